@@ -1,0 +1,210 @@
+"""A draft: one run as it was opened, and what a person typed over it.
+
+Invariant: a draft never changes; an edit makes a new one. Text that is no value stays in the draft with its error, so
+nothing typed is lost. A property nobody touched goes into the body exactly as received.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from runtui.domain.enums import SENTINEL
+from runtui.domain.fields import FIELD_BY_NAME, FIELDS, FieldSpec
+from runtui.domain.times import parse_ticks
+from runtui.errors import FieldError
+
+RUN_TYPE: Final = "#microsoft.graph.identityGovernance.run"
+"""The `@odata.type` that the API page's example sends."""
+
+BodyMode = Literal["full", "changed"]
+"""full: `@odata.type`, every Required property and the optional ones that changed. changed: only what changed."""
+
+
+class Missing:
+    """The value of a property that was not received (null is a value; this is none)."""
+
+    def __repr__(self) -> str:
+        return "(not received)"
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What was typed into one field, and the value it stands for, or why it stands for none."""
+
+    text: str
+    value: str | int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One property that would be written with another value than the one received."""
+
+    field: FieldSpec
+    before: object
+    after: str | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One property that moved on the server after the run was opened: the three values."""
+
+    field: FieldSpec
+    opened: object
+    now: object
+    ours: object
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A run as opened (`received`, Graph's JSON object) and the edits over it."""
+
+    run_id: str
+    workflow_id: str
+    received: Mapping[str, Any]
+    mode: BodyMode = "full"
+    edits: Mapping[str, Edit] = field(default_factory=lambda: MappingProxyType({}))
+
+    def typed(self, name: str, text: str, now: int) -> Draft:
+        """The draft after `text` was typed into a field; `now` (ticks) is what "-2h" counts from.
+
+        Text that stands for the value as received takes the edit back.
+        """
+        spec = FIELD_BY_NAME[name]
+        edits = dict(self.edits)
+        edits.pop(name, None)
+        if text != self.received_text(spec):
+            try:
+                edit = Edit(text, spec.parse(text, now))
+            except FieldError as error:
+                edit = Edit(text, error=str(error))
+            if edit.error is not None or not same_value(edit.value, self.received.get(name)):
+                edits[name] = edit
+        return replace(self, edits=MappingProxyType(edits))
+
+    def reverted(self, name: str) -> Draft:
+        """The draft with one field as received again."""
+        return replace(self, edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
+
+    def with_mode(self, mode: BodyMode) -> Draft:
+        """The same edits under the other rule for the body."""
+        return replace(self, mode=mode)
+
+    def received_text(self, spec: FieldSpec) -> str:
+        """The text that stands in a field before anything is typed."""
+        return spec.text(self.received.get(spec.name))
+
+    def text(self, spec: FieldSpec) -> str:
+        """The text that stands in a field now."""
+        edit = self.edits.get(spec.name)
+        return self.received_text(spec) if edit is None else edit.text
+
+    def errors(self) -> dict[str, str]:
+        """Field name -> the sentence that says why its text is no value."""
+        return {name: edit.error for name, edit in self.edits.items() if edit.error is not None}
+
+    def changes(self) -> tuple[Change, ...]:
+        """What would be written anew, in the order of the form; fields in error are not among them."""
+        return tuple(
+            Change(spec, self.received.get(spec.name, MISSING), edit.value)
+            for spec in FIELDS
+            if (edit := self.edits.get(spec.name)) is not None and edit.error is None
+        )
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object to send: untouched values as received, null to clear."""
+        changed = {change.field.name: change.after for change in self.changes()}
+        values: dict[str, Any] = {"@odata.type": RUN_TYPE}
+        for spec in FIELDS:
+            if spec.name in changed:
+                values[spec.name] = changed[spec.name]
+            elif self.mode == "full" and spec.required and spec.name in self.received:
+                values[spec.name] = self.received[spec.name]
+        return values
+
+    def body_text(self) -> str:
+        """The body as the bytes that are shown and sent: indented, ASCII (anything else as \\u escapes)."""
+        return json.dumps(self.body(), indent=2)
+
+    def inverse(self) -> dict[str, Any]:
+        """The values that would take the change back; a property that was not received becomes null."""
+        return {
+            change.field.name: None if change.before is MISSING else change.before
+            for change in self.changes()
+        }
+
+    def conflicts(self, fresh: Mapping[str, Any]) -> tuple[Conflict, ...]:
+        """The properties in the body that moved on the server since the run was opened, to a value that is not ours."""
+        body = self.body()
+        return tuple(
+            Conflict(
+                spec, self.received.get(spec.name, MISSING), fresh.get(spec.name, MISSING), body[spec.name]
+            )
+            for spec in FIELDS
+            if spec.name in body
+            and not same_value(self.received.get(spec.name), fresh.get(spec.name))
+            and not same_value(body[spec.name], fresh.get(spec.name))
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences that inform and never block: real counters need not add up."""
+        body = self.body()
+        values = {spec.name: body.get(spec.name, self.received.get(spec.name)) for spec in FIELDS}
+        changed = {change.field.name for change in self.changes()}
+        return (
+            *_unreceived(self, body),
+            *_sentinels(values, changed),
+            *_report_only(values, changed),
+            *_order_of_times(values),
+            *_sums(values),
+        )
+
+
+def same_value(left: object, right: object) -> bool:
+    """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
+    return type(left) is type(right) and left == right
+
+
+def _unreceived(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
+    for spec in FIELDS:
+        if draft.mode == "full" and spec.required and spec.name not in body and spec.name not in draft.edits:
+            yield f"{spec.name} was not received, so it is left out, though the service calls it required."
+        elif (
+            spec.name in body and spec.name not in draft.edits and (sentence := spec.problem(body[spec.name]))
+        ):
+            yield f"{spec.name} goes back as received, but a service may refuse it: {sentence}"
+
+
+def _sentinels(values: Mapping[str, Any], changed: set[str]) -> Iterator[str]:
+    for name in ("processingStatus", "workflowExecutionType"):
+        if values[name] == SENTINEL and name in changed:
+            yield f"{SENTINEL} is a placeholder: services refuse it as a value of {name}."
+
+
+def _report_only(values: Mapping[str, Any], changed: set[str]) -> Iterator[str]:
+    if "processingStatus" in changed and values["processingStatus"] in {"canceled", "canceling"}:
+        yield "This rewrites the report. To stop a run, the service offers cancelProcessing on the workflow."
+
+
+def _order_of_times(values: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        started, completed = (parse_ticks(values[name]) for name in ("startedDateTime", "completedDateTime"))
+    except (TypeError, ValueError):
+        return
+    if completed < started:
+        yield "The run would be completed before it started."
+
+
+def _sums(values: Mapping[str, Any]) -> Iterator[str]:
+    total, good, bad = (
+        values[name] for name in ("totalUsersCount", "successfulUsersCount", "failedUsersCount")
+    )
+    if all(isinstance(value, int) for value in (total, good, bad)) and good + bad > total:
+        yield f"{good} successful and {bad} failed users are more than the total of {total}."

@@ -1,0 +1,290 @@
+"""The filter language as it is typed: text -> tree, or a sentence that says where it went wrong.
+
+    filter  = all { "or" all }            "or" binds less than a blank does
+    all     = term { ["and"] term }
+    term    = "!" term | "(" filter ")" | field operator value { "," value } | word | "quoted text"
+    operator: ":" (is, or contains), "=" "!=" "<" "<=" ">" ">="
+
+A word with a field and an operator asks about that field, any other is plain text. Names of fields and values are
+understood whatever their case. Times are relative to now ("-24h", "+2h", "now"), or a day or a moment in the local
+zone ("2026-11-20", "today", "2026-11-20T09:15"), or a full DateTimeOffset; `null` or `none` asks for a value that
+is not there. A status or type that nobody knows is accepted, since services add new ones: it finds the names that
+begin with it, and the filter carries a hint to show when it finds nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta, tzinfo
+from difflib import get_close_matches
+from typing import Final, NamedTuple, cast
+
+from runtui.domain.filter_tree import (
+    FIELDS,
+    FLAGS,
+    Absent,
+    AllOf,
+    AnyOf,
+    Choice,
+    Contains,
+    Field,
+    Filter,
+    Is,
+    Moment,
+    Node,
+    Not,
+    Number,
+    Operator,
+    Text,
+    describe,
+)
+from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
+from runtui.errors import UsageError
+
+__all__ = ["Filter", "FilterError", "describe", "parse"]
+
+MOST_TERMS: Final = 64
+DEEPEST: Final = 32
+"""Bounds on a filter, well above what a person types: SQLite bounds the depth of an expression too."""
+
+_FIELD_BY_NAME: Final = {name.casefold(): field for field in FIELDS for name in (field.name, *field.aliases)}
+_BLANK: Final = re.compile(r"\s*")
+_QUOTED: Final = re.compile(r'"([^"]*)"')
+_ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
+_WORD: Final = re.compile(r'[^\s()"]+')
+_VALUE: Final = re.compile(r'[^\s(),"]+')
+_NUMBER: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|today|yesterday|tomorrow", re.ASCII)
+_TO_THE_MINUTE: Final = re.compile(r".*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?", re.ASCII)
+_RELATIVE: Final = re.compile(r"now|(?:now)?\s*[+-].*", re.ASCII)
+_NOTHING: Final = {"null", "none"}
+
+
+class FilterError(UsageError):
+    """A filter that cannot be understood: where, from `position` for `length` characters, and what is possible."""
+
+    def __init__(self, message: str, position: int, length: int) -> None:
+        super().__init__("This filter cannot be understood", message)
+        self.position = position
+        self.length = length
+
+
+def parse(text: str, now: int, zone: tzinfo | None = None) -> Filter:
+    """Read a filter. Relative times count from `now` (ticks), days lie in `zone` (None: the local one).
+
+    Raises:
+        FilterError: where and why the text makes no sense.
+    """
+    if not text.strip():
+        return Filter(text)
+    reader = _Reader(text, now, zone)
+    tree = reader.alternatives()
+    return Filter(text, tree, " ".join(reader.hints))
+
+
+class _Typed(NamedTuple):
+    """A value as typed, and where it stands."""
+
+    text: str
+    position: int
+    length: int
+    quoted: bool
+
+    def error(self, message: str) -> FilterError:
+        return FilterError(message, self.position, self.length)
+
+
+class _Reader:
+    """Reads a filter from left to right, one method for each rule of the grammar."""
+
+    def __init__(self, text: str, now: int, zone: tzinfo | None) -> None:
+        self.text = text
+        self.now = now
+        self.zone = zone
+        self.at = 0
+        self.depth = 0
+        self.terms = 0
+        self.hints: list[str] = []
+
+    def alternatives(self) -> Node:
+        parts = [self._together()]
+        while self._keyword("or"):
+            parts.append(self._together())
+        if self._next() == ")" and self.depth == 0:
+            raise FilterError('There is no "(" to this ")".', self.at, 1)
+        return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+    def _together(self) -> Node:
+        parts = [self._term()]
+        while self._next() not in ("", ")") and not self._sees("or"):
+            self._keyword("and")
+            parts.append(self._term())
+        return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+
+    def _term(self) -> Node:
+        start, sign = self.at, self._next()
+        if sign == "!":
+            self.at += 1
+            return Not(self._nested(self._term, start))
+        if sign == "(":
+            opened = self.at
+            self.at += 1
+            inner = self._nested(self.alternatives, opened)
+            if self._next() != ")":
+                raise FilterError('This "(" is not closed.', opened, 1)
+            self.at += 1
+            return inner
+        if sign in ("", ")") or self._sees("or"):
+            raise FilterError("Something to look for is missing here.", self.at, 1)
+        self.terms += 1
+        if self.terms > MOST_TERMS:
+            raise FilterError(f"A filter has at most {MOST_TERMS} terms.", self.at, 1)
+        if match := _ASKING.match(self.text, self.at):
+            return self._question(match)
+        word = self._typed(_WORD)
+        return Text(word.text)
+
+    def _nested(self, rule: Callable[[], Node], start: int) -> Node:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise FilterError("This filter is nested too deeply.", start, 1)
+        node = rule()
+        self.depth -= 1
+        return node
+
+    def _question(self, match: re.Match[str]) -> Node:
+        """A field, an operator and its values."""
+        field = _FIELD_BY_NAME.get(match[1].casefold())
+        if field is None:
+            near = _nearest(match[1], list(_FIELD_BY_NAME))
+            names = ", ".join(known.name for known in FIELDS)
+            possible = f"Did you mean {_FIELD_BY_NAME[near]}?" if near else f"Possible: {names}."
+            message = f'No field is called {match[1]}. {possible} To look for the text itself, put it in "quotes".'
+            raise FilterError(message, match.start(1), len(match[1]))
+        self.at = match.end()
+        values = [self._value(field)]
+        while self.text.startswith(",", self.at):
+            self.at += 1
+            values.append(self._value(field))
+        sign = _Typed(match[2], match.start(2), len(match[2]), quoted=False)
+        return self._answer(field, sign, values)
+
+    def _value(self, field: Field) -> _Typed:
+        if self.at >= len(self.text) or self.text[self.at] in " \t\n),(":
+            start = max(0, self.at - 1)
+            raise FilterError(f"A value for {field} is missing here.", start, 1)
+        return self._typed(_VALUE)
+
+    def _typed(self, bare: re.Pattern[str]) -> _Typed:
+        start = self.at
+        if self.text[start] == '"':
+            match = _QUOTED.match(self.text, start)
+            if match is None:
+                raise FilterError("This quotation is not closed.", start, len(self.text) - start)
+            if not match[1].strip():
+                raise FilterError("There is nothing between these quotes.", start, 2)
+            self.at = match.end()
+            return _Typed(match[1], start, self.at - start, quoted=True)
+        word = bare.match(self.text, start)
+        if word is None:
+            raise FilterError("Something to look for is missing here.", start, 1)
+        self.at = word.end()
+        return _Typed(word[0], start, self.at - start, quoted=False)
+
+    def _answer(self, field: Field, sign: _Typed, values: list[_Typed]) -> Node:
+        """The node for a field, by its kind. Several values are alternatives; with "!=" none of them may hold."""
+        if field.kind in ("choice", "text", "flag") and sign.text not in (":", "=", "!="):
+            raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
+        if len(values) > 1 and sign.text not in (":", "=", "!="):
+            raise values[1].error(f"{sign.text} takes one value.")
+        negated = sign.text == "!="
+        if field.kind == "choice":
+            node: Node = Choice(field, tuple(self._choice(field, value) for value in values))
+        else:
+            sign = sign._replace(text="=") if negated else sign
+            nodes = tuple(self._single(field, sign, value) for value in values)
+            node = nodes[0] if len(nodes) == 1 else AnyOf(nodes)
+        return Not(node) if negated else node
+
+    def _single(self, field: Field, sign: _Typed, value: _Typed) -> Node:
+        if field.kind == "flag":
+            return self._flag(value)
+        if field.kind == "text":
+            return Contains(field, value.text, whole=sign.text == "=")
+        if value.text.casefold() in _NOTHING and not value.quoted:
+            if sign.text not in (":", "="):
+                raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")
+            return Absent(field)
+        comparison = cast(Operator, "=" if sign.text == ":" else sign.text)
+        if field.kind == "number":
+            if not _NUMBER.fullmatch(value.text):
+                raise value.error(f"{field} is a whole number, such as {field}>0.")
+            return Number(field, comparison, int(value.text))
+        return self._moment(field, comparison, value)
+
+    def _choice(self, field: Field, value: _Typed) -> str:
+        if value.text.casefold() in _NOTHING and not value.quoted:
+            return ""
+        names = field.choices.names if field.choices else ()
+        typed = value.text.casefold()
+        for name in names:
+            if name.casefold() == typed:
+                return name
+        if not any(name.casefold().startswith(typed) for name in names):
+            near = _nearest(value.text, list(names))
+            possible = f"Did you mean {near}?" if near else f"Known: {', '.join(names)}."
+            self.hints.append(f"No known {field} begins with {value.text}. {possible}")
+        return value.text
+
+    def _flag(self, value: _Typed) -> Node:
+        for flag in FLAGS:
+            if flag == value.text.casefold():
+                return Is(flag, self.now)
+        raise value.error(f"is: takes {', '.join(FLAGS)}.")
+
+    def _moment(self, field: Field, comparison: Operator, value: _Typed) -> Node:
+        try:
+            first, end = _stretch(value.text.strip(), self.now, self.zone)
+        except ValueError as error:
+            raise value.error(f"{error} For example {field}>-24h.") from None
+        if comparison == "=" and _RELATIVE.fullmatch(value.text.strip().lower()):
+            raise value.error(f"{value.text} is one instant: write {field}>{value.text} or {field}<{value.text}.")
+        return Moment(field, comparison, first, end)
+
+    def _next(self) -> str:
+        """The next character that is no blank; "" at the end."""
+        blank = _BLANK.match(self.text, self.at)
+        self.at = blank.end() if blank else self.at
+        return self.text[self.at : self.at + 1]
+
+    def _sees(self, keyword: str) -> bool:
+        self._next()
+        word = _WORD.match(self.text, self.at)
+        return word is not None and word[0].casefold() == keyword
+
+    def _keyword(self, keyword: str) -> bool:
+        if self._sees(keyword):
+            self.at += len(keyword)
+            return True
+        return False
+
+
+def _stretch(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
+    """The stretch of time that a text names, in ticks: a whole day, minute or second, or a single tick."""
+    first = parse_ticks(interpret(text, now, zone))
+    if _DAY.fullmatch(text.lower()):
+        try:
+            tomorrow = to_datetime(first, zone).date() + timedelta(days=1)
+        except OverflowError:
+            return first, MAX_TICKS + 1
+        return first, parse_ticks(interpret(tomorrow.isoformat(), now, zone))
+    if _RELATIVE.fullmatch(text.lower()) or "." in text:
+        return first, first + 1
+    return first, first + TICKS_PER_SECOND * (60 if _TO_THE_MINUTE.fullmatch(text) else 1)
+
+
+def _nearest(typed: str, names: list[str]) -> str | None:
+    folded = {name.casefold(): name for name in names}
+    near = get_close_matches(typed.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[near[0]] if near else None

@@ -1,0 +1,131 @@
+"""What Graph answers about a run, its workflow and its results, as models.
+
+Invariant: a model never loses what was received. `received` is the JSON object itself, unknown properties included;
+the typed attributes are how runtui understands it, and are None where a value is missing, null or of another type.
+Shapes: `microsoft.graph.identityGovernance.run`, `workflow`, `userProcessingResult`, `taskProcessingResult`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.alias_generators import to_camel
+
+from runtui.domain.times import parse_ticks
+
+
+def _none_if_odd(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
+def _is_moment(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    text = _none_if_odd(value, handler)
+    if text is not None:
+        try:
+            parse_ticks(text)
+        except ValueError:
+            return None
+    return text
+
+
+Text = Annotated[str | None, WrapValidator(_none_if_odd)]
+Count = Annotated[int | None, WrapValidator(_none_if_odd)]
+Moment = Annotated[str | None, WrapValidator(_is_moment)]
+"""A DateTimeOffset as received, up to seven fractional digits; None when it is none."""
+
+
+class GraphObject(BaseModel):
+    """A JSON object of Graph: understood where we can, kept whole in `received`."""
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+    id: str
+    _received: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def from_graph(cls, received: Mapping[str, Any]) -> Self:
+        """Read one object.
+
+        Raises:
+            pydantic.ValidationError: only when it has no `id` that is a text.
+        """
+        understood = cls.model_validate(dict(received))
+        understood._received = received
+        return understood
+
+    @property
+    def received(self) -> Mapping[str, Any]:
+        """The object as it came, in its own order."""
+        return self._received
+
+
+class Run(GraphObject):
+    """One run of a workflow. Counters need not add up: the service fills them in as it goes."""
+
+    processing_status: Text = None
+    workflow_execution_type: Text = None
+    scheduled_date_time: Moment = None
+    started_date_time: Moment = None
+    completed_date_time: Moment = None
+    last_updated_date_time: Moment = None
+    total_users_count: Count = None
+    successful_users_count: Count = None
+    failed_users_count: Count = None
+    total_tasks_count: Count = None
+    failed_tasks_count: Count = None
+    total_unprocessed_tasks_count: Count = None
+    activated_on_scope: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
+
+
+class Workflow(GraphObject):
+    """A lifecycle workflow: a run does not name its own, so the listing keeps the two together."""
+
+    display_name: Text = None
+    category: Text = None
+    description: Text = None
+    version: Count = None
+
+
+class UserResult(GraphObject):
+    """What a run did for one user; `subject` holds only the user's id."""
+
+    processing_status: Text = None
+    failed_tasks_count: Count = None
+    total_tasks_count: Count = None
+    workflow_version: Count = None
+    subject: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
+
+
+class TaskResult(GraphObject):
+    """What one task did for one user, and why it failed."""
+
+    processing_status: Text = None
+    failure_reason: Text = None
+    processing_info: Text = None
+    subject: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
+    task: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
+
+    @property
+    def task_name(self) -> str:
+        """The task's display name, or its id, or a question mark."""
+        task = self.task or {}
+        return str(task.get("displayName") or task.get("id") or "?")
+
+    @property
+    def subject_id(self) -> str:
+        """The id of the user it was for, or a question mark."""
+        return str((self.subject or {}).get("id") or "?")

@@ -1,0 +1,129 @@
+"""Text that arrived from elsewhere, made safe to show: nothing acts on the terminal and nothing hides.
+
+Invariant: what `visible` returns holds no character that moves a cursor, starts an escape sequence, reorders
+its neighbours or takes no room on the screen, except combining marks that stand on a character of their own.
+Display alone: what is stored, compared and sent is always the original.
+
+Three decisions that are not obvious:
+
+- The zero width joiner is no exception inside emoji, nor is a skin tone: terminals disagree by up to six cells
+  about the width of a joined emoji, and one wrong width shifts the rest of the line. The parts are shown.
+- The two presentation selectors (U+FE0E, U+FE0F) are the only characters left out. They say how wide and how
+  colourful the symbol before them is drawn, never what it is; without them every terminal agrees on the width.
+- Private-use characters are marked: no font on the far side of an SSH session has to know them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+_CONTROLS: Final = "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+_BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_ZERO_WIDTH: Final = (
+    "\u00ad\u034f\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\ufe00-\ufe0d\ufeff\ufff0-\ufffb"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+)
+_BLANK_LETTERS: Final = "\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters by category, invisible by design
+_SEPARATORS: Final = "\u2028\u2029"
+_TAGS: Final = "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
+_NOT_CHARACTERS: Final = "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+_PRIVATE: Final = "\ue000-\uf8ff\U000f0000-\U0010ffff"
+_SKIN_TONES: Final = "\U0001f3fb-\U0001f3ff"
+_PRESENTATION: Final = "\ufe0e\ufe0f"
+
+UNSAFE: Final = re.compile(
+    f"[{_CONTROLS}{_BIDI}{_ZERO_WIDTH}{_BLANK_LETTERS}{_SEPARATORS}{_TAGS}{_NOT_CHARACTERS}{_PRIVATE}"
+    f"{_SKIN_TONES}{_PRESENTATION}]"
+)
+"""One character that must not reach a terminal as it is."""
+
+COMBINING_LIMIT: Final = 8
+"""Marks kept on one character. Tibetan and Hebrew with cantillation need up to seven."""
+
+# `\w` holds letters and digits but no combining mark, so these find every place worth a closer look at C speed.
+_LONG_RUN: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{COMBINING_LIMIT + 1},}}")
+_LINE_START: Final = re.compile(r"^[^\w\s\x00-\x7f]", re.MULTILINE)
+_DOTTED_CIRCLE: Final = "\u25cc"  # what a mark without a letter is drawn on, as in the Unicode charts
+
+
+def visible(text: object, *, newlines: bool = False) -> str:
+    """Say `text` in characters that only ever show themselves.
+
+    Args:
+        text: Anything; None is the empty string, any other value is taken as `str` says it.
+        newlines: Keep line feeds, for text that is shown as several lines.
+
+    Returns:
+        C0 controls and DEL as their pictures (U+2400 to U+2421), other unsafe characters as `⟨U+202E⟩`, runs of
+        combining marks cut at COMBINING_LIMIT with the number left out. Applying it twice changes nothing.
+    """
+    raw = _as_str(text)
+    if raw.isascii():
+        if raw.isprintable():
+            return raw
+        return UNSAFE.sub(_mark_keeping_newline if newlines else _mark, raw)
+    marked = UNSAFE.sub(_mark_keeping_newline if newlines else _mark, raw)
+    bounded = _LONG_RUN.sub(_cut_combining, marked)
+    return _LINE_START.sub(_seat_combining, bounded)
+
+
+def _as_str(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # an integer beyond the digit limit, a structure that holds itself
+        return f"⟨{type(value).__name__}⟩"
+
+
+def _mark(match: re.Match[str]) -> str:
+    return _sign(match[0])
+
+
+def _mark_keeping_newline(match: re.Match[str]) -> str:
+    return "\n" if match[0] == "\n" else _sign(match[0])
+
+
+@lru_cache(maxsize=512)
+def _sign(character: str) -> str:
+    if character in _PRESENTATION:
+        return ""
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return f"⟨U+{code:04X}⟩"
+
+
+def _is_combining(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+def _cut_combining(match: re.Match[str]) -> str:
+    shown: list[str] = []
+    run = 0
+    for character in match[0]:
+        if _is_combining(character):
+            run += 1
+        else:
+            _close_run(shown, run)
+            run = 0
+        if run <= COMBINING_LIMIT:
+            shown.append(character)
+    _close_run(shown, run)
+    return "".join(shown)
+
+
+def _close_run(shown: list[str], run: int) -> None:
+    if run > COMBINING_LIMIT:
+        shown.append(f"⟨+{run - COMBINING_LIMIT} marks⟩")
+
+
+def _seat_combining(match: re.Match[str]) -> str:
+    return _DOTTED_CIRCLE + match[0] if _is_combining(match[0]) else match[0]

@@ -1,0 +1,202 @@
+"""One request and its answer, as the side panel, the journal and a copied curl command show them.
+
+Invariant: an Exchange holds no secret (it is redacted before it is built) and never changes afterwards.
+Nothing here reads the network; this module imports neither httpx nor pydantic.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal, NoReturn
+
+TOKEN_VARIABLE = "RUNTUI_TOKEN"  # noqa: S105 - the name of the variable, not a token
+"""The environment variable that a copied command takes its bearer token from."""
+
+_HEADERS_CURL_SETS_ITSELF = frozenset({"authorization", "accept-encoding", "user-agent", "client-request-id"})
+
+# Read left to right: an escaped backslash, a surrogate pair, or a surrogate alone. Only the last is no character.
+_SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
+
+
+class Outcome(Enum):
+    """What became of a request. UNKNOWN is neither success nor failure: only reading back can settle it."""
+
+    DONE = "done"
+    NOT_DONE = "not done"
+    UNKNOWN = "unknown"
+
+
+class FailureKind(Enum):
+    """Why there is no whole answer to read."""
+
+    REFUSED_ADDRESS = "address refused"
+    """The address lies outside the configured root; the token does not go there."""
+    TOKEN = "token"  # noqa: S105 - a kind of failure
+    """There is no usable token."""
+    SETUP = "setup"
+    """The client could not be built: a CA file, a proxy setting."""
+    NAME = "name"
+    """The host name has no address."""
+    CONNECTION_REFUSED = "connection refused"
+    """Nobody listens there."""
+    CONNECTION = "connection"
+    """No connection, for another reason."""
+    TLS = "tls"
+    """The server could not prove who it is."""
+    PROXY = "proxy"
+    """The proxy did not let the request through."""
+    TIMEOUT = "timeout"
+    """No whole answer in time."""
+    CUT = "cut"
+    """The connection ended before the answer did."""
+    PROTOCOL = "protocol"
+    """What came back is not HTTP."""
+    ENCODING = "encoding"
+    """The body is compressed in a way that was not asked for, or not what it says it is."""
+    TOO_LARGE = "too large"
+    """The body is larger than the limit."""
+    CANCELLED = "cancelled"
+    """The program stopped waiting for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request has no whole answer.
+
+    `sent` is "no" only where it is proved that the server cannot have seen the request; `what` is one sentence.
+    """
+
+    kind: FailureKind
+    sent: Literal["no", "maybe"]
+    what: str
+
+
+class AnswerError(ValueError):
+    """A body that is not the strict JSON that Graph speaks. The text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came back: an answer, a failure, or both when an answer broke off.
+
+    Header pairs keep the order and spelling of the wire. `response_body` is unpacked and ends at the transport's
+    limit, in which case `truncated` is true. `started_at` is UTC; `seconds` runs from there to the last byte read.
+    """
+
+    number: int
+    purpose: str
+    method: str
+    url: str
+    request_headers: tuple[tuple[str, str], ...]
+    request_body: str | None
+    started_at: datetime
+    seconds: float | None = None
+    status: int | None = None
+    reason: str = ""
+    response_headers: tuple[tuple[str, str], ...] = ()
+    response_body: bytes = b""
+    truncated: bool = False
+    failure: Failure | None = None
+
+    @property
+    def client_request_id(self) -> str:
+        """The GUID that this request was sent under."""
+        return _header(self.request_headers, "client-request-id")
+
+    @property
+    def request_id(self) -> str:
+        """The server's own id of this request; empty when it gave none."""
+        return self.response_header("request-id")
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the answer, lower case, without parameters; empty when it has none."""
+        return self.response_header("content-type").partition(";")[0].strip().lower()
+
+    @property
+    def body_text(self) -> str:
+        """The body of the answer as text, for reading; bytes that are no UTF-8 become U+FFFD."""
+        return self.response_body.decode("utf-8-sig", "replace")
+
+    def response_header(self, name: str) -> str:
+        """The first value of a response header; empty when it is absent."""
+        return _header(self.response_headers, name)
+
+    def json(self) -> Any:
+        """The body as JSON, read strictly; AnswerError says what is wrong with it."""
+        if self.truncated:
+            raise AnswerError("The answer is larger than the limit and was not read to its end.")
+        return load_strict_json(self.response_body)
+
+    def curl(self) -> str:
+        """A command that sends this request again, with the token left to the shell's environment."""
+        words = ["curl", "--request", self.method]
+        if any(mark in self.url for mark in "[]{}"):
+            words.append("--globoff")
+        words.append(shlex.quote(self.url))
+        lines = [" ".join(words), f'--header "Authorization: Bearer ${TOKEN_VARIABLE}"']
+        for name, value in self.request_headers:
+            if name.lower() not in _HEADERS_CURL_SETS_ITSELF:
+                lines.append(f"--header {shlex.quote(f'{name}: {value}')}")
+        if self.request_body is not None:
+            lines.append(f"--data-raw {shlex.quote(self.request_body)}")
+        return " \\\n  ".join(lines)
+
+
+def load_strict_json(body: bytes) -> Any:
+    """Parse UTF-8 JSON; AnswerError for whatever JSON (RFC 8259) or a careful reader does not accept.
+
+    Duplicate names, NaN, Infinity and numbers beyond a double are refused: two programs would read them differently.
+    A surrogate without its partner, which no file and no terminal can hold, becomes U+FFFD.
+    """
+    if not body.strip():
+        raise AnswerError("The answer is empty.")
+    try:
+        text = body.decode("utf-8-sig")
+        if "\\ud" in text or "\\uD" in text:
+            text = _SURROGATES.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float)
+    except AnswerError:
+        raise
+    except UnicodeDecodeError as error:
+        raise AnswerError(f"The answer is not UTF-8 text (byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+            raise AnswerError("The answer ends too early to be JSON.") from None
+        place = f"line {error.lineno}, column {error.colno}"
+        raise AnswerError(f"The answer is not JSON: {error.msg} ({place}).") from None
+    except RecursionError:
+        raise AnswerError("The answer is nested too deeply to be read.") from None
+    except ValueError:
+        raise AnswerError("The answer holds a number with too many digits.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise AnswerError(f"The answer names the property {twice!r} twice in one object.")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise AnswerError(f"The answer holds {name}, which is not a JSON number.")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise AnswerError("The answer holds a number that is too large.")
+    return number
+
+
+def _header(headers: Iterable[tuple[str, str]], name: str) -> str:
+    name = name.lower()
+    return next((value for key, value in headers if key.lower() == name), "")

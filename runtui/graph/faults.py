@@ -1,0 +1,344 @@
+"""From what happened on the wire to done, not done or unknown, and to words with a next step.
+
+Invariant: a write is NOT_DONE only where that is proved: it was never sent, or Graph itself refused it in its own error
+format. Every other trouble after the first byte left is UNKNOWN. All texts are plain and redacted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind, Outcome
+from runtui.redact import redact
+
+LONGEST_MESSAGE = 600
+"""Characters of a server's message that are worth showing; the body holds the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What went wrong with one request: `title` in a few words, `message` in sentences, `hint` as the next step.
+
+    `code` is Graph's own error code ("" when it gave none). `details` are (target, message) pairs; a target names the
+    property that the server refuses, where it says so.
+    """
+
+    title: str
+    message: str
+    hint: str
+    outcome: Outcome
+    status: int | None
+    code: str
+    details: tuple[tuple[str, str], ...]
+    request_id: str
+    client_request_id: str
+
+
+class Words(NamedTuple):
+    """The words of one kind of fault. `message` speaks when the server says nothing itself."""
+
+    title: str
+    message: str
+    hint: str
+
+
+NOT_OFFERED = Words(
+    "This service does not offer this change",
+    "It has no such request as the one that was sent; nothing is wrong with the run or with what you typed.",
+    "The published Graph service offers reading runs, and on the workflow cancelProcessing (stop a run) and "
+    "activateWithScope (process it again). The sandbox offers the change itself: runtui demo.",
+)
+
+_BY_STATUS: dict[int, Words] = {
+    400: Words(
+        "The server refuses the request",
+        "It calls the request malformed or one of its values invalid.",
+        "Compare the Request tab with what the server says.",
+    ),
+    401: Words(
+        "The server does not accept the token",
+        "The token is missing, expired, revoked, or made for another cloud.",
+        "Sign in again, or put a fresh token into RUNTUI_TOKEN.",
+    ),
+    403: Words(
+        "You are not allowed to do this",
+        "A permission, a role or a licence is missing, or an access policy forbids it.",
+        "Reading needs LifecycleWorkflows.Read.All, changing LifecycleWorkflows.ReadWrite.All. People also need the "
+        "role Lifecycle Workflows Administrator (Global Reader to read); the tenant, an Entra ID Governance licence.",
+    ),
+    404: Words(
+        "The server does not find it",
+        "The run or the workflow is gone, or the root is not the right one.",
+        "Refresh the list; if everything is missing, check the root.",
+    ),
+    405: Words(
+        "The server does not offer this method here", "The address exists, the method does not.", "Check the root."
+    ),
+    406: Words(
+        "The server cannot act on this",
+        "It finds nothing that it could process.",
+        "Refresh, then look at the run again.",
+    ),
+    409: Words(
+        "The run is in another state",
+        "The change conflicts with what the server holds now.",
+        "Refresh the run, then decide again.",
+    ),
+    412: Words(
+        "The run has changed meanwhile",
+        "The server holds a newer version than the one this change was made for.",
+        "Refresh the run, then decide again.",
+    ),
+    415: Words(
+        "The server does not take JSON here",
+        "It refuses the type of the body that was sent.",
+        "Check the root: Graph itself takes application/json.",
+    ),
+    423: Words(
+        "The run is locked", "The server does not let anybody change it at the moment.", "Try again in a few minutes."
+    ),
+    429: Words(
+        "Too many requests", "The service asks everybody in this tenant to slow down.", "Wait before you try again."
+    ),
+    501: NOT_OFFERED,
+    503: Words("The service is unavailable", "It is overloaded or being serviced.", "Give it a minute."),
+}
+
+_SERVER_ERROR = Words(
+    "The server failed",
+    "The fault lies on its side or in a gateway before it.",
+    "If it happens again, give the request-id to support.",
+)
+_REFUSED = Words("The server refuses the request", "It gives no reason.", "Look at the Response tab.")
+_REDIRECT = Words(
+    "The server sends us elsewhere",
+    "Redirects are not followed, because the token may go to the configured root only.",
+    "Check the root; a sign-in page or a proxy may stand in between.",
+)
+_NOT_GRAPH = Words(
+    "This is not an answer from Graph",
+    "The answer is not the JSON object that Graph sends.",
+    "Check the root; a sign-in page or a proxy may stand in between.",
+)
+_UNREADABLE = Words(
+    "The answer cannot be read",
+    "It is not the JSON that Graph sends.",
+    "If it happens again, check the proxies on the way.",
+)
+_FOREIGN = Words(
+    "The answer belongs to another request",
+    "It carries the client-request-id of another request, so it says nothing about this one.",
+    "A proxy on the way may be mixing up connections.",
+)
+_ACCEPTED = Words(
+    "Accepted, but not confirmed",
+    "The server has taken the change (202) and not said that it is made.",
+    "Read the run again in a moment.",
+)
+
+_BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
+    FailureKind.REFUSED_ADDRESS: (
+        "The address is refused",
+        "The token goes to the configured root only. If a server sent this link, tell its administrator.",
+    ),
+    FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
+    FailureKind.SETUP: (
+        "The connection cannot be set up",
+        "Check the CA file and the proxy variables (HTTPS_PROXY, ALL_PROXY, NO_PROXY).",
+    ),
+    FailureKind.NAME: ("The server's name is not known", "Check the root for a typing error, and the network."),
+    FailureKind.CONNECTION_REFUSED: (
+        "Nobody answers there",
+        "Check the port of the root, and whether the server is running.",
+    ),
+    FailureKind.CONNECTION: ("The server cannot be reached", "Check the root and the network."),
+    FailureKind.TLS: (
+        "The server cannot prove who it is",
+        "If your company inspects traffic, name its certificate with --ca-file; otherwise do not go on.",
+    ),
+    FailureKind.PROXY: ("The proxy refuses", "Check HTTPS_PROXY and the sign-in to the proxy."),
+    FailureKind.TIMEOUT: ("No answer in time", "If it happens again, check the network."),
+    FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies on the way."),
+    FailureKind.PROTOCOL: ("The answer is not HTTP", "Check the root: scheme and port may not belong together."),
+    FailureKind.ENCODING: ("The answer cannot be unpacked", "Check the proxies on the way."),
+    FailureKind.TOO_LARGE: ("The answer is too large", "Narrow the request; Graph itself sends smaller pages."),
+    FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see what became of it."),
+}
+
+_READ_BACK = "Whether the change was made is not known: read the run again before you repeat it."
+
+# Graph refuses these before it does anything; 408 and 424 may come too late to tell.
+_NOT_A_REFUSAL = frozenset({408, 424, 499})
+
+_TITLE_TAG = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
+    """What went wrong with `exchange`, or None when it succeeded."""
+    return read_answer(exchange, writing=writing)[1]
+
+
+def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | None, Fault | None]:
+    """The JSON object of an answer, and what went wrong; the object is None with a fault and with an empty answer.
+
+    An empty answer is a success of a write (Graph's usual 204) and a fault of a read.
+    """
+    if exchange.failure is not None:
+        return None, _failed(exchange, exchange.failure, writing)
+    status = exchange.status or 0
+    if not 200 <= status < 300:
+        return None, _refused(exchange, status, writing)
+    outcome = _unproved(writing)
+    if _is_foreign(exchange):
+        return None, _fault(exchange, _FOREIGN, outcome)
+    if status == 202 and writing:
+        return None, _fault(exchange, _ACCEPTED, outcome)
+    if writing and not exchange.response_body.strip():
+        return None, None
+    return _read_object(exchange, outcome)
+
+
+def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
+    """The fault of an answer that is well formed and does not say what it must, such as another run's id."""
+    words = Words("The answer does not fit", message, "The Response tab shows it whole.")
+    return _fault(exchange, words, _unproved(writing))
+
+
+def _unproved(writing: bool) -> Outcome:
+    return Outcome.UNKNOWN if writing else Outcome.NOT_DONE
+
+
+def _failed(exchange: Exchange, failure: Failure, writing: bool) -> Fault:
+    title, hint = _BY_FAILURE[failure.kind]
+    outcome = Outcome.NOT_DONE if failure.sent == "no" else _unproved(writing)
+    return _fault(exchange, Words(title, failure.what, hint), outcome)
+
+
+def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] | None, Fault | None]:
+    try:
+        value = exchange.json()
+    except AnswerError as error:
+        if exchange.content_type.endswith("json"):
+            return None, _fault(exchange, _UNREADABLE._replace(message=str(error)), outcome)
+        return None, _fault(exchange, _NOT_GRAPH._replace(message=_what_it_is(exchange)), outcome)
+    if not isinstance(value, dict):
+        return None, _fault(exchange, _NOT_GRAPH, outcome)
+    if isinstance(value.get("error"), dict):
+        return None, _fault(exchange, _REFUSED, outcome, value["error"])
+    return value, None
+
+
+def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
+    error = graph_error(exchange)
+    words = _words(exchange, status, error, writing)
+    if error is None and exchange.response_body.strip() and status != 407 and not 300 <= status < 400:
+        words = words._replace(message=_what_it_is(exchange))
+    graph_refused = error is not None and 400 <= status < 500 and status not in _NOT_A_REFUSAL
+    proved = graph_refused and not _is_foreign(exchange)
+    return _fault(exchange, words, Outcome.NOT_DONE if proved else _unproved(writing), error)
+
+
+def _words(exchange: Exchange, status: int, error: dict[str, Any] | None, writing: bool) -> Words:
+    if 300 <= status < 400:
+        target = exchange.response_header("location")
+        return _REDIRECT._replace(message=f"{_REDIRECT.message} It points to {target}.") if target else _REDIRECT
+    said = _text(error.get("message")) if error else ""
+    unknown_segment = status in (400, 404) and "not found for the segment" in said.lower()
+    if writing and (status == 405 or unknown_segment):
+        return NOT_OFFERED
+    words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
+    wait = exchange.response_header("retry-after").strip()
+    if status in (429, 503) and wait.isdigit():
+        words = words._replace(hint=f"The server asks to wait {wait} s before the next try.")
+    return words
+
+
+def _is_foreign(exchange: Exchange) -> bool:
+    """Whether the answer names another request; a kept connection can hand over an answer that is not ours."""
+    echoed = exchange.response_header("client-request-id")
+    return bool(echoed) and echoed.lower() != exchange.client_request_id.lower()
+
+
+def graph_error(exchange: Exchange) -> dict[str, Any] | None:
+    """The `error` object of a Graph error body; None when the body is anything else."""
+    try:
+        body = exchange.json()
+    except AnswerError:
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else None
+
+
+def _what_it_is(exchange: Exchange) -> str:
+    """A sentence on a body that is no Graph JSON."""
+    if not exchange.response_body.strip():
+        return "The answer is empty."
+    text = exchange.body_text
+    kind = exchange.content_type or "of no stated type"
+    if "html" in kind or text.lstrip()[:1] == "<":
+        found = _TITLE_TAG.search(text[:20_000])
+        title = f' titled "{" ".join(found[1].split())}"' if found else ""
+        return f"The server answered {exchange.status} with a web page{title}, not with Graph's JSON."
+    return f"The server answered {exchange.status} with a body that is not Graph's JSON ({kind})."
+
+
+def _fault(exchange: Exchange, words: Words, outcome: Outcome, error: dict[str, Any] | None = None) -> Fault:
+    said = _sentence(error) if error else ""
+    message = said or words.message
+    if words is NOT_OFFERED and said:
+        message = f"{words.message} The server says: {said}"
+    hint = f"{_READ_BACK} {words.hint}" if outcome is Outcome.UNKNOWN else words.hint
+    return Fault(
+        title=words.title,
+        message=redact(message),
+        hint=redact(hint),
+        outcome=outcome,
+        status=exchange.status,
+        code=redact(_text(error.get("code"))) if error else "",
+        details=tuple(_details(error)) if error else (),
+        request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
+        client_request_id=exchange.client_request_id,
+    )
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """What the server says: its message, else the first message of its details, else its code."""
+    said = _text(error.get("message")) or next((message for _, message in _details(error)), "")
+    said = said or _text(error.get("code"))
+    return said if len(said) <= LONGEST_MESSAGE else said[: LONGEST_MESSAGE - 1] + "…"
+
+
+def _details(error: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(target, message) pairs of every detail, whatever the nesting; the error's own target comes first."""
+    target = _text(error.get("target"))
+    if target:
+        yield redact(target), redact(_text(error.get("message")))
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else []:
+        if isinstance(detail, dict):
+            message = _text(detail.get("message")) or _text(detail.get("code"))
+            if message:
+                yield redact(_text(detail.get("target"))), redact(message)
+
+
+def _inner_request_id(error: dict[str, Any]) -> str:
+    """The request id inside `innerError` or `innererror`, at any depth that a server nests it."""
+    inner: Any = error
+    while isinstance(inner, dict):
+        found = _text(inner.get("request-id"))
+        if found:
+            return redact(found)
+        inner = inner.get("innerError") or inner.get("innererror")
+    return ""
+
+
+def _text(value: Any) -> str:
+    """A text from where a text should be: some services send {"lang", "value"}, a list, or nothing."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    if isinstance(value, list):
+        return " ".join(part.strip() for part in value if isinstance(part, str))
+    return value.strip() if isinstance(value, str) else ""

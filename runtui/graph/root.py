@@ -1,0 +1,98 @@
+"""The Graph root, and what lies under it: the one rule on where a token may go.
+
+Invariant: an address that `refusal` lets pass has the root's scheme, host and port and lies below its path, however
+a server, a proxy or a URL library reads it. What is not plainly inside is outside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from runtui.errors import UsageError
+
+LONGEST_ADDRESS = 16_384
+"""Characters; the opaque links of next pages are long, but not endless."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+# An allow-list, not a URL parser: printable ASCII without a user name, a fragment or a backslash.
+_ADDRESS = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[!\"$->@-\[\]-~]*)?(?:\?(?P<query>[!\"$-\[\]-~]*))?",
+    re.IGNORECASE,
+)
+_ROOT_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)*", re.ASCII)
+# A mark with a meaning in addresses (dot, slash, backslash, question mark, hash) or a control character, in disguise,
+# however often it is wrapped.
+_DISGUISED = re.compile(r"%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
+
+_EXAMPLE = "Give it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
+
+
+def parse_root(text: str) -> str:
+    """A Graph root as it is used everywhere: lower-case host, no default port, no trailing slash.
+
+    Raises UsageError when `text` is no root, or when it would send a token unencrypted off this machine.
+    """
+    found = _ADDRESS.fullmatch(text.strip().rstrip("/"))
+    if "@" in text:
+        raise UsageError("This is not a Graph root", "A root carries no user name and no password.", _EXAMPLE)
+    if found is None or found["query"] is not None:
+        raise UsageError("This is not a Graph root", f"{text.strip()!r} is no plain http or https address.", _EXAMPLE)
+    scheme, host, port = _origin(found)
+    path = found["path"] or ""
+    if not 0 < port < 65_536:
+        raise UsageError("This is not a Graph root", f"There is no port {port}.", _EXAMPLE)
+    if not _ROOT_PATH.fullmatch(path):
+        raise UsageError("This is not a Graph root", f"The path {path!r} is not a plain one.", _EXAMPLE)
+    if scheme == "http" and not is_loopback(host):
+        raise UsageError(
+            "Plain http is refused",
+            f"A token sent to {host} without encryption could be read on the way.",
+            "Use https; plain http is for servers on this machine (127.0.0.1, ::1, localhost).",
+        )
+    suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+    return f"{scheme}://{host}{suffix}{path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as written in an address, is this machine: 127.0.0.0/8, ::1 or localhost."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def root_is_loopback(root: str) -> bool:
+    """Whether a parsed root is a server on this machine; such a one is never reached through a proxy."""
+    found = _ADDRESS.fullmatch(root)
+    return found is not None and is_loopback(found["host"])
+
+
+def refusal(root: str, address: str) -> str | None:
+    """Why the token of `root` (as `parse_root` gives it) must not be sent to `address`; None when it may.
+
+    Ids are part of addresses: an empty one, or one with a slash or a control character, is refused here too.
+    """
+    if len(address) > LONGEST_ADDRESS:
+        return f"The address is longer than {LONGEST_ADDRESS:,} characters."
+    found, home = _ADDRESS.fullmatch(address), _ADDRESS.fullmatch(root)
+    if found is None or home is None:
+        return "The address is not a plain http or https address."
+    if _origin(found) != _origin(home):
+        return f"The address leads to {found['host']}, which is not the configured server {home['host']}."
+    path, base = found["path"] or "", home["path"] or ""
+    if not path.startswith(base + "/"):
+        return f"The address lies outside the configured root {root}."
+    segments = path.split("/")[1:]
+    if not {"", ".", ".."}.isdisjoint(segments) or _DISGUISED.search(path):
+        return "A part of its path is empty, or holds marks that could lead elsewhere."
+    return None
+
+
+def _origin(found: re.Match[str]) -> tuple[str, str, int]:
+    scheme = found["scheme"].lower()
+    return scheme, found["host"].lower(), int(found["port"] or _DEFAULT_PORTS[scheme])

@@ -1,0 +1,330 @@
+"""The only place that opens connections: one client, one root, one way to send a request.
+
+Invariant: the token goes to addresses under the root and nowhere else, and every request ends as one Exchange that
+holds no secret. Trouble with the network or with the form of an answer is a Failure inside it, never an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from runtui import __version__
+from runtui.errors import RuntuiError
+from runtui.graph.body import BodyError, BoundedBody
+from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.root import parse_root, refusal, root_is_loopback
+from runtui.redact import MARK, redact, redact_body, register_secret
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Bytes of an answer, unpacked, that are read before the rest is refused; a page of 999 runs takes 0.6 MB."""
+
+MAX_CONNECTIONS = 16
+"""Connections of the one client; httpx's pool slows down badly from 32 on."""
+
+CONNECT_SECONDS = 10.0
+"""The part of a request's time that may pass before a connection stands."""
+
+# RFC 6750: a token is visible ASCII. Anything else would end the header, and httpx would print the token in its error.
+_TOKEN = re.compile(r"[!-~]+")
+
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+
+
+class _RequestEndedError(Exception):
+    """The request ends here, for a reason that is already a Failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.what)
+        self.failure = failure
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a request came: what its Exchange says when it breaks off now."""
+
+    sent: bool = False
+    response: httpx.Response | None = None
+    body: BoundedBody | None = None
+
+    async def trace(self, event: str, _info: object) -> None:
+        """Told by the connection of each of its steps."""
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
+
+    def failure(self, kind: FailureKind, what: str) -> Failure:
+        """A Failure at this point."""
+        return Failure(kind, "maybe" if self.sent else "no", redact(what))
+
+
+class Transport:
+    """Sends requests below one Graph root, with a token, and tells what came of each.
+
+    Args:
+        root: The Graph root, as `parse_root` accepts it.
+        token: Asked for the bearer token before each request; raises RuntuiError when there is none.
+        ca_file: A PEM file of certificates to trust besides those of the operating system.
+        timeout_seconds: The whole time one request may take, from its token to the last byte of its answer.
+        max_bytes: The limit of an answer's body, unpacked.
+        on_exchange: Told of every Exchange, failed and cancelled ones too.
+        wire: What carries the requests in place of the network, for tests.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        token: Callable[[], Awaitable[str]],
+        ca_file: Path | None = None,
+        timeout_seconds: float = 30.0,
+        max_bytes: int = MAX_BYTES,
+        on_exchange: Callable[[Exchange], None] | None = None,
+        wire: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.root = parse_root(root)
+        self._token = token
+        self._ca_file = ca_file
+        self._timeout_seconds = timeout_seconds
+        self._max_bytes = max_bytes
+        self._on_exchange = on_exchange
+        self._wire = wire
+        self._numbers = itertools.count(1)
+        self._client_task: asyncio.Task[httpx.AsyncClient] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc_info: object) -> None:
+        await self.aclose()
+
+    def warm(self) -> None:
+        """Start to build the client now, in a thread, so that the first request finds it ready."""
+        self._building()
+
+    async def aclose(self) -> None:
+        """Close every connection; a later request would build a new client."""
+        building, self._client_task = self._client_task, None
+        if building is not None:
+            await asyncio.wait([building])
+            if not building.cancelled() and building.exception() is None:
+                await building.result().aclose()
+
+    def url(self, path: str) -> str:
+        """The address of a path below the root; the path starts with a slash and is already percent-encoded."""
+        return self.root + path
+
+    async def send(
+        self,
+        method: str,
+        path_or_url: str,
+        *,
+        purpose: str,
+        json_body: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> Exchange:
+        """Send one request and read its answer to the end.
+
+        Network and HTTP trouble becomes `Exchange.failure`; only cancellation is raised, once `on_exchange` was told.
+        `json_body` is sent as it is, byte for byte; `headers` are sent besides those that every request carries.
+        """
+        url = self.url(path_or_url) if path_or_url.startswith("/") else path_or_url
+        planned = Exchange(
+            number=next(self._numbers),
+            purpose=purpose,
+            method=method,
+            url=redact(url),
+            request_headers=_request_headers(json_body, headers),
+            request_body=json_body,
+            started_at=datetime.now(UTC),
+        )
+        started = time.perf_counter()
+        progress = _Progress()
+        failure: Failure | None = None
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._carry_out(planned, url, progress)
+        except _RequestEndedError as ended:
+            failure = ended.failure
+        except TimeoutError:
+            what = f"There was no whole answer within {self._timeout_seconds:g} seconds."
+            failure = progress.failure(FailureKind.TIMEOUT, what)
+        except asyncio.CancelledError:
+            stopped = progress.failure(FailureKind.CANCELLED, "The program stopped waiting for the answer.")
+            self._tell(_finished(planned, progress, time.perf_counter() - started, stopped))
+            raise
+        return self._tell(_finished(planned, progress, time.perf_counter() - started, failure))
+
+    def _tell(self, exchange: Exchange) -> Exchange:
+        if self._on_exchange is not None:
+            self._on_exchange(exchange)
+        return exchange
+
+    async def _carry_out(self, planned: Exchange, url: str, progress: _Progress) -> None:
+        """From the address to the last byte of the answer; what is learned on the way is in `progress`."""
+        self._check_address(url)
+        token = await self._bearer()
+        client = await self._client()
+        import httpx
+
+        from runtui.graph.failures import failure_of
+
+        try:
+            request = httpx.Request(
+                planned.method,
+                url,
+                headers=[*planned.request_headers[1:], ("Authorization", f"Bearer {token}")],
+                content=None if planned.request_body is None else planned.request_body.encode(),
+                extensions={"trace": progress.trace},
+            )
+            self._check_address(str(request.url))
+            # A carrier that is not the network does not tell of its steps.
+            progress.sent = self._wire is not None
+            response = await client.send(request, stream=True)
+            async with aclosing(response):
+                await self._read(response, progress)
+        except BodyError as error:
+            raise _RequestEndedError(progress.failure(error.kind, str(error))) from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise _RequestEndedError(failure_of(error, may_be_sent=progress.sent)) from None
+
+    async def _read(self, response: httpx.Response, progress: _Progress) -> None:
+        progress.response = response
+        progress.body = BoundedBody(response.headers.get("content-encoding", ""), self._max_bytes)
+        async for chunk in response.aiter_raw():
+            progress.body.feed(chunk)
+        if response.status_code not in (204, 304):
+            progress.body.finish()
+
+    def _check_address(self, url: str) -> None:
+        """Asked of the address as given, and again as the client will really use it."""
+        if why := refusal(self.root, url):
+            raise _RequestEndedError(Failure(FailureKind.REFUSED_ADDRESS, "no", redact(why)))
+
+    async def _bearer(self) -> str:
+        try:
+            token = await self._token()
+        except RuntuiError as error:
+            raise _RequestEndedError(Failure(FailureKind.TOKEN, "no", redact(error.message or error.title))) from None
+        if not _TOKEN.fullmatch(token):
+            what = "The token is empty." if not token else "The token holds characters that no token can have."
+            raise _RequestEndedError(Failure(FailureKind.TOKEN, "no", what))
+        register_secret(token)
+        return token
+
+    async def _client(self) -> httpx.AsyncClient:
+        return await asyncio.shield(self._building())
+
+    def _building(self) -> asyncio.Task[httpx.AsyncClient]:
+        """The task that builds the client, or has built it; a failed one is replaced, so that a cure is noticed."""
+        task = self._client_task
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.create_task(asyncio.to_thread(self._build), name="build the HTTP client")
+            # The request that needs the client reports a failure; until there is one, nobody has to.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._client_task = task
+        return task
+
+    def _build(self) -> httpx.AsyncClient:
+        """Import httpx, load the certificates, build the client. Takes about 100 ms, so it runs in a thread."""
+        _load_httpx()
+        import httpx
+
+        try:
+            return httpx.AsyncClient(
+                verify=_tls_context(self.root, self._ca_file),
+                trust_env=not root_is_loopback(self.root),
+                timeout=httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
+                limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
+                follow_redirects=False,
+                transport=self._wire,
+            )
+        except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+            raise _RequestEndedError(Failure(FailureKind.SETUP, "no", redact(f"{error}."))) from None
+
+
+def _load_httpx() -> None:
+    """Import httpx without its command line, and with the event loop support that its first request would load.
+
+    `httpx` imports a command line made of click, rich and pygments when it finds them (40 ms); it copes without.
+    """
+    if "httpx" not in sys.modules:
+        sys.modules["httpx._main"] = None  # type: ignore[assignment]
+        try:
+            import httpx  # noqa: F401
+        finally:
+            del sys.modules["httpx._main"]
+        import anyio
+
+        anyio.run(anyio.sleep, 0)
+    # At INFO they print whole addresses, at DEBUG cookies.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _tls_context(root: str, ca_file: Path | None) -> ssl.SSLContext:
+    """Trust in what the operating system trusts, and in `ca_file` besides."""
+    if root.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is never asked
+    context = _system_trust()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def _system_trust() -> ssl.SSLContext:
+    if sys.platform == "linux":
+        context = ssl.create_default_context()
+        # With a bundle loaded once, here: truststore would load it again for each connection, on the event loop.
+        if context.get_ca_certs():
+            return context
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _request_headers(json_body: str | None, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What a request carries, the token masked; Host and Content-Length are the client's to add."""
+    content_type = (("Content-Type", "application/json"),) if json_body is not None else ()
+    return (
+        ("Authorization", f"Bearer {MARK}"),
+        ("Accept", "application/json"),
+        ("Accept-Encoding", "gzip"),
+        ("User-Agent", f"runtui/{__version__}"),
+        ("client-request-id", str(uuid.uuid4())),
+        *content_type,
+        *headers,
+    )
+
+
+def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: Failure | None) -> Exchange:
+    response, body = progress.response, progress.body
+    ended = replace(planned, seconds=seconds, failure=failure)
+    if response is None:
+        return ended
+    encoding = response.headers.encoding
+    headers = [(name.decode("ascii"), value.decode(encoding)) for name, value in response.headers.raw]
+    return replace(
+        ended,
+        status=response.status_code,
+        reason=redact(response.reason_phrase),
+        response_headers=tuple(
+            (name, MARK if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
+        ),
+        response_body=redact_body(body.data) if body else b"",
+        truncated=body.truncated if body else False,
+    )

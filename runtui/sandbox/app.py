@@ -1,0 +1,114 @@
+"""The sandbox as an ASGI app: which paths there are, under /beta and /v1.0 alike, and the tenant behind them.
+
+Invariant: every path of the service is a line in `ROUTES`, and nothing else answers. Paths: Microsoft Graph reference,
+`identityGovernance/lifecycleWorkflows`, and the page "Update run".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from runtui.domain.times import now_ticks
+from runtui.sandbox import handlers
+from runtui.sandbox.batch import post_batch
+from runtui.sandbox.database import Database
+from runtui.sandbox.envelope import GraphEnvelope, fault_response
+from runtui.sandbox.faults import GraphError, internal_error, method_not_allowed, unknown_segment
+from runtui.sandbox.story import DEFAULT_RUNS, plan_runs
+from runtui.sandbox.tenant import workflows as seeded_workflows
+
+PREFIXES: Final = ("/beta", "/v1.0")
+
+_WORKFLOWS: Final = "/identityGovernance/lifecycleWorkflows/workflows"
+_RUNS: Final = _WORKFLOWS + "/{workflow_id}/runs"
+_USER_RESULTS: Final = _RUNS + "/{run_id}/userProcessingResults"
+
+ROUTES: Final = (
+    Route(_WORKFLOWS, handlers.list_workflows),
+    Route(_WORKFLOWS + "/{workflow_id}", handlers.get_workflow),
+    Route(_RUNS, handlers.list_runs),
+    Route(_RUNS + "/summary({window})", handlers.get_summary),
+    Route(_RUNS + "/microsoft.graph.identityGovernance.summary({window})", handlers.get_summary),
+    Route(_RUNS + "/{run_id}", handlers.get_run, methods=["GET"]),
+    Route(_RUNS + "/{run_id}", handlers.update_run, methods=["PATCH"]),
+    Route(_RUNS + "/{run_id}/taskProcessingResults", handlers.list_task_results),
+    Route(_USER_RESULTS, handlers.list_user_results),
+    Route(_USER_RESULTS + "/{user_result_id}/taskProcessingResults", handlers.list_task_results),
+    Route("/workflowBase/runs/{run_id}", handlers.update_run, methods=["PATCH"]),
+    Route("/$batch", post_batch, methods=["POST"]),
+)
+
+
+def create_app(
+    *, runs: int = DEFAULT_RUNS, seed: int = 7, hostile: bool = False, clock: Callable[[], int] = now_ticks
+) -> Starlette:
+    """Make the sandbox with a freshly seeded tenant.
+
+    `app.state.applied` lists the writes that were carried out (`handlers.AppliedWrite`), oldest first.
+
+    Args:
+        runs: how many runs the tenant has.
+        seed: which tenant; the same seed tells the same story, counted back from now.
+        hostile: whether names and texts attack terminals and markup.
+        clock: the present moment in ticks; a test hands in its own.
+    """
+    workflows = seeded_workflows(seed)
+    plans = plan_runs(runs, seed, clock(), workflows)
+    if hostile:
+        from runtui.sandbox.hostile import hostile_plans, hostile_workflows
+
+        workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
+    app = Starlette(
+        routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
+        middleware=[Middleware(GraphEnvelope)],
+        exception_handlers={
+            GraphError: _on_graph_error,
+            HTTPException: _on_http_exception,
+            Exception: _on_crash,
+        },
+    )
+    app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
+    app.state.clock = clock
+    app.state.applied = []
+    return app
+
+
+async def _on_graph_error(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, GraphError)  # noqa: S101 - it is registered for this type alone
+    return fault_response(request, fault)
+
+
+async def _on_http_exception(request: Request, exception: Exception) -> Response:
+    """Starlette's own refusals in Graph's words: no such path, wrong verb."""
+    assert isinstance(exception, HTTPException)  # noqa: S101 - it is registered for this type alone
+    if exception.status_code == 405:
+        return fault_response(request, method_not_allowed(exception.headers))
+    return fault_response(request, unknown_segment(first_unknown_segment(request.url.path)))
+
+
+async def _on_crash(request: Request, _exception: Exception) -> Response:
+    """A defect of the sandbox still answers in Graph's shape; Starlette raises it again for the log."""
+    return fault_response(request, internal_error())
+
+
+def first_unknown_segment(path: str) -> str:
+    """The segment of a path at which no route goes on; its last one if the path only ends too early."""
+    segments = [segment for segment in path.split("/") if segment]
+    templates = [[prefix.strip("/"), *route.path.strip("/").split("/")] for prefix in PREFIXES for route in ROUTES]
+    for depth, segment in enumerate(segments):
+        templates = [
+            template
+            for template in templates
+            if depth < len(template) and (template[depth] == segment or template[depth].startswith("{"))
+        ]
+        if not templates:
+            return segment
+    return segments[-1] if segments else ""

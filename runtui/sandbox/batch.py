@@ -1,0 +1,162 @@
+"""POST /$batch: up to 20 requests in one, each answered as if it had come alone.
+
+Invariant: an item goes through the whole app, so it has its own status, headers and ids; an item whose dependency
+failed is not carried out and answers 424. Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Scope
+
+from runtui.sandbox.envelope import GraphResponse
+from runtui.sandbox.faults import GraphError, bad_request
+
+MAX_ITEMS: Final = 20
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+
+class Item(NamedTuple):
+    """One request of a batch, checked for form."""
+
+    id: str
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: Any
+    depends_on: tuple[str, ...]
+
+
+async def post_batch(request: Request) -> Response:
+    """Answer a batch; 200 whatever becomes of its items, 400 if it is no batch."""
+    from runtui.sandbox.validate import read_json
+
+    items = _items(read_json(request.headers.get("content-type"), await request.body()))
+    answers: dict[str, dict[str, Any]] = {}
+    for item in _in_order(items):
+        if any(answers[other]["status"] >= 400 for other in item.depends_on):
+            answers[item.id.lower()] = _dependency_failed(request, item)
+        else:
+            answers[item.id.lower()] = await _answer(request, item)
+    return GraphResponse({"responses": list(answers.values())})
+
+
+def _items(body: Any) -> list[Item]:
+    requests = body.get("requests") if isinstance(body, dict) else None
+    if not isinstance(requests, list) or not requests:
+        raise bad_request("Invalid batch payload format.")
+    if len(requests) > MAX_ITEMS:
+        raise bad_request(f"Number of batch request steps exceeds the maximum value of {MAX_ITEMS}.")
+    items = [_item(raw) for raw in requests]
+    ids = {item.id.lower() for item in items}
+    if len(ids) < len(items):
+        raise bad_request("Invalid batch: the ids of its requests must be unique; case does not tell them apart.")
+    for item in items:
+        if missing := set(item.depends_on) - ids:
+            raise bad_request(f"Invalid batch: '{item.id}' depends on '{missing.pop()}', which is not in it.")
+    return items
+
+
+def _item(raw: Any) -> Item:
+    if not isinstance(raw, dict):
+        raise bad_request("Invalid batch payload format.")
+    key, method, url = raw.get("id"), raw.get("method"), raw.get("url")
+    headers, depends_on = raw.get("headers", {}), raw.get("dependsOn", [])
+    if not (isinstance(key, str) and key and isinstance(url, str) and str(method).upper() in _METHODS):
+        raise bad_request("Invalid batch: a request needs an id, a method and a url.")
+    if not _is_plain(url) or "://" in url or url.lstrip("/").startswith("$batch"):
+        raise bad_request("Invalid batch: a url is relative to the version, and is no batch itself.")
+    if not isinstance(headers, dict) or not all(_is_header(*pair) for pair in headers.items()):
+        raise bad_request("Invalid batch: headers are an object of texts.")
+    if raw.get("body") is not None and not any(name.lower() == "content-type" for name in headers):
+        raise bad_request("Invalid batch: a request with a body needs a Content-Type header.")
+    if not isinstance(depends_on, list) or not all(isinstance(other, str) for other in depends_on):
+        raise bad_request("Invalid batch: dependsOn is an array of ids.")
+    lowered = tuple(other.lower() for other in depends_on)
+    return Item(key, str(method).upper(), url, headers, raw.get("body"), lowered)
+
+
+def _is_header(name: str, value: Any) -> bool:
+    return isinstance(value, str) and bool(name) and _is_plain(name + value)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _in_order(items: list[Item]) -> list[Item]:
+    """The items, each after those it depends on.
+
+    Raises:
+        GraphError: 400 when they depend on each other in a circle.
+    """
+    waiting, ordered, done = list(items), [], set[str]()
+    while waiting:
+        ready = [item for item in waiting if done.issuperset(item.depends_on)]
+        if not ready:
+            raise bad_request("Invalid batch: its requests depend on each other in a circle.")
+        ordered += ready
+        done |= {item.id.lower() for item in ready}
+        waiting = [item for item in waiting if item.id.lower() not in done]
+    return ordered
+
+
+async def _answer(request: Request, item: Item) -> dict[str, Any]:
+    """Send one item through the app and put its answer into the words of a batch."""
+    body = b"" if item.body is None else json.dumps(item.body).encode()
+    start: Message = {}
+    chunks: list[bytes] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+        else:
+            chunks.append(message.get("body", b""))
+
+    await request.app(_scope(request, item), receive, send)
+    content = b"".join(chunks)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
+    answer: dict[str, Any] = {"id": item.id, "status": start["status"], "headers": headers}
+    if content:
+        answer["body"] = json.loads(content)
+    return answer
+
+
+def _scope(request: Request, item: Item) -> Scope:
+    """The ASGI scope of an item: its own request line and headers, the token and the host of the batch."""
+    path, _, query = item.url.partition("?")
+    headers = {name.lower(): value for name, value in item.headers.items()}
+    for name in ("authorization", "host"):
+        headers.setdefault(name, request.headers.get(name, ""))
+    version = request.scope["root_path"]
+    raw_path = f"{version}/{path.lstrip('/')}"
+    return {
+        **{name: request.scope[name] for name in ("type", "asgi", "http_version", "scheme", "server", "client")},
+        "method": item.method,
+        "root_path": "",
+        "path": unquote(raw_path),
+        "raw_path": raw_path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "state": {},
+    }
+
+
+def _dependency_failed(request: Request, item: Item) -> dict[str, Any]:
+    state: Mapping[str, str] = request.scope["state"]
+    fault = GraphError(424, "FailedDependency", "A request that this one depends on has failed.")
+    return {
+        "id": item.id,
+        "status": fault.status,
+        "headers": {"Content-Type": "application/json"},
+        "body": fault.body(state["request_id"], state["client_request_id"]),
+    }

@@ -1,0 +1,165 @@
+"""The tenant in SQLite, in memory: what the requests read and write.
+
+Invariant: a run that is still moving is brought up to the moment before it is read; once a client has written to it, it
+stays as written. SQL is put together from the columns that `entities.py` declares; values are always parameters.
+"""
+# ruff: noqa: S608 - see the invariant
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.times import parse_ticks
+from runtui.sandbox.entities import ENTITY_TYPES, RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
+from runtui.sandbox.paging import Key, Query
+from runtui.sandbox.progress import RunPlan, state
+from runtui.sandbox.tenant import Workflow, guid
+
+_SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
+_DAY: Final = 24 * 3600 * 10_000_000
+
+
+class Page(NamedTuple):
+    """Some rows of a collection in order."""
+
+    rows: list[Row]
+    next_key: Key | None
+    """Where the next page starts; None on the last one."""
+    total: int | None
+    """How many rows the whole collection has, if that was asked for."""
+
+
+class Database:
+    """The workflows, runs and results of one seeded tenant."""
+
+    def __init__(
+        self, workflows: Iterable[Workflow], plans: list[RunPlan], *, seed: int, clock: Callable[[], int]
+    ) -> None:
+        self._seed = seed
+        self._clock = clock
+        self._sql = sqlite3.connect(":memory:", isolation_level=None)
+        self._sql.execute("BEGIN")
+        for entity in ENTITY_TYPES:
+            self._sql.execute(_create_table(entity))
+        now = clock()
+        self._insert(WORKFLOW, (_workflow_record(item, seed, now) for item in workflows))
+        self._insert(RUN, (state(plan, now) for plan in plans))
+        self._sql.execute('CREATE INDEX "runs of a workflow" ON "run" ("workflowId")')
+        self._sql.execute("COMMIT")
+        self._plans = {plan.id: plan for plan in plans}
+        self._moving = {plan.id: plan for plan in plans if plan.rests > now}
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._sql.close()
+
+    def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> Page:
+        """One page of the collection that `owner` (owner columns and their values) has."""
+        self._refresh(entity, owner)
+        scope = " AND ".join((*(f'"{column}" = ?' for column in owner), query.where.sql))
+        parameters = (*owner.values(), *query.where.parameters)
+        total = None
+        if query.count and query.after is None:
+            total = self._sql.execute(f'SELECT count(*) FROM "{entity.name}" WHERE {scope}', parameters).fetchone()[0]
+        columns = ", ".join(f'"{column}"' for column in (*(order.column for order in query.order), *entity.columns))
+        rows = self._sql.execute(
+            f'SELECT {columns} FROM "{entity.name}" WHERE {scope} AND {query.continuation.sql}'
+            f" ORDER BY {', '.join(order.sql for order in query.order)} LIMIT ?",
+            (*parameters, *query.continuation.parameters, query.size + 1),
+        ).fetchall()
+        width = len(query.order)
+        next_key = rows[query.size - 1][:width] if len(rows) > query.size else None
+        return Page([row[width:] for row in rows[: query.size]], next_key, total)
+
+    def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
+        """The entity with that id, if that owner has it."""
+        self._refresh(entity, owner)
+        columns = ", ".join(f'"{column}"' for column in entity.columns)
+        scope = " AND ".join(f'"{column}" = ?' for column in ("id", *owner))
+        row: Row | None = self._sql.execute(
+            f'SELECT {columns} FROM "{entity.name}" WHERE {scope}', (key, *owner.values())
+        ).fetchone()
+        return row
+
+    def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
+        """Set properties of a run (JSON values); lastUpdatedDateTime is set too if it is not among them."""
+        self._move_runs()
+        self._moving.pop(run_id, None)
+        values: dict[str, Any] = {"lastUpdatedDateTime": self._clock(), "lastUpdatedDateTimeText": None}
+        for name, value in changes.items():
+            if RUN.by_name[name].kind == "datetime":
+                values[name] = None if value is None else parse_ticks(value)
+                values[f"{name}Text"] = value
+            else:
+                values[name] = value
+        self._update_run(run_id, values)
+
+    def summary(self, workflow_id: str, start: int, end: int) -> dict[str, int]:
+        """The counters of a runSummary: the runs of a workflow that were scheduled between two moments (ticks)."""
+        self._move_runs()
+        row = self._sql.execute(
+            "SELECT count(*) FILTER (WHERE processingStatus IN ('failed', 'completedWithErrors')), "
+            "coalesce(sum(failedTasksCount), 0), count(*) FILTER (WHERE processingStatus = 'completed'), "
+            "count(*), coalesce(sum(totalTasksCount), 0), coalesce(sum(totalUsersCount), 0) "
+            "FROM run WHERE workflowId = ? AND scheduledDateTime BETWEEN ? AND ?",
+            (workflow_id, start, end),
+        ).fetchone()
+        names = ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers")
+        return dict(zip(names, row, strict=True))
+
+    def _refresh(self, entity: EntityType, owner: Mapping[str, str]) -> None:
+        """Bring what is about to be read up to the moment."""
+        if entity is RUN:
+            self._move_runs()
+        elif entity in {USER_RESULT, TASK_RESULT}:
+            self._write_results(entity, owner["runId"])
+
+    def _move_runs(self) -> None:
+        now = self._clock()
+        for run_id, plan in list(self._moving.items()):
+            self._update_run(run_id, state(plan, now))
+            if plan.rests <= now:
+                del self._moving[run_id]
+
+    def _write_results(self, entity: EntityType, run_id: str) -> None:
+        """Results are not kept: they are worked out for the run that is asked about."""
+        from runtui.sandbox.results import task_results, user_results
+
+        self._sql.execute(f'DELETE FROM "{entity.name}"')
+        if (plan := self._plans.get(run_id)) is not None:
+            results = user_results if entity is USER_RESULT else task_results
+            self._insert(entity, results(plan, self._seed, self._clock()))
+
+    def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
+        settings = ", ".join(f'"{column}" = ?' for column in values)
+        self._sql.execute(f"UPDATE run SET {settings} WHERE id = ?", (*values.values(), run_id))
+
+    def _insert(self, entity: EntityType, entities: Iterable[Mapping[str, Any]]) -> None:
+        places = ", ".join("?" * len(entity.columns))
+        self._sql.executemany(f'INSERT INTO "{entity.name}" VALUES ({places})', map(entity.record, entities))
+
+
+def _create_table(entity: EntityType) -> str:
+    types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | {"id": "TEXT PRIMARY KEY"}
+    columns = ", ".join(f'"{column}" {types.get(column, "TEXT")}' for column in entity.columns)
+    return f'CREATE TABLE "{entity.name}" ({columns})'
+
+
+def _workflow_record(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
+    """A workflow as `entities.WORKFLOW.record` takes it."""
+    age = int(guid(seed, "age", workflow.key)[:8], 16)
+    modified = now - 20 * _DAY - age * 4_001
+    return {
+        "id": workflow.id,
+        "category": workflow.category,
+        "displayName": workflow.display_name,
+        "description": workflow.description,
+        "createdDateTime": modified - workflow.version * 31 * _DAY + age,
+        "lastModifiedDateTime": modified,
+        "isEnabled": True,
+        "isSchedulingEnabled": workflow.on_demand < 1,
+        "nextScheduleRunDateTime": None if workflow.on_demand == 1 else now - now % (_DAY // 8) + _DAY // 8,
+        "version": workflow.version,
+    }

@@ -1,0 +1,213 @@
+"""The entity types that the sandbox serves, each property declared once for SQL, the query options and the JSON.
+
+Invariant: the order of the properties is the order in the JSON. A moment is stored as ticks; beside it stands the text
+that a client wrote, so that it goes back byte for byte. Properties and enumerations: the service metadata of
+`microsoft.graph.identityGovernance` (v1.0 and beta).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
+
+from runtui.domain.enums import SENTINEL
+from runtui.domain.times import format_ticks
+
+Kind = Literal["string", "enum", "count", "boolean", "datetime", "json"]
+Row = tuple[Any, ...]
+
+EDM: Final[Mapping[Kind, str]] = {
+    "string": "Edm.String",
+    "count": "Edm.Int32",
+    "boolean": "Edm.Boolean",
+    "datetime": "Edm.DateTimeOffset",
+}
+"""The OData type names of the primitive kinds."""
+
+
+class Enumeration(NamedTuple):
+    """An evolvable enum: what every client is sent, and what only a client that asks for newer members is sent."""
+
+    name: str
+    members: tuple[str, ...]
+    newer_members: tuple[str, ...]
+
+    def has(self, value: str) -> bool:
+        """Whether it is a member, of whatever age; the sentinel is one that no entity has."""
+        return value in self.members or value in self.newer_members or value == SENTINEL
+
+    def sent_as(self, value: str | None, *, include_newer: bool) -> str | None:
+        """The value as this client may see it: a newer member is the sentinel unless it was asked for."""
+        return value if include_newer or value is None or value in self.members else SENTINEL
+
+
+PROCESSING_STATUS: Final = Enumeration(
+    "lifecycleWorkflowProcessingStatus",
+    ("queued", "inProgress", "completed", "completedWithErrors", "canceled", "failed"),
+    # pausedByPolicy is of this sandbox only: a member that a service may add tomorrow.
+    ("canceling", "quarantined", "pausedByPolicy"),
+)
+EXECUTION_TYPE: Final = Enumeration(
+    "workflowExecutionType", ("scheduled", "onDemand"), ("activatedWithScope", "preview", "extensibilityOnDemand")
+)
+
+
+class Property(NamedTuple):
+    """One declared property of an entity type."""
+
+    name: str
+    kind: Kind
+    enumeration: Enumeration | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The SQL columns that hold it; the first one is what a filter and an order compare."""
+        return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
+
+    @property
+    def edm(self) -> str:
+        """Its OData type, as error messages name it."""
+        if self.enumeration is not None:
+            return f"microsoft.graph.identityGovernance.{self.enumeration.name}"
+        return EDM.get(self.kind, "Edm.ComplexType")
+
+
+@dataclass(frozen=True)
+class EntityType:
+    """An entity type: its properties, and the columns that say whose it is (`owners`, never sent)."""
+
+    name: str
+    properties: tuple[Property, ...]
+    owners: tuple[str, ...] = ()
+    newest_first: bool = False
+    """The order in which a collection of it is sent, if none is asked for: as made, or the other way round."""
+
+    @property
+    def type_name(self) -> str:
+        """The qualified name, as metadata and error messages spell it."""
+        return f"microsoft.graph.identityGovernance.{self.name}"
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Property]:
+        """The properties by their (case-sensitive) name."""
+        return {item.name: item for item in self.properties}
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Every SQL column, in table order; `extra` holds the properties that nobody declared, as a JSON object."""
+        return (*self.owners, *(column for item in self.properties for column in item.columns), "extra")
+
+    def record(self, values: Mapping[str, Any]) -> Row:
+        """The values of one entity (moments in ticks) in the order of `columns`; what is missing is null."""
+        return tuple(map(values.get, self.columns))
+
+    def renderer(self, select: tuple[str, ...] | None, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
+        """A function from a row (`columns`) to the JSON object that a client is sent."""
+        at = {column: index for index, column in enumerate(self.columns)}
+        chosen = self.properties if select is None else [self.by_name[name] for name in select]
+        steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in chosen]
+        extra = at["extra"] if select is None else None
+
+        def render(row: Row) -> dict[str, Any]:
+            entity = {name: read(row, index) for name, index, read in steps}
+            if extra is not None and row[extra]:
+                entity |= json.loads(row[extra])
+            return entity
+
+        return render
+
+
+def _reader(item: Property, include_newer: bool) -> Callable[[Row, int], Any]:
+    """How the JSON value of a property is read from a row, whose first column of it stands at the given index."""
+    if item.kind == "datetime":
+        return _moment
+    if item.kind == "json":
+        return lambda row, index: None if row[index] is None else json.loads(row[index])
+    if item.kind == "boolean":
+        return lambda row, index: bool(row[index])
+    if (enumeration := item.enumeration) is not None:
+        return lambda row, index: enumeration.sent_as(row[index], include_newer=include_newer)
+    return lambda row, index: row[index]
+
+
+def _moment(row: Row, index: int) -> str | None:
+    ticks, written = row[index], row[index + 1]
+    return None if ticks is None else written or format_ticks(ticks)
+
+
+WORKFLOW: Final = EntityType(
+    "workflow",
+    (
+        Property("id", "string"),
+        Property("category", "string"),
+        Property("displayName", "string"),
+        Property("description", "string"),
+        Property("createdDateTime", "datetime"),
+        Property("lastModifiedDateTime", "datetime"),
+        Property("isEnabled", "boolean"),
+        Property("isSchedulingEnabled", "boolean"),
+        Property("nextScheduleRunDateTime", "datetime"),
+        Property("version", "count"),
+    ),
+)
+
+RUN: Final = EntityType(
+    "run",
+    (
+        Property("id", "string"),
+        Property("completedDateTime", "datetime"),
+        Property("failedTasksCount", "count"),
+        Property("failedUsersCount", "count"),
+        Property("lastUpdatedDateTime", "datetime"),
+        Property("processingStatus", "enum", PROCESSING_STATUS),
+        Property("scheduledDateTime", "datetime"),
+        Property("startedDateTime", "datetime"),
+        Property("successfulUsersCount", "count"),
+        Property("totalTasksCount", "count"),
+        Property("totalUsersCount", "count"),
+        Property("totalUnprocessedTasksCount", "count"),
+        Property("workflowExecutionType", "enum", EXECUTION_TYPE),
+        Property("activatedOnScope", "json"),
+    ),
+    owners=("workflowId",),
+    newest_first=True,
+)
+
+USER_RESULT: Final = EntityType(
+    "userProcessingResult",
+    (
+        Property("id", "string"),
+        Property("completedDateTime", "datetime"),
+        Property("failedTasksCount", "count"),
+        Property("processingStatus", "enum", PROCESSING_STATUS),
+        Property("scheduledDateTime", "datetime"),
+        Property("startedDateTime", "datetime"),
+        Property("totalTasksCount", "count"),
+        Property("totalUnprocessedTasksCount", "count"),
+        Property("workflowExecutionType", "enum", EXECUTION_TYPE),
+        Property("workflowVersion", "count"),
+        Property("subject", "json"),
+    ),
+    owners=("runId",),
+)
+
+TASK_RESULT: Final = EntityType(
+    "taskProcessingResult",
+    (
+        Property("id", "string"),
+        Property("createdDateTime", "datetime"),
+        Property("startedDateTime", "datetime"),
+        Property("completedDateTime", "datetime"),
+        Property("processingStatus", "enum", PROCESSING_STATUS),
+        Property("failureReason", "string"),
+        Property("processingInfo", "string"),
+        Property("subject", "json"),
+        Property("task", "json"),
+    ),
+    owners=("runId", "userResultId"),
+)
+
+ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT)

@@ -1,0 +1,88 @@
+"""What every answer of Graph carries, and what every request must: ids, date, versions; a bearer token.
+
+Invariant: nothing leaves the sandbox without `request-id`, `client-request-id` and `Date`, whatever went wrong.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Any, Final
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runtui.sandbox.faults import GraphError, unauthenticated
+
+_JSON: Final = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+_DIAGNOSTIC: Final = (
+    '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'
+)
+
+
+class GraphResponse(Response):
+    """A JSON body as Graph writes it."""
+
+    media_type = _JSON
+    charset = "utf-8"
+
+    def render(self, content: Any) -> bytes:
+        """The body in UTF-8, nothing escaped that need not be (half a surrogate pair has no UTF-8)."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+
+
+class GraphEnvelope:
+    """ASGI middleware: gives each request its ids, refuses it without a token, adds Graph's headers to the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = str(uuid4())
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["client_request_id"] = headers.get("client-request-id") or request_id
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(graph_headers(state))
+            await send(message)
+
+        if has_bearer_token(headers):
+            await self._app(scope, receive, send_with_headers)
+        else:
+            response = fault_response(Request(scope), unauthenticated())
+            await response(scope, receive, send_with_headers)
+
+
+def has_bearer_token(headers: Mapping[str, str]) -> bool:
+    """Whether there is a bearer token; the sandbox takes any."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
+
+
+def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
+    """The headers that every answer carries."""
+    return {
+        "request-id": state["request_id"],
+        "client-request-id": state["client_request_id"],
+        "Date": formatdate(usegmt=True),
+        "OData-Version": "4.0",
+        "Cache-Control": "no-store, no-cache",
+        "x-ms-ags-diagnostic": _DIAGNOSTIC,
+    }
+
+
+def fault_response(request: Request, fault: GraphError) -> Response:
+    """A refusal as Graph writes it."""
+    body = fault.body(request.state.request_id, request.state.client_request_id)
+    return GraphResponse(body, fault.status, headers=fault.headers)

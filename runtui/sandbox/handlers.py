@@ -1,0 +1,233 @@
+"""One function per path: read the request, ask the database, word the answer.
+
+Invariant: a handler awaits nothing between reading and writing the database, so each request sees the tenant whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from runtui.domain.times import parse_ticks
+from runtui.sandbox.database import Database
+from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
+from runtui.sandbox.envelope import GraphResponse
+from runtui.sandbox.faults import bad_request, not_found
+from runtui.sandbox.odata import parse_select
+from runtui.sandbox.paging import MAX_PAGE_SIZE, parse_query, refuse_unknown, token_after
+
+_WORKFLOWS: Final = "identityGovernance/lifecycleWorkflows/workflows"
+_PAGE_SIZE: Final = re.compile(r"(?:odata\.)?maxpagesize=(\d{1,9})", re.ASCII)
+_WINDOW: Final = re.compile(r"startDateTime=([^,()]+),\s*endDateTime=([^,()]+)")
+
+
+class AppliedWrite(NamedTuple):
+    """One update that was carried out: which run, the body as sent, and when (ticks)."""
+
+    run_id: str
+    body: dict[str, Any]
+    time: int
+
+
+class Preferences(NamedTuple):
+    """What the `Prefer` headers of a request ask for, as far as it is honoured."""
+
+    page_size: int | None
+    newer_members: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header that says what was honoured."""
+        applied = [] if self.page_size is None else [f"odata.maxpagesize={self.page_size}"]
+        if self.newer_members:
+            applied.append("include-unknown-enum-members")
+        return {"Preference-Applied": ", ".join(applied)} if applied else {}
+
+
+class Collection(NamedTuple):
+    """The entities that a path speaks of: their type, whose they are, and how the context URL spells it."""
+
+    entity: EntityType
+    owner: Mapping[str, str]
+    """Owner columns and their values."""
+    metadata: str
+
+
+async def list_workflows(request: Request) -> Response:
+    """GET …/workflows."""
+    return _page(request, _workflows())
+
+
+async def get_workflow(request: Request) -> Response:
+    """GET …/workflows/{id}."""
+    return _entity(request, _workflows(), request.path_params["workflow_id"])
+
+
+async def list_runs(request: Request) -> Response:
+    """GET …/runs of a workflow."""
+    _row(request, _workflows(), request.path_params["workflow_id"])
+    return _page(request, _runs(request))
+
+
+async def get_run(request: Request) -> Response:
+    """GET …/runs/{id} of a workflow."""
+    return _entity(request, _runs(request), request.path_params["run_id"])
+
+
+async def get_summary(request: Request) -> Response:
+    """GET …/runs/summary(startDateTime=…,endDateTime=…): the runs that were scheduled in that time."""
+    workflow_id = request.path_params["workflow_id"]
+    _row(request, _workflows(), workflow_id)
+    refuse_unknown(_options(request), frozenset())
+    window = _WINDOW.fullmatch(request.path_params["window"])
+    if window is None:
+        raise bad_request("summary needs startDateTime and endDateTime, both date-times without quotes.")
+    try:
+        start, end = parse_ticks(window[1]), parse_ticks(window[2])
+    except ValueError as error:
+        raise bad_request(f"summary needs date-times. {error}") from error
+    counters = _database(request).summary(workflow_id, start, end)
+    context = _context(request, "microsoft.graph.identityGovernance.runSummary")
+    return GraphResponse({"@odata.context": context, **counters})
+
+
+async def list_user_results(request: Request) -> Response:
+    """GET …/userProcessingResults of a run."""
+    return _page(request, _user_results(request))
+
+
+async def list_task_results(request: Request) -> Response:
+    """GET …/taskProcessingResults of a run, or of one of its user results."""
+    user_results = _user_results(request)
+    owner, metadata = user_results.owner, user_results.metadata.rpartition("/")[0]
+    user_result_id = request.path_params.get("user_result_id")
+    if user_result_id is not None:
+        _row(request, user_results, user_result_id)
+        owner = {**owner, "userResultId": user_result_id}
+        metadata = f"{user_results.metadata}('{user_result_id}')"
+    return _page(request, Collection(TASK_RESULT, owner, f"{metadata}/taskProcessingResults"))
+
+
+async def update_run(request: Request) -> Response:
+    """PATCH …/runs/{id}, under workflowBase or under a workflow: answers with the whole run."""
+    from runtui.sandbox.validate import RUN_TYPE, read_json, run_changes
+
+    body = await request.body()
+    run_id, runs = request.path_params["run_id"], _runs(request)
+    _row(request, runs, run_id)
+    sent = read_json(request.headers.get("content-type"), body)
+    if changes := run_changes(sent):
+        _database(request).write_run(run_id, changes)
+        request.app.state.applied.append(AppliedWrite(run_id, sent, request.app.state.clock()))
+    return _entity(request, runs, run_id, {"@odata.type": RUN_TYPE})
+
+
+def _workflows() -> Collection:
+    return Collection(WORKFLOW, {}, _WORKFLOWS)
+
+
+def _runs(request: Request) -> Collection:
+    """The runs of the workflow that the path names; under workflowBase, those of all workflows."""
+    workflow_id = request.path_params.get("workflow_id")
+    if workflow_id is None:
+        return Collection(RUN, {}, "workflowBase/runs")
+    return Collection(RUN, {"workflowId": workflow_id}, f"{_WORKFLOWS}('{workflow_id}')/runs")
+
+
+def _user_results(request: Request) -> Collection:
+    """The user results of the run that the path names.
+
+    Raises:
+        GraphError: 404 when the workflow has no such run.
+    """
+    run_id, runs = request.path_params["run_id"], _runs(request)
+    _row(request, runs, run_id)
+    return Collection(USER_RESULT, {"runId": run_id}, f"{runs.metadata}('{run_id}')/userProcessingResults")
+
+
+def _page(request: Request, collection: Collection) -> Response:
+    """One page of a collection."""
+    entity, owner, metadata = collection
+    preferences = _preferences(request)
+    options = _options(request)
+    query = parse_query(options, preferences.page_size, entity)
+    page = _database(request).page(entity, owner, query)
+    render = entity.renderer(query.select, include_newer=preferences.newer_members)
+    body: dict[str, Any] = {"@odata.context": _context(request, metadata, query.select)}
+    if page.total is not None:
+        body["@odata.count"] = page.total
+    if page.next_key is not None:
+        body["@odata.nextLink"] = _link(request, {**options, "$skiptoken": token_after(page.next_key)})
+    body["value"] = [render(row) for row in page.rows]
+    return GraphResponse(body, headers=preferences.headers)
+
+
+def _entity(
+    request: Request, collection: Collection, key: str, annotations: Mapping[str, str] | None = None
+) -> Response:
+    """One entity of a collection."""
+    entity = collection.entity
+    preferences = _preferences(request)._replace(page_size=None)
+    options = _options(request)
+    refuse_unknown(options, frozenset({"$select"}))
+    select = parse_select(options["$select"], entity) if "$select" in options else None
+    row = _row(request, collection, key)
+    render = entity.renderer(select, include_newer=preferences.newer_members)
+    context = _context(request, collection.metadata, select) + "/$entity"
+    return GraphResponse({"@odata.context": context, **(annotations or {}), **render(row)}, headers=preferences.headers)
+
+
+def _row(request: Request, collection: Collection, key: str) -> Row:
+    """The entity of a collection with that id.
+
+    Raises:
+        GraphError: 404 when there is none.
+    """
+    row = _database(request).one(collection.entity, key, collection.owner)
+    if row is None:
+        raise not_found(collection.entity.name, key)
+    return row
+
+
+def _database(request: Request) -> Database:
+    database = request.app.state.database
+    assert isinstance(database, Database)  # noqa: S101 - create_app put it there
+    return database
+
+
+def _options(request: Request) -> dict[str, str]:
+    """The query options, each at most once."""
+    options: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in options:
+            message = f"Query option '{name}' was specified more than once, but it must be specified at most once."
+            raise bad_request(message)
+        options[name] = value
+    return options
+
+
+def _preferences(request: Request) -> Preferences:
+    words = [word.strip() for line in request.headers.getlist("prefer") for word in line.split(",")]
+    sizes = [int(match[1]) for word in words if (match := _PAGE_SIZE.fullmatch(word))]
+    page_size = min(sizes[0], MAX_PAGE_SIZE) if sizes and sizes[0] > 0 else None
+    return Preferences(page_size, "include-unknown-enum-members" in words)
+
+
+def _service_root(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
+
+
+def _context(request: Request, metadata: str, select: tuple[str, ...] | None = None) -> str:
+    columns = f"({','.join(select)})" if select else ""
+    return f"{_service_root(request)}/$metadata#{metadata}{columns}"
+
+
+def _link(request: Request, options: Mapping[str, str]) -> str:
+    """This request's URL with other query options."""
+    query = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in options.items())
+    return f"{request.url.scheme}://{request.url.netloc}{quote(request.url.path)}?{query}"

@@ -1,0 +1,33 @@
+"""How services say that something changed: a list of callbacks, nothing more.
+
+Invariant: a service knows nothing of who listens; callbacks run in the caller's thread, in the order of subscribing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Announcer(Generic[T]):
+    """Carries one kind of announcement from a service to its listeners."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[T], object]] = []
+
+    def subscribe(self, listener: Callable[[T], object]) -> Callable[[], None]:
+        """Call `listener` with each announcement; the returned function ends that."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def announce(self, news: T) -> None:
+        """Tell every listener."""
+        for listener in tuple(self._listeners):
+            listener(news)

@@ -1,0 +1,128 @@
+"""The file under the store: its tables and indexes, and how it is opened.
+
+Invariant: opening never fails because of what is in the file. The runs in it are a copy of what the server has, so a
+file that is no database, or one of another version, is set aside under another name and begun anew.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from runtui.domain.rows import COLUMNS, Column, RunRecord
+from runtui.errors import RuntuiError
+
+VERSION: Final = 1
+"""Of the tables below: raise it with every change to them."""
+
+BUSY_SECONDS: Final = 5.0
+"""How long one connection waits for another one's write."""
+
+_TEXT: Final = {"id", "id_key", "workflow_id", "status", "status_key", "execution_type", "type_key"}
+
+
+_FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
+"""SQLite's words for: this file is not ours (no database, a broken one, other tables)."""
+
+
+class StoreError(RuntuiError):
+    """The local store cannot be read or written: a full disk, a folder without permission."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(
+            "The local store failed", f"{path}: {reason}.", "Make room or set RUNTUI_STATE to a folder of your own."
+        )
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open the file for writing, 0600 in a folder 0700, with the tables of this version.
+
+    Raises:
+        StoreError: when there can be no such file.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return _open_private(path)
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF not in _FOREIGN:
+                raise
+            _set_aside(path)
+            return _open_private(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(path, error) from error
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Another connection to the same file, which never waits for the writer and cannot write."""
+    db = _connect(path)
+    db.execute("PRAGMA query_only = 1")
+    return db
+
+
+def order_terms(column: Column) -> tuple[tuple[str, bool], ...]:
+    """A column's natural order as (field, descending), down to the row number, so that it is total.
+
+    The row number runs as the first field does: that is the order in which an index holds equal entries.
+    """
+    terms = tuple((term.lstrip("-"), term.startswith("-")) for term in column.order)
+    return (*terms, ("rowid", terms[0][1]))
+
+
+def _open_private(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
+    db = _connect(path)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            # In a file of another version the names are taken: an SQL error, so that the file is set aside.
+            for statement in _schema():
+                db.execute(statement)
+        db.execute("SELECT revision FROM state").fetchone()
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db
+
+
+def _set_aside(path: Path) -> None:
+    path.replace(path.with_name(path.name + ".aside"))
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _schema() -> tuple[str, ...]:
+    """All tables. The rows are apart from the JSON they come from, so that walking over them reads little."""
+    fields = ", ".join(f"{name} {'TEXT' if name in _TEXT else 'INTEGER'} NOT NULL" for name in RunRecord._fields)
+    names = "workflow_name TEXT NOT NULL, workflow_key TEXT NOT NULL"
+    return (
+        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {names}, {fields}, UNIQUE (id))",
+        "CREATE TABLE body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
+        "CREATE TABLE workflow (id TEXT PRIMARY KEY, name TEXT NOT NULL, raw TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE state (revision INTEGER NOT NULL)",
+        "INSERT INTO state VALUES (0)",
+        "CREATE INDEX run_by_workflow_id ON run (workflow_id)",
+        *(_index(column) for column in COLUMNS if column.order != ("id",)),
+        f"PRAGMA user_version = {VERSION}",
+    )
+
+
+def _index(column: Column) -> str:
+    """The index of a column's order, with its first field ascending: SQLite reads it from either end."""
+    *terms, (_, backward) = order_terms(column)
+    fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
+    return f"CREATE INDEX run_by_{column.key} ON run ({fields})"

@@ -1,0 +1,100 @@
+"""All services of one session on one Graph root, wired together.
+
+Invariant: opening a workspace touches only the disk; the network is first used by `connect`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from runtui.domain.draft import Draft
+from runtui.services.announcer import Announcer
+from runtui.services.store import Store
+from runtui.settings import Settings
+
+if TYPE_CHECKING:
+    from runtui.graph.client import GraphClient
+    from runtui.graph.exchange import Exchange
+    from runtui.graph.transport import Transport
+    from runtui.services.refresh import Refresh
+    from runtui.services.saves import Saves
+
+Service = TypeVar("Service")
+
+KEPT_EXCHANGES: Final = 200
+"""Requests kept for the History tab; older ones are dropped, bodies and all."""
+
+
+class Workspace:
+    """The store, the wire, the listing and the write path of one session."""
+
+    def __init__(self, settings: Settings, store_file: Path, token: Callable[[], Awaitable[str]]) -> None:
+        self.settings = settings
+        self.store = Store(store_file)
+        self.drafts: dict[str, Draft] = {}
+        """Changes begun and not sent, by run id."""
+        self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
+        self.exchanged: Announcer[Exchange] = Announcer()
+        self._token = token
+        self._transport: Transport | None = None
+        self._client: GraphClient | None = None
+        self._saves: Saves | None = None
+        self._refresh: Refresh | None = None
+
+    def connect(self, root: str) -> None:
+        """Build client, listing and write path for a root and start listing.
+
+        Raises:
+            UsageError: when the root is none that may be used.
+        """
+        from runtui.graph.client import GraphClient
+        from runtui.graph.transport import Transport
+        from runtui.services.refresh import Refresh
+        from runtui.services.saves import Saves
+
+        self._transport = Transport(root, token=self._token, on_exchange=self._keep)
+        self._transport.warm()
+        self._client = GraphClient(self._transport, patch_path=self.settings.patch_path)
+        self._saves = Saves(self._client, self.store)
+        self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a client to ask."""
+        return self._client is not None
+
+    @property
+    def client(self) -> GraphClient:
+        """The Graph client; only after `connect`."""
+        return _connected(self._client)
+
+    @property
+    def saves(self) -> Saves:
+        """The write path; only after `connect`."""
+        return _connected(self._saves)
+
+    @property
+    def refresh(self) -> Refresh:
+        """The listing; only after `connect`."""
+        return _connected(self._refresh)
+
+    def _keep(self, exchange: Exchange) -> None:
+        self.exchanges.appendleft(exchange)
+        self.exchanged.announce(exchange)
+
+    async def close(self) -> None:
+        """Stop listing and close what is open. Saves are drained before, by whoever may wait."""
+        if self._refresh is not None:
+            await self._refresh.stop()
+        if self._transport is not None:
+            await self._transport.aclose()
+        self.store.close()
+
+
+def _connected(service: Service | None) -> Service:
+    if service is None:
+        raise RuntimeError("The workspace is not connected yet.")
+    return service

@@ -1,0 +1,47 @@
+"""What a person chose, and where files live.
+
+Invariant: settings are read once, at the start, and never change; no token is among them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Literal
+
+PATCH_PATH: Final = "/workflowBase/runs/{runId}"
+"""The path of the API page "Update run"; `{workflowId}` may be used too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One session's choices. `root` is the Graph root, such as https://graph.microsoft.com/beta."""
+
+    root: str
+    tenant: str
+    """The name shown in the header and in the review: whose runs these are."""
+    is_sandbox: bool = False
+    read_only: bool = False
+    patch_path: str = PATCH_PATH
+    body_mode: Literal["full", "changed"] = "full"
+    theme: str | None = None
+    refresh_seconds: float = 30.0
+    """Seconds from the end of one listing to the start of the next; 0: only by hand."""
+    mouse: bool = True
+    state_folder: Path = Path()
+
+
+def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where runtui keeps its store and its crash reports (XDG base directories, `RUNTUI_STATE` above them)."""
+    if own := environ.get("RUNTUI_STATE"):
+        return Path(own)
+    base = environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "state") / "runtui"
+
+
+def store_path(folder: Path, root: str) -> Path:
+    """One file per Graph root, so that runs of two tenants are never in one list."""
+    return folder / f"runs-{sha256(root.encode()).hexdigest()[:16]}.db"

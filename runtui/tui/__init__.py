@@ -1,0 +1,1 @@
+"""The face. Textual is imported here and nowhere else."""

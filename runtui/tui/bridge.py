@@ -1,0 +1,68 @@
+"""From services to the screen, the only way: announcements become messages.
+
+Invariant: services know no widget. The store may speak from any thread; posting a message is safe from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from runtui.graph.exchange import Exchange
+from runtui.services.refresh import Progress
+from runtui.services.saves import Save
+from runtui.services.workspace import Workspace
+
+
+class StoreChanged(Message):
+    """Rows came, went or changed; a flood of these is one."""
+
+    def can_replace(self, message: Message) -> bool:
+        """The last one says as much as all of them."""
+        return isinstance(message, StoreChanged)
+
+
+class ListingChanged(Message):
+    """The listing went on."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest progress matters."""
+        return isinstance(message, ListingChanged)
+
+
+class SaveChanged(Message):
+    """A save went on or ended."""
+
+    def __init__(self, save: Save) -> None:
+        super().__init__()
+        self.save = save
+
+
+class Exchanged(Message):
+    """A request was answered, or not."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__()
+        self.exchange = exchange
+
+
+def listen(workspace: Workspace, screen: MessagePump) -> Callable[[], None]:
+    """Carry everything that a connected workspace announces to a screen; the returned function ends that."""
+    ends = (
+        workspace.store.subscribe(lambda _ids: screen.post_message(StoreChanged())),
+        workspace.refresh.changed.subscribe(lambda progress: screen.post_message(ListingChanged(progress))),
+        workspace.saves.changed.subscribe(lambda save: screen.post_message(SaveChanged(save))),
+        workspace.exchanged.subscribe(lambda exchange: screen.post_message(Exchanged(exchange))),
+    )
+
+    def end() -> None:
+        for unsubscribe in ends:
+            unsubscribe()
+
+    return end

@@ -1,0 +1,57 @@
+"""The command palette: the action registry, searchable by name and by what an action does.
+
+Invariant: it lists what makes sense in the view in sight; what cannot run now is listed with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from runtui.tui.actions import Action, in_scopes
+from runtui.tui.workbench import Workbench
+
+
+class ActionProvider(Provider):
+    """Feeds Textual's palette."""
+
+    def _actions(self) -> list[tuple[Action, str]]:
+        """The actions of the view in sight, each with its sentence, or with the reason why it cannot run."""
+        workbench = self.screen
+        if not isinstance(workbench, Workbench):
+            return []
+        now = workbench.situation()
+        actions = in_scopes(*workbench.current_scopes())
+        return [
+            (action, action.reason(now) or f"{action.help} ({action.shown_key})")
+            for action in actions
+            if action.id != "palette"
+        ]
+
+    def _run(self, action: Action) -> partial[Coroutine[Any, Any, None]]:
+        workbench = self.screen
+        assert isinstance(workbench, Workbench)  # noqa: S101 - _actions lists nothing on another screen
+        return partial(workbench.perform, action.id)
+
+    async def discover(self) -> Hits:
+        """Everything, before anything is typed."""
+        for action, words in self._actions():
+            yield DiscoveryHit(_name(action), self._run(action), help=words)
+
+    async def search(self, query: str) -> Hits:
+        """What matches."""
+        matcher = self.matcher(query)
+        for action, words in self._actions():
+            score = matcher.match(f"{_name(action)} {action.help}")
+            if score > 0:
+                name = _name(action)
+                highlighted = matcher.highlight(name) if matcher.match(name) > 0 else Content(name)
+                yield Hit(score, highlighted, self._run(action), text=name, help=words)
+
+
+def _name(action: Action) -> str:
+    return f"{action.label.capitalize()}"

@@ -1,0 +1,187 @@
+"""The terminal as a place: whether there is one, what it can show, and leaving it as it was found.
+
+Invariant: however runtui ends (a hang-up, a signal, a crash) the terminal is restored, the exit code says so, and
+neither the screen nor the crash report shows a local variable or a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from rich.console import Console
+from textual.app import App
+from textual.worker import WorkerFailed
+
+from runtui import __version__
+from runtui.errors import ExitCode, RuntuiError
+from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
+
+WITHOUT_A_SCREEN: Final = "`runtui list` shows the same runs without a screen."
+_LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
+"""Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
+
+
+def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO, ...] | None = None) -> None:
+    """Refuse to start where a full-screen program would only make a mess.
+
+    Raises:
+        RuntuiError: standard input or output is no terminal, or TERM says that it cannot place a cursor.
+    """
+    for stream in streams or (sys.stdin, sys.stdout):
+        if not stream.isatty():
+            raise RuntuiError("No terminal", "runtui needs a terminal for its input and its output.", WITHOUT_A_SCREEN)
+    term = environ.get("TERM", "")
+    if term in ("", "dumb", "unknown"):
+        raise RuntuiError(
+            "No screen", f"TERM is {term or 'not set'}: this terminal cannot place a cursor.", WITHOUT_A_SCREEN
+        )
+
+
+def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None) -> str:
+    """Name the theme to start with: the chosen one, else what this terminal can show.
+
+    NO_COLOR and sixteen colours lead to the ansi themes, which use the terminal's own palette and half the bytes;
+    COLORFGBG, where a terminal sets it, tells a light background from a dark one.
+
+    Args:
+        environ: The environment.
+        chosen: A theme's name, `dark`, `light`, or None.
+
+    Raises:
+        RuntuiError: `chosen` is no theme.
+    """
+    if chosen is not None and chosen in THEMES:
+        return chosen
+    if chosen not in (None, "dark", "light"):
+        known = ", ".join(["dark", "light", *THEMES])
+        raise RuntuiError("Unknown theme", f"There is no theme {chosen!r}.", f"Choose one of {known}.")
+    is_light = chosen == "light" if chosen else environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_BACKGROUNDS
+    if "NO_COLOR" in environ or _has_sixteen_colours(environ):
+        return ANSI_LIGHT if is_light else ANSI_DARK
+    return LIGHT if is_light else DARK
+
+
+def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
+    """Ask Rich, which decides what is sent; from TERM and COLORTERM, as it does inside Textual."""
+    console = Console(force_terminal=True, _environ=environ)
+    return console.color_system in (None, "standard")
+
+
+def install_signals(loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None]) -> None:
+    """Leave in order when the line drops or someone asks the process to end.
+
+    Also where SIGHUP was inherited as ignored (`nohup`): without a handler Textual's input thread would spin on the
+    dead terminal for ever. On a hang-up the dead terminal is put away first, so that nothing blocks on it.
+
+    Args:
+        loop: The running loop.
+        on_hangup: Ends the application; called in the loop.
+    """
+
+    def hang_up() -> None:
+        detach_from_terminal()
+        on_hangup()
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    loop.add_signal_handler(signal.SIGTERM, on_hangup)
+
+
+def detach_from_terminal() -> None:
+    """Put a silent pipe and the null device in the place of a terminal that is gone.
+
+    Reading a dead terminal returns at once, for ever, and writing to it fails; both would keep Textual from ending.
+    """
+    silence, _never_written = os.pipe()
+    os.dup2(silence, 0)
+    null = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(null, descriptor)
+
+
+def write_crash_report(error: BaseException, folder: Path) -> Path:
+    """Write what a developer needs and nothing that is private: versions and the redacted traceback, no locals.
+
+    Returns:
+        The new file, readable by its owner alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from runtui.redact import redact
+
+    now = datetime.now(UTC)
+    facts = (
+        f"runtui {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}\n"
+        f"TERM={os.environ.get('TERM', '')} at {now.isoformat(timespec='seconds')}\n\n"
+    )
+    frames = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as report:
+        report.write(redact(facts + frames))
+    return path
+
+
+def crash_sentence(error: BaseException, folder: Path) -> str:
+    """Write the report and say in one sentence what happened and where the report is."""
+    what = f"runtui ended because of an error of its own ({type(error).__name__})."
+    try:
+        return f"{what} A report without private values is in {write_crash_report(error, folder)}"
+    except OSError as reason:
+        return f"{what} No report could be written in {folder}: {reason.strerror}."
+
+
+class TerminalApp(App[int]):
+    """An App that takes care of its terminal: themes, signals and crashes. It decides nothing else.
+
+    Args:
+        theme: The name of the first theme, see `starting_theme`.
+        crash_folder: Where a crash report goes.
+        css_path: Style sheets.
+    """
+
+    animation_level = "none"
+
+    def __init__(self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = ()) -> None:
+        super().__init__(css_path=list(css_path))
+        self._crash_folder = crash_folder
+        self.crash: str | None = None
+        """After a crash: the sentence to print once the terminal is restored."""
+        for known in THEMES.values():
+            self.register_theme(known)
+        self.theme = theme
+
+    def on_mount(self) -> None:
+        """End in order on SIGHUP and SIGTERM."""
+        if not self.is_headless:
+            install_signals(asyncio.get_running_loop(), self.on_hangup)
+
+    def on_hangup(self) -> None:
+        """The line dropped, or the process was asked to end. Override to finish what is on its way."""
+        self.exit(return_code=int(ExitCode.NOT_DONE))
+
+    def _fatal_error(self) -> None:
+        """Take the place of Textual's, which prints a traceback with every local variable in it."""
+        error = self._exception or sys.exc_info()[1] or RuntimeError("unknown")
+        if isinstance(error, WorkerFailed):
+            error = error.error
+        if self.crash is None:
+            self.crash = crash_sentence(error, self._crash_folder)
+        self._close_messages_no_wait()
+
+
+def tell_the_shell(app: TerminalApp) -> int:
+    """Call it when `app` has ended: prints what a crash left to say. Returns the process's exit code."""
+    if app.crash is not None:
+        print(app.crash, file=sys.stderr)
+    return app.return_code or 0

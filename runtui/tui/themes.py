@@ -1,0 +1,105 @@
+"""Four looks: a dark and a light one of our own, and two that use nothing but the terminal's sixteen colours.
+
+Invariant: text in `$foreground` or in any `$text-…` colour has a contrast of at least 4.5 to 1 (WCAG 2.2, level AA)
+on `$background`, `$surface` and `$panel` of our own themes, also after rounding to 256 colours; the ansi themes name
+no colour outside the terminal's palette. Which part of the screen takes which of these variables is said in styles/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from textual.theme import BUILTIN_THEMES, Theme
+
+DARK: Final = "runtui-dark"
+LIGHT: Final = "runtui-light"
+ANSI_DARK: Final = "ansi-dark"
+ANSI_LIGHT: Final = "ansi-light"
+
+_DARK_THEME: Final = Theme(
+    name=DARK,
+    primary="#5fafff",
+    secondary="#87afd7",
+    accent="#d7afff",
+    warning="#ffaf5f",
+    error="#ff8787",
+    success="#87d787",
+    foreground="#dadada",
+    background="#121212",
+    surface="#1c1c1c",
+    panel="#262626",
+    dark=True,
+    variables={
+        "text-primary": "#87bfff",
+        "text-secondary": "#afc7df",
+        "text-accent": "#d7afff",
+        "text-warning": "#ffaf5f",
+        "text-error": "#ff8787",
+        "text-success": "#87d787",
+        "text-muted": "#a8a8a8",
+        "foreground-muted": "#a8a8a8",
+        "block-cursor-background": "#005f87",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-background": "#303030",
+        "block-cursor-blurred-foreground": "#dadada",
+        "input-selection-background": "#005f87",
+        "border-blurred": "#4e4e4e",
+        "button-color-foreground": "#121212",
+    },
+)
+
+_LIGHT_THEME: Final = Theme(
+    name=LIGHT,
+    primary="#005faf",
+    secondary="#40566e",
+    accent="#6b219c",
+    warning="#8a4500",
+    error="#a8000f",
+    success="#005f00",
+    foreground="#1c1c1c",
+    background="#ffffff",
+    surface="#f2f2f2",
+    panel="#e4e4e4",
+    dark=False,
+    variables={
+        "text-primary": "#005faf",
+        "text-secondary": "#40566e",
+        "text-accent": "#6b219c",
+        "text-warning": "#8a4500",
+        "text-error": "#a8000f",
+        "text-success": "#005f00",
+        "text-muted": "#585858",
+        "foreground-muted": "#585858",
+        "block-cursor-background": "#005f87",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-text-style": "none",
+        "block-cursor-blurred-background": "#d0d0d0",
+        "block-cursor-blurred-foreground": "#1c1c1c",
+        "input-selection-background": "#afd7ff",
+        "border-blurred": "#a8a8a8",
+        "button-color-foreground": "#ffffff",
+    },
+)
+
+
+def _with_text_colours(name: str, colours: Mapping[str, str]) -> Theme:
+    """Return Textual's own theme of that name with other colours for text."""
+    theme = BUILTIN_THEMES[name]
+    return replace(theme, variables={**theme.variables, **colours})
+
+
+THEMES: Final[Mapping[str, Theme]] = {
+    DARK: _DARK_THEME,
+    LIGHT: _LIGHT_THEME,
+    # The plain blue of most palettes is too dark for a dark background, and Textual's accent is the green of success.
+    ANSI_DARK: _with_text_colours(
+        ANSI_DARK,
+        {"text-primary": "ansi_bright_blue", "text-accent": "ansi_magenta", "text-error": "ansi_bright_red"},
+    ),
+    # Yellow, cyan and every bright colour are too pale for a light background.
+    ANSI_LIGHT: _with_text_colours(ANSI_LIGHT, {"text-warning": "ansi_magenta", "text-accent": "ansi_blue"}),
+}
+"""Every theme that runtui offers, by name; register them all: the ansi ones take the place of Textual's."""

@@ -1,0 +1,126 @@
+"""The form of one run: it turns what is typed into a draft, and hands the draft on.
+
+Invariant: the draft is the only state; leaving the form loses nothing, and nothing is sent from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from runtui.domain.draft import BodyMode, Draft
+from runtui.domain.fields import FieldSpec
+from runtui.domain.times import now_ticks
+from runtui.tui.actions import Situation, bindings
+from runtui.tui.messages import DraftChanged, Left, ReviewRequested, Said
+from runtui.tui.text import content, middle
+from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.field_form import FieldForm, FieldSelect, moment_reading
+from runtui.tui.widgets.pane_title import PaneTitle
+
+
+class EditView(Acting):
+    """Shows one draft at a time."""
+
+    BINDINGS = bindings("edit")
+    DEFAULT_CSS = """
+    EditView { layout: vertical; height: 1fr; }
+    EditView FieldForm { height: 1fr; }
+    EditView #field-help { height: auto; max-height: 2; padding: 0 1; }
+    """
+
+    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
+        super().__init__(situation, id=id)
+        self.draft: Draft | None = None
+        self._workflow_name = ""
+        self._field: FieldSpec | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title above, help below; the form comes with a draft."""
+        yield PaneTitle(id="edit-title")
+        yield Static(id="field-help", markup=False)
+
+    async def open(self, draft: Draft, workflow_name: str) -> None:
+        """Show a draft; the focus goes to processingStatus."""
+        self.draft = draft
+        self._workflow_name = workflow_name
+        await self.query(FieldForm).remove()
+        await self.mount(FieldForm(draft), after=self.query_one(PaneTitle))
+        self.query_one(FieldSelect).focus()
+        self._show_title()
+        self.post_message(DraftChanged(draft))
+
+    def on_field_form_typed(self, event: FieldForm.Typed) -> None:
+        """Take what was typed into the draft."""
+        if self.draft is not None and event.form.is_attached:
+            self._follow(self.draft.typed(event.name, event.text, now_ticks()))
+
+    def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
+        """Say what the field means."""
+        self._field = event.field
+        self._show_help()
+
+    def _follow(self, draft: Draft) -> None:
+        self.draft = draft
+        self.query_one(FieldForm).show(draft)
+        self._show_title()
+        self._show_help()
+        self.post_message(DraftChanged(draft))
+
+    def _show_title(self) -> None:
+        draft = self.draft
+        if draft is None:
+            return
+        errors, changes = len(draft.errors()), len(draft.changes())
+        counts = f"   {changes} changed" if changes else ""
+        counts += f", {errors} wrong" if errors else ""
+        title = Content.assemble(
+            "Edit  ", content(self._workflow_name), "  ", content(middle(draft.run_id, 24)), counts
+        )
+        self.query_one(PaneTitle).show(title, active=True)
+
+    def _show_help(self) -> None:
+        if self._field is None or self.draft is None:
+            return
+        field = self._field
+        reading = moment_reading(self.draft.text(field), now_ticks()) if field.kind == "datetime" else ""
+        edit = self.draft.edits.get(field.name)
+        if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
+            reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
+        warnings = "  ".join(f"! {sentence}" for sentence in self.draft.warnings())
+        text = "  ".join(part for part in (field.help, reading, warnings) if part)
+        self.query_one("#field-help", Static).update(content(text))
+
+    def action_review(self) -> None:
+        """Ask for the review; errors are shown instead when there are any."""
+        if self.draft is not None:
+            self.post_message(ReviewRequested(self.draft))
+
+    async def action_perform(self, action_id: str) -> None:
+        """As everywhere; a review that is refused also brings the errors into sight."""
+        if action_id == "review" and self.draft is not None and self.draft.errors():
+            self.query_one(FieldForm).show_errors()
+        await super().action_perform(action_id)
+
+    def action_body_mode(self) -> None:
+        """Send all required properties, or only what changed."""
+        if self.draft is None:
+            return
+        mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
+        self._follow(self.draft.with_mode(mode))
+        words = "only what changed" if mode == "changed" else "every required property and what changed"
+        self.post_message(Said(f"The request carries {words}."))
+
+    def action_revert(self) -> None:
+        """Take back what was typed into the field with the focus."""
+        row = self.query_one(FieldForm).focused_row()
+        if row is not None and self.draft is not None:
+            self._follow(self.draft.reverted(row.field.name))
+            row.revert()
+
+    def action_leave(self) -> None:
+        """Back to the list."""
+        self.post_message(Left())

@@ -1,0 +1,65 @@
+"""The help: every key, from the action registry, the filter language and the signs of the list.
+
+Invariant: no key is written here; the registry is read.
+"""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from runtui.domain.rows import LOOKS
+from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
+from runtui.tui.messages import Left
+from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.pane_title import PaneTitle
+
+FILTER_HELP = """\
+plain text             in the workflow's name, the run's id, status or type
+status:failed          also status:failed,canceled   type:onDemand   wf:"Onboard"   id:6393
+failed>0               failed users or tasks; also users, tasks, successful, unprocessed
+started>-24h           in the last 24 hours; also completed, scheduled, updated; 2026-11-20; completed:none
+is:problem  is:stuck   what went wrong; what hangs
+!term   a or b   ( )   not, or, groups; terms side by side must all hold"""
+
+
+class HelpView(Acting):
+    """One page of keys and words."""
+
+    BINDINGS = bindings("help")
+    DEFAULT_CSS = """
+    HelpView { layout: vertical; height: 1fr; }
+    HelpView VerticalScroll { height: 1fr; padding: 0 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """One scrolling page."""
+        yield PaneTitle("Help", id="help-title")
+        with VerticalScroll(id="help-page"):
+            yield Static(help_text(), markup=False)
+
+    def open(self) -> None:
+        """Give it the keys."""
+        self.query_one("#help-title", PaneTitle).show(Content("Help"), active=True)
+        self.query_one("#help-page").focus()
+
+    def action_close(self) -> None:
+        """Back to what was there."""
+        self.post_message(Left())
+
+
+def help_text() -> Content:
+    """The whole page, in the order of use."""
+    parts: list[Content] = []
+    for scope, title in SCOPE_TITLES.items():
+        parts.append(Content.styled(f"{title}\n", "bold"))
+        for action in in_scopes(scope):
+            keys = " ".join(key_text(key) for key in action.keys)
+            parts.append(Content.assemble((f"  {keys:18}", "$text-accent"), f" {action.help}\n"))
+        parts.append(Content("\n"))
+    parts += [Content.styled("Filter\n", "bold"), Content(FILTER_HELP + "\n\n"), Content.styled("Signs\n", "bold")]
+    parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in LOOKS.values())))
+    parts.append(Content("\n↑ being saved   ~ draft not sent   ◆ marked"))
+    return Content("").join(parts)

@@ -1,0 +1,92 @@
+"""The last look before a write: which run, which request, what changes from what to what.
+
+Invariant: nothing is sent but by `y` or the button that says so; the focus rests on *no*, and enter there sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Static
+
+from runtui.domain.draft import MISSING, Draft
+from runtui.tui.actions import Situation, bindings
+from runtui.tui.messages import Left, SendConfirmed
+from runtui.tui.text import content
+from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.pane_title import PaneTitle
+
+
+class ReviewView(Acting):
+    """Shows one draft as the change that it would be."""
+
+    BINDINGS = bindings("review")
+    DEFAULT_CSS = """
+    ReviewView { layout: vertical; height: 1fr; }
+    ReviewView VerticalScroll { height: 1fr; padding: 0 1; }
+    ReviewView Horizontal { height: 1; padding: 0 1; }
+    ReviewView Button { margin: 0 2 0 0; }
+    """
+
+    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
+        super().__init__(situation, id=id)
+        self.draft: Draft | None = None
+
+    def compose(self) -> ComposeResult:
+        """The facts, then the question."""
+        yield PaneTitle("Review", id="review-title")
+        with VerticalScroll(can_focus=False):
+            yield Static(id="review-facts", markup=False)
+        with Horizontal():
+            yield Button(Content("No, back (n)"), id="review-no", compact=True)
+            yield Button(Content("Send (y)"), id="review-yes", variant="warning", compact=True)
+
+    def open(self, draft: Draft, target: Sequence[tuple[str, str]]) -> None:
+        """Show a draft and where it would go; the focus rests on *no*."""
+        self.draft = draft
+        self.query_one("#review-facts", Static).update(_facts(draft, target))
+        self.query_one("#review-title", PaneTitle).show(Content("Review: send this change?"), active=True)
+        self.query_one("#review-no", Button).focus()
+
+    @on(Button.Pressed, "#review-yes")
+    def action_send(self) -> None:
+        """Send it, once."""
+        if self.draft is not None:
+            draft, self.draft = self.draft, None
+            self.post_message(SendConfirmed(draft))
+
+    @on(Button.Pressed, "#review-no")
+    def action_reject(self) -> None:
+        """Send nothing."""
+        self.post_message(Left())
+
+
+def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:
+    lines = [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    lines.append(Content(""))
+    names = max((len(change.field.name) for change in draft.changes()), default=0)
+    for change in draft.changes():
+        lines.append(
+            Content.assemble(
+                f"{change.field.name:{names}}  ",
+                content(_value(change.before), "$text-error"),
+                "  →  ",
+                content(_value(change.after), "$text-success"),
+            )
+        )
+    lines.append(Content(""))
+    extra = len(draft.body()) - 1 - len(draft.changes())
+    if extra:
+        lines.append(Content(f"With it go {extra} required properties, as they were received (see the Request tab)."))
+    lines += [Content.assemble("! ", content(sentence)) for sentence in draft.warnings()]
+    return Content("\n").join(lines)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "null"
+    return str(value) if value is not MISSING else "(not received)"

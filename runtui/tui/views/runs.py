@@ -1,0 +1,244 @@
+"""The list: filter, order, cursor and marks over the table of runs.
+
+Invariant: cursor and marks are run ids. A filter that cannot be read changes nothing in the list and says where it
+went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from runtui.domain.filters import FilterError, parse
+from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
+from runtui.domain.times import now_ticks
+from runtui.services.store import Query, Store
+from runtui.tui.actions import Situation, bindings
+from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged
+from runtui.tui.text import content
+from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.pane_title import PaneTitle
+from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable
+
+PROBLEMS = "is:problem"
+FIRST_SORT = "started"
+
+
+class FilterInput(Input):
+    """Where a filter is typed; esc and the arrow keys give the focus back to the list."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            placeholder='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
+            compact=True,
+            select_on_focus=False,
+            id="filter-input",
+        )
+        self.cursor_blink = False
+
+    def key_escape(self, event: events.Key) -> None:
+        """Clear the filter; when it is clear, leave it."""
+        event.stop()
+        self.value = ""
+        self.post_message(self.Submitted(self, ""))
+
+    def key_down(self, event: events.Key) -> None:
+        """To the list, with the filter as it is."""
+        event.stop()
+        self.post_message(self.Submitted(self, self.value))
+
+
+class RunsView(Acting):
+    """The list of runs."""
+
+    BINDINGS = bindings("runs")
+    DEFAULT_CSS = """
+    RunsView { layout: vertical; height: 1fr; }
+    RunsView RunTable { height: 1fr; }
+    RunsView #filter-input { display: none; padding: 0 1; }
+    RunsView.-filtering #filter-input { display: block; }
+    RunsView #filter-error { display: none; height: auto; padding: 0 1; }
+    RunsView.-wrong.-filtering #filter-error { display: block; }
+    RunsView #empty { display: none; padding: 1 2; height: auto; }
+    RunsView.-empty #empty { display: block; }
+    """
+
+    def __init__(
+        self,
+        situation: Callable[[], Situation],
+        store: Store,
+        flag: Callable[[str], RowFlag | None],
+        *,
+        id: str,
+    ) -> None:
+        super().__init__(situation, id=id)
+        self._store = store
+        self._other_flag = flag
+        self.marks: set[str] = set()
+        self.filter_text = ""
+        self._empty_words = ""
+        self._first_query = Query(None, FIRST_SORT, True)
+
+    def compose(self) -> ComposeResult:
+        """Title, filter, column titles, rows."""
+        yield PaneTitle(id="runs-title")
+        yield FilterInput()
+        yield Static(id="filter-error", markup=False)
+        yield ColumnHeader()
+        yield Static(id="empty", markup=False)
+        yield RunTable(self._store, self._first_query, self._flag, id="runs-table")
+
+    @property
+    def table(self) -> RunTable:
+        """The rows."""
+        return self.query_one(RunTable)
+
+    @property
+    def row(self) -> RunRow | None:
+        """The run under the cursor."""
+        return self.table.row_under_cursor()
+
+    def take_focus(self) -> None:
+        """Give the rows the keys."""
+        self.table.focus()
+
+    def reload(self) -> None:
+        """The store changed."""
+        self.table.reload()
+        self._show_emptiness()
+
+    def describe(self, *, active: bool) -> None:
+        """Draw the title: how many of how many, filter, order, marks."""
+        table, total = self.table, self._store.totals().total
+        counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
+        column = COLUMN_BY_KEY[table.shown.sort]
+        parts = [Content.styled("Runs", "bold"), Content(f"  {counted}")]
+        if self.filter_text:
+            parts.append(Content.assemble("  /", content(self.filter_text, "$text-accent")))
+        parts.append(Content(f"  {column.title} {'↓' if table.shown.descending else '↑'}"))
+        if self.marks:
+            parts.append(Content(f"  ◆ {len(self.marks)} marked"))
+        self.query_one("#runs-title", PaneTitle).show(Content("").join(parts), active=active)
+
+    def say_when_empty(self, words: str) -> None:
+        """What to tell while there is no row at all."""
+        self._empty_words = words
+        self._show_emptiness()
+
+    def _show_emptiness(self) -> None:
+        words = self._empty_words
+        if self._store.totals().total:
+            words = "" if self.table.total else "No run matches the filter. Press esc to clear it."
+        self.set_class(bool(words), "-empty")
+        self.query_one("#empty", Static).update(content(words))
+
+    def _flag(self, run_id: str) -> RowFlag:
+        other = self._other_flag(run_id)
+        if other is not None:
+            return other
+        return RowFlag("◆", "marked") if run_id in self.marks else RowFlag(" ", "")
+
+    # Filter
+
+    def action_filter(self) -> None:
+        """Open the filter box."""
+        self.add_class("-filtering")
+        self.query_one(FilterInput).focus()
+
+    def action_problems(self) -> None:
+        """Only what went wrong, or all again."""
+        self._set_filter("" if self.filter_text == PROBLEMS else PROBLEMS)
+        self.query_one(FilterInput).value = self.filter_text
+
+    def action_clear(self) -> None:
+        """One step back: the filter first, then whatever else is open."""
+        if self.filter_text:
+            self._set_filter("")
+            self.query_one(FilterInput).value = ""
+        else:
+            self.post_message(Left())
+
+    @on(Input.Changed, "#filter-input")
+    def _filter_typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._set_filter(event.value.strip())
+
+    @on(Input.Submitted, "#filter-input")
+    def _filter_entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._filter_error(event.value) is None:
+            self.remove_class("-filtering")
+            self.take_focus()
+
+    def _filter_error(self, text: str) -> FilterError | None:
+        try:
+            parse(text, now_ticks())
+        except FilterError as error:
+            return error
+        return None
+
+    def _set_filter(self, text: str) -> None:
+        """Follow the filter text; one that cannot be read is shown with its place, and the list stays."""
+        error = self._filter_error(text)
+        self.set_class(error is not None, "-wrong")
+        if error is not None:
+            pointer = " " * error.position + "^" * max(1, error.length)
+            self.query_one("#filter-error", Static).update(Content.assemble(pointer, "  ", content(error.message)))
+        elif text != self.filter_text:
+            self.filter_text = text
+            self._show_query(self.table.shown._replace(filter=parse(text, now_ticks()) if text else None))
+
+    # Order
+
+    def action_sort(self) -> None:
+        """Sort by the next column, in the direction that shows the worst or the newest first."""
+        keys = [column.key for column in COLUMNS]
+        column = COLUMN_BY_KEY[keys[(keys.index(self.table.shown.sort) + 1) % len(keys)]]
+        self._show_query(self.table.shown._replace(sort=column.key, descending=column.descending_first))
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        self._show_query(self.table.shown._replace(descending=not self.table.shown.descending))
+
+    def _show_query(self, query: Query) -> None:
+        self.table.show(query)
+        self.query_one(ColumnHeader).sort = (query.sort, query.descending)
+        self._show_emptiness()
+        self.post_message(ListChanged())
+
+    # The run under the cursor
+
+    def action_edit(self) -> None:
+        """Open it in the form."""
+        if self.row is not None:
+            self.post_message(EditRequested(self.row.id))
+
+    def action_details(self) -> None:
+        """Show it in the side panel."""
+        if self.row is not None:
+            self.post_message(DetailsRequested(self.row.id))
+
+    def action_mark(self) -> None:
+        """Mark it, or take the mark back, and go on to the next."""
+        if self.row is not None:
+            run_id = self.row.id
+            self.marks ^= {run_id}
+            self.table.flags_changed(run_id)
+            self.table.action_cursor_down()
+            self.post_message(ListChanged())
+
+    def action_unmark_all(self) -> None:
+        """Take all marks back."""
+        marked, self.marks = self.marks, set()
+        for run_id in marked:
+            self.table.flags_changed(run_id)
+        self.post_message(ListChanged())
+
+    @on(events.Click)
+    def _clicked(self, event: events.Click) -> None:
+        if event.chain == 2 and event.widget is self.table:
+            self.action_details()

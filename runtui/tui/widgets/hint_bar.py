@@ -1,0 +1,56 @@
+"""The last line of the screen: the keys that matter here, the most important first.
+
+Invariant: one line at any width; a key that cannot be used now is dimmed, not hidden. It reads the action registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from runtui.tui.actions import Action, Situation, hints
+
+
+class HintBar(Widget):
+    """Shows as many hints as fit."""
+
+    DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
+    COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
+    """
+    | Class | Description |
+    | :- | :- |
+    | `hint-bar--key` | The key. |
+    | `hint-bar--label` | What it does. |
+    | `hint-bar--disabled` | Both, when it cannot be done now. |
+    """
+
+    actions: reactive[Sequence[Action]] = reactive(())
+    """The actions of the view that has the focus."""
+    situation: reactive[Situation] = reactive(Situation())
+    """What decides which of them can run."""
+
+    def render(self) -> RenderResult:
+        """Draw the hints that fit, each whole."""
+        key_style = self.get_visual_style("hint-bar--key")
+        label_style = self.get_visual_style("hint-bar--label")
+        disabled_style = self.get_visual_style("hint-bar--disabled")
+        room = self.content_size.width
+        parts: list[Content] = []
+        for action in hints(self.actions):
+            text = f"{action.shown_key} {action.label}"
+            room -= cell_len(text) + (2 if parts else 0)
+            if room < 0:
+                break
+            if parts:
+                parts.append(Content("  "))
+            if action.reason(self.situation) is None:
+                parts.append(Content.styled(action.shown_key, key_style))
+                parts.append(Content.styled(f" {action.label}", label_style))
+            else:
+                parts.append(Content.styled(text, disabled_style))
+        return Content("").join(parts) if parts else Content("")

@@ -1,0 +1,195 @@
+"""A text of any size in a panel: JSON laid out and coloured, anything else line by line.
+
+Invariant: what is on the screen is all that is ever built. Lines are drawn when they scroll into view, every one
+of them passes through `plain`, and a large text is laid out in a thread while the one before it stays shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import ClassVar, Final
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.content import Content
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from runtui.domain.json_text import Document, Kind
+from runtui.tui.text import plain
+
+IN_PLACE_LIMIT: Final = 100_000
+"""Characters up to which a text is laid out at once: some milliseconds, too short for a thread to be worth it."""
+FIRST_LINES: Final = 500
+"""Lines of a larger text that are shown before the rest is laid out."""
+_GROUP: Final = "json-view"
+_CHANGED: Final = "* "
+_UNCHANGED: Final = "  "
+
+
+class JsonView(ScrollView, can_focus=True):
+    """Shows JSON, or any text, of several megabytes; header lines above it scroll with it."""
+
+    BINDING_GROUP_TITLE = "Text"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "Scroll down", show=False, id="text.down"),
+        Binding("k", "scroll_up", "Scroll up", show=False, id="text.up"),
+        Binding("h", "scroll_left", "Scroll left", show=False, id="text.left"),
+        Binding("l", "scroll_right", "Scroll right", show=False, id="text.right"),
+        Binding("g", "scroll_home", "To the top", show=False, id="text.top"),
+        Binding("G", "scroll_end", "To the end", show=False, id="text.end"),
+    ]
+    """Beside the keys of every scrollable container: arrows, page keys, home and end.
+
+    | Key(s) | Description |
+    | :- | :- |
+    | j, k | Down, up. |
+    | h, l | Left, right. |
+    | g, G | To the top, to the end. |
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in Kind} | {"json-view--changed"}
+    """
+    | Class | Description |
+    | :- | :- |
+    | `json-view--key` | The name of a property. |
+    | `json-view--string` | A string value. |
+    | `json-view--number` | A number. |
+    | `json-view--keyword` | true, false and null. |
+    | `json-view--punctuation` | Brackets, commas and colons. |
+    | `json-view--changed` | The sign before a property that changed. |
+    """
+
+    DEFAULT_CSS = """
+    JsonView {
+        height: 1fr;
+        & > .json-view--key { color: $text-primary; }
+        & > .json-view--string { color: $text-success; }
+        & > .json-view--number { color: $text-warning; }
+        & > .json-view--keyword { color: $text-accent; }
+        & > .json-view--punctuation { color: $foreground; }
+        & > .json-view--changed { color: $text-warning; text-style: bold; }
+    }
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        header: Sequence[Content] = (),
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._header: tuple[Content, ...] = tuple(header)
+        self._document = Document(text, _cells).lay_out()
+        self._changed: frozenset[str] = frozenset()
+        self._strips: LRUCache[int, Strip] = LRUCache(1000)
+
+    def on_mount(self) -> None:
+        """Give the text of the constructor its size."""
+        self._measure()
+
+    def show_text(self, text: str, *, header: Sequence[Content] = (), keep_place: bool = False) -> None:
+        """Show `text` instead of what is shown now: as JSON when it is valid JSON, else as its lines.
+
+        Args:
+            text: What to show, as received.
+            header: Lines above it, already safe (see runtui.tui.text).
+            keep_place: Stay scrolled where the reader is, as far as the new text reaches.
+        """
+        self.workers.cancel_group(self, _GROUP)
+        if len(text) <= IN_PLACE_LIMIT:
+            self._replace(Document(text, _cells).lay_out(), header, keep_place)
+            return
+        self.run_worker(
+            self._lay_out(text, tuple(header), keep_place),
+            group=_GROUP,
+            description="lay out a large text",
+        )
+
+    def show_json_bytes(self, body: bytes, *, header: Sequence[Content] = (), keep_place: bool = False) -> None:
+        r"""Show a body as it came over the wire; bytes that are no UTF-8 are shown as `\xff`."""
+        self.show_text(body.decode("utf-8", "backslashreplace"), header=header, keep_place=keep_place)
+
+    def highlight_changed(self, keys: Collection[str]) -> None:
+        """Put a sign before those properties of the outermost object; no key, no sign and no column for it."""
+        self._changed = frozenset(keys)
+        self._measure()
+
+    @property
+    def text(self) -> str:
+        """The text that is shown, as received."""
+        return self._document.text
+
+    @property
+    def line_count(self) -> int:
+        """Lines laid out so far, header included."""
+        return len(self._header) + len(self._document)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the line at row `y` of the visible part."""
+        left, top = self.scroll_offset
+        width = self.scrollable_content_region.width
+        number = top + y
+        strip = self._strips.get(number)
+        if strip is None:
+            strip = self._strips[number] = self._draw(number)
+        return strip.crop_extend(left, left + width, self.rich_style).apply_style(self.rich_style)
+
+    def notify_style_update(self) -> None:
+        """Forget lines that were drawn in the colours of before."""
+        super().notify_style_update()
+        self._strips.clear()
+
+    async def _lay_out(self, text: str, header: Sequence[Content], keep_place: bool) -> None:
+        document = await asyncio.to_thread(lambda: Document(text, _cells).lay_out(FIRST_LINES))
+        if not keep_place:
+            self._replace(document, header, keep_place)
+        await asyncio.to_thread(document.lay_out)
+        if keep_place:
+            self._replace(document, header, keep_place)
+        else:
+            self._measure()
+
+    def _replace(self, document: Document, header: Sequence[Content], keep_place: bool) -> None:
+        self._document = document
+        self._header = tuple(header)
+        left, top = self.scroll_offset if keep_place else (0, 0)
+        self._measure()
+        self.scroll_to(left, top, animate=False)
+
+    def _measure(self) -> None:
+        """Take the size of what there is to scroll, and draw it anew."""
+        widest_header = max((line.cell_length for line in self._header), default=0)
+        gutter = len(_CHANGED) if self._changed else 0
+        self._strips.clear()
+        self.virtual_size = Size(max(widest_header, self._document.widest + gutter), self.line_count)
+        self.refresh()
+
+    def _draw(self, number: int) -> Strip:
+        """Build one whole line; `number` counts the header."""
+        if number < len(self._header):
+            return Strip(self._header[number].render_segments(self.visual_style))
+        number -= len(self._header)
+        if number >= len(self._document):
+            return Strip([])
+        segments = [self._gutter(number)] if self._changed else []
+        for text, kind in self._document.tokens(number):
+            style = self.get_component_rich_style(f"json-view--{kind}", partial=True) if kind else None
+            segments.append(Segment(plain(text), style))
+        return Strip(segments)
+
+    def _gutter(self, number: int) -> Segment:
+        if self._document.top_level_key(number) in self._changed:
+            return Segment(_CHANGED, self.get_component_rich_style("json-view--changed", partial=True))
+        return Segment(_UNCHANGED)
+
+
+def _cells(line: str) -> int:
+    return cell_len(plain(line))

@@ -1,0 +1,163 @@
+"""The panel at the right: the answer, the request, the run and what was sent before, as tabs.
+
+Invariant: it shows what it is given, in full, and decides nothing. What stands above a body is wrapped to the panel's
+width; the body scrolls under it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import ContentSwitcher, OptionList
+from textual.widgets.option_list import Option
+
+from runtui.graph.exchange import Exchange
+from runtui.tui.text import content, plain
+from runtui.tui.widgets.json_view import JsonView
+from runtui.tui.widgets.pane_title import PaneTitle
+
+Tab = Literal["response", "request", "run", "history"]
+TABS: Final[tuple[Tab, ...]] = ("response", "request", "run", "history")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line above a body: a text of any length, and its style."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one tab shows."""
+
+    facts: tuple[Fact, ...] = ()
+    body: str = ""
+    changed: frozenset[str] = frozenset()
+    """The properties of the body that carry a sign: they changed."""
+
+
+class SidePanel(Vertical):
+    """Four tabs, one of them in sight."""
+
+    DEFAULT_CSS = """
+    SidePanel ContentSwitcher { height: 1fr; }
+    SidePanel OptionList { height: 1fr; }
+    """
+
+    class ExchangeChosen(Message):
+        """A request of the history was chosen."""
+
+        def __init__(self, panel: SidePanel, number: int) -> None:
+            super().__init__()
+            self.panel = panel
+            self.number = number
+
+        @property
+        def control(self) -> SidePanel:
+            """The panel."""
+            return self.panel
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.tab: Tab = "response"
+        self._pages: dict[Tab, Page] = {
+            "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
+            "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
+            "run": Page((Fact("Press enter on a run to see it here.", "$text-muted"),)),
+        }
+        self._active = False
+
+    def compose(self) -> ComposeResult:
+        """The tabs' names in one line, the chosen one under it."""
+        yield PaneTitle(id="panel-title")
+        with ContentSwitcher(initial="tab-response"):
+            yield JsonView(id="tab-response")
+            yield JsonView(id="tab-request")
+            yield JsonView(id="tab-run")
+            yield OptionList(id="tab-history", compact=True, markup=False)
+
+    def on_mount(self) -> None:
+        """Draw the first tab."""
+        self._show_title()
+
+    def on_resize(self) -> None:
+        """Wrap the facts to the new width."""
+        for tab in self._pages:
+            self._draw(tab, keep_place=True)
+
+    def show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
+        """Put a page into a tab; the tab in sight stays the same."""
+        if self._pages.get(tab) != page:
+            self._pages[tab] = page
+            self._draw(tab, keep_place=keep_place)
+
+    def show_history(self, exchanges: Iterable[Exchange]) -> None:
+        """List the requests of this session, the newest first."""
+        history = self.query_one(OptionList)
+        history.clear_options()
+        history.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
+
+    def choose(self, tab: Tab) -> None:
+        """Bring a tab into sight; the focus follows when it was in the panel."""
+        had_focus = self.has_focus_within
+        self.tab = tab
+        self.query_one(ContentSwitcher).current = f"tab-{tab}"
+        self._show_title()
+        if had_focus:
+            self.take_focus()
+
+    def step(self, by: int) -> None:
+        """To the next or the previous tab."""
+        self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
+
+    def take_focus(self) -> None:
+        """Give the tab in sight the keys."""
+        self.query_one(f"#tab-{self.tab}").focus()
+
+    def mark_active(self, active: bool) -> None:
+        """Show whether keys go to the panel."""
+        self._active = active
+        self._show_title()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Tell which request was chosen."""
+        event.stop()
+        if event.option.id is not None:
+            self.post_message(self.ExchangeChosen(self, int(event.option.id)))
+
+    def _show_title(self) -> None:
+        names = [
+            Content.styled(tab.capitalize(), "bold underline" if tab == self.tab else "$text-muted") for tab in TABS
+        ]
+        self.query_one("#panel-title", PaneTitle).show(Content(" │ ").join(names), active=self._active)
+
+    def _draw(self, tab: Tab, *, keep_place: bool) -> None:
+        page = self._pages[tab]
+        view = self.query_one(f"#tab-{tab}", JsonView)
+        width = max(20, self.size.width - 2)
+        header = [line for fact in page.facts for line in _wrapped(fact, width)]
+        if header and page.body:
+            header.append(Content(""))
+        view.show_text(page.body, header=header, keep_place=keep_place)
+        view.highlight_changed(page.changed)
+
+
+def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
+    lines = textwrap.wrap(plain(fact.text), width) or [""]
+    return [content(line, fact.style) for line in lines]
+
+
+def _summary(exchange: Exchange) -> str:
+    answer = f"{exchange.status}" if exchange.status is not None else "no answer"
+    seconds = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else ""
+    local = exchange.started_at.astimezone()
+    return f"{local:%H:%M:%S}  {exchange.method:5}  {answer}  {seconds:>8}  {exchange.purpose}"

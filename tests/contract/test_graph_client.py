@@ -1,0 +1,254 @@
+"""The requests of the client and what it makes of well and badly behaved answers, on a wire in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from runtui.errors import ExitCode, UsageError
+from runtui.graph.client import MAX_EMPTY_PAGES, GraphClient, GraphError, Page
+from runtui.graph.exchange import Outcome
+from runtui.graph.transport import Transport
+
+ROOT = "https://graph.example/beta"
+LCW = f"{ROOT}/identityGovernance/lifecycleWorkflows/workflows"
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def reply(status: int, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
+    """An answer that is still to be read, as from a network."""
+    content = b"" if body is None else json.dumps(body).encode()
+    return httpx.Response(
+        status, headers={"content-type": "application/json"} | (headers or {}), stream=httpx.ByteStream(content)
+    )
+
+
+async def token() -> str:
+    return "canary.token-0123456789"
+
+
+@asynccontextmanager
+async def client(handler: Handler, **options: Any) -> AsyncIterator[GraphClient]:
+    async with Transport(ROOT, token=token, wire=httpx.MockTransport(handler)) as transport:
+        yield GraphClient(transport, **options)
+
+
+def pages(*bodies: Any) -> tuple[Handler, list[httpx.Request]]:
+    """A handler that answers with one body after the other, and the requests it saw."""
+    requests: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return reply(200, bodies[len(requests) - 1])
+
+    return handle, requests
+
+
+async def items(listing: AsyncIterator[Page]) -> list[str]:
+    return [item["id"] async for page in listing for item in page.items]
+
+
+async def test_a_listing_follows_next_links_verbatim_and_asks_anew_each_time() -> None:
+    link = f"{LCW}/w1/runs?$filter=startswith(id,'a')&$skiptoken=aB%2F..%3D"
+    handle, requests = pages(
+        {"value": [{"id": "r1"}], "@odata.nextLink": link},
+        {"value": [], "@odata.nextLink": f"{LCW}/w1/runs?$skiptoken=3"},
+        {"value": [{"id": "r2", "unknown": [1]}]},
+    )
+    async with client(handle) as graph:
+        assert await items(graph.runs("w1", page_size=50)) == ["r1", "r2"]
+    assert [str(request.url) for request in requests] == [f"{LCW}/w1/runs", link, f"{LCW}/w1/runs?$skiptoken=3"]
+    for request in requests:
+        assert request.headers["prefer"] == "include-unknown-enum-members, odata.maxpagesize=50"
+        assert request.headers["authorization"] == "Bearer canary.token-0123456789"
+    assert len({request.headers["client-request-id"] for request in requests}) == 3
+
+
+@pytest.mark.parametrize(
+    ("ask", "path"),
+    [
+        (lambda graph: graph.workflows(), ""),
+        (lambda graph: graph.runs("w 1"), "/w%201/runs"),
+        (lambda graph: graph.user_results("w1", "r:1"), "/w1/runs/r%3A1/userProcessingResults"),
+        (lambda graph: graph.task_results("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults"),
+    ],
+)
+async def test_each_listing_has_its_address(ask: Callable[[GraphClient], AsyncIterator[Page]], path: str) -> None:
+    handle, requests = pages({"value": [{"id": "x"}]})
+    async with client(handle) as graph:
+        assert await items(ask(graph)) == ["x"]
+    assert requests[0].url.raw_path.decode() == httpx.URL(LCW).path + path
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/beta/identityGovernance/lifecycleWorkflows/workflows?$skiptoken=1",
+        "https://graph.example@evil.example/beta/x",
+        "http://graph.example/beta/x",
+        "https://graph.example:444/beta/x",
+        "https://graph.example/v1.0/x",
+        "https://graph.example/beta/../v1.0/x",
+        "https://graph.example/beta/%2e%2e/v1.0/x",
+        "/beta/../../x",
+        "x",
+    ],
+)
+async def test_a_next_link_to_elsewhere_is_refused_before_anything_is_sent(link: str) -> None:
+    handle, requests = pages({"value": [{"id": "w1"}], "@odata.nextLink": link}, {"value": [{"id": "stolen"}]})
+    async with client(handle) as graph:
+        listing = graph.workflows()
+        first = await anext(listing)
+        with pytest.raises(GraphError) as caught:
+            await anext(listing)
+    assert len(requests) == 1
+    assert first.items == ({"id": "w1"},), "what came before the bad link is not lost"
+    assert caught.value.title == "The address is refused"
+    assert caught.value.exit_code is ExitCode.NOT_DONE
+
+
+@pytest.mark.parametrize(
+    ("bodies", "says"),
+    [
+        ([{"value": [{"id": "a"}], "@odata.nextLink": f"{LCW}?$skip=1"}] * 2, "nowhere new"),
+        ([{"value": [{"id": "a"}], "@odata.nextLink": 5}], "nowhere new"),
+        (
+            [{"value": [], "@odata.nextLink": f"{LCW}?$skip={number}"} for number in range(MAX_EMPTY_PAGES + 1)],
+            "nowhere new",
+        ),
+        ([{}], 'no list "value"'),
+        ([{"value": {"id": "a"}}], 'no list "value"'),
+        ([{"value": [{"id": "a"}, {"name": "b"}]}], 'no "id"'),
+        ([{"value": ["a"]}], 'no "id"'),
+        ([[{"id": "a"}]], "JSON object"),
+    ],
+)
+async def test_a_listing_that_cannot_go_on_says_why(bodies: list[Any], says: str) -> None:
+    handle, requests = pages(*bodies)
+    async with client(handle) as graph:
+        with pytest.raises(GraphError) as caught:
+            await items(graph.workflows())
+    assert says in str(caught.value)
+    assert len(requests) == len(bodies)
+    assert caught.value.fault.outcome is Outcome.NOT_DONE
+
+
+async def test_a_next_link_of_null_or_nothing_is_the_end() -> None:
+    for end in (None, ""):
+        handle, _ = pages({"value": [{"id": "a"}], "@odata.nextLink": end})
+        async with client(handle) as graph:
+            assert await items(graph.workflows()) == ["a"]
+
+
+async def test_one_run() -> None:
+    run = {"id": "W_1", "processingStatus": "brandNew", "scheduledDateTime": "2026-11-20T09:14:55.0522341Z", "x": None}
+    handle, requests = pages(run)
+    async with client(handle) as graph:
+        answer = await graph.run("w1", "w_1")
+    assert (answer.entity, answer.fault) == (run, None), "ids are GUIDs, and their case says nothing"
+    assert str(requests[0].url) == f"{LCW}/w1/runs/w_1"
+    assert requests[0].headers["prefer"] == "include-unknown-enum-members"
+
+
+@pytest.mark.parametrize("body", [{"id": "r2"}, {"id": 5}, {"id": None}, {}, {"value": [{"id": "r1"}]}])
+async def test_an_answer_about_another_run_is_unknown_and_is_not_handed_on(body: dict[str, Any]) -> None:
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return reply(200, body)
+
+    async with client(handle) as graph:
+        write, read = await graph.update_run("w1", "r1", "{}"), await graph.run("w1", "r1")
+    assert write.entity is None
+    assert write.fault is not None
+    assert write.fault.outcome is Outcome.UNKNOWN
+    assert read.entity is None
+    assert read.fault is not None
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+async def test_a_write_answered_without_a_body_is_neither_entity_nor_fault(status: int) -> None:
+    async with client(lambda _request: reply(status)) as graph:
+        answer = await graph.update_run("w1", "r1", "{}")
+    assert (answer.entity, answer.fault) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ({}, f"{ROOT}/workflowBase/runs/r%201"),
+        (
+            {"patch_path": "/identityGovernance/lifecycleWorkflows/workflows/{workflowId}/runs/{runId}"},
+            f"{LCW}/w%7BrunId%7D/runs/r%201",
+        ),
+    ],
+)
+async def test_the_change_goes_where_it_was_said_to_go_byte_for_byte(options: dict[str, str], target: str) -> None:
+    sent: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return reply(200, {"id": "r 1"})
+
+    body = '{"@odata.type":"#microsoft.graph.identityGovernance.run",\n "failedTasksCount": 1.0}'
+    async with client(handle, **options) as graph:
+        assert graph.write_target("w{runId}", "r 1") == ("PATCH", target)
+        answer = await graph.update_run("w{runId}", "r 1", body)
+    assert answer.fault is None
+    assert (sent[0].method, str(sent[0].url), sent[0].content) == ("PATCH", target, body.encode())
+    assert (answer.exchange.url, answer.exchange.request_body) == (target, body)
+
+
+@pytest.mark.parametrize(
+    "bad_id", ["", "a/b", "..", ".", "a?b", "a#b", "a\\b", "a\nb", "../../v1.0/users/1?a=#", "\ud800"]
+)
+async def test_an_id_that_could_change_the_address_is_sent_nowhere(bad_id: str) -> None:
+    handle, requests = pages()
+    async with client(handle) as graph:
+        answers = [
+            await graph.update_run("w1", bad_id, "{}"),
+            await graph.run("w1", bad_id),
+            await graph.run(bad_id, "r"),
+        ]
+        with pytest.raises(GraphError):
+            await items(graph.runs(bad_id))
+    assert requests == []
+    for answer in answers:
+        assert answer.fault is not None
+        assert answer.fault.outcome is Outcome.NOT_DONE
+
+
+@pytest.mark.parametrize("path", ["workflowBase/runs/{runId}", "/workflowBase/runs", ""])
+async def test_a_path_for_changes_must_name_the_run(path: str) -> None:
+    async with Transport(ROOT, token=token) as transport:
+        with pytest.raises(UsageError):
+            GraphClient(transport, patch_path=path)
+
+
+async def test_a_refusal_comes_with_words_and_the_whole_exchange() -> None:
+    error = {"error": {"code": "BadRequest", "message": "Bad count.", "details": [{"target": "x", "message": "Bad."}]}}
+
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return reply(400, error, {"request-id": "q1"})
+
+    async with client(handle) as graph:
+        answer = await graph.update_run("w1", "r1", "{}")
+    assert answer.entity is None
+    assert answer.fault is not None
+    assert (answer.fault.message, answer.fault.details) == ("Bad count.", (("x", "Bad."),))
+    assert json.loads(answer.exchange.response_body) == error
+    assert answer.exchange.request_id == "q1"
+
+
+async def test_trouble_on_a_wire_that_tells_no_steps_is_unknown() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("gone", request=request)
+
+    async with client(handle) as graph:
+        answer = await graph.update_run("w1", "r1", "{}")
+    assert answer.fault is not None
+    assert answer.fault.outcome is Outcome.UNKNOWN

@@ -1,0 +1,114 @@
+"""The client against the embedded sandbox: two programs that know nothing of each other but the Graph reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.graph.client import GraphClient, GraphError, Page
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.transport import Transport
+from runtui.sandbox.app import create_app
+
+
+async def token() -> str:
+    return "canary.token-0123456789"
+
+
+@pytest.fixture
+def app() -> Starlette:
+    return create_app(runs=240, seed=7, hostile=True)
+
+
+@pytest.fixture
+def exchanges() -> list[Exchange]:
+    return []
+
+
+@pytest.fixture
+async def graph(app: Starlette, exchanges: list[Exchange]) -> AsyncIterator[GraphClient]:
+    wire = httpx.ASGITransport(app)
+    root = "https://sandbox.example/beta"
+    async with Transport(root, token=token, on_exchange=exchanges.append, wire=wire) as transport:
+        yield GraphClient(transport)
+
+
+async def items(listing: AsyncIterator[Page]) -> list[dict[str, Any]]:
+    return [item async for page in listing for item in page.items]
+
+
+async def first_run(graph: GraphClient, status: str) -> tuple[str, dict[str, Any]]:
+    """A run in `status` and the id of its workflow."""
+    for workflow in await items(graph.workflows()):
+        for run in await items(graph.runs(workflow["id"])):
+            if run["processingStatus"] == status:
+                return workflow["id"], run
+    raise AssertionError(f"no run is {status}")
+
+
+async def test_every_run_of_every_workflow_is_listed_once_whatever_the_page_size(graph: GraphClient) -> None:
+    workflows = await items(graph.workflows())
+    for page_size in (7, 999):
+        ids = [run["id"] for flow in workflows for run in await items(graph.runs(flow["id"], page_size=page_size))]
+        assert len(ids) == len(set(ids)) == 240
+
+
+async def test_each_answer_is_ours_and_carries_the_servers_id(graph: GraphClient, exchanges: list[Exchange]) -> None:
+    await items(graph.workflows())
+    assert all(exchange.request_id for exchange in exchanges)
+    assert all(exchange.response_header("client-request-id") == exchange.client_request_id for exchange in exchanges)
+
+
+async def test_one_run_and_what_became_of_its_users_and_tasks(graph: GraphClient) -> None:
+    workflow_id, run = await first_run(graph, "failed")
+    answer = await graph.run(workflow_id, run["id"])
+    assert answer.entity is not None
+    assert answer.entity.items() >= {name: run[name] for name in ("id", "processingStatus", "totalUsersCount")}.items()
+    users = await items(graph.user_results(workflow_id, run["id"]))
+    tasks = await items(graph.task_results(workflow_id, run["id"]))
+    assert len(users) == run["totalUsersCount"]
+    assert any(task["failureReason"] for task in tasks)
+
+
+async def test_a_change_is_made_answered_and_read_back(graph: GraphClient, app: Starlette) -> None:
+    workflow_id, run = await first_run(graph, "failed")
+    body = json.dumps({"@odata.type": "#microsoft.graph.identityGovernance.run", "processingStatus": "canceled"})
+    answer = await graph.update_run(workflow_id, run["id"], body)
+    assert answer.fault is None
+    assert answer.exchange.status == 200
+    back = await graph.run(workflow_id, run["id"])
+    assert back.entity is not None
+    assert back.entity["processingStatus"] == "canceled"
+    assert len(app.state.applied) == 1
+
+
+async def test_a_value_it_refuses_is_not_done_and_names_the_property(graph: GraphClient, app: Starlette) -> None:
+    workflow_id, run = await first_run(graph, "failed")
+    answer = await graph.update_run(workflow_id, run["id"], '{"failedTasksCount": "three"}')
+    assert answer.fault is not None
+    assert (answer.fault.outcome, answer.fault.status) == (Outcome.NOT_DONE, 400)
+    assert "failedTasksCount" in answer.fault.message
+    assert app.state.applied == []
+
+
+async def test_a_run_that_is_not_there(graph: GraphClient) -> None:
+    workflow_id, _run = await first_run(graph, "failed")
+    answer = await graph.run(workflow_id, "no-such-run")
+    assert answer.fault is not None
+    assert (answer.fault.status, answer.fault.title) == (404, "The server does not find it")
+    with pytest.raises(GraphError):
+        await items(graph.runs("no-such-workflow"))
+
+
+async def test_a_path_that_nobody_offers_is_called_that(app: Starlette) -> None:
+    wire = httpx.ASGITransport(app)
+    async with Transport("https://sandbox.example/beta", token=token, wire=wire) as transport:
+        answer = await GraphClient(transport, patch_path="/elsewhere/{runId}").update_run("w1", "r1", "{}")
+    assert answer.fault is not None
+    assert answer.fault.title == "This service does not offer this change"
+    assert answer.fault.outcome is Outcome.NOT_DONE

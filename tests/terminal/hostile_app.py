@@ -1,0 +1,79 @@
+"""A small app that puts hostile strings wherever Textual takes text. Its argument names the walls that are up.
+
+Run as `python -m tests.terminal.hostile_app both|first|second|none`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import App, ComposeResult, RenderResult
+from textual.binding import Binding
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.widget import Widget
+from textual.widgets import Button, Input, OptionList, Select, Static
+
+from runtui.tui.text import CONTROL_FILTER, content, plain
+from runtui.tui.widgets.json_view import JsonView
+
+HOSTILE = "\x1b]0;owned\x07\x1b[13;37H\x9b13;37H\u202e\u200b\U000e0041\x7f\ud800[/x][@click=app.quit]go[/]"
+"""Sets a title, moves the cursor in two ways, reorders, hides, and would be a link if it were markup."""
+
+
+class Drawn(Widget):
+    """A widget that draws its own content."""
+
+    def __init__(self, shown: Content) -> None:
+        super().__init__()
+        self._shown = shown
+
+    def render(self) -> RenderResult:
+        """Draw what was given."""
+        return self._shown
+
+
+class HostileApp(App[int]):
+    """Shows HOSTILE in every place, with a letter before it that names the place."""
+
+    CSS = "Drawn, Input, Button { height: 1; } OptionList, Static { height: 3; } JsonView { height: 6; }"
+    BINDINGS = [Binding("f2", "toast", "Toast"), Binding("f3", "quit", "Quit")]
+    animation_level = "none"
+
+    def __init__(self, walls: str) -> None:
+        super().__init__()
+        first = walls in {"both", "first"}
+        self._second = walls in {"both", "second"}
+        self._text = plain(HOSTILE) if first else HOSTILE
+        self._content = content if first else Content
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Put the second wall up, or leave it."""
+        return [*super().get_line_filters(), CONTROL_FILTER] if self._second else super().get_line_filters()
+
+    def compose(self) -> ComposeResult:
+        """Place by place."""
+        framed = Static("S " + self._text, markup=False, id="framed")
+        framed.styles.border = ("solid", "red")
+        framed.border_title = self._content("T " + HOSTILE)
+        yield framed
+        yield Drawn(self._content("D " + HOSTILE))
+        yield Input("I " + self._text, compact=True)
+        yield OptionList(self._content("O " + HOSTILE), markup=False)
+        yield Button(self._content("B " + HOSTILE), compact=True)
+        yield Select([(Text("L " + self._text), 1)], value=1, compact=True, id="list")
+        yield JsonView('{"J": "\\u0000' + HOSTILE.replace("\x1b", "").replace("\x07", "") + '"}')
+        yield JsonView("P " + HOSTILE)
+        yield Static("ready", id="state", markup=False)
+
+    def action_toast(self) -> None:
+        """Show a toast with a hostile title too."""
+        self.notify("N " + self._text, title="H " + self._text, markup=False)
+
+
+if __name__ == "__main__":
+    app = HostileApp(sys.argv[1])
+    app.run()
+    sys.exit(app.return_code or 0)

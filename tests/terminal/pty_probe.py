@@ -1,0 +1,232 @@
+"""Runs a full-screen program on a terminal of our own and sees what a person would see.
+
+The program gets a pseudo-terminal as its controlling one and an emulated screen (pyte) that answers the questions a
+real terminal answers. Nothing here sleeps: every wait is for a state, and says what was on the screen when it failed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, Self
+
+import pyte
+
+KEYS: Final[Mapping[str, str]] = {
+    "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D",
+    "home": "\x1b[H", "end": "\x1b[F", "pageup": "\x1b[5~", "pagedown": "\x1b[6~",
+    "enter": "\r", "tab": "\t", "shift+tab": "\x1b[Z", "esc": "\x1b", "space": " ", "backspace": "\x7f",
+    "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "f5": "\x1b[15~",
+}  # fmt: skip
+"""What a terminal sends for a key, beside `ctrl+x` and single characters."""
+
+_QUESTION: Final = re.compile(rb"\x1b\[(?:\?(?P<mode>\d+)\$p|(?P<attributes>0?c)|(?P<status>[56])n|(?P<kitty>\?u))")
+# pyte knows neither the private prefixes < = > nor questions about modes, and would print their last letter.
+_UNKNOWN_TO_PYTE: Final = re.compile(r"\x1b\[(?:[<=>][\d;]*[a-zA-Z]|\?\d+\$p|\?u)")
+_UNFINISHED: Final = re.compile(r"\x1b(?:\[[\d;?<=>$]*)?$")
+_TAKE_TERMINAL: Final = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+_SYNCHRONIZED_OUTPUT: Final = "2026"
+
+
+class PtyProbe:
+    """One program on one terminal. Use it as a context manager.
+
+    Args:
+        command: The program and its arguments.
+        columns: Width of the terminal in cells.
+        rows: Height of the terminal in cells.
+        env: Changes to an environment that holds PATH, HOME, a UTF-8 locale, TERM and COLORTERM; None removes one.
+        timeout: Seconds after which a wait fails.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        columns: int = 80,
+        rows: int = 24,
+        env: Mapping[str, str | None] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self.timeout = timeout
+        self.received = bytearray()
+        """Every byte that the program wrote."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self._closed = False
+        self._answered = 0
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.Stream(self._screen)
+        self._terminal, program_side = pty.openpty()
+        self.resize(columns, rows)
+        wanted: dict[str, str | None] = {
+            "PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8",
+            "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {}),
+        }  # fmt: skip
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, *command],
+            stdin=program_side, stdout=program_side, stderr=program_side, start_new_session=True,
+            env={name: value for name, value in wanted.items() if value is not None},
+        )  # fmt: skip
+        os.close(program_side)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.hang_up()
+
+    # What a person does
+
+    def press(self, *keys: str) -> None:
+        """Press keys by name (`down`, `ctrl+s`, `f1`) or by character, one after the other."""
+        for key in keys:
+            if key.startswith("ctrl+"):
+                self._write(chr(ord(key[-1].upper()) & 0x1F))
+            else:
+                self._write(KEYS.get(key, key))
+
+    def type(self, text: str) -> None:
+        """Type `text`, character by character."""
+        for character in text:
+            self._write(character)
+
+    def paste(self, text: str) -> None:
+        """Paste `text` in brackets, as terminals do."""
+        self._write(f"\x1b[200~{text}\x1b[201~")
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the terminal's window."""
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self._screen.resize(rows, columns)
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a dropped connection does."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._terminal)
+
+    # What a person sees
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen, line by line, without trailing spaces."""
+        return [line.rstrip() for line in self._screen.display]
+
+    @property
+    def text(self) -> str:
+        """The screen as one string."""
+        return "\n".join(self.lines)
+
+    @property
+    def title(self) -> str:
+        """The window title that the program set."""
+        return str(self._screen.title)
+
+    def wait_for(self, pattern: str, *, gone: bool = False) -> re.Match[str] | None:
+        """Wait until `pattern` is on the screen, or with `gone` until it is not.
+
+        Raises:
+            AssertionError: it took longer than the timeout, or the program ended first.
+        """
+        end = time.monotonic() + self.timeout
+        while True:
+            found = re.search(pattern, self.text)
+            if (found is None) == gone:
+                return found
+            if self._closed or time.monotonic() > end:
+                state = "there to the end" if gone else "not seen"
+                raise AssertionError(f"{pattern!r} was {state}; the screen:\n{self.text}")
+            self._pump(0.05)
+
+    def wait_until_quiet(self, seconds: float = 0.2) -> None:
+        """Wait until the program has written nothing for `seconds`."""
+        end = time.monotonic() + self.timeout
+        while self._pump(seconds):
+            assert time.monotonic() < end, f"never quiet; the screen:\n{self.text}"
+
+    def wait_for_exit(self) -> int:
+        """Wait until the program has ended. Returns its exit code, negative for a signal."""
+        end = time.monotonic() + self.timeout
+        while not self._closed and time.monotonic() < end:
+            self._pump(0.05)
+        try:
+            return self.process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the program did not end; the screen:\n{self.text}") from None
+
+    # What it costs
+
+    def bytes_for(self, *keys: str, quiet: float = 0.2) -> int:
+        """Press keys. Returns the bytes that the program wrote until it was quiet."""
+        self.wait_until_quiet(quiet)
+        before = len(self.received)
+        self.press(*keys)
+        self.wait_until_quiet(quiet)
+        return len(self.received) - before
+
+    def idle_bytes(self, seconds: float) -> int:
+        """Watch for `seconds`. Returns the bytes that the program wrote meanwhile."""
+        before, end = len(self.received), time.monotonic() + seconds
+        while not self._closed and (remaining := end - time.monotonic()) > 0:
+            self._pump(remaining)
+        return len(self.received) - before
+
+    # The wire between the two
+
+    def _write(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def _pump(self, seconds: float) -> bool:
+        """Take in what the program writes within `seconds`. Returns whether there was anything."""
+        if self._closed or not select.select([self._terminal], [], [], seconds)[0]:
+            return False
+        try:
+            chunk = os.read(self._terminal, 65536)
+        except OSError:  # EIO: the program closed its side
+            chunk = b""
+        if not chunk:
+            self.hang_up()
+            return False
+        self.received += chunk
+        self._answer()
+        self._draw(self._decoder.decode(chunk))
+        return True
+
+    def _draw(self, text: str) -> None:
+        text = self._held + text
+        unfinished = _UNFINISHED.search(text)
+        self._held = unfinished[0] if unfinished else ""
+        self._stream.feed(_UNKNOWN_TO_PYTE.sub("", text[: len(text) - len(self._held)]))
+
+    def _answer(self) -> None:
+        """Answer what the program asked: it supports synchronised output and is a VT220 with colours."""
+        for question in _QUESTION.finditer(self.received, self._answered):
+            self._answered = question.end()
+            if mode := question["mode"]:
+                is_known = 2 if mode.decode() == _SYNCHRONIZED_OUTPUT else 0
+                self._write(f"\x1b[?{mode.decode()};{is_known}$y")
+            elif question["attributes"]:
+                self._write("\x1b[?62;22c")
+            elif question["kitty"]:
+                self._write("\x1b[?0u")
+            elif question["status"] == b"6":
+                self._write(f"\x1b[{self._screen.cursor.y + 1};{self._screen.cursor.x + 1}R")
+            else:
+                self._write("\x1b[0n")

@@ -1,0 +1,125 @@
+"""Strict JSON, and a curl command that a shell reads back as the same request."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
+
+
+def exchange(**fields: Any) -> Exchange:
+    values: dict[str, Any] = {
+        "number": 1,
+        "purpose": "update run",
+        "method": "PATCH",
+        "url": "https://graph.example/beta/workflowBase/runs/r1",
+        "request_headers": (("Authorization", "Bearer [redacted]"), ("client-request-id", "c1")),
+        "request_body": None,
+        "started_at": datetime(2026, 11, 23, tzinfo=UTC),
+    }
+    return Exchange(**values | fields)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(json_values, st.booleans())
+def test_every_json_value_is_read_as_it_is(value: Any, ascii_only: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    if ascii_only or not any("\ud800" <= character <= "\udfff" for character in text):
+        assert load_strict_json(text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "empty"),
+        (b" \r\n", "empty"),
+        (b'{"a": 1, "b": 2, "a": 3}', "'a' twice"),
+        (b'[{"x": {"b": 1, "b": 1}}]', "'b' twice"),
+        (b"[NaN]", "NaN"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"[1e999]", "too large"),
+        (b'{"a": ', "ends too early"),
+        (b'{"value": [{"id": "r1"}, {"id"', "ends too early"),
+        (b"{'a': 1}", "line 1, column 2"),
+        (b"<html></html>", "not JSON"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b"[" + b"9" * 5_000 + b"]", "too many digits"),
+        (b'{"a": "\x1b"}', "not JSON"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused_with_a_sentence(body: bytes, says: str) -> None:
+    with pytest.raises(AnswerError, match=r"\.$") as caught:
+        load_strict_json(body)
+    assert says in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_harm() -> None:
+    assert load_strict_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"\uD83D\uDE00"', "😀"),
+        (r'"cut \ud83d"', "cut \ufffd"),
+        (r'"\ude00 tail"', "\ufffd tail"),
+        (r'"\ud83d\ud83d\ude00"', "\ufffd😀"),
+        (r'"\\ud83d"', r"\ud83d"),
+        (r'"\\\ud83d"', "\\\ufffd"),
+    ],
+)
+def test_a_surrogate_alone_becomes_a_replacement_character(written: str, read: str) -> None:
+    assert load_strict_json(written.encode()) == read
+
+
+def test_a_truncated_body_is_no_json_even_when_it_parses() -> None:
+    with pytest.raises(AnswerError, match="larger than the limit"):
+        exchange(response_body=b"{}", truncated=True).json()
+
+
+def test_headers_are_found_whatever_their_case() -> None:
+    answer = exchange(response_headers=(("Request-ID", "q1"), ("Content-Type", "Application/JSON; charset=utf-8")))
+    assert (answer.request_id, answer.content_type, answer.client_request_id) == ("q1", "application/json", "c1")
+    assert answer.response_header("retry-after") == ""
+
+
+def words(command: str) -> list[str]:
+    """As a shell splits it, line continuations joined; the variable stays as written."""
+    return shlex.split(command.replace(" \\\n  ", " "))
+
+
+@given(body=st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_curl_carries_the_body_through_any_shell(body: str) -> None:
+    split = words(exchange(request_body=body.replace("\\\n", "")).curl())
+    assert split[split.index("--data-raw") + 1] == body.replace("\\\n", "")
+
+
+def test_curl_names_the_token_and_does_not_hold_it() -> None:
+    headers = (
+        ("Authorization", "Bearer [redacted]"),
+        ("Accept", "application/json"),
+        ("User-Agent", "runtui/1"),
+        ("client-request-id", "c1"),
+        ("Prefer", "it's"),
+    )
+    command = exchange(request_headers=headers, url="https://graph.example/b?$filter=a eq 'x'&n=[1]").curl()
+    assert words(command) == [
+        *("curl", "--request", "PATCH", "--globoff", "https://graph.example/b?$filter=a eq 'x'&n=[1]"),
+        *("--header", "Authorization: Bearer $RUNTUI_TOKEN"),
+        *("--header", "Accept: application/json", "--header", "Prefer: it's"),
+    ]
+    assert '"Authorization: Bearer $RUNTUI_TOKEN"' in command, "in double quotes, so that the shell fills it in"

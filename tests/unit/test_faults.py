@@ -1,0 +1,235 @@
+"""From an answer to done, not done or unknown, and to words a person can act on."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.graph.exchange import Exchange, Failure, FailureKind, Outcome
+from runtui.graph.faults import LONGEST_MESSAGE, Fault, fault_of, mismatch, read_answer
+from runtui.redact import MARK
+
+JSON = (("Content-Type", "application/json"), ("request-id", "q1"))
+HTML = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+def answered(
+    status: int, body: object = b"", headers: tuple[tuple[str, str], ...] = JSON, failure: Failure | None = None
+) -> Exchange:
+    return Exchange(
+        number=1,
+        purpose="update run",
+        method="PATCH",
+        url="https://graph.example/beta/workflowBase/runs/r1",
+        request_headers=(("client-request-id", "C1"),),
+        request_body="{}",
+        started_at=datetime(2026, 11, 23, tzinfo=UTC),
+        status=status or None,
+        response_headers=headers,
+        response_body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+        failure=failure,
+    )
+
+
+def graph_error(code: str = "BadRequest", message: object = "No.", **more: object) -> dict[str, object]:
+    return {"error": {"code": code, "message": message, **more}}
+
+
+def written(exchange: Exchange) -> Fault:
+    fault = fault_of(exchange, writing=True)
+    assert fault is not None
+    return fault
+
+
+GRAPH_STATUSES = (400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 423, 429)
+
+
+@pytest.mark.parametrize("status", GRAPH_STATUSES)
+def test_a_refusal_in_graphs_own_words_is_not_done(status: int) -> None:
+    fault = written(answered(status, graph_error()))
+    assert fault.outcome is Outcome.NOT_DONE
+    assert "No." in fault.message
+    assert fault.title
+    assert fault.hint
+    assert (fault.status, fault.code, fault.request_id, fault.client_request_id) == (status, "BadRequest", "q1", "C1")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        *((status, b"<html><title>Gateway</title></html>", HTML) for status in GRAPH_STATUSES),
+        *((status, b"", JSON) for status in (400, 403, 404, 502)),
+        *((status, graph_error(), JSON) for status in (500, 502, 503, 504, 507, 408, 424)),
+        (400, {"error": "invalid_request"}, JSON),
+        (400, [1, 2], JSON),
+        (302, b"", (("Location", "https://login.example/"),)),
+        (307, b"", JSON),
+        (200, b"<html><title>Sign in</title></html>", HTML),
+        (200, b'{"id": "r1", "proc', JSON),
+        (200, b'{"id": "r1", "id": "r2"}', JSON),
+        (200, [{"id": "r1"}], JSON),
+        (200, b'"done"', JSON),
+        (200, graph_error(), JSON),
+        (202, b"", JSON),
+        (200, {"id": "r1"}, (*JSON, ("client-request-id", "another"))),
+        (400, graph_error(), (*JSON, ("client-request-id", "another"))),
+        (101, b"", JSON),
+    ],
+)
+def test_a_write_without_a_proof_is_unknown(status: int, body: object, headers: tuple[tuple[str, str], ...]) -> None:
+    exchange = answered(status, body, headers)
+    fault = written(exchange)
+    assert fault.outcome is Outcome.UNKNOWN
+    assert "read the run again" in fault.hint
+    reading = fault_of(exchange, writing=False)
+    assert reading is not None
+    assert reading.outcome is Outcome.NOT_DONE
+    assert "read the run again" not in reading.hint.lower() or status == 202
+
+
+def test_success() -> None:
+    echoed = (*JSON, ("client-request-id", "c1"))
+    assert read_answer(answered(200, {"id": "r1"}, echoed), writing=True) == ({"id": "r1"}, None)
+    assert read_answer(answered(204), writing=True) == (None, None)
+    assert read_answer(answered(200, b" \n"), writing=True) == (None, None)
+
+
+def test_a_reading_without_a_body_is_a_fault() -> None:
+    entity, fault = read_answer(answered(204), writing=False)
+    assert entity is None
+    assert fault is not None
+    assert "empty" in fault.message
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+@pytest.mark.parametrize(("sent", "outcome"), [("no", Outcome.NOT_DONE), ("maybe", Outcome.UNKNOWN)])
+def test_each_failure_has_its_words(kind: FailureKind, sent: Any, outcome: Outcome) -> None:
+    fault = written(answered(0, failure=Failure(kind, sent, "What happened.")))
+    assert (fault.message, fault.outcome, fault.status) == ("What happened.", outcome, None)
+    assert fault.title
+    assert fault.hint
+
+
+def test_a_broken_answer_is_unknown_whatever_its_status() -> None:
+    cut = Failure(FailureKind.CUT, "maybe", "Cut.")
+    assert written(answered(400, graph_error(), failure=cut)).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Resource not found for the segment 'workflowBase'."),
+        (404, "Resource not found for the segment 'workflowBase'."),
+        (405, "Specified HTTP method is not allowed for the request target."),
+    ],
+)
+def test_a_change_that_the_service_does_not_offer_is_called_that(status: int, message: str) -> None:
+    fault = written(answered(status, graph_error(message=message)))
+    assert fault.title == "This service does not offer this change"
+    assert fault.outcome is Outcome.NOT_DONE
+    assert message in fault.message
+    for word in ("cancelProcessing", "activateWithScope", "reading runs"):
+        assert word in fault.hint
+    reading = fault_of(answered(status, graph_error(message=message)), writing=False)
+    assert reading is not None
+    assert "change" not in reading.title
+
+
+def test_each_status_has_its_own_title() -> None:
+    titles = {written(answered(status, graph_error())).title for status in (400, 401, 403, 404, 405, 406, 409, 412)}
+    assert len(titles) == 8
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "details"),
+    [
+        ({"message": {"lang": "en", "value": " Said. "}}, "Said.", ()),
+        ({"message": ["One.", 2, "Two."]}, "One. Two.", ()),
+        ({"message": None, "code": "Resource not found"}, "Resource not found", ()),
+        ({"message": 5, "details": "none"}, "It calls the request malformed or one of its values invalid.", ()),
+        ({}, "It calls the request malformed or one of its values invalid.", ()),
+        (
+            {"code": "", "message": "", "details": [None, {"target": "a", "message": "Bad a."}, {"code": "Odd"}, {}]},
+            "Bad a.",
+            (("a", "Bad a."), ("", "Odd")),
+        ),
+        ({"message": "Bad.", "target": "failedTasksCount"}, "Bad.", (("failedTasksCount", "Bad."),)),
+    ],
+)
+def test_odd_error_bodies(error: dict[str, object], message: str, details: tuple[tuple[str, str], ...]) -> None:
+    fault = written(answered(400, {"error": error}))
+    assert (fault.message, fault.details) == (message, details)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"innerError": {"request-id": "inner", "date": "2026-11-23T10:17:06"}},
+        {"innererror": {"request-id": "inner"}},
+        {"innerError": {"code": "x", "innererror": {"innerError": {"request-id": "inner"}}}},
+    ],
+)
+def test_the_request_id_is_found_inside(inner: dict[str, object]) -> None:
+    without_header = (("Content-Type", "application/json"),)
+    assert written(answered(403, {"error": inner}, without_header)).request_id == "inner"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "code", "details", "target", "innerError", "value", "request-id"]),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.sampled_from([200, 204, 301, 400, 405, 500, 503]), json_values, st.booleans())
+def test_no_body_breaks_the_reading_of_it(status: int, body: Any, writing: bool) -> None:
+    fault = fault_of(answered(status, {"error": body}), writing=writing)
+    if fault is not None:
+        texts = [fault.title, fault.message, fault.hint, fault.code, fault.request_id, *sum(fault.details, ())]
+        assert all(isinstance(text, str) for text in texts)
+        assert fault.title
+        assert fault.message
+
+
+def test_a_web_page_is_called_one_with_its_title() -> None:
+    page = b"<!DOCTYPE html><html><head><title>\n Sign in\n to Contoso </title>"
+    fault = written(answered(200, page, HTML))
+    assert 'web page titled "Sign in to Contoso"' in fault.message
+    assert "root" in fault.hint
+
+
+def test_a_half_answer_says_that_it_ends_too_early() -> None:
+    assert "ends too early" in written(answered(200, b'{"id": "r1", "proc')).message
+
+
+def test_a_redirect_says_where_it_points() -> None:
+    fault = written(answered(302, b"<html>", (*HTML, ("Location", "https://login.example/x"))))
+    assert "https://login.example/x" in fault.message
+
+
+def test_the_wait_that_a_server_asks_for_is_told() -> None:
+    assert "41 s" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "41")))).hint
+    assert written(answered(429, graph_error(), (*JSON, ("Retry-After", "soon")))).hint == "Wait before you try again."
+
+
+def test_texts_are_bounded_and_hold_no_token() -> None:
+    said = "Bearer abcdefghijkl was refused. " + "x" * 5_000
+    fault = written(answered(401, graph_error(code="Bearer abcdefghijkl", message=said)))
+    assert len(fault.message) <= LONGEST_MESSAGE + len(MARK)
+    assert "abcdefghijkl" not in repr(fault)
+
+
+def test_a_mismatch_is_unknown_for_a_write_only() -> None:
+    assert mismatch(answered(200), "Wrong.", writing=True).outcome is Outcome.UNKNOWN
+    assert mismatch(answered(200), "Wrong.", writing=False).outcome is Outcome.NOT_DONE

@@ -1,0 +1,107 @@
+"""JSON laid out for reading says what was received, byte for byte, and costs no more than its reader sees."""
+
+import json
+import re
+from itertools import islice
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.domain.json_text import DEEPEST_INDENT, INDENT, LINE_LIMIT, Document, Kind, is_strict_json
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def lines(text: str) -> list[str]:
+    document = Document(text).lay_out()
+    return [document.line(number) for number in range(len(document))]
+
+
+@given(json_values, st.booleans(), st.sampled_from([None, 0, 3]))
+def test_any_json_is_laid_out_as_the_standard_library_would(
+    value: object, ascii_only: bool, indent: int | None
+) -> None:
+    received = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
+    assert lines(received) == json.dumps(value, ensure_ascii=ascii_only, indent=INDENT).split("\n")
+
+
+@given(json_values)
+def test_the_tokens_of_a_line_are_the_line(value: object) -> None:
+    document = Document(json.dumps(value)).lay_out()
+    for number in range(len(document)):
+        assert "".join(token.text for token in document.tokens(number)) == document.line(number)
+
+
+def test_literals_and_doubled_keys_stay_as_received() -> None:
+    assert lines('{"a":1.10,"a":1E400 ,"b" : "\\u00e9\\/", "c":[ ],"d":{}}') == [
+        "{",
+        '  "a": 1.10,',
+        '  "a": 1E400,',
+        '  "b": "\\u00e9\\/",',
+        '  "c": [],',
+        '  "d": {}',
+        "}",
+    ]
+
+
+def test_tokens_carry_their_kind() -> None:
+    document = Document('{"a:b":"c: 1","n":-1.5e3,"t":true,"z":null,"l":["x"]}').lay_out()
+    kinds = [[(text, kind) for text, kind in document.tokens(number) if kind] for number in range(1, 7)]
+    assert kinds == [
+        [('"a:b"', Kind.KEY), (":", Kind.PUNCTUATION), ('"c: 1"', Kind.STRING), (",", Kind.PUNCTUATION)],
+        [('"n"', Kind.KEY), (":", Kind.PUNCTUATION), ("-1.5e3", Kind.NUMBER), (",", Kind.PUNCTUATION)],
+        [('"t"', Kind.KEY), (":", Kind.PUNCTUATION), ("true", Kind.KEYWORD), (",", Kind.PUNCTUATION)],
+        [('"z"', Kind.KEY), (":", Kind.PUNCTUATION), ("null", Kind.KEYWORD), (",", Kind.PUNCTUATION)],
+        [('"l"', Kind.KEY), (":", Kind.PUNCTUATION), ("[", Kind.PUNCTUATION)],
+        [('"x"', Kind.STRING)],
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<html>\r\n\t<b>502</b>\n\n", '{"cut": "in ha', "NaN", '{"a": Infinity}', "\ufeff{}", "// no\n{}", "{'a': 1}"],
+)
+def test_what_is_no_json_keeps_its_own_lines(text: str) -> None:
+    assert not is_strict_json(text)
+    assert lines(text) == [line.removesuffix("\r").expandtabs(4) for line in text.removesuffix("\n").split("\n")]
+
+
+def test_an_integer_of_ten_thousand_digits_is_json_and_deep_nesting_is_no_crash() -> None:
+    assert is_strict_json("9" * 10_000)
+    assert Document("[" * 200_000).lay_out().is_json is False
+
+
+def test_deep_nesting_is_indented_only_so_far() -> None:
+    deep = lines("[" * 500 + "1" + "]" * 500)
+    assert deep[500] == " " * (INDENT * DEEPEST_INDENT) + "1"
+
+
+@pytest.mark.parametrize("text", ["x" * 9_000 + "\ny", '{"long": "' + "x" * 9_000 + '", "short": 1}'])
+def test_a_long_line_goes_on_in_the_next(text: str) -> None:
+    shown = lines(text)
+    assert max(map(len, shown)) <= LINE_LIMIT + INDENT
+    assert re.sub(r"\s", "", "".join(shown)) == re.sub(r"\s", "", text)
+
+
+def test_the_widest_line_is_known_in_the_width_that_was_asked_for() -> None:
+    assert Document('{"key": "value"}').lay_out().widest == len('  "key": "value"')
+    wide = Document("日本\nab\n日本語", lambda line: 2 * len(line)).lay_out()
+    assert wide.widest == 6
+
+
+def test_laying_out_goes_on_where_it_stopped() -> None:
+    text = json.dumps(list(range(50)))
+    document = Document(text).lay_out(10)
+    assert len(document) == 10
+    assert list(islice(lines(text), 10)) == [document.line(number) for number in range(10)]
+    assert len(document.lay_out()) == 52
+
+
+def test_only_keys_of_the_outermost_object_are_top_level() -> None:
+    document = Document('{"a":1,"b":{"a":2},"c\\u0064":[3]}').lay_out()
+    found = [document.top_level_key(number) for number in range(len(document))]
+    assert found == [None, "a", "b", None, None, "cd", None, None, None]
