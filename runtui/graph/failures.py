@@ -61,8 +61,8 @@ def failure_of(error: Exception, *, may_be_sent: bool) -> Failure:
     `may_be_sent` tells whether any byte of the request was handed to a connection; where that is not known, say True.
     """
     case = _case(error)
-    cause = " ".join(str(_root_cause(error)).split())
-    what = redact(f"{case.what}: {cause}." if cause and case is not _CAUSES[2] else f"{case.what}.")
+    cause = "" if case.kind is FailureKind.CONNECTION_REFUSED else _root_cause(error)
+    what = redact(f"{case.what}: {cause}." if cause else f"{case.what}.")
     sent = may_be_sent and not isinstance(error, _NEVER_SENT)
     return Failure(case.kind, "maybe" if sent else "no", what)
 
@@ -89,7 +89,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _root_cause(error: Exception) -> BaseException:
-    """The one among the causes that says most: the system's or OpenSSL's own words, else the exception itself."""
+def _root_cause(error: Exception) -> str:
+    """What the system or OpenSSL says, else the exception; one line without a full stop."""
     telling = (ssl.SSLError, socket.gaierror, ConnectionError)
-    return next((cause for cause in _causes(error) if isinstance(cause, telling)), error)
+    cause = next((cause for cause in _causes(error) if isinstance(cause, telling)), error)
+    said = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+    return " ".join(said.split()).rstrip(".")

@@ -20,7 +20,7 @@ from runtui.domain.times import now_ticks
 from runtui.sandbox import handlers
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
-from runtui.sandbox.envelope import GraphEnvelope, fault_response
+from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
 from runtui.sandbox.faults import GraphError, internal_error, method_not_allowed, unknown_segment
 from runtui.sandbox.story import DEFAULT_RUNS, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
@@ -95,8 +95,13 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
 
 
 async def _on_crash(request: Request, _exception: Exception) -> Response:
-    """A defect of the sandbox still answers in Graph's shape; Starlette raises it again for the log."""
-    return fault_response(request, internal_error())
+    """A defect of the sandbox still answers in Graph's shape; Starlette raises it again for the log.
+
+    It answers from outside the envelope, so the headers are put on here.
+    """
+    response = fault_response(request, internal_error())
+    response.headers.update(graph_headers(request.scope["state"]))
+    return response
 
 
 def first_unknown_segment(path: str) -> str:

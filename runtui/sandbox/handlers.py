@@ -118,6 +118,7 @@ async def update_run(request: Request) -> Response:
     from runtui.sandbox.validate import RUN_TYPE, read_json, run_changes
 
     body = await request.body()
+    refuse_unknown(_options(request), frozenset())
     run_id, runs = request.path_params["run_id"], _runs(request)
     _row(request, runs, run_id)
     sent = read_json(request.headers.get("content-type"), body)

@@ -41,14 +41,16 @@ class FieldSelect(Select[str], inherit_bindings=False):
 
     BINDINGS = [Binding("enter,space", "show_overlay", "open")]
 
-    def __init__(self, choices: OpenEnum, value: object) -> None:
+    def __init__(self, choices: OpenEnum, received: object, value: str) -> None:
         names = list(choices.names)
-        if isinstance(value, str) and not choices.is_known(value):
-            names.insert(0, value)
+        if isinstance(received, str) and not choices.is_known(received):
+            names.insert(0, received)
         width = max(len(plain(name)) for name in names)
         options = [(Text(f"{plain(name):{width}}  {choices.meaning(name)}"), name) for name in names]
-        known = value if isinstance(value, str) else Select.NULL
-        super().__init__(options, value=known, allow_blank=known is Select.NULL, prompt="not received", compact=True)
+        chosen = value if value in names else Select.NULL
+        super().__init__(
+            options, value=chosen, allow_blank=chosen is Select.NULL, prompt="no value received", compact=True
+        )
 
 
 class FieldRow(Widget):
@@ -60,8 +62,9 @@ class FieldRow(Widget):
         & > Horizontal { height: 1; }
         .field--label { width: 28; }
         FieldInput, FieldSelect { width: 1fr; }
-        .field--note { width: 24; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        .field--error { display: none; padding: 0 1 0 28; height: auto; }
+        .field--note { width: 15; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        .field--was, .field--error { display: none; padding: 0 1 0 28; height: auto; }
+        &.-changed .field--was { display: block; }
         &.-invalid .field--error { display: block; }
     }
     """
@@ -75,18 +78,15 @@ class FieldRow(Widget):
     def compose(self) -> ComposeResult:
         """Lay the row out."""
         star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
-        text = plain(self._draft.text(self.field))
+        text = self._draft.text(self.field)
         with Horizontal():
             yield Static(Content(self.field.name) + star, classes="field--label", markup=False)
             if self.field.choices is not None:
-                received = self._draft.received.get(self.field.name)
-                select = FieldSelect(self.field.choices, received)
-                if text and text in (*self.field.choices.names, received):
-                    select.value = text
-                yield select
+                yield FieldSelect(self.field.choices, self._draft.received.get(self.field.name), text)
             else:
-                yield FieldInput(text)
+                yield FieldInput(plain(text))
             yield Static("", classes="field--note", markup=False)
+        yield Static("", classes="field--was", markup=False)
         yield Static("", classes="field--error", markup=False)
 
     def on_mount(self) -> None:
@@ -106,8 +106,8 @@ class FieldRow(Widget):
         changed = edit is not None
         self.set_class(changed, "-changed")
         received = draft.received_text(self.field)
-        note = f"was {received or 'empty'}" if changed else self._reading(received)
-        self.query_one(".field--note", Static).update(content(note))
+        self.query_one(".field--note", Static).update(self._reading(draft))
+        self.query_one(".field--was", Static).update(content(f"was {received or 'empty'}"))
         error = draft.errors().get(self.field.name, "")
         if not error:
             self._error_is_shown = False
@@ -127,13 +127,16 @@ class FieldRow(Widget):
         elif text:
             self.control.value = text
 
-    def _reading(self, text: str) -> str:
-        if self.field.kind != "datetime" or not text:
-            return "" if self.field.kind == "enum" else self.field.type_name
+    def _reading(self, draft: Draft) -> Content:
+        """The type; for a date-time, how far from now it is."""
+        edit = draft.edits.get(self.field.name)
+        value = draft.received.get(self.field.name) if edit is None else edit.value
+        if self.field.kind != "datetime" or not isinstance(value, str):
+            return Content("" if self.field.kind == "enum" else self.field.type_name)
         try:
-            return ago(parse_ticks(text), now_ticks())
+            return Content(ago(parse_ticks(value), now_ticks()))
         except ValueError:
-            return self.field.type_name
+            return Content(self.field.type_name)
 
 
 class FieldForm(VerticalScroll, can_focus=False):

@@ -152,7 +152,7 @@ class SidePanel(Vertical):
 
 
 def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
-    lines = textwrap.wrap(plain(fact.text), width) or [""]
+    lines = textwrap.wrap(plain(fact.text), width, break_on_hyphens=False) or [""]
     return [content(line, fact.style) for line in lines]
 
 

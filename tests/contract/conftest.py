@@ -1,0 +1,86 @@
+"""A sandbox in this process, with a clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.sandbox.app import create_app
+
+WORKFLOWS = "/identityGovernance/lifecycleWorkflows/workflows"
+NEWER_MEMBERS = {"Prefer": "include-unknown-enum-members"}
+
+
+class Clock:
+    """Stands at 2026-11-20T10:00:00Z."""
+
+    def __init__(self) -> None:
+        self.ticks = parse_ticks("2026-11-20T10:00:00Z")
+
+    def __call__(self) -> int:
+        return self.ticks
+
+    def advance(self, seconds: float) -> None:
+        self.ticks += int(seconds * TICKS_PER_SECOND)
+
+
+class Sandbox:
+    """The app, its clock, and a client that has signed in."""
+
+    def __init__(self, app: Starlette, clock: Clock, client: httpx.AsyncClient) -> None:
+        self.app = app
+        self.clock = clock
+        self.client = client
+
+    async def get(self, url: str, *, headers: dict[str, str] | None = None, **params: str) -> Any:
+        """The JSON of a GET that must succeed; `filter="…"` stands for `$filter=…`."""
+        query = {f"${name}": value for name, value in params.items()} or None
+        answer = await self.client.get(url, params=query, headers=headers or NEWER_MEMBERS)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def workflow(self, name: str) -> str:
+        """The path of the workflow with that displayName."""
+        (found,) = (await self.get(WORKFLOWS, filter=f"displayName eq '{name}'"))["value"]
+        return f"{WORKFLOWS}/{found['id']}"
+
+    async def pages(self, url: str, *, headers: dict[str, str] | None = None, **params: str) -> list[list[Any]]:
+        """Every page of a collection, by its nextLinks."""
+        page = await self.get(url, headers=headers, **params)
+        pages = [page["value"]]
+        while link := page.get("@odata.nextLink"):
+            page = await self.get(link, headers=headers)
+            pages.append(page["value"])
+        return pages
+
+    async def runs(self, **params: str) -> list[dict[str, Any]]:
+        """Every run of every workflow."""
+        workflows = (await self.get(WORKFLOWS))["value"]
+        paths = [f"{WORKFLOWS}/{item['id']}/runs" for item in workflows]
+        return [run for path in paths for page in await self.pages(path, **params) for run in page]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sandbox_app(clock: Clock) -> Iterator[Starlette]:
+    app = create_app(clock=clock)
+    yield app
+    app.state.database.close()
+
+
+@pytest.fixture
+async def sandbox(sandbox_app: Starlette, clock: Clock) -> AsyncIterator[Sandbox]:
+    transport = httpx.ASGITransport(app=sandbox_app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1/beta", headers={"Authorization": "Bearer any"}
+    ) as client:
+        yield Sandbox(sandbox_app, clock, client)

@@ -1,0 +1,213 @@
+"""What the sandbox answers to reads: shapes, headers, refusals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import httpx
+import pytest
+
+from runtui.domain.times import format_ticks
+from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Sandbox
+
+RUN_PROPERTIES = {
+    "id",
+    "completedDateTime",
+    "failedTasksCount",
+    "failedUsersCount",
+    "lastUpdatedDateTime",
+    "processingStatus",
+    "scheduledDateTime",
+    "startedDateTime",
+    "successfulUsersCount",
+    "totalTasksCount",
+    "totalUsersCount",
+    "totalUnprocessedTasksCount",
+    "workflowExecutionType",
+    "activatedOnScope",
+}
+
+
+async def test_workflows_are_listed_and_one_can_be_read(sandbox: Sandbox) -> None:
+    listed = await sandbox.get(WORKFLOWS)
+    assert listed["@odata.context"] == f"http://127.0.0.1/beta/$metadata#{WORKFLOWS[1:]}"
+    assert len(listed["value"]) == 12
+    first = listed["value"][0]
+    one = await sandbox.get(f"{WORKFLOWS}/{first['id']}")
+    assert one.pop("@odata.context") == f"http://127.0.0.1/beta/$metadata#{WORKFLOWS[1:]}/$entity"
+    assert one == first
+
+
+async def test_a_run_is_read_alone_as_it_is_in_the_list(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    listed = await sandbox.get(f"{workflow}/runs")
+    workflow_id = workflow.rpartition("/")[2]
+    context = f"http://127.0.0.1/beta/$metadata#{WORKFLOWS[1:]}('{workflow_id}')/runs"
+    assert listed["@odata.context"] == context
+    run = listed["value"][0]
+    assert run.keys() >= RUN_PROPERTIES
+    one = await sandbox.get(f"{workflow}/runs/{run['id']}")
+    assert one.pop("@odata.context") == f"{context}/$entity"
+    assert one == run
+
+
+async def test_both_versions_answer_and_name_themselves(sandbox: Sandbox) -> None:
+    answer = await sandbox.get(f"http://127.0.0.1/v1.0{WORKFLOWS}", top="1")
+    assert answer["@odata.context"].startswith("http://127.0.0.1/v1.0/$metadata#")
+    assert answer["@odata.nextLink"].startswith(f"http://127.0.0.1/v1.0{WORKFLOWS}?")
+
+
+async def test_newer_enum_members_are_sent_to_those_who_ask_for_them(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Offboard last day")
+    held = "processingStatus eq 'quarantined'"
+    answer = await sandbox.client.get(f"{workflow}/runs", params={"$filter": held}, headers=NEWER_MEMBERS)
+    assert answer.json()["value"][0]["processingStatus"] == "quarantined"
+    assert answer.headers["preference-applied"] == "include-unknown-enum-members"
+    plain = await sandbox.client.get(f"{workflow}/runs", params={"$filter": held})
+    assert plain.json()["value"][0]["processingStatus"] == "unknownFutureValue"
+    assert "preference-applied" not in plain.headers
+
+
+async def test_select_sends_what_was_selected_and_says_so(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard contractor")
+    listed = await sandbox.get(f"{workflow}/runs", select="id,processingStatus", top="3")
+    assert listed["@odata.context"].endswith("/runs(id,processingStatus)")
+    assert [list(run) for run in listed["value"]] == [["id", "processingStatus"]] * 3
+    one = await sandbox.get(f"{workflow}/runs/{listed['value'][0]['id']}", select="id,processingStatus")
+    assert one.pop("@odata.context").endswith("/runs(id,processingStatus)/$entity")
+    assert one == listed["value"][0]
+
+
+async def test_summary_adds_up_the_runs_of_the_time_asked_for(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    runs = [run for page in await sandbox.pages(f"{workflow}/runs") for run in page]
+    edge = sorted(run["scheduledDateTime"] for run in runs)[len(runs) // 2]
+    inside = [run for run in runs if run["scheduledDateTime"] <= edge]
+    for name in ("summary", "microsoft.graph.identityGovernance.summary"):
+        answer = await sandbox.get(f"{workflow}/runs/{name}(startDateTime=2020-01-01T00:00:00Z,endDateTime={edge})")
+        assert answer.pop("@odata.context").endswith("#microsoft.graph.identityGovernance.runSummary")
+        assert answer == {
+            "failedRuns": sum(run["processingStatus"] in {"failed", "completedWithErrors"} for run in inside),
+            "failedTasks": sum(run["failedTasksCount"] for run in inside),
+            "successfulRuns": sum(run["processingStatus"] == "completed" for run in inside),
+            "totalRuns": len(inside),
+            "totalTasks": sum(run["totalTasksCount"] for run in inside),
+            "totalUsers": sum(run["totalUsersCount"] for run in inside),
+        }
+        assert 0 < answer["totalRuns"] < len(runs)
+
+
+async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    runs = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"]
+    run = runs[0]
+    path = f"{workflow}/runs/{run['id']}"
+    users = [user for page in await sandbox.pages(f"{path}/userProcessingResults") for user in page]
+    failed = [user for user in users if user["processingStatus"] == "failed"]
+    assert (len(users), len(failed)) == (run["totalUsersCount"], run["failedUsersCount"])
+    workflow_id = workflow.rpartition("/")[2]
+    assert failed[0]["id"] == f"{workflow_id}_7_{run['id']}_{failed[0]['subject']['id']}"
+    tasks = (await sandbox.get(f"{path}/userProcessingResults/{failed[0]['id']}/taskProcessingResults"))["value"]
+    assert [task["processingStatus"] for task in tasks] == ["failed"]
+    assert tasks[0]["task"]["displayName"] == "Assign licenses to user"
+    assert "no licences are left" in tasks[0]["failureReason"]
+    assert tasks[0]["subject"] == failed[0]["subject"]
+    everywhere = await sandbox.get(f"{path}/taskProcessingResults", filter="processingStatus eq 'failed'")
+    assert len(everywhere["value"]) == run["failedTasksCount"]
+
+
+async def test_every_answer_carries_graphs_headers(sandbox: Sandbox) -> None:
+    asked = {"client-request-id": "6f0c1f9e-0000-4000-8000-000000000001"}
+    answers = [
+        await sandbox.client.get(WORKFLOWS, headers=asked),
+        await sandbox.client.get("/nowhere", headers=asked),
+        await sandbox.client.get(WORKFLOWS, headers={**asked, "Authorization": ""}),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 400, 401]
+    assert len({answer.headers["request-id"] for answer in answers}) == 3
+    for answer in answers:
+        assert answer.headers["client-request-id"] == asked["client-request-id"]
+        assert answer.headers["date"].endswith(" GMT")
+    own = await sandbox.client.get(WORKFLOWS)
+    assert own.headers["client-request-id"] == own.headers["request-id"]
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer  ", "Basic dXNlcjpwYXNz"])
+async def test_without_a_bearer_token_nothing_is_answered(sandbox: Sandbox, authorization: str) -> None:
+    answer = await sandbox.client.get(WORKFLOWS, headers={"Authorization": authorization})
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "InvalidAuthenticationToken"
+    assert answer.headers["www-authenticate"].startswith('Bearer realm=""')
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "words"),
+    [
+        ("GET", "/nowhere/at/all", 400, "BadRequest", "segment 'nowhere'"),
+        ("GET", f"{WORKFLOWS}/x/tusks", 400, "BadRequest", "segment 'tusks'"),
+        ("GET", f"{WORKFLOWS}/x/runs/y/userProcessingResults/z/w", 400, "BadRequest", "segment 'w'"),
+        ("GET", "/workflowBase", 400, "BadRequest", "segment 'workflowBase'"),
+        ("GET", "http://127.0.0.1/v2.0/x", 400, "BadRequest", "segment 'v2.0'"),
+        ("GET", "http://127.0.0.1/", 400, "BadRequest", "segment ''"),
+        ("GET", f"{WORKFLOWS}/x", 404, "Resource not found", "no workflow with the id 'x'"),
+        ("GET", f"{WORKFLOWS}/x/runs", 404, "Resource not found", "no workflow with the id 'x'"),
+        ("GET", f"{WORKFLOWS}/x/runs/y", 404, "Resource not found", "no run with the id 'y'"),
+        ("GET", f"{WORKFLOWS}/x/runs/y/taskProcessingResults", 404, "Resource not found", "no run with the id 'y'"),
+        ("PATCH", "/workflowBase/runs/y", 404, "Resource not found", "no run with the id 'y'"),
+        ("POST", WORKFLOWS, 405, "Request_BadRequest", "HTTP method is not allowed"),
+        ("DELETE", f"{WORKFLOWS}/x/runs/y", 405, "Request_BadRequest", "HTTP method is not allowed"),
+        ("GET", "/workflowBase/runs/y", 405, "Request_BadRequest", "HTTP method is not allowed"),
+    ],
+)
+async def test_refusals_are_worded_as_graph_words_them(
+    sandbox: Sandbox, method: str, path: str, status: int, code: str, words: str
+) -> None:
+    answer = await sandbox.client.request(method, path)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["code"] == code
+    assert words in error["message"]
+    inner = error["innerError"]
+    assert inner["request-id"] == answer.headers["request-id"]
+    assert inner["client-request-id"] == answer.headers["client-request-id"]
+    assert datetime.strptime(inner["date"], "%Y-%m-%dT%H:%M:%S").tzinfo is None  # noqa: DTZ007
+
+
+async def test_a_run_is_found_under_its_own_workflow_only(sandbox: Sandbox) -> None:
+    own, other = await sandbox.workflow("Onboard pre-hire"), await sandbox.workflow("Onboard contractor")
+    run = (await sandbox.get(f"{own}/runs", top="1"))["value"][0]
+    for path in (f"{other}/runs/{run['id']}", f"{other}/runs/{run['id']}/userProcessingResults"):
+        assert (await sandbox.client.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        "startDateTime=2026-11-01T00:00:00Z",
+        "startDateTime='2026-11-01T00:00:00Z',endDateTime='2026-11-02T00:00:00Z'",
+        "startDateTime=yesterday,endDateTime=2026-11-02T00:00:00Z",
+    ],
+)
+async def test_a_summary_without_two_moments_is_refused(sandbox: Sandbox, window: str) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    answer = await sandbox.client.get(f"{workflow}/runs/summary({window})")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+
+
+async def test_a_defect_of_the_sandbox_is_a_500_in_graphs_shape(sandbox: Sandbox) -> None:
+    sandbox.app.state.database.close()
+    transport = httpx.ASGITransport(app=sandbox.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/beta") as client:
+        answer = await client.get(WORKFLOWS, headers={"Authorization": "Bearer any"})
+    assert answer.status_code == 500
+    assert answer.json()["error"]["innerError"]["request-id"] == answer.headers["request-id"]
+
+
+async def test_timestamps_and_ids_have_the_shapes_of_the_service(sandbox: Sandbox) -> None:
+    runs = await sandbox.runs()
+    digits = {len(run["scheduledDateTime"].rstrip("Z").partition(".")[2]) for run in runs}
+    assert {0, 7} <= digits <= set(range(8))
+    for run in runs:
+        ticks = int(run["id"].split("_")[-2 if len(run["id"]) > 100 else -1])
+        assert run["scheduledDateTime"] == format_ticks(ticks)
+    assert sum(120 <= len(run["id"]) <= 140 for run in runs) == 1
