@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 
+from runtui.errors import UsageError
+
 PATCH_PATH: Final = "/workflowBase/runs/{runId}"
 """The path of the API page "Update run"; `{workflowId}` may be used too."""
 
@@ -35,11 +37,23 @@ class Settings:
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where runtui keeps its store and its crash reports (XDG base directories, `RUNTUI_STATE` above them)."""
-    if own := environ.get("RUNTUI_STATE"):
-        return Path(own)
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "state") / "runtui"
+    """Where runtui keeps its store and its crash reports (XDG base directories, `RUNTUI_STATE` above them).
+
+    Raises:
+        UsageError: when there is no home folder to put it in.
+    """
+    try:
+        if own := environ.get("RUNTUI_STATE"):
+            return Path(own).expanduser().absolute()
+        base = Path(environ.get("XDG_STATE_HOME", ""))
+        # A relative path there is to be ignored, as the XDG specification says.
+        return (base if base.is_absolute() else Path.home() / ".local" / "state") / "runtui"
+    except RuntimeError:
+        raise UsageError(
+            "There is no place for the local store",
+            "The home folder of this user is not known.",
+            "Set RUNTUI_STATE to a folder of your own.",
+        ) from None
 
 
 def store_path(folder: Path, root: str) -> Path:

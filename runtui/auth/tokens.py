@@ -13,7 +13,8 @@ from typing import Final
 from runtui.errors import UsageError
 from runtui.redact import register_secret
 
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+_TOKEN: Final = re.compile(r"[!-~]+")
+_SCHEME: Final = re.compile(r"bearer(?:\s+|$)", re.IGNORECASE)
 
 
 class StaticToken:
@@ -22,12 +23,12 @@ class StaticToken:
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        """Hold a token.
+        """Hold a token; the word "Bearer" before it, as copied from a header, is dropped.
 
         Raises:
             UsageError: when it is empty, or holds a blank or a control character (it would corrupt the header).
         """
-        token = value.strip().removeprefix("Bearer ").strip()
+        token = _SCHEME.sub("", value.strip(), count=1)
         if not _TOKEN.fullmatch(token):
             raise UsageError(
                 "That token cannot be used",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -119,13 +120,13 @@ class Draft:
         )
 
     def body(self) -> dict[str, Any]:
-        """The JSON object to send: untouched values as received, null to clear."""
+        """The JSON object to send: untouched values as received, null to clear; a field in error is not in it."""
         changed = {change.field.name: change.after for change in self.changes()}
         values: dict[str, Any] = {"@odata.type": RUN_TYPE}
         for spec in FIELDS:
             if spec.name in changed:
                 values[spec.name] = changed[spec.name]
-            elif self.mode == "full" and spec.required and spec.name in self.received:
+            elif self.mode == "full" and spec.required and spec.name in self.received and spec.name not in self.edits:
                 values[spec.name] = self.received[spec.name]
         return values
 
@@ -135,35 +136,39 @@ class Draft:
 
     def inverse(self) -> dict[str, Any]:
         """The values that would take the change back; a property that was not received becomes null."""
-        return {
-            change.field.name: None if change.before is MISSING else change.before
-            for change in self.changes()
-        }
+        return {change.field.name: None if change.before is MISSING else change.before for change in self.changes()}
 
     def conflicts(self, fresh: Mapping[str, Any]) -> tuple[Conflict, ...]:
         """The properties in the body that moved on the server since the run was opened, to a value that is not ours."""
         body = self.body()
         return tuple(
-            Conflict(
-                spec, self.received.get(spec.name, MISSING), fresh.get(spec.name, MISSING), body[spec.name]
-            )
+            Conflict(spec, self.received.get(spec.name, MISSING), fresh.get(spec.name, MISSING), body[spec.name])
             for spec in FIELDS
             if spec.name in body
-            and not same_value(self.received.get(spec.name), fresh.get(spec.name))
-            and not same_value(body[spec.name], fresh.get(spec.name))
+            and not spec.same(self.received.get(spec.name), fresh.get(spec.name))
+            and not spec.same(body[spec.name], fresh.get(spec.name))
         )
+
+    def rebased(self, fresh: Mapping[str, Any]) -> Draft:
+        """The same edits over the run as it is now; an edit to the very value that it has by now is dropped."""
+        edits = {
+            name: edit
+            for name, edit in self.edits.items()
+            if edit.error is not None or not same_value(edit.value, fresh.get(name))
+        }
+        return replace(self, received=fresh, edits=MappingProxyType(edits))
 
     def warnings(self) -> tuple[str, ...]:
         """Sentences that inform and never block: real counters need not add up."""
         body = self.body()
         values = {spec.name: body.get(spec.name, self.received.get(spec.name)) for spec in FIELDS}
-        changed = {change.field.name for change in self.changes()}
+        changed = frozenset(change.field.name for change in self.changes())
         return (
-            *_unreceived(self, body),
-            *_sentinels(values, changed),
+            *_untouched(self, body),
+            *_sentinels(body),
             *_report_only(values, changed),
-            *_order_of_times(values),
-            *_sums(values),
+            *_order_of_times(values, changed),
+            *_sums(values, changed),
         )
 
 
@@ -172,39 +177,44 @@ def same_value(left: object, right: object) -> bool:
     return type(left) is type(right) and left == right
 
 
-def _unreceived(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
+def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
     for spec in FIELDS:
-        if draft.mode == "full" and spec.required and spec.name not in body and spec.name not in draft.edits:
+        if spec.name in draft.edits:
+            continue
+        if spec.name in body:
+            if sentence := spec.problem(body[spec.name]):
+                yield f"{spec.name} goes back as received, but a service may refuse it: {sentence}"
+        elif draft.mode == "full" and spec.required:
             yield f"{spec.name} was not received, so it is left out, though the service calls it required."
-        elif (
-            spec.name in body and spec.name not in draft.edits and (sentence := spec.problem(body[spec.name]))
-        ):
-            yield f"{spec.name} goes back as received, but a service may refuse it: {sentence}"
 
 
-def _sentinels(values: Mapping[str, Any], changed: set[str]) -> Iterator[str]:
-    for name in ("processingStatus", "workflowExecutionType"):
-        if values[name] == SENTINEL and name in changed:
-            yield f"{SENTINEL} is a placeholder: services refuse it as a value of {name}."
+def _sentinels(body: Mapping[str, Any]) -> Iterator[str]:
+    for spec in FIELDS:
+        if spec.choices is not None and body.get(spec.name) == SENTINEL:
+            yield f"{SENTINEL} is a placeholder: services refuse it as a value of {spec.name}."
 
 
-def _report_only(values: Mapping[str, Any], changed: set[str]) -> Iterator[str]:
+def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
     if "processingStatus" in changed and values["processingStatus"] in {"canceled", "canceling"}:
         yield "This rewrites the report. To stop a run, the service offers cancelProcessing on the workflow."
 
 
-def _order_of_times(values: Mapping[str, Any]) -> Iterator[str]:
+def _order_of_times(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
+    names = ("startedDateTime", "completedDateTime")
+    if changed.isdisjoint(names):
+        return
     try:
-        started, completed = (parse_ticks(values[name]) for name in ("startedDateTime", "completedDateTime"))
+        started, completed = (parse_ticks(values[name]) for name in names)
     except (TypeError, ValueError):
         return
     if completed < started:
         yield "The run would be completed before it started."
 
 
-def _sums(values: Mapping[str, Any]) -> Iterator[str]:
-    total, good, bad = (
-        values[name] for name in ("totalUsersCount", "successfulUsersCount", "failedUsersCount")
-    )
-    if all(isinstance(value, int) for value in (total, good, bad)) and good + bad > total:
+def _sums(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
+    names = ("totalUsersCount", "successfulUsersCount", "failedUsersCount")
+    total, good, bad = (values[name] for name in names)
+    if changed.isdisjoint(names) or not all(type(value) is int for value in (total, good, bad)):
+        return
+    if good + bad > total:
         yield f"{good} successful and {bad} failed users are more than the total of {total}."

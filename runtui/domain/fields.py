@@ -31,7 +31,12 @@ Group = Literal["Status", "Times", "Users", "Tasks"]
 
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:([,_' \u00a0\u202f])\d{3})(?:\1\d{3})*", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
-_DECIMAL: Final = re.compile(r"[+-]?\d*[.,]\d*(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+", re.ASCII)
+_DECIMAL: Final = re.compile(r"[+-]?(?:\d+[.,]\d*|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+", re.ASCII)
+_INT32_DIGITS: Final = 10
+_NEGATIVE: Final = "A count cannot be negative."
+_TOO_LARGE: Final = f"That does not fit an Int32: the largest is {INT32_MAX}."
+_LONGEST_QUOTE: Final = 40
+"""Characters of a refused text that a sentence repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +63,9 @@ class FieldSpec:
     @property
     def type_name(self) -> str:
         """The type as the API page writes it."""
-        return {"count": "Int32", "datetime": "DateTimeOffset"}.get(self.kind) or (
-            self.choices.name if self.choices else "String"
-        )
+        if self.choices is not None:
+            return self.choices.name
+        return "Int32" if self.kind == "count" else "DateTimeOffset"
 
     def problem(self, value: object) -> str | None:
         """Why this JSON value may not be written, in one sentence; None when it may."""
@@ -74,8 +79,17 @@ class FieldSpec:
             first = error.errors()[0]
             return _sentence(first["type"], first["msg"], value)
         if self.choices is not None and not self.choices.is_known(str(value)):
-            return f"{value!r} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
+            return f"{_json_word(value)} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
         return None
+
+    def same(self, left: object, right: object) -> bool:
+        """Whether two JSON values are one to the service: a moment may be written in several ways, the rest in one."""
+        if self.kind == "datetime" and isinstance(left, str) and isinstance(right, str) and left != right:
+            try:
+                return parse_ticks(left) == parse_ticks(right)
+            except ValueError:
+                return False
+        return type(left) is type(right) and left == right
 
     def parse(self, text: str, now: int) -> str | int | None:
         """Turn typed text into the JSON value to send; `now` (ticks) is what relative times count from.
@@ -128,9 +142,9 @@ def _adapter(kind: Kind) -> TypeAdapter[str] | TypeAdapter[int]:
 def _sentence(error_type: str, message: str, value: object) -> str:
     """pydantic's verdict in words for the person at the form."""
     if error_type == "greater_than_equal":
-        return "A count cannot be negative."
+        return _NEGATIVE
     if error_type == "less_than_equal":
-        return f"{value} does not fit an Int32: the largest is {INT32_MAX}."
+        return _TOO_LARGE
     if error_type == "value_error":
         return message.removeprefix("Value error, ")
     wanted = "a whole number" if error_type.startswith("int") else "a text"
@@ -138,13 +152,18 @@ def _sentence(error_type: str, message: str, value: object) -> str:
 
 
 def _json_word(value: object) -> str:
+    """A JSON value in words, short enough for a sentence."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
         return "an array"
-    return repr(value) if isinstance(value, str) else f"the number {value}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST_QUOTE else f"{value[: _LONGEST_QUOTE - 1]}…")
+    return "a large number" if isinstance(value, int) and abs(value) > INT32_MAX else f"the number {value}"
 
 
 def _parse_count(typed: str) -> int:
@@ -152,9 +171,12 @@ def _parse_count(typed: str) -> int:
     if match := _GROUPED.fullmatch(typed):
         typed = typed.replace(match[1], "")
     if _WHOLE.fullmatch(typed):
-        if len(typed) > 20:
-            raise FieldError(f"That number does not fit an Int32: the largest is {INT32_MAX}.")
-        return int(typed)
+        digits = typed.lstrip("+-0")
+        is_negative = typed.startswith("-")
+        if len(digits) > _INT32_DIGITS:
+            raise FieldError(_NEGATIVE if is_negative else _TOO_LARGE)
+        value = int(digits or "0")
+        return -value if is_negative else value
     if _DECIMAL.fullmatch(typed):
         raise FieldError("A count is a whole number: no decimal point, no exponent.")
     raise FieldError("A count is a whole number, such as 12 or 1,000.")
@@ -183,9 +205,7 @@ FIELDS: Final[tuple[FieldSpec, ...]] = (
         required=True,
         choices=EXECUTION_TYPE,
     ),
-    FieldSpec(
-        "scheduledDateTime", "datetime", "Scheduled", "When the run was to start.", "Times", required=True
-    ),
+    FieldSpec("scheduledDateTime", "datetime", "Scheduled", "When the run was to start.", "Times", required=True),
     FieldSpec("startedDateTime", "datetime", "Started", "When it really started; empty: not yet.", "Times"),
     FieldSpec("completedDateTime", "datetime", "Completed", "When it ended; empty: not yet.", "Times"),
     FieldSpec("lastUpdatedDateTime", "datetime", "Last updated", "When the run last changed.", "Times"),

@@ -104,23 +104,33 @@ class RunRecord(NamedTuple):
     """The latest moment known of the run: what "stuck" is measured from."""
 
 
-def record(raw: Mapping[str, Any], workflow_id: str) -> RunRecord:
-    """Index one run as received.
+def run_key(raw: Mapping[str, Any], workflow_id: str) -> str:
+    """The id by which a run is stored and asked for.
 
     Raises:
-        RuntuiError: when the object has no id, so that nothing could ever refer to it.
+        RuntuiError: when the object has none, so that nothing could ever refer to it.
     """
     run_id = raw.get("id")
     if not isinstance(run_id, str) or not run_id:
         raise RuntuiError("A run without an id", f"The server sent a run of workflow {workflow_id} that has no id.")
+    return storable(run_id)
+
+
+def record(raw: Mapping[str, Any], workflow_id: str) -> RunRecord:
+    """Index one run as received.
+
+    Raises:
+        RuntuiError: when it has no id.
+    """
+    run_id = run_key(raw, workflow_id)
     status, execution_type = _text(raw, "processingStatus"), _text(raw, "workflowExecutionType")
     scheduled, started = _moment(raw, "scheduledDateTime"), _moment(raw, "startedDateTime")
     completed, last_updated = _moment(raw, "completedDateTime"), _moment(raw, "lastUpdatedDateTime")
     moments = (started, scheduled, last_updated, completed)
     recency = next((moment for moment in moments if moment != ABSENT), ABSENT)
     return RunRecord(
-        id=storable(run_id),
-        id_key=storable(run_id).casefold(),
+        id=run_id,
+        id_key=run_id.casefold(),
         workflow_id=storable(workflow_id),
         status=status,
         status_key=status.casefold(),

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     PrivateAttr,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -20,6 +21,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from runtui.domain.fields import INT32_MAX, INT32_MIN
 from runtui.domain.times import parse_ticks
 
 
@@ -41,7 +43,7 @@ def _is_moment(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 Text = Annotated[str | None, WrapValidator(_none_if_odd)]
-Count = Annotated[int | None, WrapValidator(_none_if_odd)]
+Count = Annotated[int | None, Field(ge=INT32_MIN, le=INT32_MAX), WrapValidator(_none_if_odd)]
 Moment = Annotated[str | None, WrapValidator(_is_moment)]
 """A DateTimeOffset as received, up to seven fractional digits; None when it is none."""
 
@@ -49,9 +51,7 @@ Moment = Annotated[str | None, WrapValidator(_is_moment)]
 class GraphObject(BaseModel):
     """A JSON object of Graph: understood where we can, kept whole in `received`."""
 
-    model_config = ConfigDict(
-        extra="allow", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_camel)
 
     id: str
     _received: Mapping[str, Any] = PrivateAttr(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as clock
 from typing import Final
 
 TICKS_PER_SECOND: Final = 10_000_000
@@ -24,14 +25,16 @@ _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
 
+# The letters T and Z may be small (OData 4.01 ABNF); \d is ASCII alone, as JSON's digits are.
 _DATE_TIME: Final = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|z|[+-]\d{2}:\d{2})?", re.ASCII
+    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))?", re.ASCII
 )
-_DATE: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
-_DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
-_OFFSET: Final = re.compile(r"(?:now)?\s*([+-])\s*(\S+)", re.ASCII)
+_DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
+_SHIFT: Final = re.compile(r"(?:now)?\s*([+-])\s*(\S+)", re.ASCII)
 _DAY_SHIFT: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_OFF_CALENDAR: Final = "That moment lies outside the years 0001 to 9999 in UTC."
 
 
 def parse_ticks(text: str) -> int:
@@ -41,38 +44,49 @@ def parse_ticks(text: str) -> int:
         ValueError: with one sentence that says what is wrong.
     """
     match = _DATE_TIME.fullmatch(text)
-    if match is None or match[8] is None:
-        raise ValueError(
-            "A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00."
-        )
-    if len(match[7] or "") > 7:
+    if match is None or not (match[6] or match[7]):
+        raise ValueError("A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00.")
+    days = _date(match[1]).toordinal() - 1
+    seconds = _seconds_of_day(match[2], match[3], match[4])
+    fraction = match[5] or ""
+    if len(fraction) > 7:
         raise ValueError("A DateTimeOffset has at most 7 fractional digits.")
-    return _ticks(match, match[8].upper())
+    ticks = days * _DAY + seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
+    if match[7]:
+        shift = _offset(match[8], match[9])
+        ticks += shift if match[7] == "-" else -shift
+    return _on_calendar(ticks)
 
 
-def _ticks(match: re.Match[str], zone: str) -> int:
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+def _date(text: str) -> date:
     try:
-        days = date(year, month, day).toordinal() - 1
+        return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"There is no day {match[1]}-{match[2]}-{match[3]}.") from None
-    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError(f"There is no day {text}.") from None
+
+
+def _seconds_of_day(hour: str, minute: str, second: str | None) -> int:
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
+    if hours > 23 or minutes > 59 or seconds > 59:
         raise ValueError("Hours go from 00 to 23, minutes and seconds from 00 to 59.")
-    fraction = int((match[7] or "").ljust(7, "0"))
-    ticks = days * _DAY + hour * _HOUR + minute * _MINUTE + second * TICKS_PER_SECOND + fraction
-    if zone != "Z":
-        hours, minutes = int(zone[1:3]), int(zone[4:6])
-        if hours > 14 or minutes > 59 or hours * 60 + minutes > 14 * 60:
-            raise ValueError("An offset lies between -14:00 and +14:00.")
-        shift = hours * _HOUR + minutes * _MINUTE
-        ticks += shift if zone[0] == "-" else -shift
+    return hours * 3_600 + minutes * 60 + seconds
+
+
+def _offset(hours: str, minutes: str) -> int:
+    shift = int(hours) * _HOUR + int(minutes) * _MINUTE
+    if int(minutes) > 59 or shift > 14 * _HOUR:
+        raise ValueError("An offset lies between -14:00 and +14:00.")
+    return shift
+
+
+def _on_calendar(ticks: int) -> int:
     if not 0 <= ticks <= MAX_TICKS:
-        raise ValueError("That moment lies outside the years 0001 to 9999 in UTC.")
+        raise ValueError(_OFF_CALENDAR)
     return ticks
 
 
 def format_ticks(ticks: int) -> str:
-    """Write ticks as Graph does: UTC with Z, trailing zeros of the fraction trimmed."""
+    """Write ticks (0 to MAX_TICKS) as Graph does: UTC with Z, trailing zeros of the fraction trimmed."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     moment = _YEAR_ONE + timedelta(seconds=seconds)
     digits = f"{fraction:07d}".rstrip("0")
@@ -88,7 +102,7 @@ def to_datetime(ticks: int, zone: tzinfo | None = None) -> datetime:
     """Ticks as an aware datetime in `zone` (None: the local one), cut to microseconds: for showing only.
 
     Raises:
-        OverflowError: when the moment falls off the calendar in that zone.
+        OverflowError, ValueError, OSError: when the moment falls off the calendar in that zone.
     """
     return (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone(zone)
 
@@ -97,7 +111,7 @@ def local_text(ticks: int) -> str:
     """A moment in the local zone, to the second, with its offset: "2026-11-20 10:15:03+01:00"."""
     try:
         return to_datetime(ticks).isoformat(sep=" ", timespec="seconds")
-    except (OverflowError, OSError):
+    except (OverflowError, ValueError, OSError):
         return format_ticks(ticks)
 
 
@@ -144,8 +158,9 @@ def duration_text(ticks: int) -> str:
 def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
     """Turn what a person types into DateTimeOffset text to send.
 
-    A full DateTimeOffset is returned as typed. "now", "-2h", "now+90m" are relative to `now` (ticks) and written in
-    whole seconds; "tomorrow 09:00", "2026-11-20" and "2026-11-20 09:00" are read in `zone` (None: the local one).
+    A full DateTimeOffset is returned as typed, digit by digit. "now", "-2h", "now+90m" are relative to `now` (ticks) and
+    written in whole seconds; "tomorrow 09:00", "2026-11-20 09:00" and, for the start of the day, "2026-11-20" are read
+    in `zone` (None: the local one).
 
     Raises:
         ValueError: with one sentence that says what is possible.
@@ -154,41 +169,52 @@ def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
     word = typed.lower()
     if word == "now":
         return _whole_seconds(now)
-    if shift := _OFFSET.fullmatch(word):
+    if shift := _SHIFT.fullmatch(word):
         distance = parse_duration(shift[2])
-        moment = now + distance if shift[1] == "+" else now - distance
-        if not 0 <= moment <= MAX_TICKS:
-            raise ValueError("That moment lies outside the years 0001 to 9999 in UTC.")
-        return _whole_seconds(moment)
-    if day := _DAY_WORD.fullmatch(word):
-        local = to_datetime(now, zone)
-        target = (local + timedelta(days=_DAY_SHIFT[day[1]])).date()
-        return _from_local(target.isoformat(), int(day[2] or 0), int(day[3] or 0), int(day[4] or 0), zone)
+        return _whole_seconds(_on_calendar(now + distance if shift[1] == "+" else now - distance))
+    if named := _DAY_WORD.fullmatch(word):
+        day = (to_datetime(now, zone) + timedelta(days=_DAY_SHIFT[named[1]])).date()
+        return _on_wall_clock(day, named[2], named[3], named[4], zone) if named[2] else _start_of_day(day, zone)
     if _DATE.fullmatch(typed):
-        return _from_local(typed, 0, 0, 0, zone)
+        return _start_of_day(_date(typed), zone)
+    typed = typed.upper().replace(" ", "T")
     match = _DATE_TIME.fullmatch(typed)
-    if match is not None and match[8] is None:
-        if match[7]:
-            raise ValueError("A time with a fraction needs Z or an offset such as +01:00 at its end.")
-        return _from_local(typed[:10], int(match[4]), int(match[5]), int(match[6] or 0), zone)
-    if match is None or match[6] is None:
+    if match is None:
         raise ValueError("Type a date-time such as 2026-11-20T09:15:03Z, or now, -2h, tomorrow 09:00.")
-    parse_ticks(typed)
-    return typed.replace(" ", "T").replace("t", "T").replace("z", "Z")
+    if match[6] or match[7]:
+        parse_ticks(typed)
+        return typed if match[4] else f"{typed[:16]}:00{typed[16:]}"
+    if match[5]:
+        raise ValueError("A time with a fraction needs Z or an offset such as +01:00 at its end.")
+    return _on_wall_clock(_date(match[1]), match[2], match[3], match[4], zone)
 
 
 def _whole_seconds(ticks: int) -> str:
     return format_ticks(ticks - ticks % TICKS_PER_SECOND)
 
 
-def _from_local(day: str, hour: int, minute: int, second: int, zone: tzinfo | None) -> str:
-    """A wall-clock moment in `zone` as UTC text; a date or an hour that does not exist is a ValueError."""
-    if hour > 23 or minute > 59 or second > 59:
-        raise ValueError("Hours go from 00 to 23, minutes and seconds from 00 to 59.")
+def _start_of_day(day: date, zone: tzinfo | None) -> str:
+    """The first moment of a day; where clocks skip midnight, that is the moment of the skip."""
+    return _utc_text(_utc(datetime.combine(day, clock.min, zone)))
+
+
+def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:
+    """What the clock on the wall shows, as UTC text; a reading that it skips or shows twice is refused."""
+    wall = datetime.combine(day, clock.min, zone) + timedelta(seconds=_seconds_of_day(hour, minute, second))
+    before, after = _utc(wall), _utc(wall.replace(fold=1))
+    if before > after:
+        raise ValueError(f"The clocks skip {wall:%H:%M} on {day}: type the moment with an offset such as +01:00.")
+    if before < after:
+        raise ValueError(f"{wall:%H:%M} comes twice on {day}: type the moment with an offset such as +01:00.")
+    return _utc_text(before)
+
+
+def _utc(wall: datetime) -> datetime:
     try:
-        year, month, number = (int(part) for part in day.split("-"))
-        wall = datetime(year, month, number, hour, minute, second, tzinfo=zone)
-        moment = wall.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(f"There is no day {day}.") from None
+        return wall.astimezone(UTC)
+    except (OverflowError, ValueError, OSError):
+        raise ValueError(_OFF_CALENDAR) from None
+
+
+def _utc_text(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -33,7 +33,7 @@ def request_page(draft: Draft, method: str, url: str) -> Page:
     if not draft.changes():
         facts.append(Fact("Nothing has changed yet.", "$text-muted"))
     if errors := draft.errors():
-        facts.append(Fact(f"Not in it, because they hold no value: {', '.join(errors)}.", "$text-error"))
+        facts.append(Fact(f"No valid value yet, so shown as received: {', '.join(errors)}.", "$text-error"))
     return Page(tuple(facts), draft.body_text(), frozenset(change.field.name for change in draft.changes()))
 
 

@@ -13,9 +13,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from runtui.domain.draft import Draft
+from runtui.domain.fields import FIELDS
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.graph.faults import fault_of
@@ -53,6 +55,9 @@ WIDE: Final = 100
 
 MINUTE_SECONDS: Final = 60
 
+RELOAD_SECONDS: Final = 0.25
+"""The least time between two drawings of a list that keeps changing."""
+
 
 class Workbench(Screen[None]):
     """Shows one workspace."""
@@ -66,7 +71,8 @@ class Workbench(Screen[None]):
         self._start = start
         self._view: View = "runs"
         self._before_help: View = "runs"
-        self._shown_run: str | None = None
+        self._reload_timer: Timer | None = None
+        self._reload_is_due = False
 
     def compose(self) -> ComposeResult:
         """Lay everything out once; views only change places."""
@@ -141,7 +147,20 @@ class Workbench(Screen[None]):
     # What services announce
 
     def on_store_changed(self, _event: StoreChanged) -> None:
-        """Rows are others now."""
+        """Rows are others now: the first change is drawn at once, a flood of them a few times a second."""
+        if self._reload_timer is None:
+            self._reload_timer = self.set_timer(RELOAD_SECONDS, self._reload_again)
+            self._reload()
+        else:
+            self._reload_is_due = True
+
+    def _reload_again(self) -> None:
+        self._reload_timer = None
+        if self._reload_is_due:
+            self._reload_is_due = False
+            self.on_store_changed(StoreChanged())
+
+    def _reload(self) -> None:
         self.runs.reload()
         self._refresh_chrome()
         self._show_headline(self._workspace.refresh.progress)
@@ -156,6 +175,7 @@ class Workbench(Screen[None]):
                 self.runs.say_when_empty(pages.fault_sentence(fault))
             else:
                 self.runs.say_when_empty("There are no runs.")
+                self.run_worker(prepare_editing, thread=True, group="prepare", description="prepare editing")
         self._refresh_chrome()
 
     def on_save_changed(self, event: SaveChanged) -> None:
@@ -277,7 +297,6 @@ class Workbench(Screen[None]):
 
     def on_details_requested(self, event: DetailsRequested) -> None:
         """Show the run, then what its tasks did."""
-        self._shown_run = event.run_id
         self.add_class("-panel-open")
         self.panel.choose("run")
         self.run_worker(
@@ -411,3 +430,10 @@ class Workbench(Screen[None]):
     async def action_quit(self) -> None:
         """Leave; the app waits for saves."""
         await self.app.action_quit()
+
+
+def prepare_editing() -> None:
+    """Load what the first edit needs, in a thread while nothing else is to be done, so that no key waits for it."""
+    for field in FIELDS:
+        field.problem(None)
+        field.problem(0)

@@ -60,10 +60,12 @@ class FieldRow(Widget):
     FieldRow {
         height: auto;
         & > Horizontal { height: 1; }
-        .field--label { width: 28; }
+        .field--label { width: 29; }
         FieldInput, FieldSelect { width: 1fr; }
-        .field--note { width: 15; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        .field--was, .field--error { display: none; padding: 0 1 0 28; height: auto; }
+        FieldSelect #label { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        FieldSelect > SelectOverlay { width: 62; text-wrap: nowrap; text-overflow: ellipsis; }
+        .field--note { width: 12; padding: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        .field--was, .field--error { display: none; padding: 0 1 0 29; height: auto; }
         &.-changed .field--was { display: block; }
         &.-invalid .field--error { display: block; }
     }
@@ -85,7 +87,8 @@ class FieldRow(Widget):
                 yield FieldSelect(self.field.choices, self._draft.received.get(self.field.name), text)
             else:
                 yield FieldInput(plain(text))
-            yield Static("", classes="field--note", markup=False)
+            if self.field.choices is None:
+                yield Static("", classes="field--note", markup=False)
         yield Static("", classes="field--was", markup=False)
         yield Static("", classes="field--error", markup=False)
 
@@ -106,7 +109,8 @@ class FieldRow(Widget):
         changed = edit is not None
         self.set_class(changed, "-changed")
         received = draft.received_text(self.field)
-        self.query_one(".field--note", Static).update(self._reading(draft))
+        if self.field.choices is None:
+            self.query_one(".field--note", Static).update(self._reading(draft))
         self.query_one(".field--was", Static).update(content(f"was {received or 'empty'}"))
         error = draft.errors().get(self.field.name, "")
         if not error:
@@ -128,15 +132,15 @@ class FieldRow(Widget):
             self.control.value = text
 
     def _reading(self, draft: Draft) -> Content:
-        """The type; for a date-time, how far from now it is."""
+        """The type of a count; of a date-time, how far from now it is."""
+        if self.field.kind == "count":
+            return Content(self.field.type_name)
         edit = draft.edits.get(self.field.name)
         value = draft.received.get(self.field.name) if edit is None else edit.value
-        if self.field.kind != "datetime" or not isinstance(value, str):
-            return Content("" if self.field.kind == "enum" else self.field.type_name)
         try:
-            return Content(ago(parse_ticks(value), now_ticks()))
+            return Content(ago(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set")
         except ValueError:
-            return Content(self.field.type_name)
+            return Content("no date")
 
 
 class FieldForm(VerticalScroll, can_focus=False):

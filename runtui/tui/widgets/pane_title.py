@@ -21,6 +21,6 @@ class PaneTitle(Static):
     def show(self, title: Content, *, active: bool) -> None:
         """Change the title; nothing is drawn when it is the same."""
         self.set_class(active, "-active")
-        if title != self._shown:
+        if not title.is_same(self._shown):
             self._shown = title
             self.update(title)

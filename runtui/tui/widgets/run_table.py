@@ -30,6 +30,9 @@ from runtui.tui.text import fit
 GUTTER = 2
 """Cells left of the first column: the flag of a row and a blank."""
 
+MARGINS = GUTTER + 1
+"""Cells of a line that no column takes: the gutter, and one at the right end."""
+
 _MAX_STRIPS = 512
 
 
@@ -71,8 +74,8 @@ class ColumnHeader(Widget):
 
         key, descending = self.sort
         text = " " * GUTTER
-        for column, width in layout(self.size.width - GUTTER):
-            arrow = (" ↓" if descending else " ↑") if column.key == key else ""
+        for column, width in layout(self.size.width - MARGINS):
+            arrow = ("↓" if descending else "↑") if column.key == key else ""
             text += fit(column.title + arrow, width, align=column.align) + " " * GAP
         return Content(text)
 
@@ -297,7 +300,7 @@ class RunTable(ScrollView, can_focus=True):
         return (self.size.width, row.id, texts, cursor, self._flag(row.id).sign)
 
     def _columns(self) -> tuple[tuple[Column, int], ...]:
-        return layout(self.size.width - GUTTER)
+        return layout(self.size.width - MARGINS)
 
     def _draw(self, line: int) -> Strip:
         width = self.size.width

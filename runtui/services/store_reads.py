@@ -1,0 +1,111 @@
+"""Reading the rows of a query: walking an index from the nearer end, or picking them from a list found before.
+
+Invariant: every order is total and is the order of one index, read from either end; so the rows around any place cost
+about the same, and two calls never disagree about who comes first. The connection is the caller's, and so is the
+transaction: all answers of one call belong to one state of the store.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from runtui.domain.rows import ABSENT, COLUMN_BY_KEY, RunRow
+from runtui.services.store_file import order_terms
+
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import Filter
+
+# The SQL below is put together from the names of columns and from conditions that `filter_tree` builds; whatever comes
+# from a person or a server is a parameter.
+# ruff: noqa: S608
+
+
+class Query(NamedTuple):
+    """What the list shows: which runs, in which order."""
+
+    filter: Filter | None = None
+    """None: every run."""
+    sort: str = "started"
+    """The key of a column."""
+    descending: bool = True
+
+
+Terms: TypeAlias = Sequence[tuple[str, bool]]
+"""An order: fields, each with whether it runs from great to small."""
+
+RowNumbers: TypeAlias = "array[int]"
+"""The rows that a query finds, in its order: eight bytes a row."""
+
+_NUMBERS: Final = {name for name in RunRow._fields if RunRow.__annotations__[name] == "int | None"}
+_ROW: Final = ", ".join(f"nullif({name}, {ABSENT})" if name in _NUMBERS else name for name in RunRow._fields)
+
+
+def walk(db: sqlite3.Connection, query: Query, start: int, count: int, total: int | None = None) -> list[RunRow]:
+    """The rows `start` to `start + count`, by the way of the nearer end if the `total` is known."""
+    terms = _terms(query)
+    skip, backward = start, False
+    if total is not None:
+        count = min(count, total - start)
+        if (from_end := total - start - count) < start:
+            skip, backward = from_end, True
+    if count <= 0:
+        return []
+    where, values = _where(query)
+    sql = f"SELECT {_ROW} FROM run WHERE {where} ORDER BY {_order(terms, backward=backward)} LIMIT ? OFFSET ?"
+    rows = [RunRow._make(found) for found in db.execute(sql, (*values, count, skip))]
+    return rows[::-1] if backward else rows
+
+
+def find(db: sqlite3.Connection, query: Query) -> RowNumbers:
+    """All rows of a query, in its order. It reads every row that the filter cannot rule out by an index."""
+    where, values = _where(query)
+    sql = f"SELECT rowid FROM run WHERE {where} ORDER BY {_order(_terms(query))}"
+    return array("q", (rowid for (rowid,) in db.execute(sql, values)))
+
+
+def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
+    """The rows with these numbers, in the order of the numbers."""
+    sql = f"SELECT {_ROW} FROM run WHERE rowid IN ({', '.join('?' * len(numbers))})"
+    rows = {row.rowid: row for row in map(RunRow._make, db.execute(sql, tuple(numbers)))}
+    return [rows[number] for number in numbers]
+
+
+def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
+    """One run's row."""
+    found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
+    return RunRow._make(found) if found else None
+
+
+def place(db: sqlite3.Connection, query: Query, run_id: str) -> int | None:
+    """How many rows of the query come before a run; None when the query does not find it."""
+    terms = _terms(query)
+    where, values = _where(query)
+    fields = ", ".join(field for field, _ in terms)
+    key = db.execute(f"SELECT {fields} FROM run WHERE id = ? AND {where}", (run_id, *values)).fetchone()
+    if key is None:
+        return None
+    before = 0
+    # First the rows that differ in the first field, then those equal in it that differ in the second, and so on:
+    # each of these is one stretch of the index.
+    for depth, (field, descending) in enumerate(terms):
+        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
+        sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
+        before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
+    return before
+
+
+def _where(query: Query) -> tuple[str, tuple[Any, ...]]:
+    return query.filter.where() if query.filter is not None else ("1", ())
+
+
+def _terms(query: Query) -> Terms:
+    column = COLUMN_BY_KEY[query.sort]
+    upside_down = query.descending != column.descending_first
+    return [(field, descending != upside_down) for field, descending in order_terms(column)]
+
+
+def _order(terms: Terms, *, backward: bool = False) -> str:
+    return ", ".join(f"{field} {'DESC' if descending != backward else 'ASC'}" for field, descending in terms)
