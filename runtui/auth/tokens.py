@@ -14,7 +14,7 @@ from runtui.errors import UsageError
 from runtui.redact import register_secret
 
 _TOKEN: Final = re.compile(r"[!-~]+")
-_SCHEME: Final = re.compile(r"bearer(?:\s+|$)", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
 
 
 class StaticToken:
@@ -28,7 +28,7 @@ class StaticToken:
         Raises:
             UsageError: when it is empty, or holds a blank or a control character (it would corrupt the header).
         """
-        token = _SCHEME.sub("", value.strip(), count=1)
+        token = _SCHEME.sub("", value.strip())
         if not _TOKEN.fullmatch(token):
             raise UsageError(
                 "That token cannot be used",

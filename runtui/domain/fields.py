@@ -1,8 +1,8 @@
 """The editable properties of a run, each declared once: the form, the command line, the sandbox and the help read this.
 
-Invariant: a `FieldSpec` never changes a value. `parse` turns typed text into a JSON value or refuses it with a sentence;
-`problem` says why a JSON value may not be sent. Which properties there are, and which are Required: the API page
-"Update run" (Microsoft Graph beta). Types and bounds: Edm.Int32 and Edm.DateTimeOffset of OData 4.01.
+Invariant: a `FieldSpec` never changes a value. `parse` turns typed text into a JSON value or refuses it with a
+sentence; `problem` says why a JSON value may not be sent. Which properties there are, and which are
+Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: Edm.Int32 and Edm.DateTimeOffset, OData 4.01.
 pydantic decides what a value is; it is imported at the first check, so that listing runs does not wait for it.
 """
 

@@ -63,8 +63,8 @@ class GraphObject(BaseModel):
         Raises:
             pydantic.ValidationError: only when it has no `id` that is a text.
         """
-        understood = cls.model_validate(dict(received))
-        understood._received = received
+        understood = cls.model_validate(received)
+        understood._received = dict(received)
         return understood
 
     @property
@@ -123,9 +123,13 @@ class TaskResult(GraphObject):
     def task_name(self) -> str:
         """The task's display name, or its id, or a question mark."""
         task = self.task or {}
-        return str(task.get("displayName") or task.get("id") or "?")
+        return _first_text(task.get("displayName"), task.get("id"))
 
     @property
     def subject_id(self) -> str:
         """The id of the user it was for, or a question mark."""
-        return str((self.subject or {}).get("id") or "?")
+        return _first_text((self.subject or {}).get("id"))
+
+
+def _first_text(*values: object) -> str:
+    return next((value for value in values if isinstance(value, str) and value), "?")

@@ -102,7 +102,7 @@ def to_datetime(ticks: int, zone: tzinfo | None = None) -> datetime:
     """Ticks as an aware datetime in `zone` (None: the local one), cut to microseconds: for showing only.
 
     Raises:
-        OverflowError, ValueError, OSError: when the moment falls off the calendar in that zone.
+        OverflowError: when the moment falls off the calendar in that zone.
     """
     return (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone(zone)
 
@@ -158,9 +158,9 @@ def duration_text(ticks: int) -> str:
 def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
     """Turn what a person types into DateTimeOffset text to send.
 
-    A full DateTimeOffset is returned as typed, digit by digit. "now", "-2h", "now+90m" are relative to `now` (ticks) and
-    written in whole seconds; "tomorrow 09:00", "2026-11-20 09:00" and, for the start of the day, "2026-11-20" are read
-    in `zone` (None: the local one).
+    A full DateTimeOffset is returned as typed, digit by digit. "now", "-2h", "now+90m" are relative to `now` (ticks)
+    and written in whole seconds; "tomorrow 09:00", "2026-11-20 09:00" and, for the start of the day, "2026-11-20" are
+    read in `zone` (None: the local one).
 
     Raises:
         ValueError: with one sentence that says what is possible.
@@ -195,23 +195,30 @@ def _whole_seconds(ticks: int) -> str:
 
 def _start_of_day(day: date, zone: tzinfo | None) -> str:
     """The first moment of a day; where clocks skip midnight, that is the moment of the skip."""
-    return _utc_text(_utc(datetime.combine(day, clock.min, zone)))
+    midnight = datetime.combine(day, clock.min)
+    shown = _moments_of(midnight, zone)
+    return _utc_text(shown[0] if shown else _candidates(midnight, zone)[-1])
 
 
 def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:
     """What the clock on the wall shows, as UTC text; a reading that it skips or shows twice is refused."""
-    wall = datetime.combine(day, clock.min, zone) + timedelta(seconds=_seconds_of_day(hour, minute, second))
-    before, after = _utc(wall), _utc(wall.replace(fold=1))
-    if before > after:
-        raise ValueError(f"The clocks skip {wall:%H:%M} on {day}: type the moment with an offset such as +01:00.")
-    if before < after:
-        raise ValueError(f"{wall:%H:%M} comes twice on {day}: type the moment with an offset such as +01:00.")
-    return _utc_text(before)
+    wall = datetime.combine(day, clock.min) + timedelta(seconds=_seconds_of_day(hour, minute, second))
+    shown = _moments_of(wall, zone)
+    if len(shown) == 1:
+        return _utc_text(shown[0])
+    what = f"{wall:%H:%M} comes twice" if shown else f"The clocks skip {wall:%H:%M}"
+    raise ValueError(f"{what} on {day}: type the moment with an offset such as +01:00.")
 
 
-def _utc(wall: datetime) -> datetime:
+def _moments_of(wall: datetime, zone: tzinfo | None) -> list[datetime]:
+    """The moments (UTC, in order) at which the clock shows `wall`: one, or two or none when the clocks change."""
+    return [moment for moment in _candidates(wall, zone) if moment.astimezone(zone).replace(tzinfo=None) == wall]
+
+
+def _candidates(wall: datetime, zone: tzinfo | None) -> list[datetime]:
+    """`wall` taken with the offset before and with the one after a change of the clocks (UTC, in order)."""
     try:
-        return wall.astimezone(UTC)
+        return sorted({wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
     except (OverflowError, ValueError, OSError):
         raise ValueError(_OFF_CALENDAR) from None
 

@@ -29,7 +29,12 @@ from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.redact import MARK, redact, redact_body, register_secret
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import httpx
+
+    Wire: TypeAlias = httpx.AsyncBaseTransport
+    """What carries requests in place of the network: httpx's own seam."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of an answer, unpacked, that are read before the rest is refused; a page of 999 runs takes 0.6 MB."""
@@ -94,7 +99,7 @@ class Transport:
         timeout_seconds: float = 30.0,
         max_bytes: int = MAX_BYTES,
         on_exchange: Callable[[Exchange], None] | None = None,
-        wire: httpx.AsyncBaseTransport | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self.root = parse_root(root)
         self._token = token
@@ -298,7 +303,7 @@ def _system_trust() -> ssl.SSLContext:
 
 
 def _request_headers(json_body: str | None, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """What a request carries, the token masked; Host and Content-Length are the client's to add."""
+    """What a request carries, with the token, which comes first, masked; Host and Content-Length are httpx's to add."""
     content_type = (("Content-Type", "application/json"),) if json_body is not None else ()
     return (
         ("Authorization", f"Bearer {MARK}"),

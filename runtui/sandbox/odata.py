@@ -78,7 +78,8 @@ def parse_filter(text: str, entity: EntityType) -> Condition:
         raise bad_request(f"The $filter is longer than {MAX_FILTER} characters.")
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(text))
-    except ODataException as error:
+    except (ODataException, AttributeError, NotImplementedError) as error:
+        # The last two: the parser's own way of failing on three named parameters and on deep navigation paths.
         raise bad_request(f"Invalid filter clause: {error}") from error
     return _Translator(entity).condition(tree)
 

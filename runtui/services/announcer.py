@@ -1,6 +1,7 @@
 """How services say that something changed: a list of callbacks, nothing more.
 
 Invariant: a service knows nothing of who listens; callbacks run in the caller's thread, in the order of subscribing.
+A listener must not raise: what it raises ends the announcement and reaches the service.
 """
 
 from __future__ import annotations

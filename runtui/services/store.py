@@ -148,9 +148,7 @@ class Store:
         with self._writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, [raw])
             self._answered[run_key(raw, workflow_id)] = self._listing
-            for (listed, _), seen in self._seen.items():
-                if listed == workflow_id:
-                    seen |= rows
+            self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""

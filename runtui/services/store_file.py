@@ -20,9 +20,6 @@ VERSION: Final = 1
 BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
 
-_TEXT: Final = {"id", "id_key", "workflow_id", "status", "status_key", "execution_type", "type_key"}
-
-
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 """SQLite's words for: this file is not ours (no database, a broken one, other tables)."""
 
@@ -105,10 +102,9 @@ def _set_aside(path: Path) -> None:
 
 def _schema() -> tuple[str, ...]:
     """All tables. The rows are apart from the JSON they come from, so that walking over them reads little."""
-    fields = ", ".join(f"{name} {'TEXT' if name in _TEXT else 'INTEGER'} NOT NULL" for name in RunRecord._fields)
-    names = "workflow_name TEXT NOT NULL, workflow_key TEXT NOT NULL"
+    fields = ", ".join(f"{name} NOT NULL" for name in ("workflow_name", "workflow_key", *RunRecord._fields))
     return (
-        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {names}, {fields}, UNIQUE (id))",
+        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {fields}, UNIQUE (id))",
         "CREATE TABLE body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
         "CREATE TABLE workflow (id TEXT PRIMARY KEY, name TEXT NOT NULL, raw TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",

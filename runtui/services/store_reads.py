@@ -39,8 +39,8 @@ Terms: TypeAlias = Sequence[tuple[str, bool]]
 RowNumbers: TypeAlias = "array[int]"
 """The rows that a query finds, in its order: eight bytes a row."""
 
-_NUMBERS: Final = {name for name in RunRow._fields if RunRow.__annotations__[name] == "int | None"}
-_ROW: Final = ", ".join(f"nullif({name}, {ABSENT})" if name in _NUMBERS else name for name in RunRow._fields)
+_ROW: Final = ", ".join(f"nullif({name}, {ABSENT})" for name in RunRow._fields)
+"""The columns of a RunRow, with None for what the run does not have."""
 
 
 def walk(db: sqlite3.Connection, query: Query, start: int, count: int, total: int | None = None) -> list[RunRow]:

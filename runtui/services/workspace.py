@@ -18,11 +18,14 @@ from runtui.settings import Settings
 if TYPE_CHECKING:
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
-    from runtui.graph.transport import Transport
+    from runtui.graph.transport import Transport, Wire
     from runtui.services.refresh import Refresh
     from runtui.services.saves import Saves
 
 Service = TypeVar("Service")
+
+LISTINGS: Final = frozenset({"list workflows", "list runs"})
+"""The purposes of the requests of a listing."""
 
 KEPT_EXCHANGES: Final = 200
 """Requests kept for the History tab; older ones are dropped, bodies and all."""
@@ -31,8 +34,24 @@ KEPT_EXCHANGES: Final = 200
 class Workspace:
     """The store, the wire, the listing and the write path of one session."""
 
-    def __init__(self, settings: Settings, store_file: Path, token: Callable[[], Awaitable[str]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store_file: Path,
+        token: Callable[[], Awaitable[str]],
+        *,
+        wire: Wire | None = None,
+    ) -> None:
+        """Open the store.
+
+        Args:
+            settings: This session's choices.
+            store_file: The SQLite file of the runs.
+            token: Gives the bearer token of a request.
+            wire: What carries the requests in place of the network.
+        """
         self.settings = settings
+        self._wire = wire
         self.store = Store(store_file)
         self.drafts: dict[str, Draft] = {}
         """Changes begun and not sent, by run id."""
@@ -55,10 +74,10 @@ class Workspace:
         from runtui.services.refresh import Refresh
         from runtui.services.saves import Saves
 
-        self._transport = Transport(root, token=self._token, on_exchange=self._keep)
+        self._transport = Transport(root, token=self._token, on_exchange=self._keep, wire=self._wire)
         self._transport.warm()
         self._client = GraphClient(self._transport, patch_path=self.settings.patch_path)
-        self._saves = Saves(self._client, self.store)
+        self._saves = Saves(self._client, self.store, read_only=self.settings.read_only)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
 
     @property
@@ -82,11 +101,16 @@ class Workspace:
         return _connected(self._refresh)
 
     def _keep(self, exchange: Exchange) -> None:
+        """Remember a request, but for listings that went well: they come by the dozen and hold every run."""
+        if exchange.purpose in LISTINGS and exchange.status == 200 and exchange.failure is None:
+            return
         self.exchanges.appendleft(exchange)
         self.exchanged.announce(exchange)
 
     async def close(self) -> None:
-        """Stop listing and close what is open. Saves are drained before, by whoever may wait."""
+        """Stop listing and close what is open. Whoever may wait drains the saves before; the others are abandoned."""
+        if self._saves is not None:
+            await self._saves.abandon()
         if self._refresh is not None:
             await self._refresh.stop()
         if self._transport is not None:

@@ -38,7 +38,6 @@ class Situation:
     changes: int = 0
     errors: int = 0
     marks: int = 0
-    exchanges: int = 0
 
 
 Reason = Callable[[Situation], str | None]
@@ -63,6 +62,8 @@ def _needs_marks(now: Situation) -> str | None:
 def _may_edit(now: Situation) -> str | None:
     if now.read_only:
         return "This session is read-only."
+    if now.saving:
+        return "This run is being saved; wait for the answer."
     return _needs_run(now) or _needs_server(now)
 
 
@@ -76,10 +77,6 @@ def _may_review(now: Situation) -> str | None:
 
 def _needs_changes(now: Situation) -> str | None:
     return None if now.changes or now.errors else "Nothing has changed yet."
-
-
-def _needs_exchange(now: Situation) -> str | None:
-    return None if now.exchanges else "Nothing has been sent yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +96,8 @@ class Action:
     """Why it cannot run in a situation; None when it can."""
     priority: bool = False
     """Whether the key works even while an input has the focus."""
+    call: str = ""
+    """What Textual is to run, where that is not the action of the same name."""
 
     @property
     def shown_key(self) -> str:
@@ -169,22 +168,29 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90),
     Action("reject", "review", ("n", "escape"), "back to the form", "Send nothing, and go back.", 80),
     # The side panel
-    Action("next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30),
-    Action("previous_tab", "panel", ("left_square_bracket", "shift+f9"), "previous tab", "Show the tab before."),
+    Action(
+        "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
+    ),
+    Action(
+        "previous_tab",
+        "panel",
+        ("left_square_bracket", "shift+f9"),
+        "previous tab",
+        "Show the tab before.",
+        call="step_tab(-1)",
+    ),
     Action("zoom", "app", ("z", "f11"), "zoom", "Give the pane with the focus the whole screen, or give it back.", 15),
     # Everywhere
     Action("focus_left", "app", ("1",), "left pane", "Go to the list or the form."),
     Action("focus_panel", "app", ("2",), "panel", "Go to the side panel, and open it.", 25),
     Action("help", "app", ("question_mark", "f1"), "help", "Show the keys.", 70),
-    Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by its name.", 10),
     Action(
-        "theme",
-        "app",
-        ("T",),
-        "theme",
-        "Change to the next theme.",
+        "palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by its name.", 10, call="app.command_palette"
     ),
-    Action("quit", "app", ("q", "f10", "ctrl+q"), "quit", "Leave; a save on its way is waited for.", 30),
+    Action("theme", "app", ("T",), "theme", "Change to the next theme.", call="app.next_theme"),
+    Action(
+        "quit", "app", ("q", "f10", "ctrl+q"), "quit", "Leave; a save on its way is waited for.", 30, call="app.quit"
+    ),
     Action("close", "help", ("escape", "q", "question_mark", "f1"), "close", "Close the help.", 90),
 )
 
@@ -201,7 +207,7 @@ def bindings(*scopes: Scope) -> list[BindingType]:
     return [
         Binding(
             ",".join(action.keys),
-            action.id if action.reason is _always else f"perform('{action.id}')",
+            action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
             action.label,
             id=action.id,
             priority=action.priority,

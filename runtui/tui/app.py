@@ -56,7 +56,7 @@ class RuntuiApp(TerminalApp):
         self._start = start
         self._quitting = False
 
-    def action_theme(self) -> None:
+    def action_next_theme(self) -> None:
         """To the next theme."""
         names = list(THEMES)
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]

@@ -29,7 +29,7 @@ _OUTCOME_STYLE = {
 
 def request_page(draft: Draft, method: str, url: str) -> Page:
     """The request that a draft would make, as it stands now."""
-    facts = [Fact(f"{method} {url}", "bold"), Fact("Content-Type: application/json", "$text-muted")]
+    facts = [Fact(f"{method} {url}", "bold")]
     if not draft.changes():
         facts.append(Fact("Nothing has changed yet.", "$text-muted"))
     if errors := draft.errors():
@@ -39,7 +39,8 @@ def request_page(draft: Draft, method: str, url: str) -> Page:
 
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
     """One request and its answer."""
-    return Page((*_answer_facts(exchange), *_fault_facts(fault)), exchange.body_text)
+    facts = [*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *_fault_facts(fault)]
+    return Page(tuple(facts), exchange.body_text)
 
 
 def save_page(save: Save) -> Page:
@@ -81,11 +82,6 @@ def save_words(save: Save) -> str:
         return f"{save_sentence(save)} {names} changed."
     hint = f" {save.fault.message} {save.fault.hint}" if save.fault is not None else ""
     return f"{save_sentence(save)}{hint} The draft is kept."
-
-
-def fault_sentence(fault: Fault) -> str:
-    """A fault in one line: what, why, and the next step."""
-    return " ".join(part for part in (f"{fault.title}.", fault.message, fault.hint) if part)
 
 
 def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = "") -> Page:
@@ -137,14 +133,14 @@ def _answer_facts(exchange: Exchange) -> list[Fact]:
         first = f"no answer   {exchange.method}   {took}"
     else:
         first = f"{exchange.status} {exchange.reason}   {exchange.method}   {took}"
-    facts = [Fact(first, "bold"), Fact(exchange.url, "$text-muted")]
+    facts = [Fact(first, "bold")]
     for name, value in (
         ("request-id", exchange.request_id),
         ("client-request-id", exchange.client_request_id),
         ("Date", exchange.response_header("date")),
     ):
         if value:
-            facts.append(Fact(f"{name:18}{value}", "$text-muted"))
+            facts.append(Fact(f"{name} {value}", "$text-muted"))
     return facts
 
 

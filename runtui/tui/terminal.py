@@ -76,35 +76,27 @@ def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
     return console.color_system in (None, "standard")
 
 
-def install_signals(loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None]) -> None:
-    """Leave in order when the line drops or someone asks the process to end.
+def install_signals(
+    loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None], on_terminate: Callable[[], None]
+) -> None:
+    """Have SIGHUP (the line dropped) and SIGTERM (asked to end) call back in the loop.
 
-    Also where SIGHUP was inherited as ignored (`nohup`): without a handler Textual's input thread would spin on the
-    dead terminal for ever. On a hang-up the dead terminal is put away first, so that nothing blocks on it.
-
-    Args:
-        loop: The running loop.
-        on_hangup: Ends the application; called in the loop.
+    Also where SIGHUP was inherited as ignored, as under nohup: without a handler Textual's input thread would spin on
+    the dead terminal for ever.
     """
-
-    def hang_up() -> None:
-        detach_from_terminal()
-        on_hangup()
-
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
-    loop.add_signal_handler(signal.SIGTERM, on_hangup)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    loop.add_signal_handler(signal.SIGTERM, on_terminate)
 
 
-def detach_from_terminal() -> None:
-    """Put a silent pipe and the null device in the place of a terminal that is gone.
+def silence_output() -> None:
+    """Put the null device in the place of a terminal that is gone.
 
-    Reading a dead terminal returns at once, for ever, and writing to it fails; both would keep Textual from ending.
+    Writing to a dead terminal fails, which ends Textual's writer thread; its queue would fill up and block the loop.
     """
-    silence, _never_written = os.pipe()
-    os.dup2(silence, 0)
     null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(null, descriptor)
+    os.close(null)
 
 
 def write_crash_report(error: BaseException, folder: Path) -> Path:
@@ -162,13 +154,20 @@ class TerminalApp(App[int]):
         self.theme = theme
 
     def on_mount(self) -> None:
-        """End in order on SIGHUP and SIGTERM."""
+        """Listen for the end of the line and of the process."""
         if not self.is_headless:
-            install_signals(asyncio.get_running_loop(), self.on_hangup)
+            install_signals(asyncio.get_running_loop(), self._hang_up, self.end_unattended)
 
-    def on_hangup(self) -> None:
-        """The line dropped, or the process was asked to end. Override to finish what is on its way."""
+    def end_unattended(self) -> None:
+        """End. Override it to finish first what is on its way: nobody may be there to press a key."""
         self.exit(return_code=int(ExitCode.NOT_DONE))
+
+    def _hang_up(self) -> None:
+        """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks."""
+        silence_output()
+        if self._driver is not None:
+            self._driver.disable_input()
+        self.end_unattended()
 
     def _fatal_error(self) -> None:
         """Take the place of Textual's, which prints a traceback with every local variable in it."""

@@ -62,7 +62,7 @@ class Sandbox:
         """Every run of every workflow."""
         workflows = (await self.get(WORKFLOWS))["value"]
         paths = [f"{WORKFLOWS}/{item['id']}/runs" for item in workflows]
-        return [run for path in paths for page in await self.pages(path, **params) for run in page]
+        return [run for path in paths for page in await self.pages(path, headers=None, **params) for run in page]
 
 
 @pytest.fixture

@@ -112,6 +112,8 @@ async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None
     assert tasks[0]["task"]["displayName"] == "Assign licenses to user"
     assert "no licences are left" in tasks[0]["failureReason"]
     assert tasks[0]["subject"] == failed[0]["subject"]
+    stranger = await sandbox.client.get(f"{path}/userProcessingResults/nobody/taskProcessingResults")
+    assert stranger.status_code == 404
     everywhere = await sandbox.get(f"{path}/taskProcessingResults", filter="processingStatus eq 'failed'")
     assert len(everywhere["value"]) == run["failedTasksCount"]
 

@@ -46,7 +46,8 @@ class HostileApp(App[int]):
         super().__init__()
         first = walls in {"both", "first"}
         self._second = walls in {"both", "second"}
-        self._text = plain(HOSTILE) if first else HOSTILE
+        self._hostile = HOSTILE if walls != "none" else HOSTILE.replace("\ud800", "")  # it would end all output
+        self._text = plain(self._hostile) if first else self._hostile
         self._content = content if first else Content
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -57,15 +58,17 @@ class HostileApp(App[int]):
         """Place by place."""
         framed = Static("S " + self._text, markup=False, id="framed")
         framed.styles.border = ("solid", "red")
-        framed.border_title = self._content("T " + HOSTILE)
+        framed.border_title = self._content("T " + self._hostile)
         yield framed
-        yield Drawn(self._content("D " + HOSTILE))
-        yield Input("I " + self._text, compact=True)
-        yield OptionList(self._content("O " + HOSTILE), markup=False)
-        yield Button(self._content("B " + HOSTILE), compact=True)
+        yield Drawn(self._content("D " + self._hostile))
+        field = Input("I " + self._text, compact=True)
+        field.cursor_blink = False
+        yield field
+        yield OptionList(self._content("O " + self._hostile), markup=False)
+        yield Button(self._content("B " + self._hostile), compact=True)
         yield Select([(Text("L " + self._text), 1)], value=1, compact=True, id="list")
         yield JsonView('{"J": "\\u0000' + HOSTILE.replace("\x1b", "").replace("\x07", "") + '"}')
-        yield JsonView("P " + HOSTILE)
+        yield JsonView("P " + self._hostile)
         yield Static("ready", id="state", markup=False)
 
     def action_toast(self) -> None:

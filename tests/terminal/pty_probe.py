@@ -32,9 +32,11 @@ KEYS: Final[Mapping[str, str]] = {
 """What a terminal sends for a key, beside `ctrl+x` and single characters."""
 
 _QUESTION: Final = re.compile(rb"\x1b\[(?:\?(?P<mode>\d+)\$p|(?P<attributes>0?c)|(?P<status>[56])n|(?P<kitty>\?u))")
-# pyte knows neither the private prefixes < = > nor questions about modes, and would print their last letter.
-_UNKNOWN_TO_PYTE: Final = re.compile(r"\x1b\[(?:[<=>][\d;]*[a-zA-Z]|\?\d+\$p|\?u)")
-_UNFINISHED: Final = re.compile(r"\x1b(?:\[[\d;?<=>$]*)?$")
+# pyte would print the last letter of private prefixes < = > and of questions, and takes OSC 22 for a title.
+_UNKNOWN_TO_PYTE: Final = re.compile(
+    r"\x1b\[(?:[<=>][\d;]*[a-zA-Z]|\?\d+\$p|\?u)|\x1b\](?![012];)[^\x07\x1b]*(?:\x07|\x1b\\)"
+)
+_UNFINISHED: Final = re.compile(r"\x1b(?:\[[\d;?<=>$]*|\][^\x07\x1b]*\x1b?)?$")
 _TAKE_TERMINAL: Final = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 )
@@ -67,7 +69,7 @@ class PtyProbe:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._closed = False
-        self._answered = 0
+        self._answered = 0  # how far questions have been looked for
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self._screen)
         self._terminal, program_side = pty.openpty()

@@ -11,43 +11,39 @@ from tests.terminal.pty_probe import PtyProbe
 
 ROOT = Path(__file__).parents[2]
 SHOWN = "␛]0;owned␇␛[13;37H⟨U+009B⟩13;37H⟨U+202E⟩⟨U+200B⟩⟨U+E0041⟩␡⟨U+D800⟩[/x][@click=app.quit]go[/]"
-RAW = [b"\x1b]0;", b"\x1b[13;37H", "\x9b".encode(), "\u202e".encode(), "\u200b".encode(), "\U000e0041".encode(), b"\x7f"]
+RAW = ["\x1b]0;", "\x1b[13;37H", "\x9b", "\u202e", "\u200b", "\U000e0041", "\x7f"]
 
 
 def probe(walls: str) -> PtyProbe:
     command = [sys.executable, "-m", "tests.terminal.hostile_app", walls]
-    return PtyProbe(command, columns=150, rows=40, env={"PYTHONPATH": str(ROOT)})
+    return PtyProbe(command, columns=150, rows=40, env={"PYTHONPATH": str(ROOT)}, timeout=20)
 
 
 def look_at_every_place(terminal: PtyProbe) -> str:
+    """Return the screen with a toast on it, after the program has shown that it still answers."""
     terminal.wait_for("ready")
     terminal.press("f2")
-    terminal.wait_for(r"H .*\s+N ")
+    terminal.wait_for(r"▌ H\b[\s\S]*▌ N\b")
     with_toast = terminal.text
     terminal.press("f3")
     assert terminal.wait_for_exit() == 0
     return with_toast
 
 
-@pytest.mark.parametrize("walls", ["both", "first", "second"])
+@pytest.mark.parametrize("walls", ["first", "second"])
 def test_each_wall_alone_keeps_escape_sequences_from_the_terminal(walls: str) -> None:
     with probe(walls) as terminal:
         look_at_every_place(terminal)
-        assert [sequence for sequence in RAW if sequence in terminal.received] == []
+        assert [sequence for sequence in RAW if sequence.encode() in terminal.received] == []
         assert terminal.title == ""
 
 
-@pytest.mark.parametrize("place", ["S", "T", "D", "I", "O", "B", "L", "P"])
-def test_nothing_vanishes(place: str) -> None:
+def test_nothing_vanishes_and_no_markup_is_read() -> None:
     with probe("both") as terminal:
         shown = look_at_every_place(terminal)
-        assert f"{place} {SHOWN[:40]}" in shown
-
-
-def test_markup_is_shown_and_never_run() -> None:
-    with probe("both") as terminal:
-        shown = look_at_every_place(terminal)
-        assert shown.count("[/x][@click=app.quit]go[/]") >= 6
+        assert [sequence for sequence in RAW if sequence.encode() in terminal.received] == []
+        assert [place for place in "STDIOBLP" if f"{place} {SHOWN}" not in shown] == []
+        assert "▌ ␛]0;owned␇␛[13;37H" in shown  # the toast, folded at its width
 
 
 def test_without_a_wall_it_would_have_reached_the_terminal() -> None:

@@ -21,6 +21,10 @@ class Acting(Widget):
         super().__init__(id=id)
         self.situation = situation
 
+    def take_focus(self) -> None:
+        """Give this view the keys."""
+        raise NotImplementedError
+
     async def action_perform(self, action_id: str) -> None:
         """Run one action, or say why not."""
         if reason := ACTION_BY_ID[action_id].reason(self.situation()):

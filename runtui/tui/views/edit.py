@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.domain.draft import BodyMode, Draft
@@ -37,6 +38,7 @@ class EditView(Acting):
         self.draft: Draft | None = None
         self._workflow_name = ""
         self._field: FieldSpec | None = None
+        self._focused: Widget | None = None
 
     def compose(self) -> ComposeResult:
         """Title above, help below; the form comes with a draft."""
@@ -49,9 +51,14 @@ class EditView(Acting):
         self._workflow_name = workflow_name
         await self.query(FieldForm).remove()
         await self.mount(FieldForm(draft), after=self.query_one(PaneTitle))
-        self.query_one(FieldSelect).focus()
+        self._focused = self.query_one(FieldSelect)
         self._show_title()
         self.post_message(DraftChanged(draft))
+
+    def take_focus(self) -> None:
+        """Back to the field that had the keys; in a new form to processingStatus."""
+        if self._focused is not None:
+            self._focused.focus()
 
     def on_field_form_typed(self, event: FieldForm.Typed) -> None:
         """Take what was typed into the draft."""
@@ -61,6 +68,7 @@ class EditView(Acting):
     def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
         """Say what the field means."""
         self._field = event.field
+        self._focused = event.form.row(event.field.name).control
         self._show_help()
 
     def _follow(self, draft: Draft) -> None:

@@ -40,9 +40,8 @@ class HelpView(Acting):
         with VerticalScroll(id="help-page"):
             yield Static(help_text(), markup=False)
 
-    def open(self) -> None:
-        """Give it the keys."""
-        self.query_one("#help-title", PaneTitle).show(Content("Help"), active=True)
+    def take_focus(self) -> None:
+        """Give the page the keys, to scroll."""
         self.query_one("#help-page").focus()
 
     def action_close(self) -> None:

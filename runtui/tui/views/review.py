@@ -1,6 +1,7 @@
 """The last look before a write: which run, which request, what changes from what to what.
 
-Invariant: nothing is sent but by `y` or the button that says so; the focus rests on *no*, and enter there sends nothing.
+Invariant: nothing is sent but by `y` or the button that says so. The focus rests on *no*, and enter there sends
+nothing.
 """
 
 from __future__ import annotations
@@ -46,10 +47,13 @@ class ReviewView(Acting):
             yield Button(Content("Send (y)"), id="review-yes", variant="warning", compact=True)
 
     def open(self, draft: Draft, target: Sequence[tuple[str, str]]) -> None:
-        """Show a draft and where it would go; the focus rests on *no*."""
+        """Show a draft and where it would go."""
         self.draft = draft
         self.query_one("#review-facts", Static).update(_facts(draft, target))
         self.query_one("#review-title", PaneTitle).show(Content("Review: send this change?"), active=True)
+
+    def take_focus(self) -> None:
+        """The focus rests on *no*."""
         self.query_one("#review-no", Button).focus()
 
     @on(Button.Pressed, "#review-yes")

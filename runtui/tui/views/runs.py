@@ -7,10 +7,12 @@ went wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from runtui.domain.filters import FilterError, parse
@@ -26,6 +28,9 @@ from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable
 
 PROBLEMS = "is:problem"
 FIRST_SORT = "started"
+
+RELOAD_SECONDS: Final = 0.25
+"""The least time between two drawings of a list that keeps changing."""
 
 
 class FilterInput(Input):
@@ -81,6 +86,8 @@ class RunsView(Acting):
         self.marks: set[str] = set()
         self.filter_text = ""
         self._empty_words = ""
+        self._resting: Timer | None = None
+        self._reload_is_due = False
         self._first_query = Query(None, FIRST_SORT, True)
 
     def compose(self) -> ComposeResult:
@@ -106,10 +113,25 @@ class RunsView(Acting):
         """Give the rows the keys."""
         self.table.focus()
 
+    def store_changed(self) -> None:
+        """Rows are others now: the first change is drawn at once, a flood of them a few times a second."""
+        if self._resting is not None:
+            self._reload_is_due = True
+            return
+        self._resting = self.set_timer(RELOAD_SECONDS, self._rested)
+        self.reload()
+
+    def _rested(self) -> None:
+        self._resting = None
+        if self._reload_is_due:
+            self._reload_is_due = False
+            self.store_changed()
+
     def reload(self) -> None:
-        """The store changed."""
+        """Draw the rows as they are in the store now."""
         self.table.reload()
         self._show_emptiness()
+        self.post_message(ListChanged())
 
     def describe(self, *, active: bool) -> None:
         """Draw the title: how many of how many, filter, order, marks."""

@@ -14,6 +14,9 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from runtui.services.refresh import Progress
+from runtui.services.store import Totals
+from runtui.settings import Settings
 from runtui.tui.text import ELLIPSIS, fit, plain
 
 
@@ -74,3 +77,20 @@ class HeaderLine(Widget):
             if not counts:
                 return text[: max(0, room - 1)] + ELLIPSIS if room > 1 else ""
             counts.pop()
+
+
+def headline(settings: Settings, totals: Totals, progress: Progress) -> Headline:
+    """The first line's facts: whose runs, how many went wrong, and when they were read."""
+    counts = [f"{totals.total} runs"]
+    counts += [f"{totals.failed} failed"] if totals.failed else []
+    counts += [f"{totals.stuck} stuck"] if totals.stuck else []
+    badges = ("SANDBOX",) * settings.is_sandbox + ("READ-ONLY",) * settings.read_only
+    if progress.finished_at is not None:
+        state = f"as of {progress.finished_at.astimezone():%H:%M:%S}"
+    else:
+        state = "reading…" if progress.listing else ""
+    if progress.fault is not None:
+        state = f"{state} not whole".strip()
+    if progress.paused:
+        state = f"{state} paused".strip()
+    return Headline(settings.tenant, badges, tuple(counts), state)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from rich.segment import Segment
 from rich.style import Style
@@ -34,6 +34,9 @@ MARGINS = GUTTER + 1
 """Cells of a line that no column takes: the gutter, and one at the right end."""
 
 _MAX_STRIPS = 512
+
+TICK_SECONDS: Final = 60
+"""How often relative times are looked at again."""
 
 
 class RowSource(Protocol):
@@ -258,6 +261,10 @@ class RunTable(ScrollView, can_focus=True):
         return self._rows[index] if 0 <= index < len(self._rows) else None
 
     # Drawing
+
+    def on_mount(self) -> None:
+        """Let time pass."""
+        self.set_interval(TICK_SECONDS, self.tick)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight at any size."""

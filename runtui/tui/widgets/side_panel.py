@@ -143,7 +143,7 @@ class SidePanel(Vertical):
     def _draw(self, tab: Tab, *, keep_place: bool) -> None:
         page = self._pages[tab]
         view = self.query_one(f"#tab-{tab}", JsonView)
-        width = max(20, self.size.width - 2)
+        width = max(20, self.size.width - 1)
         header = [line for fact in page.facts for line in _wrapped(fact, width)]
         if header and page.body:
             header.append(Content(""))

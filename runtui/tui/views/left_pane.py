@@ -1,0 +1,129 @@
+"""The left pane: list, form, review and help take each other's place.
+
+Invariant: one view is in sight, and the way back from each is one step. What a view cannot decide alone is decided
+here: which draft the form opens, what the review shows, where esc leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import ContentSwitcher
+
+from runtui.domain.draft import Draft
+from runtui.services.workspace import Workspace
+from runtui.tui.actions import Situation
+from runtui.tui.messages import EditRequested, Left, ReviewRequested, Said
+from runtui.tui.views.acting import Acting
+from runtui.tui.views.edit import EditView
+from runtui.tui.views.help import HelpView
+from runtui.tui.views.review import ReviewView
+from runtui.tui.views.runs import RunsView
+from runtui.tui.widgets.run_table import RowFlag
+
+View = Literal["runs", "edit", "review", "help"]
+
+_BACK: Final[dict[View, View]] = {"review": "edit", "edit": "runs"}
+
+SAVING: Final = RowFlag("↑", "being saved")
+DRAFT: Final = RowFlag("~", "draft not sent")
+
+
+class LeftPane(ContentSwitcher):
+    """Holds the four views."""
+
+    class ViewChanged(Message):
+        """Another view is in sight."""
+
+    def __init__(self, workspace: Workspace, situation: Callable[[], Situation], *, id: str) -> None:
+        super().__init__(initial="runs", id=id)
+        self._workspace = workspace
+        self._situation = situation
+        self._before_help: View = "runs"
+        self.view: View = "runs"
+
+    def compose(self) -> ComposeResult:
+        """All views stand ready; only one is displayed."""
+        yield RunsView(self._situation, self._workspace.store, self._flag, id="runs")
+        yield EditView(self._situation, id="edit")
+        yield ReviewView(self._situation, id="review")
+        yield HelpView(self._situation, id="help")
+
+    @property
+    def runs(self) -> RunsView:
+        """The list."""
+        return self.query_one(RunsView)
+
+    @property
+    def edited(self) -> Draft | None:
+        """The draft in the form or in the review; None in the list."""
+        return self.query_one(EditView).draft if self.view in _BACK else None
+
+    def acting_view(self) -> Acting:
+        """The view in sight."""
+        return self.query_one(f"#{self.view}", Acting)
+
+    def show(self, view: View) -> None:
+        """Bring a view into sight and give it the keys."""
+        if view == "help" and self.view != "help":
+            self._before_help = self.view
+        self.view = view
+        self.current = view
+        self.take_focus()
+        self.post_message(self.ViewChanged())
+
+    def take_focus(self) -> None:
+        """Give the view in sight the keys."""
+        self.acting_view().take_focus()
+
+    async def on_edit_requested(self, event: EditRequested) -> None:
+        """Open the draft of a run: the one that was left, or a new one."""
+        event.stop()
+        stored = self._workspace.store.get(event.run_id)
+        if stored is None:
+            self.post_message(Said("This run is no longer in the list.", "warning"))
+            return
+        draft = self._workspace.drafts.get(event.run_id)
+        self.post_message(Said("The draft you left is open again; F8 puts a field back." if draft else ""))
+        if draft is None:
+            draft = Draft(event.run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode)
+        with self.app.batch_update():
+            await self.query_one(EditView).open(draft, stored.workflow_name)
+            self.show("edit")
+
+    def on_review_requested(self, event: ReviewRequested) -> None:
+        """Show the change, where it would go, and ask."""
+        event.stop()
+        draft = event.draft
+        stored = self._workspace.store.get(draft.run_id)
+        method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
+        target = (
+            ("request", f"{method} {url}"),
+            ("tenant", self._workspace.settings.tenant),
+            ("workflow", stored.workflow_name if stored is not None else draft.workflow_id),
+            ("run", draft.run_id),
+        )
+        self.query_one(ReviewView).open(draft, target)
+        self.show("review")
+
+    def on_left(self, event: Left) -> None:
+        """One step back; from the list the message goes on to the screen."""
+        if self.view == "runs":
+            return
+        event.stop()
+        left = self.edited
+        back = self._before_help if self.view == "help" else _BACK[self.view]
+        self.show(back)
+        if left is not None and back == "runs":
+            self.runs.table.flags_changed(left.run_id)
+            if left.edits:
+                self.post_message(Said("The draft is kept; e on the run opens it again."))
+
+    def _flag(self, run_id: str) -> RowFlag | None:
+        workspace = self._workspace
+        if workspace.connected and workspace.saves.of_run(run_id) is not None:
+            return SAVING
+        return DRAFT if run_id in workspace.drafts else None

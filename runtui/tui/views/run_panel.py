@@ -1,0 +1,63 @@
+"""The side panel of a workspace: it fills the tabs from drafts, saves, runs and exchanges.
+
+Invariant: a tab is filled when there is something new for it, in sight or not, and choosing a tab reads nothing from
+the network.
+"""
+
+from __future__ import annotations
+
+from runtui.domain.draft import Draft
+from runtui.graph.faults import fault_of
+from runtui.services.saves import Save
+from runtui.services.workspace import Workspace
+from runtui.tui import pages
+from runtui.tui.details import details
+from runtui.tui.widgets.side_panel import SidePanel, Tab
+
+
+class RunPanel(SidePanel):
+    """What was sent, what came back, and what a run is."""
+
+    def __init__(self, workspace: Workspace, *, id: str) -> None:
+        super().__init__(id=id)
+        self._workspace = workspace
+
+    def show_draft(self, draft: Draft) -> None:
+        """The request that a draft would make, live."""
+        method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
+        self.show("request", pages.request_page(draft, method, url), keep_place=True)
+
+    def show_save(self, save: Save) -> None:
+        """A save on its way, or its end."""
+        self.show("response", pages.save_page(save))
+
+    def show_run(self, run_id: str) -> None:
+        """A run as the store has it at once, then what its tasks did."""
+        self.choose("run")
+        self.run_worker(
+            self._read_run(run_id), group="details", exclusive=True, description="read a run's task results"
+        )
+
+    async def _read_run(self, run_id: str) -> None:
+        async for page in details(self._workspace, run_id):
+            self.show("run", page)
+
+    def choose(self, tab: Tab) -> None:
+        """Bring a tab into sight; the history is filled as it is now."""
+        if tab == "history":
+            self.show_history(self._workspace.exchanges)
+        super().choose(tab)
+
+    def exchange_ended(self) -> None:
+        """The history grew."""
+        if self.tab == "history":
+            self.show_history(self._workspace.exchanges)
+
+    def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
+        """Show one request of the history again, with what it means."""
+        event.stop()
+        for exchange in self._workspace.exchanges:
+            if exchange.number == event.number:
+                fault = fault_of(exchange, writing=exchange.method != "GET")
+                self.show("response", pages.exchange_page(exchange, fault))
+                self.choose("response")

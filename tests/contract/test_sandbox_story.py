@@ -1,0 +1,181 @@
+"""The seeded tenant: the same for the same seed, believable, adding up, and moving on with time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.sandbox.app import create_app
+from runtui.sandbox.hostile import HOSTILE_TEXTS
+from runtui.sandbox.progress import RunPlan, state
+from runtui.sandbox.results import task_results, user_results
+from runtui.sandbox.story import plan_runs
+from runtui.sandbox.tenant import WORKFLOWS as SEEDED
+from runtui.sandbox.tenant import workflows
+from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
+
+NOW = Clock().ticks
+DAY = 24 * 3600 * TICKS_PER_SECOND
+COUNTERS = ("failedTasksCount", "failedUsersCount", "successfulUsersCount", "totalUnprocessedTasksCount")
+
+
+def test_the_same_seed_tells_the_same_story_and_another_one_another() -> None:
+    first, again, other = (plan_runs(240, seed, NOW, workflows(seed)) for seed in (7, 7, 8))
+    assert first == again
+    assert [plan.id for plan in first] != [plan.id for plan in other]
+
+
+@pytest.mark.parametrize("runs", [0, 1, 12, 240, 241, 1000])
+def test_there_are_as_many_runs_as_asked_for_each_with_its_own_id(runs: int) -> None:
+    plans = plan_runs(runs, 7, NOW, workflows(7))
+    assert len({plan.id for plan in plans}) == len(plans) == runs
+
+
+async def test_two_weeks_mostly_went_well_and_the_exceptions_are_all_there(sandbox: Sandbox) -> None:
+    runs = await sandbox.runs()
+    assert len(runs) == 240
+    statuses = Counter(run["processingStatus"] for run in runs)
+    assert statuses["failed"] + statuses["completedWithErrors"] == 18
+    assert statuses["completed"] > 195
+    assert {"queued", "canceled", "quarantined", "pausedByPolicy"} <= set(statuses)
+    hours_ago = parse_ticks("2026-11-20T07:00:00Z")
+    stuck = [
+        run
+        for run in runs
+        if run["processingStatus"] == "inProgress" and parse_ticks(run["lastUpdatedDateTime"]) < hours_ago
+    ]
+    assert len(stuck) == 3
+    types = {run["workflowExecutionType"] for run in runs}
+    assert types == {"scheduled", "onDemand", "activatedWithScope", "preview"}
+    (reprocessed,) = (run for run in runs if run["activatedOnScope"])
+    assert reprocessed["activatedOnScope"]["@odata.type"].endswith(".activateRunScope")
+    assert all(NOW - 15 * DAY < parse_ticks(run["scheduledDateTime"]) < NOW + DAY for run in runs)
+
+
+async def test_names_are_those_of_a_company_with_an_office_in_tokyo(sandbox: Sandbox) -> None:
+    listed = (await sandbox.get(WORKFLOWS))["value"]
+    assert {item["category"] for item in listed} == {"joiner", "mover", "leaver"}
+    assert any("東京" in item["displayName"] for item in listed)
+    assert all(item["displayName"].isprintable() for item in listed)
+
+
+def plans() -> list[RunPlan]:
+    return plan_runs(480, 5, NOW, workflows(5))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(plans()), st.integers(-2 * DAY, 2 * DAY))
+def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan, shift: int) -> None:
+    now = max(plan.rests, plan.started + shift)
+    run = state(plan, now)
+    users, tasks = list(user_results(plan, 5, now)), list(task_results(plan, 5, now))
+    if run["processingStatus"] == "quarantined":
+        assert users == tasks == []
+        return
+    bad = {"failed", "completedWithErrors"}
+    assert run["totalUsersCount"] == len(users)
+    assert run["successfulUsersCount"] == sum(user["processingStatus"] == "completed" for user in users)
+    assert run["failedUsersCount"] == sum(user["processingStatus"] in bad for user in users)
+    assert run["failedTasksCount"] == sum(user["failedTasksCount"] for user in users)
+    assert run["failedTasksCount"] == sum(task["processingStatus"] == "failed" for task in tasks)
+    assert run["totalTasksCount"] == sum(user["totalTasksCount"] for user in users)
+    assert run["totalUnprocessedTasksCount"] == sum(user["totalUnprocessedTasksCount"] for user in users)
+    ended = sum(task["completedDateTime"] is not None for task in tasks)
+    assert run["totalTasksCount"] == ended + run["totalUnprocessedTasksCount"]
+    assert all((task["failureReason"] is not None) == (task["processingStatus"] == "failed") for task in tasks)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(plans()), st.lists(st.integers(-600, 40_000), min_size=2, max_size=5).map(sorted))
+def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> None:
+    order = ["queued", "inProgress"]
+    states = [state(plan, plan.scheduled + second * TICKS_PER_SECOND) for second in seconds]
+    for earlier, later in pairwise(states):
+        ranks = [order.index(s) if (s := run["processingStatus"]) in order else 2 for run in (earlier, later)]
+        assert ranks[0] <= ranks[1]
+        for name in ("successfulUsersCount", "failedUsersCount", "failedTasksCount", "totalUsersCount"):
+            assert earlier[name] <= later[name]
+        assert (earlier["lastUpdatedDateTime"] or 0) <= (later["lastUpdatedDateTime"] or 0)
+    for second, run in zip(seconds, states, strict=True):
+        now = plan.scheduled + second * TICKS_PER_SECOND
+        moments = [run[name] for name in ("startedDateTime", "lastUpdatedDateTime", "completedDateTime") if run[name]]
+        assert moments == sorted(moments)
+        assert all(plan.scheduled <= moment <= now for moment in moments)
+        assert all(run[name] >= 0 for name in COUNTERS)
+        started = run["processingStatus"] not in {"queued", "quarantined"}
+        assert (run["startedDateTime"] is not None) == started
+
+
+def test_a_run_that_has_just_begun_has_not_counted_its_users_yet() -> None:
+    plan = next(plan for plan in plans() if plan.duration > 60 * TICKS_PER_SECOND and plan.users < 4)
+    early, late = (state(plan, plan.started + seconds * TICKS_PER_SECOND) for seconds in (1, 6))
+    assert (early["processingStatus"], late["processingStatus"]) == ("inProgress", "inProgress")
+    assert [early[name] for name in ("totalUsersCount", "totalTasksCount", "totalUnprocessedTasksCount")] == [0, 0, 0]
+    assert late["totalUsersCount"] == plan.users
+
+
+async def test_a_run_in_progress_moves_on_until_it_is_completed(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard new hire, first day")
+    run = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'inProgress'"))["value"][0]
+    path = f"{workflow}/runs/{run['id']}"
+    seen = [run]
+    for _ in range(20):
+        sandbox.clock.advance(60)
+        seen.append(await sandbox.get(path))
+    done = [item["successfulUsersCount"] for item in seen]
+    assert done == sorted(done)
+    assert len(set(done)) > 5
+    assert seen[-1]["processingStatus"] == "completed"
+    assert seen[-1]["successfulUsersCount"] == seen[-1]["totalUsersCount"]
+    assert seen[-1]["completedDateTime"] is not None
+
+
+async def test_a_queued_run_begins_when_its_time_has_come(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    (run,) = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'queued'"))["value"]
+    assert (run["totalUsersCount"], run["startedDateTime"], run["lastUpdatedDateTime"]) == (0, None, None)
+    sandbox.clock.advance(240)
+    begun = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'inProgress'"))["value"]
+    assert run["id"] in [item["id"] for item in begun]
+    assert begun[0]["totalUsersCount"] == 16
+
+
+async def test_a_stuck_run_says_in_its_tasks_what_it_waits_for(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Offboard last day")
+    stuck = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'inProgress'"))["value"]
+    for run in stuck:
+        waiting = await sandbox.get(
+            f"{workflow}/runs/{run['id']}/taskProcessingResults", filter="processingStatus eq 'inProgress'"
+        )
+        assert {task["task"]["displayName"] for task in waiting["value"]} == {"Run a Custom Task Extension"}
+        assert all("has not called back" in task["processingInfo"] for task in waiting["value"])
+
+
+@pytest.fixture
+def hostile_app() -> Iterator[Any]:
+    app = create_app(hostile=True, clock=Clock())
+    yield app
+    app.state.database.close()
+
+
+async def test_hostile_text_arrives_as_it_is_and_only_where_text_may_be(hostile_app: Any) -> None:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=hostile_app),
+        base_url="http://127.0.0.1/beta",
+        headers={"Authorization": "Bearer any"},
+    ) as client:
+        sandbox = Sandbox(hostile_app, Clock(), client)
+        names = [item["displayName"] for item in (await sandbox.get(WORKFLOWS))["value"]]
+        assert names[: len(HOSTILE_TEXTS)] == list(HOSTILE_TEXTS)
+        assert names[-1] == SEEDED[-1].display_name
+        runs = await sandbox.runs()
+    assert {run["[b]note[/b]"] for run in runs if "[b]note[/b]" in run} == set(HOSTILE_TEXTS)
+    assert all(run["id"].isprintable() and run["processingStatus"].isalpha() for run in runs)

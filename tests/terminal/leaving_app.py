@@ -1,0 +1,63 @@
+"""A small app for every way to end: keys crash it in a handler, a worker or a timer, or let it quit.
+
+Run as `python -m tests.terminal.leaving_app CRASH_FOLDER`; a file `unmounted` there shows that it ended in order.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.widgets import Static
+
+from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
+
+SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
+
+
+class LeavingApp(TerminalApp):
+    """Ends in the way its key says."""
+
+    BINDINGS = [
+        Binding("c", "crash", "Crash"),
+        Binding("w", "crash_in_worker", "Crash in a worker"),
+        Binding("t", "crash_in_timer", "Crash in a timer"),
+        Binding("x", "quit", "Quit"),
+    ]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(theme=starting_theme(), crash_folder=folder)
+        self._folder = folder
+
+    def compose(self) -> ComposeResult:
+        """Say that the app is there."""
+        yield Static("ready", markup=False)
+
+    def on_unmount(self) -> None:
+        """Leave a trace of an orderly end."""
+        (self._folder / "unmounted").touch()
+
+    def action_crash(self) -> None:
+        """Fail with a secret in a local variable, and one in the message."""
+        local_of_the_crash = "private-" + "value"
+        raise LookupError(f"Authorization: Bearer {SECRET} {len(local_of_the_crash)}")
+
+    def action_crash_in_worker(self) -> None:
+        """Fail where Textual wraps the error."""
+
+        async def work() -> None:
+            self.action_crash()
+
+        self.run_worker(work(), description="crash")
+
+    def action_crash_in_timer(self) -> None:
+        """Fail outside any message."""
+        self.set_timer(0.01, self.action_crash)
+
+
+if __name__ == "__main__":
+    app = LeavingApp(Path(sys.argv[1]))
+    app.run()
+    sys.exit(tell_the_shell(app))

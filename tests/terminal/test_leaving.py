@@ -1,0 +1,67 @@
+"""However the program ends, the terminal is restored, the exit code is right and nothing private is told."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.leaving_app import SECRET
+from tests.terminal.pty_probe import PtyProbe
+
+ROOT = Path(__file__).parents[2]
+LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
+
+
+def probe(folder: Path, *before: str) -> PtyProbe:
+    command = [*before, sys.executable, "-m", "tests.terminal.leaving_app", str(folder)]
+    return PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, timeout=20)
+
+
+@pytest.mark.parametrize("key", ["c", "w", "t"])
+def test_a_crash_is_one_sentence_and_a_report(tmp_path: Path, key: str) -> None:
+    with probe(tmp_path) as terminal:
+        terminal.wait_for("ready")
+        terminal.press(key)
+        assert terminal.wait_for_exit() == 1
+        said = bytes(terminal.received).rpartition(LEAVE_ALTERNATE_SCREEN)[2].decode()
+    (report,) = tmp_path.glob("crash-*.txt")
+    assert "runtui ended because of an error of its own (LookupError)." in said
+    assert str(report) in said
+    assert "Traceback" not in said
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    told = report.read_text("utf-8")
+    assert "in action_crash" in told
+    for text in (said, told):
+        assert SECRET not in text
+        assert "private-value" not in text
+
+
+def test_quitting_is_done(tmp_path: Path) -> None:
+    with probe(tmp_path) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("x")
+        assert terminal.wait_for_exit() == 0
+        assert LEAVE_ALTERNATE_SCREEN in terminal.received
+
+
+def test_sigterm_restores_the_terminal(tmp_path: Path) -> None:
+    with probe(tmp_path) as terminal:
+        terminal.wait_for("ready")
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait_for_exit() == 1
+        assert LEAVE_ALTERNATE_SCREEN in terminal.received
+    assert (tmp_path / "unmounted").exists()
+
+
+@pytest.mark.parametrize("before", [(), ("sh", "-c", 'trap "" HUP; exec "$@"', "sh")], ids=["default", "ignored"])
+def test_a_dropped_line_ends_the_program_in_order(tmp_path: Path, before: tuple[str, ...]) -> None:
+    """Also where SIGHUP was inherited as ignored, as under nohup."""
+    with probe(tmp_path, *before) as terminal:
+        terminal.wait_for("ready")
+        terminal.hang_up()
+        assert terminal.wait_for_exit() == 1
+    assert (tmp_path / "unmounted").exists()

@@ -1,0 +1,117 @@
+"""The whole terminal UI on a sandbox in this process: real screens, real requests, no socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from textual.pilot import Pilot
+
+from runtui.auth.tokens import StaticToken
+from runtui.sandbox.app import create_app
+from runtui.services.workspace import Workspace
+from runtui.settings import Settings
+from runtui.tui.app import RuntuiApp
+from runtui.tui.workbench import Workbench
+
+ROOT = "http://127.0.0.1:1/beta"
+
+
+@dataclass
+class Session:
+    """A running terminal UI and what is behind it."""
+
+    pilot: Pilot[int]
+    workspace: Workspace
+    server: Starlette | None
+
+    @property
+    def app(self) -> RuntuiApp:
+        """The application."""
+        app = self.pilot.app
+        assert isinstance(app, RuntuiApp)
+        return app
+
+    @property
+    def workbench(self) -> Workbench:
+        """The one screen."""
+        screen = self.app.screen
+        assert isinstance(screen, Workbench)
+        return screen
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and wait until the screen has followed."""
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """Type text into what has the focus."""
+        await self.press(*("space" if letter == " " else letter for letter in text))
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for a state; the test's own time limit ends a wait in vain."""
+        for _ in range(2_000):
+            if holds():
+                await self.pilot.pause()
+                return
+            await self.pilot.pause(0.005)
+        raise AssertionError(f"never came true; the screen says:\n{self.text()}")
+
+    def text(self) -> str:
+        """What the screen shows, line by line."""
+        size = self.app.size
+        return "\n".join(
+            strip.text.rstrip()
+            for strip in self.app.screen._compositor.render_strips(size)  # noqa: SLF001
+        )
+
+
+Opener = Callable[..., AbstractAsyncContextManager[Session]]
+
+
+@pytest.fixture
+def open_session(tmp_path: Path) -> Opener:
+    """Open the terminal UI: `async with open_session(size=(80, 24), runs=50) as session`."""
+
+    @asynccontextmanager
+    async def opened(
+        *,
+        size: tuple[int, int] = (120, 40),
+        runs: int = 240,
+        hostile: bool = False,
+        wire: httpx.AsyncBaseTransport | None = None,
+        ready: bool = True,
+        **choices: Any,
+    ) -> AsyncIterator[Session]:
+        server = create_app(runs=runs, hostile=hostile) if wire is None else None
+        if server is not None:
+            wire = httpx.ASGITransport(server)
+        settings = replace(
+            Settings(root=ROOT, tenant="Contoso", is_sandbox=True, refresh_seconds=0.0, state_folder=tmp_path),
+            **choices,
+        )
+
+        async def start() -> str:
+            return ROOT
+
+        workspace = Workspace(settings, tmp_path / "runs.db", StaticToken("a-token"), wire=wire)
+        app = RuntuiApp(workspace, start)
+        try:
+            async with app.run_test(size=size, notifications=True) as pilot:
+                session = Session(pilot, workspace, server)
+                if ready:
+                    await session.until(
+                        lambda: workspace.connected and workspace.refresh.progress.finished_at is not None
+                    )
+                    await session.until(lambda: session.workbench.left.runs.table.total > 0)
+                yield session
+        finally:
+            await workspace.close()
+
+    return opened

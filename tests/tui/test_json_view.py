@@ -1,0 +1,242 @@
+"""The panel that shows bodies: whole, coloured by kind, in place, and never more than what is on the screen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.content import Content
+from textual.pilot import Pilot
+
+from runtui.tui.text import content
+from runtui.tui.themes import THEMES
+from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
+
+
+class ViewApp(App[None]):
+    """One view that fills the screen."""
+
+    CSS = "JsonView { scrollbar-size: 0 0; }"
+    animation_level = "none"
+
+    def __init__(self) -> None:
+        super().__init__()
+        for theme in THEMES.values():
+            self.register_theme(theme)
+
+    def compose(self) -> ComposeResult:
+        yield JsonView(id="view")
+
+    @property
+    def view(self) -> JsonView:
+        return self.query_one(JsonView)
+
+    def shown(self) -> list[str]:
+        """The lines on the screen, without trailing space, down to the last one that has text."""
+        lines = [self.view.render_line(y).text.rstrip() for y in range(self.view.size.height)]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    def colour_of(self, text: str) -> Any:
+        """The colour in which `text` stands on the screen."""
+        for y in range(self.view.size.height):
+            for segment in self.view.render_line(y):
+                if segment.text == text:
+                    return segment.style and segment.style.color
+        raise AssertionError(f"{text!r} is not a token on the screen: {self.shown()}")
+
+
+def large_body() -> bytes:
+    runs = [{"id": f"6513_{number}", "failedUsersCount": number} for number in range(40_000)]
+    body = json.dumps({"value": runs}).encode()
+    assert len(body) > IN_PLACE_LIMIT
+    return body
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def test_json_is_laid_out_below_its_header() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 10), notifications=True) as pilot:
+        app.view.show_json_bytes(b'{"id":"x","n":[1.10,null]}', header=[content("200 OK   PATCH"), Content("")])
+        await pilot.pause()
+        assert app.shown() == [
+            "200 OK   PATCH",
+            "",
+            "{",
+            '  "id": "x",',
+            '  "n": [',
+            "    1.10,",
+            "    null",
+            "  ]",
+            "}",
+        ]
+
+
+@pytest.mark.parametrize("theme", sorted(THEMES))
+async def test_kinds_have_colours_of_their_own_in_every_theme(theme: str) -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 10), notifications=True) as pilot:
+        app.theme = theme
+        app.view.show_text('{"key": "text", "number": 12, "keyword": true}')
+        await pilot.pause()
+        colours = [app.colour_of(text) for text in ('"key"', '"text"', "12", "true")]
+        assert len(set(colours)) == 4
+        if THEMES[theme].ansi:
+            assert all(colour.number is not None and colour.number < 16 for colour in colours)
+
+
+async def test_colours_follow_the_theme() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 10), notifications=True) as pilot:
+        app.view.show_text('{"key": 1}')
+        app.theme = "runtui-dark"
+        await pilot.pause()
+        dark = app.colour_of('"key"')
+        app.theme = "runtui-light"
+        await pilot.pause()
+        assert app.colour_of('"key"') != dark
+
+
+async def test_what_is_no_json_is_shown_as_its_lines() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 10), notifications=True) as pilot:
+        app.view.show_json_bytes(b"<html>\r\n\t[b]502[/b] \x1b[2J \xff\n</html>")
+        await pilot.pause()
+        assert app.shown() == ["<html>", "    [b]502[/b] ␛[2J \\xff", "</html>"]
+
+
+async def test_an_empty_body_is_an_empty_view() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 10), notifications=True) as pilot:
+        app.view.show_json_bytes(b'{"a": 1}')
+        app.view.show_json_bytes(b"", header=[content("204 No Content")])
+        await pilot.pause()
+        assert app.shown() == ["204 No Content"]
+
+
+async def test_keys_scroll_in_both_directions() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(20, 5), notifications=True) as pilot:
+        app.view.show_text("\n".join(f"{number} " + "x" * 50 for number in range(100)))
+        app.view.focus()
+        await press(pilot, "j", "down", "j", "k")
+        assert app.shown()[0].startswith("2 ")
+        await press(pilot, "pagedown")
+        assert app.shown()[0].startswith("7 ")
+        await press(pilot, "G")
+        assert app.shown()[-1].startswith("99 ")
+        await press(pilot, "g")
+        assert app.shown()[0].startswith("0 ")
+        await press(pilot, "end")
+        assert app.shown()[-1].startswith("99 ")
+        await press(pilot, "home", "l", "right")
+        assert app.shown()[0] == "x" * 20
+        await press(pilot, "h", "left")
+        assert app.shown()[0].startswith("0 ")
+
+
+async def test_a_wide_line_scrolls_by_cells_and_not_by_characters() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(10, 3), notifications=True) as pilot:
+        app.view.show_text('["日本日本日本日本"]')
+        await pilot.pause()
+        assert app.view.virtual_size.width == 2 + 2 + 16
+        app.view.scroll_to(3, 0, animate=False)
+        await pilot.pause()
+        assert app.view.render_line(1).text == "日本日本日"
+
+
+async def test_megabytes_are_laid_out_in_a_thread_and_shown_whole() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_text("the one before")
+        app.view.show_json_bytes(large_body())
+        assert app.view.text == "the one before"
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.shown()[:3] == ["{", '  "value": [', "    {"]
+        assert app.view.line_count == 4 + 4 * 40_000
+        app.view.focus()
+        await press(pilot, "G")
+        assert app.shown()[-4:] == ['      "failedUsersCount": 39999', "    }", "  ]", "}"]
+
+
+async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_json_bytes(large_body())
+        app.view.show_text("small and newer")
+        await pilot.pause()
+        assert not [worker for worker in app.workers if not worker.is_finished]
+        assert app.shown() == ["small and newer"]
+
+
+@pytest.mark.parametrize("make", [lambda: large_body(), lambda: b"[" + b"1," * 50 + b"1]"], ids=["large", "small"])
+async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_json_bytes(make())
+        await app.workers.wait_for_complete()
+        app.view.scroll_to(0, 20, animate=False)
+        app.view.show_json_bytes(make(), keep_place=True)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.view.scroll_offset.y == 20
+        app.view.show_json_bytes(make())
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.view.scroll_offset.y == 0
+
+
+async def test_a_shorter_text_pulls_the_place_back() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_text("\n" * 500)
+        app.view.scroll_to(0, 400, animate=False)
+        app.view.show_text("one\ntwo", keep_place=True)
+        await pilot.pause()
+        assert app.shown() == ["one", "two"]
+
+
+async def test_changed_properties_carry_a_sign() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 12), notifications=True) as pilot:
+        app.view.show_text('{"id":"x","status":"done","inner":{"status":"old"}}')
+        app.view.highlight_changed({"status"})
+        await pilot.pause()
+        assert app.shown() == [
+            "  {",
+            '    "id": "x",',
+            '*   "status": "done",',
+            '    "inner": {',
+            '      "status": "old"',
+            "    }",
+            "  }",
+        ]
+        app.view.highlight_changed(())
+        await pilot.pause()
+        assert app.shown()[2] == '  "status": "done",'
+
+
+async def test_only_lines_on_the_screen_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = ViewApp()
+    drawn: list[int] = []
+    draw = JsonView._draw
+
+    def counting(view: JsonView, number: int) -> Any:
+        drawn.append(number)
+        return draw(view, number)
+
+    monkeypatch.setattr(JsonView, "_draw", counting)
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_json_bytes(large_body())
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert max(drawn) < 6

@@ -1,0 +1,62 @@
+"""Every theme can be read: contrast in our own colours, nothing but the palette in the ansi ones."""
+
+from __future__ import annotations
+
+import pytest
+from rich.color import Color as RichColor
+from rich.color import ColorSystem
+from textual.app import App
+from textual.color import Color
+
+from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
+
+AA = 4.5
+INKS = ["foreground", *(f"text-{name}" for name in "primary secondary accent warning error success muted".split())]
+PAPERS = ["background", "surface", "panel"]
+PAIRS = [(ink, paper) for ink in INKS for paper in PAPERS] + [
+    ("block-cursor-foreground", "block-cursor-background"),
+    ("block-cursor-blurred-foreground", "block-cursor-blurred-background"),
+    ("foreground", "input-selection-background"),
+]
+
+
+def variables(theme: str) -> dict[str, str]:
+    app = App[None]()
+    for known in THEMES.values():
+        app.register_theme(known)
+    app.theme = theme
+    return app.get_css_variables()
+
+
+def in_256_colours(colour: Color) -> Color:
+    """The colour that a terminal without truecolor is sent."""
+    return Color.from_rich_color(colour.rich_color.downgrade(ColorSystem.EIGHT_BIT))
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+@pytest.mark.parametrize(("ink", "paper"), PAIRS)
+def test_text_has_contrast(theme: str, ink: str, paper: str) -> None:
+    known = variables(theme)
+    front, back = Color.parse(known[ink]), Color.parse(known[paper])
+    assert front.get_contrast_ratio(back) >= AA
+    assert in_256_colours(front).get_contrast_ratio(in_256_colours(back)) >= AA
+
+
+@pytest.mark.parametrize("theme", [ANSI_DARK, ANSI_LIGHT])
+@pytest.mark.parametrize("ink", INKS)
+def test_the_ansi_themes_use_the_palette_of_the_terminal(theme: str, ink: str) -> None:
+    colour = Color.parse(variables(theme)[ink]).rich_color
+    assert colour.is_default or (colour.number is not None and colour.number < 16)
+
+
+@pytest.mark.parametrize("theme", sorted(THEMES))
+def test_what_a_status_can_be_has_colours_that_differ(theme: str) -> None:
+    known = variables(theme)
+    names = ["text-primary", "text-accent", "text-warning", "text-error", "text-success"]
+    assert len({known[name].lower() for name in names}) >= (5 if not THEMES[theme].ansi else 4)
+
+
+def test_ours_are_dark_and_light() -> None:
+    assert THEMES[DARK].dark
+    assert not THEMES[LIGHT].dark
+    assert RichColor.parse(variables(LIGHT)["background"]).get_truecolor() == (255, 255, 255)

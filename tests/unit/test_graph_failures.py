@@ -1,0 +1,85 @@
+"""Which exceptions of the client prove that nothing was sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import httpx
+import pytest
+
+from runtui.graph.exchange import FailureKind
+from runtui.graph.failures import failure_of
+
+NEVER_SENT: list[Exception] = [
+    httpx.ConnectError("x"),
+    httpx.ConnectTimeout("x"),
+    httpx.PoolTimeout("x"),
+    httpx.ProxyError("x"),
+    httpx.UnsupportedProtocol("x"),
+    httpx.LocalProtocolError("x"),
+    httpx.InvalidURL("x"),
+]
+PERHAPS_SENT: list[Exception] = [
+    httpx.ReadError("x"),
+    httpx.WriteError("x"),
+    httpx.CloseError("x"),
+    httpx.ReadTimeout("x"),
+    httpx.WriteTimeout("x"),
+    httpx.RemoteProtocolError("x"),
+    httpx.DecodingError("x"),
+    httpx.TooManyRedirects("x"),
+    OSError("x"),
+]
+
+
+@pytest.mark.parametrize("error", NEVER_SENT, ids=repr)
+def test_these_come_before_the_first_byte(error: Exception) -> None:
+    assert failure_of(error, may_be_sent=True).sent == "no"
+
+
+@pytest.mark.parametrize("error", PERHAPS_SENT, ids=repr)
+def test_these_may_come_after_it(error: Exception) -> None:
+    assert failure_of(error, may_be_sent=True).sent == "maybe"
+    assert failure_of(error, may_be_sent=False).sent == "no"
+
+
+def caused(error: Exception, cause: BaseException) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def untrusted() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "[SSL] certificate verify failed (_ssl.c:1)")
+    error.verify_message = "certificate has expired"
+    return error
+
+
+ATTEMPTS = ExceptionGroup("tried", [ConnectionRefusedError(111, "refused"), ConnectionRefusedError(111, "refused")])
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (
+            caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
+            FailureKind.NAME,
+            "not known",
+        ),
+        (caused(httpx.ConnectError("x"), untrusted()), FailureKind.TLS, ": certificate has expired."),
+        (
+            caused(httpx.ConnectError("x"), caused(OSError("All attempts failed"), ATTEMPTS)),
+            FailureKind.CONNECTION_REFUSED,
+            "The connection was refused.",
+        ),
+        (httpx.ConnectError("No route to host."), FailureKind.CONNECTION, ": No route to host."),
+        (httpx.ReadTimeout(""), FailureKind.TIMEOUT, "The server stopped answering."),
+        (httpx.LocalProtocolError("Illegal header b'Bearer abcdefghijk'"), FailureKind.PROTOCOL, "[redacted]"),
+    ],
+)
+def test_the_sentence_names_the_root_cause(error: Exception, kind: FailureKind, says: str) -> None:
+    failure = failure_of(error, may_be_sent=True)
+    assert failure.kind is kind
+    assert says in failure.what
+    assert failure.what.endswith(".")
+    assert not failure.what.endswith("..")

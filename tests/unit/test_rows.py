@@ -1,0 +1,225 @@
+"""What stands in a row, and which columns fit."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.domain.enums import PROCESSING_STATUS, SENTINEL
+from runtui.domain.rows import (
+    ABSENT,
+    COLUMN_BY_KEY,
+    COLUMNS,
+    GAP,
+    LOOKS,
+    SEVERITY,
+    STUCK_AFTER,
+    Cell,
+    Role,
+    RunRow,
+    cell,
+    layout,
+    look,
+    record,
+    short_id,
+)
+from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.errors import RuntuiError
+
+NOW = parse_ticks("2026-11-20T12:00:00Z")
+HOUR = 3600 * TICKS_PER_SECOND
+RUN_ID = "6513270e-269e-4d37-b2a7-4de452e6b438_639307628950522341"
+
+
+def a_row(**facts: Any) -> RunRow:
+    blank: dict[str, Any] = dict.fromkeys(RunRow._fields)
+    texts = {"id": RUN_ID, "workflow_id": "w", "workflow_name": "Onboard", "status": "", "execution_type": ""}
+    return RunRow(**(blank | {"rowid": 1} | texts | facts))
+
+
+def shown(key: str, row: RunRow) -> Cell:
+    return cell(COLUMN_BY_KEY[key], row, NOW)
+
+
+def test_a_record_keeps_the_seventh_digit_and_orders_by_the_moment_not_by_the_text() -> None:
+    early = record({"id": "a", "startedDateTime": "2026-11-20T09:15:03.92061Z"}, "w")
+    late = record({"id": "b", "startedDateTime": "2026-11-20T09:15:03.9206151Z"}, "w")
+    assert (late.started - early.started, late.recency > early.recency) == (51, True)
+    assert early.started < record({"id": "c", "startedDateTime": "2026-11-20T11:15:04+02:00"}, "w").started
+
+
+def test_a_run_that_has_not_started_is_as_recent_as_its_schedule() -> None:
+    waiting = record({"id": "a", "startedDateTime": None, "scheduledDateTime": "2026-11-20T09:00:00Z"}, "w")
+    assert waiting.started == ABSENT
+    assert waiting.recency == parse_ticks("2026-11-20T09:00:00Z")
+
+
+@pytest.mark.parametrize("wrong", [None, True, "12", 1.0, 2**31, -(2**31) - 1, 10**30, [], {}])
+def test_a_count_of_another_type_is_absent(wrong: object) -> None:
+    assert record({"id": "a", "failedUsersCount": wrong}, "w").failed_users == ABSENT
+
+
+@pytest.mark.parametrize("count", [0, 7, -1, 2**31 - 1, -(2**31)])
+def test_every_int32_is_kept(count: int) -> None:
+    assert record({"id": "a", "failedUsersCount": count}, "w").failed_users == count
+
+
+@pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": ["a"]}])
+def test_a_run_without_an_id_is_refused_in_words(raw: dict[str, Any]) -> None:
+    with pytest.raises(RuntuiError, match="workflow w-1 that has no id"):
+        record(raw, "w-1")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+run_properties = st.sampled_from(
+    "processingStatus workflowExecutionType startedDateTime completedDateTime failedTasksCount totalUsersCount new".split()  # noqa: SIM905
+)
+
+
+@given(st.dictionaries(run_properties, json_values), st.text(min_size=1))
+def test_any_object_with_an_id_makes_a_record_that_a_database_can_hold(raw: dict[str, Any], run_id: str) -> None:
+    made = record(raw | {"id": run_id}, "w")
+    for value in made:
+        assert isinstance(value, int | str)
+        assert value.encode("utf-8") is not None if isinstance(value, str) else -(2**63) <= value < 2**63
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "role"),
+    [
+        ("failed", "✗ failed", "status-failed"),
+        ("completedWithErrors", "! completedWithErrors", "status-problem"),
+        ("inProgress", "● inProgress", "status-active"),
+        ("completed", "✓ completed", "status-done"),
+        ("queued", "◌ queued", "status-waiting"),
+        ("canceled", "⊘ canceled", "status-problem"),
+        ("quarantined", "■ quarantined", "status-problem"),
+        ("pausedByPolicy", "? pausedByPolicy", "status-unknown"),
+        ("unknownFutureValue", "? unknownFutureValue", "status-unknown"),
+        ("[/x]\x1b[31m", "? [/x]\x1b[31m", "status-unknown"),
+        ("", "? no status", "status-unknown"),
+    ],
+)
+def test_a_status_is_a_glyph_and_a_word(status: str, text: str, role: Role) -> None:
+    assert shown("status", a_row(status=status, started=NOW)) == Cell(text, role)
+
+
+def test_every_known_status_has_a_look_and_fits_its_column() -> None:
+    assert set(PROCESSING_STATUS.names) - {SENTINEL} == set(LOOKS) - {""}
+    longest = [shown("status", a_row(status=name, started=NOW - 4 * HOUR)).text for name in PROCESSING_STATUS.names]
+    assert max(map(len, longest)) <= COLUMN_BY_KEY["status"].width
+
+
+def test_failed_is_the_most_urgent_and_completed_the_least() -> None:
+    by_urgency = sorted(PROCESSING_STATUS.names, key=lambda name: SEVERITY.get(name, SEVERITY[""]), reverse=True)
+    assert by_urgency[:3] == ["failed", "quarantined", "completedWithErrors"]
+    assert by_urgency[-1] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"status": "inProgress", "started": NOW - STUCK_AFTER - 1}, "● inProgress · stuck"),
+        ({"status": "inProgress", "started": NOW - STUCK_AFTER}, "● inProgress"),
+        ({"status": "inProgress", "started": NOW - 9 * HOUR, "last_updated": NOW - HOUR}, "● inProgress"),
+        ({"status": "canceling", "started": NOW - 9 * HOUR}, "⊖ canceling · stuck"),
+        ({"status": "failed", "started": NOW - 9 * HOUR}, "✗ failed"),
+    ],
+)
+def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(facts: dict[str, Any], text: str) -> None:
+    assert shown("status", a_row(**facts)).text == text
+
+
+@pytest.mark.parametrize(
+    ("key", "facts", "expected"),
+    [
+        ("started", {"started": NOW - 2 * HOUR}, Cell("2h ago")),
+        ("started", {"started": None, "scheduled": NOW}, Cell("–", "muted")),
+        ("scheduled", {"scheduled": NOW + 4 * 60 * TICKS_PER_SECOND}, Cell("in 4m")),
+        ("users", {"successful_users": 11, "total_users": 12}, Cell("11/12", "number")),
+        ("users", {"total_users": 12}, Cell("–/12", "number")),
+        ("users", {}, Cell("–", "muted")),
+        ("users", {"successful_users": 9999, "total_users": 10_999}, Cell("9999/10k", "number")),
+        ("failedUsers", {"failed_users": 0}, Cell("0", "muted")),
+        ("failedUsers", {"failed_users": 3}, Cell("3", "alert")),
+        ("failedTasks", {"failed_tasks": 2**31 - 1}, Cell("2G", "alert")),
+        ("failedTasks", {"failed_tasks": -12_345}, Cell("-12k", "alert")),
+        ("failedTasks", {}, Cell("–", "muted")),
+        ("type", {"execution_type": "onDemand"}, Cell("onDemand")),
+        ("type", {}, Cell("–", "muted")),
+        ("workflow", {"workflow_name": "[@click=app.quit]入社"}, Cell("[@click=app.quit]入社")),
+        ("id", {}, Cell("6513…e6b438_6393…2341", "muted")),
+    ],
+)
+def test_cells(key: str, facts: dict[str, Any], expected: Cell) -> None:
+    assert shown(key, a_row(**facts)) == expected
+
+
+@pytest.mark.parametrize("width", [58, 80, 120, 200])
+def test_no_number_or_time_is_wider_than_its_column(width: int) -> None:
+    huge = 2**31 - 1
+    counts = dict.fromkeys(("failed_tasks", "failed_users", "successful_users", "total_users"), huge)
+    moments = dict.fromkeys(("scheduled", "started", "completed", "last_updated"), NOW - 900 * 24 * HOUR)
+    row = a_row(status="completedWithErrors", execution_type="activatedWithScope", **counts, **moments)
+    for column, cells in layout(width):
+        if not column.flexible:
+            assert len(cell(column, row, NOW).text) <= cells
+
+
+@pytest.mark.parametrize(
+    ("run_id", "expected"),
+    [
+        ("short", "short"),
+        ("x" * 21, "x" * 21),
+        (RUN_ID, "6513…e6b438_6393…2341"),
+        ("9947396f-3691-e265-b1e5-2ea86c0c89d6", "9947396f…2ea86c0c89d6"),
+        ("a_" * 64 + "tail", "a_a_a_a_…a_a_a_a_tail"),
+    ],
+)
+def test_a_long_id_is_shortened_in_the_middle(run_id: str, expected: str) -> None:
+    assert short_id(run_id) == expected
+
+
+@given(st.text())
+def test_a_shortened_id_fits_its_column(run_id: str) -> None:
+    assert len(short_id(run_id)) <= COLUMN_BY_KEY["id"].width
+
+
+@pytest.mark.parametrize(
+    ("width", "keys"),
+    [
+        (58, "status workflow started users"),
+        (80, "status workflow started users failedUsers failedTasks"),
+        (120, "status workflow started users failedUsers failedTasks type updated"),
+        (200, "status workflow started users failedUsers failedTasks type scheduled completed updated id"),
+    ],
+)
+def test_columns_drop_by_priority_as_the_screen_narrows(width: int, keys: str) -> None:
+    assert [column.key for column, _ in layout(width)] == keys.split()
+
+
+@given(st.integers(min_value=1, max_value=400))
+def test_a_layout_fills_its_width_exactly_once_the_essential_columns_fit(width: int) -> None:
+    columns = layout(width)
+    taken = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
+    assert all(cells > 0 for _, cells in columns)
+    assert taken == width if width >= 42 else len(columns) == 4
+
+
+@given(st.integers(min_value=42, max_value=400))
+def test_a_wider_screen_never_shows_fewer_columns(width: int) -> None:
+    narrow = {column.key for column, _ in layout(width)}
+    assert narrow <= {column.key for column, _ in layout(width + 1)}
+
+
+def test_every_column_sorts_by_indexed_fields_and_every_role_is_declared() -> None:
+    fields = {*record({"id": "a"}, "w")._fields, "workflow_key"}
+    assert {term.lstrip("-") for column in COLUMNS for term in column.order} <= fields
+    assert {look(name).role for name in LOOKS} <= set(get_args(Role))

@@ -1,0 +1,68 @@
+"""Where files live, and what a session starts with."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from runtui.errors import ExitCode, UsageError
+from runtui.settings import PATCH_PATH, Settings, state_folder, store_path
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({}, "{home}/.local/state/runtui"),
+        ({"XDG_STATE_HOME": "/var/state"}, "/var/state/runtui"),
+        ({"XDG_STATE_HOME": ""}, "{home}/.local/state/runtui"),
+        ({"XDG_STATE_HOME": "relative/is/ignored"}, "{home}/.local/state/runtui"),
+        ({"RUNTUI_STATE": "/srv/own", "XDG_STATE_HOME": "/var/state"}, "/srv/own"),
+        ({"RUNTUI_STATE": "~/own"}, "{home}/own"),
+        ({"RUNTUI_STATE": ""}, "{home}/.local/state/runtui"),
+    ],
+)
+def test_where_the_state_lives(environ: dict[str, str], folder: str, home: Path) -> None:
+    assert state_folder(environ) == Path(folder.format(home=home))
+
+
+def test_a_relative_folder_stays_where_it_was_when_the_working_folder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert state_folder({"RUNTUI_STATE": "here"}) == tmp_path / "here"
+
+
+def test_without_a_home_folder_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(UsageError) as refused:
+        state_folder({})
+    assert "RUNTUI_STATE" in refused.value.hint
+    assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_two_roots_never_share_a_store() -> None:
+    roots = ["https://graph.microsoft.com/beta", "https://graph.microsoft.com/v1.0", "http://127.0.0.1:8123/beta"]
+    paths = {store_path(Path("/s"), root) for root in roots}
+    assert len(paths) == len(roots)
+    assert store_path(Path("/s"), roots[0]) == store_path(Path("/s"), roots[0])
+    assert all(path.parent == Path("/s") for path in paths), "a root is no part of a path"
+
+
+def test_a_session_writes_where_the_api_page_says_and_cannot_change_its_mind() -> None:
+    settings = Settings(root="https://graph.microsoft.com/beta", tenant="contoso")
+    assert settings.patch_path == PATCH_PATH == "/workflowBase/runs/{runId}"
+    assert settings.body_mode == "full"
+    assert not settings.read_only
+    with pytest.raises(FrozenInstanceError):
+        settings.read_only = True  # type: ignore[misc]
