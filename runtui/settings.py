@@ -15,7 +15,7 @@ from typing import Final, Literal
 from runtui.errors import UsageError
 
 PATCH_PATH: Final = "/workflowBase/runs/{runId}"
-"""The path of the API page "Update run"; `{workflowId}` may be used too."""
+"""The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
 
 
 @dataclass(frozen=True, slots=True)

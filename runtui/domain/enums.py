@@ -1,7 +1,7 @@
 """The two enumerations of a run, open as Graph's evolvable enums are.
 
-Invariant: a value we do not know is kept, shown and sent back as received; it is only never offered as a choice of ours.
-Members and their order: the service metadata (`lifecycleWorkflowProcessingStatus`, `workflowExecutionType`);
+Invariant: a value we do not know is kept, shown and sent back as received; it is only never offered as a choice of
+ours. Members and their order: the service metadata (`lifecycleWorkflowProcessingStatus`, `workflowExecutionType`);
 meanings of the statuses: Microsoft Entra's "Lifecycle workflow history".
 """
 

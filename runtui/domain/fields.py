@@ -2,7 +2,7 @@
 
 Invariant: a `FieldSpec` never changes a value. `parse` turns typed text into a JSON value or refuses it with a
 sentence; `problem` says why a JSON value may not be sent. Which properties there are, and which are
-Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: Edm.Int32 and Edm.DateTimeOffset, OData 4.01.
+Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
 pydantic decides what a value is; it is imported at the first check, so that listing runs does not wait for it.
 """
 
@@ -153,8 +153,6 @@ def _sentence(error_type: str, message: str, value: object) -> str:
 
 def _json_word(value: object) -> str:
     """A JSON value in words, short enough for a sentence."""
-    if value is None:
-        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):

@@ -63,8 +63,9 @@ class GraphObject(BaseModel):
         Raises:
             pydantic.ValidationError: only when it has no `id` that is a text.
         """
-        understood = cls.model_validate(received)
-        understood._received = dict(received)
+        kept = dict(received)
+        understood = cls.model_validate(kept)
+        understood._received = kept
         return understood
 
     @property

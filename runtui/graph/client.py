@@ -15,11 +15,9 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, read_answer
 from runtui.graph.transport import Transport
+from runtui.settings import PATCH_PATH
 
 WORKFLOWS_PATH = "/identityGovernance/lifecycleWorkflows/workflows"
-
-DEFAULT_PATCH_PATH = "/workflowBase/runs/{runId}"
-"""Where the page "Update run" of the beta reference sends the change. The published service does not offer it."""
 
 PAGE_SIZE = 999
 """Items asked for in one page; Graph documents no size for these collections and may send fewer."""
@@ -69,12 +67,12 @@ class GraphClient:
     refused by the transport's guard: the answer is then a fault, and nothing was sent.
     """
 
-    def __init__(self, transport: Transport, *, patch_path: str = DEFAULT_PATCH_PATH) -> None:
+    def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH) -> None:
         if not patch_path.startswith("/") or "{runId}" not in patch_path:
             raise UsageError(
                 "This path cannot be used for changes",
                 f"{patch_path!r} has to start with a slash and to name {{runId}}.",
-                f"The default is {DEFAULT_PATCH_PATH}.",
+                f"The default is {PATCH_PATH}.",
             )
         self._transport = transport
         self._patch_path = patch_path

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from odata_query import ast
 
 MAX_FILTER: Final = 2_000
-"""Characters of a `$filter`; keeps the depth of its syntax tree below what Python and SQLite can walk."""
+"""Characters of a `$filter`."""
+
+MAX_DEPTH: Final = 25
+"""Levels of a `$filter`, where a chain of `and` (or of `or`) is one: SQLite's parser has a stack of 100."""
 
 
 class Condition(NamedTuple):
@@ -90,17 +93,22 @@ class _Translator:
     def __init__(self, entity: EntityType) -> None:
         self._entity = entity
 
-    def condition(self, node: ast._Node) -> Condition:
-        """A node that is true or false."""
+    def condition(self, node: ast._Node, depth: int = 0) -> Condition:
+        """A node that is true or false, so many levels below the whole."""
         from odata_query import ast
 
+        if depth > MAX_DEPTH:
+            raise bad_request(f"Invalid filter clause: it is nested deeper than {MAX_DEPTH} levels.")
         match node:
-            case ast.BoolOp(op=op, left=left, right=right):
-                word = "AND" if isinstance(op, ast.And) else "OR"
-                first, second = self.condition(left), self.condition(right)
-                return Condition(f"({first.sql} {word} {second.sql})", first.parameters + second.parameters)
+            case ast.BoolOp(op=op):
+                word = " AND " if isinstance(op, ast.And) else " OR "
+                parts = [self.condition(part, depth + 1) for part in _chain(node)]
+                return Condition(
+                    f"({word.join(part.sql for part in parts)})",
+                    tuple(value for part in parts for value in part.parameters),
+                )
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                inner = self.condition(operand)
+                inner = self.condition(operand, depth + 1)
                 return Condition(f"NOT {inner.sql}", inner.parameters)
             case ast.Compare(comparator=ast.In(), left=ast.Identifier() as left, right=ast.List(val=values)):
                 return self._membership(left, values)
@@ -124,10 +132,8 @@ class _Translator:
 
     def _membership(self, left: ast.Identifier, values: Sequence[ast._Node]) -> Condition:
         item = self._property(left)
-        places = ", ".join("?" * len(values))
-        return Condition(
-            f'coalesce("{item.name}" IN ({places}), 0)', tuple(self._literal(item, value) for value in values)
-        )
+        tests = " OR ".join([_COMPARATORS["Eq"].format(item.name)] * len(values))
+        return Condition(f"({tests})", tuple(self._literal(item, value) for value in values))
 
     def _text_function(self, name: str, left: ast.Identifier, text: str) -> Condition:
         item = self._property(left)
@@ -152,6 +158,21 @@ class _Translator:
                 f"Found operand types '{item.edm}' and 'Edm.{kind}'."
             )
         return _value(item, node)
+
+
+def _chain(node: ast.BoolOp) -> list[ast._Node]:
+    """The operands of a chain of one and the same `and` or `or`, from left to right."""
+    from odata_query import ast
+
+    operands: list[ast._Node] = []
+    waiting: list[ast._Node] = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, ast.BoolOp) and part.op == node.op:
+            waiting += [part.right, part.left]
+        else:
+            operands.append(part)
+    return operands
 
 
 def _value(item: Property, node: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.rows import ABSENT, COLUMN_BY_KEY, RunRow
@@ -63,7 +64,7 @@ def find(db: sqlite3.Connection, query: Query) -> RowNumbers:
     """All rows of a query, in its order. It reads every row that the filter cannot rule out by an index."""
     where, values = _where(query)
     sql = f"SELECT rowid FROM run WHERE {where} ORDER BY {_order(_terms(query))}"
-    return array("q", (rowid for (rowid,) in db.execute(sql, values)))
+    return array("q", chain.from_iterable(db.execute(sql, values)))
 
 
 def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:

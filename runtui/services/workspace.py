@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from runtui.domain.draft import Draft
+from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 from runtui.settings import Settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
     from runtui.services.refresh import Refresh
-    from runtui.services.saves import Saves
+    from runtui.services.saves import Save, Saves
 
 Service = TypeVar("Service")
 
@@ -78,6 +79,7 @@ class Workspace:
         self._transport.warm()
         self._client = GraphClient(self._transport, patch_path=self.settings.patch_path)
         self._saves = Saves(self._client, self.store, read_only=self.settings.read_only)
+        self._saves.changed.subscribe(self._follow_save)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
 
     @property
@@ -106,6 +108,13 @@ class Workspace:
             return
         self.exchanges.appendleft(exchange)
         self.exchanged.announce(exchange)
+
+    def _follow_save(self, save: Save) -> None:
+        """A draft that was written is gone; one that was overtaken stands on the run as it is now."""
+        if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.draft:
+            del self.drafts[save.run_id]
+        elif save.conflicts and (stored := self.store.get(save.run_id)) is not None:
+            self.drafts[save.run_id] = self.drafts.get(save.run_id, save.draft).rebased(stored.raw)
 
     async def close(self) -> None:
         """Stop listing and close what is open. Whoever may wait drains the saves before; the others are abandoned."""

@@ -94,8 +94,6 @@ class Action:
     """Its place in the hint bar, the largest first; 0 keeps it out."""
     reason: Reason = _always
     """Why it cannot run in a situation; None when it can."""
-    priority: bool = False
-    """Whether the key works even while an input has the focus."""
     call: str = ""
     """What Textual is to run, where that is not the action of the same name."""
 
@@ -150,7 +148,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("pause", "runs", ("p",), "pause", "Stop reading by the clock, or go on.", 20, _needs_server),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, close the panel."),
     # The form
-    Action("review", "edit", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, _may_review, True),
+    Action("review", "edit", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, _may_review),
     Action(
         "body_mode",
         "edit",
@@ -158,11 +156,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "body",
         "Send all required properties, or changed ones only.",
         60,
-        priority=True,
     ),
-    Action(
-        "revert", "edit", ("f8",), "revert field", "Put the field back as it was received.", 50, _needs_changes, True
-    ),
+    Action("revert", "edit", ("f8",), "revert field", "Put the field back as it was received.", 50, _needs_changes),
     Action("leave", "edit", ("escape",), "back", "Back to the list; the draft is kept.", 80),
     # The review
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90),
@@ -179,6 +174,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "Show the tab before.",
         call="step_tab(-1)",
     ),
+    Action("leave_panel", "panel", ("escape",), "back", "Back to the list or the form.", 85),
     Action("zoom", "app", ("z", "f11"), "zoom", "Give the pane with the focus the whole screen, or give it back.", 15),
     # Everywhere
     Action("focus_left", "app", ("1",), "left pane", "Go to the list or the form."),
@@ -210,7 +206,6 @@ def bindings(*scopes: Scope) -> list[BindingType]:
             action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
             action.label,
             id=action.id,
-            priority=action.priority,
         )
         for action in in_scopes(*scopes)
     ]

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from textual.filter import LineFilter
 
 from runtui.services.workspace import Workspace
+from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider
 from runtui.tui.terminal import TerminalApp, starting_theme
 from runtui.tui.text import CONTROL_FILTER
@@ -31,7 +32,7 @@ def style_sheets() -> list[Path]:
     return [folder / f"{name}.tcss" for name in SHEETS]
 
 
-class RuntuiApp(TerminalApp):
+class RuntuiApp(DifferentialOutput, TerminalApp):
     """One workspace on the screen.
 
     Args:

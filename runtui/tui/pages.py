@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from runtui.domain.draft import MISSING, Draft
+from runtui.domain.draft import MISSING, Change, Draft
 from runtui.domain.times import ago, duration_text, local_text, parse_ticks
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault
@@ -19,6 +19,9 @@ from runtui.tui.widgets.side_panel import Fact, Page
 
 if TYPE_CHECKING:
     from runtui.domain.runs import Run, TaskResult
+
+TOLD_CHANGES: Final = 2
+"""Changed properties that the status line tells; the Request tab tells all."""
 
 _OUTCOME_STYLE = {
     Outcome.DONE: "bold $text-success",
@@ -57,6 +60,8 @@ def save_page(save: Save) -> Page:
     facts += _fault_facts(save.fault)
     if save.ignored:
         facts.append(Fact(f"The service kept its own value of: {', '.join(save.ignored)}.", "$text-warning"))
+    if save.row_is_stale:
+        facts.append(Fact("The list may show old values until it is read again (r).", "$text-warning"))
     body = save.exchange.body_text if save.exchange is not None else ""
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
 
@@ -75,13 +80,19 @@ def save_sentence(save: Save) -> str:
 
 def save_words(save: Save) -> str:
     """How a save ended, for the status line: the change in short, and the next step when it failed."""
-    names = ", ".join(change.field.name for change in save.draft.changes())
     if save.outcome is Outcome.DONE and save.ignored:
         return f"Done, but the service kept its own value of {', '.join(save.ignored)}."
     if save.outcome is Outcome.DONE:
-        return f"{save_sentence(save)} {names} changed."
+        return f"{save_sentence(save)} {change_words(save.draft.changes())}"
     hint = f" {save.fault.message} {save.fault.hint}" if save.fault is not None else ""
     return f"{save_sentence(save)}{hint} The draft is kept."
+
+
+def change_words(changes: Sequence[Change]) -> str:
+    """A change in short: the first properties from what to what, and how many more."""
+    told = [f"{change.field.name}: {_word(change.before)} → {_word(change.after)}" for change in changes[:TOLD_CHANGES]]
+    more = len(changes) - TOLD_CHANGES
+    return ", ".join(told) + (f", and {more} more" if more > 0 else "")
 
 
 def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = "") -> Page:

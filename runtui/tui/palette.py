@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
 
 from runtui.tui.actions import Action, in_scopes
+from runtui.tui.text import content, highlighted, palette_help
 from runtui.tui.workbench import Workbench
 
 
@@ -40,7 +40,7 @@ class ActionProvider(Provider):
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""
         for action, words in self._actions():
-            yield DiscoveryHit(_name(action), self._run(action), help=words)
+            yield DiscoveryHit(content(_name(action)), self._run(action), text=_name(action), help=palette_help(words))
 
     async def search(self, query: str) -> Hits:
         """What matches."""
@@ -49,8 +49,7 @@ class ActionProvider(Provider):
             score = matcher.match(f"{_name(action)} {action.help}")
             if score > 0:
                 name = _name(action)
-                highlighted = matcher.highlight(name) if matcher.match(name) > 0 else Content(name)
-                yield Hit(score, highlighted, self._run(action), text=name, help=words)
+                yield Hit(score, highlighted(matcher, name), self._run(action), text=name, help=palette_help(words))
 
 
 def _name(action: Action) -> str:

@@ -19,6 +19,8 @@ from typing import Final, TextIO
 
 from rich.console import Console
 from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.worker import WorkerFailed
 
 from runtui import __version__
@@ -26,6 +28,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
 WITHOUT_A_SCREEN: Final = "`runtui list` shows the same runs without a screen."
+_NO_COLOUR: Final = NoColor()  # one instance: Textual caches filtered lines by filter
 _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 """Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
 
@@ -153,6 +156,16 @@ class TerminalApp(App[int]):
             self.register_theme(known)
         self.theme = theme
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Take colour out for NO_COLOR, and put none in.
+
+        Textual chooses between greys and no colour at all before it knows the first theme, and greys are colours.
+        """
+        filters = super().get_line_filters()
+        if self.no_color and self.native_ansi_color:
+            return [_NO_COLOUR if isinstance(known, Monochrome) else known for known in filters]
+        return filters
+
     def on_mount(self) -> None:
         """Listen for the end of the line and of the process."""
         if not self.is_headless:
@@ -165,8 +178,9 @@ class TerminalApp(App[int]):
     def _hang_up(self) -> None:
         """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks."""
         silence_output()
-        if self._driver is not None:
-            self._driver.disable_input()
+        if isinstance(self._driver, LinuxDriver):
+            # For good, unlike `disable_input`: with SIGHUP comes SIGCONT, on which Textual starts a second reader.
+            self._driver.exit_event.set()
         self.end_unattended()
 
     def _fatal_error(self) -> None:

@@ -7,13 +7,14 @@ as visible marks; `ControlFilter` removes whatever got past them from every segm
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
 from rich.segment import Segment
 from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
+from textual.fuzzy import Matcher
 from textual.style import Style
 
 from runtui.domain.visible import UNSAFE, visible
@@ -30,6 +31,24 @@ def plain(text: object, *, newlines: bool = False) -> str:
 def content(text: object, style: Style | str = "", *, newlines: bool = False) -> Content:
     """`text` as Textual content: never parsed as markup, every character shown, in `style` throughout."""
     return Content.styled(visible(text, newlines=newlines), style)
+
+
+def highlighted(matcher: Matcher, text: object) -> Content:
+    """`text` with the characters that match marked: `Matcher.highlight`, which parses markup, done literally."""
+    shown = content(text)
+    _, offsets = matcher.fuzzy_search.match(matcher.query, shown.plain)
+    for offset in offsets:
+        if not shown.plain[offset].isspace():
+            shown = shown.stylize(matcher.match_style, offset, offset + 1)
+    return shown
+
+
+def palette_help(text: object) -> str:
+    """`text` as the help of a palette entry.
+
+    It is Content whatever its annotation says: the palette parses every `str` as markup and leaves Content alone.
+    """
+    return cast("str", content(text))
 
 
 def fit(text: object, width: int, *, align: Literal["left", "right"] = "left") -> str:

@@ -56,19 +56,19 @@ _LIGHT_THEME: Final = Theme(
     primary="#005faf",
     secondary="#40566e",
     accent="#6b219c",
-    warning="#8a4500",
+    warning="#875f00",
     error="#a8000f",
     success="#005f00",
     foreground="#1c1c1c",
     background="#ffffff",
-    surface="#f2f2f2",
-    panel="#e4e4e4",
+    surface="#f5f5f5",
+    panel="#eeeeee",
     dark=False,
     variables={
         "text-primary": "#005faf",
         "text-secondary": "#40566e",
         "text-accent": "#6b219c",
-        "text-warning": "#8a4500",
+        "text-warning": "#875f00",
         "text-error": "#a8000f",
         "text-success": "#005f00",
         "text-muted": "#585858",
@@ -88,7 +88,9 @@ _LIGHT_THEME: Final = Theme(
 def _with_text_colours(name: str, colours: Mapping[str, str]) -> Theme:
     """Return Textual's own theme of that name with other colours for text."""
     theme = BUILTIN_THEMES[name]
-    return replace(theme, variables={**theme.variables, **colours})
+    # Textual halves the opacity of muted text, which the palette cannot do; bright black is invisible in some.
+    muted = {"text-muted": "ansi_default", "foreground-muted": "ansi_default"}
+    return replace(theme, variables={**theme.variables, **muted, **colours})
 
 
 THEMES: Final[Mapping[str, Theme]] = {
@@ -99,7 +101,7 @@ THEMES: Final[Mapping[str, Theme]] = {
         ANSI_DARK,
         {"text-primary": "ansi_bright_blue", "text-accent": "ansi_magenta", "text-error": "ansi_bright_red"},
     ),
-    # Yellow, cyan and every bright colour are too pale for a light background.
-    ANSI_LIGHT: _with_text_colours(ANSI_LIGHT, {"text-warning": "ansi_magenta", "text-accent": "ansi_blue"}),
+    # Yellow, cyan and every bright colour are too pale for a light background: a warning is as red as an error.
+    ANSI_LIGHT: _with_text_colours(ANSI_LIGHT, {"text-warning": "ansi_red"}),
 }
 """Every theme that runtui offers, by name; register them all: the ansi ones take the place of Textual's."""

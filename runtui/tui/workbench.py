@@ -6,6 +6,7 @@ announce and what views ask for meets here, and is handed on.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -15,9 +16,10 @@ from textual.containers import Container
 from textual.screen import Screen
 
 from runtui.domain.fields import FIELDS
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, UsageError
 from runtui.graph.exchange import Outcome
 from runtui.services.refresh import Progress
+from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
 from runtui.tui import pages
 from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
@@ -44,6 +46,8 @@ class Workbench(Screen[None]):
         super().__init__()
         self._workspace = workspace
         self._start = start
+        self._complaint = ""
+        """What was said of the last listing, as long as that is not whole."""
 
     def compose(self) -> ComposeResult:
         """Lay everything out once; views only change places."""
@@ -104,33 +108,51 @@ class Workbench(Screen[None]):
     # What services announce
 
     def on_store_changed(self, _event: StoreChanged) -> None:
-        """Rows are others now."""
+        """Rows are others now. (A message that a child posts while this runs would not come back to here.)"""
         self.left.runs.store_changed()
+        self._follow_list()
 
     def on_listing_changed(self, event: ListingChanged) -> None:
         """The listing went on, or ended."""
         progress = event.progress
         self._show_headline(progress)
-        if progress.fault is not None:
-            sentence = str(progress.fault)
-            self.left.runs.say_when_empty(sentence)
-            self.say(f"The list is not whole. {sentence}", "error")
-        elif not progress.listing:
-            self.left.runs.say_when_empty("There are no runs.")
-            self.run_worker(prepare_editing, thread=True, group="prepare", description="prepare editing")
+        if not progress.listing:
+            self._listing_ended(progress)
         self.refresh_chrome()
+
+    def _listing_ended(self, progress: Progress) -> None:
+        """Say why the list is not whole; when it is, take back what was said of the one before."""
+        complaint = f"The list is not whole. {progress.fault}" if progress.fault is not None else ""
+        if complaint:
+            self.left.runs.say_when_empty(str(progress.fault))
+            self.say(complaint, "error")
+        else:
+            self.left.runs.say_when_empty("There are no runs.")
+            if self._complaint and self.query_one(StatusLine).text == self._complaint:
+                self.say("")
+            self.run_worker(self._prepare_the_rest(), group="prepare", exclusive=True, description="prepare the rest")
+        self._complaint = complaint
+
+    async def _prepare_the_rest(self) -> None:
+        """Now that the first rows are there: the other views, and what the first edit needs."""
+        await asyncio.to_thread(prepare_editing)
+        await self.left.prepare()
 
     def on_save_changed(self, event: SaveChanged) -> None:
         """A save went on: its row says so, and the panel; when it ended, so does the status line."""
-        save, drafts = event.save, self._workspace.drafts
-        if save.outcome is Outcome.DONE and drafts.get(save.run_id) == save.draft:
-            del drafts[save.run_id]
+        save = event.save
         self.left.runs.table.flags_changed(save.run_id)
         self.panel.show_save(save)
         if save.outcome is not None:
             good = save.outcome is Outcome.DONE and not save.ignored
-            self.say(pages.save_words(save), "success" if good else "warning" if save.ignored else "error")
+            self.say(self._save_words(save), "success" if good else "warning" if save.ignored else "error")
         self.refresh_chrome()
+
+    def _save_words(self, save: Save) -> str:
+        words = pages.save_words(save)
+        if save.outcome is Outcome.DONE and self.left.runs.is_hidden(save.run_id):
+            words += " The filter no longer shows the run."
+        return words
 
     def on_exchanged(self, _event: Exchanged) -> None:
         """The history grew."""
@@ -157,10 +179,15 @@ class Workbench(Screen[None]):
 
     def on_send_confirmed(self, event: SendConfirmed) -> None:
         """Hand the draft to the write path and go back to the list."""
-        self._workspace.saves.submit(event.draft)
-        self.add_class("-panel-open")
-        self.panel.choose("response")
+        try:
+            self._workspace.saves.submit(event.draft)
+        except UsageError as error:
+            self.say(str(error), "error")
+        else:
+            self.add_class("-panel-open")
+            self.panel.choose("response")
         self.left.show("runs")
+        self._follow_view()
 
     def on_details_requested(self, event: DetailsRequested) -> None:
         """Show the run in the panel."""
@@ -176,6 +203,9 @@ class Workbench(Screen[None]):
 
     def on_left_pane_view_changed(self, _event: LeftPane.ViewChanged) -> None:
         """Another view at the left."""
+        self._follow_view()
+
+    def _follow_view(self) -> None:
         self.set_class(self.left.edited is not None, "-editing")
         if self.left.view == "edit":
             self.panel.choose("request")
@@ -183,6 +213,9 @@ class Workbench(Screen[None]):
 
     def on_list_changed(self, _event: ListChanged) -> None:
         """Other rows, another filter, order or mark."""
+        self._follow_list()
+
+    def _follow_list(self) -> None:
         self.refresh_chrome()
         if self._workspace.connected:
             self._show_headline(self._workspace.refresh.progress)
@@ -228,21 +261,31 @@ class Workbench(Screen[None]):
         self.add_class("-panel-open")
         self.panel.step(by)
 
+    def action_leave_panel(self) -> None:
+        """Back from the panel, which stays as it is."""
+        self.remove_class("-zoomed")
+        self.left.take_focus()
+
     def action_zoom(self) -> None:
         """The focused pane alone, or both."""
         self.toggle_class("-zoomed")
 
     def action_focus_left(self) -> None:
         """To the list, the form, the review or the help."""
+        if self.has_class("-panel-focused"):
+            self.remove_class("-zoomed")
         self.left.take_focus()
 
     def action_focus_panel(self) -> None:
         """To the panel."""
+        if not self.has_class("-panel-focused"):
+            self.remove_class("-zoomed")
         self.add_class("-panel-open")
         self.panel.take_focus()
 
-    def action_help(self) -> None:
+    async def action_help(self) -> None:
         """The help takes the left pane."""
+        await self.left.prepare()
         self.left.show("help")
 
 

@@ -5,7 +5,9 @@ Run as `python -m tests.terminal.leaving_app CRASH_FOLDER`; a file `unmounted` t
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -20,6 +22,7 @@ SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 class LeavingApp(TerminalApp):
     """Ends in the way its key says."""
 
+    CSS = "Static { color: $text-error; background: $panel; border: round $primary; }"
     BINDINGS = [
         Binding("c", "crash", "Crash"),
         Binding("w", "crash_in_worker", "Crash in a worker"),
@@ -38,6 +41,16 @@ class LeavingApp(TerminalApp):
     def on_unmount(self) -> None:
         """Leave a trace of an orderly end."""
         (self._folder / "unmounted").touch()
+
+    def end_unattended(self) -> None:
+        """Note whether a thread still reads a terminal that is gone."""
+        is_gone = not os.isatty(0)
+        readers = [thread for thread in threading.enumerate() if is_gone and thread.name == "textual-input"]
+        for reader in readers:
+            reader.join(timeout=3)
+        if any(reader.is_alive() for reader in readers):
+            (self._folder / "still-reading").touch()
+        super().end_unattended()
 
     def action_crash(self) -> None:
         """Fail with a secret in a local variable, and one in the message."""

@@ -65,3 +65,4 @@ def test_a_dropped_line_ends_the_program_in_order(tmp_path: Path, before: tuple[
         terminal.hang_up()
         assert terminal.wait_for_exit() == 1
     assert (tmp_path / "unmounted").exists()
+    assert not (tmp_path / "still-reading").exists()  # it would spin for as long as saves take to end

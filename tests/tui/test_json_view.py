@@ -126,6 +126,7 @@ async def test_keys_scroll_in_both_directions() -> None:
     async with app.run_test(size=(20, 5), notifications=True) as pilot:
         app.view.show_text("\n".join(f"{number} " + "x" * 50 for number in range(100)))
         app.view.focus()
+        await pilot.pause()
         await press(pilot, "j", "down", "j", "k")
         assert app.shown()[0].startswith("2 ")
         await press(pilot, "pagedown")
@@ -164,6 +165,7 @@ async def test_megabytes_are_laid_out_in_a_thread_and_shown_whole() -> None:
         assert app.shown()[:3] == ["{", '  "value": [', "    {"]
         assert app.view.line_count == 4 + 4 * 40_000
         app.view.focus()
+        await pilot.pause()
         await press(pilot, "G")
         assert app.shown()[-4:] == ['      "failedUsersCount": 39999', "    }", "  ]", "}"]
 
@@ -178,12 +180,13 @@ async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> N
         assert app.shown() == ["small and newer"]
 
 
-@pytest.mark.parametrize("make", [lambda: large_body(), lambda: b"[" + b"1," * 50 + b"1]"], ids=["large", "small"])
+@pytest.mark.parametrize("make", [large_body, lambda: b"[" + b"1," * 50 + b"1]"], ids=["large", "small"])
 async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
         app.view.show_json_bytes(make())
         await app.workers.wait_for_complete()
+        await pilot.pause()
         app.view.scroll_to(0, 20, animate=False)
         app.view.show_json_bytes(make(), keep_place=True)
         await app.workers.wait_for_complete()

@@ -37,7 +37,9 @@ PAGE = {
 }
 """The table of the API page "Update run"."""
 
-json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none()) | st.just({})
+json_values: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none()) | st.just({})
+)
 
 
 def refusal(field: FieldSpec, typed: str) -> str:
@@ -126,7 +128,7 @@ NEGATIVE = "A count cannot be negative."
         ("true", NOT_A_NUMBER),
         ("Integer", NOT_A_NUMBER),
         ("١٢", NOT_A_NUMBER),
-        ("１２", NOT_A_NUMBER),  # noqa: RUF001 - digits that are not JSON's
+        ("１２", NOT_A_NUMBER),
         ("²", NOT_A_NUMBER),
         ("\x1b[2J", NOT_A_NUMBER),
         ("-1", NEGATIVE),

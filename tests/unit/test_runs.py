@@ -136,5 +136,7 @@ def test_a_task_result_names_its_user(subject: object, subject_id: str) -> None:
 def test_workflows_and_user_results_are_understood_too() -> None:
     workflow = Workflow.from_graph({"id": "w", "displayName": "Onboard", "category": "joiner", "version": 3})
     assert (workflow.display_name, workflow.category, workflow.version) == ("Onboard", "joiner", 3)
-    result = UserResult.from_graph({"id": "u", "processingStatus": "failed", "failedTasksCount": 1, "workflowVersion": 3})
+    result = UserResult.from_graph(
+        {"id": "u", "processingStatus": "failed", "failedTasksCount": 1, "workflowVersion": 3}
+    )
     assert (result.processing_status, result.failed_tasks_count, result.workflow_version) == ("failed", 1, 3)

@@ -7,9 +7,11 @@ from rich.cells import cell_len
 from rich.segment import ControlType, Segment
 from rich.style import Style
 from textual.color import Color
+from textual.content import Content
+from textual.fuzzy import Matcher
 
 from runtui.domain.visible import UNSAFE
-from runtui.tui.text import CONTROL_FILTER, content, fit, middle, plain
+from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, middle, palette_help, plain
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -27,6 +29,14 @@ def test_content_and_plain_show_what_would_act() -> None:
     assert content("a\nb", newlines=True).plain == "a\nb"
 
 
+def test_what_the_palette_shows_is_literal() -> None:
+    shown = highlighted(Matcher("go"), "[b]go \x1b on")
+    assert shown.plain == "[b]go ␛ on"
+    assert [(span.start, span.end) for span in shown.spans] == [(3, 4), (4, 5)]
+    assert highlighted(Matcher("zz"), "[/x]").spans == []
+    assert isinstance(palette_help("previous tab ([)"), Content)
+
+
 @pytest.mark.parametrize(
     ("text", "width", "shown"),
     [
@@ -39,6 +49,9 @@ def test_content_and_plain_show_what_would_act() -> None:
         ("x", 0, ""),
         ("xy", 1, "…"),
         (12, 4, "12  "),
+        (None, 2, "  "),
+        ("a\x1b[2J", 7, "a␛[2J  "),
+        ("\u202e", 4, "⟨U+…"),
     ],
 )
 def test_fit(text: object, width: int, shown: str) -> None:
@@ -58,6 +71,7 @@ def test_fit_to_the_right() -> None:
         ("6513", 3, "6…3"),
         ("6513", 2, "6…"),
         ("6513", 0, ""),
+        ("a\x1b[2J-and-more", 7, "a␛[…ore"),
     ],
 )
 def test_middle(text: str, width: int, shown: str) -> None:

@@ -42,7 +42,15 @@ MARKUP_KEYWORDS: Final = {"tooltip", "border_title", "border_subtitle"}
 LITERAL_ATTRIBUTES: Final = {"title", "sub_title"}
 """Attributes that Textual does not parse but draws as they are: made safe with `plain`."""
 
-MAKES_CONTENT: Final = {"content", "Content", "Content.styled", "Content.assemble", "Text"}
+MAKES_CONTENT: Final = {
+    "content",
+    "Content",
+    "Content.styled",
+    "Content.assemble",
+    "Text",
+    "highlighted",
+    "palette_help",
+}
 """Calls whose result is drawn literally."""
 
 
@@ -59,6 +67,10 @@ def name_of(node: ast.expr) -> str:
 
 def last_name(node: ast.expr) -> str:
     return name_of(node).rpartition(".")[2]
+
+
+def is_named_str(annotation: ast.expr | None) -> bool:
+    return isinstance(annotation, ast.Name) and annotation.id == "str"
 
 
 def is_own_words(node: ast.expr) -> bool:
@@ -134,11 +146,10 @@ def violations(source: str) -> list[str]:
         if isinstance(node, ast.Call):
             found += [(node.lineno, sentence) for sentence in call_violations(node)]
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            targets: list[ast.expr] = node.targets if isinstance(node, ast.Assign) else [node.target]
             found += [(node.lineno, sentence) for sentence in assignment_violations(targets, node.value)]
-        elif isinstance(node, ast.FunctionDef) and node.name == "render" and node.returns is not None:
-            if name_of(node.returns) == "str":
-                found.append((node.lineno, "render returns a str, which is parsed as markup"))
+        elif isinstance(node, ast.FunctionDef) and node.name == "render" and is_named_str(node.returns):
+            found.append((node.lineno, "render returns a str, which is parsed as markup"))
     return [f"{line}: {sentence}" for line, sentence in sorted(found)]
 
 
@@ -186,6 +197,7 @@ BAD: Final = [
     "Collapsible(child, title=name)",
     "Static(markup=False, tooltip=name)",
     "DiscoveryHit(content(x), action, help=text)",
+    "Hit(score, highlighted(matcher, x), action, help=f'{x} ([)')",
     "self.border_title = f'run {name}'",
     "self.border_title = plain(name)",
     "self.tooltip = name",
@@ -214,6 +226,7 @@ GOOD: Final = [
     "self.title = f'runs of {plain(tenant)}'",
     "self.title = TITLE",
     "highlight_changed(keys)",
+    "Hit(score, highlighted(matcher, x), action, help=palette_help(text))",
     "class Note(Static):\n  def __init__(self):\n    super().__init__(id='x', markup=False)\nNote(name)",
     "class Line(Widget):\n  def render(self) -> Content:\n    return Content(name)",
 ]

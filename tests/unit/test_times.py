@@ -101,7 +101,7 @@ def test_known_moments(text: str, ticks: int) -> None:
         ("2026-11-20T09:15:03Z\n", "looks like"),
         ("2026-11-20T09:15:03,5Z", "looks like"),
         ("2026-11-20T09:15:03+0100", "looks like"),
-        ("٢٠٢٦-١١-٢٠T٠٩:١٥:٠٣Z", "looks like"),  # noqa: RUF001 - digits that are not JSON's
+        ("٢٠٢٦-١١-٢٠T٠٩:١٥:٠٣Z", "looks like"),
         ("12026-11-20T09:15:03Z", "looks like"),
         ("2026-11-20T09:15:03.12345678Z", "at most 7"),
         ("2026-02-29T00:00:00Z", "no day 2026-02-29"),
@@ -246,7 +246,7 @@ def test_around_a_change_of_the_clocks_the_moment_is_exact(typed: str, zone: tzi
 
 
 @given(
-    st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),
+    st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2100-01-01")),
     st.sampled_from([BERLIN, NEW_YORK, CAIRO, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Pacific/Apia")]),
 )
 def test_a_wall_clock_is_read_back_as_typed_or_refused(wall: datetime, zone: ZoneInfo) -> None:

@@ -36,6 +36,7 @@ async def test_the_word_bearer_inside_a_token_is_part_of_it() -> None:
         (" \n", "empty"),
         ("Bearer ", "empty"),
         ("two words", "one word"),
+        ("forbearer token", "one word"),
         (f"{TOKEN}\r\nHost: evil.example", "one word"),
         ("tökén-with-letters", "one word"),
         ("token\x00", "one word"),

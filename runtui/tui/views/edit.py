@@ -41,29 +41,39 @@ class EditView(Acting):
         self._focused: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        """Title above, help below; the form comes with a draft."""
+        """Title above, help below."""
         yield PaneTitle(id="edit-title")
+        yield FieldForm()
         yield Static(id="field-help", markup=False)
 
-    async def open(self, draft: Draft, workflow_name: str) -> None:
+    @property
+    def form(self) -> FieldForm:
+        """The fields."""
+        return self.query_one(FieldForm)
+
+    def open(self, draft: Draft, workflow_name: str) -> None:
         """Show a draft; the focus goes to processingStatus."""
         self.draft = draft
         self._workflow_name = workflow_name
-        await self.query(FieldForm).remove()
-        await self.mount(FieldForm(draft), after=self.query_one(PaneTitle))
-        self._focused = self.query_one(FieldSelect)
+        self.form.load(draft)
+        self._focused = self.query(FieldSelect).first()
         self._show_title()
-        self.post_message(DraftChanged(draft))
 
     def take_focus(self) -> None:
         """Back to the field that had the keys; in a new form to processingStatus."""
         if self._focused is not None:
             self._focused.focus()
 
-    def on_field_form_typed(self, event: FieldForm.Typed) -> None:
-        """Take what was typed into the draft."""
-        if self.draft is not None and event.form.is_attached:
-            self._follow(self.draft.typed(event.name, event.text, now_ticks()))
+    def on_field_form_typed(self, _event: FieldForm.Typed) -> None:
+        """Something was typed."""
+        self._take_what_is_typed()
+
+    def _take_what_is_typed(self) -> None:
+        """Make the draft say what the controls say. A key may be quicker than the message of the key before it."""
+        if self.draft is not None:
+            draft = self.form.typed_over(self.draft, now_ticks())
+            if draft is not self.draft:
+                self._follow(draft)
 
     def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
         """Say what the field means."""
@@ -73,7 +83,7 @@ class EditView(Acting):
 
     def _follow(self, draft: Draft) -> None:
         self.draft = draft
-        self.query_one(FieldForm).show(draft)
+        self.form.show(draft)
         self._show_title()
         self._show_help()
         self.post_message(DraftChanged(draft))
@@ -108,9 +118,10 @@ class EditView(Acting):
             self.post_message(ReviewRequested(self.draft))
 
     async def action_perform(self, action_id: str) -> None:
-        """As everywhere; a review that is refused also brings the errors into sight."""
+        """As everywhere, on what is typed by now; a review that is refused also brings the errors into sight."""
+        self._take_what_is_typed()
         if action_id == "review" and self.draft is not None and self.draft.errors():
-            self.query_one(FieldForm).show_errors()
+            self.form.show_errors()
         await super().action_perform(action_id)
 
     def action_body_mode(self) -> None:
@@ -124,11 +135,13 @@ class EditView(Acting):
 
     def action_revert(self) -> None:
         """Take back what was typed into the field with the focus."""
-        row = self.query_one(FieldForm).focused_row()
+        row = self.form.focused_row()
         if row is not None and self.draft is not None:
-            self._follow(self.draft.reverted(row.field.name))
-            row.revert()
+            draft = self.draft.reverted(row.field.name)
+            self.form.revert(draft, row.field.name)
+            self._follow(draft)
 
     def action_leave(self) -> None:
         """Back to the list."""
+        self._take_what_is_typed()
         self.post_message(Left())

@@ -6,6 +6,7 @@ here: which draft the form opens, what the review shows, where esc leads.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -14,9 +15,10 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from runtui.domain.draft import Draft
+from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import Situation
-from runtui.tui.messages import EditRequested, Left, ReviewRequested, Said
+from runtui.tui.messages import DraftChanged, EditRequested, Left, ReviewRequested, Said
 from runtui.tui.views.acting import Acting
 from runtui.tui.views.edit import EditView
 from runtui.tui.views.help import HelpView
@@ -27,6 +29,12 @@ from runtui.tui.widgets.run_table import RowFlag
 View = Literal["runs", "edit", "review", "help"]
 
 _BACK: Final[dict[View, View]] = {"review": "edit", "edit": "runs"}
+
+_LATER: Final[dict[View, type[EditView | ReviewView | HelpView]]] = {
+    "edit": EditView,
+    "review": ReviewView,
+    "help": HelpView,
+}
 
 SAVING: Final = RowFlag("↑", "being saved")
 DRAFT: Final = RowFlag("~", "draft not sent")
@@ -43,14 +51,19 @@ class LeftPane(ContentSwitcher):
         self._workspace = workspace
         self._situation = situation
         self._before_help: View = "runs"
+        self._preparing = asyncio.Lock()
         self.view: View = "runs"
 
     def compose(self) -> ComposeResult:
-        """All views stand ready; only one is displayed."""
+        """The list alone: the other views come with `prepare`, after the first rows."""
         yield RunsView(self._situation, self._workspace.store, self._flag, id="runs")
-        yield EditView(self._situation, id="edit")
-        yield ReviewView(self._situation, id="review")
-        yield HelpView(self._situation, id="help")
+
+    async def prepare(self) -> None:
+        """Mount the views that are not there yet."""
+        async with self._preparing:
+            for view, kind in _LATER.items():
+                if not self.query(kind):
+                    await self.add_content(kind(self._situation, id=view))
 
     @property
     def runs(self) -> RunsView:
@@ -86,13 +99,23 @@ class LeftPane(ContentSwitcher):
         if stored is None:
             self.post_message(Said("This run is no longer in the list.", "warning"))
             return
-        draft = self._workspace.drafts.get(event.run_id)
-        self.post_message(Said("The draft you left is open again; F8 puts a field back." if draft else ""))
-        if draft is None:
-            draft = Draft(event.run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode)
+        draft, words = self._draft_of(event.run_id, stored)
+        self.post_message(Said(words))
+        await self.prepare()
         with self.app.batch_update():
-            await self.query_one(EditView).open(draft, stored.workflow_name)
+            self.query_one(EditView).open(draft, stored.workflow_name)
             self.show("edit")
+        self.post_message(DraftChanged(draft))
+
+    def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
+        """The draft that was left, over the run as it is now, or a new one; and what to say of it."""
+        left = self._workspace.drafts.get(run_id)
+        if left is None:
+            return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
+        draft = left.rebased(stored.raw)
+        if moved := ", ".join(conflict.field.name for conflict in left.conflicts(stored.raw)):
+            return draft, f"The run changed meanwhile ({moved}). Your draft is open over its new values."
+        return draft, "The draft you left is open again; F8 puts a field back."
 
     def on_review_requested(self, event: ReviewRequested) -> None:
         """Show the change, where it would go, and ask."""

@@ -23,6 +23,7 @@ from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged
 from runtui.tui.text import content
 from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.line_input import LineInput
 from runtui.tui.widgets.pane_title import PaneTitle
 from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable
 
@@ -33,17 +34,14 @@ RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 
 
-class FilterInput(Input):
+class FilterInput(LineInput):
     """Where a filter is typed; esc and the arrow keys give the focus back to the list."""
 
     def __init__(self) -> None:
         super().__init__(
             placeholder='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
-            compact=True,
-            select_on_focus=False,
             id="filter-input",
         )
-        self.cursor_blink = False
 
     def key_escape(self, event: events.Key) -> None:
         """Clear the filter; when it is clear, leave it."""
@@ -108,6 +106,10 @@ class RunsView(Acting):
     def row(self) -> RunRow | None:
         """The run under the cursor."""
         return self.table.row_under_cursor()
+
+    def is_hidden(self, run_id: str) -> bool:
+        """Whether the filter keeps a run out of sight."""
+        return bool(self.filter_text) and self._store.position(self.table.shown, run_id) is None
 
     def take_focus(self) -> None:
         """Give the rows the keys."""

@@ -6,6 +6,9 @@ someone types, and an error appears when the field is left, then follows every k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
@@ -20,20 +23,21 @@ from runtui.domain.draft import Draft
 from runtui.domain.enums import OpenEnum
 from runtui.domain.fields import FIELDS, FieldSpec
 from runtui.domain.times import ago, local_text, now_ticks, parse_ticks
-from runtui.tui.text import content, plain
+from runtui.tui.text import content, fit, plain
+from runtui.tui.widgets.line_input import LineInput
 
 
-class FieldInput(Input):
-    """One line of free text; what is pasted arrives whole, in one line, without blanks at its ends."""
+class FieldInput(LineInput):
+    """One line of free text."""
 
-    def __init__(self, value: str) -> None:
-        super().__init__(value, compact=True, select_on_focus=False)
-        self.cursor_blink = False
+    def show(self, text: str) -> None:
+        """Put a text into it, the cursor at its end."""
+        self.value = plain(text)
+        self.cursor_position = len(self.value)
 
-    def _on_paste(self, event: events.Paste) -> None:
-        self.insert_text_at_cursor(plain(" ".join(event.text.split())))
-        event.stop()
-        event.prevent_default()
+    def text_over(self, known: str) -> str:
+        """The text in it; the `known` one when it stands there as it was shown, whatever signs that took."""
+        return known if self.value == plain(known) else self.value
 
 
 class FieldSelect(Select[str], inherit_bindings=False):
@@ -41,16 +45,49 @@ class FieldSelect(Select[str], inherit_bindings=False):
 
     BINDINGS = [Binding("enter,space", "show_overlay", "open")]
 
-    def __init__(self, choices: OpenEnum, received: object, value: str) -> None:
-        names = list(choices.names)
-        if isinstance(received, str) and not choices.is_known(received):
-            names.insert(0, received)
-        width = max(len(plain(name)) for name in names)
-        options = [(Text(f"{plain(name):{width}}  {choices.meaning(name)}"), name) for name in names]
-        chosen = value if value in names else Select.NULL
-        super().__init__(
-            options, value=chosen, allow_blank=chosen is Select.NULL, prompt="no value received", compact=True
-        )
+    def __init__(self, choices: OpenEnum) -> None:
+        self._choices = choices
+        self._offered: tuple[str, ...] = choices.names
+        super().__init__(self._options_of(choices.names), value=choices.names[0], allow_blank=False, compact=True)
+
+    def offer(self, received: str, chosen: str) -> None:
+        """Offer every known value, with the one as received before them when it is none of these; choose one."""
+        strangers = dict.fromkeys(text for text in (received, chosen) if not self._choices.is_known(text))
+        offered = (*strangers, *self._choices.names)
+        self.expanded = False
+        if offered != self._offered:
+            self._offered = offered
+            self.set_options(self._options_of(offered))
+        self.value = chosen
+
+    def show(self, text: str) -> None:
+        """Choose one of the values that are offered."""
+        self.value = text
+
+    def text_over(self, known: str) -> str:
+        """The value that is chosen, as received where it was received."""
+        return known if self.value is Select.NULL else str(self.value)
+
+    def _options_of(self, values: Sequence[str]) -> list[tuple[Text, str]]:
+        width = max(cell_len(plain(value)) for value in values)
+        return [(Text(f"{fit(value, width)}  {self._meaning(value)}"), value) for value in values]
+
+    def _meaning(self, value: str) -> str:
+        return self._choices.meaning(value) if value else "no value received"
+
+
+class Words(Static):
+    """A text that is only drawn when it is another one."""
+
+    def __init__(self, *, classes: str) -> None:
+        super().__init__(classes=classes, markup=False)
+        self._text = ""
+
+    def say(self, text: str) -> None:
+        """Replace the text."""
+        if text != self._text:
+            self._text = text
+            self.update(content(text))
 
 
 class FieldRow(Widget):
@@ -71,76 +108,68 @@ class FieldRow(Widget):
     }
     """
 
-    def __init__(self, field: FieldSpec, draft: Draft) -> None:
+    def __init__(self, field: FieldSpec) -> None:
         super().__init__(id=f"field-{field.name}")
         self.field = field
-        self._draft = draft
         self._error_is_shown = False
 
     def compose(self) -> ComposeResult:
         """Lay the row out."""
         star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
-        text = self._draft.text(self.field)
         with Horizontal():
             yield Static(Content(self.field.name) + star, classes="field--label", markup=False)
             if self.field.choices is not None:
-                yield FieldSelect(self.field.choices, self._draft.received.get(self.field.name), text)
+                yield FieldSelect(self.field.choices)
             else:
-                yield FieldInput(plain(text))
-            if self.field.choices is None:
-                yield Static("", classes="field--note", markup=False)
-        yield Static("", classes="field--was", markup=False)
-        yield Static("", classes="field--error", markup=False)
-
-    def on_mount(self) -> None:
-        """Draw note and error of the draft as it was opened."""
-        self._error_is_shown = self.field.name in self._draft.errors()
-        self.show(self._draft)
+                yield FieldInput()
+                yield Words(classes="field--note")
+        yield Words(classes="field--was")
+        yield Words(classes="field--error")
 
     @property
-    def control(self) -> Input | Select[str]:
+    def control(self) -> FieldInput | FieldSelect:
         """The input or the dropdown."""
         return self.query_one(FieldInput) if self.field.choices is None else self.query_one(FieldSelect)
 
+    def load(self, draft: Draft) -> None:
+        """Begin anew with a draft: its text in the control, its error in sight if it has one."""
+        text, control = draft.text(self.field), self.control
+        if isinstance(control, FieldSelect):
+            control.offer(draft.received_text(self.field), text)
+        else:
+            control.show(text)
+        self._error_is_shown = True
+        self.show(draft)
+
     def show(self, draft: Draft) -> None:
         """Follow the draft: what it was, or what it is; and the error once the field was left with it."""
-        self._draft = draft
-        edit = draft.edits.get(self.field.name)
-        changed = edit is not None
-        self.set_class(changed, "-changed")
-        received = draft.received_text(self.field)
-        if self.field.choices is None:
-            self.query_one(".field--note", Static).update(self._reading(draft))
-        self.query_one(".field--was", Static).update(content(f"was {received or 'empty'}"))
+        self.set_class(self.field.name in draft.edits, "-changed")
         error = draft.errors().get(self.field.name, "")
-        if not error:
-            self._error_is_shown = False
-        self.set_class(bool(error) and self._error_is_shown, "-invalid")
-        self.query_one(".field--error", Static).update(content(error))
+        self._error_is_shown = self._error_is_shown and bool(error)
+        self.set_class(self._error_is_shown, "-invalid")
+        if self.field.choices is None:
+            self._say(".field--note", self._reading(draft))
+        self._say(".field--was", f"was {draft.received_text(self.field) or 'empty'}")
+        self._say(".field--error", error)
 
-    def show_error(self) -> None:
+    def show_error(self, draft: Draft) -> None:
         """From now on the error of this field, if any, is in sight."""
         self._error_is_shown = True
-        self.show(self._draft)
+        self.show(draft)
 
-    def revert(self) -> None:
-        """Put the text as received back into the control."""
-        text = self._draft.received_text(self.field)
-        if isinstance(self.control, Input):
-            self.control.value = plain(text)
-        elif text:
-            self.control.value = text
+    def _say(self, place: str, text: str) -> None:
+        self.query_one(place, Words).say(text)
 
-    def _reading(self, draft: Draft) -> Content:
+    def _reading(self, draft: Draft) -> str:
         """The type of a count; of a date-time, how far from now it is."""
         if self.field.kind == "count":
-            return Content(self.field.type_name)
+            return self.field.type_name
         edit = draft.edits.get(self.field.name)
         value = draft.received.get(self.field.name) if edit is None else edit.value
         try:
-            return Content(ago(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set")
+            return ago(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
         except ValueError:
-            return Content("no date")
+            return "no date"
 
 
 class FieldForm(VerticalScroll, can_focus=False):
@@ -153,13 +182,11 @@ class FieldForm(VerticalScroll, can_focus=False):
     """
 
     class Typed(Message):
-        """Text was typed into a field, or a value chosen."""
+        """Some control holds another text now; `typed_over` tells which."""
 
-        def __init__(self, form: FieldForm, name: str, text: str) -> None:
+        def __init__(self, form: FieldForm) -> None:
             super().__init__()
             self.form = form
-            self.name = name
-            self.text = text
 
         @property
         def control(self) -> FieldForm:
@@ -179,9 +206,9 @@ class FieldForm(VerticalScroll, can_focus=False):
             """The form."""
             return self.form
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._draft = draft
+        self._draft: Draft | None = None
 
     def compose(self) -> ComposeResult:
         """Lay the groups out, each under its name."""
@@ -190,11 +217,25 @@ class FieldForm(VerticalScroll, can_focus=False):
             if field.group != group:
                 group = field.group
                 yield Static(group, classes="form--group", markup=False)
-            yield FieldRow(field, self._draft)
+            yield FieldRow(field)
 
     def row(self, name: str) -> FieldRow:
         """The row of a property."""
         return self.query_one(f"#field-{name}", FieldRow)
+
+    def load(self, draft: Draft) -> None:
+        """Begin anew with a draft; nothing is left of the one before."""
+        self._draft = draft
+        self.scroll_home(animate=False)
+        for row in self.query(FieldRow):
+            row.load(draft)
+
+    def revert(self, draft: Draft, name: str) -> None:
+        """Follow a draft in which one field is as received again."""
+        self._draft = draft
+        row = self.row(name)
+        row.control.show(draft.text(row.field))
+        self.show(draft)
 
     def show(self, draft: Draft) -> None:
         """Follow the draft."""
@@ -202,10 +243,21 @@ class FieldForm(VerticalScroll, can_focus=False):
         for row in self.query(FieldRow):
             row.show(draft)
 
+    def typed_over(self, draft: Draft, now: int) -> Draft:
+        """The draft with what stands in the controls; `now` (ticks) is what "-2h" counts from."""
+        for row in self.query(FieldRow):
+            known = draft.text(row.field)
+            text = row.control.text_over(known)
+            if text != known:
+                draft = draft.typed(row.field.name, _as_received(draft, row.field, text), now)
+        return draft
+
     def show_errors(self) -> None:
         """Bring every error into sight, and the focus to the first one."""
+        if self._draft is None:
+            return
         for row in self.query(FieldRow):
-            row.show_error()
+            row.show_error(self._draft)
         for row in self.query(FieldRow).filter(".-invalid"):
             row.control.focus()
             break
@@ -224,19 +276,10 @@ class FieldForm(VerticalScroll, can_focus=False):
         self.screen.focus_previous("FieldInput, FieldSelect")
 
     @on(Input.Changed)
-    def _input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._typed(event.input, event.value)
-
     @on(Select.Changed)
-    def _select_changed(self, event: Select.Changed) -> None:
+    def _control_changed(self, event: Input.Changed | Select.Changed) -> None:
         event.stop()
-        self._typed(event.select, "" if event.value is Select.NULL else str(event.value))
-
-    def _typed(self, control: Widget, text: str) -> None:
-        row = next(node for node in control.ancestors if isinstance(node, FieldRow))
-        if text != plain(self._draft.text(row.field)):
-            self.post_message(self.Typed(self, row.field.name, text))
+        self.post_message(self.Typed(self))
 
     @on(Input.Submitted)
     def _input_submitted(self, event: Input.Submitted) -> None:
@@ -252,8 +295,14 @@ class FieldForm(VerticalScroll, can_focus=False):
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """A field that is left shows its error."""
         row = next((node for node in event.widget.ancestors if isinstance(node, FieldRow)), None)
-        if row is not None:
-            row.show_error()
+        if row is not None and self._draft is not None:
+            row.show_error(self._draft)
+
+
+def _as_received(draft: Draft, field: FieldSpec, text: str) -> str:
+    """Typed text; when it reads as the value received does on the screen, that value's own text."""
+    received = draft.received_text(field)
+    return received if text == plain(received) else text
 
 
 def moment_reading(text: str, now: int) -> str:

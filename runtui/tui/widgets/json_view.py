@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
 from textual.content import Content
@@ -107,11 +108,7 @@ class JsonView(ScrollView, can_focus=True):
         if len(text) <= IN_PLACE_LIMIT:
             self._replace(Document(text, _cells).lay_out(), header, keep_place)
             return
-        self.run_worker(
-            self._lay_out(text, tuple(header), keep_place),
-            group=_GROUP,
-            description="lay out a large text",
-        )
+        self._lay_out(text, tuple(header), keep_place)
 
     def show_json_bytes(self, body: bytes, *, header: Sequence[Content] = (), keep_place: bool = False) -> None:
         r"""Show a body as it came over the wire; bytes that are no UTF-8 are shown as `\xff`."""
@@ -119,8 +116,10 @@ class JsonView(ScrollView, can_focus=True):
 
     def highlight_changed(self, keys: Collection[str]) -> None:
         """Put a sign before those properties of the outermost object; no key, no sign and no column for it."""
-        self._changed = frozenset(keys)
-        self._measure()
+        changed = frozenset(keys)
+        if changed != self._changed:
+            self._changed = changed
+            self._measure()
 
     @property
     def text(self) -> str:
@@ -147,6 +146,7 @@ class JsonView(ScrollView, can_focus=True):
         super().notify_style_update()
         self._strips.clear()
 
+    @work(group=_GROUP, description="lay out a large text")
     async def _lay_out(self, text: str, header: Sequence[Content], keep_place: bool) -> None:
         document = await asyncio.to_thread(lambda: Document(text, _cells).lay_out(FIRST_LINES))
         if not keep_place:
@@ -168,9 +168,24 @@ class JsonView(ScrollView, can_focus=True):
         """Take the size of what there is to scroll, and draw it anew."""
         widest_header = max((line.cell_length for line in self._header), default=0)
         gutter = len(_CHANGED) if self._changed else 0
+        size = Size(max(widest_header, self._document.widest + gutter), self.line_count)
+        if size == self.virtual_size:
+            self._draw_differences()
+        else:
+            self._strips.clear()
+            self.virtual_size = size
+            self.refresh()
+
+    def _draw_differences(self) -> None:
+        """Draw anew those lines on the screen that are others now."""
+        top = self.scroll_offset.y
+        numbers = range(top, top + self.size.height)
+        before = {number: self._strips.get(number) for number in numbers}
         self._strips.clear()
-        self.virtual_size = Size(max(widest_header, self._document.widest + gutter), self.line_count)
-        self.refresh()
+        for number in numbers:
+            strip = self._strips[number] = self._draw(number)
+            if strip != before[number]:
+                self.refresh_line(number)
 
     def _draw(self, number: int) -> Strip:
         """Build one whole line; `number` counts the header."""

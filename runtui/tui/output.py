@@ -1,0 +1,251 @@
+"""What reaches the terminal: the cells that changed, when the line can carry them.
+
+Textual writes every region it touched in full, a frame after another, and waits inside its event loop when the
+terminal does not read. `DifferentialOutput` stands between its compositor and its driver: a frame is compared with
+what the terminal shows (`screen_diff.py`), and while earlier output is still on its way the frame waits, so that what
+is sent then is the newest state and not the way there.
+
+Invariant: after the last frame the terminal shows what Textual's own output would have shown. Where this cannot be
+known (another kind of output, a new session on the terminal, a new size) nothing is taken for granted.
+
+What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_output.py`:
+`App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `LinuxDriver._writer_thread`;
+`WriterThread._queue`; the attributes of the two updates that a full-screen compositor makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS
+from rich.style import Style
+from textual import events
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import App
+from textual.drivers._writer_thread import WriterThread
+from textual.strip import Strip
+
+from runtui.tui.screen_diff import DEFAULT_PEN, Pen, ScreenDiff, cells
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from textual.screen import Screen
+
+PLAIN_OUTPUT: Final = "RUNTUI_PLAIN_OUTPUT"
+"""The environment variable that, when set to anything, leaves the output to Textual."""
+
+_SYNC_START: Final = "\x1b[?2026h"
+_SYNC_END: Final = "\x1b[?2026l"
+_FIRST_WAIT: Final = 0.005
+_LONGEST_WAIT: Final = 0.08
+"""Seconds between two looks at a terminal that does not read: from the first to the longest, doubling."""
+
+_ATTRIBUTES: Final = {
+    "bold": "1", "dim": "2", "italic": "3", "underline": "4", "blink": "5", "blink2": "6", "reverse": "7",
+    "conceal": "8", "strike": "9", "underline2": "21", "frame": "51", "encircle": "52", "overline": "53",
+}  # fmt: skip
+"""The attributes of a Rich style and the SGR parameter of each."""
+
+
+@lru_cache(maxsize=4096)
+def pen_of(style: Style | None, colors: ColorSystem) -> Pen:
+    """Return how `style` is drawn on a terminal that has `colors`."""
+    if style is None:
+        return DEFAULT_PEN
+    foreground, background = (
+        ";".join(color.downgrade(colors).get_ansi_codes(foreground=is_foreground)) if color else ""
+        for color, is_foreground in ((style.color, True), (style.bgcolor, False))
+    )
+    return Pen(
+        "" if foreground == "39" else foreground,
+        "" if background == "49" else background,
+        frozenset(sgr for name, sgr in _ATTRIBUTES.items() if getattr(style, name)),
+        f"id={style.link_id};{style.link}" if style.link else "",
+    )
+
+
+def strips_of(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
+    """Return the line and the column where each strip of `update` goes, and the strip."""
+    if isinstance(update, LayoutUpdate):
+        for y, line in enumerate(update.strips, update.region.y):
+            x = update.region.x
+            for strip in line:
+                yield y, x, strip
+                x += strip.cell_length
+        return
+    for y, left, right in update.spans:
+        for end, (x, chop) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if chop is not None and x < right and end > left:
+                yield y, x, chop if end <= right else chop.crop(0, right - x)
+
+
+def size_of(update: LayoutUpdate | ChopsUpdate) -> tuple[int, int]:
+    """Return the columns and lines of the screen that `update` is a part of."""
+    if isinstance(update, LayoutUpdate):
+        return update.region.right, update.region.bottom
+    return update.chop_ends[0][-1], len(update.chops)
+
+
+class Line(Protocol):
+    """Where frames go: a terminal, and what is on its way there."""
+
+    def is_open(self) -> bool:
+        """Whether the terminal is ours."""
+
+    def is_behind(self) -> bool:
+        """Whether earlier output is still on its way."""
+
+    def write(self, data: str) -> None:
+        """Send `data`; it never waits while the line is not behind."""
+
+
+class TerminalLine:
+    """Textual's writer thread and the terminal behind it: one session, from taking the terminal to giving it back."""
+
+    def __init__(self, app: App[int], writer: WriterThread) -> None:
+        self.writer = writer
+        self.has_told_size = False
+        """Whether the terminal reported its size by itself (mode 2048)."""
+        self._app = app
+        self._poll = select.poll()
+        self._poll.register(writer.fileno(), select.POLLOUT)
+
+    def is_open(self) -> bool:
+        """Whether Textual has the terminal."""
+        return self._app.is_running and self.writer.is_alive()
+
+    def is_behind(self) -> bool:
+        """Whether output is queued here, or the terminal does not take any."""
+        return not self.writer._queue.empty() or not self._poll.poll(0)
+
+    def write(self, data: str) -> None:
+        """Queue `data` for the writer thread."""
+        self.writer.write(data)
+
+
+class FramePainter:
+    """Brings frames to a terminal of one size, at the pace at which the terminal takes them.
+
+    Args:
+        line: Where frames go.
+        size: Columns and lines.
+    """
+
+    def __init__(self, line: Line, size: tuple[int, int]) -> None:
+        self.size = size
+        self.synchronized = False
+        """Whether the terminal takes a frame as one (mode 2026)."""
+        self._line = line
+        self._screen = ScreenDiff(*size)
+        self._cursor = (0, 0)
+        self._wait = _FIRST_WAIT
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def use(self, line: Line) -> None:
+        """Send to `line` from now on, of which nothing is known."""
+        self._line = line
+        self.forget()
+
+    def forget(self) -> None:
+        """Take nothing on the terminal for granted: the next frame is sent whole."""
+        self._screen.forget()
+
+    def show(self, update: LayoutUpdate | ChopsUpdate, colors: ColorSystem, cursor: tuple[int, int]) -> None:
+        """Take over what changed and send it, now or when the terminal is ready for it.
+
+        Args:
+            update: What Textual's compositor drew.
+            colors: What the terminal can show.
+            cursor: Line and column where the terminal's cursor rests.
+        """
+        put = self._screen.put
+        for y, left, strip in strips_of(update):
+            x = left
+            for text, style, control in strip:
+                if control is None:
+                    new = cells(text, pen_of(style, colors))
+                    put(y, x, new)
+                    x += len(new)
+        self._cursor = cursor
+        self.send()
+
+    def send(self) -> None:
+        """Send what the terminal does not show yet; while it is behind, look again a little later."""
+        self.stop()
+        if not self._line.is_open():
+            return
+        if self._line.is_behind():
+            self._next_look = asyncio.get_running_loop().call_later(self._wait, self.send)
+            self._wait = min(2 * self._wait, _LONGEST_WAIT)
+            return
+        self._wait = _FIRST_WAIT
+        if sent := self._screen.paint(self._cursor):
+            self._line.write(f"{_SYNC_START}{sent}{_SYNC_END}" if self.synchronized else sent)
+
+    def stop(self) -> None:
+        """Let the frame that waits go."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+
+
+class DifferentialOutput(App[int]):
+    """An App whose terminal gets the differences only. It stands before other App classes among the bases."""
+
+    _painter: FramePainter | None = None
+    _line: TerminalLine | None = None
+
+    def repaint_terminal(self) -> None:
+        """Send the whole screen again, over whatever another program wrote on it."""
+        if self._painter is not None:
+            self._painter.forget()
+            self._painter.send()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Repaint a terminal that has its old size again: it may have lost cells in between, or be a new session."""
+        if self._painter is None or self._line is None or tuple(event.size) != self._painter.size:
+            return
+        is_first_report = event.pixel_size is not None and not self._line.has_told_size
+        self._line.has_told_size = self._line.has_told_size or is_first_report
+        if not is_first_report:
+            self.repaint_terminal()
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Take the place of Textual's, which writes in full what it was given."""
+        if renderable is None or self._batch_count:
+            super()._display(screen, renderable)
+            return
+        line = self._open_line()
+        if line is None or not isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            if self._painter is not None:
+                self._painter.forget()
+            super()._display(screen, renderable)
+            return
+        size = size_of(renderable)
+        if self._painter is None or self._painter.size != size:
+            if self._painter is not None:
+                self._painter.stop()
+            self._painter = FramePainter(line, size)
+        elif line is not self._line:
+            self._painter.use(line)
+        self._line = line
+        self._painter.synchronized = self._sync_available
+        x, y = self.screen.outer_size.clamp_offset(self.cursor_position)
+        colors = COLOR_SYSTEMS.get(self.console.color_system or "", ColorSystem.TRUECOLOR)
+        self._painter.show(renderable, colors, (y, x))
+        self.post_display_hook()
+
+    def _open_line(self) -> TerminalLine | None:
+        """Return the terminal, None where the output is Textual's own affair: headless, inline, or on demand."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        if not isinstance(writer, WriterThread) or self.is_inline or self._closed or PLAIN_OUTPUT in os.environ:
+            return None
+        if self._line is None or self._line.writer is not writer:
+            return TerminalLine(self, writer)
+        return self._line

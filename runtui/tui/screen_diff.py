@@ -1,0 +1,334 @@
+"""What to send so that a terminal shows one frame after another: the pure half of `output.py`.
+
+Invariant: a terminal that shows `shown` shows `wanted` after what `paint` returns, whatever either holds. The pen is
+the terminal's default between frames, so nothing that others write there is coloured by us. Only what every terminal
+since the VT102 knows is used: no erasing in a colour, no repeating, scrolling by deleting and inserting lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from rich.cells import split_graphemes
+
+
+class Pen(NamedTuple):
+    """How a cell is drawn, in SGR parameters (ECMA-48, 8.3.117)."""
+
+    foreground: str = ""
+    """Such as `38;2;255;0;0` or `31`; empty for the terminal's default."""
+    background: str = ""
+    attributes: frozenset[str] = frozenset()
+    """Such as `1` for bold."""
+    link: str = ""
+    """The parameters and the address of a hyperlink (OSC 8), `id=1;https://…`; empty for none."""
+
+
+Cell = tuple[str, Pen]
+"""One grapheme and its pen. The second cell of a wide grapheme holds an empty string and the same pen."""
+Row = list[Cell]
+
+DEFAULT_PEN: Final = Pen()
+BLANK: Final[Cell] = (" ", DEFAULT_PEN)
+UNKNOWN: Final[Cell] = ("\0", DEFAULT_PEN)
+"""What a cell shows that nobody knows; no wanted cell equals it."""
+
+_ATTRIBUTE_OFF: Final[Mapping[str, str]] = {
+    "1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29",
+}  # fmt: skip
+_SEEN_ON_BLANKS: Final = frozenset({"4", "7", "9", "21", "51", "52", "53"})
+_CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
+_WIDE_EVERYWHERE: Final = re.compile("[\u1100-\u115f\u2e80-\uffdc\U00020000-\U0003fffd]")
+"""The wide letters of East Asia. On the width of emoji and of joined graphemes terminals disagree."""
+_FEWEST_ROWS_TO_SCROLL: Final = 3
+
+
+@lru_cache(maxsize=4096)
+def blank_pen(pen: Pen) -> Pen:
+    """Reduce `pen` to what is seen of it on a space."""
+    if pen.link or pen.attributes & _SEEN_ON_BLANKS:
+        return pen
+    return Pen(background=pen.background)
+
+
+@lru_cache(maxsize=2048)
+def cells(text: str, pen: Pen) -> tuple[Cell, ...]:
+    """Return the cells that `text` fills; characters that act on a terminal fill none."""
+    blank = (" ", blank_pen(pen))
+    if text.isascii() and text.isprintable():
+        return tuple([blank if character == " " else (character, pen) for character in text])
+    text = text.translate(_CONTROLS)
+    row: Row = []
+    for start, end, width in split_graphemes(text)[0]:
+        grapheme = text[start:end]
+        if width:
+            row.append(blank if grapheme == " " else (grapheme, pen))
+            row.extend([("", pen)] * (width - 1))
+    return tuple(row)
+
+
+@lru_cache(maxsize=4096)
+def sgr(before: Pen, after: Pen) -> str:
+    """Return the shortest sequence that changes the pen."""
+    if before == after:
+        return ""
+    link = f"\x1b]8;{after.link or ';'}\x1b\\" if before.link != after.link else ""
+    options = [_from_reset(after)]
+    if (changes := _changes(before, after)) is not None:
+        options.insert(0, changes)
+    style = min(options, key=len)
+    return link + (f"\x1b[{style}m" if before[:3] != after[:3] else "")
+
+
+def _from_reset(pen: Pen) -> str:
+    parameters = [*sorted(pen.attributes), *filter(None, (pen.foreground, pen.background))]
+    return ";".join(["0", *parameters]) if parameters else ""
+
+
+def _changes(before: Pen, after: Pen) -> str | None:
+    """Return the parameters that differ, or None where an attribute cannot be put out alone."""
+    gone = before.attributes - after.attributes
+    if not gone <= _ATTRIBUTE_OFF.keys():
+        return None
+    off = {_ATTRIBUTE_OFF[attribute] for attribute in gone}
+    # 22 puts out both bold and faint: what stays of the two is set again.
+    on = {one for one in after.attributes if one not in before.attributes or _ATTRIBUTE_OFF.get(one) in off}
+    parameters = [*sorted(off), *sorted(on)]
+    if before.foreground != after.foreground:
+        parameters.append(after.foreground or "39")
+    if before.background != after.background:
+        parameters.append(after.background or "49")
+    return ";".join(parameters)
+
+
+def cursor_to(y: int, x: int, at_y: int | None, at_x: int | None) -> str:
+    """Return the shortest sequence that brings the cursor to line `y` and column `x`, counted from 0.
+
+    Args:
+        y: The line to go to.
+        x: The column to go to.
+        at_y: The line the cursor is in, None if nobody knows.
+        at_x: Its column, None if nobody knows.
+    """
+    if (y, x) == (at_y, at_x):
+        return ""
+    options = [f"\x1b[{y + 1};{x + 1}H" if x else f"\x1b[{y + 1}H" if y else "\x1b[H"]
+    if at_y == y:
+        options.append(f"\x1b[{x + 1}G" if x else "\r")
+        if at_x is not None:
+            steps, way = abs(x - at_x), "C" if x > at_x else "D"
+            options.append(f"\x1b[{steps if steps > 1 else ''}{way}")
+    elif at_y is not None and at_x == x:
+        steps, way = abs(y - at_y), "B" if y > at_y else "A"
+        options.append(f"\x1b[{steps if steps > 1 else ''}{way}")
+    elif at_y is not None and y == at_y + 1 and x == 0:
+        options.append("\r\n")
+    return min(options, key=len)
+
+
+class Scroll(NamedTuple):
+    """Lines `top` to `bottom` (exclusive) that move up by `lines`, or down where that is negative."""
+
+    top: int
+    bottom: int
+    lines: int
+
+    def apply(self, rows: Sequence[Row]) -> list[Row]:
+        """Return what `rows` look like afterwards."""
+        band = list(rows[self.top : self.bottom])
+        new = [[BLANK] * len(rows[0]) for _ in range(abs(self.lines))]
+        moved = band[self.lines :] + new if self.lines > 0 else new + band[: self.lines]
+        return [*rows[: self.top], *moved, *rows[self.bottom :]]
+
+    def sequence(self) -> str:
+        """Return what makes a terminal do it. It leaves the cursor where nobody knows."""
+        lines = f"{abs(self.lines) if abs(self.lines) > 1 else ''}{'M' if self.lines > 0 else 'L'}"
+        return f"\x1b[{self.top + 1};{self.bottom}r\x1b[{self.top + 1}H\x1b[{lines}\x1b[r"
+
+
+def find_scroll(shown: Sequence[Row], wanted: Sequence[Row]) -> Scroll | None:
+    """Find the block of lines that moved, if one did: the shift that most changed lines agree on.
+
+    Lines are compared by the text in the columns that changed, so a panel beside a moving list does not hide the move.
+    """
+    changed = {y: _changed(a, b) for y, (a, b) in enumerate(zip(shown, wanted, strict=True)) if a != b}
+    if len(changed) < _FEWEST_ROWS_TO_SCROLL:
+        return None
+    columns = slice(min(xs[0] for xs in changed.values()), max(xs[-1] for xs in changed.values()) + 1)
+    before = {y: _text(shown[y][columns]) for y in changed}
+    how_often = Counter(before.values())
+    place = {text: y for y, text in before.items() if how_often[text] == 1 and not text.isspace()}
+    moves = [(y, place[text] - y) for y in changed if (text := _text(wanted[y][columns])) in place]
+    shifts = Counter(shift for _, shift in moves if shift)
+    if not shifts:
+        return None
+    shift, votes = shifts.most_common(1)[0]
+    if votes < _FEWEST_ROWS_TO_SCROLL - 1:
+        return None
+    ends = [end for y, moved_by in moves if moved_by == shift for end in (y, y + shift)]
+    return Scroll(min(ends), max(ends) + 1, shift)
+
+
+def _changed(old: Row, new: Row) -> list[int]:
+    return [x for x, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+
+
+def _text(row: Iterable[Cell]) -> str:
+    return "".join([text for text, _ in row])
+
+
+def _is_wide(row: Row, x: int) -> bool:
+    """Whether the grapheme at `x` fills the cell after it too."""
+    return x + 1 < len(row) and not row[x + 1][0]
+
+
+def _is_doubtful(text: str, *, wide: bool) -> bool:
+    """Whether terminals disagree on how many cells `text` fills."""
+    return len(text) > 1 or (wide and not _WIDE_EVERYWHERE.match(text))
+
+
+def _has_doubtful(row: Row) -> bool:
+    texts = [text for text, _ in row]
+    if len("".join(texts)) + texts.count("") != len(texts):
+        return True
+    return "" in texts and any(_is_doubtful(one, wide=not after) for one, after in pairwise(texts) if one)
+
+
+class _Encoder:
+    """Collects what is sent for one frame, and knows where cursor and pen are then."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.y: int | None = None
+        self.x: int | None = None
+        self.pen = DEFAULT_PEN
+        self._blank = DEFAULT_PEN
+
+    def move(self, y: int, x: int) -> None:
+        """Bring the cursor to a cell."""
+        self.sent.append(cursor_to(y, x, self.y, self.x))
+        self.y, self.x = y, x
+
+    def take(self, pen: Pen) -> None:
+        """Draw with `pen` from now on."""
+        self.sent.append(sgr(self.pen, pen))
+        self.pen, self._blank = pen, blank_pen(pen)
+
+    def fits(self, cell: Cell) -> bool:
+        """Whether the pen in use draws `cell`; a space needs only what is seen of a pen on it."""
+        text, pen = cell
+        return pen == self.pen or (text == " " and pen == self._blank)
+
+    def row(self, y: int, old: Row, new: Row) -> None:
+        """Send the cells of one line that differ."""
+        changed = _changed(old, new)
+        if not changed:
+            return
+        width = len(new)
+        if _has_doubtful(old) or _has_doubtful(new):
+            # Where a terminal counts differently everything to the right may be displaced: all of it is sent again.
+            changed = list(range(changed[0], width))
+        text_end = width
+        while text_end and new[text_end - 1] == BLANK:
+            text_end -= 1
+        tail = [x for x in changed if x >= text_end]
+        can_erase = len(tail) > len("\x1b[K")
+        for x in changed[: len(changed) - len(tail)] if can_erase else changed:
+            self._cell(y, x, new)
+        if can_erase:
+            self._reach(y, tail[0], new)
+            self.take(DEFAULT_PEN)
+            self.sent.append("\x1b[K")
+
+    def _cell(self, y: int, x: int, row: Row) -> None:
+        text, pen = row[x]
+        if not text:
+            return
+        self._reach(y, x, row)
+        if not self.fits(row[x]):
+            self.take(pen)
+        self.sent.append(text)
+        wide = _is_wide(row, x)
+        end = x + 1 + wide
+        # In the last column a terminal waits for the next character to wrap: where it is then, nobody agrees on.
+        self.x = None if end >= len(row) or (not text.isascii() and _is_doubtful(text, wide=wide)) else end
+
+    def _reach(self, y: int, x: int, row: Row) -> None:
+        """Go to a cell of `row`: by writing what is between once more where that is shorter."""
+        if self.y == y and self.x is not None and self.x < x:
+            between = row[self.x : x]
+            again = _text(between)
+            is_cheap = len(again.encode()) <= len(cursor_to(y, x, y, self.x))
+            if is_cheap and all(map(self.fits, between)) and not _has_doubtful(between):
+                self.sent.append(again)
+                self.x = x
+                return
+        self.move(y, x)
+
+
+def _encode(shown: Sequence[Row], wanted: Sequence[Row], cursor: tuple[int, int], first: str = "") -> str:
+    encoder = _Encoder()
+    encoder.sent.append(first)
+    for y, (old, new) in enumerate(zip(shown, wanted, strict=True)):
+        if old != new:
+            encoder.row(y, old, new)
+    encoder.take(DEFAULT_PEN)
+    encoder.move(*cursor)
+    return "".join(encoder.sent)
+
+
+class ScreenDiff:
+    """What a terminal shows, and what it is to show.
+
+    Args:
+        width: Columns of the terminal.
+        height: Lines of the terminal.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = width
+        self.height = height
+        self.wanted: list[Row] = [[BLANK] * width for _ in range(height)]
+        self._shown: list[Row] = []
+        self._cursor: tuple[int, int] | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Take nothing for granted: the next frame is sent whole."""
+        self._shown = [[UNKNOWN] * self.width for _ in range(self.height)]
+        self._cursor = None
+
+    def put(self, y: int, x: int, new: Sequence[Cell]) -> None:
+        """Want `new` in line `y` from column `x` on; a wide grapheme of which one half goes leaves a space."""
+        if not (0 <= y < self.height and 0 <= x < self.width) or not new:
+            return
+        row = self.wanted[y]
+        end = min(x + len(new), self.width)
+        if x and not row[x][0]:
+            row[x - 1] = (" ", blank_pen(row[x - 1][1]))
+        if end < self.width and not row[end][0]:
+            row[end] = (" ", blank_pen(row[end][1]))
+        row[x:end] = new[: end - x]
+        if end - x < len(new) and not new[end - x][0]:
+            row[end - 1] = (" ", blank_pen(row[end - 1][1]))
+
+    def paint(self, cursor: tuple[int, int]) -> str:
+        """Return what brings the terminal to the wanted screen; from then on it counts as shown.
+
+        Args:
+            cursor: Line and column, counted from 0, where the terminal's cursor is to rest.
+        """
+        if self._shown == self.wanted and cursor == self._cursor:
+            return ""
+        sent = _encode(self._shown, self.wanted, cursor)
+        if scroll := find_scroll(self._shown, self.wanted):
+            scrolled = _encode(scroll.apply(self._shown), self.wanted, cursor, scroll.sequence())
+            sent = min(sent, scrolled, key=lambda option: len(option.encode()))
+        self._shown = [old if old == new else new.copy() for old, new in zip(self._shown, self.wanted, strict=True)]
+        self._cursor = cursor
+        return sent

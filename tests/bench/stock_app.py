@@ -1,0 +1,58 @@
+"""What runtui is held against: Textual's own parts, used as its documentation shows them.
+
+`python -m tests.bench.stock_app static` paints one Static; `... table N` a DataTable of N runs.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+
+from textual.app import App, ComposeResult
+from textual.widgets import DataTable, Static
+
+READY = "Ready to be read"
+COLUMNS = ("status", "workflow", "started", "users", "failed users", "failed tasks")
+
+
+class OneStatic(App[None]):
+    """The least an application can show."""
+
+    def compose(self) -> ComposeResult:
+        yield Static(READY)
+
+
+class StockTable(App[None]):
+    """A DataTable with as many rows as asked for; `u` updates one cell."""
+
+    BINDINGS = [("u", "update", "update one cell")]
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def compose(self) -> ComposeResult:
+        yield DataTable[str](cursor_type="row")
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        keys = table.add_columns(*COLUMNS)
+        self._status = keys[0]
+        chance = random.Random(7)
+        for number in range(self._rows):
+            failed = chance.randrange(9)
+            table.add_row(
+                "✗ failed" if failed else "✓ completed", "Onboard pre-hire", f"{number}m ago", "11/12", str(failed),
+                str(failed * 2), key=str(number),
+            )  # fmt: skip
+        table.focus()
+
+    def action_update(self) -> None:
+        self.query_one(DataTable).update_cell("3", self._status, "● inProgress")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "static":
+        OneStatic().run()
+    else:
+        StockTable(int(sys.argv[2])).run()

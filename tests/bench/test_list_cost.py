@@ -1,0 +1,56 @@
+"""What a key in the list costs at 1,000 and at 100,000 runs, beside a stock DataTable, in one run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.measure import RUNTUI, STOCK, KeyCost, Stopwatch
+
+pytestmark = pytest.mark.bench
+
+PRESSES = 15
+MOST_BYTES_OF_A_MOVE = 600
+MOST_BYTES_OF_A_ROW = 400
+IDLE_SECONDS = 10.0
+MOST_TIMES_SLOWER = 1.3
+
+
+def costs_of_runtui(runs: int) -> dict[str, KeyCost]:
+    with Stopwatch((*RUNTUI, "demo", "--runs", str(runs), "--refresh", "0")) as terminal:
+        terminal.wait_for(rf"{runs} runs.*as of")
+        terminal.wait_until_quiet(1.0)
+        costs = {"down": terminal.median_cost("down", PRESSES)}
+        terminal.press("up")
+        costs["one row changed"] = row_changed(terminal)
+        costs["page down"] = terminal.median_cost("pagedown", PRESSES)
+        costs["down, scrolling"] = terminal.median_cost("down", PRESSES)
+        costs["sort"] = terminal.median_cost("s", 5)
+        costs["idle"] = KeyCost(terminal.idle_bytes(IDLE_SECONDS), IDLE_SECONDS * 1000)
+        return costs
+
+
+def row_changed(terminal: Stopwatch) -> KeyCost:
+    """Mark a run, with the cursor going on to the next: the marked row and the cursor's own are drawn."""
+    return terminal.median_cost("space", 5)
+
+
+def costs_of_stock(rows: int) -> dict[str, KeyCost]:
+    with Stopwatch((*STOCK, "table", str(rows))) as terminal:
+        terminal.wait_for("11/12")
+        terminal.wait_until_quiet(1.0)
+        costs = {"down": terminal.median_cost("down", PRESSES), "one row changed": terminal.cost_of("u")}
+        costs["page down"] = terminal.median_cost("pagedown", PRESSES)
+        costs["down, scrolling"] = terminal.median_cost("down", PRESSES)
+        costs["idle"] = KeyCost(terminal.idle_bytes(IDLE_SECONDS), IDLE_SECONDS * 1000)
+        return costs
+
+
+def test_a_key_costs_the_same_however_many_runs_there_are() -> None:
+    small, large, stock = costs_of_runtui(1_000), costs_of_runtui(100_000), costs_of_stock(1_000)
+    print(f"\n{'120x40':18}{'1,000 runs':>20}{'100,000 runs':>20}{'DataTable, 1,000':>20}")
+    for name in large:
+        cells = [costs.get(name) for costs in (small, large, stock)]
+        print(f"{name:18}" + "".join(f"{c.bytes:>10} B{c.milliseconds:>6.1f} ms" if c else " " * 20 for c in cells))
+    assert large["down"].bytes <= MOST_BYTES_OF_A_MOVE
+    assert large["idle"].bytes == 0
+    assert large["down"].milliseconds <= MOST_TIMES_SLOWER * small["down"].milliseconds

@@ -1,0 +1,39 @@
+"""`runtui demo`, which also writes to a file what Textual alone would have sent to the terminal.
+
+Run as `python -m tests.terminal.shadowed_demo FILE`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import RenderableType
+from textual._compositor import CompositorUpdate
+from textual.screen import Screen
+
+from runtui.demo import run_demo
+from runtui.settings import Settings
+from runtui.tui import launch
+from runtui.tui.app import RuntuiApp
+
+
+class ShadowedApp(RuntuiApp):
+    """The app, with a second terminal that is a file."""
+
+    shadow: TextIO
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Show the update here and there."""
+        if isinstance(renderable, CompositorUpdate) and not self._batch_count:
+            self.shadow.write(renderable.render_segments(self.console))
+            self.shadow.flush()
+        super()._display(screen, renderable)
+
+
+if __name__ == "__main__":
+    launch.RuntuiApp = ShadowedApp  # type: ignore[misc]
+    with Path(sys.argv[1]).open("w", encoding="utf-8", newline="") as shadow:
+        ShadowedApp.shadow = shadow
+        sys.exit(run_demo(Settings(root="", tenant="Demo", is_sandbox=True), runs=240, seed=7, hostile=False))

@@ -1,0 +1,99 @@
+"""The real app on a real terminal shows with the layer what it shows without."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pyte
+import pytest
+
+from tests.seen import seen
+from tests.terminal.pty_probe import PtyProbe
+
+ROOT: Final = Path(__file__).parents[2]
+PATIENCE: Final = 3.0
+"""Seconds after which a difference is taken to be one that stays."""
+READY: Final = r"240 runs.*as of"
+KEYS: Final = (
+    "down", "down", "down", "up", "pagedown", "pageup", "end", "home", "space", "s", "x", "z", "2", "?", "/", "d",
+    "enter", "e", "tab", "tab", "5", "backspace", "ctrl+t", "ctrl+p", "esc", "esc", "right", "left",
+)  # fmt: skip
+"""What the walk presses; nothing that leaves the program, and nothing that two screens would show at two times."""
+
+
+class Shadow:
+    """The emulated terminal of the output that Textual alone would have sent."""
+
+    def __init__(self, path: Path, columns: int, rows: int) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.Stream(self.screen)
+        self._stream.feed("\x1b[?7l")
+        self._file = path.open(encoding="utf-8", newline="")
+
+    def catch_up(self) -> None:
+        self._stream.feed(self._file.read())
+
+    def __enter__(self) -> Shadow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def differences(layered: pyte.Screen, plain: pyte.Screen) -> list[str]:
+    """Return where two terminals differ, cell by cell."""
+    return [
+        f"line {y}, column {x}: {one} is to be {other}"
+        for y, (row, other_row) in enumerate(zip(seen(layered), seen(plain), strict=True))
+        for x, (one, other) in enumerate(zip(row, other_row, strict=True))
+        if one != other
+    ]
+
+
+def differences_at_rest(terminal: PtyProbe, shadow: Shadow) -> list[str]:
+    """Return where they differ once the program is quiet; while it may still be at work, look again."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        terminal.wait_until_quiet(0.1)
+        shadow.catch_up()
+        unlike = differences(terminal._screen, shadow.screen)
+        if not unlike or time.monotonic() > end:
+            return unlike
+
+
+def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
+    """Press keys at random and compare the two terminals whenever the program is quiet."""
+    path = tmp_path / "shadow"
+    command = [sys.executable, "-m", "tests.terminal.shadowed_demo", str(path)]
+    environment = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    random = Random(seed)
+    with PtyProbe(command, columns=100, rows=30, env=environment) as terminal:
+        terminal.wait_for(READY)
+        pressed: list[str] = []
+        with Shadow(path, 100, 30) as shadow:
+            for number in range(presses):
+                if number == presses // 2:
+                    terminal.resize(120, 40)
+                    shadow.screen.resize(40, 120)
+                keys = random.choices(KEYS, k=random.choice([1, 1, 2, 6]))
+                pressed += keys
+                terminal.press(*keys)
+                unlike = differences_at_rest(terminal, shadow)
+                assert unlike == [], f"{number}: after {' '.join(pressed)}"
+
+
+def test_a_walk_through_the_app_leaves_the_same_screens(tmp_path: Path) -> None:
+    walk(tmp_path, seed=20261123, presses=40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_long_walks_leave_the_same_screens(tmp_path: Path, seed: int) -> None:
+    walk(tmp_path, seed=seed, presses=200)

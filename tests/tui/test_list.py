@@ -1,0 +1,218 @@
+"""The list: keys move, order and marks hold to runs, and whatever comes and goes, the cursor stays on its run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from runtui.domain.rows import COLUMNS
+from runtui.services.store import Query
+from runtui.tui.widgets.run_table import ColumnHeader, RunTable
+from tests.tui.conftest import Opener, Session
+
+
+def table_of(session: Session) -> RunTable:
+    return session.workbench.left.runs.table
+
+
+def line_of(session: Session) -> str:
+    """The line of the screen on which the cursor stands."""
+    table = table_of(session)
+    return table.render_line(table.cursor - table.scroll_offset.y).text
+
+
+def ids(session: Session) -> list[str]:
+    """All runs in the order of the list."""
+    table = table_of(session)
+    return [row.id for row in session.workspace.store.window(table.shown, 0, table.total)]
+
+
+def titles(session: Session) -> str:
+    return session.workbench.query_one(ColumnHeader).render_line(0).text
+
+
+async def test_keys_move_the_cursor_and_scroll_only_as_far_as_needed(open_session: Opener) -> None:
+    async with open_session(size=(120, 24)) as session:
+        table, order = table_of(session), ids(session)
+        await session.press("j", "down", "down", "k", "up")
+        assert (table.cursor, table.cursor_id, table.scroll_offset.y) == (1, order[1], 0)
+        await session.press("pagedown", "pagedown")
+        page = table.size.height - 1
+        assert table.cursor == 1 + 2 * page
+        assert table.scroll_offset.y == table.cursor - page
+        await session.press("pageup", "pageup")
+        assert table.cursor == 1
+        await session.press("up", "up")
+        assert table.cursor == 0
+        await session.press("G")
+        assert table.cursor_id == order[-1]
+        assert table.scroll_offset.y == table.total - table.size.height
+        await session.press("down", "pagedown")
+        assert table.cursor == table.total - 1
+        await session.press("g", "pageup")
+        assert (table.cursor, table.scroll_offset.y) == (0, 0)
+        await session.press("end")
+        assert table.cursor_id == order[-1]
+        await session.press("home")
+        assert table.cursor_id == order[0]
+
+
+async def test_every_column_sorts_both_ways_and_the_cursor_stays_on_its_run(open_session: Opener) -> None:
+    async with open_session(size=(200, 24), runs=60) as session:
+        table = table_of(session)
+        await session.press("j", "j", "j")
+        run_id = table.cursor_id
+        seen = []
+        for _ in COLUMNS:
+            await session.press("s")
+            column = next(column for column in COLUMNS if column.key == table.shown.sort)
+            seen.append(column.key)
+            assert f"{column.title}{'↓' if column.descending_first else '↑'}" in titles(session)
+            natural = ids(session)
+            await session.press("S")
+            assert f"{column.title}{'↑' if column.descending_first else '↓'}" in titles(session)
+            assert ids(session) == natural[::-1]
+            assert table.cursor_id == run_id
+            assert table.cursor == ids(session).index(run_id or "")
+            assert table.scroll_offset.y <= table.cursor < table.scroll_offset.y + table.size.height
+        assert sorted(seen) == sorted(column.key for column in COLUMNS)
+
+
+async def test_marks_belong_to_runs(open_session: Opener) -> None:
+    async with open_session(size=(120, 24), runs=60) as session:
+        runs, order = session.workbench.left.runs, ids(session)
+        await session.press("space", "j", "space")
+        assert runs.marks == {order[0], order[2]}
+        assert "2 marked" in session.text()
+        assert session.text().count("◆ ") == 3  # two rows and the title
+        await session.press("s", "S")
+        assert runs.marks == {order[0], order[2]}
+        marked = [table_of(session)._flag(run_id).sign == "◆" for run_id in ids(session)]  # noqa: SLF001
+        assert sum(marked) == 2
+        await session.press("U")
+        assert runs.marks == set()
+        assert "◆" not in session.text()
+        await session.press("U")
+        assert "No run is marked." in session.text()
+
+
+async def rewrite(session: Session, change: dict[str, Any]) -> None:
+    """Let runs come, go or change in the store; `change` maps run ids to new values, or to None for "gone"."""
+    store = session.workspace.store
+    for run_id, values in change.items():
+        stored = store.get(run_id)
+        assert stored is not None
+        if values is None:
+            others = [
+                other.raw
+                for row in store.window(Query(None, "started", True), 0, 10_000)
+                if (other := store.get(row.id)) is not None
+                and other.workflow_id == stored.workflow_id
+                and row.id != run_id
+            ]
+            listing = store.next_listing()
+            store.put_runs(stored.workflow_id, others, listing)
+            store.finish_listing(stored.workflow_id, listing)
+        else:
+            store.put_run(stored.workflow_id, stored.raw | values)
+    await session.pilot.pause()
+
+
+async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(open_session: Opener) -> None:
+    async with open_session(size=(120, 24), runs=100) as session:
+        table, store = table_of(session), session.workspace.store
+        await session.press(*["pagedown"] * 3, "up", "up", "up")
+        run_id, on_screen = table.cursor_id, table.cursor - table.scroll_offset.y
+        assert run_id is not None
+        before, line = table.cursor, line_of(session)
+
+        first = store.get(ids(session)[0])
+        assert first is not None
+        new = [first.raw | {"id": f"{index}_new", "startedDateTime": f"2099-01-0{index}T00:00:00Z"} for index in (1, 2)]
+        for raw in new:
+            store.put_run(first.workflow_id, raw)
+        await session.until(lambda: table.total == 102)
+        assert (table.cursor_id, table.cursor) == (run_id, before + 2)
+        assert table.cursor - table.scroll_offset.y == on_screen
+        assert line_of(session) == line
+
+        await rewrite(session, {"1_new": None, "2_new": None, ids(session)[5]: None})
+        await session.until(lambda: table.total == 99)
+        assert (table.cursor_id, table.cursor) == (run_id, before - 1)
+        assert table.cursor - table.scroll_offset.y == on_screen
+        assert line_of(session) == line
+
+        await rewrite(session, {run_id: {"failedTasksCount": 77}})
+        await session.until(lambda: "77" in line_of(session))
+        assert table.cursor_id == run_id
+
+        await rewrite(session, {run_id: None})
+        await session.until(lambda: table.total == 98)
+        assert table.cursor == before - 1, "the run after it takes its place"
+        assert table.cursor_id == ids(session)[before - 1]
+
+
+async def test_a_refresh_by_hand_keeps_the_place_and_shows_what_changed(open_session: Opener) -> None:
+    async with open_session(size=(120, 24), runs=60) as session:
+        table = table_of(session)
+        await session.press("pagedown", "down", "down")
+        run_id, top = table.cursor_id, table.scroll_offset.y
+        finished = session.workspace.refresh.progress.finished_at
+        await session.press("r")
+        await session.until(lambda: session.workspace.refresh.progress.finished_at != finished)
+        assert (table.cursor_id, table.scroll_offset.y) == (run_id, top)
+
+
+COLUMN_SETS = {
+    58: "status workflow started users",
+    80: "status workflow started users ✗ users ✗ tasks",
+    200: "status workflow started users ✗ users ✗ tasks type scheduled completed updated id",
+}
+
+
+@pytest.mark.parametrize("width", COLUMN_SETS)
+async def test_columns_give_way_by_their_priority(open_session: Opener, width: int) -> None:
+    async with open_session(size=(width, 24), runs=20) as session:
+        if width >= 100:  # the panel takes its part
+            await session.press("z")
+        assert " ".join(titles(session).replace("↓", "").split()) == COLUMN_SETS[width]
+        table = table_of(session)
+        for y in range(table.size.height):
+            assert table.render_line(y).cell_length == width
+        assert all(len(line) <= width for line in session.text().splitlines())
+        assert "Contoso" in session.text()
+        assert "SANDBOX" in session.text()
+
+
+async def test_a_row_says_that_it_has_a_draft_and_that_it_is_being_saved(open_session: Opener) -> None:
+    async with open_session(size=(120, 24), runs=20) as session:
+        assert session.server is not None
+        await session.press("e", "enter", "down", "enter", "escape")
+        assert line_of(session).startswith("~ ")
+        assert "The draft is kept" in session.text()
+        signs = []
+        session.workspace.saves.changed.subscribe(lambda save: signs.append(save.outcome))
+        table = table_of(session)
+        flags: list[str] = []
+        session.workspace.saves.changed.subscribe(lambda save: flags.append(table._flag(save.run_id).sign))  # noqa: SLF001
+        await session.press("e", "ctrl+s", "y")
+        await session.until(lambda: signs and signs[-1] is not None)
+        assert flags[0] == "↑"
+        await session.until(lambda: line_of(session).startswith("  "))
+        ((_, body, _),) = session.server.state.applied
+        assert json.dumps(body)
+
+
+async def test_resizing_keeps_the_cursor_in_sight(open_session: Opener) -> None:
+    async with open_session(size=(120, 40), runs=100) as session:
+        table = table_of(session)
+        await session.press("pagedown")
+        run_id = table.cursor_id
+        for size in ((80, 12), (58, 24), (200, 50)):
+            await session.pilot.resize_terminal(*size)
+            await session.pilot.pause()
+            assert table.cursor_id == run_id
+            assert table.scroll_offset.y <= table.cursor < table.scroll_offset.y + table.size.height
+            assert "…" not in session.text().splitlines()[0]

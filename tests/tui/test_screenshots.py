@@ -1,0 +1,184 @@
+"""The pictures of the README: the main job driven to its end, each step compared with its file in screenshots/.
+
+What is compared is the text of the screen, line by line; colours may move without a new picture. To make the pictures
+anew: RUNTUI_WRITE_SCREENSHOTS=1 python -m pytest tests/tui/test_screenshots.py
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from difflib import unified_diff
+from html import escape, unescape
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Final, Self
+from uuid import UUID
+from xml.etree import ElementTree
+
+import pytest
+from rich.cells import cell_len
+
+from tests.tui import conftest
+from tests.tui.conftest import Opener, Session
+
+FOLDER: Final = Path(__file__).parents[2] / "screenshots"
+WRITE: Final = "RUNTUI_WRITE_SCREENSHOTS"
+HOW: Final = f"{WRITE}=1 python -m pytest tests/tui/test_screenshots.py"
+
+NOW: Final = datetime(2026, 11, 20, 9, 15, 3, tzinfo=UTC)
+REQUEST_SECONDS: Final = 0.042
+CELL_WIDTH: Final = 12.2
+"""Of one cell in Rich's pictures."""
+REQUEST_ID: Final = UUID("6f0c2b1e-52d7-4c86-9d0f-3a1f5f7b8c11")
+CLIENT_REQUEST_ID: Final = UUID("9a4e5d0c-1f63-4b7a-8a25-c0d1b6e8f342")
+ROOT: Final = "http://127.0.0.1:8080/beta"
+
+WIDE: Final = (124, 34)
+
+_FONT_FACE: Final = re.compile(r"@font-face\s*\{.*?\}", re.DOTALL)
+_FONTS: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace"
+_TEXT: Final = re.compile(
+    r'<text class="(?P<class>[^"]*)" x="(?P<x>[^"]*)" y="(?P<y>[^"]*)" textLength="[^"]*"'
+    r"(?P<rest>[^>]*)>(?P<text>[^<]*)</text>"
+)
+_SVG: Final = "{http://www.w3.org/2000/svg}"
+
+
+class StoppedClock(datetime):
+    """A datetime for which it is always `NOW`."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(NOW.timestamp(), tz)
+
+
+@pytest.fixture(autouse=True)
+def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clocks, time zone, ids, durations and the port."""
+    nanoseconds = int(NOW.timestamp()) * 1_000_000_000
+    ticking = itertools.count()
+    monkeypatch.setattr("runtui.domain.times.time", SimpleNamespace(time_ns=lambda: nanoseconds))
+    monkeypatch.setattr("runtui.services.refresh.datetime", StoppedClock)
+    monkeypatch.setattr("runtui.sandbox.envelope.formatdate", lambda usegmt: f"{NOW:%a, %d %b %Y %H:%M:%S} GMT")
+    monkeypatch.setattr("runtui.sandbox.envelope.uuid4", lambda: REQUEST_ID)
+    monkeypatch.setattr("runtui.graph.transport.uuid", SimpleNamespace(uuid4=lambda: CLIENT_REQUEST_ID))
+    monkeypatch.setattr(
+        "runtui.graph.transport.time", SimpleNamespace(perf_counter=lambda: next(ticking) * REQUEST_SECONDS)
+    )
+    monkeypatch.setattr(conftest, "ROOT", ROOT)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+async def test_the_main_job_in_pictures(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="runtui-dark") as session:
+        left = session.workbench.left
+        picture(session, "list")
+
+        await session.press("slash")
+        await session.type("status:failed started>-7d")
+        picture(session, "filter")
+
+        await session.press("enter", "enter")
+        await session.until(lambda: "Reading what its tasks did" not in session.text() and "users:" in session.text())
+        picture(session, "details")
+
+        await session.press("e")
+        await session.until(lambda: left.view == "edit")
+        await session.press("enter", "up", "enter", *["down"] * 6, "end", "backspace")
+        await session.type("7")
+        await session.until(lambda: left.edited is not None and len(left.edited.changes()) == 2)
+        picture(session, "form")
+
+        await session.press("ctrl+s")
+        await session.until(lambda: left.view == "review")
+        picture(session, "review")
+
+        await session.press("y")
+        await session.until(lambda: not session.workspace.saves.active() and "200 OK" in session.text())
+        picture(session, "response")
+
+
+async def test_the_list_in_the_light_theme(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="runtui-light") as session:
+        await session.press("x")
+        picture(session, "light")
+
+
+async def test_the_list_in_sixteen_colours(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="ansi-dark") as session:
+        await session.press("x")
+        picture(session, "sixteen-colours")
+
+
+async def test_the_form_at_80_by_24(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), theme="runtui-dark") as session:
+        left = session.workbench.left
+        await session.press("slash")
+        await session.type("status:failed")
+        await session.press("enter", "e")
+        await session.until(lambda: left.view == "edit")
+        await session.press("enter", "up", "enter")
+        await session.until(lambda: left.edited is not None and left.edited.changes())
+        picture(session, "narrow")
+
+
+def test_no_picture_is_left_over_or_loads_anything() -> None:
+    pictures = sorted(FOLDER.glob("*"))
+    readme = (FOLDER.parent / "README.md").read_text("utf-8")
+    assert [path.name for path in pictures if f"screenshots/{path.name}" not in readme] == []
+    for path in pictures:
+        assert re.search(r"url\((?!#)|href=|@import|<script|<image", path.read_text("utf-8")) is None
+
+
+def picture(session: Session, name: str) -> None:
+    """Write screenshots/NAME.svg when asked to; otherwise its text has to be what the screen shows."""
+    svg = self_contained(session.app.export_screenshot(title="runtui", simplify=False))
+    path = FOLDER / f"{name}.svg"
+    if os.environ.get(WRITE) == "1":
+        path.write_text(svg, "utf-8")
+    assert path.exists(), f"{path.name} is missing; make it: {HOW}"
+    difference = unified_diff(drawn_lines(path.read_text("utf-8")), drawn_lines(svg), path.name, "today", lineterm="")
+    words = "\n".join(difference)
+    assert not words, f"{path.name} is not what runtui looks like today; make it anew: {HOW}\n{words}"
+
+
+def self_contained(svg: str) -> str:
+    """Without the fonts that Rich would have the browser fetch, and with room for wide characters, which it forgets."""
+    return _TEXT.sub(_placed, _FONT_FACE.sub("", svg).replace("Fira Code, monospace", _FONTS))
+
+
+def _placed(text: re.Match[str]) -> str:
+    """One text as several, so that narrow and wide characters each get the width of their cells."""
+    x, placed = float(text["x"]), ""
+    for _, letters in itertools.groupby(unescape(text["text"]), cell_len):
+        run = "".join(letters)
+        width = cell_len(run) * CELL_WIDTH
+        placed += f'<text class="{text["class"]}" x="{x:g}" y="{text["y"]}" textLength="{width:g}"{text["rest"]}>'
+        placed += f"{escape(run, quote=False)}</text>"
+        x += width
+    return placed
+
+
+def drawn_lines(svg: str) -> list[str]:
+    """The texts of a picture, line by line, each with its place in the line."""
+    lines: dict[float, dict[float, str]] = defaultdict(dict)
+    for element in ElementTree.fromstring(svg).iter(f"{_SVG}text"):
+        if "clip-path" in element.attrib:
+            lines[float(element.attrib["y"])][float(element.attrib["x"])] = element.text or ""
+    drawn = []
+    for _, texts in sorted(lines.items()):
+        line = ""
+        for x, text in sorted(texts.items()):
+            line = line.ljust(round(x / CELL_WIDTH)) + text.replace("\xa0", " ")
+        drawn.append(line.rstrip())
+    return drawn

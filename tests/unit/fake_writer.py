@@ -1,0 +1,82 @@
+"""A service that holds two runs and answers reads and writes as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from runtui.graph.client import Answer
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.faults import Fault
+
+WORKFLOW = "w1"
+RUN: dict[str, Any] = {
+    "id": "r1",
+    "completedDateTime": None,
+    "failedTasksCount": 2,
+    "failedUsersCount": 1,
+    "lastUpdatedDateTime": "2026-11-20T06:09:38.186588Z",
+    "processingStatus": "inProgress",
+    "scheduledDateTime": "2026-11-20T06:00:01.2034518Z",
+    "startedDateTime": "2026-11-20T06:00:04.5688752Z",
+    "successfulUsersCount": 10,
+    "totalTasksCount": 36,
+    "totalUsersCount": 12,
+    "totalUnprocessedTasksCount": 1,
+    "workflowExecutionType": "scheduled",
+}
+
+
+def exchange(method: str) -> Exchange:
+    return Exchange(0, "test", method, "http://127.0.0.1/beta", (), None, datetime.now(UTC))
+
+
+def fault(outcome: Outcome) -> Fault:
+    return Fault("It went wrong", "The line was cut.", "Look again.", outcome, None, "", (), "", "")
+
+
+def answered(entity: Mapping[str, Any] | None = None, *, outcome: Outcome | None = None, method: str = "GET") -> Answer:
+    return Answer(exchange(method), dict(entity) if entity is not None else None, outcome and fault(outcome))
+
+
+class FakeGraph:
+    """A service that holds runs. A test replaces `on_write` or `on_read` to answer in its own way."""
+
+    def __init__(self) -> None:
+        self.runs = {RUN["id"]: dict(RUN), "r2": {**RUN, "id": "r2"}}
+        self.calls: list[str] = []
+        self.bodies: list[str] = []
+        self.under_way: dict[str, int] = {}
+        self.most_at_once: dict[str, int] = {}
+        self.arrived: asyncio.Queue[str] = asyncio.Queue()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.on_write: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id], method="PATCH")
+        self.on_read: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id])
+
+    async def run(self, workflow_id: str, run_id: str) -> Answer:
+        assert workflow_id == WORKFLOW
+        self.calls.append(f"GET {run_id}")
+        return self.on_read(run_id)
+
+    async def update_run(self, workflow_id: str, run_id: str, body: str) -> Answer:
+        assert workflow_id == WORKFLOW
+        self.calls.append(f"PATCH {run_id}")
+        self.bodies.append(body)
+        self.arrived.put_nowait(run_id)
+        self.under_way[run_id] = self.under_way.get(run_id, 0) + 1
+        self.most_at_once[run_id] = max(self.most_at_once.get(run_id, 0), self.under_way[run_id])
+        try:
+            await self.gate.wait()
+            self.apply(run_id, body)
+            return self.on_write(run_id)
+        finally:
+            self.under_way[run_id] -= 1
+
+    def apply(self, run_id: str, body: str) -> None:
+        changes = json.loads(body)
+        changes.pop("@odata.type")
+        self.runs[run_id] |= changes

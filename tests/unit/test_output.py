@@ -1,0 +1,255 @@
+"""The layer between Textual and the terminal: what it takes from Textual, and when it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+from collections.abc import Callable
+from random import Random
+
+import pyte
+import pytest
+from pyte.screens import Char
+from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.app import App, ComposeResult
+from textual.drivers._writer_thread import WriterThread
+from textual.geometry import Region
+from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
+from textual.widgets import Input, Label, OptionList, Select
+
+from runtui.tui.output import FramePainter, pen_of
+from runtui.tui.screen_diff import Pen
+from tests.seen import seen
+
+WIDTH, HEIGHT = 60, 16
+
+
+# What is used of Textual
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (App(), ["_display", "_batch_count", "_sync_available", "_driver", "_closed", "post_display_hook"]),
+        (WriterThread(io.StringIO()), ["_queue", "write", "fileno", "is_alive"]),
+        (LayoutUpdate([], Region()), ["strips", "region"]),
+        (ChopsUpdate([{}], [(0, 0, 0)], [[]]), ["chops", "spans", "chop_ends"]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else type(value).__name__,
+)
+def test_textual_still_has_the_private_names_that_are_used(owner: object, names: list[str]) -> None:
+    missing = [name for name in names if not hasattr(owner, name)]
+    assert missing == [], f"{type(owner).__name__} changed: see the list in runtui/tui/output.py"
+
+
+def test_textual_still_calls_display_as_it_is_overridden() -> None:
+    assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
+    assert "app._display(self, update)" in inspect.getsource(Screen._compositor_refresh)
+
+
+def test_the_terminal_driver_still_writes_through_its_thread() -> None:
+    from textual.drivers.linux_driver import LinuxDriver
+
+    assert "self._writer_thread = WriterThread(" in inspect.getsource(LinuxDriver.start_application_mode)
+
+
+@pytest.mark.parametrize(
+    ("style", "colors", "pen"),
+    [
+        ("none", ColorSystem.TRUECOLOR, Pen()),
+        ("default on default", ColorSystem.TRUECOLOR, Pen()),
+        ("bold #010203 on blue", ColorSystem.TRUECOLOR, Pen("38;2;1;2;3", "44", frozenset("1"))),
+        ("#ff0000", ColorSystem.EIGHT_BIT, Pen("38;5;196")),
+        ("#ff0000", ColorSystem.STANDARD, Pen("31")),
+        ("dim italic underline reverse strike", ColorSystem.TRUECOLOR, Pen(attributes=frozenset("23479"))),
+        ("not bold", ColorSystem.TRUECOLOR, Pen()),
+    ],
+)
+def test_a_style_of_textual_is_a_pen(style: str, colors: ColorSystem, pen: Pen) -> None:
+    assert pen_of(Style.parse(style), colors) == pen
+
+
+def test_a_link_is_kept() -> None:
+    style = Style(link="https://example.org/")
+    assert pen_of(style, ColorSystem.TRUECOLOR).link == f"id={style.link_id};https://example.org/"
+
+
+# The same screens as without it
+
+
+class Terminal:
+    """An emulated terminal, without wrapping at the right edge, as Textual leaves it."""
+
+    def __init__(self) -> None:
+        self.screen = pyte.Screen(WIDTH, HEIGHT)
+        self._stream = pyte.Stream(self.screen)
+        self.write("\x1b[?7l")
+
+    def write(self, data: str) -> None:
+        self._stream.feed(data)
+
+    def is_open(self) -> bool:
+        return True
+
+    def is_behind(self) -> bool:
+        return False
+
+    def seen(self) -> list[list[Char]]:
+        return seen(self.screen)
+
+
+class Question(ModalScreen[None]):
+    """A dialog over a dimmed screen."""
+
+    BINDINGS = [("escape", "dismiss", "Close")]
+    CSS = "Question { align: center middle; } Input { width: 30; }"
+
+    def compose(self) -> ComposeResult:
+        yield Input("why?")
+
+
+class TwoTerminals(App[None]):
+    """Shows every update twice: as Textual writes it, and through the layer."""
+
+    CSS = "#left { width: 50%; } Select { dock: top; } #names { dock: right; width: 40%; height: 9; }"
+    BINDINGS = [("ctrl+o", "ask", "Ask")]
+    animation_level = "none"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain, self.layered = Terminal(), Terminal()
+        self.painter = FramePainter(self.layered, (WIDTH, HEIGHT))
+        self.updates: set[type[object]] = set()
+
+    def compose(self) -> ComposeResult:
+        yield Select([(f"choice {number}", number) for number in range(6)])
+        yield Label("left of the list: caf\u00e9, \u5165\u793e\u624b\u7d9a\u304d", id="left")
+        yield Input("text")
+        yield OptionList(*[f"name {number} \u2500\u2500" for number in range(40)], id="names")
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self._batch_count:
+            self.updates.add(type(renderable))
+            self.plain.write(renderable.render_segments(self.console))
+            colors = COLOR_SYSTEMS.get(self.console.color_system or "", ColorSystem.TRUECOLOR)
+            self.painter.show(renderable, colors, (0, 0))
+        super()._display(screen, renderable)
+
+    def action_ask(self) -> None:
+        self.push_screen(Question())
+
+
+async def test_every_update_leaves_the_screen_that_textual_leaves() -> None:
+    app = TwoTerminals()
+    walk = Random(20261123)
+    keys = ["tab", "tab", "down", "down", "up", "enter", "escape", "pagedown", "end", "a", "backspace", "ctrl+o"]
+    async with app.run_test(size=(WIDTH, HEIGHT)) as pilot:
+        for number in range(50):
+            key = walk.choice(keys)
+            await pilot.press(key)
+            assert app.layered.seen() == app.plain.seen(), f"after key {number}, {key}"
+    assert app.updates == {LayoutUpdate, ChopsUpdate}
+
+
+# When it sends
+
+
+class FakeLine:
+    """A line that is behind, or closed, when the test says so."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.behind = False
+        self.looks = 0
+        self.sent: list[str] = []
+
+    def is_open(self) -> bool:
+        return self.open
+
+    def is_behind(self) -> bool:
+        self.looks += 1
+        return self.behind
+
+    def write(self, data: str) -> None:
+        assert self.open
+        assert not self.behind
+        self.sent.append(data)
+
+
+def painter_on(line: FakeLine) -> Callable[[str], None]:
+    """Return what shows a line of text."""
+    painter = FramePainter(line, (6, 1))
+
+    def show(text: str) -> None:
+        strip = Strip([Segment(text)])
+        painter.show(LayoutUpdate([[strip]], Region(0, 0, 6, 1)), ColorSystem.TRUECOLOR, (0, 0))
+
+    return show
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not reached():
+            await asyncio.sleep(0)
+
+
+def test_a_frame_that_changes_nothing_is_not_sent() -> None:
+    line = FakeLine()
+    show = painter_on(line)
+    show("one")
+    show("one")
+    assert len(line.sent) == 1
+
+
+async def test_frames_wait_for_a_line_that_is_behind_and_only_the_last_is_sent() -> None:
+    line = FakeLine()
+    show = painter_on(line)
+    show("one")
+    line.behind = True
+    for number in range(100):
+        show(f"no {number}")
+    show("last")
+    looks = line.looks
+    await until(lambda: line.looks > looks + 1)
+    assert len(line.sent) == 1
+    line.behind = False
+    await until(lambda: len(line.sent) > 1)
+    assert "last" in line.sent[1]
+    assert "no" not in line.sent[1]
+    looks = line.looks
+    show("last")
+    assert line.looks == looks + 1
+    assert len(line.sent) == 2
+
+
+def test_nothing_is_sent_to_a_terminal_that_was_given_back() -> None:
+    line = FakeLine()
+    line.open = False
+    painter_on(line)("one")
+    assert line.sent == []
+
+
+def test_a_new_session_of_the_terminal_gets_the_whole_screen() -> None:
+    first, second = FakeLine(), FakeLine()
+    painter = FramePainter(first, (6, 1))
+    frame = LayoutUpdate([[Strip([Segment("whole")])]], Region(0, 0, 6, 1))
+    painter.show(frame, ColorSystem.TRUECOLOR, (0, 0))
+    painter.use(second)
+    painter.send()
+    assert second.sent == first.sent
+
+
+def test_a_frame_is_one_where_the_terminal_can() -> None:
+    line = FakeLine()
+    painter = FramePainter(line, (6, 1))
+    painter.synchronized = True
+    painter.send()
+    (sent,) = line.sent
+    assert sent.startswith("\x1b[?2026h")
+    assert sent.endswith("\x1b[?2026l")

@@ -1,0 +1,317 @@
+"""The listing against a service that a test scripts, and the real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.errors import RuntuiError
+from runtui.graph.client import GraphError, Page
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.faults import Fault
+from runtui.services.refresh import (
+    CONCURRENT_WORKFLOWS,
+    LISTING_SHARE,
+    MAX_BACK_OFF_SECONDS,
+    Progress,
+    Refresh,
+    rest_seconds,
+)
+from runtui.services.store import Query, Store
+
+EXCHANGE = Exchange(0, "test", "GET", "http://127.0.0.1/beta", (), None, datetime.now(UTC))
+NEVER = 86_400.0
+"""An interval that no test waits for."""
+
+
+def graph_error(title: str = "The server failed") -> GraphError:
+    return GraphError(Fault(title, "It is down.", "Wait.", Outcome.NOT_DONE, 500, "", (), "", ""), EXCHANGE)
+
+
+def run(run_id: str, **more: Any) -> dict[str, Any]:
+    return {"id": run_id, "processingStatus": "completed", **more}
+
+
+class FakeGraph:
+    """Workflows and the pages of their runs. An exception in the place of a page is raised there."""
+
+    def __init__(self, **pages: Sequence[Sequence[dict[str, Any]] | Exception]) -> None:
+        self.pages = dict(pages)
+        self.workflow_ids: list[str] = list(pages)
+        self.workflows_error: Exception | None = None
+        self.listings = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.at_gate: asyncio.Queue[str] = asyncio.Queue()
+
+    async def workflows(self) -> AsyncIterator[Page]:
+        self.listings += 1
+        if self.workflows_error is not None:
+            raise self.workflows_error
+        middle = len(self.workflow_ids) // 2
+        for part in (self.workflow_ids[:middle], self.workflow_ids[middle:]):
+            yield Page(tuple({"id": name, "displayName": name.title()} for name in part), EXCHANGE)
+
+    async def runs(self, workflow_id: str) -> AsyncIterator[Page]:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            self.at_gate.put_nowait(workflow_id)
+            await self.gate.wait()
+            for page in self.pages[workflow_id]:
+                if isinstance(page, Exception):
+                    raise page
+                yield Page(tuple(page), EXCHANGE)
+        finally:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "runs.db")
+    yield store
+    store.close()
+
+
+def ids(store: Store) -> set[str]:
+    return {row.id for row in store.window(Query(), 0, 1_000)}
+
+
+def watch(refresh: Refresh) -> asyncio.Queue[Progress]:
+    """A queue of the progress at the end of each listing."""
+    ends: asyncio.Queue[Progress] = asyncio.Queue()
+    was_listing = [False]
+
+    def follow(progress: Progress) -> None:
+        if was_listing[0] and not progress.listing:
+            ends.put_nowait(progress)
+        was_listing[0] = progress.listing
+
+    refresh.changed.subscribe(follow)
+    return ends
+
+
+async def next_end(ends: asyncio.Queue[Progress]) -> Progress:
+    async with asyncio.timeout(30):
+        return await ends.get()
+
+
+async def test_every_page_of_every_workflow_reaches_the_store(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a"), run("b")], [], [run("c")]], leaver=[[run("d")]], empty=[[]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    before = datetime.now(UTC)
+    await refresh.list_once()
+    assert ids(store) == {"a", "b", "c", "d"}
+    assert {item["id"] for item in store.workflows()} == {"joiner", "leaver", "empty"}
+    progress = refresh.progress
+    assert (progress.listing, progress.runs_read, progress.fault) == (False, 4, None)
+    assert progress.finished_at is not None
+    assert progress.finished_at >= before
+
+
+async def test_rows_are_there_before_the_listing_ends_and_are_counted(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")], [run("b"), run("c")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    seen: list[tuple[int, int]] = []
+    refresh.changed.subscribe(
+        lambda progress: seen.append((progress.runs_read, store.count(Query()))) if progress.listing else None
+    )
+    await refresh.list_once()
+    assert seen == [(0, 0), (1, 1), (3, 3)]
+
+
+async def test_what_is_gone_on_the_server_leaves_the_store(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    await refresh.list_once()
+    graph.pages["joiner"] = [[run("b", failedTasksCount=3)]]
+    graph.workflow_ids = ["joiner"]
+    await refresh.list_once()
+    assert ids(store) == {"b"}
+    row = store.row("b")
+    assert row is not None
+    assert row.failed_tasks == 3
+    assert [item["id"] for item in store.workflows()] == ["joiner"]
+
+
+@pytest.mark.parametrize(
+    "trouble", [graph_error(), RuntuiError("The local store failed", "No space left.", "Make room.")]
+)
+async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
+    trouble: RuntuiError, store: Store
+) -> None:
+    graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    await refresh.list_once()
+    whole_at = refresh.progress.finished_at
+    graph.pages = {"joiner": [[run("a")], trouble], "leaver": [[run("c"), run("d")]]}
+    await refresh.list_once()
+    assert ids(store) == {"a", "b", "c", "d"}, "b may be on the page that could not be read"
+    assert refresh.progress.fault is trouble
+    assert refresh.progress.finished_at == whole_at, "the list is only as new as its last whole reading"
+    graph.pages["joiner"] = [[run("a")]]
+    await refresh.list_once()
+    assert ids(store) == {"a", "c", "d"}
+    assert refresh.progress.fault is None
+
+
+async def test_trouble_with_the_workflows_takes_nothing_away(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    await refresh.list_once()
+    graph.workflows_error = graph_error()
+    await refresh.list_once()
+    assert ids(store) == {"a"}
+    assert refresh.progress.fault is graph.workflows_error
+    assert not refresh.progress.listing
+
+
+async def test_a_workflow_that_is_named_twice_is_listed_once(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    graph.workflow_ids = ["joiner", "joiner"]
+    await Refresh(graph, store, interval=NEVER).list_once()
+    assert ids(store) == {"a"}
+    assert graph.at_gate.qsize() == 1
+
+
+async def test_an_answer_that_came_during_a_listing_is_newer_than_its_pages(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")], [run("b")]])
+    graph.gate.clear()
+    refresh = Refresh(graph, store, interval=NEVER)
+    listing = asyncio.create_task(refresh.list_once())
+    await graph.at_gate.get()
+    store.put_run("joiner", run("a", processingStatus="failed"))
+    graph.gate.set()
+    await listing
+    row = store.row("a")
+    assert row is not None
+    assert row.status == "failed"
+
+
+async def test_no_more_workflows_are_listed_at_once_than_the_service_likes(store: Store) -> None:
+    names = [f"w{number}" for number in range(3 * CONCURRENT_WORKFLOWS)]
+    graph = FakeGraph(**{name: [[run(f"run of {name}")]] for name in names})
+    await Refresh(graph, store, interval=NEVER).list_once()
+    assert graph.most_at_once == CONCURRENT_WORKFLOWS
+    assert len(ids(store)) == len(names)
+
+
+async def test_it_lists_at_the_start_and_then_when_asked(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    ends = watch(refresh)
+    refresh.start()
+    refresh.start()
+    await next_end(ends)
+    assert graph.listings == 1
+    refresh.now()
+    await next_end(ends)
+    assert graph.listings == 2
+    await refresh.stop()
+    await refresh.stop()
+
+
+async def test_it_lists_again_by_the_clock(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=0.001)
+    ends = watch(refresh)
+    refresh.start()
+    for _ in range(3):
+        await next_end(ends)
+    await refresh.stop()
+    assert graph.listings >= 3
+
+
+async def test_asking_during_a_listing_lists_once_more_and_never_twice_at_once(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    graph.gate.clear()
+    refresh = Refresh(graph, store, interval=NEVER)
+    ends = watch(refresh)
+    refresh.start()
+    await graph.at_gate.get()
+    for _ in range(5):
+        refresh.now()
+    graph.gate.set()
+    await next_end(ends)
+    await next_end(ends)
+    assert (graph.listings, graph.most_at_once) == (2, 1)
+    await refresh.stop()
+
+
+@pytest.mark.parametrize("interval", [0.001, 0.0])
+async def test_a_pause_stops_the_clock_and_not_the_key(interval: float, store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=interval)
+    ends = watch(refresh)
+    refresh.toggle_pause()
+    assert refresh.progress.paused
+    refresh.start()
+    await next_end(ends)
+    refresh.now()
+    await next_end(ends)
+    assert graph.listings == 2, "one at the start, one by hand"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await ends.get()
+    await refresh.stop()
+
+
+async def test_the_end_of_a_pause_lists_at_once_when_a_listing_is_due(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=0.001)
+    ends = watch(refresh)
+    refresh.toggle_pause()
+    refresh.start()
+    await next_end(ends)
+    refresh.toggle_pause()
+    await next_end(ends)
+    await refresh.stop()
+
+
+async def test_stopping_ends_a_listing_under_way(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    graph.gate.clear()
+    refresh = Refresh(graph, store, interval=NEVER)
+    refresh.start()
+    await graph.at_gate.get()
+    await refresh.stop()
+    assert graph.at_once == 0
+    assert not any(task.get_name() == "refresh" for task in asyncio.all_tasks())
+
+
+@pytest.mark.parametrize(
+    ("interval", "took", "strikes", "seconds"),
+    [
+        (30, 0.2, 0, 30),
+        (30, 8, 0, 80),
+        (30, 0.2, 1, 60),
+        (30, 0.2, 2, 120),
+        (30, 0.2, 4, 300),
+        (30, 0.2, 100_000, 300),
+        (0.1, 0, 1, 2),
+        (600, 1, 3, 600),
+        (30, 100, 3, 1000),
+    ],
+)
+def test_how_long_it_rests(interval: float, took: float, strikes: int, seconds: float) -> None:
+    assert rest_seconds(interval, took, strikes) == seconds
+
+
+@given(st.floats(0.001, 86_400), st.floats(0, 3_600), st.integers(0, 10**9))
+def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit(
+    interval: float, took: float, strikes: int
+) -> None:
+    seconds = rest_seconds(interval, took, strikes)
+    healthy = rest_seconds(interval, took, 0)
+    assert healthy == max(interval, took * LISTING_SHARE)
+    assert healthy <= seconds <= max(healthy, MAX_BACK_OFF_SECONDS)
+    assert seconds <= rest_seconds(interval, took, strikes + 1)

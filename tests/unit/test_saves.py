@@ -1,0 +1,353 @@
+"""The write path against a client that answers as a test says, and the real store."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.domain.draft import Draft
+from runtui.domain.times import parse_ticks
+from runtui.errors import UsageError
+from runtui.graph.client import Answer
+from runtui.graph.exchange import Outcome
+from runtui.services.saves import Save, Saves, Step
+from runtui.services.store import Store
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
+
+NOW = parse_ticks("2026-11-20T09:15:03Z")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "runs.db")
+    store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
+    store.put_runs(WORKFLOW, [RUN, {**RUN, "id": "r2"}], store.next_listing())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def graph() -> FakeGraph:
+    return FakeGraph()
+
+
+@pytest.fixture
+async def saves(graph: FakeGraph, store: Store) -> Saves:
+    return Saves(graph, store)
+
+
+def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -> Draft:
+    some = Draft(run_id, WORKFLOW, {**received, "id": run_id})
+    for name, text in (texts or {"processingStatus": "failed"}).items():
+        some = some.typed(name, text, NOW)
+    return some
+
+
+async def ended(saves: Saves, some: Draft) -> Save:
+    """Submit and wait for the end."""
+    news = listen(saves)
+    number = saves.submit(some).number
+    assert await saves.drain(30) == 0
+    return next(save for save in news if save.number == number and not save.active)
+
+
+def listen(saves: Saves) -> list[Save]:
+    news: list[Save] = []
+    saves.changed.subscribe(news.append)
+    return news
+
+
+async def until(saves: Saves, step: Step) -> Save:
+    """Wait for a save on its way to reach a step."""
+    for save in saves.active():
+        if save.step is step:
+            return save
+    reached: asyncio.Future[Save] = asyncio.get_running_loop().create_future()
+
+    def follow(save: Save) -> None:
+        if save.step is step and not reached.done():
+            reached.set_result(save)
+
+    end = saves.changed.subscribe(follow)
+    try:
+        async with asyncio.timeout(30):
+            return await reached
+    finally:
+        end()
+
+
+def stored(store: Store, run_id: str = "r1") -> dict[str, Any]:
+    found = store.get(run_id)
+    assert found is not None
+    return found.raw
+
+
+async def test_a_change_is_read_sent_and_stored(saves: Saves, graph: FakeGraph, store: Store) -> None:
+    news = listen(saves)
+    some = draft(processingStatus="failed", failedTasksCount="3")
+    save = await ended(saves, some)
+    assert (save.outcome, save.ignored, save.row_is_stale, save.seen_on_read_back) == (Outcome.DONE, (), False, False)
+    assert save.exchange is not None
+    assert save.exchange.method == "PATCH"
+    assert graph.calls == ["GET r1", "PATCH r1"]
+    assert graph.bodies == [some.body_text()], "what was reviewed is what is sent"
+    assert [item.step for item in news] == [Step.WAITING, Step.READING, Step.SENDING, Step.ENDED]
+    assert (stored(store)["processingStatus"], stored(store)["failedTasksCount"]) == ("failed", 3)
+    row = store.row("r1")
+    assert row is not None
+    assert row.status == "failed"
+    assert saves.active() == ()
+    assert saves.of_run("r1") is None
+
+
+@pytest.mark.parametrize("entity", [None, {"id": "r1"}, {"id": "r1", "@odata.type": "t", "processingStatus": "failed"}])
+async def test_an_empty_or_shortened_answer_is_read_back(
+    entity: dict[str, Any] | None, saves: Saves, graph: FakeGraph, store: Store
+) -> None:
+    graph.on_write = lambda _run_id: answered(entity, method="PATCH")
+    news = listen(saves)
+    save = await ended(saves, draft())
+    assert save.outcome is Outcome.DONE
+    assert not save.seen_on_read_back, "the answer itself said done"
+    assert graph.calls == ["GET r1", "PATCH r1", "GET r1"]
+    assert Step.SETTLING in [item.step for item in news]
+    assert stored(store) == graph.runs["r1"]
+
+
+async def test_annotations_do_not_make_an_answer_look_shortened(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_read = lambda run_id: answered({"@odata.context": "c", "status@odata.type": "t", **graph.runs[run_id]})
+    assert (await ended(saves, draft())).outcome is Outcome.DONE
+    assert graph.calls == ["GET r1", "PATCH r1"]
+
+
+async def test_a_done_change_stays_done_when_the_read_back_fails(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_write = lambda _run_id: answered(method="PATCH")
+    graph.on_read = reads_once(graph)
+    save = await ended(saves, draft())
+    assert (save.outcome, save.row_is_stale) == (Outcome.DONE, True)
+
+
+def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
+    """Reads that fail from the second on."""
+
+    def read(run_id: str) -> Answer:
+        reads = graph.calls.count(f"GET {run_id}")
+        return answered(graph.runs[run_id]) if reads == 1 else answered(outcome=Outcome.NOT_DONE)
+
+    return read
+
+
+async def test_a_value_that_the_service_did_not_take_is_named(saves: Saves, graph: FakeGraph, store: Store) -> None:
+    graph.on_write = lambda _run_id: answered({**graph.runs["r1"], "failedTasksCount": 2}, method="PATCH")
+    save = await ended(saves, draft(processingStatus="failed", failedTasksCount="3"))
+    assert (save.outcome, save.ignored) == (Outcome.DONE, ("failedTasksCount",))
+    assert stored(store)["failedTasksCount"] == 2
+
+
+async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_write = lambda _run_id: answered(
+        {**graph.runs["r1"], "completedDateTime": "2026-11-20T09:15:03.92Z"}, method="PATCH"
+    )
+    save = await ended(saves, draft(completedDateTime="2026-11-20T10:15:03.9200000+01:00"))
+    assert (save.outcome, save.ignored) == (Outcome.DONE, ())
+
+
+async def test_a_run_that_moved_meanwhile_is_not_written(saves: Saves, graph: FakeGraph, store: Store) -> None:
+    graph.runs["r1"]["processingStatus"] = "completed"
+    save = await ended(saves, draft())
+    assert save.outcome is Outcome.NOT_DONE
+    (conflict,) = save.conflicts
+    assert (conflict.opened, conflict.now, conflict.ours) == ("inProgress", "completed", "failed")
+    assert graph.calls == ["GET r1"], "nothing was sent"
+    assert stored(store)["processingStatus"] == "completed", "the row shows what was read"
+    again = await ended(saves, save.draft.rebased(stored(store)))
+    assert again.outcome is Outcome.DONE
+
+
+async def test_a_run_that_cannot_be_read_is_not_written(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_read = lambda _run_id: answered(outcome=Outcome.NOT_DONE)
+    save = await ended(saves, draft())
+    assert save.outcome is Outcome.NOT_DONE
+    assert save.fault is not None
+    assert graph.calls == ["GET r1"]
+
+
+async def test_a_refused_change_is_not_done_and_not_read_back(saves: Saves, graph: FakeGraph, store: Store) -> None:
+    graph.on_write = lambda _run_id: answered(outcome=Outcome.NOT_DONE, method="PATCH")
+    save = await ended(saves, draft())
+    assert (save.outcome, save.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
+    assert graph.calls == ["GET r1", "PATCH r1"]
+    assert stored(store)["processingStatus"] == "inProgress"
+
+
+async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
+    save = await ended(saves, draft())
+    assert (save.outcome, save.seen_on_read_back, save.fault) == (Outcome.DONE, True, None)
+    assert save.exchange is not None
+    assert save.exchange.method == "PATCH", "the panel shows the request that got no answer"
+
+
+async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
+    saves: Saves, graph: FakeGraph, store: Store
+) -> None:
+    graph.apply = lambda run_id, body: None  # type: ignore[method-assign]
+    graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
+    save = await ended(saves, draft())
+    assert (save.outcome, save.seen_on_read_back) == (Outcome.UNKNOWN, False)
+    assert save.fault is not None
+    assert graph.calls == ["GET r1", "PATCH r1", "GET r1"], "it is never sent again by itself"
+    assert stored(store)["processingStatus"] == "inProgress"
+
+
+async def test_an_unknown_outcome_stays_unknown_when_nothing_can_be_read(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
+    graph.on_read = reads_once(graph)
+    save = await ended(saves, draft())
+    assert (save.outcome, save.row_is_stale) == (Outcome.UNKNOWN, True)
+
+
+async def test_two_saves_of_one_run_take_turns_and_the_second_sees_the_first(saves: Saves, graph: FakeGraph) -> None:
+    news = listen(saves)
+    graph.gate.clear()
+    saves.submit(draft(processingStatus="failed"))
+    second = saves.submit(draft(processingStatus="completed"))
+    other = saves.submit(draft("r2", processingStatus="failed"))
+    async with asyncio.timeout(30):
+        assert {await graph.arrived.get(), await graph.arrived.get()} == {"r1", "r2"}
+    assert [(save.number, save.step) for save in saves.active()] == [
+        (1, Step.SENDING),
+        (second.number, Step.WAITING),
+        (other.number, Step.SENDING),
+    ], "another run does not wait"
+    current = saves.of_run("r1")
+    assert current is not None
+    assert current.number == 1
+    graph.gate.set()
+    assert await saves.drain(30) == 0
+    assert graph.most_at_once == {"r1": 1, "r2": 1}
+    outcomes = {save.number: save.outcome for save in news if not save.active}
+    assert outcomes == {1: Outcome.DONE, 2: Outcome.NOT_DONE, 3: Outcome.DONE}
+    (last,) = [save for save in news if save.number == second.number and not save.active]
+    assert [conflict.now for conflict in last.conflicts] == ["failed"], "it was made for a run that is no more"
+
+
+async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Saves, graph: FakeGraph) -> None:
+    run: dict[str, Any] = RUN
+    for count in range(3, 13):
+        saves.submit(draft(received=run, failedTasksCount=str(count)))
+        run = {**run, "failedTasksCount": count}
+    assert await saves.drain(30) == 0
+    assert graph.most_at_once == {"r1": 1}
+    assert [json.loads(body)["failedTasksCount"] for body in graph.bodies] == list(range(3, 13))
+
+
+async def test_waiting_for_saves_is_bounded(saves: Saves, graph: FakeGraph) -> None:
+    graph.gate.clear()
+    saves.submit(draft())
+    saves.submit(draft("r2"))
+    await until(saves, Step.SENDING)
+    assert await saves.drain(0.01) == 2
+    graph.gate.set()
+    assert await saves.drain(30) == 0
+    assert await saves.drain(0) == 0
+
+
+async def test_leaving_while_something_is_sent_says_that_the_outcome_is_unknown(saves: Saves, graph: FakeGraph) -> None:
+    news = listen(saves)
+    graph.gate.clear()
+    saves.submit(draft())
+    saves.submit(draft(processingStatus="completed"))
+    await until(saves, Step.SENDING)
+    await saves.abandon()
+    assert {save.number: save.outcome for save in news if not save.active} == {
+        1: Outcome.UNKNOWN,
+        2: Outcome.NOT_DONE,
+    }
+    assert saves.active() == ()
+    assert graph.bodies == graph.bodies[:1], "the one that waited was never sent"
+    await saves.abandon()
+
+
+async def test_leaving_while_a_confirmed_change_is_read_back_says_done(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_write = lambda _run_id: answered(method="PATCH")
+    news = listen(saves)
+    saves.submit(draft())
+    await until(saves, Step.SETTLING)
+    await saves.abandon()
+    (last,) = [save for save in news if not save.active]
+    assert (last.outcome, last.row_is_stale) == (Outcome.DONE, True)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.NOT_DONE])
+async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_said(
+    outcome: Outcome, saves: Saves, graph: FakeGraph, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def slow(_workflow_id: str, _raw: Mapping[str, Any]) -> None:
+        loop.call_soon_threadsafe(storing.set)
+        assert disk.wait(30)
+
+    monkeypatch.setattr(store, "put_run", slow)
+    if outcome is Outcome.NOT_DONE:
+        graph.on_write = lambda _run_id: answered(outcome=Outcome.NOT_DONE, method="PATCH")
+    news = listen(saves)
+    saves.submit(draft())
+    try:
+        async with asyncio.timeout(30):
+            await storing.wait()
+        await saves.abandon()
+    finally:
+        disk.set()
+    assert [(save.outcome, save.row_is_stale) for save in news if not save.active] == [(outcome, True)]
+
+
+async def test_a_defect_on_the_way_leaves_no_save_hanging(saves: Saves, graph: FakeGraph) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+
+    def broken(_run_id: str) -> Answer:
+        raise LookupError("a defect")
+
+    graph.on_write = broken
+    save = await ended(saves, draft())
+    assert save.outcome is Outcome.UNKNOWN, "it may have been sent"
+    gc.collect()
+    assert [type(context["exception"]) for context in reported] == [LookupError], "and the defect is not hidden"
+
+
+async def test_a_store_that_fails_does_not_hide_the_outcome(
+    saves: Saves, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_workflow_id: str, _raw: Mapping[str, Any]) -> None:
+        raise UsageError("The disk is full")
+
+    monkeypatch.setattr(store, "put_run", full)
+    save = await ended(saves, draft())
+    assert (save.outcome, save.row_is_stale) == (Outcome.DONE, True)
+
+
+async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store) -> None:
+    saves = Saves(graph, store, read_only=True)
+    with pytest.raises(UsageError, match="read-only"):
+        saves.submit(draft())
+    assert await saves.drain(0) == 0
+    assert graph.calls == []
+
+
+@pytest.mark.parametrize("texts", [{"failedTasksCount": "x"}, {"processingStatus": "inProgress"}])
+async def test_a_draft_without_a_change_or_with_an_error_is_not_sent(
+    texts: dict[str, Any], saves: Saves, graph: FakeGraph
+) -> None:
+    with pytest.raises(UsageError, match="nothing to send"):
+        saves.submit(draft(**texts))
+    assert saves.active() == ()
+    assert graph.calls == []
