@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
 
@@ -58,4 +57,6 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def store_path(folder: Path, root: str) -> Path:
     """One file per Graph root, so that runs of two tenants are never in one list."""
+    from hashlib import sha256
+
     return folder / f"runs-{sha256(root.encode()).hexdigest()[:16]}.db"

@@ -68,7 +68,18 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def get_default_screen(self) -> Workbench:
         """The one screen there is."""
-        return Workbench(self._workspace, self._start)
+        return Workbench(self._workspace, self._start, columns=self.size.width)
+
+    def end_unattended(self) -> None:
+        """The line dropped, or the process was asked to end: saves on their way are still waited for."""
+        if self._workspace.connected and self._workspace.saves.active():
+            self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
+        else:
+            super().end_unattended()
+
+    async def _leave_unattended(self) -> None:
+        await self._workspace.saves.drain(QUIT_SECONDS)
+        super().end_unattended()
 
     async def action_quit(self) -> None:
         """Leave once no save is on its way, or when asked a second time."""

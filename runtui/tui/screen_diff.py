@@ -8,10 +8,12 @@ since the VT102 knows is used: no erasing in a colour, no repeating, scrolling b
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from rich.cells import split_graphemes
@@ -32,6 +34,8 @@ class Pen(NamedTuple):
 Cell = tuple[str, Pen]
 """One grapheme and its pen. The second cell of a wide grapheme holds an empty string and the same pen."""
 Row = list[Cell]
+Changes = Mapping[int, Sequence[int]]
+"""For each line that differs: the columns that do, in order; never empty."""
 
 DEFAULT_PEN: Final = Pen()
 BLANK: Final[Cell] = (" ", DEFAULT_PEN)
@@ -45,7 +49,8 @@ _SEEN_ON_BLANKS: Final = frozenset({"4", "7", "9", "21", "51", "52", "53"})
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 _WIDE_EVERYWHERE: Final = re.compile("[\u1100-\u115f\u2e80-\uffdc\U00020000-\U0003fffd]")
 """The wide letters of East Asia. On the width of emoji and of joined graphemes terminals disagree."""
-_FEWEST_ROWS_TO_SCROLL: Final = 3
+_FEWEST_LINES_TO_SCROLL: Final = 3
+_ERASE: Final = "\x1b[K"
 
 
 @lru_cache(maxsize=4096)
@@ -79,8 +84,8 @@ def sgr(before: Pen, after: Pen) -> str:
         return ""
     link = f"\x1b]8;{after.link or ';'}\x1b\\" if before.link != after.link else ""
     options = [_from_reset(after)]
-    if (changes := _changes(before, after)) is not None:
-        options.insert(0, changes)
+    if (difference := _difference(before, after)) is not None:
+        options.insert(0, difference)
     style = min(options, key=len)
     return link + (f"\x1b[{style}m" if before[:3] != after[:3] else "")
 
@@ -90,7 +95,7 @@ def _from_reset(pen: Pen) -> str:
     return ";".join(["0", *parameters]) if parameters else ""
 
 
-def _changes(before: Pen, after: Pen) -> str | None:
+def _difference(before: Pen, after: Pen) -> str | None:
     """Return the parameters that differ, or None where an attribute cannot be put out alone."""
     gone = before.attributes - after.attributes
     if not gone <= _ATTRIBUTE_OFF.keys():
@@ -151,52 +156,64 @@ class Scroll(NamedTuple):
         return f"\x1b[{self.top + 1};{self.bottom}r\x1b[{self.top + 1}H\x1b[{lines}\x1b[r"
 
 
-def find_scroll(shown: Sequence[Row], wanted: Sequence[Row]) -> Scroll | None:
+def find_scroll(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes) -> Scroll | None:
     """Find the block of lines that moved, if one did: the shift that most changed lines agree on.
 
     Lines are compared by the text in the columns that changed, so a panel beside a moving list does not hide the move.
     """
-    changed = {y: _changed(a, b) for y, (a, b) in enumerate(zip(shown, wanted, strict=True)) if a != b}
-    if len(changed) < _FEWEST_ROWS_TO_SCROLL:
+    if len(changes) < _FEWEST_LINES_TO_SCROLL:
         return None
-    columns = slice(min(xs[0] for xs in changed.values()), max(xs[-1] for xs in changed.values()) + 1)
-    before = {y: _text(shown[y][columns]) for y in changed}
+    columns = slice(min(xs[0] for xs in changes.values()), max(xs[-1] for xs in changes.values()) + 1)
+    before = {y: _text(shown[y][columns]) for y in changes}
     how_often = Counter(before.values())
     place = {text: y for y, text in before.items() if how_often[text] == 1 and not text.isspace()}
-    moves = [(y, place[text] - y) for y in changed if (text := _text(wanted[y][columns])) in place]
+    moves = [(y, place[text] - y) for y in changes if (text := _text(wanted[y][columns])) in place]
     shifts = Counter(shift for _, shift in moves if shift)
     if not shifts:
         return None
-    shift, votes = shifts.most_common(1)[0]
-    if votes < _FEWEST_ROWS_TO_SCROLL - 1:
+    shift, lines = shifts.most_common(1)[0]
+    if lines < _FEWEST_LINES_TO_SCROLL - 1:
         return None
     ends = [end for y, moved_by in moves if moved_by == shift for end in (y, y + shift)]
     return Scroll(min(ends), max(ends) + 1, shift)
 
 
-def _changed(old: Row, new: Row) -> list[int]:
-    return [x for x, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+def _changes(shown: Sequence[Row], wanted: Sequence[Row]) -> Changes:
+    return {
+        y: [x for x, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
+        for y, (old, new) in enumerate(zip(shown, wanted, strict=True))
+        if old != new
+    }
 
 
 def _text(row: Iterable[Cell]) -> str:
     return "".join([text for text, _ in row])
 
 
-def _is_wide(row: Row, x: int) -> bool:
-    """Whether the grapheme at `x` fills the cell after it too."""
-    return x + 1 < len(row) and not row[x + 1][0]
+def _is_doubtful(text: str, after: str) -> bool:
+    """Whether terminals disagree on how many cells `text` fills; `after` is the text of the next cell."""
+    return len(text) > 1 or (not after and _WIDE_EVERYWHERE.match(text) is None)
 
 
-def _is_doubtful(text: str, *, wide: bool) -> bool:
-    """Whether terminals disagree on how many cells `text` fills."""
-    return len(text) > 1 or (wide and not _WIDE_EVERYWHERE.match(text))
-
-
-def _has_doubtful(row: Row) -> bool:
+def _ends_of_doubtful(row: Row) -> set[int]:
+    """Return the columns after which nobody knows where a terminal is."""
     texts = [text for text, _ in row]
-    if len("".join(texts)) + texts.count("") != len(texts):
-        return True
-    return "" in texts and any(_is_doubtful(one, wide=not after) for one, after in pairwise(texts) if one)
+    if "" not in texts and len("".join(texts)) == len(texts):
+        return set()
+    pairs = enumerate(pairwise([*texts, " "]))
+    return {x + 1 + (not after) for x, (text, after) in pairs if text and _is_doubtful(text, after)}
+
+
+def _runs(changed: Sequence[int], breaks: set[int]) -> Iterator[tuple[int, int]]:
+    """Return the start and the end (exclusive) of each run of neighbours; a run ends at a break too."""
+    start = end = changed[0]
+    for x in changed:
+        if x != end or x in breaks:
+            if start != end:
+                yield start, end
+            start = x
+        end = x + 1
+    yield start, end
 
 
 class _Encoder:
@@ -219,67 +236,65 @@ class _Encoder:
         self.sent.append(sgr(self.pen, pen))
         self.pen, self._blank = pen, blank_pen(pen)
 
-    def fits(self, cell: Cell) -> bool:
-        """Whether the pen in use draws `cell`; a space needs only what is seen of a pen on it."""
-        text, pen = cell
-        return pen == self.pen or (text == " " and pen == self._blank)
-
-    def row(self, y: int, old: Row, new: Row) -> None:
-        """Send the cells of one line that differ."""
-        changed = _changed(old, new)
-        if not changed:
-            return
-        width = len(new)
-        if _has_doubtful(old) or _has_doubtful(new):
+    def line(self, y: int, changed: Sequence[int], old: Row, new: Row) -> None:
+        """Send the cells of line `y` that `changed` names."""
+        breaks = _ends_of_doubtful(new)
+        if breaks or _ends_of_doubtful(old):
             # Where a terminal counts differently everything to the right may be displaced: all of it is sent again.
-            changed = list(range(changed[0], width))
-        text_end = width
+            changed = range(changed[0], len(new))
+        text_end = len(new)
         while text_end and new[text_end - 1] == BLANK:
             text_end -= 1
-        tail = [x for x in changed if x >= text_end]
-        can_erase = len(tail) > len("\x1b[K")
-        for x in changed[: len(changed) - len(tail)] if can_erase else changed:
-            self._cell(y, x, new)
+        tail = bisect_left(changed, text_end)
+        can_erase = len(changed) - tail > len(_ERASE)
+        if tail or not can_erase:
+            for start, end in _runs(changed[:tail] if can_erase else changed, breaks):
+                self._reach(y, start, new)
+                self._write(new[start:end])
+                # In the last column a terminal waits for the next character to wrap: nobody agrees on where it is.
+                self.x = None if end in breaks or end >= len(new) else end
         if can_erase:
-            self._reach(y, tail[0], new)
+            self._reach(y, changed[tail], new)
             self.take(DEFAULT_PEN)
-            self.sent.append("\x1b[K")
+            self.sent.append(_ERASE)
 
-    def _cell(self, y: int, x: int, row: Row) -> None:
-        text, pen = row[x]
-        if not text:
-            return
-        self._reach(y, x, row)
-        if not self.fits(row[x]):
-            self.take(pen)
-        self.sent.append(text)
-        wide = _is_wide(row, x)
-        end = x + 1 + wide
-        # In the last column a terminal waits for the next character to wrap: where it is then, nobody agrees on.
-        self.x = None if end >= len(row) or (not text.isascii() and _is_doubtful(text, wide=wide)) else end
+    def _write(self, run: Row) -> None:
+        for pen, group in groupby(run, key=itemgetter(1)):
+            text = _text(group)
+            if not self._fits(text, pen):
+                self.take(pen)
+            self.sent.append(text)
+
+    def _fits(self, text: str, pen: Pen) -> bool:
+        """Whether the pen in use draws `text` as `pen` would: of a space only some of a pen is seen."""
+        return pen == self.pen or (pen == self._blank and text.isspace())
 
     def _reach(self, y: int, x: int, row: Row) -> None:
         """Go to a cell of `row`: by writing what is between once more where that is shorter."""
         if self.y == y and self.x is not None and self.x < x:
             between = row[self.x : x]
-            again = _text(between)
-            is_cheap = len(again.encode()) <= len(cursor_to(y, x, y, self.x))
-            if is_cheap and all(map(self.fits, between)) and not _has_doubtful(between):
-                self.sent.append(again)
+            is_short = len(_text(between).encode()) <= len(cursor_to(y, x, y, self.x))
+            if is_short and all(self._fits(text, pen) for text, pen in between):
+                self._write(between)
                 self.x = x
                 return
         self.move(y, x)
 
 
-def _encode(shown: Sequence[Row], wanted: Sequence[Row], cursor: tuple[int, int], first: str = "") -> str:
+def _encode(
+    shown: Sequence[Row], wanted: Sequence[Row], changes: Changes, cursor: tuple[int, int], first: str = ""
+) -> str:
     encoder = _Encoder()
     encoder.sent.append(first)
-    for y, (old, new) in enumerate(zip(shown, wanted, strict=True)):
-        if old != new:
-            encoder.row(y, old, new)
+    for y, changed in changes.items():
+        encoder.line(y, changed, shown[y], wanted[y])
     encoder.take(DEFAULT_PEN)
     encoder.move(*cursor)
     return "".join(encoder.sent)
+
+
+def _cells_in(changes: Changes) -> int:
+    return sum(map(len, changes.values()))
 
 
 class ScreenDiff:
@@ -323,12 +338,17 @@ class ScreenDiff:
         Args:
             cursor: Line and column, counted from 0, where the terminal's cursor is to rest.
         """
-        if self._shown == self.wanted and cursor == self._cursor:
+        shown, wanted = self._shown, self.wanted
+        changes = _changes(shown, wanted)
+        if not changes and cursor == self._cursor:
             return ""
-        sent = _encode(self._shown, self.wanted, cursor)
-        if scroll := find_scroll(self._shown, self.wanted):
-            scrolled = _encode(scroll.apply(self._shown), self.wanted, cursor, scroll.sequence())
-            sent = min(sent, scrolled, key=lambda option: len(option.encode()))
-        self._shown = [old if old == new else new.copy() for old, new in zip(self._shown, self.wanted, strict=True)]
+        first = ""
+        if scroll := find_scroll(shown, wanted, changes):
+            scrolled = scroll.apply(shown)
+            changes_after = _changes(scrolled, wanted)
+            if _cells_in(changes_after) + len(scroll.sequence()) < _cells_in(changes):
+                shown, changes, first = scrolled, changes_after, scroll.sequence()
+        sent = _encode(shown, wanted, changes, cursor, first)
+        self._shown = [wanted[y].copy() if y in changes else row for y, row in enumerate(shown)]
         self._cursor = cursor
         return sent

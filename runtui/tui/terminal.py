@@ -37,11 +37,13 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
     """Refuse to start where a full-screen program would only make a mess.
 
     Raises:
-        RuntuiError: standard input or output is no terminal, or TERM says that it cannot place a cursor.
+        RuntuiError: standard input, output or error is no terminal, or TERM says that it cannot place a cursor.
     """
-    for stream in streams or (sys.stdin, sys.stdout):
+    for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
         if not stream.isatty():
-            raise RuntuiError("No terminal", "runtui needs a terminal for its input and its output.", WITHOUT_A_SCREEN)
+            raise RuntuiError(
+                "No terminal", "Input, output and standard error, where runtui draws, have to be one.", WITHOUT_A_SCREEN
+            )
     term = environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         raise RuntuiError(

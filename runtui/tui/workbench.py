@@ -42,8 +42,15 @@ class Workbench(Screen[None]):
     BINDINGS = bindings("app", "panel")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
 
-    def __init__(self, workspace: Workspace, start: Callable[[], Awaitable[str]]) -> None:
-        super().__init__()
+    def __init__(self, workspace: Workspace, start: Callable[[], Awaitable[str]], *, columns: int) -> None:
+        """Show a workspace.
+
+        Args:
+            workspace: The services.
+            start: Gives the Graph root when the server is there to be asked.
+            columns: The width of the terminal now, so that the first layout is the right one.
+        """
+        super().__init__(classes="-wide" if columns >= WIDE else "-narrow")
         self._workspace = workspace
         self._start = start
         self._complaint = ""
@@ -90,7 +97,7 @@ class Workbench(Screen[None]):
         self.left.runs.reload()
         self.left.take_focus()
         self._show_headline(Progress())
-        self.call_after_refresh(self.run_worker, self._connect(), group="connect", description="connect")
+        self.run_worker(self._connect(), group="connect", description="connect")
 
     async def _connect(self) -> None:
         workspace = self._workspace
@@ -128,6 +135,7 @@ class Workbench(Screen[None]):
             self.say(complaint, "error")
         else:
             self.left.runs.say_when_empty("There are no runs.")
+            self.left.runs.reload()
             if self._complaint and self.query_one(StatusLine).text == self._complaint:
                 self.say("")
             self.run_worker(self._prepare_the_rest(), group="prepare", exclusive=True, description="prepare the rest")

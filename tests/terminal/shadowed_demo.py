@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import RenderableType
-from textual._compositor import CompositorUpdate
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.screen import Screen
 
 from runtui.demo import run_demo
@@ -26,14 +26,14 @@ class ShadowedApp(RuntuiApp):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Show the update here and there."""
-        if isinstance(renderable, CompositorUpdate) and not self._batch_count:
+        if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self._batch_count:
             self.shadow.write(renderable.render_segments(self.console))
             self.shadow.flush()
         super()._display(screen, renderable)
 
 
 if __name__ == "__main__":
-    launch.RuntuiApp = ShadowedApp  # type: ignore[misc]
+    launch.RuntuiApp = ShadowedApp  # type: ignore[attr-defined]
     with Path(sys.argv[1]).open("w", encoding="utf-8", newline="") as shadow:
         ShadowedApp.shadow = shadow
         sys.exit(run_demo(Settings(root="", tenant="Demo", is_sandbox=True), runs=240, seed=7, hostile=False))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import sys
 import time
 from pathlib import Path
@@ -86,7 +83,7 @@ def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
                 pressed += keys
                 terminal.press(*keys)
                 unlike = differences_at_rest(terminal, shadow)
-                assert unlike == [], f"{number}: after {' '.join(pressed)}"
+                assert unlike == [], f"{number}: after {' '.join(pressed)}\n{terminal.text}"
 
 
 def test_a_walk_through_the_app_leaves_the_same_screens(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class Session:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait for a state; the test's own time limit ends a wait in vain."""
-        for _ in range(2_000):
+        for _ in range(1_000):
             if holds():
                 await self.pilot.pause()
                 return
@@ -66,10 +66,7 @@ class Session:
     def text(self) -> str:
         """What the screen shows, line by line."""
         size = self.app.size
-        return "\n".join(
-            strip.text.rstrip()
-            for strip in self.app.screen._compositor.render_strips(size)  # noqa: SLF001
-        )
+        return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips(size))
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Session]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from textual import events
 
+from runtui.domain.times import now_ticks, parse_duration
 from tests.tui.conftest import Opener, Session
 
 
@@ -51,8 +53,10 @@ async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_sess
         table = session.workbench.left.runs.table
         await session.press("slash")
         await session.type("status:failed")
+        failed = table.total
+        await session.type(" stated")
         count = table.total
-        await session.type(" stated>1h")
+        await session.type(">1h")
         assert table.total == count
         lines = session.text().splitlines()
         typed = next(index for index, line in enumerate(lines) if "status:failed stated>1h" in line)
@@ -63,7 +67,7 @@ async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_sess
         await session.press(*["backspace"] * len(" stated>1h"))
         assert "^" not in session.text()
         await session.press("enter")
-        assert (session.app.focused, table.total) == (table, count)
+        assert (session.app.focused, table.total) == (table, failed)
 
 
 async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: Opener) -> None:
@@ -105,12 +109,22 @@ async def test_text_of_any_language_is_found_and_a_paste_arrives_in_one_line(ope
         assert statuses(session) == {"failed", "canceled"}
 
 
-async def test_relative_times_in_a_filter_go_on_with_the_clock(open_session: Opener) -> None:
+async def test_relative_times_in_a_filter_go_on_with_the_clock(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.workbench.left.runs.table
         await session.press("slash")
         await session.type("started>-24h")
         await session.press("enter")
-        first = table.shown
+        count, later = table.total, now_ticks() + parse_duration("20h")
+        monkeypatch.setattr("runtui.tui.views.runs.now_ticks", lambda: later)
         await session.press("r")
-        await session.until(lambda: table.shown != first)
+        await session.until(lambda: table.total < count)
+
+
+async def test_a_likely_slip_is_pointed_out_when_nothing_is_found(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        await session.press("slash")
+        await session.type("status:cancelled")
+        assert "Did you mean canceled?" in " ".join(session.text().split())

@@ -1,4 +1,4 @@
-"""The filter language: what it understands, what it refuses and where. What it finds is proved in test_store.py."""
+"""The filter language: what it understands, what it refuses and where (test_store_model.py proves what it finds)."""
 
 from __future__ import annotations
 

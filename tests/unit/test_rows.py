@@ -51,7 +51,9 @@ def test_a_record_keeps_the_seventh_digit_and_orders_by_the_moment_not_by_the_te
     assert early.started < record({"id": "c", "startedDateTime": "2026-11-20T11:15:04+02:00"}, "w").started
 
 
-def test_a_run_that_has_not_started_is_as_recent_as_its_schedule() -> None:
+def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> None:
+    times = {"startedDateTime": "2026-11-20T09:30:00Z", "scheduledDateTime": "2026-11-20T09:00:00Z"}
+    assert record({"id": "a"} | times, "w").recency == parse_ticks("2026-11-20T09:30:00Z")
     waiting = record({"id": "a", "startedDateTime": None, "scheduledDateTime": "2026-11-20T09:00:00Z"}, "w")
     assert waiting.started == ABSENT
     assert waiting.recency == parse_ticks("2026-11-20T09:00:00Z")

@@ -135,11 +135,7 @@ def test_a_renamed_workflow_is_renamed_in_its_rows_and_found_by_its_new_name(sto
 
 
 def test_workflows_come_back_as_received_by_name(store: Store) -> None:
-    received: list[Raw] = [
-        {"id": "1", "displayName": "b", "x": [1]},
-        {"id": "2", "displayName": "A"},
-        {"id": "3", "displayName": 7},
-    ]
+    received: list[Raw] = [{"id": "1", "displayName": "b", "x": [1]}, {"id": "2", "displayName": "A"}, {"id": "3"}]
     store.put_workflows(received)
     assert store.workflows() == [received[2], received[1], received[0]]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +68,8 @@ WORKFLOWS = {"w1": "Onboard pre-hire", "w2": "Ärger", "w3": "onboard FI"}
 TERMS = (
     'onboard a FI ﬁ "pre-hire" ärger onDemand status:failed status:fail,comp status:none status!=failed type:onDemand '
     "type:new-i̇ wf:board wf=ärger id:a id=a failed>0 failed=0 failed<2 failed!=2 failed:null failedTasks>=1 users<=12 "
-    "users!=12 successful:1,2 unprocessed:null tasks>0 started>-2h started<=-2h started>2026-11-20 started<=2026-11-20 started>=2026-11-20T12:00:00Z "
+    "users!=12 successful:1,2 unprocessed:null tasks>0 started>-2h started<=-2h started>2026-11-20 started<=2026-11-20 "
+    "started>=2026-11-20T12:00:00Z "
     "started:2026-11-20 started!=2026-11-20 started:null completed:null completed!=null updated<=now scheduled<now "
     "is:problem is:stuck is:active"
 )
@@ -262,3 +264,53 @@ def test_window_count_and_position_agree_with_a_plain_list(
             assert store.totals(NOW).by_status == {name: statuses.count(name) for name in set(statuses)}
         finally:
             store.close()
+
+
+TABLE: list[Raw] = [
+    {"id": "r0", "processingStatus": "failed", "failedUsersCount": 2, "startedDateTime": format_ticks(NOW - HOUR)},
+    {"id": "r1", "processingStatus": "completedWithErrors", "failedTasksCount": 1, "failedUsersCount": 0},
+    {"id": "r2", "processingStatus": "completed", "failedTasksCount": 0, "failedUsersCount": 0},
+    {"id": "r3", "processingStatus": "inProgress", "startedDateTime": format_ticks(NOW - 4 * HOUR)},
+    {"id": "r4", "processingStatus": "pausedByPolicy", "completedDateTime": format_ticks(NOW)},
+    {"id": "r5", "processingStatus": None},
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "numbers"),
+    [
+        ("status:completed", "2"),
+        ("status:comp", "12"),
+        ("status:COMPLETEDwithERRORS", "1"),
+        ("status:pausedByPolicy", "4"),
+        ("status:paused", "4"),
+        ("status:none", "5"),
+        ("status:failed,none", "05"),
+        ("status!=failed,none", "1234"),
+        ("failed>0", "01"),
+        ("failed=0", "2"),
+        ("failed<2", "12"),
+        ("!failed<2", "0345"),
+        ("failed:null", "345"),
+        ("started>-1h", ""),
+        ("started>=-1h", "0"),
+        ("started<=-1h", "03"),
+        ("started<-1h", "3"),
+        ("started:null", "1245"),
+        ("completed>2026-11-20T12:00:00Z", ""),
+        ("completed>2026-11-20T11:59:59Z", "4"),
+        ("completed:2026-11-20T12:00:00Z", "4"),
+        ("completed<=2026-11-20T11:59:59Z", ""),
+        ("is:problem", "013"),
+        ("is:stuck or status:queued", "3"),
+        ("is:active", "3"),
+        ("onboard !id:r0,r1", "2345"),
+    ],
+)
+def test_what_a_filter_finds(tmp_path: Path, typed: str, numbers: str) -> None:
+    store = Store(tmp_path / "runs.db")
+    store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
+    store.put_runs("w1", TABLE, store.next_listing())
+    query = Query(parse(typed, NOW), "id", descending=False)
+    assert [row.id for row in store.window(query, 0, 9)] == [f"r{number}" for number in numbers]
+    store.close()

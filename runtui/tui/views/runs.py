@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from runtui.domain.filters import FilterError, parse
+from runtui.domain.filters import Filter, FilterError, parse
 from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.services.store import Query, Store
 from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged
-from runtui.tui.text import content
+from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged, PauseToggled, RefreshRequested
+from runtui.tui.text import content, plain
 from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.line_input import LineInput
 from runtui.tui.widgets.pane_title import PaneTitle
@@ -130,8 +131,8 @@ class RunsView(Acting):
             self.store_changed()
 
     def reload(self) -> None:
-        """Draw the rows as they are in the store now."""
-        self.table.reload()
+        """Draw the rows as they are in the store now, by a filter whose times count from now."""
+        self.table.reload(self.table.shown._replace(filter=self._filter(self.filter_text)))
         self._show_emptiness()
         self.post_message(ListChanged())
 
@@ -156,7 +157,9 @@ class RunsView(Acting):
     def _show_emptiness(self) -> None:
         words = self._empty_words
         if self._store.totals().total:
-            words = "" if self.table.total else "No run matches the filter. Press esc to clear it."
+            shown = self.table.shown.filter
+            hint = f"{shown.hint} " if shown is not None and shown.hint else ""
+            words = "" if self.table.total else f"No run matches the filter. {hint}Press esc to clear it."
         self.set_class(bool(words), "-empty")
         self.query_one("#empty", Static).update(content(words))
 
@@ -189,32 +192,41 @@ class RunsView(Acting):
     @on(Input.Changed, "#filter-input")
     def _filter_typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._set_filter(event.value.strip())
+        self._set_filter(event.value)
 
     @on(Input.Submitted, "#filter-input")
     def _filter_entered(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._filter_error(event.value) is None:
+        if not self.has_class("-wrong"):
             self.remove_class("-filtering")
             self.take_focus()
 
-    def _filter_error(self, text: str) -> FilterError | None:
-        try:
-            parse(text, now_ticks())
-        except FilterError as error:
-            return error
-        return None
-
     def _set_filter(self, text: str) -> None:
         """Follow the filter text; one that cannot be read is shown with its place, and the list stays."""
-        error = self._filter_error(text)
-        self.set_class(error is not None, "-wrong")
-        if error is not None:
-            pointer = " " * error.position + "^" * max(1, error.length)
-            self.query_one("#filter-error", Static).update(Content.assemble(pointer, "  ", content(error.message)))
-        elif text != self.filter_text:
+        try:
+            found = self._filter(text)
+        except FilterError as error:
+            self.add_class("-wrong")
+            self.query_one("#filter-error", Static).update(self._complaint(text, error))
+            return
+        self.remove_class("-wrong")
+        text = text.strip()
+        if text != self.filter_text:
             self.filter_text = text
-            self._show_query(self.table.shown._replace(filter=parse(text, now_ticks()) if text else None))
+            self._show_query(self.table.shown._replace(filter=found))
+
+    def _filter(self, text: str) -> Filter | None:
+        """What a filter text means now."""
+        return parse(text, now_ticks()) if text.strip() else None
+
+    def _complaint(self, text: str, error: FilterError) -> Content:
+        """A mark under the place where a filter went wrong, and why; on one line when that fits."""
+        box = self.query_one(FilterInput)
+        place = cell_len(plain(text[: error.position])) - box.scroll_offset.x
+        length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
+        pointer = " " * place + "^" * length if place >= 0 else ""
+        fits = len(pointer) + 2 + cell_len(plain(error.message)) <= box.content_size.width
+        return Content.assemble(pointer, "  " if fits else "\n", content(error.message))
 
     # Order
 
@@ -233,6 +245,16 @@ class RunsView(Acting):
         self.query_one(ColumnHeader).sort = (query.sort, query.descending)
         self._show_emptiness()
         self.post_message(ListChanged())
+
+    # The listing
+
+    def action_refresh(self) -> None:
+        """Read all runs again now."""
+        self.post_message(RefreshRequested())
+
+    def action_pause(self) -> None:
+        """Stop reading by the clock, or go on."""
+        self.post_message(PauseToggled())
 
     # The run under the cursor
 

@@ -79,7 +79,8 @@ class ColumnHeader(Widget):
         text = " " * GUTTER
         for column, width in layout(self.size.width - MARGINS):
             arrow = ("↓" if descending else "↑") if column.key == key else ""
-            text += fit(column.title + arrow, width, align=column.align) + " " * GAP
+            room = width + bool(arrow)  # the arrow may stand in the gap
+            text += fit(fit(column.title + arrow, room if cell_len(column.title) == width else width, align=column.align), width + GAP)
         return Content(text)
 
 
@@ -153,12 +154,12 @@ class RunTable(ScrollView, can_focus=True):
 
     def show(self, query: Query) -> None:
         """Show another query; the cursor stays on its run when that is in it, else goes to the first row."""
-        self._query = query
         self._strips.clear()
-        self.reload(keep_line=False)
+        self.reload(query, keep_line=False)
 
-    def reload(self, *, keep_line: bool = True) -> None:
+    def reload(self, query: Query, *, keep_line: bool = True) -> None:
         """Read the window again after the store changed, and repaint the lines that differ."""
+        self._query = query
         offset = self.cursor - self.scroll_offset.y
         self.total = self._source.count(self._query)
         self._rows = []
