@@ -145,8 +145,8 @@ def _tui(parsed: argparse.Namespace) -> int:
         return int(ExitCode.USAGE)
     from runtui.auth.tokens import environment_token
     from runtui.graph.root import parse_root
+    from runtui.session import open_session
     from runtui.settings import store_path
-    from runtui.tui.launch import open_screen
 
     root = parse_root(parsed.root)
     settings = _settings(parsed, root=root, tenant=parsed.tenant or root.split("://", 1)[1].split("/", 1)[0])
@@ -154,7 +154,7 @@ def _tui(parsed: argparse.Namespace) -> int:
     async def ready() -> str:
         return root
 
-    return open_screen(settings, store_path(settings.state_folder, root), environment_token(), ready)
+    return open_session(settings, store_path(settings.state_folder, root), environment_token(), ready)
 
 
 def _settings(parsed: argparse.Namespace, *, root: str, tenant: str, is_sandbox: bool = False) -> Settings:

@@ -61,9 +61,9 @@ def run_demo(settings: Settings, *, runs: int, seed: int, hostile: bool) -> int:
     sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile)
     try:
         from runtui.auth.tokens import StaticToken
-        from runtui.tui.launch import open_screen
+        from runtui.session import open_session
 
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
-            return open_screen(settings, Path(folder) / "runs.db", StaticToken("sandbox"), sandbox.root)
+            return open_session(settings, Path(folder) / "runs.db", StaticToken("sandbox"), sandbox.root)
     finally:
         sandbox.stop()

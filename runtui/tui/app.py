@@ -5,7 +5,7 @@ Invariant: nothing here knows what a run is.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -14,7 +14,7 @@ from textual.filter import LineFilter
 from runtui.services.workspace import Workspace
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider
-from runtui.tui.terminal import TerminalApp, starting_theme
+from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
 from runtui.tui.workbench import Workbench
@@ -36,8 +36,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     """One workspace on the screen.
 
     Args:
-        workspace: The services; opened, not yet connected.
-        start: Gives the Graph root when the server is there to be asked.
+        workspace: The services, connected.
+        takes_over: Whether the first paint is on the terminal already.
     """
 
     TITLE = "runtui"
@@ -46,15 +46,15 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     COMMAND_PALETTE_BINDING = ""
     BINDINGS: ClassVar = []
 
-    def __init__(self, workspace: Workspace, start: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, workspace: Workspace, *, takes_over: bool = False) -> None:
         settings = workspace.settings
         super().__init__(
             theme=starting_theme(chosen=settings.theme),
             crash_folder=settings.state_folder,
             css_path=[*style_sheets()],
+            takes_over=takes_over,
         )
         self._workspace = workspace
-        self._start = start
         self._quitting = False
 
     def action_next_theme(self) -> None:
@@ -68,11 +68,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def get_default_screen(self) -> Workbench:
         """The one screen there is."""
-        return Workbench(self._workspace, self._start, columns=self.size.width)
+        return Workbench(self._workspace, columns=self.size.width)
 
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
-        if self._workspace.connected and self._workspace.saves.active():
+        if self._workspace.saves.active():
             self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
         else:
             super().end_unattended()
@@ -86,7 +86,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         if self._quitting:
             self.exit(return_code=0)
             return
-        active = self._workspace.saves.active() if self._workspace.connected else ()
+        active = self._workspace.saves.active()
         if not active:
             self.exit(return_code=0)
             return
@@ -106,3 +106,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             workbench.say(
                 f"{open_saves} save has no answer yet. q leaves all the same: its outcome is unknown.", "error"
             )
+
+
+async def run_app(workspace: Workspace) -> int:
+    """Run the screen on a terminal that shows the first paint already; the exit code."""
+    app = RuntuiApp(workspace, takes_over=True)
+    await app.run_async(mouse=workspace.settings.mouse)
+    return tell_the_shell(app)

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from rich.console import Console
 from textual.app import App
@@ -27,28 +27,11 @@ from runtui import __version__
 from runtui.errors import ExitCode, RuntuiError
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
-WITHOUT_A_SCREEN: Final = "`runtui list` shows the same runs without a screen."
 _NO_COLOUR: Final = NoColor()  # one instance: Textual caches filtered lines by filter
+ENTER_ALTERNATE_SCREEN: Final = "\x1b[?1049h"
+
 _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 """Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
-
-
-def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO, ...] | None = None) -> None:
-    """Refuse to start where a full-screen program would only make a mess.
-
-    Raises:
-        RuntuiError: standard input, output or error is no terminal, or TERM says that it cannot place a cursor.
-    """
-    for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
-        if not stream.isatty():
-            raise RuntuiError(
-                "No terminal", "Input, output and standard error, where runtui draws, have to be one.", WITHOUT_A_SCREEN
-            )
-    term = environ.get("TERM", "")
-    if term in ("", "dumb", "unknown"):
-        raise RuntuiError(
-            "No screen", f"TERM is {term or 'not set'}: this terminal cannot place a cursor.", WITHOUT_A_SCREEN
-        )
 
 
 def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None) -> str:
@@ -138,6 +121,19 @@ def crash_sentence(error: BaseException, folder: Path) -> str:
         return f"{what} No report could be written in {folder}: {reason.strerror}."
 
 
+class TakeOverDriver(LinuxDriver):
+    """Starts on the alternate screen that is there: to enter it anew would clear it on some terminals."""
+
+    _has_entered = False
+
+    def write(self, data: str) -> None:
+        """Write, but for the first entry into the alternate screen."""
+        if data == ENTER_ALTERNATE_SCREEN and not self._has_entered:
+            self._has_entered = True
+            return
+        super().write(data)
+
+
 class TerminalApp(App[int]):
     """An App that takes care of its terminal: themes, signals and crashes. It decides nothing else.
 
@@ -145,12 +141,15 @@ class TerminalApp(App[int]):
         theme: The name of the first theme, see `starting_theme`.
         crash_folder: Where a crash report goes.
         css_path: Style sheets.
+        takes_over: Whether the terminal's alternate screen is on already, with something on it that is to stay.
     """
 
     animation_level = "none"
 
-    def __init__(self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = ()) -> None:
-        super().__init__(css_path=list(css_path))
+    def __init__(
+        self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = (), takes_over: bool = False
+    ) -> None:
+        super().__init__(driver_class=TakeOverDriver if takes_over else None, css_path=list(css_path))
         self._crash_folder = crash_folder
         self.crash: str | None = None
         """After a crash: the sentence to print once the terminal is restored."""

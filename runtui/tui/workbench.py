@@ -7,7 +7,6 @@ announce and what views ask for meets here, and is handed on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from textual import events
@@ -16,7 +15,7 @@ from textual.containers import Container
 from textual.screen import Screen
 
 from runtui.domain.fields import FIELDS
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import UsageError
 from runtui.graph.exchange import Outcome
 from runtui.services.refresh import Progress
 from runtui.services.saves import Save
@@ -42,17 +41,15 @@ class Workbench(Screen[None]):
     BINDINGS = bindings("app", "panel")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
 
-    def __init__(self, workspace: Workspace, start: Callable[[], Awaitable[str]], *, columns: int) -> None:
+    def __init__(self, workspace: Workspace, *, columns: int) -> None:
         """Show a workspace.
 
         Args:
-            workspace: The services.
-            start: Gives the Graph root when the server is there to be asked.
+            workspace: The services, connected.
             columns: The width of the terminal now, so that the first layout is the right one.
         """
         super().__init__(classes="-wide" if columns >= WIDE else "-narrow")
         self._workspace = workspace
-        self._start = start
         self._complaint = ""
         """What was said of the last listing, as long as that is not whole."""
 
@@ -92,25 +89,12 @@ class Workbench(Screen[None]):
     # Start
 
     def on_mount(self) -> None:
-        """Show what the store has, then go and ask the server."""
-        self.left.runs.say_when_empty("Connecting…")
+        """Show what the store has, and listen to what comes."""
+        listen(self._workspace, self)
+        self.left.runs.say_when_empty("Reading the runs…")
         self.left.runs.reload()
         self.left.take_focus()
-        self._show_headline(Progress())
-        self.run_worker(self._connect(), group="connect", description="connect")
-
-    async def _connect(self) -> None:
-        workspace = self._workspace
-        try:
-            workspace.connect(await self._start())
-        except RuntuiError as error:
-            self.left.runs.say_when_empty(str(error))
-            self.say(str(error), "error")
-            return
-        listen(workspace, self)
-        self.left.runs.say_when_empty("Reading the runs…")
-        workspace.refresh.start()
-        self.refresh_chrome()
+        self.on_listing_changed(ListingChanged(self._workspace.refresh.progress))
 
     # What services announce
 
@@ -123,7 +107,7 @@ class Workbench(Screen[None]):
         """The listing went on, or ended."""
         progress = event.progress
         self._show_headline(progress)
-        if not progress.listing:
+        if not progress.listing and (progress.finished_at or progress.fault):
             self._listing_ended(progress)
         self.refresh_chrome()
 

@@ -1,6 +1,6 @@
 """`runtui demo`, which also writes to a file what Textual alone would have sent to the terminal.
 
-Run as `python -m tests.terminal.shadowed_demo FILE`.
+Run as `python -m tests.terminal.shadowed_demo FILE STATE_FOLDER`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 from runtui.demo import run_demo
 from runtui.settings import Settings
-from runtui.tui import launch
+from runtui.tui import app as app_module
 from runtui.tui.app import RuntuiApp
 
 
@@ -33,7 +33,8 @@ class ShadowedApp(RuntuiApp):
 
 
 if __name__ == "__main__":
-    launch.RuntuiApp = ShadowedApp  # type: ignore[attr-defined]
+    app_module.RuntuiApp = ShadowedApp  # type: ignore[misc]
     with Path(sys.argv[1]).open("w", encoding="utf-8", newline="") as shadow:
         ShadowedApp.shadow = shadow
-        sys.exit(run_demo(Settings(root="", tenant="Demo", is_sandbox=True), runs=240, seed=7, hostile=False))
+        settings = Settings(root="", tenant="Demo", is_sandbox=True, state_folder=Path(sys.argv[2]))
+        sys.exit(run_demo(settings, runs=240, seed=7, hostile=False))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -19,10 +22,12 @@ PATIENCE: Final = 3.0
 """Seconds after which a difference is taken to be one that stays."""
 READY: Final = r"240 runs.*as of"
 KEYS: Final = (
-    "down", "down", "down", "up", "pagedown", "pageup", "end", "home", "space", "s", "x", "z", "2", "?", "/", "d",
-    "enter", "e", "tab", "tab", "5", "backspace", "ctrl+t", "ctrl+p", "esc", "esc", "right", "left",
+    "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", "2", "?", "/", "d", "enter", "e", "tab", "tab",
+    "5", "backspace", "ctrl+t", "ctrl+p", "esc", "esc", "right", "left",
 )  # fmt: skip
-"""What the walk presses; nothing that leaves the program, and nothing that two screens would show at two times."""
+"""What the walk presses; nothing that leaves the program or writes."""
+PAGE_KEYS: Final = ("pageup", "pagedown")
+"""Pressed alone, at rest: Textual's OptionList fails on them while it has not been laid out yet."""
 
 
 class Shadow:
@@ -32,10 +37,22 @@ class Shadow:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self.screen)
         self._stream.feed("\x1b[?7l")
+        self._path = path
         self._file = path.open(encoding="utf-8", newline="")
 
     def catch_up(self) -> None:
         self._stream.feed(self._file.read())
+
+    def size(self) -> int:
+        """Bytes that Textual alone would have sent so far."""
+        return self._path.stat().st_size
+
+    def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Wait for a state of what was drawn."""
+        end = time.monotonic() + PATIENCE
+        while not reached():
+            assert time.monotonic() < end, "nothing more was drawn"
+            time.sleep(0.002)
 
     def __enter__(self) -> Shadow:
         return self
@@ -65,13 +82,17 @@ def differences_at_rest(terminal: PtyProbe, shadow: Shadow) -> list[str]:
             return unlike
 
 
+def demo(tmp_path: Path, shadow: Path, **variables: str) -> PtyProbe:
+    command = [sys.executable, "-m", "tests.terminal.shadowed_demo", str(shadow), str(tmp_path)]
+    environment = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **variables}
+    return PtyProbe(command, columns=100, rows=30, env=environment)
+
+
 def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
     """Press keys at random and compare the two terminals whenever the program is quiet."""
     path = tmp_path / "shadow"
-    command = [sys.executable, "-m", "tests.terminal.shadowed_demo", str(path)]
-    environment = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     random = Random(seed)
-    with PtyProbe(command, columns=100, rows=30, env=environment) as terminal:
+    with demo(tmp_path, path) as terminal:
         terminal.wait_for(READY)
         pressed: list[str] = []
         with Shadow(path, 100, 30) as shadow:
@@ -79,7 +100,7 @@ def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
                 if number == presses // 2:
                     terminal.resize(120, 40)
                     shadow.screen.resize(40, 120)
-                keys = random.choices(KEYS, k=random.choice([1, 1, 2, 6]))
+                keys = random.choice([random.choices(PAGE_KEYS), random.choices(KEYS, k=random.choice([1, 1, 2, 6]))])
                 pressed += keys
                 terminal.press(*keys)
                 unlike = differences_at_rest(terminal, shadow)
@@ -94,3 +115,42 @@ def test_a_walk_through_the_app_leaves_the_same_screens(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_long_walks_leave_the_same_screens(tmp_path: Path, seed: int) -> None:
     walk(tmp_path, seed=seed, presses=200)
+
+
+def test_a_terminal_that_does_not_read_holds_up_nothing_but_its_frames(tmp_path: Path) -> None:
+    path = tmp_path / "shadow"
+    with demo(tmp_path, path) as terminal:
+        terminal.wait_for(READY)
+        with Shadow(path, 100, 30) as shadow:
+            assert differences_at_rest(terminal, shadow) == []
+            received, drawn = len(terminal.received), shadow.size()
+            for key in ["end", "home"] * 30:
+                before = shadow.size()
+                terminal.press(key)
+                shadow.wait_until(lambda before=before: shadow.size() > before)  # the app goes on while nobody reads
+            drawn = shadow.size() - drawn
+            assert differences_at_rest(terminal, shadow) == []
+            assert len(terminal.received) - received < drawn / 4
+
+
+def test_after_a_stop_the_whole_screen_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "shadow"
+    with demo(tmp_path, path) as terminal:
+        terminal.wait_for(READY)
+        with Shadow(path, 100, 30) as shadow:
+            assert differences_at_rest(terminal, shadow) == []
+            os.kill(terminal.process.pid, signal.SIGTSTP)
+            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED)
+            terminal.wait_until_quiet()
+            terminal._screen.erase_in_display(2)  # the shell and whatever ran there
+            os.kill(terminal.process.pid, signal.SIGCONT)
+            terminal.wait_for(READY)
+            assert differences_at_rest(terminal, shadow) == []
+
+
+def test_the_layer_can_be_switched_off(tmp_path: Path) -> None:
+    path = tmp_path / "shadow"
+    with demo(tmp_path, path, RUNTUI_PLAIN_OUTPUT="1") as terminal:
+        terminal.wait_for(READY)
+        terminal.wait_until_quiet()
+        assert path.read_bytes()[-200:] in terminal.received.replace(b"\r\n", b"\n")

@@ -94,12 +94,11 @@ def open_session(tmp_path: Path) -> Opener:
             **choices,
         )
 
-        async def start() -> str:
-            return ROOT
-
         workspace = Workspace(settings, tmp_path / "runs.db", StaticToken("a-token"), wire=wire)
-        app = RuntuiApp(workspace, start)
+        workspace.connect(ROOT)
+        app = RuntuiApp(workspace)
         try:
+            workspace.refresh.start()
             async with app.run_test(size=size, notifications=True) as pilot:
                 session = Session(pilot, workspace, server)
                 if ready:

@@ -51,7 +51,8 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.services.saves": EVERYTHING - STORE,
     "runtui.services.refresh": EVERYTHING - STORE,
     "runtui.tui.app": EVERYTHING - FACE - STORE,
-    "runtui.tui.launch": EVERYTHING - FACE - STORE,
+    "runtui.prelude": EVERYTHING - STORE,
+    "runtui.session": EVERYTHING - STORE,
     "runtui.sandbox.server": FACE | WIRE | SIGN_IN,
 }
 """For a module: the top-level packages that importing it, alone and first, must not load."""
@@ -73,6 +74,13 @@ CONTRACTS: Final = (
 """Who may never import what, not even inside a function: import-linter has to forbid it."""
 
 
+def contracts() -> list[dict[str, Any]]:
+    """The import-linter contracts of pyproject.toml."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    declared: list[dict[str, Any]] = project["tool"]["importlinter"]["contracts"]
+    return declared
+
+
 @pytest.mark.parametrize("module", NOT_LOADED)
 def test_an_import_loads_no_more_than_its_room_needs(module: str) -> None:
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
@@ -92,8 +100,7 @@ def test_import_linter_forbids_the_same_inside_functions(source: str, forbidden:
 
 
 def test_every_room_has_its_place_in_the_layers() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    (layers,) = (contract["layers"] for contract in contracts() if contract["type"] == "layers")
     named = {name.strip() for layer in layers for name in layer.split("|")}
     rooms = {f"runtui.{path.stem}" for path in (ROOT / "runtui").iterdir() if path.name[0] not in "_."}
     # The sandbox stands beside the layers and has a contract of its own.

@@ -10,7 +10,8 @@ import pytest
 from textual.app import App
 
 from runtui.errors import RuntuiError
-from runtui.tui.terminal import crash_sentence, require_terminal, starting_theme, write_crash_report
+from runtui.prelude import require_terminal
+from runtui.tui.terminal import crash_sentence, starting_theme, write_crash_report
 
 
 class Tty(io.StringIO):

@@ -93,10 +93,10 @@ class EditView(Acting):
         if draft is None:
             return
         errors, changes = len(draft.errors()), len(draft.changes())
-        counts = f"   {changes} changed" if changes else ""
-        counts += f", {errors} wrong" if errors else ""
+        counts = f"  {changes} changed" if changes else ""
+        counts += f"  {errors} wrong" if errors else ""
         title = Content.assemble(
-            "Edit  ", content(self._workflow_name), "  ", content(middle(draft.run_id, 24)), counts
+            ("Edit", "bold"), counts, "  ", content(self._workflow_name), "  ", content(middle(draft.run_id, 24))
         )
         self.query_one(PaneTitle).show(title, active=True)
 

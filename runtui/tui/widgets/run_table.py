@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final, Protocol
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -78,9 +79,10 @@ class ColumnHeader(Widget):
         key, descending = self.sort
         text = " " * GUTTER
         for column, width in layout(self.size.width - MARGINS):
-            arrow = ("↓" if descending else "↑") if column.key == key else ""
-            room = width + bool(arrow)  # the arrow may stand in the gap
-            text += fit(fit(column.title + arrow, room if cell_len(column.title) == width else width, align=column.align), width + GAP)
+            title = column.title + (("↓" if descending else "↑") if column.key == key else "")
+            fits = cell_len(title) <= width
+            # The arrow of a title as wide as its column stands in the gap.
+            text += fit(title, width, align=column.align) + " " * GAP if fits else fit(title, width + GAP)
         return Content(text)
 
 

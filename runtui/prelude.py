@@ -1,0 +1,159 @@
+"""The first paint: the rows the store has, on the terminal, before Textual is imported.
+
+Invariant: nothing here imports Textual, Rich or pydantic, every foreign text passes through `visible`, and the terminal
+is left as it was found, or handed over with its alternate screen on. The rows stand where the list will stand, so that
+the screen which follows draws over them and not elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import termios
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Final, TextIO
+
+from runtui.domain.rows import GAP, Column, RunRow, cell, layout
+from runtui.domain.times import now_ticks
+from runtui.domain.visible import visible
+from runtui.errors import RuntuiError
+from runtui.services.store import Query, Store
+from runtui.settings import Settings
+
+WIDE: Final = 100
+"""Columns from which the side panel stands beside the list."""
+
+LEFT_SHARE: Final = (7, 12)
+"""The part of a wide screen that the list takes."""
+
+GUTTER: Final = 2
+"""Cells left of the first column."""
+
+_HEAD_LINES: Final = 3
+_WITHOUT_A_SCREEN: Final = "Without a screen, `runtui list` shows the same runs; over SSH, `ssh -t` gives a terminal."
+_ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J"
+_LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+_PLAIN: Final = "\x1b[0m"
+_ROLES: Final[Mapping[str, str]] = {
+    "status-failed": "\x1b[1;31m",
+    "status-problem": "\x1b[33m",
+    "status-active": "\x1b[36m",
+    "status-stuck": "\x1b[1;35m",
+    "status-done": "\x1b[32m",
+    "status-unknown": "\x1b[35m",
+    "alert": "\x1b[1;31m",
+}
+"""The terminal's own colours; a status is a glyph and a word, whatever its colour."""
+
+
+def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO, ...] | None = None) -> None:
+    """Refuse to start where a full-screen program would only make a mess.
+
+    Raises:
+        RuntuiError: standard input or error (where Textual draws) is no terminal, or TERM says that it cannot place a
+            cursor.
+    """
+    for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
+        if not stream.isatty():
+            raise RuntuiError("No terminal", "runtui needs a terminal for its input and its output.", _WITHOUT_A_SCREEN)
+    term = environ.get("TERM", "")
+    if term in ("", "dumb", "unknown"):
+        raise RuntuiError(
+            "No screen", f"TERM is {term or 'not set'}: this terminal cannot place a cursor.", _WITHOUT_A_SCREEN
+        )
+
+
+class FirstPaint:
+    """Draws the list on the terminal's alternate screen."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._descriptor = sys.stderr.fileno()
+        self._columns, self._lines = os.get_terminal_size(self._descriptor)
+        self._has_colours = "NO_COLOR" not in os.environ
+
+    def show(self, store: Store) -> bool:
+        """Draw the first rows; whether there were any."""
+        rows = store.window(Query(), 0, max(1, self._lines - _HEAD_LINES - 1))
+        total = store.totals().total
+        now = now_ticks()
+        lines = [self._header(), f" Runs  {total}" if total else "", self._titles()]
+        lines += [self._row(row, now) for row in rows]
+        self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
+        return bool(rows)
+
+    def write(self, text: str) -> None:
+        """Write to the terminal, to the last byte."""
+        data = text.encode()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def _header(self) -> str:
+        settings = self._settings
+        badges = ["SANDBOX"] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
+        return fit(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
+
+    def _titles(self) -> str:
+        return " " * GUTTER + " ".join(fit(column.title, width, column.align) for column, width in self._layout())
+
+    def _row(self, row: RunRow, now: int) -> str:
+        parts = [" " * GUTTER]
+        for column, width in self._layout():
+            content = cell(column, row, now)
+            colour = _ROLES.get(content.role, "") if self._has_colours else ""
+            text = fit(visible(content.text), width, column.align)
+            parts += [colour, text, _PLAIN if colour else "", " " * GAP]
+        return "".join(parts)
+
+    def _layout(self) -> tuple[tuple[Column, int], ...]:
+        share, of = LEFT_SHARE if self._columns >= WIDE else (1, 1)
+        return layout(self._columns * share // of - GUTTER - GAP)
+
+
+@contextlib.contextmanager
+def first_paint(settings: Settings) -> Iterator[FirstPaint]:
+    """Take the terminal for the first paint: alternate screen, no cursor, no echo of keys pressed meanwhile.
+
+    Leaving it without an error hands the terminal on with the alternate screen and its rows; keys stay in its queue.
+    An error gives the terminal back as it was.
+    """
+    paint = FirstPaint(settings)
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    quiet = termios.tcgetattr(keyboard)
+    quiet[3] &= ~(termios.ECHO | termios.ICANON)
+    termios.tcsetattr(keyboard, termios.TCSANOW, quiet)
+    paint.write(_ENTER)
+    try:
+        yield paint
+    except BaseException:
+        paint.write(_LEAVE)
+        raise
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSANOW, before)
+
+
+def fit(text: str, width: int, align: str = "left") -> str:
+    """Show `text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    room = width - sum(map(cells, text))
+    if room >= 0:
+        return " " * room + text if align == "right" else text + " " * room
+    kept, room = "", width - 1
+    for letter in text:
+        room -= cells(letter)
+        if room < 0:
+            room += cells(letter)
+            break
+        kept += letter
+    return (kept + "…" + " " * room)[: max(0, width)]
+
+
+def cells(letter: str) -> int:
+    """How many cells a terminal gives a character."""
+    if letter.isascii():
+        return 1
+    if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1

@@ -1,0 +1,328 @@
+"""The form: what is typed becomes a draft, an error is said under its field, what nobody touched stays as it came."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from textual import events
+from textual.widgets import Static
+
+from runtui.domain.draft import Draft
+from runtui.domain.fields import FIELDS
+from runtui.domain.times import parse_ticks
+from runtui.tui.widgets.field_form import FieldForm, FieldInput, FieldRow, FieldSelect
+from tests.tui.conftest import Opener, Session
+
+ODD_VALUES: dict[str, Any] = {
+    "unknown enum": {"processingStatus": "pausedByPolicy", "workflowExecutionType": "byCopilot"},
+    "null": dict.fromkeys((field.name for field in FIELDS), None),
+    "another type": {
+        "processingStatus": 5,
+        "workflowExecutionType": [1],
+        "totalUsersCount": "Integer",
+        "failedTasksCount": 1.5,
+    },
+    "no date": {"scheduledDateTime": "Timestamp", "startedDateTime": 12, "completedDateTime": "0001-01-01T00:00:00Z"},
+    "too large": {"totalUsersCount": 2**40, "failedUsersCount": -3},
+    "hostile": {"processingStatus": "[/x]\x1b[2J", "scheduledDateTime": "\u202e2026", "totalUsersCount": "1\n2"},
+    "wide": {"processingStatus": "一時停止" * 12, "startedDateTime": "入社"},
+}
+
+
+def draft_of(session: Session) -> Draft:
+    draft = session.workbench.left.edited
+    assert draft is not None
+    return draft
+
+
+def row_of(session: Session, name: str) -> FieldRow:
+    return session.workbench.query_one(FieldForm).row(name)
+
+
+def under(session: Session, name: str) -> str:
+    """What stands under a field, in sight."""
+    lines = row_of(session, name).query(".field--was, .field--error").results(Static)
+    return " ".join(str(line.content) for line in lines if line.display)
+
+
+async def go_to(session: Session, name: str) -> FieldInput | FieldSelect:
+    control = row_of(session, name).control
+    control.focus()
+    await session.pilot.pause()
+    return control
+
+
+async def clear(session: Session) -> None:
+    await session.press("end", "ctrl+u")
+
+
+async def open_run(session: Session, **values: Any) -> dict[str, Any]:
+    """Open a run that has these values, in the store and on the server; the run as received."""
+    run_id = session.workbench.left.runs.table.cursor_id
+    assert run_id is not None
+    stored = session.workspace.store.get(run_id)
+    assert stored is not None
+    missing = object()
+    raw = {name: value for name, value in (stored.raw | values).items() if value is not missing}
+    session.workspace.store.put_run(stored.workflow_id, raw)
+    await session.press("e")
+    await session.until(lambda: session.workbench.left.view == "edit")
+    await session.until(lambda: "PATCH http" in session.text())
+    return raw
+
+
+async def test_the_draft_follows_every_key_and_the_request_with_it(open_session: Opener) -> None:
+    async with open_session() as session:
+        raw = await open_run(session, failedUsersCount=3)
+        assert isinstance(session.app.focused, FieldSelect)
+        assert "Nothing has changed yet." in session.text()
+        assert draft_of(session).edits == {}
+        await go_to(session, "failedUsersCount")
+        await session.type("5")
+        assert '"failedUsersCount": 35' in session.text()
+        assert under(session, "failedUsersCount") == "was 3"
+        assert "1 changed" in session.text()
+        await session.press("backspace")
+        assert draft_of(session).edits == {}, "typed back to what was received is no change"
+        assert under(session, "failedUsersCount") == ""
+        for name in raw:
+            if name in json.loads(draft_of(session).body_text()):
+                assert draft_of(session).body()[name] == raw[name]
+
+
+async def test_an_error_shows_when_the_field_is_left_and_then_follows_every_key(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, failedTasksCount=2)
+        await go_to(session, "failedTasksCount")
+        await session.type("x")
+        assert under(session, "failedTasksCount") == "was 2"
+        await session.press("down")
+        assert "A count is a whole number" in under(session, "failedTasksCount")
+        await session.press("up", "backspace")
+        assert under(session, "failedTasksCount") == ""
+        await session.type("9999999999")
+        assert "Int32" not in under(session, "failedTasksCount"), "again only when it is left"
+        await session.press("ctrl+s")
+        assert "the largest is 2147483647" in under(session, "failedTasksCount")
+        assert session.workbench.left.view == "edit"
+        await clear(session)
+        await session.type("-1")
+        assert "cannot be negative" in under(session, "failedTasksCount")
+        await clear(session)
+        assert "is required" in under(session, "failedTasksCount")
+
+
+async def test_pastes_are_understood_or_refused_and_never_lost(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        await open_run(session)
+        control = await go_to(session, "totalUsersCount")
+        for pasted in (" 42 ", "42\n", "\t42\r\n", "+42"):
+            await clear(session)
+            control.post_message(events.Paste(pasted))
+            await session.pilot.pause()
+            assert draft_of(session).body()["totalUsersCount"] == 42
+        await clear(session)
+        control.post_message(events.Paste("1,000"))
+        await session.pilot.pause()
+        assert draft_of(session).body()["totalUsersCount"] == 1000
+        assert isinstance(control, FieldInput)
+        assert control.value == "1,000", "what is typed is not rewritten"
+        await clear(session)
+        control.post_message(events.Paste("first\nsecond\x1b[31m"))
+        await session.pilot.pause()
+        assert control.value == "first second␛[31m"
+        await session.press("down")
+        assert "A count is a whole number" in under(session, "totalUsersCount")
+        control.focus()
+        control.select_all()
+        control.post_message(events.Paste("7"))
+        await session.pilot.pause()
+        assert control.value == "7", "a paste takes the place of what is selected"
+
+
+async def test_times_relative_ones_and_null(open_session: Opener) -> None:
+    async with open_session() as session:
+        seven_digits = "2026-11-20T09:15:03.9206151Z"
+        await open_run(session, scheduledDateTime=seven_digits, startedDateTime=seven_digits, completedDateTime=None)
+        assert draft_of(session).body()["scheduledDateTime"] == seven_digits
+        assert "startedDateTime" not in draft_of(session).body()
+        await go_to(session, "startedDateTime")
+        await clear(session)
+        assert '"startedDateTime": null' in session.text()
+        await go_to(session, "completedDateTime")
+        await session.type("now")
+        value = draft_of(session).body()["completedDateTime"]
+        assert abs(parse_ticks(value) - parse_ticks(draft_of(session).body()["completedDateTime"])) == 0
+        assert value in session.text()
+        await clear(session)
+        await session.type("-2h")
+        assert "2h ago" in session.text()
+        await clear(session)
+        await session.type("soon")
+        await session.press("down")
+        assert under(session, "completedDateTime").startswith("was empty")
+        assert len(under(session, "completedDateTime")) > len("was empty ")
+        await session.press("up", "f8")
+        assert under(session, "completedDateTime") == ""
+        await go_to(session, "scheduledDateTime")
+        await clear(session)
+        await session.press("down")
+        assert "is required" in under(session, "scheduledDateTime")
+        await session.press("up", "f8")
+        assert draft_of(session).body()["scheduledDateTime"] == seven_digits
+        assert list(draft_of(session).edits) == ["startedDateTime"]
+
+
+async def test_the_dropdown_is_worked_by_keys_and_by_typing(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, processingStatus="failed")
+        await session.press("enter")
+        assert "held back: too many users" in session.text()
+        await session.type("quar")
+        await session.press("enter")
+        assert draft_of(session).body()["processingStatus"] == "quarantined"
+        await session.press("enter", "up", "escape")
+        assert draft_of(session).body()["processingStatus"] == "quarantined", "esc chooses nothing"
+        assert session.workbench.left.view == "edit"
+        await session.press("f8")
+        assert draft_of(session).edits == {}
+        assert row_of(session, "processingStatus").control.value == "failed"
+        await session.press("enter", "end", "enter")
+        assert draft_of(session).body()["processingStatus"] == "unknownFutureValue"
+        assert any("placeholder" in warning for warning in draft_of(session).warnings())
+        assert "placeholder" in session.text()
+
+
+async def test_an_unknown_value_is_offered_as_received_and_goes_back_untouched(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, processingStatus="pausedByPolicy", failedTasksCount=0)
+        await session.press("enter")
+        assert "as received; not known" in session.text()
+        await session.press("escape")
+        await go_to(session, "failedTasksCount")
+        await session.type("4")
+        assert draft_of(session).body()["processingStatus"] == "pausedByPolicy"
+        select = await go_to(session, "processingStatus")
+        await session.press("enter", "end", "enter", "enter", "home", "enter")
+        assert select.value == "pausedByPolicy"
+        assert list(draft_of(session).edits) == ["failedTasksCount"]
+
+
+async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        for odd in ODD_VALUES.values():
+            raw = await open_run(session, **odd)
+            assert draft_of(session).edits == {}, "opening changes nothing"
+            await go_to(session, "totalUnprocessedTasksCount")
+            await clear(session)
+            await session.type("6")
+            body = draft_of(session).body()
+            assert body["totalUnprocessedTasksCount"] == 6
+            for field in FIELDS:
+                if field.required and field.name != "totalUnprocessedTasksCount":
+                    assert body[field.name] == raw[field.name]
+            for row in session.workbench.query(FieldRow):
+                row.control.focus()
+            await session.pilot.pause()
+            assert list(draft_of(session).edits) == ["totalUnprocessedTasksCount"]
+            assert "\x1b" not in session.text()
+            await session.press("escape", "down")
+
+
+async def test_missing_values_open_and_stay_missing(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        run_id = session.workbench.left.runs.table.cursor_id
+        assert run_id is not None
+        stored = session.workspace.store.get(run_id)
+        assert stored is not None
+        session.workspace.store.put_run(stored.workflow_id, {"id": run_id})
+        await session.press("e")
+        await session.until(lambda: session.workbench.left.view == "edit")
+        assert "no value received" in session.text()
+        await go_to(session, "totalUsersCount")
+        await session.type("1")
+        assert set(draft_of(session).body()) == {"@odata.type", "totalUsersCount"}
+
+
+async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, processingStatus="pausedByPolicy")
+        await go_to(session, "totalUnprocessedTasksCount")
+        await session.type("x")
+        await session.press("down", "up")
+        await session.press("escape", "j")
+        second = session.workbench.left.runs.table.cursor_id
+        await open_run(session)
+        assert draft_of(session).run_id == second
+        assert draft_of(session).edits == {}
+        assert session.app.focused is row_of(session, "processingStatus").control
+        assert under(session, "totalUnprocessedTasksCount") == ""
+        await session.press("enter")
+        assert "as received" not in session.text()
+        await session.press("escape", "escape", "k", "e")
+        await session.until(lambda: "totalUnprocessedTasksCount" in draft_of(session).edits)
+        assert "The draft you left is open again" in session.text()
+        assert "A count is a whole number" in under(session, "totalUnprocessedTasksCount")
+        assert "~" not in session.text()
+        await go_to(session, "totalUnprocessedTasksCount")
+        await session.press("f8", "escape")
+        assert session.workspace.drafts == {}
+
+
+async def test_a_draft_left_is_opened_over_what_the_run_is_by_then(open_session: Opener) -> None:
+    async with open_session() as session:
+        raw = await open_run(session, failedTasksCount=1, totalUsersCount=10)
+        await go_to(session, "failedTasksCount")
+        await session.type("2")
+        await session.press("escape")
+        run_id = draft_id = raw["id"]
+        stored = session.workspace.store.get(run_id)
+        assert stored is not None
+        session.workspace.store.put_run(stored.workflow_id, stored.raw | {"failedTasksCount": 5, "totalUsersCount": 11})
+        await session.press("e")
+        await session.until(lambda: session.workbench.left.view == "edit")
+        assert draft_of(session).run_id == draft_id
+        assert under(session, "failedTasksCount") == "was 5"
+        assert draft_of(session).body()["failedTasksCount"] == 12
+        assert draft_of(session).body()["totalUsersCount"] == 11
+        assert "The run changed meanwhile" in session.text()
+
+
+async def test_the_body_has_two_modes(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, failedTasksCount=1)
+        await go_to(session, "failedTasksCount")
+        await session.type("2")
+        assert set(draft_of(session).body()) >= {"processingStatus", "totalUsersCount", "failedTasksCount"}
+        await session.press("ctrl+t")
+        assert set(draft_of(session).body()) == {"@odata.type", "failedTasksCount"}
+        assert '"totalUsersCount"' not in session.text()
+        await session.press("f6")
+        assert '"totalUsersCount"' in session.text()
+
+
+async def test_keys_walk_the_fields_in_order_and_scroll_at_80x24(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await open_run(session)
+        seen = []
+        for _ in FIELDS:
+            row = session.workbench.query_one(FieldForm).focused_row()
+            assert row is not None
+            seen.append(row.field.name)
+            assert row.field.name in session.text(), "the field with the keys is in sight"
+            await session.press("down")
+        assert seen == [field.name for field in FIELDS]
+        await session.press("up", "enter")
+        assert session.app.focused is row_of(session, FIELDS[0].name).control or session.app.focused is not None
+
+
+async def test_keys_typed_ahead_are_all_in_the_review(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, failedTasksCount=0)
+        await go_to(session, "failedTasksCount")
+        for key in ("1", "2", "3"):
+            session.app.post_message(events.Key(key, key))
+        session.app.post_message(events.Key("ctrl+s", None))
+        await session.until(lambda: session.workbench.left.view == "review")
+        assert "0  →  0123" in session.text() or "0  →  123" in session.text()
