@@ -11,10 +11,10 @@ import contextlib
 import os
 import sys
 import termios
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final, TextIO
 
+from runtui.domain.cells import fit
 from runtui.domain.rows import GAP, Column, RunRow, cell, layout
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
@@ -57,7 +57,11 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
     """
     for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
         if not stream.isatty():
-            raise RuntuiError("No terminal", "runtui needs a terminal for its input and its output.", _WITHOUT_A_SCREEN)
+            raise RuntuiError(
+                "No terminal",
+                "runtui needs a terminal for its input, its output and its errors, which Textual draws on.",
+                _WITHOUT_A_SCREEN,
+            )
     term = environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         raise RuntuiError(
@@ -133,27 +137,3 @@ def first_paint(settings: Settings) -> Iterator[FirstPaint]:
         raise
     finally:
         termios.tcsetattr(keyboard, termios.TCSANOW, before)
-
-
-def fit(text: str, width: int, align: str = "left") -> str:
-    """Show `text` in exactly `width` cells: padded, or cut with an ellipsis."""
-    room = width - sum(map(cells, text))
-    if room >= 0:
-        return " " * room + text if align == "right" else text + " " * room
-    kept, room = "", width - 1
-    for letter in text:
-        room -= cells(letter)
-        if room < 0:
-            room += cells(letter)
-            break
-        kept += letter
-    return (kept + "…" + " " * room)[: max(0, width)]
-
-
-def cells(letter: str) -> int:
-    """How many cells a terminal gives a character."""
-    if letter.isascii():
-        return 1
-    if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1

@@ -17,7 +17,7 @@ PATCH_PATH: Final = "/workflowBase/runs/{runId}"
 """The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One session's choices. `root` is the Graph root, such as https://graph.microsoft.com/beta."""
 
@@ -32,7 +32,8 @@ class Settings:
     refresh_seconds: float = 30.0
     """Seconds from the end of one listing to the start of the next; 0: only by hand."""
     mouse: bool = True
-    state_folder: Path = Path()
+    state_folder: Path
+    """Where the store and crash reports go."""
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -214,9 +214,10 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
         for odd in ODD_VALUES.values():
             raw = await open_run(session, **odd)
             assert draft_of(session).edits == {}, "opening changes nothing"
-            await go_to(session, "totalUnprocessedTasksCount")
-            await clear(session)
-            await session.type("6")
+            control = await go_to(session, "totalUnprocessedTasksCount")
+            assert isinstance(control, FieldInput)
+            control.value = "6"
+            await session.pilot.pause()
             body = draft_of(session).body()
             assert body["totalUnprocessedTasksCount"] == 6
             for field in FIELDS:
@@ -227,7 +228,9 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
             await session.pilot.pause()
             assert list(draft_of(session).edits) == ["totalUnprocessedTasksCount"]
             assert "\x1b" not in session.text()
-            await session.press("escape", "down")
+            await go_to(session, "totalUnprocessedTasksCount")
+            await session.press("f8", "escape")
+            assert session.workspace.drafts == {}
 
 
 async def test_missing_values_open_and_stay_missing(open_session: Opener) -> None:

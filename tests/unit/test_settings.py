@@ -60,7 +60,7 @@ def test_two_roots_never_share_a_store() -> None:
 
 
 def test_a_session_writes_where_the_api_page_says_and_cannot_change_its_mind() -> None:
-    settings = Settings(root="https://graph.microsoft.com/beta", tenant="contoso")
+    settings = Settings(root="https://graph.microsoft.com/beta", tenant="contoso", state_folder=Path())
     assert settings.patch_path == PATCH_PATH == "/workflowBase/runs/{runId}"
     assert settings.body_mode == "full"
     assert not settings.read_only

@@ -1,0 +1,89 @@
+"""A session from the command to the shell, on a real terminal: first paint, take-over, the last list, the way out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.pty_probe import PtyProbe
+
+RUNTUI = (sys.executable, "-m", "runtui")
+CHECKOUT = str(Path(__file__).resolve().parents[2])
+ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
+
+
+def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30) -> PtyProbe:
+    env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), "RUNTUI_TOKEN": "a-token"}
+    return PtyProbe((*RUNTUI, *arguments), columns=columns, rows=rows, env=env)
+
+
+@contextmanager
+def sandbox() -> Iterator[str]:
+    """A sandbox server of its own; its root."""
+    with subprocess.Popen([*RUNTUI, "sandbox", "--runs", "30"], stdout=subprocess.PIPE, cwd=CHECKOUT) as server:
+        assert server.stdout is not None
+        try:
+            yield json.loads(server.stdout.readline())["root"]
+        finally:
+            server.terminate()
+
+
+def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", "--runs", "60") as terminal:
+        terminal.wait_for("(?m)^  [✓✗●◌] ")
+        assert "q quit" not in terminal.text, "the first paint has no hint bar"
+        terminal.press("x")
+        terminal.wait_for("is:problem")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+        assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
+
+
+def test_a_server_that_does_not_start_leaves_a_sentence_on_a_restored_terminal(tmp_path: Path) -> None:
+    script = (
+        "import runtui.demo as demo, sys; from runtui.cli import main; "
+        "sys.executable = '/bin/false'; sys.exit(main(['demo']))"
+    )
+    env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(tmp_path)}
+    with PtyProbe((sys.executable, "-c", script), env=env) as terminal:
+        assert terminal.wait_for_exit() == 1
+        assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
+        assert b"The sandbox did not start" in terminal.received.rpartition(LEAVE_SCREEN)[2]
+
+
+def test_the_last_list_is_there_when_the_server_is_not(tmp_path: Path) -> None:
+    with sandbox() as root, runtui(tmp_path, "--root", root) as terminal:
+        terminal.wait_for("30 runs.*as of")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+    with runtui(tmp_path, "--root", root) as terminal:
+        terminal.wait_for("The list is not whole")
+        assert "30 runs" in terminal.text
+        assert "Nobody answers there" in terminal.text
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
+def test_the_main_job_against_a_server_started_by_hand(tmp_path: Path, columns: int, rows: int) -> None:
+    with sandbox() as root, runtui(tmp_path, "--root", root, columns=columns, rows=rows) as terminal:
+        terminal.wait_for("30 runs.*as of")
+        terminal.press("x", "e")
+        terminal.wait_for("processingStatus")
+        terminal.press("enter")
+        terminal.wait_for("a placeholder")
+        terminal.type("queued")
+        terminal.press("enter")
+        terminal.wait_for('"processingStatus": "queued"')
+        terminal.press("ctrl+s")
+        terminal.wait_for("send this change")
+        terminal.press("y")
+        terminal.wait_for("200 OK")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0

@@ -1,0 +1,182 @@
+"""The registry of actions against the real screen: every key works, and whatever cannot be done says why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from rich.cells import cell_len
+from textual.widgets import Input
+
+from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Scope, Situation, in_scopes, key_text
+from runtui.tui.app import RuntuiApp
+from runtui.tui.themes import THEMES
+from runtui.tui.views.edit import EditView
+from runtui.tui.views.help import HelpView, help_text
+from runtui.tui.views.review import ReviewView
+from runtui.tui.views.runs import RunsView
+from runtui.tui.widgets.run_table import RunTable
+from runtui.tui.workbench import Workbench
+from tests.tui.conftest import Opener
+
+HOMES: dict[Scope, type] = {
+    "table": RunTable,
+    "runs": RunsView,
+    "edit": EditView,
+    "review": ReviewView,
+    "help": HelpView,
+    "panel": Workbench,
+    "app": Workbench,
+}
+
+CHAINS: dict[str, tuple[Scope, ...]] = {
+    "list": ("table", "runs", "panel", "app"),
+    "form": ("edit", "panel", "app"),
+    "review": ("review", "panel", "app"),
+    "help": ("help", "panel", "app"),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
+def test_every_action_has_a_method_a_key_and_a_line_of_help(action: object) -> None:
+    assert action in ACTIONS
+    home = HOMES[action.scope]  # type: ignore[attr-defined]
+    call = (action.call or action.id).partition("(")[0]  # type: ignore[attr-defined]
+    home, call = (RuntuiApp, call.removeprefix("app.")) if call.startswith("app.") else (home, call)
+    assert callable(getattr(home, f"action_{call}", None)), f"{home.__name__} has no action_{call}"
+    assert action.keys  # type: ignore[attr-defined]
+    assert action.help.endswith(".")  # type: ignore[attr-defined]
+    assert f" {action.help}\n" in help_text().plain  # type: ignore[attr-defined]
+
+
+def test_ids_are_unique_and_every_scope_has_a_title() -> None:
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    assert {action.scope for action in ACTIONS} == set(SCOPE_TITLES)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_no_key_does_two_things_in_one_place(chain: str) -> None:
+    """Where a key is bound twice on the way up, the inner action has to be the one meant: esc and the keys of help."""
+    keys = Counter(key for action in in_scopes(*CHAINS[chain]) for key in action.keys)
+    allowed = {"escape"} | ({"q", "question_mark", "f1"} if chain == "help" else set())
+    assert {key for key, times in keys.items() if times > 1} <= allowed
+
+
+def test_keys_are_those_that_arrive_through_a_multiplexer() -> None:
+    """alt, ctrl+enter, ctrl+a (screen), ctrl+b (tmux) and what a terminal turns into something else are not bound."""
+    lost = {"ctrl+a", "ctrl+b", "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+j", "ctrl+space", "ctrl+slash", "ctrl+enter"}
+    keys = {key for action in ACTIONS for key in action.keys}
+    assert not keys & lost
+    assert not [key for key in keys if key.startswith("alt+") or "ctrl+shift" in key]
+
+
+def situations() -> Iterator[Situation]:
+    yield Situation()
+    yield Situation(connected=True)
+    yield Situation(connected=True, has_run=True, read_only=True)
+    yield Situation(connected=True, has_run=True, saving=True)
+    yield Situation(connected=True, has_run=True, changes=1, errors=2, marks=3)
+
+
+def test_reasons_are_sentences() -> None:
+    for situation in situations():
+        for action in ACTIONS:
+            reason = action.reason(situation)
+            assert reason is None or (reason[0].isupper() and reason.endswith("."))
+
+
+async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        for key, words in (("U", "No run is marked."),):
+            await session.press(key)
+            assert words in session.text()
+        await session.press("e", "f8")
+        assert "Nothing has changed yet." in session.text().splitlines()[-2]
+        await session.press("f1")
+        assert session.workbench.left.view == "help"
+        await session.press("escape")
+        assert session.workbench.left.view == "edit"
+
+
+async def test_refresh_and_pause_by_key(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        finished = session.workspace.refresh.progress.finished_at
+        await session.press("p")
+        await session.until(lambda: "paused" in session.text().splitlines()[0])
+        await session.press("r")
+        await session.until(lambda: session.workspace.refresh.progress.finished_at != finished)
+        await session.press("p")
+        await session.until(lambda: "paused" not in session.text())
+
+
+async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), runs=12) as session:
+        whole = {f"{action.shown_key} {action.label}" for action in ACTIONS}
+
+        def check() -> list[str]:
+            line = session.text().splitlines()[-1]
+            assert cell_len(line) <= session.app.size.width
+            hints = line.strip().split("  ")
+            assert set(hints) <= whole
+            return hints
+
+        assert check()[0] == "e edit"
+        await session.press("2")
+        assert check()[0] == "esc back"
+        await session.press("1", "question_mark")
+        assert check()[0] == "esc close"
+        await session.press("escape", "e", "enter", "down", "enter")
+        assert check()[0] == "ctrl+s review"
+        await session.press("ctrl+s")
+        assert check()[0] == "y send"
+        for width in (58, 40, 20, 200):
+            await session.pilot.resize_terminal(width, 24)
+            check()
+
+
+async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), runs=12) as session:
+        await session.press("question_mark")
+        assert "Moving" in session.text()
+        await session.press("end", "pagedown")
+        await session.press("pagedown", "pagedown", "pagedown", "pagedown")
+        assert "being saved" in session.text()
+        assert session.workbench.query_one(HelpView).query_one("#help-page").scroll_offset.y > 0
+        for key in ("escape", "q", "question_mark", "f1"):
+            if session.workbench.left.view != "help":
+                await session.press("f1")
+            assert session.workbench.left.view == "help"
+            await session.press(key)
+            assert session.workbench.left.view == "runs"
+    for action in ACTIONS:
+        assert key_text(action.keys[0]) in help_text().plain
+
+
+async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) -> None:
+    async with open_session(size=(100, 30), runs=40) as session:
+        table = session.workbench.left.runs.table
+        await session.press("ctrl+p")
+        await session.until(lambda: "Unmark" in session.text() or "Edit" in session.text())
+        await session.type("unmark")
+        await session.until(lambda: "No run is marked." in session.text())
+        await session.press("escape")
+        assert session.workbench.left.view == "runs"
+        await session.press("colon")
+        palette_input = session.app.screen.query_one(Input)
+        assert palette_input.has_focus
+        await session.type("problems")
+        await session.until(lambda: "went wrong" in session.text())
+        await session.press("enter", "enter")
+        await session.until(lambda: isinstance(session.app.screen, Workbench))
+        await session.until(lambda: table.total == session.workspace.store.totals().problems)
+
+
+async def test_themes_go_round(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        first, seen = session.app.theme, []
+        for _ in THEMES:
+            seen.append(session.app.theme)
+            await session.press("T")
+        assert session.app.theme == first
+        assert sorted(seen) == sorted(THEMES)

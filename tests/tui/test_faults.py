@@ -1,0 +1,230 @@
+"""When the server fails: one clear message with a next step, and neither the screen nor the draft is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from runtui.tui import app as app_module
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_review import to_the_review
+from tests.tui.wires import Graph, a_run, reply
+
+HTML = "<html><body><h1>Sign in</h1>[/b] \x1b[2J</body></html>"
+
+
+def refused(*_: object) -> httpx.Response:
+    raise httpx.ConnectError("[Errno 111] Connection refused")
+
+
+def half(*_: object) -> httpx.Response:
+    body = json.dumps(a_run(0)).encode()
+    return reply(200, body[: len(body) // 2])
+
+
+def graph_error(status: int, code: str, message: str) -> Callable[..., httpx.Response]:
+    return lambda *_: reply(status, {"error": {"code": code, "message": message, "innerError": {"request-id": "r-1"}}})
+
+
+TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
+    # what happens, a word of the title, a word of the next step
+    "refused": (refused, "Nobody listens", "root"),
+    "html": (lambda *_: reply(200, HTML), "not", "root"),
+    "401": (graph_error(401, "InvalidAuthenticationToken", "Access token has expired."), "token", "RUNTUI_TOKEN"),
+    "403": (graph_error(403, "Forbidden", "Insufficient privileges."), "not allowed", "LifecycleWorkflows"),
+    "404": (graph_error(404, "ResourceNotFound", "Resource does not exist."), "does not find", "Refresh"),
+    "500": (graph_error(500, "InternalServerError", "It broke."), "failed", "request-id"),
+    "half": (half, "", ""),
+}
+
+
+def status_of(session: Session) -> str:
+    return session.workbench.query_one("#status").text  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        table = session.workbench.left.runs.table
+        await session.press("j")
+        run_id = table.cursor_id
+        for trouble, title, step in TROUBLES.values():
+            graph.answer_to_list = trouble
+            await session.press("r")
+            await session.until(lambda: not session.workspace.refresh.progress.listing and status_of(session))
+            assert title in status_of(session)
+            assert step in status_of(session)
+            assert "The list is not whole." in status_of(session)
+            assert "not whole" in session.text().splitlines()[0]
+            assert (table.total, table.cursor_id) == (5, run_id)
+            assert "\x1b" not in session.text()
+            graph.answer_to_list = None
+            await session.press("r")
+            await session.until(lambda: session.workspace.refresh.progress.fault is None and not status_of(session))
+            assert "not whole" not in session.text()
+
+
+async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(open_session: Opener) -> None:
+    graph = Graph(answer_to_list=refused)
+    async with open_session(wire=graph.wire, ready=False) as session:
+        await session.until(lambda: "Nobody listens" in session.text())
+        assert "Nobody listens" in status_of(session)
+        await session.press("e")
+        assert "There is no run under the cursor." in session.text()
+        graph.answer_to_list = None
+        await session.press("r")
+        await session.until(lambda: session.workbench.left.runs.table.total == 5)
+
+
+async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        run_id = session.workbench.left.runs.table.cursor_id
+        assert run_id is not None
+        for name, (trouble, title, step) in TROUBLES.items():
+            graph.answer_to_patch = trouble
+            await session.press("e")
+            await session.until(lambda: session.workbench.left.view == "edit")
+            if run_id not in session.workspace.drafts:
+                await session.press("enter", "down", "enter")
+            await session.press("ctrl+s")
+            await session.until(lambda: session.workbench.left.view == "review")
+            sent = len(graph.patches)
+            await session.press("y")
+            await session.until(lambda: len(graph.patches) > sent and not session.workspace.saves.active())  # noqa: B023
+            await session.until(lambda: status_of(session))
+            told = status_of(session)
+            assert told.startswith("Unknown" if name in ("html", "500", "half") else "Not done"), (name, told)
+            assert title in told
+            assert step in told
+            assert "The draft is kept." in told
+            assert run_id in session.workspace.drafts
+            assert session.workbench.left.runs.table.row_under_cursor() is not None
+            first_lines = "\n".join(
+                session.workbench.panel.query_one("#tab-response").render_line(y).text for y in range(12)
+            )
+            assert title in first_lines
+            assert "\x1b" not in session.text()
+        graph.answer_to_patch = None
+        await session.press("e", "ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Done."))
+        assert session.workspace.drafts == {}
+
+
+async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
+    graph = Graph()
+
+    def no_content(run: dict[str, object]) -> httpx.Response:
+        graph.runs[str(run["id"])] = run
+        return reply(204)
+
+    graph.answer_to_patch = no_content
+    async with open_session(wire=graph.wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: status_of(session).startswith("Done."))
+        assert "204" in session.text()
+        row = session.workbench.left.runs.row
+        assert row is not None
+        assert row.status == "canceling"
+
+
+class HeldBack(httpx.AsyncBaseTransport):
+    """Lets a PATCH wait until it is released."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._inner = graph.wire
+        self.released = asyncio.Event()
+        self.under_way = 0
+        self.most_at_once = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "PATCH":
+            return await self._inner.handle_async_request(request)
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            await self.released.wait()
+            return await self._inner.handle_async_request(request)
+        finally:
+            self.under_way -= 1
+
+
+async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) -> None:
+    graph = Graph()
+    wire = HeldBack(graph)
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        draft = session.workbench.left.edited
+        assert draft is not None
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("e")
+        assert session.workbench.left.view == "runs", "the form waits for the answer"
+        assert "being saved" in session.text()
+        session.workspace.saves.submit(draft.typed("failedTasksCount", "9", 0))
+        await session.press("j", "k", "s", "S")  # the list stays usable
+        assert wire.most_at_once == 1
+        wire.released.set()
+        await session.until(lambda: not session.workspace.saves.active())
+        assert wire.most_at_once == 1
+
+
+async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await to_the_review(session)
+        run_id = session.workbench.left.runs.table.cursor_id
+        assert run_id is not None
+        graph.runs[run_id] = graph.runs[run_id] | {"processingStatus": "completed"}
+        await session.press("y")
+        await session.until(lambda: "the run changed meanwhile" in status_of(session))
+        assert graph.patches == []
+        assert "was failed when opened, is completed now" in " ".join(session.text().replace("▏", " ").split())
+        await session.press("e")
+        await session.until(lambda: session.workbench.left.view == "edit")
+        assert "was completed" in session.text()
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Done."))
+
+
+async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Opener) -> None:
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("q")
+        assert "Waiting for 1 save" in session.text()
+        assert session.app.is_running
+        await session.press("q")
+        assert session.app.return_code == 0
+        assert not wire.released.is_set()
+
+
+async def test_quitting_leaves_by_itself_when_the_save_ends(open_session: Opener) -> None:
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("q")
+        wire.released.set()
+        await session.until(lambda: session.app.return_code == 0)
+
+
+async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "QUIT_SECONDS", 0.05)
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("q")
+        await session.until(lambda: "outcome is unknown" in session.text())
+        await session.press("q")
+        assert session.app.return_code == 0

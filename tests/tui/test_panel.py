@@ -1,0 +1,146 @@
+"""The side panel: request, answer, run and history, each whole and each reachable by keys."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widget import Widget
+from textual.widgets import OptionList
+
+from runtui.tui.widgets.json_view import JsonView
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_review import to_the_review
+from tests.tui.wires import Graph
+
+
+def shown(widget: Widget) -> bool:
+    return widget.display
+
+
+def title_of(session: Session) -> str:
+    return session.workbench.panel.tab
+
+
+async def test_request_response_and_history(open_session: Opener) -> None:
+    async with open_session() as session:
+        await to_the_review(session)
+        assert title_of(session) == "request"
+        request = session.text()
+        assert "PATCH http://127.0.0.1:1/beta/workflowBase/runs/" in request
+        assert '* "processingStatus"' in request or '*   "processingStatus"' in request, "what changed carries a sign"
+        await session.press("y")
+        await session.until(lambda: "200 OK" in session.text())
+        assert title_of(session) == "response"
+        text = session.text()
+        exchange = next(exchange for exchange in session.workspace.exchanges if exchange.method == "PATCH")
+        for words in ("200 OK   PATCH", " ms", exchange.request_id[:30], exchange.client_request_id[:20], '"id": '):
+            assert words in text
+
+        await session.press("2", "right_square_bracket", "right_square_bracket", "right_square_bracket")
+        assert title_of(session) == "history"
+        history = session.workbench.query_one(OptionList)
+        assert session.app.focused is history
+        assert history.option_count == len(session.workspace.exchanges) == 2  # the fresh read and the write
+        assert "PATCH" in session.text()
+        await session.press("end", "enter")
+        assert title_of(session) == "response"
+        assert "200 OK   GET" in session.text()
+
+
+async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
+    async with open_session() as session:
+        workbench, panel, left = session.workbench, session.workbench.panel, session.workbench.left
+        seen = []
+        for _ in range(4):
+            seen.append(panel.tab)
+            await session.press("f9")
+        assert (seen, panel.tab) == (["response", "request", "run", "history"], "response")
+        await session.press("left_square_bracket", "shift+f9")
+        assert panel.tab == "run"
+        assert session.app.focused is left.runs.table, "the keys stay where they are"
+        await session.press("2")
+        assert session.app.focused is panel.query_one("#tab-run")
+        await session.press("z")
+        assert (left.display, panel.size.width) == (False, 120)
+        await session.press("f9")
+        assert session.app.focused is panel.query_one("#tab-history")
+        await session.press("1")
+        assert left.display
+        assert session.app.focused is left.runs.table
+        await session.press("z")
+        assert (panel.display, left.size.width) == (False, 120)
+        await session.press("2")
+        assert shown(panel) is True
+        assert panel.has_focus_within
+        await session.press("escape")
+        assert session.app.focused is left.runs.table
+        assert not workbench.has_class("-zoomed")
+
+
+async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        panel = session.workbench.panel
+        assert shown(panel) is False
+        await session.press("2")
+        assert shown(panel) is True
+        assert panel.has_focus_within
+        await session.press("escape", "escape")
+        assert shown(panel) is False
+        await session.press("enter")
+        assert shown(panel) is True
+        assert session.app.focused is session.workbench.left.runs.table
+        await session.press("right_square_bracket", "escape")
+        assert shown(panel) is False
+
+
+async def test_details_say_what_failed(open_session: Opener) -> None:
+    async with open_session(size=(120, 50)) as session:
+        await session.press("slash")
+        await session.type("status:failed")
+        await session.press("enter", "enter")
+        await session.until(lambda: "✗" in panel_text(session) and "users:" in panel_text(session))
+        row = session.workbench.left.runs.row
+        assert row is not None
+        assert row.workflow_name[:20] in panel_text(session)
+        assert "×)" in panel_text(session)
+        assert '"processingStatus": "failed"' in panel_text(session)
+        await session.press("x", "escape", "escape")
+
+
+def panel_text(session: Session) -> str:
+    left = session.workbench.left.region.right
+    return "\n".join(line[left + 1 :] for line in session.text().splitlines())
+
+
+async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:
+    entity_extra = {"notes": [{"n": number, "text": "x" * 60} for number in range(36_000)]}
+    graph = Graph(
+        answer_to_patch=lambda run: httpx.Response(
+            200, stream=httpx.ByteStream(json.dumps(run | entity_extra).encode())
+        )
+    )
+    async with open_session(wire=graph.wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: not session.workspace.saves.active())
+        view = session.workbench.panel.query_one("#tab-response")
+        await session.until(lambda: view.virtual_size.height > 4 * 36_000)
+        await session.press("2", "G")
+        assert session.text().count("}") >= 1
+        assert '"n": 35999' in session.text()
+        await session.press("g")
+        assert "200 OK" in session.text()
+
+
+async def test_only_the_lines_that_differ_are_drawn_while_typing(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        await session.press("e")
+        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.press(*["down"] * 6)
+        await session.type("1")
+        view = session.workbench.panel.query_one("#tab-request", JsonView)
+        drawn: list[int] = []
+        monkeypatch.setattr(view, "refresh_line", drawn.append)
+        await session.type("2")
+        assert len(drawn) == 1

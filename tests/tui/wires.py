@@ -1,0 +1,78 @@
+"""A Graph of a few lines, for answers that the sandbox would never give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+Answer = Callable[[dict[str, Any]], httpx.Response]
+
+
+def reply(status: int, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
+    """An answer that is still to be read, as from a network; `bytes` and `str` go out as they are."""
+    content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    if body is None:
+        content = b""
+    kind = "text/html" if isinstance(body, str) else "application/json"
+    return httpx.Response(status, headers={"content-type": kind} | (headers or {}), stream=httpx.ByteStream(content))
+
+
+def a_run(number: int) -> dict[str, Any]:
+    """A run as Graph sends it."""
+    return {
+        "id": f"run-{number}",
+        "processingStatus": "failed",
+        "workflowExecutionType": "scheduled",
+        "scheduledDateTime": f"2026-11-20T09:15:{number:02}.9206151Z",
+        "startedDateTime": f"2026-11-20T09:16:{number:02}Z",
+        "completedDateTime": None,
+        "lastUpdatedDateTime": "2026-11-20T10:00:00Z",
+        "totalUsersCount": 3,
+        "successfulUsersCount": 1,
+        "failedUsersCount": 2,
+        "failedTasksCount": 2,
+        "totalUnprocessedTasksCount": 0,
+    }
+
+
+@dataclass
+class Graph:
+    """One workflow and its runs; whatever is set here answers in place of the usual."""
+
+    runs: dict[str, dict[str, Any]] = field(default_factory=lambda: {f"run-{n}": a_run(n) for n in range(5)})
+    answer_to_list: Callable[[], httpx.Response] | None = None
+    answer_to_patch: Answer | None = None
+    patches: list[bytes] = field(default_factory=list)
+
+    @property
+    def wire(self) -> httpx.MockTransport:
+        """What carries requests to it."""
+        return httpx.MockTransport(self._handle)
+
+    def _handle(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if request.method == "PATCH":
+            return self._patch(request)
+        if path.endswith("/runs") or path.endswith("/workflows"):
+            if self.answer_to_list is not None:
+                return self.answer_to_list()
+            items = list(self.runs.values()) if path.endswith("/runs") else [{"id": "w1", "displayName": "Onboard"}]
+            return reply(200, {"value": items})
+        if path.endswith("Results"):
+            return reply(200, {"value": []})
+        return reply(200, self.runs[path.rsplit("/", 1)[1]])
+
+    def _patch(self, request: httpx.Request) -> httpx.Response:
+        self.patches.append(request.content)
+        run_id = request.url.path.rsplit("/", 1)[1]
+        entity = self.runs[run_id] | {
+            name: value for name, value in json.loads(request.content).items() if not name.startswith("@")
+        }
+        if self.answer_to_patch is not None:
+            return self.answer_to_patch(entity)
+        self.runs[run_id] = entity
+        return reply(200, entity)

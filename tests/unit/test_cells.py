@@ -1,0 +1,37 @@
+"""Text of our own measuring fills the cells that Rich, which draws the rest, would say it fills."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from runtui.domain.cells import fit
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("abc", 5, "abc  "),
+        ("abcdef", 4, "abc…"),
+        ("入社手続き", 10, "入社手続き"),
+        ("入社手続き", 8, "入社手… "),
+        ("入社", 3, "入…"),
+        ("e\u0301a", 2, "e\u0301a"),
+        ("abc", 1, "…"),
+        ("abc", 0, ""),
+        ("", 2, "  "),
+    ],
+)
+def test_fit(text: str, width: int, shown: str) -> None:
+    assert fit(text, width) == shown
+
+
+def test_numbers_stand_at_the_right() -> None:
+    assert fit("11/12", 7, "right") == "  11/12"
+
+
+@given(st.text(alphabet="abc 入社手続き東京é✗●…", max_size=30), st.integers(0, 20))
+def test_fit_fills_exactly_the_cells_it_is_given(text: str, width: int) -> None:
+    assert cell_len(fit(text, width)) == width
