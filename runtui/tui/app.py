@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from textual.command import CommandPalette
 from textual.filter import LineFilter
 
 from runtui.services.workspace import Workspace
 from runtui.tui.output import DifferentialOutput
-from runtui.tui.palette import ActionProvider
+from runtui.tui.palette import ActionProvider, Palette
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
@@ -61,6 +62,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """To the next theme."""
         names = list(THEMES)
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def action_command_palette(self) -> None:
+        """Open the palette, once."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""

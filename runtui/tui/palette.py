@@ -9,11 +9,23 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from runtui.tui.actions import Action, in_scopes
 from runtui.tui.text import content, highlighted, palette_help
 from runtui.tui.workbench import Workbench
+
+
+class Palette(CommandPalette):
+    """Textual's palette, of which keys for the list of hits do nothing while that list is not on the screen.
+
+    Textual 8.2.8 lets them through, and a page key then ends the program with a KeyError.
+    """
+
+    def _action_command_list(self, action: str) -> None:
+        """Pass a key on to the list, once the list has a place."""
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class ActionProvider(Provider):
