@@ -69,7 +69,8 @@ def _may_edit(now: Situation) -> str | None:
 
 def _may_review(now: Situation) -> str | None:
     if now.errors:
-        return f"{now.errors} field{'s hold' if now.errors > 1 else ' holds'} no valid value; correct it first."
+        several = now.errors > 1
+        return f"{now.errors} {'fields hold' if several else 'field holds'} no valid value; correct it first."
     if not now.changes:
         return "Nothing has changed yet."
     return _may_edit(now)
@@ -102,6 +103,11 @@ class Action:
         """The first key as a person reads it."""
         return key_text(self.keys[0])
 
+    @property
+    def key_while_typing(self) -> str | None:
+        """The first key that an input does not take for text; None when there is none."""
+        return next((key_text(key) for key in self.keys if key != "space" and len(key_text(key)) > 1), None)
+
 
 _KEY_WORDS: Final = {
     "question_mark": "?",
@@ -129,10 +135,10 @@ def key_text(key: str) -> str:
 
 ACTIONS: Final[tuple[Action, ...]] = (
     # Moving
-    Action("cursor_up", "table", ("k", "up"), "up", "One run up."),
-    Action("cursor_down", "table", ("j", "down"), "down", "One run down."),
-    Action("page_up", "table", ("pageup",), "page up", "One screen up."),
-    Action("page_down", "table", ("pagedown",), "page down", "One screen down."),
+    Action("cursor_up", "table", ("k", "up"), "up", "One run up.", call="step(-1)"),
+    Action("cursor_down", "table", ("j", "down"), "down", "One run down.", call="step(1)"),
+    Action("page_up", "table", ("pageup",), "page up", "One screen up.", call="page(-1)"),
+    Action("page_down", "table", ("pagedown",), "page down", "One screen down.", call="page(1)"),
     Action("first_row", "table", ("g", "home"), "first", "To the first run."),
     Action("last_row", "table", ("G", "end"), "last", "To the last run."),
     # The list
@@ -144,8 +150,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("reverse", "runs", ("S", "shift+f8"), "reverse", "Turn the order round."),
     Action("mark", "runs", ("space",), "mark", "Mark the run, or take the mark back.", 50, _needs_run),
     Action("unmark_all", "runs", ("U",), "unmark", "Take all marks back.", reason=_needs_marks),
-    Action("refresh", "runs", ("r", "f5"), "refresh", "Read all runs again now.", 40, _needs_server),
-    Action("pause", "runs", ("p",), "pause", "Stop reading by the clock, or go on.", 20, _needs_server),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, close the panel."),
     # The form
     Action("review", "edit", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, _may_review),
@@ -179,6 +183,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # Everywhere
     Action("focus_left", "app", ("1",), "left pane", "Go to the list or the form."),
     Action("focus_panel", "app", ("2",), "panel", "Go to the side panel, and open it.", 25),
+    Action("refresh", "app", ("r", "f5"), "refresh", "Read all runs again now.", 22),
+    Action("pause", "app", ("p",), "pause", "Stop reading by the clock, or go on.", 20),
     Action("help", "app", ("question_mark", "f1"), "help", "Show the keys.", 70),
     Action(
         "palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by its name.", 10, call="app.command_palette"

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from textual import events
 from textual.command import CommandPalette
 from textual.filter import LineFilter
+from textual.widgets import Input
 
 from runtui.services.workspace import Workspace
 from runtui.tui.output import DifferentialOutput
@@ -18,6 +20,7 @@ from runtui.tui.palette import ActionProvider, Palette
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
+from runtui.tui.widgets.status_line import Severity
 from runtui.tui.workbench import Workbench
 
 QUIT_SECONDS: Final = 10.0
@@ -57,6 +60,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         )
         self._workspace = workspace
         self._quitting = False
+        self._drafts_told_of: frozenset[str] = frozenset()
+        """The runs whose drafts the person was warned of when quitting."""
 
     def action_next_theme(self) -> None:
         """To the next theme."""
@@ -67,6 +72,26 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Open the palette, once."""
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(Palette(id="--command-palette"))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Run what a key is bound to before the next key is looked at.
+
+        Textual hands a key to the focused widget and looks for its binding when it has bubbled back, behind the keys
+        that came after it: of "/failed", typed ahead on a slow line, all but the first letter would act on the list.
+        An input keeps Textual's way, so that the keys of a text and those after it stay in order.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded and not self._is_text(event):
+            self.app_focus = True
+            if await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key):
+                return
+        await super().on_event(event)
+
+    def _is_text(self, key: events.Key) -> bool:
+        """Whether the widget with the focus takes a key for text, or may."""
+        focused = self.focused
+        if focused is None or isinstance(focused, Input):
+            return focused is not None
+        return focused.check_consume_key(key.key, key.character)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
@@ -88,30 +113,44 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         super().end_unattended()
 
     async def action_quit(self) -> None:
-        """Leave once no save is on its way, or when asked a second time."""
+        """Leave once no save is on its way and no draft is lost by it, or when asked a second time."""
+        active = self._workspace.saves.active()
         if self._quitting:
             self.exit(return_code=0)
-            return
-        active = self._workspace.saves.active()
-        if not active:
-            self.exit(return_code=0)
-            return
-        self._quitting = True
-        workbench = self.screen
-        if isinstance(workbench, Workbench):
-            workbench.say(f"Waiting for {len(active)} save to end; q again leaves at once.", "warning")
-        self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
+        elif active:
+            self._quitting = True
+            self._say(f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once.", "warning")
+            self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
+        else:
+            self._leave()
 
     async def _leave_after_saves(self) -> None:
         open_saves = await self._workspace.saves.drain(QUIT_SECONDS)
-        if not open_saves:
+        if open_saves:
+            words = (
+                f"{_counted(open_saves, 'save')} without an answer. q leaves all the same: the outcome is unknown."
+            )
+            self._say(words, "error")
+            return
+        self._quitting = False
+        self._leave()
+
+    def _leave(self) -> None:
+        """Leave, unless there is a draft that nobody was told of."""
+        drafts = frozenset(self._workspace.drafts)
+        if drafts <= self._drafts_told_of:
             self.exit(return_code=0)
             return
-        workbench = self.screen
-        if isinstance(workbench, Workbench):
-            workbench.say(
-                f"{open_saves} save has no answer yet. q leaves all the same: its outcome is unknown.", "error"
-            )
+        self._drafts_told_of = drafts
+        self._say(f"{_counted(len(drafts), 'draft')} not sent would be lost; q again leaves all the same.", "warning")
+
+    def _say(self, text: str, severity: Severity) -> None:
+        if isinstance(self.screen, Workbench):
+            self.screen.say(text, severity)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 async def run_app(workspace: Workspace) -> int:

@@ -41,14 +41,6 @@ class DraftChanged(Message):
         self.draft = draft
 
 
-class RefreshRequested(Message):
-    """Read all runs again, now."""
-
-
-class PauseToggled(Message):
-    """Stop reading by the clock, or go on."""
-
-
 class ReviewRequested(Message):
     """Show what would be sent, and ask."""
 

@@ -203,16 +203,17 @@ class DifferentialOutput(App[int]):
 
     def repaint_terminal(self) -> None:
         """Send the whole screen again, over whatever another program wrote on it."""
-        if self._painter is not None:
+        if self._open_line() is not None and self._painter is not None:
             self._painter.forget()
             self._painter.send()
 
     def on_resize(self, event: events.Resize) -> None:
         """Repaint a terminal that has its old size again: it may have lost cells in between, or be a new session."""
-        if self._painter is None or self._line is None or tuple(event.size) != self._painter.size:
+        line = self._open_line()
+        if line is None or self._painter is None or tuple(event.size) != self._painter.size:
             return
-        is_first_report = event.pixel_size is not None and not self._line.has_told_size
-        self._line.has_told_size = self._line.has_told_size or is_first_report
+        is_first_report = event.pixel_size is not None and not line.has_told_size
+        line.has_told_size = line.has_told_size or is_first_report
         if not is_first_report:
             self.repaint_terminal()
 
@@ -227,18 +228,10 @@ class DifferentialOutput(App[int]):
                 self._painter.forget()
             super()._display(screen, renderable)
             return
-        size = size_of(renderable)
-        if self._painter is None or self._painter.size != size:
-            if self._painter is not None:
-                self._painter.stop()
-            self._painter = FramePainter(line, size)
-        elif line is not self._line:
-            self._painter.use(line)
-        self._line = line
-        self._painter.synchronized = self._sync_available
+        painter = self._painter_for(line, size_of(renderable))
         x, y = self.screen.outer_size.clamp_offset(self.cursor_position)
         colors = COLOR_SYSTEMS.get(self.console.color_system or "", ColorSystem.TRUECOLOR)
-        self._painter.show(renderable, colors, (y, x))
+        painter.show(renderable, colors, (y, x))
         self.post_display_hook()
 
     def _open_line(self) -> TerminalLine | None:
@@ -247,5 +240,15 @@ class DifferentialOutput(App[int]):
         if not isinstance(writer, WriterThread) or self.is_inline or self._closed or PLAIN_OUTPUT in os.environ:
             return None
         if self._line is None or self._line.writer is not writer:
-            return TerminalLine(self, writer)
+            self._line = TerminalLine(self, writer)
+            if self._painter is not None:
+                self._painter.use(self._line)
         return self._line
+
+    def _painter_for(self, line: TerminalLine, size: tuple[int, int]) -> FramePainter:
+        if self._painter is None or self._painter.size != size:
+            if self._painter is not None:
+                self._painter.stop()
+            self._painter = FramePainter(line, size)
+        self._painter.synchronized = self._sync_available
+        return self._painter

@@ -36,7 +36,7 @@ def request_page(draft: Draft, method: str, url: str) -> Page:
     if not draft.changes():
         facts.append(Fact("Nothing has changed yet.", "$text-muted"))
     if errors := draft.errors():
-        facts.append(Fact(f"No valid value yet, so shown as received: {', '.join(errors)}.", "$text-error"))
+        facts.append(Fact(f"Not in it until they hold a valid value: {', '.join(errors)}.", "$text-error"))
     return Page(tuple(facts), draft.body_text(), frozenset(change.field.name for change in draft.changes()))
 
 
@@ -57,7 +57,7 @@ def save_page(save: Save) -> Page:
         facts.append(Fact(f"{conflict.field.name}: was {was} when opened, is {now} now, yours is {ours}."))
     if save.exchange is not None:
         facts += _answer_facts(save.exchange)
-    facts += _fault_facts(save.fault)
+    facts += _reasons(save.fault)
     if save.ignored:
         facts.append(Fact(f"The service kept its own value of: {', '.join(save.ignored)}.", "$text-warning"))
     if save.row_is_stale:
@@ -71,6 +71,8 @@ def save_sentence(save: Save) -> str:
     if save.outcome is Outcome.DONE:
         return "Done, seen when the run was read back." if save.seen_on_read_back else "Done."
     if save.outcome is Outcome.UNKNOWN:
+        if save.fault is not None:
+            return f"Unknown: {save.fault.title}."
         return "Unknown: the service may or may not have taken the change. Read the run again before you repeat it."
     if save.conflicts:
         names = ", ".join(conflict.field.name for conflict in save.conflicts)
@@ -83,9 +85,11 @@ def save_words(save: Save) -> str:
     if save.outcome is Outcome.DONE and save.ignored:
         return f"Done, but the service kept its own value of {', '.join(save.ignored)}."
     if save.outcome is Outcome.DONE:
-        return f"{save_sentence(save)} {change_words(save.draft.changes())}"
-    hint = f" {save.fault.message} {save.fault.hint}" if save.fault is not None else ""
-    return f"{save_sentence(save)}{hint} The draft is kept."
+        return f"{save_sentence(save)} {change_words(save.draft.changes())}."
+    message, hint = (save.fault.message, save.fault.hint) if save.fault is not None else ("", "")
+    if save.conflicts:
+        hint = "Open the run again to see the draft over its new values."
+    return " ".join(part for part in (save_sentence(save), message, "The draft is kept.", hint) if part)
 
 
 def change_words(changes: Sequence[Change]) -> str:
@@ -156,9 +160,13 @@ def _answer_facts(exchange: Exchange) -> list[Fact]:
 
 
 def _fault_facts(fault: Fault | None) -> list[Fact]:
+    return [] if fault is None else [Fact(fault.title, "bold $text-error"), *_reasons(fault)]
+
+
+def _reasons(fault: Fault | None) -> list[Fact]:
     if fault is None:
         return []
-    facts = [Fact(fault.title, "bold $text-error"), Fact(fault.message)]
+    facts = [Fact(fault.message)]
     facts += [Fact(f"{target}: {message}" if target else message) for target, message in fault.details]
     if fault.hint:
         facts.append(Fact(f"→ {fault.hint}", "$text-accent"))

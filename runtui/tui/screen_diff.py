@@ -12,11 +12,10 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby, pairwise
-from operator import itemgetter
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-from rich.cells import split_graphemes
+from rich.cells import cell_len, split_graphemes
 
 
 class Pen(NamedTuple):
@@ -50,6 +49,8 @@ _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 _WIDE_EVERYWHERE: Final = re.compile("[\u1100-\u115f\u2e80-\uffdc\U00020000-\U0003fffd]")
 """The wide letters of East Asia. On the width of emoji and of joined graphemes terminals disagree."""
 _FEWEST_LINES_TO_SCROLL: Final = 3
+_LONGEST_GAP: Final = len("\x1b[4C")
+"""Cells: to pass over more of them is shorter than to write them once more."""
 _ERASE: Final = "\x1b[K"
 
 
@@ -61,20 +62,26 @@ def blank_pen(pen: Pen) -> Pen:
     return Pen(background=pen.background)
 
 
+@lru_cache(maxsize=1024)
+def _is_narrow(character: str) -> bool:
+    return cell_len(character) == 1
+
+
 @lru_cache(maxsize=2048)
 def cells(text: str, pen: Pen) -> tuple[Cell, ...]:
     """Return the cells that `text` fills; characters that act on a terminal fill none."""
     blank = (" ", blank_pen(pen))
-    if text.isascii() and text.isprintable():
+    if (text.isascii() and text.isprintable()) or all(map(_is_narrow, text)):
         return tuple([blank if character == " " else (character, pen) for character in text])
-    text = text.translate(_CONTROLS)
-    row: Row = []
+    return tuple(_cells_of_graphemes(text.translate(_CONTROLS), pen, blank))
+
+
+def _cells_of_graphemes(text: str, pen: Pen, blank: Cell) -> Iterator[Cell]:
     for start, end, width in split_graphemes(text)[0]:
         grapheme = text[start:end]
         if width:
-            row.append(blank if grapheme == " " else (grapheme, pen))
-            row.extend([("", pen)] * (width - 1))
-    return tuple(row)
+            yield blank if grapheme == " " else (grapheme, pen)
+            yield from [("", pen)] * (width - 1)
 
 
 @lru_cache(maxsize=4096)
@@ -259,19 +266,20 @@ class _Encoder:
             self.sent.append(_ERASE)
 
     def _write(self, run: Row) -> None:
-        for pen, group in groupby(run, key=itemgetter(1)):
-            text = _text(group)
-            if not self._fits(text, pen):
+        append = self.sent.append
+        for text, pen in run:
+            # Pens are cached, so nearly always it is the very same one: asking that first is what makes this fast.
+            if pen is not self.pen and not self._fits(text, pen):
                 self.take(pen)
-            self.sent.append(text)
+            append(text)
 
     def _fits(self, text: str, pen: Pen) -> bool:
         """Whether the pen in use draws `text` as `pen` would: of a space only some of a pen is seen."""
-        return pen == self.pen or (pen == self._blank and text.isspace())
+        return pen == self.pen or (text == " " and pen == self._blank)
 
     def _reach(self, y: int, x: int, row: Row) -> None:
         """Go to a cell of `row`: by writing what is between once more where that is shorter."""
-        if self.y == y and self.x is not None and self.x < x:
+        if self.y == y and self.x is not None and 0 < x - self.x <= _LONGEST_GAP:
             between = row[self.x : x]
             is_short = len(_text(between).encode()) <= len(cursor_to(y, x, y, self.x))
             if is_short and all(self._fits(text, pen) for text, pen in between):

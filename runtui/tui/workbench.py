@@ -1,18 +1,11 @@
-"""The one screen: a view at the left, the side panel at the right, a line above and two below.
+"""The one screen: what services announce and what views ask for meets here, and is handed on.
 
-Invariant: nothing is laid over anything, and the screen keeps no state of its own but where the keys go. What services
-announce and what views ask for meets here, and is handed on.
+Invariant: it keeps no state of runs, drafts or saves of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
-
-from textual import events
-from textual.app import ComposeResult
-from textual.containers import Container
-from textual.screen import Screen
 
 from runtui.domain.fields import FIELDS
 from runtui.errors import UsageError
@@ -21,25 +14,17 @@ from runtui.services.refresh import Progress
 from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
 from runtui.tui import pages
-from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
+from runtui.tui.actions import Situation
 from runtui.tui.bridge import Exchanged, ListingChanged, SaveChanged, StoreChanged, listen
-from runtui.tui.messages import DetailsRequested, DraftChanged, Left, ListChanged, Said, SendConfirmed
-from runtui.tui.views.left_pane import LeftPane
-from runtui.tui.views.run_panel import RunPanel
+from runtui.tui.frame import Frame
+from runtui.tui.messages import DetailsRequested, DraftChanged, ListChanged, SendConfirmed
 from runtui.tui.widgets.header_line import HeaderLine, headline
-from runtui.tui.widgets.hint_bar import HintBar
 from runtui.tui.widgets.run_table import RunTable
-from runtui.tui.widgets.status_line import Severity, StatusLine
-
-WIDE: Final = 100
-"""Columns from which the side panel stands beside the list; below, it lies under it."""
+from runtui.tui.widgets.status_line import StatusLine
 
 
-class Workbench(Screen[None]):
+class Workbench(Frame):
     """Shows one workspace."""
-
-    BINDINGS = bindings("app", "panel")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
 
     def __init__(self, workspace: Workspace, *, columns: int) -> None:
         """Show a workspace.
@@ -48,29 +33,9 @@ class Workbench(Screen[None]):
             workspace: The services, connected.
             columns: The width of the terminal now, so that the first layout is the right one.
         """
-        super().__init__(classes="-wide" if columns >= WIDE else "-narrow")
-        self._workspace = workspace
+        super().__init__(workspace, columns=columns)
         self._complaint = ""
         """What was said of the last listing, as long as that is not whole."""
-
-    def compose(self) -> ComposeResult:
-        """Lay everything out once; views only change places."""
-        yield HeaderLine(id="header")
-        with Container(id="body"):
-            yield LeftPane(self._workspace, self.situation, id="left")
-            yield RunPanel(self._workspace, id="panel")
-        yield StatusLine(id="status")
-        yield HintBar(id="hints")
-
-    @property
-    def left(self) -> LeftPane:
-        """The pane of list, form, review and help."""
-        return self.query_one(LeftPane)
-
-    @property
-    def panel(self) -> RunPanel:
-        """The side panel."""
-        return self.query_one(RunPanel)
 
     def situation(self) -> Situation:
         """What can be done now."""
@@ -99,9 +64,8 @@ class Workbench(Screen[None]):
     # What services announce
 
     def on_store_changed(self, _event: StoreChanged) -> None:
-        """Rows are others now. (A message that a child posts while this runs would not come back to here.)"""
+        """Rows are others now."""
         self.left.runs.store_changed()
-        self._follow_list()
 
     def on_listing_changed(self, event: ListingChanged) -> None:
         """The listing went on, or ended."""
@@ -146,19 +110,19 @@ class Workbench(Screen[None]):
             words += " The filter no longer shows the run."
         return words
 
+    def action_refresh(self) -> None:
+        """Read all runs again now; during a listing: once more after it."""
+        self._workspace.refresh.now()
+
+    def action_pause(self) -> None:
+        """Stop reading by the clock, or go on."""
+        self._workspace.refresh.toggle_pause()
+
     def on_exchanged(self, _event: Exchanged) -> None:
         """The history grew."""
         self.panel.exchange_ended()
 
     # What views ask for
-
-    def on_said(self, event: Said) -> None:
-        """Say it."""
-        self.say(event.text, event.severity)
-
-    def say(self, text: str, severity: Severity = "information") -> None:
-        """Put a sentence into the status line."""
-        self.query_one(StatusLine).say(text, severity)
 
     def on_draft_changed(self, event: DraftChanged) -> None:
         """Keep the draft and show the request it would make."""
@@ -176,38 +140,19 @@ class Workbench(Screen[None]):
         except UsageError as error:
             self.say(str(error), "error")
         else:
-            self.add_class("-panel-open")
+            self.open_panel()
             self.panel.choose("response")
         self.left.show("runs")
-        self._follow_view()
 
     def on_details_requested(self, event: DetailsRequested) -> None:
         """Show the run in the panel."""
-        self.add_class("-panel-open")
+        self.open_panel()
         self.panel.show_run(event.run_id)
 
-    def on_left(self, _event: Left) -> None:
-        """Esc in the list: the panel goes, where it can, and the last word with it."""
-        self.remove_class("-panel-open", "-zoomed")
-        self.say("")
-
-    # Chrome: titles, hints and headline follow whatever happened
-
-    def on_left_pane_view_changed(self, _event: LeftPane.ViewChanged) -> None:
-        """Another view at the left."""
-        self._follow_view()
-
-    def _follow_view(self) -> None:
-        self.set_class(self.left.edited is not None, "-editing")
-        if self.left.view == "edit":
-            self.panel.choose("request")
-        self.refresh_chrome()
+    # What follows whatever happened
 
     def on_list_changed(self, _event: ListChanged) -> None:
         """Other rows, another filter, order or mark."""
-        self._follow_list()
-
-    def _follow_list(self) -> None:
         self.refresh_chrome()
         if self._workspace.connected:
             self._show_headline(self._workspace.refresh.progress)
@@ -216,69 +161,9 @@ class Workbench(Screen[None]):
         """Another run: what can be done may have changed."""
         self.refresh_chrome()
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Keys go elsewhere."""
-        self.set_class(self.panel in event.widget.ancestors_with_self, "-panel-focused")
-        self.refresh_chrome()
-
-    def refresh_chrome(self) -> None:
-        """Draw what depends on the situation; what is the same is not drawn."""
-        in_panel = self.has_class("-panel-focused")
-        self.panel.mark_active(in_panel)
-        self.left.runs.describe(active=not in_panel)
-        hints = self.query_one(HintBar)
-        hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(self.left.view, "app")
-        hints.situation = self.situation()
-
     def _show_headline(self, progress: Progress) -> None:
         totals = self._workspace.store.totals()
         self.query_one(HeaderLine).headline = headline(self._workspace.settings, totals, progress)
-
-    # Actions of the whole screen
-
-    async def perform(self, action_id: str) -> None:
-        """Run any action by its id, as the palette does."""
-        action = ACTION_BY_ID[action_id]
-        if action.scope in ("app", "panel"):
-            await self.run_action(action.call or action.id)
-        elif action.scope == self.left.view:
-            await self.left.acting_view().action_perform(action_id)
-
-    def current_scopes(self) -> tuple[Scope, ...]:
-        """Where the actions that make sense now belong to."""
-        return (self.left.view, "panel", "app")
-
-    def action_step_tab(self, by: int) -> None:
-        """To the next tab of the panel, or the one before."""
-        self.add_class("-panel-open")
-        self.panel.step(by)
-
-    def action_leave_panel(self) -> None:
-        """Back from the panel, which stays as it is."""
-        self.remove_class("-zoomed")
-        self.left.take_focus()
-
-    def action_zoom(self) -> None:
-        """The focused pane alone, or both."""
-        self.toggle_class("-zoomed")
-
-    def action_focus_left(self) -> None:
-        """To the list, the form, the review or the help."""
-        if self.has_class("-panel-focused"):
-            self.remove_class("-zoomed")
-        self.left.take_focus()
-
-    def action_focus_panel(self) -> None:
-        """To the panel."""
-        if not self.has_class("-panel-focused"):
-            self.remove_class("-zoomed")
-        self.add_class("-panel-open")
-        self.panel.take_focus()
-
-    async def action_help(self) -> None:
-        """The help takes the left pane."""
-        await self.left.prepare()
-        self.left.show("help")
 
 
 def prepare_editing() -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -21,13 +20,12 @@ ROOT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 3.0
 """Seconds after which a difference is taken to be one that stays."""
 READY: Final = r"240 runs.*as of"
+FIRST_KEYS: Final = ("pagedown", "pagedown", "pageup", "ctrl+p", "down", "pagedown", "esc")
 KEYS: Final = (
     "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", "2", "?", "/", "d", "enter", "e", "tab", "tab",
-    "5", "backspace", "ctrl+t", "ctrl+p", "esc", "esc", "right", "left",
+    "5", "backspace", "ctrl+t", "esc", "esc", "right", "left",
 )  # fmt: skip
-"""What the walk presses; nothing that leaves the program or writes."""
-PAGE_KEYS: Final = ("pageup", "pagedown")
-"""Pressed alone, at rest: Textual's OptionList fails on them while it has not been laid out yet."""
+"""What a walk presses at random; nothing that leaves the program or writes."""
 
 
 class Shadow:
@@ -47,10 +45,10 @@ class Shadow:
         """Bytes that Textual alone would have sent so far."""
         return self._path.stat().st_size
 
-    def wait_until(self, reached: Callable[[], bool]) -> None:
-        """Wait for a state of what was drawn."""
+    def wait_for_more_than(self, size: int) -> None:
+        """Wait until more was drawn."""
         end = time.monotonic() + PATIENCE
-        while not reached():
+        while self.size() <= size:
             assert time.monotonic() < end, "nothing more was drawn"
             time.sleep(0.002)
 
@@ -100,7 +98,8 @@ def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
                 if number == presses // 2:
                     terminal.resize(120, 40)
                     shadow.screen.resize(40, 120)
-                keys = random.choice([random.choices(PAGE_KEYS), random.choices(KEYS, k=random.choice([1, 1, 2, 6]))])
+                known = FIRST_KEYS[number : number + 1]
+                keys = known or random.choices(KEYS, k=random.choice([1, 1, 2, 6]))
                 pressed += keys
                 terminal.press(*keys)
                 unlike = differences_at_rest(terminal, shadow)
@@ -112,7 +111,7 @@ def test_a_walk_through_the_app_leaves_the_same_screens(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_long_walks_leave_the_same_screens(tmp_path: Path, seed: int) -> None:
     walk(tmp_path, seed=seed, presses=200)
 
@@ -127,7 +126,7 @@ def test_a_terminal_that_does_not_read_holds_up_nothing_but_its_frames(tmp_path:
             for key in ["end", "home"] * 30:
                 before = shadow.size()
                 terminal.press(key)
-                shadow.wait_until(lambda before=before: shadow.size() > before)  # the app goes on while nobody reads
+                shadow.wait_for_more_than(before)  # the app goes on while nobody reads
             drawn = shadow.size() - drawn
             assert differences_at_rest(terminal, shadow) == []
             assert len(terminal.received) - received < drawn / 4
@@ -144,7 +143,6 @@ def test_after_a_stop_the_whole_screen_comes_back(tmp_path: Path) -> None:
             terminal.wait_until_quiet()
             terminal._screen.erase_in_display(2)  # the shell and whatever ran there
             os.kill(terminal.process.pid, signal.SIGCONT)
-            terminal.wait_for(READY)
             assert differences_at_rest(terminal, shadow) == []
 
 

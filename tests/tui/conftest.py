@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from textual import events
+from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
 from runtui.auth.tokens import StaticToken
@@ -46,13 +48,16 @@ class Session:
         return screen
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and wait until the screen has followed."""
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
+        """Press keys one by one, each time waiting until the screen has followed."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key_to_character(key)))
+            await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        """Type text into what has the focus."""
-        await self.press(*("space" if letter == " " else letter for letter in text))
+        """Type text into what has the focus, faster than the screen follows; then wait until it has."""
+        for letter in text:
+            self.app.post_message(events.Key(_character_to_key(letter), letter))
+        await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait for a state; the test's own time limit ends a wait in vain."""
@@ -60,7 +65,7 @@ class Session:
             if holds():
                 await self.pilot.pause()
                 return
-            await self.pilot.pause(0.005)
+            await self.pilot.pause(0.01)
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     def text(self) -> str:

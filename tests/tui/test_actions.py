@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Scope, Situation, in_scopes, key_text
+from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Action, Scope, Situation, in_scopes, key_text
 from runtui.tui.app import RuntuiApp
 from runtui.tui.themes import THEMES
 from runtui.tui.views.edit import EditView
@@ -39,15 +39,14 @@ CHAINS: dict[str, tuple[Scope, ...]] = {
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
-def test_every_action_has_a_method_a_key_and_a_line_of_help(action: object) -> None:
-    assert action in ACTIONS
-    home = HOMES[action.scope]  # type: ignore[attr-defined]
-    call = (action.call or action.id).partition("(")[0]  # type: ignore[attr-defined]
-    home, call = (RuntuiApp, call.removeprefix("app.")) if call.startswith("app.") else (home, call)
+def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> None:
+    home, call = HOMES[action.scope], (action.call or action.id).partition("(")[0]
+    if call.startswith("app."):
+        home, call = RuntuiApp, call.removeprefix("app.")
     assert callable(getattr(home, f"action_{call}", None)), f"{home.__name__} has no action_{call}"
-    assert action.keys  # type: ignore[attr-defined]
-    assert action.help.endswith(".")  # type: ignore[attr-defined]
-    assert f" {action.help}\n" in help_text().plain  # type: ignore[attr-defined]
+    assert action.keys
+    assert action.help.endswith(".")
+    assert f" {action.help}\n" in help_text().plain
 
 
 def test_ids_are_unique_and_every_scope_has_a_title() -> None:
@@ -83,18 +82,17 @@ def test_reasons_are_sentences() -> None:
     for situation in situations():
         for action in ACTIONS:
             reason = action.reason(situation)
-            assert reason is None or (reason[0].isupper() and reason.endswith("."))
+            assert reason is None or (reason[0] == reason[0].upper() and reason.endswith("."))
 
 
 async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        for key, words in (("U", "No run is marked."),):
-            await session.press(key)
-            assert words in session.text()
+        await session.press("U")
+        assert "No run is marked." in session.text()
         await session.press("e", "f8")
         assert "Nothing has changed yet." in session.text().splitlines()[-2]
         await session.press("f1")
-        assert session.workbench.left.view == "help"
+        assert session.workbench.query_one(HelpView).display
         await session.press("escape")
         assert session.workbench.left.view == "edit"
 
@@ -112,7 +110,7 @@ async def test_refresh_and_pause_by_key(open_session: Opener) -> None:
 
 async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=12) as session:
-        whole = {f"{action.shown_key} {action.label}" for action in ACTIONS}
+        whole = {f"{key} {action.label}" for action in ACTIONS for key in (action.shown_key, action.key_while_typing)}
 
         def check() -> list[str]:
             line = session.text().splitlines()[-1]
@@ -135,6 +133,21 @@ async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_sessi
             check()
 
 
+async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> None:
+    async with open_session(size=(120, 24), runs=12) as session:
+        await session.press("e", "down", "down")
+        hints = session.text().splitlines()[-1]
+        assert "F1 help" in hints
+        assert "F10 quit" in hints
+        assert " q quit" not in hints
+        await session.press("up")
+        assert " q quit" in session.text().splitlines()[-1]
+        await session.press("escape", "slash")
+        assert "F4 edit" in session.text().splitlines()[-1]
+        await session.press("f5", "x")
+        assert session.workbench.left.runs.filter_text == "x"
+
+
 async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("question_mark")
@@ -142,13 +155,13 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
         await session.press("end", "pagedown")
         await session.press("pagedown", "pagedown", "pagedown", "pagedown")
         assert "being saved" in session.text()
-        assert session.workbench.query_one(HelpView).query_one("#help-page").scroll_offset.y > 0
+        help_view = session.workbench.query_one(HelpView)
+        assert help_view.query_one("#help-page").scroll_offset.y > 0
         for key in ("escape", "q", "question_mark", "f1"):
-            if session.workbench.left.view != "help":
-                await session.press("f1")
-            assert session.workbench.left.view == "help"
             await session.press(key)
-            assert session.workbench.left.view == "runs"
+            assert not help_view.display
+            await session.press("f1")
+            assert help_view.display
     for action in ACTIONS:
         assert key_text(action.keys[0]) in help_text().plain
 

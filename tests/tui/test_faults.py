@@ -11,6 +11,7 @@ import pytest
 
 from runtui.tui import app as app_module
 from tests.tui.conftest import Opener, Session
+from tests.tui.test_panel import panel_text
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, a_run, reply
 
@@ -18,7 +19,10 @@ HTML = "<html><body><h1>Sign in</h1>[/b] \x1b[2J</body></html>"
 
 
 def refused(*_: object) -> httpx.Response:
-    raise httpx.ConnectError("[Errno 111] Connection refused")
+    try:
+        raise ConnectionRefusedError(111, "Connection refused")
+    except OSError as error:
+        raise httpx.ConnectError("All connection attempts failed") from error
 
 
 def half(*_: object) -> httpx.Response:
@@ -32,13 +36,17 @@ def graph_error(status: int, code: str, message: str) -> Callable[..., httpx.Res
 
 TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
     # what happens, a word of the title, a word of the next step
-    "refused": (refused, "Nobody listens", "root"),
-    "html": (lambda *_: reply(200, HTML), "not", "root"),
-    "401": (graph_error(401, "InvalidAuthenticationToken", "Access token has expired."), "token", "RUNTUI_TOKEN"),
+    "refused": (refused, "Nobody answers there", "port of the root"),
+    "html": (lambda *_: reply(200, HTML), "This is not an answer from Graph", "Check the root"),
+    "401": (
+        graph_error(401, "InvalidAuthenticationToken", "Access token has expired."),
+        "does not accept the token",
+        "RUNTUI_TOKEN",
+    ),
     "403": (graph_error(403, "Forbidden", "Insufficient privileges."), "not allowed", "LifecycleWorkflows"),
     "404": (graph_error(404, "ResourceNotFound", "Resource does not exist."), "does not find", "Refresh"),
-    "500": (graph_error(500, "InternalServerError", "It broke."), "failed", "request-id"),
-    "half": (half, "", ""),
+    "500": (graph_error(500, "InternalServerError", "It broke."), "The server failed", "request-id"),
+    "half": (half, "The answer cannot be read", "proxies"),
 }
 
 
@@ -71,8 +79,8 @@ async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Op
 async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(open_session: Opener) -> None:
     graph = Graph(answer_to_list=refused)
     async with open_session(wire=graph.wire, ready=False) as session:
-        await session.until(lambda: "Nobody listens" in session.text())
-        assert "Nobody listens" in status_of(session)
+        await session.until(lambda: "Nobody answers there" in session.text())
+        assert "Nobody answers there" in status_of(session)
         await session.press("e")
         assert "There is no run under the cursor." in session.text()
         graph.answer_to_list = None
@@ -184,7 +192,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
         await session.press("y")
         await session.until(lambda: "the run changed meanwhile" in status_of(session))
         assert graph.patches == []
-        assert "was failed when opened, is completed now" in " ".join(session.text().replace("▏", " ").split())
+        assert "was failed when opened, is completed now" in " ".join(panel_text(session).split())
         await session.press("e")
         await session.until(lambda: session.workbench.left.view == "edit")
         assert "was completed" in session.text()
@@ -228,3 +236,27 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
         await session.until(lambda: "outcome is unknown" in session.text())
         await session.press("q")
         assert session.app.return_code == 0
+
+
+async def test_quitting_does_not_lose_a_draft_unasked(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await session.press("e", "enter", "down", "enter", "q")
+        assert "1 draft not sent would be lost" in session.text()
+        assert session.app.is_running
+        await session.press("escape", "q")
+        assert session.app.return_code == 0
+
+
+async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=TROUBLES["403"][0])
+    wire = HeldBack(graph)
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("q")
+        wire.released.set()
+        await session.until(lambda: "would be lost" in session.text())
+        assert "not allowed" in panel_text(session)
+        assert session.app.is_running

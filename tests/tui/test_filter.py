@@ -118,7 +118,7 @@ async def test_relative_times_in_a_filter_go_on_with_the_clock(
         await session.type("started>-24h")
         await session.press("enter")
         count, later = table.total, now_ticks() + parse_duration("20h")
-        monkeypatch.setattr("runtui.tui.views.runs.now_ticks", lambda: later)
+        monkeypatch.setattr("runtui.tui.widgets.filter_bar.now_ticks", lambda: later)
         await session.press("r")
         await session.until(lambda: table.total < count)
 
@@ -128,3 +128,12 @@ async def test_a_likely_slip_is_pointed_out_when_nothing_is_found(open_session: 
         await session.press("slash")
         await session.type("status:cancelled")
         assert "Did you mean canceled?" in " ".join(session.text().split())
+
+
+async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        runs = session.workbench.left.runs
+        before = runs.table.shown.sort
+        await session.type("/status:quex")
+        assert runs.filter_text == "status:quex"
+        assert (runs.table.shown.sort, session.workbench.left.view) == (before, "runs")

@@ -11,6 +11,7 @@ from textual.widgets import Static
 from runtui.domain.draft import Draft
 from runtui.domain.fields import FIELDS
 from runtui.domain.times import parse_ticks
+from runtui.tui.text import plain
 from runtui.tui.widgets.field_form import FieldForm, FieldInput, FieldRow, FieldSelect
 from tests.tui.conftest import Opener, Session
 
@@ -231,6 +232,18 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
             await go_to(session, "totalUnprocessedTasksCount")
             await session.press("f8", "escape")
             assert session.workspace.drafts == {}
+
+
+async def test_text_that_is_typed_back_is_no_edit_even_when_signs_stand_for_it(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        raw = await open_run(session, totalUsersCount="1\n2\x1b")
+        control = await go_to(session, "totalUsersCount")
+        assert isinstance(control, FieldInput)
+        assert control.value == plain(raw["totalUsersCount"]) != raw["totalUsersCount"]
+        await session.type("3")
+        assert list(draft_of(session).edits) == ["totalUsersCount"]
+        await session.press("backspace")
+        assert draft_of(session).edits == {}
 
 
 async def test_missing_values_open_and_stay_missing(open_session: Opener) -> None:

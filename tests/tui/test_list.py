@@ -127,6 +127,12 @@ async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(
 
         first = store.get(ids(session)[0])
         assert first is not None
+        store.put_run(first.workflow_id, first.raw | {"processingStatus": "quarantined", "id": "3_new"})
+        await session.until(lambda: table.total == 101)
+        assert "101 runs" in session.text().splitlines()[0]
+        await rewrite(session, {"3_new": None})
+        await session.until(lambda: table.total == 100)
+
         new = [first.raw | {"id": f"{index}_new", "startedDateTime": f"2099-01-0{index}T00:00:00Z"} for index in (1, 2)]
         for raw in new:
             store.put_run(first.workflow_id, raw)

@@ -50,7 +50,7 @@ async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> 
 async def test_y_sends_once_however_often_it_is_pressed(open_session: Opener) -> None:
     async with open_session() as session:
         await to_the_review(session)
-        await session.pilot.press("y", "y", "y")
+        await session.type("yyy")
         await session.until(lambda: writes(session) and not session.workspace.saves.active())
         assert len(writes(session)) == 1
         assert session.workbench.left.view == "runs"

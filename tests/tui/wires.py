@@ -46,6 +46,7 @@ class Graph:
     runs: dict[str, dict[str, Any]] = field(default_factory=lambda: {f"run-{n}": a_run(n) for n in range(5)})
     answer_to_list: Callable[[], httpx.Response] | None = None
     answer_to_patch: Answer | None = None
+    answer_to_results: Callable[[], httpx.Response] = lambda: reply(200, {"value": []})
     patches: list[bytes] = field(default_factory=list)
 
     @property
@@ -63,7 +64,7 @@ class Graph:
             items = list(self.runs.values()) if path.endswith("/runs") else [{"id": "w1", "displayName": "Onboard"}]
             return reply(200, {"value": items})
         if path.endswith("Results"):
-            return reply(200, {"value": []})
+            return self.answer_to_results()
         return reply(200, self.runs[path.rsplit("/", 1)[1]])
 
     def _patch(self, request: httpx.Request) -> httpx.Response:

@@ -226,8 +226,19 @@ def test_after_a_grapheme_of_doubtful_width_the_place_is_told(grapheme: str) -> 
 
 
 def test_a_line_with_a_doubtful_width_is_sent_to_its_end() -> None:
-    screen = ScreenDiff(12, 1)
-    screen.put(0, 0, cells("a🎉bcd", Pen()))
-    screen.paint((0, 0))
+    screen = shown("a🎉bcd")
     screen.put(0, 0, cells("A", Pen()))
     assert "bcd" in screen.paint((0, 0))
+
+
+def test_a_line_that_had_a_doubtful_width_is_sent_to_its_end() -> None:
+    screen = shown("🎉bcd")
+    screen.put(0, 0, cells("no", Pen()))
+    assert "nobcd" in screen.paint((0, 0))
+
+
+def test_half_a_wide_grapheme_is_a_space() -> None:
+    screen = shown("漢字かな", width=8)
+    screen.put(0, 1, cells("xy", Pen()))
+    screen.put(0, 7, cells("漢", Pen()))
+    assert "".join(text for text, _ in screen.wanted[0]) == " xy か  "

@@ -18,7 +18,7 @@ from runtui.domain.draft import Draft
 from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import Situation
-from runtui.tui.messages import DraftChanged, EditRequested, Left, PauseToggled, RefreshRequested, ReviewRequested, Said
+from runtui.tui.messages import DraftChanged, EditRequested, Left, ReviewRequested, Said
 from runtui.tui.views.acting import Acting
 from runtui.tui.views.edit import EditView
 from runtui.tui.views.help import HelpView
@@ -130,17 +130,8 @@ class LeftPane(ContentSwitcher):
             ("run", draft.run_id),
         )
         self.query_one(ReviewView).open(draft, target)
+        self.post_message(Said(""))
         self.show("review")
-
-    def on_refresh_requested(self, event: RefreshRequested) -> None:
-        """Ask the listing to begin anew."""
-        event.stop()
-        self._workspace.refresh.now()
-
-    def on_pause_toggled(self, event: PauseToggled) -> None:
-        """Let the listing rest, or go on."""
-        event.stop()
-        self._workspace.refresh.toggle_pause()
 
     def on_left(self, event: Left) -> None:
         """One step back; from the list the message goes on to the screen."""

@@ -44,7 +44,7 @@ class ReviewView(Acting):
             yield Static(id="review-facts", markup=False)
         with Horizontal():
             yield Button(Content("No, back (n)"), id="review-no", compact=True)
-            yield Button(Content("Send (y)"), id="review-yes", variant="warning", compact=True)
+            yield Button(Content("Send (y)"), id="review-yes", compact=True)
 
     def open(self, draft: Draft, target: Sequence[tuple[str, str]]) -> None:
         """Show a draft and where it would go."""

@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
-from runtui.domain.filters import Filter, FilterError, parse
 from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
-from runtui.domain.times import now_ticks
 from runtui.services.store import Query, Store
 from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged, PauseToggled, RefreshRequested
-from runtui.tui.text import content, plain
+from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged
+from runtui.tui.text import content
+from runtui.tui.throttle import Throttle
 from runtui.tui.views.acting import Acting
-from runtui.tui.widgets.line_input import LineInput
+from runtui.tui.widgets.filter_bar import FilterBar, filter_now
 from runtui.tui.widgets.pane_title import PaneTitle
 from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable
 
@@ -35,27 +32,6 @@ RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 
 
-class FilterInput(LineInput):
-    """Where a filter is typed; esc and the arrow keys give the focus back to the list."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            placeholder='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
-            id="filter-input",
-        )
-
-    def key_escape(self, event: events.Key) -> None:
-        """Clear the filter; when it is clear, leave it."""
-        event.stop()
-        self.value = ""
-        self.post_message(self.Submitted(self, ""))
-
-    def key_down(self, event: events.Key) -> None:
-        """To the list, with the filter as it is."""
-        event.stop()
-        self.post_message(self.Submitted(self, self.value))
-
-
 class RunsView(Acting):
     """The list of runs."""
 
@@ -63,10 +39,6 @@ class RunsView(Acting):
     DEFAULT_CSS = """
     RunsView { layout: vertical; height: 1fr; }
     RunsView RunTable { height: 1fr; }
-    RunsView #filter-input { display: none; padding: 0 1; }
-    RunsView.-filtering #filter-input { display: block; }
-    RunsView #filter-error { display: none; height: auto; padding: 0 1; }
-    RunsView.-wrong.-filtering #filter-error { display: block; }
     RunsView #empty { display: none; padding: 1 2; height: auto; }
     RunsView.-empty #empty { display: block; }
     """
@@ -85,15 +57,13 @@ class RunsView(Acting):
         self.marks: set[str] = set()
         self.filter_text = ""
         self._empty_words = ""
-        self._resting: Timer | None = None
-        self._reload_is_due = False
+        self._drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         self._first_query = Query(None, FIRST_SORT, True)
 
     def compose(self) -> ComposeResult:
         """Title, filter, column titles, rows."""
         yield PaneTitle(id="runs-title")
-        yield FilterInput()
-        yield Static(id="filter-error", markup=False)
+        yield FilterBar()
         yield ColumnHeader()
         yield Static(id="empty", markup=False)
         yield RunTable(self._store, self._first_query, self._flag, id="runs-table")
@@ -118,21 +88,11 @@ class RunsView(Acting):
 
     def store_changed(self) -> None:
         """Rows are others now: the first change is drawn at once, a flood of them a few times a second."""
-        if self._resting is not None:
-            self._reload_is_due = True
-            return
-        self._resting = self.set_timer(RELOAD_SECONDS, self._rested)
-        self.reload()
-
-    def _rested(self) -> None:
-        self._resting = None
-        if self._reload_is_due:
-            self._reload_is_due = False
-            self.store_changed()
+        self._drawing.ask()
 
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""
-        self.table.reload(self.table.shown._replace(filter=self._filter(self.filter_text)))
+        self.table.reload(self.table.shown._replace(filter=filter_now(self.filter_text)))
         self._show_emptiness()
         self.post_message(ListChanged())
 
@@ -173,60 +133,30 @@ class RunsView(Acting):
 
     def action_filter(self) -> None:
         """Open the filter box."""
-        self.add_class("-filtering")
-        self.query_one(FilterInput).focus()
+        self.query_one(FilterBar).open()
 
     def action_problems(self) -> None:
         """Only what went wrong, or all again."""
-        self._set_filter("" if self.filter_text == PROBLEMS else PROBLEMS)
-        self.query_one(FilterInput).value = self.filter_text
+        self.query_one(FilterBar).put("" if self.filter_text == PROBLEMS else PROBLEMS)
 
     def action_clear(self) -> None:
         """One step back: the filter first, then whatever else is open."""
         if self.filter_text:
-            self._set_filter("")
-            self.query_one(FilterInput).value = ""
+            self.query_one(FilterBar).put("")
         else:
             self.post_message(Left())
 
-    @on(Input.Changed, "#filter-input")
-    def _filter_typed(self, event: Input.Changed) -> None:
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        """Show what the filter finds."""
         event.stop()
-        self._set_filter(event.value)
+        if event.text != self.filter_text:
+            self.filter_text = event.text
+            self._show_query(self.table.shown._replace(filter=event.filter))
 
-    @on(Input.Submitted, "#filter-input")
-    def _filter_entered(self, event: Input.Submitted) -> None:
+    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
+        """Back to the rows."""
         event.stop()
-        if not self.has_class("-wrong"):
-            self.remove_class("-filtering")
-            self.take_focus()
-
-    def _set_filter(self, text: str) -> None:
-        """Follow the filter text; one that cannot be read is shown with its place, and the list stays."""
-        try:
-            found = self._filter(text)
-        except FilterError as error:
-            self.add_class("-wrong")
-            self.query_one("#filter-error", Static).update(self._complaint(text, error))
-            return
-        self.remove_class("-wrong")
-        text = text.strip()
-        if text != self.filter_text:
-            self.filter_text = text
-            self._show_query(self.table.shown._replace(filter=found))
-
-    def _filter(self, text: str) -> Filter | None:
-        """What a filter text means now."""
-        return parse(text, now_ticks()) if text.strip() else None
-
-    def _complaint(self, text: str, error: FilterError) -> Content:
-        """A mark under the place where a filter went wrong, and why; on one line when that fits."""
-        box = self.query_one(FilterInput)
-        place = cell_len(plain(text[: error.position])) - box.scroll_offset.x
-        length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
-        pointer = " " * place + "^" * length if place >= 0 else ""
-        fits = len(pointer) + 2 + cell_len(plain(error.message)) <= box.content_size.width
-        return Content.assemble(pointer, "  " if fits else "\n", content(error.message))
+        self.take_focus()
 
     # Order
 
@@ -246,16 +176,6 @@ class RunsView(Acting):
         self._show_emptiness()
         self.post_message(ListChanged())
 
-    # The listing
-
-    def action_refresh(self) -> None:
-        """Read all runs again now."""
-        self.post_message(RefreshRequested())
-
-    def action_pause(self) -> None:
-        """Stop reading by the clock, or go on."""
-        self.post_message(PauseToggled())
-
     # The run under the cursor
 
     def action_edit(self) -> None:
@@ -274,7 +194,7 @@ class RunsView(Acting):
             run_id = self.row.id
             self.marks ^= {run_id}
             self.table.flags_changed(run_id)
-            self.table.action_cursor_down()
+            self.table.action_step(1)
             self.post_message(ListChanged())
 
     def action_unmark_all(self) -> None:

@@ -33,6 +33,8 @@ class HintBar(Widget):
     """The actions of the view that has the focus."""
     situation: reactive[Situation] = reactive(Situation())
     """What decides which of them can run."""
+    typing: reactive[bool] = reactive(False)
+    """Whether an input has the keys, so that letters and digits are text."""
 
     def render(self) -> RenderResult:
         """Draw the hints that fit, each whole."""
@@ -42,14 +44,17 @@ class HintBar(Widget):
         room = self.content_size.width
         parts: list[Content] = []
         for action in hints(self.actions):
-            text = f"{action.shown_key} {action.label}"
+            key = action.key_while_typing if self.typing else action.shown_key
+            if key is None:
+                continue
+            text = f"{key} {action.label}"
             room -= cell_len(text) + (2 if parts else 0)
             if room < 0:
                 break
             if parts:
                 parts.append(Content("  "))
             if action.reason(self.situation) is None:
-                parts.append(Content.styled(action.shown_key, key_style))
+                parts.append(Content.styled(key, key_style))
                 parts.append(Content.styled(f" {action.label}", label_style))
             else:
                 parts.append(Content.styled(text, disabled_style))

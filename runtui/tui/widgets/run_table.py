@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -22,7 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from runtui.domain.rows import GAP, Column, RunRow, cell, layout
+from runtui.domain.rows import GAP, Cell, RunRow, cell, layout
 from runtui.domain.times import now_ticks
 from runtui.services.store import Query
 from runtui.tui.actions import bindings
@@ -62,6 +62,16 @@ class RowFlag:
 
 
 NO_FLAG = RowFlag(" ", "")
+
+
+class LineLook(NamedTuple):
+    """Everything that the drawing of one line depends on; a line without cells is blank."""
+
+    width: int
+    sign: str = ""
+    cells: tuple[Cell, ...] = ()
+    cursor: str = ""
+    """The role of the cursor on it; empty when it stands elsewhere."""
 
 
 class ColumnHeader(Widget):
@@ -136,11 +146,12 @@ class RunTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._source = source
         self._flag = flag
-        self._query = query
+        self.shown = query
+        """The filter and the order that are shown."""
         self._start = 0
         self._rows: list[RunRow] = []
-        self._drawn: dict[int, object] = {}
-        self._strips: dict[object, Strip] = {}
+        self._drawn: dict[int, LineLook] = {}
+        self._strips: dict[LineLook, Strip] = {}
         self._styles: dict[str, Style] = {}
         self._now = now_ticks()
         self.total = 0
@@ -149,11 +160,6 @@ class RunTable(ScrollView, can_focus=True):
 
     # What is shown
 
-    @property
-    def shown(self) -> Query:
-        """The filter and the order that are shown."""
-        return self._query
-
     def show(self, query: Query) -> None:
         """Show another query; the cursor stays on its run when that is in it, else goes to the first row."""
         self._strips.clear()
@@ -161,16 +167,17 @@ class RunTable(ScrollView, can_focus=True):
 
     def reload(self, query: Query, *, keep_line: bool = True) -> None:
         """Read the window again after the store changed, and repaint the lines that differ."""
-        self._query = query
+        self.shown = query
         offset = self.cursor - self.scroll_offset.y
-        self.total = self._source.count(self._query)
+        self.total = self._source.count(self.shown)
         self._rows = []
-        line = self._source.position(self._query, self.cursor_id) if self.cursor_id is not None else None
+        line = self._source.position(self.shown, self.cursor_id) if self.cursor_id is not None else None
         if line is None:
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
         self.virtual_size = Size(self.size.width, self.total)
         self._place_cursor(line)
-        self._scroll_so_that(line, offset if keep_line else self.size.height // 2)
+        offset = offset if keep_line else self.size.height // 2
+        self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
         self._repaint_differences()
 
     def tick(self) -> None:
@@ -214,29 +221,18 @@ class RunTable(ScrollView, can_focus=True):
             self.cursor_id = run_id
             self.post_message(self.CursorMoved(self, run_id))
 
-    def _scroll_so_that(self, line: int, offset: int) -> None:
-        self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
-
     def _scroll_to_line(self, top: int) -> None:
         top = max(0, min(top, self.total - self.size.height))
         if top != self.scroll_offset.y:
             self.scroll_to(y=top, animate=False, force=True, immediate=True)
 
-    def action_cursor_up(self) -> None:
-        """One row up."""
-        self.move_to(self.cursor - 1)
+    def action_step(self, rows: int) -> None:
+        """Some rows down, or up."""
+        self.move_to(self.cursor + rows)
 
-    def action_cursor_down(self) -> None:
-        """One row down."""
-        self.move_to(self.cursor + 1)
-
-    def action_page_up(self) -> None:
-        """One screen up."""
-        self.move_to(self.cursor - max(1, self.size.height - 1))
-
-    def action_page_down(self) -> None:
-        """One screen down."""
-        self.move_to(self.cursor + max(1, self.size.height - 1))
+    def action_page(self, screens: int) -> None:
+        """Some screens down, or up."""
+        self.move_to(self.cursor + screens * max(1, self.size.height - 1))
 
     def action_first_row(self) -> None:
         """To the first run."""
@@ -259,7 +255,7 @@ class RunTable(ScrollView, can_focus=True):
         if not (self._rows and 0 <= index < len(self._rows)):
             height = max(20, self.size.height)
             self._start = max(0, line - height)
-            self._rows = self._source.window(self._query, self._start, 3 * height)
+            self._rows = self._source.window(self.shown, self._start, 3 * height)
             index = line - self._start
         return self._rows[index] if 0 <= index < len(self._rows) else None
 
@@ -291,42 +287,22 @@ class RunTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
         line = self.scroll_offset.y + y
-        key = self._line_key(line)
-        self._drawn[y] = key
-        strip = self._strips.get(key)
+        look = self._drawn[y] = self._look(line)
+        strip = self._strips.get(look)
         if strip is None:
             if len(self._strips) >= _MAX_STRIPS:
                 self._strips.clear()
-            strip = self._strips[key] = self._draw(line)
+            strip = self._strips[look] = _draw(look, self._style).adjust_cell_length(look.width, self.rich_style)
         return strip
 
-    def _line_key(self, line: int) -> object:
-        """Everything the drawing of a line depends on."""
+    def _look(self, line: int) -> LineLook:
         row = self._row(line) if line < self.total else None
-        if row is None:
-            return (self.size.width,)
-        texts = tuple(cell(column, row, self._now) for column, _ in self._columns())
-        cursor = (line == self.cursor) + (line == self.cursor and self.has_focus)
-        return (self.size.width, row.id, texts, cursor, self._flag(row.id).sign)
-
-    def _columns(self) -> tuple[tuple[Column, int], ...]:
-        return layout(self.size.width - MARGINS)
-
-    def _draw(self, line: int) -> Strip:
         width = self.size.width
-        row = self._row(line) if line < self.total else None
         if row is None:
-            return Strip.blank(width, self.rich_style)
-        segments = [Segment(fit(self._flag(row.id).sign, GUTTER), self._style("flag"))]
-        for column, column_width in self._columns():
-            content = cell(column, row, self._now)
-            text = fit(content.text, column_width, align=column.align) + " " * GAP
-            segments.append(Segment(text, self._style(content.role)))
-        strip = Strip(segments).adjust_cell_length(width, self.rich_style)
-        if line == self.cursor:
-            style = self._style("cursor" if self.has_focus else "cursor-blurred")
-            return Strip([Segment(strip.text, style)], width)
-        return strip.simplify()
+            return LineLook(width)
+        cells = tuple(cell(column, row, self._now) for column, _ in layout(width - MARGINS))
+        cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
+        return LineLook(width, self._flag(row.id).sign, cells, cursor)
 
     def _style(self, role: str) -> Style:
         style = self._styles.get(role)
@@ -341,5 +317,16 @@ class RunTable(ScrollView, can_focus=True):
     def _repaint_differences(self) -> None:
         for y in range(self.size.height):
             line = self.scroll_offset.y + y
-            if self._drawn.get(y) != self._line_key(line):
+            if self._drawn.get(y) != self._look(line):
                 self.refresh_line(line)
+
+
+def _draw(look: LineLook, style_of: Callable[[str], Style]) -> Strip:
+    """A line in the columns that its width has room for."""
+    segments = [Segment(fit(look.sign, GUTTER), style_of("flag"))] if look.cells else []
+    for shown, (column, width) in zip(look.cells, layout(look.width - MARGINS), strict=False):
+        segments.append(Segment(fit(shown.text, width, align=column.align) + " " * GAP, style_of(shown.role)))
+    strip = Strip(segments)
+    if look.cursor:
+        return Strip([Segment(fit(strip.text, look.width), style_of(look.cursor))], look.width)
+    return strip.simplify()

@@ -1,0 +1,120 @@
+"""Where a filter is typed, and what is wrong with it.
+
+Invariant: a filter is announced only when it can be read; one that cannot is kept, with a mark under the place.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events, on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from runtui.domain.filters import Filter, FilterError, parse
+from runtui.domain.times import now_ticks
+from runtui.tui.text import content, plain
+from runtui.tui.widgets.line_input import LineInput
+
+
+class FilterInput(LineInput):
+    """The box; esc clears and leaves it, down and enter leave it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            placeholder='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
+            id="filter-input",
+        )
+
+    def key_escape(self, event: events.Key) -> None:
+        """Clear the filter and leave it."""
+        event.stop()
+        self.value = ""
+        self.post_message(self.Submitted(self, ""))
+
+    def key_down(self, event: events.Key) -> None:
+        """To the list, with the filter as it is."""
+        event.stop()
+        self.post_message(self.Submitted(self, self.value))
+
+
+class FilterBar(Widget):
+    """The box and the complaint under it; out of sight until it is opened."""
+
+    DEFAULT_CSS = """
+    FilterBar { height: auto; display: none; }
+    FilterBar.-open { display: block; }
+    FilterBar #filter-input { padding: 0 1; }
+    FilterBar #filter-error { display: none; height: auto; padding: 0 1; }
+    FilterBar.-wrong #filter-error { display: block; }
+    """
+
+    class Typed(Message):
+        """Another filter that can be read; `filter` is None for an empty text."""
+
+        def __init__(self, bar: FilterBar, text: str, found: Filter | None) -> None:
+            super().__init__()
+            self.bar = bar
+            self.text = text
+            self.filter = found
+
+        @property
+        def control(self) -> FilterBar:
+            """The bar."""
+            return self.bar
+
+    class Closed(Message):
+        """The filter is entered or cleared."""
+
+    def compose(self) -> ComposeResult:
+        """The box, the complaint."""
+        yield FilterInput()
+        yield Static(id="filter-error", markup=False)
+
+    def open(self) -> None:
+        """Show the box and give it the keys, the next one already."""
+        self.add_class("-open")
+        self.screen.set_focus(self.query_one(FilterInput))
+
+    def put(self, text: str) -> None:
+        """Put a text into the box, as if it were typed."""
+        self.query_one(FilterInput).value = text
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        try:
+            found = filter_now(event.value)
+        except FilterError as error:
+            self.query_one("#filter-error", Static).update(self._complaint(event.value, error))
+            self.add_class("-wrong")
+        else:
+            self.remove_class("-wrong")
+            self.post_message(self.Typed(self, event.value.strip(), found))
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if not self.has_class("-wrong"):
+            self.remove_class("-open")
+            self.post_message(self.Closed())
+
+    def _complaint(self, text: str, error: FilterError) -> Content:
+        """A mark under the place where a filter went wrong, and why; on one line when that fits."""
+        box = self.query_one(FilterInput)
+        place = cell_len(plain(text[: error.position])) - box.scroll_offset.x
+        length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
+        mark = " " * place + "^" * length if place >= 0 else ""
+        fits = len(mark) + 2 + cell_len(plain(error.message)) <= box.content_size.width
+        return Content.assemble(mark, "  " if fits else "\n", content(error.message))
+
+
+def filter_now(text: str) -> Filter | None:
+    """What a filter text means now; None when it is empty.
+
+    Raises:
+        FilterError: where and why it makes no sense.
+    """
+    return parse(text, now_ticks()) if text.strip() else None

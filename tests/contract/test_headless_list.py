@@ -1,0 +1,66 @@
+"""`runtui list` against a real server: what goes to standard output, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = str(Path(__file__).resolve().parents[2])
+RUNTUI = (sys.executable, "-m", "runtui")
+
+
+@pytest.fixture(scope="module")
+def root() -> Iterator[str]:
+    with subprocess.Popen(
+        [*RUNTUI, "sandbox", "--runs", "40", "--hostile"], stdout=subprocess.PIPE, cwd=CHECKOUT
+    ) as server:
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())["root"]
+        server.terminate()
+
+
+def listed(tmp_path: Path, *arguments: str, token: str | None = "a-token") -> subprocess.CompletedProcess[bytes]:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "LANG": "C.UTF-8"}
+    if token is not None:
+        env["RUNTUI_TOKEN"] = token
+    return subprocess.run([*RUNTUI, "list", *arguments], env=env, cwd=CHECKOUT, capture_output=True, check=False)
+
+
+def test_a_table_holds_a_line_a_run_and_nothing_that_acts_on_a_terminal(tmp_path: Path, root: str) -> None:
+    done = listed(tmp_path, "--root", root)
+    assert (done.returncode, done.stderr) == (0, b"")
+    title, *lines = done.stdout.decode().splitlines()
+    assert title.split()[:3] == ["status", "workflow", "started"]
+    assert len(lines) == 40
+    assert not any(letter in done.stdout.decode() for letter in "\x1b\x9b\u202e\u200b\r\t")
+
+
+def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> None:
+    done = listed(tmp_path, "--root", root, "--filter", "is:problem", "--format", "jsonl")
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert runs
+    assert all(run["run"]["id"].startswith(run["workflowId"]) or len(run["run"]["id"]) > 100 for run in runs)
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "code", "sentence"),
+    [
+        ([], "a-token", 2, "No server"),
+        (["--root", "{root}"], None, 2, "RUNTUI_TOKEN is not set"),
+        (["--root", "{root}", "--filter", "failed>>1"], "a-token", 2, "failed is a whole number"),
+        (["--root", "http://127.0.0.1:9/beta"], "a-token", 1, "Nobody answers there"),
+        (["--root", "http://192.0.2.1/beta"], "a-token", 2, "Plain http is refused"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_prints_no_data(
+    tmp_path: Path, root: str, arguments: list[str], token: str | None, code: int, sentence: str
+) -> None:
+    done = listed(tmp_path, *(argument.format(root=root) for argument in arguments), token=token)
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert sentence in done.stderr.decode()

@@ -1,0 +1,139 @@
+"""Server text that attacks terminals and markup: shown as visible signs everywhere, never obeyed, never altered."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from runtui.domain.visible import UNSAFE
+from runtui.sandbox.hostile import HOSTILE_TEXTS
+from runtui.tui.text import plain
+from runtui.tui.widgets.json_view import JsonView
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_panel import panel_text
+from tests.tui.wires import Graph, a_run, reply
+
+ATTACK = "[/x][@click=app.quit]q[/]\x1b[2J\x9b31m\u202etac\u200b入社"
+
+
+def is_safe(session: Session) -> bool:
+    return all(UNSAFE.search(line) is None for line in session.text().splitlines())
+
+
+async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_session: Opener) -> None:
+    async with open_session(size=(200, 50), hostile=True, runs=120) as session:
+        store, table = session.workspace.store, session.workbench.left.runs.table
+        names = {workflow["displayName"] for workflow in store.workflows()}
+        assert names >= set(HOSTILE_TEXTS)
+        for text in HOSTILE_TEXTS:
+            await session.press("slash")
+            word = re.findall(r"[a-z]{3,}", text)[0]
+            await session.type(f'wf:"{word}"')
+            await session.press("enter")
+            assert table.total > 0
+            row = session.workbench.left.runs.row
+            assert row is not None
+            assert plain(row.workflow_name)[:12] in session.text()
+            assert is_safe(session)
+            await session.press("escape")
+        await session.press("slash")
+        await session.type("[/x]")
+        await session.press("enter")
+        assert table.total > 0
+
+        await session.press("e")
+        await session.until(lambda: session.workbench.left.view == "edit")
+        assert "[/x] closes what was never opened" in session.text()
+        await session.press("enter", "down", "enter", "ctrl+s")
+        await session.until(lambda: session.workbench.left.view == "review")
+        assert "[/x] closes what was never opened" in session.text()
+        await session.press("n", "escape", "enter")
+        await session.until(lambda: "[/x] closes what was never opened" in panel_text(session))
+        assert is_safe(session)
+        await session.press("ctrl+p")
+        await session.pilot.pause()
+        assert is_safe(session)
+        assert session.app.is_running
+
+
+async def test_hostile_names_sort(open_session: Opener) -> None:
+    async with open_session(size=(120, 40), hostile=True, runs=60) as session:
+        table = session.workbench.left.runs.table
+        await session.press(*["s"] * 11)
+        assert table.shown.sort == "started"
+        await session.press("s", "s")
+        while table.shown.sort != "workflow":
+            await session.press("s")
+        rows = session.workspace.store.window(table.shown, 0, table.total)
+        keys = [row.workflow_name.casefold() for row in rows]
+        assert keys == sorted(keys)
+        assert is_safe(session)
+
+
+async def test_what_is_edited_beside_an_attack_leaves_it_untouched_on_the_server(open_session: Opener) -> None:
+    odd = a_run(0) | {
+        "id": "9" * 64 + "_" + "7" * 65,
+        "processingStatus": ATTACK,
+        "workflowExecutionType": "tomorrowsType",
+        "scheduledDateTime": "2026-11-20T09:15:03.9206151+02:00",
+        "[b]note[/b]": ATTACK,
+        "nested": {ATTACK: [ATTACK, None, 9_007_199_254_740_993]},
+        "completedDateTime": None,
+    }
+    run_id = str(odd["id"])
+    graph = Graph(runs={run_id: odd})
+    async with open_session(wire=graph.wire) as session:
+        assert plain(ATTACK)[:10] in session.text()
+        assert is_safe(session)
+        await session.press("enter")
+        await session.until(lambda: "No task failed." in session.text())
+        await session.press("e")
+        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.press("enter")
+        assert is_safe(session)
+        await session.press("escape", *["down"] * 9)
+        await session.type("7")
+        await session.press("ctrl+s")
+        await session.until(lambda: session.workbench.left.view == "review")
+        assert is_safe(session)
+        await session.press("y")
+        await session.until(lambda: not session.workspace.saves.active() and graph.patches)
+        (sent,) = map(json.loads, graph.patches)
+        assert graph.runs[run_id] == odd | {"failedTasksCount": 27}
+        for name in ("processingStatus", "workflowExecutionType", "scheduledDateTime"):
+            assert sent[name] == odd[name]
+        stored = session.workspace.store.get(run_id)
+        assert stored is not None
+        assert stored.raw == graph.runs[run_id]
+        await session.press("2", "f9", "f9", "f9")
+        for _ in range(4):
+            await session.press("f9")
+            assert is_safe(session)
+
+
+async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener) -> None:
+    graph = Graph()
+    task = {
+        "id": "t",
+        "processingStatus": "failed",
+        "failureReason": ATTACK,
+        "task": {"displayName": ATTACK},
+        "subject": {"id": ATTACK},
+    }
+    graph.answer_to_results = lambda: reply(200, {"value": [task]})
+    graph.answer_to_patch = lambda _: reply(
+        400, {"error": {"code": ATTACK, "message": ATTACK, "details": [{"target": ATTACK, "message": ATTACK}]}}
+    )
+    async with open_session(size=(120, 50), wire=graph.wire) as session:
+        await session.press("enter")
+        await session.until(lambda: "✗" in panel_text(session))
+        assert plain(ATTACK)[:20] in panel_text(session)
+        assert is_safe(session)
+        await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
+        await session.until(lambda: graph.patches and not session.workspace.saves.active())
+        await session.until(lambda: "Not done" in session.text())
+        assert plain(ATTACK)[:20] in session.text()
+        assert is_safe(session)
+        view = session.workbench.panel.query_one("#tab-response", JsonView)
+        assert json.loads(view.text)["error"]["code"] == ATTACK
+        assert session.app.is_running
