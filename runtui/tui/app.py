@@ -127,9 +127,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     async def _leave_after_saves(self) -> None:
         open_saves = await self._workspace.saves.drain(QUIT_SECONDS)
         if open_saves:
-            words = (
-                f"{_counted(open_saves, 'save')} without an answer. q leaves all the same: the outcome is unknown."
-            )
+            words = f"{_counted(open_saves, 'save')} without an answer. q leaves all the same: the outcome is unknown."
             self._say(words, "error")
             return
         self._quitting = False

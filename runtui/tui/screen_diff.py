@@ -47,7 +47,9 @@ _ATTRIBUTE_OFF: Final[Mapping[str, str]] = {
 _SEEN_ON_BLANKS: Final = frozenset({"4", "7", "9", "21", "51", "52", "53"})
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 _WIDE_EVERYWHERE: Final = re.compile("[\u1100-\u115f\u2e80-\uffdc\U00020000-\U0003fffd]")
-"""The wide letters of East Asia. On the width of emoji and of joined graphemes terminals disagree."""
+"""The wide letters of East Asia. On the width of emoji, flags and joined graphemes terminals disagree."""
+_FIRST_EMOJI: Final = "\U0001f000"
+_LAST_EMOJI: Final = "\U0001ffff"
 _FEWEST_LINES_TO_SCROLL: Final = 3
 _LONGEST_GAP: Final = len("\x1b[4C")
 """Cells: to pass over more of them is shorter than to write them once more."""
@@ -199,16 +201,23 @@ def _text(row: Iterable[Cell]) -> str:
 
 def _is_doubtful(text: str, after: str) -> bool:
     """Whether terminals disagree on how many cells `text` fills; `after` is the text of the next cell."""
-    return len(text) > 1 or (not after and _WIDE_EVERYWHERE.match(text) is None)
+    if len(text) > 1 or _FIRST_EMOJI <= text <= _LAST_EMOJI:
+        return True
+    return not after and _WIDE_EVERYWHERE.match(text) is None
 
 
 def _ends_of_doubtful(row: Row) -> set[int]:
-    """Return the columns after which nobody knows where a terminal is."""
+    """Return the columns at which nobody knows where a terminal is: after each sequence of doubtful graphemes.
+
+    Within a sequence nothing is sent between: two letters that make a flag are to meet.
+    """
     texts = [text for text, _ in row]
-    if "" not in texts and len("".join(texts)) == len(texts):
+    joined = "".join(texts)
+    if len(joined) == len(texts) and "" not in texts and max(joined) < _FIRST_EMOJI:
         return set()
     pairs = enumerate(pairwise([*texts, " "]))
-    return {x + 1 + (not after) for x, (text, after) in pairs if text and _is_doubtful(text, after)}
+    doubtful = {x: x + 1 + (not after) for x, (text, after) in pairs if text and _is_doubtful(text, after)}
+    return {end for end in doubtful.values() if end not in doubtful}
 
 
 def _runs(changed: Sequence[int], breaks: set[int]) -> Iterator[tuple[int, int]]:

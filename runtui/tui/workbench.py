@@ -65,7 +65,7 @@ class Workbench(Frame):
 
     def on_store_changed(self, _event: StoreChanged) -> None:
         """Rows are others now."""
-        self.left.runs.store_changed()
+        self.left.runs.drawing.ask()
 
     def on_listing_changed(self, event: ListingChanged) -> None:
         """The listing went on, or ended."""

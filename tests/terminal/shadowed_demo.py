@@ -37,4 +37,4 @@ if __name__ == "__main__":
     with Path(sys.argv[1]).open("w", encoding="utf-8", newline="") as shadow:
         ShadowedApp.shadow = shadow
         settings = Settings(root="", tenant="Demo", is_sandbox=True, state_folder=Path(sys.argv[2]))
-        sys.exit(run_demo(settings, runs=240, seed=7, hostile=True))
+        sys.exit(run_demo(settings, runs=240, seed=7, hostile=False))

@@ -217,7 +217,7 @@ def test_nothing_that_acts_on_a_terminal_becomes_a_cell() -> None:
     assert "".join(text for text, _ in cells("a\x1b[2J\x9b\nb", Pen())) == "a[2Jb"
 
 
-@pytest.mark.parametrize("grapheme", ["👨\u200d👩\u200d👧", "❤\ufe0f", "🎉", "e\u0301"])
+@pytest.mark.parametrize("grapheme", ["👨\u200d👩\u200d👧", "❤\ufe0f", "🎉", "e\u0301", "🇯🇵", "🌡"])
 def test_after_a_grapheme_of_doubtful_width_the_place_is_told(grapheme: str) -> None:
     screen = ScreenDiff(12, 1)
     screen.put(0, 0, cells(grapheme + "after", Pen()))

@@ -17,6 +17,7 @@ from textual.widgets import Static
 from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
 from runtui.services.store import Query, Store
 from runtui.tui.actions import Situation, bindings
+from runtui.tui.counting import CountAside
 from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged
 from runtui.tui.text import content
 from runtui.tui.throttle import Throttle
@@ -57,8 +58,10 @@ class RunsView(Acting):
         self.marks: set[str] = set()
         self.filter_text = ""
         self._empty_words = ""
-        self._drawing = Throttle(self, RELOAD_SECONDS, self.reload)
-        self._first_query = Query(None, FIRST_SORT, True)
+        self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
+        """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
+        self._counting = CountAside(self, store)
+        self._query = Query(None, FIRST_SORT, True)
 
     def compose(self) -> ComposeResult:
         """Title, filter, column titles, rows."""
@@ -66,7 +69,7 @@ class RunsView(Acting):
         yield FilterBar()
         yield ColumnHeader()
         yield Static(id="empty", markup=False)
-        yield RunTable(self._store, self._first_query, self._flag, id="runs-table")
+        yield RunTable(self._store, self._query, self._flag, id="runs-table")
 
     @property
     def table(self) -> RunTable:
@@ -86,15 +89,10 @@ class RunsView(Acting):
         """Give the rows the keys."""
         self.table.focus()
 
-    def store_changed(self) -> None:
-        """Rows are others now: the first change is drawn at once, a flood of them a few times a second."""
-        self._drawing.ask()
-
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""
-        self.table.reload(self.table.shown._replace(filter=filter_now(self.filter_text)))
-        self._show_emptiness()
-        self.post_message(ListChanged())
+        self._query = self._query._replace(filter=filter_now(self.filter_text))
+        self._counting.then(self._query, lambda query: self._draw(query, keep_line=True))
 
     def describe(self, *, active: bool) -> None:
         """Draw the title: how many of how many, filter, order, marks."""
@@ -151,7 +149,7 @@ class RunsView(Acting):
         event.stop()
         if event.text != self.filter_text:
             self.filter_text = event.text
-            self._show_query(self.table.shown._replace(filter=event.filter))
+            self._show_query(self._query._replace(filter=event.filter))
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         """Back to the rows."""
@@ -163,15 +161,19 @@ class RunsView(Acting):
     def action_sort(self) -> None:
         """Sort by the next column, in the direction that shows the worst or the newest first."""
         keys = [column.key for column in COLUMNS]
-        column = COLUMN_BY_KEY[keys[(keys.index(self.table.shown.sort) + 1) % len(keys)]]
-        self._show_query(self.table.shown._replace(sort=column.key, descending=column.descending_first))
+        column = COLUMN_BY_KEY[keys[(keys.index(self._query.sort) + 1) % len(keys)]]
+        self._show_query(self._query._replace(sort=column.key, descending=column.descending_first))
 
     def action_reverse(self) -> None:
         """Turn the order round."""
-        self._show_query(self.table.shown._replace(descending=not self.table.shown.descending))
+        self._show_query(self._query._replace(descending=not self._query.descending))
 
     def _show_query(self, query: Query) -> None:
-        self.table.show(query)
+        self._query = query
+        self._counting.then(query, lambda query: self._draw(query, keep_line=False))
+
+    def _draw(self, query: Query, *, keep_line: bool) -> None:
+        self.table.reload(query, keep_line=keep_line)
         self.query_one(ColumnHeader).sort = (query.sort, query.descending)
         self._show_emptiness()
         self.post_message(ListChanged())

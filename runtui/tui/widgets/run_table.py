@@ -160,13 +160,12 @@ class RunTable(ScrollView, can_focus=True):
 
     # What is shown
 
-    def show(self, query: Query) -> None:
-        """Show another query; the cursor stays on its run when that is in it, else goes to the first row."""
-        self._strips.clear()
-        self.reload(query, keep_line=False)
+    def reload(self, query: Query, *, keep_line: bool) -> None:
+        """Show a query as the store answers it now, and repaint the lines that differ.
 
-    def reload(self, query: Query, *, keep_line: bool = True) -> None:
-        """Read the window again after the store changed, and repaint the lines that differ."""
+        The cursor stays on its run. With `keep_line` so does the run on its line of the screen, and where the run is
+        gone the cursor stays on the line; without, it goes to the first row then.
+        """
         self.shown = query
         offset = self.cursor - self.scroll_offset.y
         self.total = self._source.count(self.shown)
