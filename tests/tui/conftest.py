@@ -52,6 +52,7 @@ class Session:
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
             await self.pilot.pause()
+        await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Type text into what has the focus, faster than the screen follows; then wait until it has."""

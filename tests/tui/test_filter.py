@@ -28,19 +28,19 @@ async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
         assert table.cursor == 1
         run_id = table.cursor_id
         await session.press("escape")
-        assert table.total == 240
+        await session.until(lambda: table.total == 240)
         assert table.cursor_id == run_id, "the cursor stays on its run when the filter goes"
         assert " of 240" not in session.text()
 
         await session.press("slash")
         await session.type("zzz")
-        assert table.total == 0
+        await session.until(lambda: table.total == 0)
         assert "No run matches the filter" in session.text()
         await session.press("enter", "e")
         assert "There is no run under the cursor." in session.text()
         await session.press("enter", "space", "j", "G", "pagedown", "s")
         await session.press("escape")
-        assert table.total == 240
+        await session.until(lambda: table.total == 240)
 
         await session.press("slash")
         await session.type("failed>0")
@@ -57,7 +57,7 @@ async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_sess
         await session.type(" stated")
         count = table.total
         await session.type(">1h")
-        assert table.total == count
+        await session.until(lambda: table.total == count)
         lines = session.text().splitlines()
         typed = next(index for index, line in enumerate(lines) if "status:failed stated>1h" in line)
         assert lines[typed + 1].index("^") == lines[typed].index("stated")
@@ -85,12 +85,12 @@ async def test_problems_toggle(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.workbench.left.runs.table
         await session.press("x")
-        assert table.total == session.workspace.store.totals().problems
+        await session.until(lambda: table.total == session.workspace.store.totals().problems)
         assert "/is:problem" in session.text()
         await session.press("x")
-        assert table.total == 240
+        await session.until(lambda: table.total == 240)
         await session.press("x", "escape")
-        assert table.total == 240
+        await session.until(lambda: table.total == 240)
 
 
 async def test_text_of_any_language_is_found_and_a_paste_arrives_in_one_line(open_session: Opener) -> None:

@@ -125,10 +125,9 @@ async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:
         view = session.workbench.panel.query_one("#tab-response")
         await session.until(lambda: view.virtual_size.height > 4 * 36_000)
         await session.press("2", "G")
-        assert session.text().count("}") >= 1
-        assert '"n": 35999' in session.text()
+        await session.until(lambda: '"n": 35999' in session.text())
         await session.press("g")
-        assert "200 OK" in session.text()
+        await session.until(lambda: "200 OK" in session.text())
 
 
 async def test_only_the_lines_that_differ_are_drawn_while_typing(
