@@ -182,7 +182,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("zoom", "app", ("z", "f11"), "zoom", "Give the pane with the focus the whole screen, or give it back.", 15),
     # Everywhere
     Action("focus_left", "app", ("1",), "left pane", "Go to the list or the form."),
-    Action("focus_panel", "app", ("2",), "panel", "Go to the side panel, and open it.", 25),
+    Action("focus_panel", "app", ("2", "f12"), "panel", "Go to the side panel, and open it.", 25),
     Action("refresh", "app", ("r", "f5"), "refresh", "Read all runs again now.", 22),
     Action("pause", "app", ("p",), "pause", "Stop reading by the clock, or go on.", 20),
     Action("help", "app", ("question_mark", "f1"), "help", "Show the keys.", 70),
