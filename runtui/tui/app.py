@@ -63,6 +63,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._drafts_told_of: frozenset[str] = frozenset()
         """The runs whose drafts the person was warned of when quitting."""
 
+    def action_repaint(self) -> None:
+        """Draw over whatever another program wrote on the terminal."""
+        self.repaint_terminal()
+
     def action_next_theme(self) -> None:
         """To the next theme."""
         names = list(THEMES)

@@ -6,6 +6,7 @@ Invariant: it keeps no state of runs, drafts or saves of its own.
 from __future__ import annotations
 
 import asyncio
+import gc
 
 from runtui.domain.fields import FIELDS
 from runtui.errors import UsageError
@@ -90,9 +91,14 @@ class Workbench(Frame):
         self._complaint = complaint
 
     async def _prepare_the_rest(self) -> None:
-        """Now that the first rows are there: the other views, and what the first edit needs."""
+        """Now that the first rows are there: the other views, and what the first edit needs.
+
+        What has been loaded by then stays to the end, so the garbage collector need not walk over it again; each of
+        its full passes would keep a key waiting.
+        """
         await asyncio.to_thread(prepare_editing)
         await self.left.prepare()
+        gc.freeze()
 
     def on_save_changed(self, event: SaveChanged) -> None:
         """A save went on: its row says so, and the panel; when it ended, so does the status line."""

@@ -18,6 +18,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
+from textual.widgets._select import SelectCurrent
 
 from runtui.domain.draft import Draft
 from runtui.domain.enums import OpenEnum
@@ -25,6 +26,7 @@ from runtui.domain.fields import FIELDS, FieldSpec
 from runtui.domain.times import ago, local_text, now_ticks, parse_ticks
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.line_input import LineInput
+from runtui.tui.widgets.option_lists import PagedOverlay
 
 
 class FieldInput(LineInput):
@@ -49,6 +51,11 @@ class FieldSelect(Select[str], inherit_bindings=False):
         self._choices = choices
         self._offered: tuple[str, ...] = choices.names
         super().__init__(self._options_of(choices.names), value=choices.names[0], allow_blank=False, compact=True)
+
+    def compose(self) -> ComposeResult:
+        """As Textual's, with a list that page keys cannot break."""
+        yield SelectCurrent(self.prompt)
+        yield PagedOverlay().data_bind(compact=Select.compact)
 
     def offer(self, received: str, chosen: str) -> None:
         """Offer every known value, with the one as received before them when it is none of these; choose one."""

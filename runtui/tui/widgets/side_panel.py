@@ -21,6 +21,7 @@ from textual.widgets.option_list import Option
 from runtui.graph.exchange import Exchange
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.json_view import JsonView
+from runtui.tui.widgets.option_lists import PagedList
 from runtui.tui.widgets.pane_title import PaneTitle
 
 Tab = Literal["response", "request", "run", "history"]
@@ -83,7 +84,7 @@ class SidePanel(Vertical):
             yield JsonView(id="tab-response")
             yield JsonView(id="tab-request")
             yield JsonView(id="tab-run")
-            yield OptionList(id="tab-history", compact=True, markup=False)
+            yield PagedList(id="tab-history", compact=True, markup=False)
 
     def on_mount(self) -> None:
         """Draw the first tab."""

@@ -1,0 +1,26 @@
+"""Lists of options whose page keys are safe at any moment.
+
+Invariant: a page key before the list has been laid out does nothing. In Textual 8.2.8 it ends the program with a
+KeyError, and over a slow line keys do arrive before the screen does.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.widgets import OptionList
+from textual.widgets._select import SelectOverlay
+
+
+class _WaitsForLayout(OptionList):
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
+        if self.scrollable_content_region:
+            super()._move_page(direction)
+
+
+class PagedList(_WaitsForLayout):
+    """A list of options."""
+
+
+class PagedOverlay(SelectOverlay, _WaitsForLayout):
+    """The list that a dropdown opens; for style sheets and queries it is a SelectOverlay."""
