@@ -55,9 +55,10 @@ async def _run(
             if not has_rows:
                 await _first_page(workspace)
                 paint.show(workspace.store)
-        from runtui.tui.app import run_app
+            from runtui.tui import app as screen
 
-        return await run_app(workspace)
+            app = screen.RuntuiApp(workspace, takes_over=True)
+        return await screen.run(app)
     finally:
         await workspace.close()
 

@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 from textual import events
 from textual.command import CommandPalette
 from textual.filter import LineFilter
-from textual.widgets import Input
 
 from runtui.services.workspace import Workspace
 from runtui.tui.output import DifferentialOutput
@@ -59,6 +58,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             takes_over=takes_over,
         )
         self._workspace = workspace
+        self.takes_mouse = settings.mouse
+        """Whether the mouse is asked of the terminal."""
         self._quitting = False
         self._drafts_told_of: frozenset[str] = frozenset()
         """The runs whose drafts the person was warned of when quitting."""
@@ -82,20 +83,17 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
         Textual hands a key to the focused widget and looks for its binding when it has bubbled back, behind the keys
         that came after it: of "/failed", typed ahead on a slow line, all but the first letter would act on the list.
-        An input keeps Textual's way, so that the keys of a text and those after it stay in order.
+        Where text is typed Textual's way is kept, so that letters and the keys after them stay in order.
         """
-        if isinstance(event, events.Key) and not event.is_forwarded and not self._is_text(event):
+        if isinstance(event, events.Key) and not event.is_forwarded and not self._takes_letters():
             self.app_focus = True
             if await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key):
                 return
         await super().on_event(event)
 
-    def _is_text(self, key: events.Key) -> bool:
-        """Whether the widget with the focus takes a key for text, or may."""
-        focused = self.focused
-        if focused is None or isinstance(focused, Input):
-            return focused is not None
-        return focused.check_consume_key(key.key, key.character)
+    def _takes_letters(self) -> bool:
+        """Whether the widget with the focus takes letters for text: an input, or a dropdown that searches."""
+        return self.focused is not None and self.focused.check_consume_key("a", "a")
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
@@ -155,8 +153,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-async def run_app(workspace: Workspace) -> int:
-    """Run the screen on a terminal that shows the first paint already; the exit code."""
-    app = RuntuiApp(workspace, takes_over=True)
-    await app.run_async(mouse=workspace.settings.mouse)
+async def run(app: RuntuiApp) -> int:
+    """Run the screen on this terminal until the person leaves; the exit code."""
+    await app.run_async(mouse=app.takes_mouse)
     return tell_the_shell(app)

@@ -112,7 +112,7 @@ class Workbench(Frame):
 
     def _save_words(self, save: Save) -> str:
         words = pages.save_words(save)
-        if save.outcome is Outcome.DONE and self.left.runs.is_hidden(save.run_id):
+        if save.outcome is Outcome.DONE and not self.left.runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
         return words
 

@@ -81,10 +81,6 @@ class RunsView(Acting):
         """The run under the cursor."""
         return self.table.row_under_cursor()
 
-    def is_hidden(self, run_id: str) -> bool:
-        """Whether the filter keeps a run out of sight."""
-        return bool(self.filter_text) and self._store.position(self.table.shown, run_id) is None
-
     def take_focus(self) -> None:
         """Give the rows the keys."""
         self.table.focus()
@@ -135,12 +131,12 @@ class RunsView(Acting):
 
     def action_problems(self) -> None:
         """Only what went wrong, or all again."""
-        self.query_one(FilterBar).put("" if self.filter_text == PROBLEMS else PROBLEMS)
+        self._filter_by("" if self.filter_text == PROBLEMS else PROBLEMS)
 
     def action_clear(self) -> None:
         """One step back: the filter first, then whatever else is open."""
         if self.filter_text:
-            self.query_one(FilterBar).put("")
+            self._filter_by("")
         else:
             self.post_message(Left())
 
@@ -150,6 +146,12 @@ class RunsView(Acting):
         if event.text != self.filter_text:
             self.filter_text = event.text
             self._show_query(self._query._replace(filter=event.filter))
+
+    def _filter_by(self, text: str) -> None:
+        """Filter at once, so that a key that is already on its way acts on what the filter shows."""
+        self.query_one(FilterBar).put(text)
+        self.filter_text = text
+        self._show_query(self._query._replace(filter=filter_now(text)))
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         """Back to the rows."""

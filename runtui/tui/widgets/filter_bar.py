@@ -79,8 +79,10 @@ class FilterBar(Widget):
         self.screen.set_focus(self.query_one(FilterInput))
 
     def put(self, text: str) -> None:
-        """Put a text into the box, as if it were typed."""
-        self.query_one(FilterInput).value = text
+        """Put a text that can be read into the box; whoever does so shows what it finds."""
+        with self.prevent(Input.Changed):
+            self.query_one(FilterInput).value = text
+        self.remove_class("-wrong")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -12,15 +12,20 @@ from textual.widgets import OptionList
 from textual.widgets._select import SelectOverlay
 
 
-class _WaitsForLayout(OptionList):
+class PagedList(OptionList):
+    """A list of options, never read as markup."""
+
+    def __init__(self, *options: str, id: str | None = None) -> None:
+        super().__init__(*options, id=id, compact=True, markup=False)
+
     def _move_page(self, direction: Literal[-1, 1]) -> None:
         if self.scrollable_content_region:
             super()._move_page(direction)
 
 
-class PagedList(_WaitsForLayout):
-    """A list of options."""
-
-
-class PagedOverlay(SelectOverlay, _WaitsForLayout):
+class PagedOverlay(SelectOverlay):
     """The list that a dropdown opens; for style sheets and queries it is a SelectOverlay."""
+
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
+        if self.scrollable_content_region:
+            super()._move_page(direction)

@@ -194,6 +194,10 @@ class RunTable(ScrollView, can_focus=True):
         """The row at the cursor."""
         return self._row(self.cursor) if self.total else None
 
+    def finds(self, run_id: str) -> bool:
+        """Whether the query that is shown finds a run."""
+        return self._source.position(self.shown, run_id) is not None
+
     # The cursor
 
     def move_to(self, line: int) -> None:

@@ -84,7 +84,7 @@ class SidePanel(Vertical):
             yield JsonView(id="tab-response")
             yield JsonView(id="tab-request")
             yield JsonView(id="tab-run")
-            yield PagedList(id="tab-history", compact=True, markup=False)
+            yield PagedList(id="tab-history")
 
     def on_mount(self) -> None:
         """Draw the first tab."""
