@@ -84,7 +84,7 @@ class FirstPaint:
         total = store.totals().total
         now = now_ticks()
         lines = [self._header(), f" Runs  {total}" if total else "", self._titles()]
-        lines += [self._row(row, now) for row in rows]
+        lines += [self._row(row, now) for row in rows] or ["", "  Reading the runs…"]
         self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
         return bool(rows)
 
@@ -133,7 +133,9 @@ def first_paint(settings: Settings) -> Iterator[FirstPaint]:
     try:
         yield paint
     except BaseException:
-        paint.write(_LEAVE)
+        with contextlib.suppress(OSError):  # the terminal itself may be what is gone
+            paint.write(_LEAVE)
         raise
     finally:
-        termios.tcsetattr(keyboard, termios.TCSANOW, before)
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(keyboard, termios.TCSANOW, before)

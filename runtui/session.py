@@ -7,10 +7,12 @@ which may be long before Textual is imported; keys pressed in between are not lo
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from runtui.errors import ExitCode
 from runtui.prelude import first_paint, require_terminal
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
@@ -37,7 +39,10 @@ def open_session(
         RuntuiError: there is no terminal, no store, or no server to ask.
     """
     require_terminal()
-    return asyncio.run(_run(settings, store_file, token, start))
+    try:
+        return asyncio.run(_run(settings, store_file, token, start))
+    except asyncio.CancelledError:
+        return int(ExitCode.NOT_DONE)
 
 
 async def _run(
@@ -46,6 +51,7 @@ async def _run(
     token: Callable[[], Awaitable[str]],
     start: Callable[[], Awaitable[str]],
 ) -> int:
+    end_on_signals()
     workspace = Workspace(settings, store_file, token)
     try:
         with first_paint(settings) as paint:
@@ -61,6 +67,14 @@ async def _run(
         return await screen.run(app)
     finally:
         await workspace.close()
+
+
+def end_on_signals() -> None:
+    """Until the screen listens for itself: a dropped line or a request to end gives the terminal back first."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
 
 
 async def _first_page(workspace: Workspace) -> None:

@@ -57,6 +57,26 @@ def test_a_server_that_does_not_start_leaves_a_sentence_on_a_restored_terminal(t
         assert b"The sandbox did not start" in terminal.received.rpartition(LEAVE_SCREEN)[2]
 
 
+@pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c"])
+def test_ending_it_before_the_screen_is_there_gives_the_terminal_back(tmp_path: Path, ending: str) -> None:
+    script = (
+        "import asyncio, sys, runtui.demo as demo; from runtui.cli import main; "
+        "demo.SandboxProcess.root = lambda self: asyncio.sleep(3600); sys.exit(main(['demo']))"
+    )
+    env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(tmp_path)}
+    with PtyProbe((sys.executable, "-c", script), env=env) as terminal:
+        terminal.wait_for("Reading the runs")
+        if ending == "terminate":
+            terminal.process.terminate()
+        elif ending == "ctrl+c":
+            terminal.press("ctrl+c")
+        else:
+            terminal.hang_up()
+        assert terminal.wait_for_exit() == 1
+        if ending != "hang up":
+            assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
+
+
 def test_the_last_list_is_there_when_the_server_is_not(tmp_path: Path) -> None:
     with sandbox() as root, runtui(tmp_path, "--root", root) as terminal:
         terminal.wait_for("30 runs.*as of")
