@@ -11,25 +11,16 @@ import contextlib
 import os
 import sys
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
 from runtui.domain.cells import fit
-from runtui.domain.rows import GAP, Column, RunRow, cell, layout
+from runtui.domain.rows import GAP, GUTTER, RunRow, cell, list_layout, list_width
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
 from runtui.errors import RuntuiError
 from runtui.services.store import Query, Store
 from runtui.settings import Settings
-
-WIDE: Final = 100
-"""Columns from which the side panel stands beside the list."""
-
-LEFT_SHARE: Final = (7, 12)
-"""The part of a wide screen that the list takes."""
-
-GUTTER: Final = 2
-"""Cells left of the first column."""
 
 _HEAD_LINES: Final = 3
 _WITHOUT_A_SCREEN: Final = "Without a screen, `runtui list` shows the same runs; over SSH, `ssh -t` gives a terminal."
@@ -70,16 +61,25 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
 
 
 class FirstPaint:
-    """Draws the list on the terminal's alternate screen."""
+    """Draws the list on the terminal's alternate screen.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: This session's choices.
+        columns: Width of the terminal in cells.
+        lines: Its height.
+        write: Takes text to the terminal.
+    """
+
+    def __init__(self, settings: Settings, columns: int, lines: int, write: Callable[[str], None]) -> None:
         self._settings = settings
-        self._descriptor = sys.stderr.fileno()
-        self._columns, self._lines = os.get_terminal_size(self._descriptor)
+        self._columns = columns
+        self._lines = lines
+        self._layout = list_layout(list_width(columns))
         self._has_colours = "NO_COLOR" not in os.environ
+        self.write = write
 
     def show(self, store: Store) -> bool:
-        """Draw the first rows; whether there were any."""
+        """Draw the first rows, or that they are being read; whether there were any."""
         rows = store.window(Query(), 0, max(1, self._lines - _HEAD_LINES - 1))
         total = store.totals().total
         now = now_ticks()
@@ -88,32 +88,22 @@ class FirstPaint:
         self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
         return bool(rows)
 
-    def write(self, text: str) -> None:
-        """Write to the terminal, to the last byte."""
-        data = text.encode()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-
     def _header(self) -> str:
         settings = self._settings
         badges = ["SANDBOX"] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
         return fit(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
 
     def _titles(self) -> str:
-        return " " * GUTTER + " ".join(fit(column.title, width, column.align) for column, width in self._layout())
+        return " " * GUTTER + " ".join(fit(column.title, width, column.align) for column, width in self._layout)
 
     def _row(self, row: RunRow, now: int) -> str:
         parts = [" " * GUTTER]
-        for column, width in self._layout():
+        for column, width in self._layout:
             content = cell(column, row, now)
             colour = _ROLES.get(content.role, "") if self._has_colours else ""
             text = fit(visible(content.text), width, column.align)
             parts += [colour, text, _PLAIN if colour else "", " " * GAP]
         return "".join(parts)
-
-    def _layout(self) -> tuple[tuple[Column, int], ...]:
-        share, of = LEFT_SHARE if self._columns >= WIDE else (1, 1)
-        return layout(self._columns * share // of - GUTTER - GAP)
 
 
 @contextlib.contextmanager
@@ -123,8 +113,14 @@ def first_paint(settings: Settings) -> Iterator[FirstPaint]:
     Leaving it without an error hands the terminal on with the alternate screen and its rows; keys stay in its queue.
     An error gives the terminal back as it was.
     """
-    paint = FirstPaint(settings)
-    keyboard = sys.stdin.fileno()
+    screen, keyboard = sys.stderr.fileno(), sys.stdin.fileno()
+
+    def write(text: str) -> None:
+        data = text.encode()
+        while data:
+            data = data[os.write(screen, data) :]
+
+    paint = FirstPaint(settings, *os.get_terminal_size(screen), write)
     before = termios.tcgetattr(keyboard)
     quiet = termios.tcgetattr(keyboard)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)

@@ -14,14 +14,15 @@ def fit(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
     room = width - sum(map(cells, text))
     if room >= 0:
         return " " * room + text if align == "right" else text + " " * room
+    if width <= 0:
+        return ""
     kept, room = "", width - 1
     for letter in text:
-        room -= cells(letter)
-        if room < 0:
-            room += cells(letter)
+        if cells(letter) > room:
             break
+        room -= cells(letter)
         kept += letter
-    return (kept + "…" + " " * room)[: max(0, width)]
+    return kept + " " * room + "…"
 
 
 def cells(letter: str) -> int:

@@ -323,6 +323,15 @@ COLUMN_BY_KEY: Final[Mapping[str, Column]] = {column.key: column for column in C
 GAP: Final = 1
 """Cells between two columns."""
 
+GUTTER: Final = 2
+"""Cells left of the first column: the sign of a row and a blank."""
+
+WIDE: Final = 100
+"""Columns of a screen from which something stands beside the list."""
+
+_SHARE: Final = (7, 12)
+"""The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
+
 ESSENTIAL: Final = 3
 """Columns up to this priority are always shown."""
 
@@ -355,3 +364,14 @@ def layout(width: int) -> tuple[tuple[Column, int], ...]:
         for column in COLUMNS
         if column.key in shown
     )
+
+
+def list_width(screen_columns: int) -> int:
+    """The cells that the list takes on a screen so wide, gutter included."""
+    share, of = _SHARE if screen_columns >= WIDE else (1, 1)
+    return screen_columns * share // of
+
+
+def list_layout(width: int) -> tuple[tuple[Column, int], ...]:
+    """The columns in a list of `width` cells, beside its gutter and one blank at its right end."""
+    return layout(width - GUTTER - GAP)

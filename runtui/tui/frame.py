@@ -6,14 +6,13 @@ Only the panes' own styles change with that: a class on the screen would have Te
 
 from __future__ import annotations
 
-from typing import Final
-
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Input
 
+from runtui.domain.rows import WIDE
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
 from runtui.tui.messages import Left, Said
@@ -22,9 +21,6 @@ from runtui.tui.views.run_panel import RunPanel
 from runtui.tui.widgets.header_line import HeaderLine
 from runtui.tui.widgets.hint_bar import HintBar
 from runtui.tui.widgets.status_line import Severity, StatusLine
-
-WIDE: Final = 100
-"""Columns from which the side panel stands beside the list; below, it lies under it."""
 
 
 class Frame(Screen[None]):

@@ -12,22 +12,12 @@ from hypothesis import strategies as st
 from runtui.domain.draft import MISSING, RUN_TYPE, Draft
 from runtui.domain.fields import FIELD_BY_NAME, FIELDS
 from runtui.domain.times import parse_ticks
+from tests.unit.fake_writer import RUN
 
 NOW = parse_ticks("2026-11-20T09:15:03.9206151Z")
 RECEIVED: dict[str, Any] = {
+    **RUN,
     "id": "6513270e_639307512012034518",
-    "completedDateTime": None,
-    "failedTasksCount": 2,
-    "failedUsersCount": 1,
-    "lastUpdatedDateTime": "2026-11-20T06:09:38.186588Z",
-    "processingStatus": "inProgress",
-    "scheduledDateTime": "2026-11-20T06:00:01.2034518Z",
-    "startedDateTime": "2026-11-20T06:00:04.5688752Z",
-    "successfulUsersCount": 10,
-    "totalTasksCount": 36,
-    "totalUsersCount": 12,
-    "totalUnprocessedTasksCount": 1,
-    "workflowExecutionType": "scheduled",
     "activatedOnScope": None,
     "newerThanWeAre": {"a": [1, None]},
 }

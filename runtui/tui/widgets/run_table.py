@@ -22,17 +22,11 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from runtui.domain.rows import GAP, Cell, RunRow, cell, layout
+from runtui.domain.rows import GAP, GUTTER, Cell, RunRow, cell, list_layout
 from runtui.domain.times import now_ticks
 from runtui.services.store import Query
 from runtui.tui.actions import bindings
 from runtui.tui.text import fit
-
-GUTTER = 2
-"""Cells left of the first column: the flag of a row and a blank."""
-
-MARGINS = GUTTER + 1
-"""Cells of a line that no column takes: the gutter, and one at the right end."""
 
 _MAX_STRIPS = 512
 
@@ -88,7 +82,7 @@ class ColumnHeader(Widget):
 
         key, descending = self.sort
         text = " " * GUTTER
-        for column, width in layout(self.size.width - MARGINS):
+        for column, width in list_layout(self.size.width):
             title = column.title + (("↓" if descending else "↑") if column.key == key else "")
             fits = cell_len(title) <= width
             # The arrow of a title as wide as its column stands in the gap.
@@ -303,7 +297,7 @@ class RunTable(ScrollView, can_focus=True):
         width = self.size.width
         if row is None:
             return LineLook(width)
-        cells = tuple(cell(column, row, self._now) for column, _ in layout(width - MARGINS))
+        cells = tuple(cell(column, row, self._now) for column, _ in list_layout(width))
         cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
         return LineLook(width, self._flag(row.id).sign, cells, cursor)
 
@@ -327,7 +321,7 @@ class RunTable(ScrollView, can_focus=True):
 def _draw(look: LineLook, style_of: Callable[[str], Style]) -> Strip:
     """A line in the columns that its width has room for."""
     segments = [Segment(fit(look.sign, GUTTER), style_of("flag"))] if look.cells else []
-    for shown, (column, width) in zip(look.cells, layout(look.width - MARGINS), strict=False):
+    for shown, (column, width) in zip(look.cells, list_layout(look.width), strict=False):
         segments.append(Segment(fit(shown.text, width, align=column.align) + " " * GAP, style_of(shown.role)))
     strip = Strip(segments)
     if look.cursor:
