@@ -52,5 +52,6 @@ def test_a_key_costs_the_same_however_many_runs_there_are() -> None:
         cells = [costs.get(name) for costs in (small, large, stock)]
         print(f"{name:18}" + "".join(f"{c.bytes:>10} B{c.milliseconds:>6.1f} ms" if c else " " * 20 for c in cells))
     assert large["down"].bytes <= MOST_BYTES_OF_A_MOVE
+    assert large["one row changed"].bytes <= MOST_BYTES_OF_A_ROW
     assert large["idle"].bytes == 0
     assert large["down"].milliseconds <= MOST_TIMES_SLOWER * small["down"].milliseconds
