@@ -35,7 +35,11 @@ class SandboxProcess:
             RuntuiError: when it ended instead.
         """
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
-        line = await asyncio.to_thread(self._process.stdout.readline)
+        try:
+            line = await asyncio.to_thread(self._process.stdout.readline)
+        except asyncio.CancelledError:
+            self._process.terminate()  # the thread reads until there is nobody to write
+            raise
         if line:
             return str(json.loads(line)["root"])
         self._process.wait()

@@ -59,10 +59,10 @@ def test_a_server_that_does_not_start_leaves_a_sentence_on_a_restored_terminal(t
 
 @pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c"])
 def test_ending_it_before_the_screen_is_there_gives_the_terminal_back(tmp_path: Path, ending: str) -> None:
-    script = (
-        "import asyncio, sys, runtui.demo as demo; from runtui.cli import main; "
-        "demo.SandboxProcess.root = lambda self: asyncio.sleep(3600); sys.exit(main(['demo']))"
-    )
+    mute_server = tmp_path / "mute"
+    mute_server.write_text("#!/bin/sh\nexec sleep 3600\n")
+    mute_server.chmod(0o700)
+    script = f"import sys; from runtui.cli import main; sys.executable = {str(mute_server)!r}; sys.exit(main(['demo']))"
     env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(tmp_path)}
     with PtyProbe((sys.executable, "-c", script), env=env) as terminal:
         terminal.wait_for("Reading the runs")
