@@ -17,14 +17,6 @@ class Said(Message):
         self.severity: Severity = severity
 
 
-class EditRequested(Message):
-    """Open a run in the form."""
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__()
-        self.run_id = run_id
-
-
 class DetailsRequested(Message):
     """Show a run, and what failed in it, in the side panel."""
 

@@ -62,7 +62,7 @@ class EditView(Acting):
     def take_focus(self) -> None:
         """Back to the field that had the keys; in a new form to processingStatus."""
         if self._focused is not None:
-            self._focused.focus()
+            self.screen.set_focus(self._focused)
 
     def on_field_form_typed(self, _event: FieldForm.Typed) -> None:
         """Something was typed."""

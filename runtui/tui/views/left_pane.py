@@ -18,7 +18,7 @@ from runtui.domain.draft import Draft
 from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import Situation
-from runtui.tui.messages import DraftChanged, EditRequested, Left, ReviewRequested, Said
+from runtui.tui.messages import DraftChanged, Left, ReviewRequested, Said
 from runtui.tui.views.acting import Acting
 from runtui.tui.views.edit import EditView
 from runtui.tui.views.help import HelpView
@@ -56,7 +56,7 @@ class LeftPane(ContentSwitcher):
 
     def compose(self) -> ComposeResult:
         """The list alone: the other views come with `prepare`, after the first rows."""
-        yield RunsView(self._situation, self._workspace.store, self._flag, id="runs")
+        yield RunsView(self._situation, self._workspace.store, self._flag, self.edit, id="runs")
 
     async def prepare(self) -> None:
         """Mount the views that are not there yet."""
@@ -92,14 +92,13 @@ class LeftPane(ContentSwitcher):
         """Give the view in sight the keys."""
         self.acting_view().take_focus()
 
-    async def on_edit_requested(self, event: EditRequested) -> None:
+    async def edit(self, run_id: str) -> None:
         """Open the draft of a run: the one that was left, or a new one."""
-        event.stop()
-        stored = self._workspace.store.get(event.run_id)
+        stored = self._workspace.store.get(run_id)
         if stored is None:
             self.post_message(Said("This run is no longer in the list.", "warning"))
             return
-        draft, words = self._draft_of(event.run_id, stored)
+        draft, words = self._draft_of(run_id, stored)
         self.post_message(Said(words))
         await self.prepare()
         with self.app.batch_update():

@@ -6,7 +6,7 @@ went wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from textual import events, on
@@ -18,7 +18,7 @@ from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
 from runtui.services.store import Query, Store
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.counting import CountAside
-from runtui.tui.messages import DetailsRequested, EditRequested, Left, ListChanged
+from runtui.tui.messages import DetailsRequested, Left, ListChanged
 from runtui.tui.text import content
 from runtui.tui.throttle import Throttle
 from runtui.tui.views.acting import Acting
@@ -49,12 +49,14 @@ class RunsView(Acting):
         situation: Callable[[], Situation],
         store: Store,
         flag: Callable[[str], RowFlag | None],
+        edit: Callable[[str], Awaitable[None]],
         *,
         id: str,
     ) -> None:
         super().__init__(situation, id=id)
         self._store = store
         self._other_flag = flag
+        self._edit = edit
         self.marks: set[str] = set()
         self.filter_text = ""
         self._empty_words = ""
@@ -182,10 +184,10 @@ class RunsView(Acting):
 
     # The run under the cursor
 
-    def action_edit(self) -> None:
-        """Open it in the form."""
+    async def action_edit(self) -> None:
+        """Open it in the form, at once: the next key may be meant for the form already."""
         if self.row is not None:
-            self.post_message(EditRequested(self.row.id))
+            await self._edit(self.row.id)
 
     def action_details(self) -> None:
         """Show it in the side panel."""
