@@ -19,7 +19,7 @@ from runtui.domain.rows import GAP, GUTTER, RunRow, cell, list_layout, list_widt
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
 from runtui.errors import RuntuiError
-from runtui.services.store import Query, Store
+from runtui.services.store import EVERY_RUN, Store
 from runtui.settings import Settings
 
 _HEAD_LINES: Final = 3
@@ -80,8 +80,8 @@ class FirstPaint:
 
     def show(self, store: Store) -> bool:
         """Draw the first rows, or that they are being read; whether there were any."""
-        rows = store.window(Query(), 0, max(1, self._lines - _HEAD_LINES - 1))
-        total = store.totals().total
+        rows = store.window(EVERY_RUN, 0, max(1, self._lines - _HEAD_LINES - 1))
+        total = store.count(EVERY_RUN)
         now = now_ticks()
         lines = [self._header(), f" Runs  {total}" if total else "", self._titles()]
         lines += [self._row(row, now) for row in rows] or ["", "  Reading the runs…"]

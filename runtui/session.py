@@ -14,6 +14,7 @@ from typing import Final
 
 from runtui.errors import ExitCode
 from runtui.prelude import first_paint, require_terminal
+from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 
@@ -88,7 +89,7 @@ async def _first_page(workspace: Workspace) -> None:
     ends = (workspace.store.subscribe(look), workspace.refresh.changed.subscribe(look))
     try:
         async with asyncio.timeout(FIRST_PAGE_SECONDS):
-            while not workspace.store.totals().total and workspace.refresh.progress.fault is None:
+            while not workspace.store.count(EVERY_RUN) and workspace.refresh.progress.fault is None:
                 something.clear()
                 await something.wait()
     except TimeoutError:

@@ -22,10 +22,10 @@ from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
 from runtui.services.store_file import StoreError, open_reader, open_writer
-from runtui.services.store_reads import Query, RowNumbers, find, pick, place, row_of, walk
+from runtui.services.store_reads import EVERY_RUN, Query, RowNumbers, find, pick, place, row_of, walk
 from runtui.services.store_writes import Changes, delete_runs, put_runs, put_workflow
 
-__all__ = ["Query", "Store", "StoreError", "StoredRun", "Totals"]
+__all__ = ["EVERY_RUN", "Query", "Store", "StoreError", "StoredRun", "Totals"]
 
 _KEPT_FINDINGS: Final = 4
 _COUNT_STUCK: Final = (

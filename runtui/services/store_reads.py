@@ -34,6 +34,9 @@ class Query(NamedTuple):
     descending: bool = True
 
 
+EVERY_RUN: Final = Query()
+"""No filter, in the first order. Its count costs the same however many runs there are, unlike `Store.totals`."""
+
 Terms: TypeAlias = Sequence[tuple[str, bool]]
 """An order: fields, each with whether it runs from great to small."""
 

@@ -1,4 +1,4 @@
-"""The Textual application: it wires services, themes and the screen together, and decides nothing else.
+"""The Textual application: it wires services, themes and the screen together, and decides when to leave.
 
 Invariant: nothing here knows what a run is.
 """

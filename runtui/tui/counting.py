@@ -12,7 +12,7 @@ from typing import Final
 
 from textual.dom import DOMNode
 
-from runtui.services.store import Query, Store
+from runtui.services.store import EVERY_RUN, Query, Store
 
 MANY_RUNS: Final = 20_000
 """Runs from which on a filter is counted in a thread; below, it takes a few milliseconds."""
@@ -30,7 +30,7 @@ class CountAside:
     def then(self, query: Query, draw: Callable[[Query], None]) -> None:
         """Draw the query: at once, or as soon as it is counted; a query that still waits is dropped."""
         self._owner.workers.cancel_group(self._owner, _GROUP)
-        if query.filter is None or self._store.totals().total < MANY_RUNS:
+        if query.filter is None or self._store.count(EVERY_RUN) < MANY_RUNS:
             draw(query)
         else:
             self._owner.run_worker(self._count(query, draw), group=_GROUP, description="count what a filter finds")

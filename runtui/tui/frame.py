@@ -1,7 +1,8 @@
 """The frame: two panes, a line above them and two below; which pane has the keys, and which is in sight.
 
-Invariant: nothing is laid over anything. The frame knows where the keys go and what is zoomed, and nothing of runs.
-Only the panes' own styles change with that: a class on the screen would have Textual match every widget's styles anew.
+Invariant: views take each other's place; only a dropdown's list and the palette are laid over them. The frame knows
+where the keys go and what is zoomed, and nothing of runs. Only the panes' own styles change with that: a
+class on the screen would have Textual match every widget's styles anew.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+
 import pytest
 
 from tests.bench.measure import RUNTUI, STOCK, KeyCost, Stopwatch
@@ -13,12 +17,20 @@ MOST_BYTES_OF_A_MOVE = 600
 MOST_BYTES_OF_A_ROW = 400
 IDLE_SECONDS = 10.0
 MOST_TIMES_SLOWER = 1.3
+PAIRED_PRESSES = 20
 
 
-def costs_of_runtui(runs: int) -> dict[str, KeyCost]:
+@contextmanager
+def list_of(runs: int) -> Iterator[Stopwatch]:
+    """The list, read whole and at rest."""
     with Stopwatch((*RUNTUI, "demo", "--runs", str(runs), "--refresh", "0")) as terminal:
         terminal.wait_for(rf"{runs} runs.*as of")
         terminal.wait_until_quiet(1.0)
+        yield terminal
+
+
+def costs_of_runtui(runs: int) -> dict[str, KeyCost]:
+    with list_of(runs) as terminal:
         costs = {"down": terminal.median_cost("down", PRESSES)}
         terminal.press("up")
         costs["one row changed"] = row_changed(terminal)
@@ -54,4 +66,17 @@ def test_a_key_costs_the_same_however_many_runs_there_are() -> None:
     assert large["down"].bytes <= MOST_BYTES_OF_A_MOVE
     assert large["one row changed"].bytes <= MOST_BYTES_OF_A_ROW
     assert large["idle"].bytes == 0
-    assert large["down"].milliseconds <= MOST_TIMES_SLOWER * small["down"].milliseconds
+
+
+def test_a_cursor_key_takes_as_long_among_many_runs_as_among_few() -> None:
+    """Both programs at once, a key in one and then in the other, so that what disturbs one disturbs both."""
+    with list_of(1_000) as few, list_of(100_000) as many:
+        pairs = [
+            (few.cost_of(key).milliseconds, many.cost_of(key).milliseconds) for key in ("down", "up") * PAIRED_PRESSES
+        ]
+    middle = [median(times) for times in zip(*pairs, strict=True)]
+    print(
+        f"\ncursor key, median of {len(pairs)} pairs: {middle[0]:.2f} ms at 1,000 runs, {middle[1]:.2f} ms at 100,000"
+    )
+    print(f"ratio {middle[1] / middle[0]:.2f} (limit {MOST_TIMES_SLOWER})")
+    assert middle[1] <= MOST_TIMES_SLOWER * middle[0]

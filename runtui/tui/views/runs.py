@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
-from runtui.services.store import Query, Store
+from runtui.services.store import EVERY_RUN, Query, Store
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.counting import CountAside
 from runtui.tui.messages import DetailsRequested, Left, ListChanged
@@ -94,7 +94,7 @@ class RunsView(Acting):
 
     def describe(self, *, active: bool) -> None:
         """Draw the title: how many of how many, filter, order, marks."""
-        table, total = self.table, self._store.totals().total
+        table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
         column = COLUMN_BY_KEY[table.shown.sort]
         parts = [Content.styled("Runs", "bold"), Content(f"  {counted}")]
@@ -112,7 +112,7 @@ class RunsView(Acting):
 
     def _show_emptiness(self) -> None:
         words = self._empty_words
-        if self._store.totals().total:
+        if self._store.count(EVERY_RUN):
             shown = self.table.shown.filter
             hint = f"{shown.hint} " if shown is not None and shown.hint else ""
             words = "" if self.table.total else f"No run matches the filter. {hint}Press esc to clear it."
