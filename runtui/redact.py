@@ -7,6 +7,8 @@ Servers, proxies and libraries echo what they were sent, so every text from outs
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 MARK = "[redacted]"
@@ -59,6 +61,17 @@ def redact_body(body: bytes) -> bytes:
     for secret in _longest_first():
         body = body.replace(_secrets[secret], MARK.encode())
     return body
+
+
+def redact_values(value: Any) -> Any:
+    """A JSON value with every text in it redacted, names of properties too; its shape stays."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(name): redact_values(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_values(item) for item in value]
+    return value
 
 
 def _longest_first() -> list[str]:

@@ -59,6 +59,7 @@ async def _run(
             has_rows = paint.show(workspace.store)
             workspace.connect(await start())
             workspace.refresh.start()
+            workspace.settling.start()
             if not has_rows:
                 await _first_page(workspace)
                 paint.show(workspace.store)

@@ -24,6 +24,8 @@ class Settings:
     root: str
     tenant: str
     """The name shown in the header and in the review: whose runs these are."""
+    profile: str = ""
+    """The name of the profile this session runs on; empty without one."""
     is_sandbox: bool = False
     read_only: bool = False
     patch_path: str = PATCH_PATH

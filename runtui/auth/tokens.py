@@ -5,16 +5,39 @@ Invariant: a token leaves this module only as the value of `Authorization`, aske
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from runtui.errors import UsageError
 from runtui.redact import register_secret
 
 _TOKEN: Final = re.compile(r"[!-~]+")
 _SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
+
+_ACCOUNT_CLAIMS: Final = ("upn", "preferred_username", "unique_name", "app_displayname", "appid")
+"""What names the account in Microsoft's access tokens: people first, programs after them."""
+
+_LONGEST_ACCOUNT: Final = 256
+"""Characters of a name that are kept."""
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """Where the token of each request comes from."""
+
+    async def __call__(self) -> str:
+        """The token, for one request; RuntuiError when there is none."""
+
+    async def renew(self, challenge: str, /) -> bool:
+        """Get another token, because the server refused the last one; whether there is one. Never raises.
+
+        `challenge` is what the server said about it in `WWW-Authenticate`: it may name claims that it wants. It is
+        foreign text.
+        """
 
 
 class StaticToken:
@@ -45,6 +68,28 @@ class StaticToken:
         """The token, for one request."""
         return self._value
 
+    async def renew(self, _challenge: str, /) -> bool:
+        """False: there is no other token."""
+        return False
+
+
+class SandboxToken:
+    """The token of the embedded sandbox, which takes every word: another one at each renewal."""
+
+    __slots__ = ("_renewals",)
+
+    def __init__(self) -> None:
+        self._renewals = 0
+
+    async def __call__(self) -> str:
+        """The token, for one request."""
+        return f"sandbox-{self._renewals}"
+
+    async def renew(self, _challenge: str, /) -> bool:
+        """True: the next request carries another token."""
+        self._renewals += 1
+        return True
+
 
 def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
     """The token of `RUNTUI_TOKEN`.
@@ -60,3 +105,25 @@ def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
             "Set it, for example: export RUNTUI_TOKEN=$(your sign-in command). Or try: runtui demo.",
         )
     return StaticToken(value)
+
+
+def account_of(token: str) -> str:
+    """Whose token this seems to be: a label for the journal, never a proof, for nothing is verified.
+
+    Empty when the token is opaque or odd. Holds printable characters only.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return ""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(claims, dict):
+        return ""
+    names = (claims.get(claim) for claim in _ACCOUNT_CLAIMS)
+    return next((label for name in names if isinstance(name, str) and (label := _label(name))), "")
+
+
+def _label(name: str) -> str:
+    return "".join(character for character in name if character.isprintable()).strip()[:_LONGEST_ACCOUNT]

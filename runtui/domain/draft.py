@@ -90,6 +90,14 @@ class Draft:
                 edits[name] = edit
         return replace(self, edits=MappingProxyType(edits))
 
+    def with_values(self, values: Mapping[str, str | int | None]) -> Draft:
+        """The draft with exactly these JSON values in some fields; one that was received takes an edit back."""
+        edits = {name: edit for name, edit in self.edits.items() if name not in values}
+        for name, value in values.items():
+            if not same_value(value, self.received.get(name)):
+                edits[name] = Edit(FIELD_BY_NAME[name].text(value), value)
+        return replace(self, edits=MappingProxyType(edits))
+
     def reverted(self, name: str) -> Draft:
         """The draft with one field as received again."""
         return replace(self, edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
@@ -133,10 +141,6 @@ class Draft:
     def body_text(self) -> str:
         """The body as the bytes that are shown and sent: indented, ASCII (anything else as \\u escapes)."""
         return json.dumps(self.body(), indent=2)
-
-    def inverse(self) -> dict[str, Any]:
-        """The values that would take the change back; a property that was not received becomes null."""
-        return {change.field.name: None if change.before is MISSING else change.before for change in self.changes()}
 
     def conflicts(self, fresh: Mapping[str, Any]) -> tuple[Conflict, ...]:
         """The properties in the body that moved on the server since the run was opened, to a value that is not ours."""

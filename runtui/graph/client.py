@@ -6,9 +6,10 @@ sent as a body is the text that was given, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -17,6 +18,9 @@ from runtui.graph.faults import Fault, mismatch, read_answer
 from runtui.graph.transport import Transport
 from runtui.settings import PATCH_PATH
 
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Header names with their values, as they are sent."""
+
 WORKFLOWS_PATH = "/identityGovernance/lifecycleWorkflows/workflows"
 
 PAGE_SIZE = 999
@@ -24,6 +28,9 @@ PAGE_SIZE = 999
 
 MAX_EMPTY_PAGES = 50
 """Empty pages in a row, each with a next link, that are believed. OData allows them; a loop looks the same."""
+
+# An entity tag as a header can carry it: visible ASCII.
+_ETAG = re.compile(r"[!-~]+")
 
 # Members after an enum's sentinel are sent only to those who ask; without it they read "unknownFutureValue".
 _ALL_ENUM_MEMBERS = "include-unknown-enum-members"
@@ -56,6 +63,16 @@ class GraphError(RuntuiError):
         self.exit_code = ExitCode.UNKNOWN if fault.outcome is Outcome.UNKNOWN else ExitCode.NOT_DONE
 
 
+class Pace(Protocol):
+    """What the requests of a listing wait for, and whether one that failed is made again."""
+
+    async def ready(self) -> None:
+        """Wait until the next request may be made."""
+
+    def again(self, error: GraphError, tries: int) -> bool:
+        """Whether to ask for the same page once more, which failed for the `tries`-th time in a row."""
+
+
 class GraphClient:
     """The requests of runtui, on one Graph root.
 
@@ -77,13 +94,13 @@ class GraphClient:
         self._transport = transport
         self._patch_path = patch_path
 
-    def workflows(self, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Page]:
+    def workflows(self, *, page_size: int = PAGE_SIZE, pace: Pace | None = None) -> AsyncIterator[Page]:
         """All workflows, page by page; GraphError when the listing cannot go on."""
-        return self._pages(WORKFLOWS_PATH, "list workflows", page_size)
+        return self._pages(WORKFLOWS_PATH, "list workflows", page_size, pace)
 
-    def runs(self, workflow_id: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Page]:
+    def runs(self, workflow_id: str, *, page_size: int = PAGE_SIZE, pace: Pace | None = None) -> AsyncIterator[Page]:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
-        return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", page_size)
+        return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", page_size, pace)
 
     def user_results(self, workflow_id: str, run_id: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Page]:
         """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
@@ -97,25 +114,80 @@ class GraphClient:
 
     async def run(self, workflow_id: str, run_id: str) -> Answer:
         """One run, as it is now."""
-        exchange = await self._transport.send(
-            "GET", _run_path(workflow_id, run_id), purpose="read run", headers=_prefer(_ALL_ENUM_MEMBERS)
-        )
+        exchange = await self._read(_run_path(workflow_id, run_id), "read run", _prefer(_ALL_ENUM_MEMBERS))
         return _about(run_id, exchange, writing=False)
 
-    async def update_run(self, workflow_id: str, run_id: str, body: str) -> Answer:
-        """Change one run; `body` is the JSON to send. The entity is None when the server answers without a body."""
+    async def update_run(
+        self,
+        workflow_id: str,
+        run_id: str,
+        body: str,
+        *,
+        client_request_id: str | None = None,
+        if_match: str | None = None,
+    ) -> Answer:
+        """Change one run, with one request: whoever asks decides what a refusal or a silence calls for.
+
+        Args:
+            workflow_id: The workflow of the run.
+            run_id: The run.
+            body: The JSON to send.
+            client_request_id: The GUID to send it under; None makes one.
+            if_match: The entity tag of the version that the change was made for (see `etag_of`), opaque. The server
+                then refuses the change of any other version. One that no header can carry is not sent: the answer
+                is a fault.
+
+        Returns:
+            The answer. Its entity is None when the server answers without a body.
+        """
         method, url = self.write_target(workflow_id, run_id)
+        headers = _prefer(_ALL_ENUM_MEMBERS)
+        if if_match is not None:
+            headers += (("If-Match", if_match),)
         exchange = await self._transport.send(
-            method, url, purpose="update run", json_body=body, headers=_prefer(_ALL_ENUM_MEMBERS)
+            method,
+            url,
+            purpose="update run",
+            json_body=body,
+            headers=headers,
+            client_request_id=client_request_id,
         )
         return _about(run_id, exchange, writing=True)
+
+    async def renew_token(self, exchange: Exchange) -> bool:
+        """After a 401: ask for another token; whether the same request makes sense once more. False for all else."""
+        return exchange.status == 401 and await self._transport.renew_token(exchange)
 
     def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
         """The method and the address of `update_run`, to be shown before anything is sent."""
         path = self._patch_path.replace("{runId}", _segment(run_id)).replace("{workflowId}", _segment(workflow_id))
         return "PATCH", self._transport.url(path)
 
-    async def _pages(self, path: str, purpose: str, page_size: int) -> AsyncIterator[Page]:
+    async def _read(self, path_or_url: str, purpose: str, headers: Headers) -> Exchange:
+        """GET, and once more when the token was refused and there is another one."""
+        exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
+        if await self.renew_token(exchange):
+            return await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
+        return exchange
+
+    async def _page(
+        self, link: str, purpose: str, headers: Headers, pace: Pace | None
+    ) -> tuple[dict[str, Any], Exchange]:
+        """The body of one page, asked for as often as the pace allows."""
+        tries = 0
+        while True:
+            if pace is not None:
+                await pace.ready()
+            exchange = await self._read(link, purpose, headers)
+            body, fault = read_answer(exchange, writing=False)
+            if body is not None and fault is None:
+                return body, exchange
+            tries += 1
+            error = GraphError(fault or mismatch(exchange, "The answer is empty.", writing=False), exchange)
+            if pace is None or not pace.again(error, tries):
+                raise error
+
+    async def _pages(self, path: str, purpose: str, page_size: int, pace: Pace | None = None) -> AsyncIterator[Page]:
         """Follow next links verbatim, under the same root only, until there is none; a link never twice."""
         # A next link does not carry headers on, so each page asks again.
         headers = _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={page_size}")
@@ -124,16 +196,19 @@ class GraphClient:
         empty = 0
         while link is not None:
             seen.add(link)
-            exchange = await self._transport.send("GET", link, purpose=purpose, headers=headers)
-            body, fault = read_answer(exchange, writing=False)
-            if body is None or fault is not None:
-                raise GraphError(fault or mismatch(exchange, "The answer is empty.", writing=False), exchange)
+            body, exchange = await self._page(link, purpose, headers, pace)
             items = _items(body, exchange)
             empty = 0 if items else empty + 1
             yield Page(items, exchange)
             link = body.get("@odata.nextLink") or None
             if link is not None and (not isinstance(link, str) or link in seen or empty > MAX_EMPTY_PAGES):
                 raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
+
+
+def etag_of(entity: Mapping[str, Any]) -> str | None:
+    """The entity tag of an entity, opaque; None when it has none, or one that no header can carry."""
+    tag = entity.get("@odata.etag")
+    return tag if isinstance(tag, str) and _ETAG.fullmatch(tag) else None
 
 
 def _items(body: dict[str, Any], exchange: Exchange) -> tuple[dict[str, Any], ...]:
@@ -166,5 +241,5 @@ def _segment(text: str) -> str:
     return quote(text, safe="", errors="replace")
 
 
-def _prefer(*preferences: str) -> tuple[tuple[str, str], ...]:
+def _prefer(*preferences: str) -> Headers:
     return (("Prefer", ", ".join(preferences)),)

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, NoReturn
 
@@ -39,6 +39,8 @@ class FailureKind(Enum):
     """The address lies outside the configured root; the token does not go there."""
     TOKEN = "token"  # noqa: S105 - a kind of failure
     """There is no usable token."""
+    HEADER = "header"
+    """A header of the request would hold what no header can carry."""
     SETUP = "setup"
     """The client could not be built: a CA file, a proxy setting."""
     NAME = "name"
@@ -113,6 +115,11 @@ class Exchange:
     def request_id(self) -> str:
         """The server's own id of this request; empty when it gave none."""
         return self.response_header("request-id")
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the last byte of the answer was read (UTC); when the request began while that is not known."""
+        return self.started_at + timedelta(seconds=self.seconds or 0.0)
 
     @property
     def content_type(self) -> str:

@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind, Outcome
+from runtui.graph.waits import asked_wait, length_words
 from runtui.redact import redact
 
 LONGEST_MESSAGE = 600
 """Characters of a server's message that are worth showing; the body holds the rest."""
+
+MOST_DETAILS = 50
+"""Details of an error that are worth showing; the body holds the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,20 @@ _BY_STATUS: dict[int, Words] = {
         "The change conflicts with what the server holds now.",
         "Refresh the run, then decide again.",
     ),
+    407: Words(
+        "A proxy wants a sign-in",
+        "It answered in the place of the server.",
+        "Check HTTPS_PROXY and the sign-in to the proxy.",
+    ),
     412: Words(
         "The run has changed meanwhile",
         "The server holds a newer version than the one this change was made for.",
         "Refresh the run, then decide again.",
+    ),
+    413: Words(
+        "The request is too large",
+        "The server, or a gateway before it, does not take a body of this size.",
+        "Make it smaller.",
     ),
     415: Words(
         "The server does not take JSON here",
@@ -103,7 +118,7 @@ _BY_STATUS: dict[int, Words] = {
     429: Words(
         "Too many requests", "The service asks everybody in this tenant to slow down.", "Wait before you try again."
     ),
-    501: NOT_OFFERED,
+    501: Words("The server does not offer this", "It says that it has no such request.", "Check the root."),
     503: Words("The service is unavailable", "It is overloaded or being serviced.", "Give it a minute."),
 }
 
@@ -145,6 +160,10 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
     FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
+    FailureKind.HEADER: (
+        "The request cannot be sent like this",
+        "If a server gave the value, tell its administrator.",
+    ),
     FailureKind.SETUP: (
         "The connection cannot be set up",
         "Check the CA file and the proxy variables (HTTPS_PROXY, ALL_PROXY, NO_PROXY).",
@@ -170,8 +189,9 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
 
 _READ_BACK = "Whether the change was made is not known: read the run again before you repeat it."
 
-# Graph refuses these before it does anything; 408 and 424 may come too late to tell.
-_NOT_A_REFUSAL = frozenset({408, 424, 499})
+# Every other 4xx of Graph is said before it does anything. 408, 424 and 499 may come too late to tell, and 407 is no
+# word of Graph's.
+_NOT_A_REFUSAL = frozenset({407, 408, 424, 499})
 
 _TITLE_TAG = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -189,11 +209,11 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
     if exchange.failure is not None:
         return None, _failed(exchange, exchange.failure, writing)
     status = exchange.status or 0
-    if not 200 <= status < 300:
-        return None, _refused(exchange, status, writing)
     outcome = _unproved(writing)
     if _is_foreign(exchange):
         return None, _fault(exchange, _FOREIGN, outcome)
+    if not 200 <= status < 300:
+        return None, _refused(exchange, status, writing)
     if status == 202 and writing:
         return None, _fault(exchange, _ACCEPTED, outcome)
     if writing and not exchange.response_body.strip():
@@ -233,27 +253,35 @@ def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] |
 
 def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
     error = graph_error(exchange)
-    words = _words(exchange, status, error, writing)
-    if error is None and exchange.response_body.strip() and status != 407 and not 300 <= status < 400:
+    proved = _is_graphs_own(error) and 400 <= status < 500 and status not in _NOT_A_REFUSAL
+    words = _words(exchange, status, offered=not (writing and proved and _is_no_request(status, error)))
+    if error is None and exchange.response_body.strip() and not 300 <= status < 400:
         words = words._replace(message=_what_it_is(exchange))
-    graph_refused = error is not None and 400 <= status < 500 and status not in _NOT_A_REFUSAL
-    proved = graph_refused and not _is_foreign(exchange)
     return _fault(exchange, words, Outcome.NOT_DONE if proved else _unproved(writing), error)
 
 
-def _words(exchange: Exchange, status: int, error: dict[str, Any] | None, writing: bool) -> Words:
+def _words(exchange: Exchange, status: int, *, offered: bool) -> Words:
     if 300 <= status < 400:
         target = exchange.response_header("location")
         return _REDIRECT._replace(message=f"{_REDIRECT.message} It points to {target}.") if target else _REDIRECT
-    said = _text(error.get("message")) if error else ""
-    unknown_segment = status in (400, 404) and "not found for the segment" in said.lower()
-    if writing and (status == 405 or unknown_segment):
+    if not offered:
         return NOT_OFFERED
     words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
-    wait = exchange.response_header("retry-after").strip()
-    if status in (429, 503) and wait.isdigit():
-        words = words._replace(hint=f"The server asks to wait {wait} s before the next try.")
+    wait = asked_wait(exchange, exchange.ended_at) if status in (429, 503) else None
+    if wait:
+        words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")
     return words
+
+
+def _is_graphs_own(error: dict[str, Any] | None) -> bool:
+    """Whether it is an error as Graph writes it, with a code that is a text (it may be ""); gateways write others."""
+    return error is not None and isinstance(error.get("code"), str)
+
+
+def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:
+    """Whether the service says that it has no such request at all."""
+    said = _text(error.get("message")) if error else ""
+    return status == 405 or (status in (400, 404) and "not found for the segment" in said.lower())
 
 
 def _is_foreign(exchange: Exchange) -> bool:
@@ -297,8 +325,8 @@ def _fault(exchange: Exchange, words: Words, outcome: Outcome, error: dict[str, 
         hint=redact(hint),
         outcome=outcome,
         status=exchange.status,
-        code=redact(_text(error.get("code"))) if error else "",
-        details=tuple(_details(error)) if error else (),
+        code=_text(error.get("code")) if error else "",
+        details=tuple(islice(_details(error), MOST_DETAILS)) if error else (),
         request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
         client_request_id=exchange.client_request_id,
     )
@@ -307,21 +335,20 @@ def _fault(exchange: Exchange, words: Words, outcome: Outcome, error: dict[str, 
 def _sentence(error: dict[str, Any]) -> str:
     """What the server says: its message, else the first message of its details, else its code."""
     said = _text(error.get("message")) or next((message for _, message in _details(error)), "")
-    said = said or _text(error.get("code"))
-    return said if len(said) <= LONGEST_MESSAGE else said[: LONGEST_MESSAGE - 1] + "…"
+    return said or _text(error.get("code"))
 
 
 def _details(error: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(target, message) pairs of every detail, whatever the nesting; the error's own target comes first."""
     target = _text(error.get("target"))
     if target:
-        yield redact(target), redact(_text(error.get("message")))
+        yield target, _text(error.get("message"))
     details = error.get("details")
     for detail in details if isinstance(details, list) else []:
         if isinstance(detail, dict):
             message = _text(detail.get("message")) or _text(detail.get("code"))
             if message:
-                yield redact(_text(detail.get("target"))), redact(message)
+                yield _text(detail.get("target")), message
 
 
 def _inner_request_id(error: dict[str, Any]) -> str:
@@ -330,15 +357,20 @@ def _inner_request_id(error: dict[str, Any]) -> str:
     while isinstance(inner, dict):
         found = _text(inner.get("request-id"))
         if found:
-            return redact(found)
+            return found
         inner = inner.get("innerError") or inner.get("innererror")
     return ""
 
 
 def _text(value: Any) -> str:
-    """A text from where a text should be: some services send {"lang", "value"}, a list, or nothing."""
+    """A text from where a text should be, redacted and bounded.
+
+    Some services send {"lang", "value"}, a list, or nothing.
+    """
     if isinstance(value, dict):
         value = value.get("value")
     if isinstance(value, list):
-        return " ".join(part.strip() for part in value if isinstance(part, str))
-    return value.strip() if isinstance(value, str) else ""
+        value = " ".join(part.strip() for part in value if isinstance(part, str))
+    # Redacted before it is cut: the first half of a token no longer looks like one.
+    said = redact(value.strip()) if isinstance(value, str) else ""
+    return said if len(said) <= LONGEST_MESSAGE else said[: LONGEST_MESSAGE - 1] + "…"

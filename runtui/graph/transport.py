@@ -7,7 +7,6 @@ holds no secret. Trouble with the network or with the form of an answer is a Fai
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import re
 import ssl
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runtui import __version__
+from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import Exchange, Failure, FailureKind
@@ -48,6 +48,9 @@ CONNECT_SECONDS = 10.0
 # RFC 6750: a token is visible ASCII. Anything else would end the header, and httpx would print the token in its error.
 _TOKEN = re.compile(r"[!-~]+")
 
+# What a header may hold, so that it says what was meant and ends where it should: printable ASCII, no blank at an end.
+_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
@@ -57,6 +60,14 @@ class _RequestEndedError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.what)
         self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """How the last renewal of the token ended, and the last request that was begun before it."""
+
+    succeeded: bool = False
+    request: int = 0
 
 
 @dataclass(slots=True)
@@ -82,7 +93,8 @@ class Transport:
 
     Args:
         root: The Graph root, as `parse_root` accepts it.
-        token: Asked for the bearer token before each request; raises RuntuiError when there is none.
+        token: Asked for the bearer token before each request; raises RuntuiError when there is none. A `TokenSource`
+            is also asked for another one by `renew_token`.
         ca_file: A PEM file of certificates to trust besides those of the operating system.
         timeout_seconds: The whole time one request may take, from its token to the last byte of its answer.
         max_bytes: The limit of an answer's body, unpacked.
@@ -94,7 +106,7 @@ class Transport:
         self,
         root: str,
         *,
-        token: Callable[[], Awaitable[str]],
+        token: TokenSource | Callable[[], Awaitable[str]],
         ca_file: Path | None = None,
         timeout_seconds: float = 30.0,
         max_bytes: int = MAX_BYTES,
@@ -108,7 +120,10 @@ class Transport:
         self._max_bytes = max_bytes
         self._on_exchange = on_exchange
         self._wire = wire
-        self._numbers = itertools.count(1)
+        self._requests = 0
+        """How many were begun; the number of the last one."""
+        self._renewal = _Renewal()
+        self._renewing = asyncio.Lock()
         self._client_task: asyncio.Task[httpx.AsyncClient] | None = None
 
     async def __aenter__(self) -> Self:
@@ -141,19 +156,22 @@ class Transport:
         purpose: str,
         json_body: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
+        client_request_id: str | None = None,
     ) -> Exchange:
         """Send one request and read its answer to the end.
 
         Network and HTTP trouble becomes `Exchange.failure`; only cancellation is raised, once `on_exchange` was told.
         `json_body` is sent as it is, byte for byte; `headers` are sent besides those that every request carries.
+        `client_request_id` is the GUID to send it under, for whoever has to know it beforehand; None makes one.
         """
         url = self.url(path_or_url) if path_or_url.startswith("/") else path_or_url
+        self._requests += 1
         planned = Exchange(
-            number=next(self._numbers),
+            number=self._requests,
             purpose=purpose,
             method=method,
             url=redact(url),
-            request_headers=_request_headers(json_body, headers),
+            request_headers=_request_headers(json_body, headers, client_request_id),
             request_body=json_body,
             started_at=datetime.now(UTC),
         )
@@ -174,6 +192,17 @@ class Transport:
             raise
         return self._tell(_finished(planned, progress, time.perf_counter() - started, failure))
 
+    async def renew_token(self, exchange: Exchange) -> bool:
+        """Ask for another token, because `exchange` was answered 401; whether there is one.
+
+        Requests that were under way together are refused together: the token is renewed once for all of them.
+        """
+        async with self._renewing:
+            if exchange.number > self._renewal.request:
+                succeeded = isinstance(self._token, TokenSource) and await self._token.renew(_challenge(exchange))
+                self._renewal = _Renewal(succeeded, self._requests)
+            return self._renewal.succeeded
+
     def _tell(self, exchange: Exchange) -> Exchange:
         if self._on_exchange is not None:
             self._on_exchange(exchange)
@@ -182,6 +211,7 @@ class Transport:
     async def _carry_out(self, planned: Exchange, url: str, progress: _Progress) -> None:
         """From the address to the last byte of the answer; what is learned on the way is in `progress`."""
         self._check_address(url)
+        _check_headers(planned.request_headers)
         token = await self._bearer()
         client = await self._client()
         import httpx
@@ -302,7 +332,23 @@ def _system_trust() -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _request_headers(json_body: str | None, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
+    for name, value in headers:
+        if not _HEADER_VALUE.fullmatch(value):
+            what = (
+                f"The header {name} would hold characters that no header can carry." if value else f"{name} is empty."
+            )
+            raise _RequestEndedError(Failure(FailureKind.HEADER, "no", f"The header {name} {what}."))
+
+
+def _challenge(exchange: Exchange) -> str:
+    """What the server says about the token that it wants, in all its `WWW-Authenticate` headers."""
+    return ", ".join(value for name, value in exchange.response_headers if name.lower() == "www-authenticate")
+
+
+def _request_headers(
+    json_body: str | None, headers: Iterable[tuple[str, str]], client_request_id: str | None
+) -> tuple[tuple[str, str], ...]:
     """What a request carries, with the token, which comes first, masked; Host and Content-Length are httpx's to add."""
     content_type = (("Content-Type", "application/json"),) if json_body is not None else ()
     return (
@@ -310,7 +356,7 @@ def _request_headers(json_body: str | None, headers: Iterable[tuple[str, str]]) 
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip"),
         ("User-Agent", f"runtui/{__version__}"),
-        ("client-request-id", str(uuid.uuid4())),
+        ("client-request-id", str(uuid.uuid4()) if client_request_id is None else client_request_id),
         *content_type,
         *headers,
     )
@@ -328,7 +374,7 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         status=response.status_code,
         reason=redact(response.reason_phrase),
         response_headers=tuple(
-            (name, MARK if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
+            (redact(name), MARK if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
         ),
         response_body=redact_body(body.data) if body else b"",
         truncated=body.truncated if body else False,

@@ -1,20 +1,22 @@
 """Listing all runs of all workflows, again and again: paging, interval, back-off, pause.
 
 Invariant: at most one listing is under way; rows reach the store page by page, and a run leaves the store only after
-the whole listing of its workflow has been read without it.
+the whole listing of its workflow has been read without it. A server that asks to wait is not asked anything meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from runtui.errors import RuntuiError
-from runtui.graph.client import Page
+from runtui.graph.client import GraphError, Pace, Page
+from runtui.graph.faults import graph_error
+from runtui.graph.waits import wait_of
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 
@@ -26,6 +28,12 @@ MAX_BACK_OFF_SECONDS: Final = 300.0
 
 LISTING_SHARE: Final = 10
 """A rest between two listings is at least this many times as long as the last listing took."""
+
+LONGEST_PAGE_WAIT: Final = 60.0
+"""The longest wait for one page, in seconds; a server that asks for more is asked again after this long."""
+
+PAGE_RETRIES: Final = 3
+"""How often one page is asked for again after the server asked to wait."""
 
 _MOST_DOUBLINGS: Final = 10
 """Beyond it a rest only grows past every limit."""
@@ -43,22 +51,60 @@ class Progress:
     """When the last whole listing ended (UTC)."""
     fault: RuntuiError | None = None
     """Why the last listing is not whole: the first trouble met, with the server or with the store."""
+    waiting_until: datetime | None = None
+    """When the listing goes on (UTC), while the server wants it to wait."""
 
 
 class RunLister(Protocol):
     """The part of the Graph client that a listing needs."""
 
-    def workflows(self) -> AsyncIterator[Page]:
+    def workflows(self, *, pace: Pace) -> AsyncIterator[Page]:
         """The pages of workflows."""
 
-    def runs(self, workflow_id: str) -> AsyncIterator[Page]:
+    def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[Page]:
         """The pages of one workflow's runs."""
+
+
+class _ListingOverError(Exception):
+    """Trouble that every other request of the listing would meet as well."""
+
+
+class _SharedPace:
+    """The pace of one listing: when one of its requests is asked to wait, all of them wait."""
+
+    def __init__(self, longest: float, tell: Callable[[datetime | None], None]) -> None:
+        self._longest = longest
+        self._tell = tell
+        self._resumes_at: float | None = None
+        """In the loop's time."""
+
+    async def ready(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._resumes_at is not None:
+            await asyncio.sleep(self._resumes_at - loop.time())
+            if self._resumes_at is not None and loop.time() >= self._resumes_at:
+                self._resumes_at = None
+                self._tell(None)
+
+    def again(self, error: GraphError, tries: int) -> bool:
+        if not _is_busy(error) or tries > PAGE_RETRIES:
+            return False
+        now = datetime.now(UTC)
+        seconds = wait_of(error.exchange, tries, now, longest=self._longest)
+        resumes_at = asyncio.get_running_loop().time() + seconds
+        if self._resumes_at is None or resumes_at > self._resumes_at:
+            self._resumes_at = resumes_at
+            self._tell(now + timedelta(seconds=seconds))
+        return True
 
 
 class Refresh:
     """Keeps the store as fresh as the interval says."""
 
-    def __init__(self, client: RunLister, store: Store, *, interval: float) -> None:
+    def __init__(
+        self, client: RunLister, store: Store, *, interval: float, longest_wait: float = LONGEST_PAGE_WAIT
+    ) -> None:
+        self._longest_wait = longest_wait
         self._client = client
         self._store = store
         self._interval = interval
@@ -98,41 +144,56 @@ class Refresh:
         self._asked = False
         self._say(listing=True, runs_read=0)
         number = self._store.next_listing()
+        pace = _SharedPace(self._longest_wait, lambda until: self._say(waiting_until=until))
         faults: list[RuntuiError] = []
         try:
-            workflow_ids = await self._list_workflows()
+            workflow_ids = await self._list_workflows(pace)
         except RuntuiError as error:
             faults.append(error)
         else:
-            gate = asyncio.Semaphore(CONCURRENT_WORKFLOWS)
-            async with asyncio.TaskGroup() as group:
-                for workflow_id in workflow_ids:
-                    group.create_task(self._list_runs(workflow_id, number, gate, faults))
+            await self._list_all_runs(workflow_ids, number, pace, faults)
         self._strikes = self._strikes + 1 if faults else 0
         self._say(
             listing=False,
+            waiting_until=None,
             fault=faults[0] if faults else None,
             finished_at=self.progress.finished_at if faults else datetime.now(UTC),
         )
 
-    async def _list_workflows(self) -> tuple[str, ...]:
+    async def _list_workflows(self, pace: Pace) -> tuple[str, ...]:
         """Store the workflows, and nothing that is no longer one of them; their ids, each once."""
-        workflows = {item["id"]: item async for page in self._client.workflows() for item in page.items}
+        workflows = {item["id"]: item async for page in self._client.workflows(pace=pace) for item in page.items}
         await asyncio.to_thread(self._store.put_workflows, workflows.values())
         await asyncio.to_thread(self._store.keep_workflows, workflows.keys())
         return tuple(workflows)
 
-    async def _list_runs(
-        self, workflow_id: str, number: int, gate: asyncio.Semaphore, faults: list[RuntuiError]
+    async def _list_all_runs(
+        self, workflow_ids: Iterable[str], number: int, pace: Pace, faults: list[RuntuiError]
     ) -> None:
-        async with gate:
-            try:
-                async for page in self._client.runs(workflow_id):
-                    await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, number)
-                    self._say(runs_read=self.progress.runs_read + len(page.items))
-                await asyncio.to_thread(self._store.finish_listing, workflow_id, number)
-            except RuntuiError as error:
-                faults.append(error)
+        """Some workflows at a time; trouble with one of them stops the others only when it concerns them as well."""
+        gate = asyncio.Semaphore(CONCURRENT_WORKFLOWS)
+
+        async def list_one(workflow_id: str) -> None:
+            async with gate:
+                try:
+                    await self._list_runs(workflow_id, number, pace)
+                except RuntuiError as error:
+                    faults.append(error)
+                    if _concerns_all(error):
+                        raise _ListingOverError from error
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for workflow_id in workflow_ids:
+                    group.create_task(list_one(workflow_id))
+        except* _ListingOverError:
+            pass  # its cause is among the faults
+
+    async def _list_runs(self, workflow_id: str, number: int, pace: Pace) -> None:
+        async for page in self._client.runs(workflow_id, pace=pace):
+            await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, number)
+            self._say(runs_read=self.progress.runs_read + len(page.items))
+        await asyncio.to_thread(self._store.finish_listing, workflow_id, number)
 
     async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
@@ -157,6 +218,16 @@ class Refresh:
     def _say(self, **facts: Any) -> None:
         self.progress = replace(self.progress, **facts)
         self.changed.announce(self.progress)
+
+
+def _is_busy(error: GraphError) -> bool:
+    """Whether Graph itself says that it cannot answer now (429, 503), so that asking again later makes sense."""
+    return error.fault.status in (429, 503) and graph_error(error.exchange) is not None
+
+
+def _concerns_all(error: RuntuiError) -> bool:
+    """Whether every other request would meet the same: the token is refused, or the server is busy for long."""
+    return isinstance(error, GraphError) and (error.fault.status == 401 or _is_busy(error))
 
 
 def rest_seconds(interval: float, took: float, strikes: int) -> float:

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from runtui.domain.draft import Draft
+from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
+from runtui.services.drafts import Drafts
+from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.settings import Settings
 
@@ -22,11 +24,14 @@ if TYPE_CHECKING:
     from runtui.graph.transport import Transport, Wire
     from runtui.services.refresh import Refresh
     from runtui.services.saves import Save, Saves
+    from runtui.services.settling import Settling
 
 Service = TypeVar("Service")
 
 LISTINGS: Final = frozenset({"list workflows", "list runs"})
 """The purposes of the requests of a listing."""
+
+JOURNAL_FILE: Final = "journal.db"
 
 KEPT_EXCHANGES: Final = 200
 """Requests kept for the History tab; older ones are dropped, bodies and all."""
@@ -47,15 +52,18 @@ class Workspace:
 
         Args:
             settings: This session's choices.
-            store_file: The SQLite file of the runs.
+            store_file: The SQLite file of the runs; journal and drafts are in `journal.db` beside it.
             token: Gives the bearer token of a request.
             wire: What carries the requests in place of the network.
         """
         self.settings = settings
         self._wire = wire
         self.store = Store(store_file)
-        self.drafts: dict[str, Draft] = {}
-        """Changes begun and not sent, by run id."""
+        journal_file = store_file.with_name(JOURNAL_FILE)
+        self.journal = Journal(journal_file)
+        self.drafts = Drafts(journal_file)
+        self.read_only = settings.read_only
+        """Whether writing is refused now; a session that began read-only stays so."""
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.exchanged: Announcer[Exchange] = Announcer()
         self._token = token
@@ -63,6 +71,7 @@ class Workspace:
         self._client: GraphClient | None = None
         self._saves: Saves | None = None
         self._refresh: Refresh | None = None
+        self._settling: Settling | None = None
 
     def connect(self, root: str) -> None:
         """Build client, listing and write path for a root and start listing.
@@ -73,13 +82,18 @@ class Workspace:
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
-        from runtui.services.saves import Saves
+        from runtui.services.saves import Origin, Saves
+        from runtui.services.settling import Settling
 
         self._transport = Transport(root, token=self._token, on_exchange=self._keep, wire=self._wire)
         self._transport.warm()
         self._client = GraphClient(self._transport, patch_path=self.settings.patch_path)
-        self._saves = Saves(self._client, self.store, read_only=self.settings.read_only)
+        root = self._transport.root
+        self.drafts.load(root)
+        origin = Origin(root, self.settings.tenant, self.settings.profile, self._account)
+        self._saves = Saves(self._client, self.store, self.journal, origin, refusal=self.why_read_only)
         self._saves.changed.subscribe(self._follow_save)
+        self._settling = Settling(self._client, self.journal, self.store, root)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
 
     @property
@@ -102,6 +116,30 @@ class Workspace:
         """The listing; only after `connect`."""
         return _connected(self._refresh)
 
+    @property
+    def settling(self) -> Settling:
+        """What finds out the outcome of unknown changes; only after `connect`."""
+        return _connected(self._settling)
+
+    def why_read_only(self) -> str | None:
+        """Why nothing may be written now, and how that ends; None when writing is allowed."""
+        if self.settings.read_only:
+            return "It was started read-only; start it without that to write."
+        return "It was made read-only; the same key allows writing again." if self.read_only else None
+
+    def toggle_read_only(self) -> None:
+        """Refuse writing from now on, or allow it again where the session did not begin read-only."""
+        self.read_only = self.settings.read_only or not self.read_only
+
+    async def _account(self) -> str:
+        """Whom the token names."""
+        from runtui.auth.tokens import account_of
+
+        try:
+            return account_of(await self._token())
+        except RuntuiError:
+            return ""
+
     def _keep(self, exchange: Exchange) -> None:
         """Remember a request, but for listings that went well: they come by the dozen and hold every run."""
         if exchange.purpose in LISTINGS and exchange.status == 200 and exchange.failure is None:
@@ -110,20 +148,24 @@ class Workspace:
         self.exchanged.announce(exchange)
 
     def _follow_save(self, save: Save) -> None:
-        """A draft that was written is gone; one that was overtaken stands on the run as it is now."""
+        """A draft that was written is gone; what was not written is kept; an unknown outcome is looked at again."""
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.draft:
-            del self.drafts[save.run_id]
-        elif save.conflicts and (stored := self.store.get(save.run_id)) is not None:
-            self.drafts[save.run_id] = self.drafts.get(save.run_id, save.draft).rebased(stored.raw)
+            self.drafts.drop(save.run_id)
+        elif save.outcome is Outcome.UNKNOWN:
+            self.settling.look_soon()
 
     async def close(self) -> None:
         """Stop listing and close what is open. Whoever may wait drains the saves before; the others are abandoned."""
         if self._saves is not None:
             await self._saves.abandon()
+        if self._settling is not None:
+            await self._settling.stop()
         if self._refresh is not None:
             await self._refresh.stop()
         if self._transport is not None:
             await self._transport.aclose()
+        self.drafts.close()
+        self.journal.close()
         self.store.close()
 
 

@@ -61,8 +61,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
         self._quitting = False
-        self._drafts_told_of: frozenset[str] = frozenset()
-        """The runs whose drafts the person was warned of when quitting."""
 
     def action_repaint(self) -> None:
         """Draw over whatever another program wrote on the terminal."""
@@ -115,7 +113,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         super().end_unattended()
 
     async def action_quit(self) -> None:
-        """Leave once no save is on its way and no draft is lost by it, or when asked a second time."""
+        """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
         active = self._workspace.saves.active()
         if self._quitting:
             self.exit(return_code=0)
@@ -124,7 +122,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self._say(f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once.", "warning")
             self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
         else:
-            self._leave()
+            self.exit(return_code=0)
 
     async def _leave_after_saves(self) -> None:
         open_saves = await self._workspace.saves.drain(QUIT_SECONDS)
@@ -133,16 +131,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self._say(words, "error")
             return
         self._quitting = False
-        self._leave()
-
-    def _leave(self) -> None:
-        """Leave, unless there is a draft that nobody was told of."""
-        drafts = frozenset(self._workspace.drafts)
-        if drafts <= self._drafts_told_of:
-            self.exit(return_code=0)
-            return
-        self._drafts_told_of = drafts
-        self._say(f"{_counted(len(drafts), 'draft')} not sent would be lost; q again leaves all the same.", "warning")
+        self.exit(return_code=0)
 
     def _say(self, text: str, severity: Severity) -> None:
         if isinstance(self.screen, Workbench):

@@ -44,7 +44,7 @@ class Workbench(Frame):
         run_id = draft.run_id if draft is not None else row.id if row is not None else None
         return Situation(
             connected=workspace.connected,
-            read_only=workspace.settings.read_only,
+            read_only=workspace.read_only,
             has_run=run_id is not None,
             saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
@@ -133,9 +133,7 @@ class Workbench(Frame):
     def on_draft_changed(self, event: DraftChanged) -> None:
         """Keep the draft and show the request it would make."""
         draft = event.draft
-        self._workspace.drafts.pop(draft.run_id, None)
-        if draft.edits:
-            self._workspace.drafts[draft.run_id] = draft
+        self._workspace.drafts.keep(draft)
         self.panel.show_draft(draft)
         self.refresh_chrome()
 

@@ -18,7 +18,8 @@ from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
-from runtui.services.saves import Save, Saves, Step
+from runtui.services.journal import Journal
+from runtui.services.saves import Origin, Save, Saves, Step
 from runtui.services.store import Query, Store
 from tests.contract.conftest import Clock
 
@@ -77,6 +78,7 @@ class Bench(NamedTuple):
     clock: Clock
     line: Line
     store: Store
+    journal: Journal
     saves: Saves
     exchanges: list[Exchange]
     news: list[Save]
@@ -121,7 +123,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-async def bench(sandbox_app: Starlette, clock: Clock, store: Store) -> AsyncIterator[Bench]:
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+async def nobody() -> str:
+    return ""
+
+
+@pytest.fixture
+async def bench(sandbox_app: Starlette, clock: Clock, store: Store, journal: Journal) -> AsyncIterator[Bench]:
     line = Line(sandbox_app)
     exchanges: list[Exchange] = []
     news: list[Save] = []
@@ -131,9 +144,9 @@ async def bench(sandbox_app: Starlette, clock: Clock, store: Store) -> AsyncIter
         refresh = Refresh(client, store, interval=0)
         await refresh.list_once()
         assert refresh.progress.fault is None
-        saves = Saves(client, store)
+        saves = Saves(client, store, journal, Origin(root, "Contoso", "", nobody))
         saves.changed.subscribe(news.append)
-        yield Bench(sandbox_app, clock, line, store, saves, exchanges, news)
+        yield Bench(sandbox_app, clock, line, store, journal, saves, exchanges, news)
         await saves.abandon()
 
 

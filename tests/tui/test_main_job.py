@@ -33,7 +33,7 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
         assert "Contoso" in session.text()
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "200 OK" in session.text())
-        assert session.workspace.drafts == {}
+        assert len(session.workspace.drafts) == 0
         stored = session.workspace.store.get(run.id)
         assert stored is not None
         assert stored.raw["processingStatus"] == "canceled"

@@ -49,6 +49,11 @@ class FakeGraph:
         self.runs = {RUN["id"]: dict(RUN), "r2": {**RUN, "id": "r2"}}
         self.calls: list[str] = []
         self.bodies: list[str] = []
+        self.request_ids: list[str | None] = []
+        self.etags: list[str | None] = []
+        """The If-Match of each write."""
+        self.renewals = 0
+        """How many tokens there still are to try with."""
         self.under_way: dict[str, int] = {}
         self.most_at_once: dict[str, int] = {}
         self.arrived: asyncio.Queue[str] = asyncio.Queue()
@@ -62,8 +67,18 @@ class FakeGraph:
         self.calls.append(f"GET {run_id}")
         return self.on_read(run_id)
 
-    async def update_run(self, workflow_id: str, run_id: str, body: str) -> Answer:
+    async def update_run(
+        self,
+        workflow_id: str,
+        run_id: str,
+        body: str,
+        *,
+        client_request_id: str | None = None,
+        if_match: str | None = None,
+    ) -> Answer:
         assert workflow_id == WORKFLOW
+        self.request_ids.append(client_request_id)
+        self.etags.append(if_match)
         self.calls.append(f"PATCH {run_id}")
         self.bodies.append(body)
         self.arrived.put_nowait(run_id)
@@ -75,6 +90,13 @@ class FakeGraph:
             return self.on_write(run_id)
         finally:
             self.under_way[run_id] -= 1
+
+    async def renew_token(self, exchange: Exchange) -> bool:
+        self.renewals -= 1
+        return self.renewals >= 0
+
+    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
+        return "PATCH", f"http://127.0.0.1/beta/workflowBase/runs/{run_id}"
 
     def apply(self, run_id: str, body: str) -> None:
         changes = json.loads(body)

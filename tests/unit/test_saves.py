@@ -17,10 +17,17 @@ from runtui.domain.times import parse_ticks
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
-from runtui.services.saves import Save, Saves, Step
+from runtui.services.journal import Journal
+from runtui.services.saves import Origin, Save, Saves, Step
 from runtui.services.store import Store
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
 
+async def nobody() -> str:
+    return ""
+
+
+ORIGIN = Origin("http://127.0.0.1/beta", "Contoso", "", nobody)
+STEPS_OF_A_SAVE = (Step.WAITING, Step.READING, Step.RECORDING, Step.SENDING, Step.SETTLING, Step.ENDED)
 NOW = parse_ticks("2026-11-20T09:15:03Z")
 
 
@@ -39,8 +46,15 @@ async def graph() -> FakeGraph:
 
 
 @pytest.fixture
-async def saves(graph: FakeGraph, store: Store) -> Saves:
-    return Saves(graph, store)
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+async def saves(graph: FakeGraph, store: Store, journal: Journal) -> Saves:
+    return Saves(graph, store, journal, ORIGIN)
 
 
 def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -> Draft:
@@ -98,7 +112,7 @@ async def test_a_change_is_read_sent_and_stored(saves: Saves, graph: FakeGraph, 
     assert save.exchange.method == "PATCH"
     assert graph.calls == ["GET r1", "PATCH r1"]
     assert graph.bodies == [some.body_text()], "what was reviewed is what is sent"
-    assert [item.step for item in news] == [Step.WAITING, Step.READING, Step.SENDING, Step.ENDED]
+    assert [item.step for item in news] == list(STEPS_OF_A_SAVE)
     assert (stored(store)["processingStatus"], stored(store)["failedTasksCount"]) == ("failed", 3)
     row = store.row("r1")
     assert row is not None
@@ -335,8 +349,8 @@ async def test_a_store_that_fails_does_not_hide_the_outcome(
     assert (save.outcome, save.row_is_stale) == (Outcome.DONE, True)
 
 
-async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store) -> None:
-    saves = Saves(graph, store, read_only=True)
+async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store, journal: Journal) -> None:
+    saves = Saves(graph, store, journal, ORIGIN, refusal=lambda: "It was started read-only.")
     with pytest.raises(UsageError, match="read-only"):
         saves.submit(draft())
     assert await saves.drain(0) == 0

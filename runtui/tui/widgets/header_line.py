@@ -29,7 +29,7 @@ class Headline:
     counts: tuple[str, ...] = ()
     """Such as "240 runs", "18 failed": the last ones are dropped first."""
     state: str = ""
-    """Such as "listing…", "as of 15:42:07", "paused"."""
+    """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
 
 
 class HeaderLine(Widget):
@@ -85,7 +85,9 @@ def headline(settings: Settings, totals: Totals, progress: Progress) -> Headline
     counts += [f"{totals.failed} failed"] if totals.failed else []
     counts += [f"{totals.stuck} stuck"] if totals.stuck else []
     badges = ("SANDBOX",) * settings.is_sandbox + ("READ-ONLY",) * settings.read_only
-    if progress.finished_at is not None:
+    if progress.waiting_until is not None:
+        state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"
+    elif progress.finished_at is not None:
         state = f"as of {progress.finished_at.astimezone():%H:%M:%S}"
     else:
         state = "reading…" if progress.listing else ""

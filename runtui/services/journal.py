@@ -1,0 +1,263 @@
+"""The journal: every write on disk, before its first byte leaves and after its end.
+
+Invariant: when `open` returns, the intent is on the disk itself. An outcome once known never changes; an open entry and
+one that is unknown can still become known. What is written is redacted first.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from runtui.errors import RuntuiError
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.redact import redact, redact_values
+from runtui.services.announcer import Announcer
+from runtui.services.journal_file import JournalError, open_journal
+from runtui.services.sessions import Session
+
+KnownBy = Literal["", "answer", "read-back", "person"]
+"""How an outcome is known: from the service's answer, from reading the run back, or because a person decided."""
+
+LONGEST_RESPONSE: Final = 64 * 1024
+"""Characters of an answer that are kept."""
+
+
+class RunBusyError(RuntuiError):
+    """Another runtui on this machine is writing the same run."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            "Another runtui is writing this run",
+            f"Its change is entry {number} of the journal and has no outcome yet. Nothing was sent.",
+            "Wait for it to end, then look at the run again.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One change that is about to be sent. `before` and `after` hold the changed properties only; one that was not
+    received is absent from `before`."""
+
+    who: str
+    """The account as the token names it; empty when it does not."""
+    profile: str
+    tenant: str
+    root: str
+    workflow_id: str
+    workflow_name: str
+    run_id: str
+    method: str
+    url: str
+    body: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    client_request_id: str
+    if_match: str | None = None
+    undoes: int | None = None
+    """The entry that this one takes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry(Intent):
+    """One intent and what became of it. `outcome` is None while it is on its way, or when its process is gone."""
+
+    number: int
+    session: str
+    opened_at: datetime
+    ended_at: datetime | None
+    sends: int
+    """How often it was sent; more than once only under one ETag."""
+    outcome: Outcome | None
+    known_by: KnownBy
+    status: int | None
+    reason: str
+    request_id: str
+    seconds: float | None
+    words: str
+    """What went wrong, in sentences; empty when nothing did."""
+    response: str
+    undone_by: int | None
+    """The entry that took this one back."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known to be done or not done."""
+        return self.outcome in (Outcome.DONE, Outcome.NOT_DONE)
+
+
+class Journal:
+    """The entries of one state folder. Every method may be called from any thread, and raises JournalError when the
+    file cannot be used; it is opened at the first call, and again after a failure.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.changed: Announcer[int] = Announcer()
+        """Told the number of each entry that was opened or settled, in the thread that did it."""
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._session: Session | None = None
+
+    # Writing
+
+    def open(self, intent: Intent) -> int:
+        """Record what is about to be sent; its number. Returns when it is on the disk.
+
+        Raises:
+            RunBusyError: when another living runtui is writing the run. Nothing is recorded then.
+        """
+        with self._using() as db, _transaction(db):
+            for row in db.execute(
+                "SELECT number, session FROM entry WHERE root = ? AND run_id = ? AND outcome IS NULL",
+                (intent.root, intent.run_id),
+            ):
+                if row["session"] != self._own_session().id and not self._own_session().is_gone(row["session"]):
+                    raise RunBusyError(row["number"])
+            number = db.execute(_INSERT, self._values(intent)).lastrowid
+        assert number is not None  # noqa: S101 - an INSERT has a row
+        self.changed.announce(number)
+        return number
+
+    def sent_again(self, client_request_id: str) -> None:
+        """Record that the same request goes out once more, under the same ETag, before it does."""
+        with self._using() as db:
+            db.execute("UPDATE entry SET sends = sends + 1 WHERE client_request_id = ?", (client_request_id,))
+
+    def settle(
+        self,
+        client_request_id: str,
+        outcome: Outcome,
+        known_by: KnownBy,
+        *,
+        exchange: Exchange | None = None,
+        words: str = "",
+    ) -> None:
+        """Record what became of an intent; one that was never recorded, or whose outcome is known, stays as it is."""
+        facts: dict[str, Any] = {"id": client_request_id, "outcome": outcome.value, "known_by": known_by}
+        facts |= {"ended_at": _now(), "words": redact(words)}
+        assign = "outcome = :outcome, known_by = :known_by, ended_at = :ended_at, words = :words"
+        if exchange is not None:
+            facts |= {"status": exchange.status, "reason": exchange.reason, "seconds": exchange.seconds}
+            facts |= {"request_id": exchange.request_id, "response": redact(exchange.body_text)[:LONGEST_RESPONSE]}
+            assign += ", status = :status, reason = :reason, seconds = :seconds, request_id = :request_id"
+            assign += ", response = :response"
+        with self._using() as db:
+            row = db.execute(
+                f"UPDATE entry SET {assign} WHERE client_request_id = :id"  # noqa: S608 - only our own words
+                " AND (outcome IS NULL OR outcome = 'unknown') RETURNING number",
+                facts,
+            ).fetchone()
+        if row is not None:
+            self.changed.announce(row["number"])
+
+    # Reading
+
+    def entry(self, number: int) -> Entry | None:
+        """One entry."""
+        return next(iter(self._select("number = ?", (number,))), None)
+
+    def entries(self, *, root: str | None = None, limit: int = 1_000) -> list[Entry]:
+        """The newest entries, newest first; of one root, or of all."""
+        return self._select("? IS NULL OR root = ?", (root, root), limit=limit)
+
+    def of_run(self, root: str, run_id: str) -> list[Entry]:
+        """All entries of a run, newest first."""
+        return self._select("root = ? AND run_id = ?", (root, run_id))
+
+    def unsettled(self, root: str) -> list[Entry]:
+        """The entries whose outcome must still be found out, newest first: unknown, or open in a process that is gone."""
+        found = self._select("root = ? AND (outcome IS NULL OR outcome = 'unknown')", (root,))
+        return [entry for entry in found if entry.outcome is not None or self.is_forgotten(entry)]
+
+    def is_forgotten(self, entry: Entry) -> bool:
+        """Whether an entry is open and its process is gone."""
+        with self._using():
+            return entry.outcome is None and self._own_session().is_gone(entry.session)
+
+    def close(self) -> None:
+        """Close the file and end the session."""
+        with self._lock:
+            db, self._db = self._db, None
+            session, self._session = self._session, None
+            if db is not None:
+                db.close()
+            if session is not None:
+                session.close()
+
+    def _select(self, condition: str, values: Sequence[object], *, limit: int = -1) -> list[Entry]:
+        with self._using() as db:
+            rows = db.execute(_SELECT.format(condition=condition), (*values, limit)).fetchall()
+        return [_entry(row) for row in rows]
+
+    # The file
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time; what SQLite or the system says becomes a JournalError."""
+        with self._lock:
+            try:
+                self._own_session()
+                if self._db is None:
+                    self._db = open_journal(self.path, durable=True)
+                yield self._db
+            except (sqlite3.Error, OSError) as error:
+                if self._db is not None:
+                    self._db.close()
+                    self._db = None
+                raise JournalError(self.path, error) from error
+
+    def _own_session(self) -> Session:
+        if self._session is None:
+            self._session = Session(self.path.parent / "sessions")
+        return self._session
+
+    def _values(self, intent: Intent) -> dict[str, Any]:
+        plain = redact_values({name: getattr(intent, name) for name in Intent.__dataclass_fields__})
+        plain |= {name: json.dumps(plain[name]) for name in ("before", "after")}
+        return {**plain, "session": self._own_session().id, "opened_at": _now()}
+
+
+_COLUMNS: Final = (*Intent.__dataclass_fields__, "session", "opened_at")
+_INSERT: Final = (
+    f"INSERT INTO entry ({', '.join(_COLUMNS)}) "  # noqa: S608 - only our own names
+    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
+)
+_SELECT: Final = """
+    SELECT entry.*, (
+        SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'
+    ) AS undone_by
+    FROM entry WHERE {condition} ORDER BY number DESC LIMIT ?
+"""
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    facts = {name: row[name] for name in Entry.__dataclass_fields__}
+    facts |= {"before": json.loads(row["before"]), "after": json.loads(row["after"])}
+    facts |= {"opened_at": datetime.fromisoformat(row["opened_at"])}
+    facts |= {"ended_at": datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None}
+    facts |= {"outcome": Outcome(row["outcome"]) if row["outcome"] else None}
+    return Entry(**facts)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,55 @@
+"""Which runtui are alive: each holds a lock that the system takes back when its process ends, however it ends.
+
+Invariant: a session is called gone only when its lock could be had, so a write that is still on its way in another
+process is never taken for a forgotten one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+SUFFIX: Final = ".lock"
+
+
+class Session:
+    """This process's place among the sessions on one state folder.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.id = uuid4().hex
+        self._folder = folder
+        self._path = folder / (self.id + SUFFIX)
+        self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def is_gone(self, session_id: str) -> bool:
+        """Whether the process of another session has ended; its lock file is swept away then."""
+        if session_id == self.id:
+            return False
+        path = self._folder / (session_id + SUFFIX)
+        try:
+            other = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            path.unlink(missing_ok=True)
+            return True
+        finally:
+            os.close(other)
+
+    def close(self) -> None:
+        """End the session."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._lock)

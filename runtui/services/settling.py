@@ -1,0 +1,160 @@
+"""Finding out what became of changes whose outcome is unknown, or whose process is gone: by reading the run back.
+
+Invariant: only what the run itself shows makes a change done; that it does not show it proves nothing, because a write
+may still land. So an unknown is looked at again, and in the end a person decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from runtui.domain.fields import FIELD_BY_NAME
+from runtui.errors import RuntuiError
+from runtui.graph.exchange import Outcome
+from runtui.services.announcer import Announcer
+from runtui.services.journal import Entry, Journal, KnownBy
+from runtui.services.store import Store
+from runtui.services.writing import RunWriter
+
+LOOKS: Final = (30.0, 120.0, 600.0)
+"""Seconds from one look at an unknown change to the next, for as long as it stays unknown; the last one goes on."""
+
+
+class Settling:
+    """The changes of one root that are still to be settled.
+
+    Args:
+        client: Reads the runs.
+        journal: Holds the changes.
+        store: Takes each run as read.
+        root: The Graph root.
+        looks: Seconds between looks.
+    """
+
+    def __init__(
+        self, client: RunWriter, journal: Journal, store: Store, root: str, *, looks: tuple[float, ...] = LOOKS
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._store = store
+        self._root = root
+        self._looks = looks
+        self._task: asyncio.Task[None] | None = None
+        self._nudge = asyncio.Event()
+        self.unsettled: dict[str, Entry] = {}
+        """By run id, the newest change that nobody knows the outcome of."""
+        self.fault: RuntuiError | None = None
+        """Why the journal could not be read; None when it could."""
+        self.changed: Announcer[Entry] = Announcer()
+        """Told of each entry when it is found forgotten, and again when it is settled."""
+
+    def start(self) -> None:
+        """Look at what earlier sessions left, now and from time to time, and at what this one leaves."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._go_on(), name="settling")
+
+    def look_soon(self) -> None:
+        """Begin the looks anew: something became unknown just now."""
+        self._nudge.set()
+
+    async def stop(self) -> None:
+        """Look no further."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def look(self) -> list[Entry]:
+        """Read back every run with an unsettled change; the entries as they are after that.
+
+        Trouble with the journal is in `fault`; a run that cannot be read leaves its entry as it is.
+        """
+        try:
+            found = await asyncio.to_thread(self._journal.unsettled, self._root)
+            self.fault = None
+            for entry in found:
+                if entry.outcome is None:
+                    await asyncio.to_thread(self._call_unknown, entry)
+            self._remember(found)
+            return [await self._look_at(entry) for entry in found]
+        except RuntuiError as error:
+            self.fault = error
+            return []
+
+    async def look_at(self, number: int) -> Entry | None:
+        """Read one change's run back; the entry as it is after that, None when there is none.
+
+        Raises:
+            JournalError: when the journal cannot be used.
+        """
+        entry = await asyncio.to_thread(self._journal.entry, number)
+        return None if entry is None else await self._look_at(entry)
+
+    async def decide(self, number: int, outcome: Outcome) -> None:
+        """Settle an unknown change by a person's word.
+
+        Raises:
+            JournalError: when the journal cannot be used.
+        """
+        entry = await asyncio.to_thread(self._journal.entry, number)
+        if entry is not None:
+            await self._settle(entry, outcome, "person")
+
+    def _call_unknown(self, entry: Entry) -> None:
+        words = "runtui ended before the answer was there."
+        self._journal.settle(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
+
+    async def _look_at(self, entry: Entry) -> Entry:
+        if entry.is_settled:
+            return entry
+        answer = await self._client.run(entry.workflow_id, entry.run_id)
+        if answer.entity is None:
+            return entry
+        try:
+            await asyncio.to_thread(self._store.put_run, entry.workflow_id, answer.entity)
+        except RuntuiError:
+            pass  # the list stays as it is; what the run shows is known all the same
+        if shows(entry.after, answer.entity) and not await asyncio.to_thread(self._is_overwritten, entry):
+            return await self._settle(entry, Outcome.DONE, "read-back")
+        return entry
+
+    def _is_overwritten(self, entry: Entry) -> bool:
+        """Whether a later change of ours may have put the same properties there: then they prove nothing of this one."""
+        return any(
+            other.number > entry.number
+            and other.outcome is not Outcome.NOT_DONE
+            and not other.after.keys().isdisjoint(entry.after)
+            for other in self._journal.of_run(entry.root, entry.run_id)
+        )
+
+    async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy) -> Entry:
+        await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)
+        settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
+        self._remember(await asyncio.to_thread(self._journal.unsettled, self._root))
+        self.changed.announce(settled)
+        return settled
+
+    def _remember(self, found: list[Entry]) -> None:
+        before, self.unsettled = self.unsettled, {entry.run_id: entry for entry in reversed(found)}
+        for entry in found:
+            if before.get(entry.run_id) != entry:
+                self.changed.announce(entry)
+
+    async def _go_on(self) -> None:
+        look = 0
+        while True:
+            await self.look()
+            self._nudge.clear()
+            try:
+                async with asyncio.timeout(self._looks[min(look, len(self._looks) - 1)]):
+                    await self._nudge.wait()
+                look = 0
+            except TimeoutError:
+                look += 1
+
+
+def shows(values: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
+    """Whether a run holds exactly these values of its editable properties."""
+    return all(FIELD_BY_NAME[name].same(value, entity.get(name)) for name, value in values.items())

@@ -1,0 +1,73 @@
+"""Taking a change back: the inverse change as a draft, for the same review and the same write path.
+
+Invariant: only what is known to be done can be undone, and only while the run still holds what was written; nothing of
+a colleague's is overwritten. The values put back are those that were received, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from runtui.domain.draft import Draft
+from runtui.domain.fields import FIELD_BY_NAME
+from runtui.errors import RuntuiError
+from runtui.graph.exchange import Outcome
+from runtui.redact import MARK
+from runtui.services.journal import Entry
+from runtui.services.writing import RunWriter
+
+
+class UndoError(RuntuiError):
+    """A change that cannot be taken back, and why."""
+
+    def __init__(self, entry: Entry, message: str, hint: str = "") -> None:
+        super().__init__(f"Entry {entry.number} cannot be undone", message, hint)
+
+
+async def draft_to_undo(entry: Entry, client: RunWriter) -> Draft:
+    """The change that takes an entry back, over the run as it is now.
+
+    Raises:
+        UndoError: when it cannot or must not be taken back.
+    """
+    if why := why_not(entry):
+        raise UndoError(entry, why)
+    answer = await client.run(entry.workflow_id, entry.run_id)
+    if answer.entity is None:
+        what = f"The run cannot be read. {answer.fault.title}." if answer.fault is not None else "The run is empty."
+        raise UndoError(entry, what, "Try again when it can be read.")
+    moved = [
+        f"{name} is {json.dumps(answer.entity.get(name))} and not {json.dumps(value)}"
+        for name, value in entry.after.items()
+        if not FIELD_BY_NAME[name].same(value, answer.entity.get(name))
+    ]
+    if moved:
+        words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
+        raise UndoError(entry, words, "Edit the run to set its values by hand.")
+    draft = Draft(entry.run_id, entry.workflow_id, answer.entity, "changed")
+    return draft.with_values({name: entry.before.get(name) for name in entry.after})
+
+
+def why_not(entry: Entry) -> str | None:
+    """Why an entry cannot be undone, as far as the journal alone can tell; None when it can."""
+    if entry.outcome is Outcome.NOT_DONE:
+        return "It was not done, so there is nothing to take back."
+    if entry.outcome is not Outcome.DONE:
+        return "Whether it was done is not known."
+    if entry.undone_by is not None:
+        return f"Entry {entry.undone_by} took it back already."
+    return next(_unfit(entry), None)
+
+
+def _unfit(entry: Entry) -> Iterator[str]:
+    """What of the values before cannot be written."""
+    for name in entry.after:
+        field = FIELD_BY_NAME.get(name)
+        value = entry.before.get(name)
+        if field is None:
+            yield f"This runtui does not know the property {name}."
+        elif name not in entry.before and field.required:
+            yield f"{name} was not received before the change, and it cannot be taken away again."
+        elif not isinstance(value, str | int | None) or isinstance(value, bool) or MARK in str(value):
+            yield f"The value of {name} before the change is not in the journal as it was received."
