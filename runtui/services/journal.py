@@ -173,7 +173,7 @@ class Journal:
         return self._select("root = ? AND run_id = ?", (root, run_id))
 
     def unsettled(self, root: str) -> list[Entry]:
-        """The entries whose outcome must still be found out, newest first: unknown, or open in a process that is gone."""
+        """The entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
         found = self._select("root = ? AND (outcome IS NULL OR outcome = 'unknown')", (root,))
         return [entry for entry in found if entry.outcome is not None or self.is_forgotten(entry)]
 

@@ -7,6 +7,7 @@ may still land. So an unknown is looked at again, and in the end a person decide
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -112,16 +113,15 @@ class Settling:
         answer = await self._client.run(entry.workflow_id, entry.run_id)
         if answer.entity is None:
             return entry
-        try:
+        # Where the list cannot be brought up to date, what the run shows is known all the same.
+        with contextlib.suppress(RuntuiError):
             await asyncio.to_thread(self._store.put_run, entry.workflow_id, answer.entity)
-        except RuntuiError:
-            pass  # the list stays as it is; what the run shows is known all the same
         if shows(entry.after, answer.entity) and not await asyncio.to_thread(self._is_overwritten, entry):
             return await self._settle(entry, Outcome.DONE, "read-back")
         return entry
 
     def _is_overwritten(self, entry: Entry) -> bool:
-        """Whether a later change of ours may have put the same properties there: then they prove nothing of this one."""
+        """Whether a later change of ours may have put these properties there: then they prove nothing of this one."""
         return any(
             other.number > entry.number
             and other.outcome is not Outcome.NOT_DONE

@@ -1,8 +1,8 @@
 """One save from the fresh read to its recorded outcome: read, compare, record the intent, send, settle, record the end.
 
 Invariant: nothing is sent that the journal does not hold. A write that may have been applied is never repeated, but for
-one under an ETag: with the same If-Match at most one of its copies applies. Rules: HTTP (RFC 9110 sections 9.2.2, 13.1.1),
-Microsoft Graph's throttling guidance.
+one under an ETag: with the same If-Match at most one of its copies applies. Rules: HTTP (RFC 9110, sections 9.2.2 and
+13.1.1), Microsoft Graph's throttling guidance.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault
 from runtui.graph.waits import asked_wait, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
+from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
 
 MOST_ATTEMPTS: Final = 5
@@ -159,7 +160,7 @@ class Writing:
         self._announce = announce
 
     async def carry_out(self, save: Save) -> None:
-        """From the fresh read to the recorded outcome; begins anew as long as nothing was applied and it makes sense."""
+        """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
         renewed = False
         for attempt in range(1, MOST_ATTEMPTS + 1):
             save = self._at(save, Step.READING)
@@ -194,18 +195,33 @@ class Writing:
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
         outcome = save.outcome_if_stopped
-        if save.intent is not None:
-            try:
-                self._journal.settle(save.intent.client_request_id, outcome, "", words="runtui stopped waiting for it.")
-            except RuntuiError:
-                save = replace(save, unrecorded=True)
-        self._end(save, outcome, row_is_stale=save.step is not Step.WAITING, stopped=save.may_be_stopped)
+        is_answered = save.step is Step.SETTLING and outcome is not Outcome.UNKNOWN
+        unrecorded = True
+        try:
+            if save.intent is not None:
+                self._journal.settle(
+                    save.intent.client_request_id,
+                    outcome,
+                    "answer" if is_answered else "",
+                    exchange=save.exchange,
+                    words="runtui stopped waiting for it.",
+                )
+            unrecorded = False
+        except JournalError:
+            pass  # said by `unrecorded`
+        finally:
+            self._end(
+                replace(save, unrecorded=unrecorded),
+                outcome,
+                row_is_stale=save.step is not Step.WAITING,
+                stopped=save.may_be_stopped,
+            )
 
     async def _send(self, save: Save, before: Mapping[str, Any]) -> tuple[Save, Answer | None]:
         """Record the intent and send it once; no answer when it could not be recorded, which ends the save."""
-        intent = await self._intent(save, etag_of(before))
-        save = self._at(replace(save, intent=intent), Step.RECORDING)
         try:
+            intent = await self._intent(save, etag_of(before))
+            save = self._at(replace(save, intent=intent), Step.RECORDING)
             number = await _whatever_happens(self._journal.open, intent)
         except RuntuiError as error:
             self._end(save, Outcome.NOT_DONE, fault=_refusal(error))

@@ -1,0 +1,363 @@
+"""When a save begins anew, and when it never may: throttling, a renewed token, ETags, a journal that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.domain.draft import Draft
+from runtui.domain.times import parse_ticks
+from runtui.graph.client import Answer
+from runtui.graph.exchange import Outcome
+from runtui.services import journal as journal_module
+from runtui.services.journal import Entry, Journal
+from runtui.services.journal_file import JournalError
+from runtui.services.saves import Origin, Save, Saves, Step
+from runtui.services.store import Store
+from runtui.services.writing import MOST_ATTEMPTS, MOST_SENDS
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
+
+ROOT = "http://127.0.0.1/beta"
+NOW = parse_ticks("2026-11-20T09:15:03Z")
+ETAG = 'W/"1"'
+
+
+def refused(
+    status: int, outcome: Outcome = Outcome.NOT_DONE, *, code: str = "Refused", wait: str | None = None
+) -> Answer:
+    """An answer of that status, and what it says of the write."""
+    headers = (("Retry-After", wait),) if wait is not None else ()
+    sent = replace(exchange("PATCH"), status=status, response_headers=headers)
+    return Answer(sent, None, replace(fault(outcome), status=status, code=code))
+
+
+class Bench:
+    """A fake service, a real store, a real journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.graph = FakeGraph()
+        self.store = Store(folder / "runs.db")
+        self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
+        self.store.put_runs(WORKFLOW, [RUN], self.store.next_listing())
+        self.journal = Journal(folder / "journal.db")
+        self.saves = Saves(self.graph, self.store, self.journal, Origin(ROOT, "Contoso", "prod", who))
+        self.news: list[Save] = []
+        self.saves.changed.subscribe(self.news.append)
+        self.applied = 0
+        self.seen_by_journal: list[list[Entry]] = []
+        """What the journal held when each PATCH arrived."""
+
+    def answer_writes(self, *answers: Answer | None) -> None:
+        """Answer one write after the other, the last one again and again; None applies it and answers with the run."""
+        left = list(answers)
+
+        def write(run_id: str) -> Answer:
+            answer = left.pop(0) if len(left) > 1 else left[0]
+            return answer if answer is not None else answered(self.graph.runs[run_id], method="PATCH")
+
+        def apply(run_id: str, body: str) -> None:
+            self.seen_by_journal.append(self.journal.entries())
+            if left[0] is None:
+                self.applied += 1
+                FakeGraph.apply(self.graph, run_id, body)
+
+        self.graph.on_write = write
+        self.graph.apply = apply  # type: ignore[method-assign]
+
+    async def ended(self, draft: Draft) -> Save:
+        self.saves.submit(draft)
+        assert await self.saves.drain(30) == 0
+        return self.news[-1]
+
+    async def reaches(self, step: Step) -> Save:
+        reached = asyncio.Event()
+        end = self.saves.changed.subscribe(lambda save: reached.set() if save.step is step else None)
+        async with asyncio.timeout(30):
+            await reached.wait()
+        end()
+        return self.news[-1]
+
+    @property
+    def writes(self) -> int:
+        return sum(call.startswith("PATCH") for call in self.graph.calls)
+
+    def outcomes(self) -> list[tuple[Outcome | None, str, int | None]]:
+        """Of each entry of the journal, the oldest first: its outcome, how it is known, the status."""
+        return [(entry.outcome, entry.known_by, entry.status) for entry in reversed(self.journal.entries())]
+
+
+async def who() -> str:
+    return "anna@contoso.com"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.journal.close()
+    bench.store.close()
+
+
+def draft(received: dict[str, Any] = RUN, **texts: str) -> Draft:
+    some = Draft("r1", WORKFLOW, received)
+    for name, text in (texts or {"processingStatus": "failed"}).items():
+        some = some.typed(name, text, NOW)
+    return some
+
+
+async def test_the_intent_is_in_the_journal_before_the_request_leaves(bench: Bench) -> None:
+    bench.answer_writes(None)
+    some = draft(processingStatus="failed", completedDateTime="now")
+    save = await bench.ended(some)
+    ((intent,),) = bench.seen_by_journal
+    assert intent.outcome is None
+    assert (intent.who, intent.profile, intent.tenant, intent.root) == ("anna@contoso.com", "prod", "Contoso", ROOT)
+    assert (intent.run_id, intent.workflow_id, intent.workflow_name) == ("r1", WORKFLOW, "Onboard")
+    assert (intent.method, intent.url) == ("PATCH", f"{ROOT}/workflowBase/runs/r1")
+    assert intent.body == some.body_text() == bench.graph.bodies[0]
+    assert intent.before == {"processingStatus": "inProgress", "completedDateTime": None}
+    assert intent.after == {"processingStatus": "failed", "completedDateTime": "2026-11-20T09:15:03Z"}
+    assert bench.graph.request_ids == [intent.client_request_id], "it went out under the id that is in the journal"
+    assert bench.outcomes() == [(Outcome.DONE, "answer", None)]
+    assert save.entry == intent.number
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_read_that_is_throttled_is_repeated_and_nothing_is_sent_before_it_succeeds(
+    status: int, bench: Bench
+) -> None:
+    left = [refused(status, wait="0"), refused(status, wait="0")]
+    bench.graph.on_read = lambda run_id: left.pop() if left else answered(bench.graph.runs[run_id])
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.DONE
+    assert bench.graph.calls == ["GET r1", "GET r1", "GET r1", "PATCH r1"]
+    assert len(bench.journal.entries()) == 1
+
+
+async def test_a_write_that_graph_throttled_begins_anew_with_a_fresh_read_and_an_entry_of_its_own(bench: Bench) -> None:
+    bench.answer_writes(refused(429, wait="0"), None)
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.DONE
+    assert bench.graph.calls == ["GET r1", "PATCH r1", "GET r1", "PATCH r1"]
+    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429), (Outcome.DONE, "answer", None)]
+    assert len(set(bench.graph.request_ids)) == 2
+    assert (save.fault, save.resumes_at) == (None, None)
+
+
+async def test_a_run_that_moves_while_the_service_throttles_is_not_written(bench: Bench) -> None:
+    bench.answer_writes(refused(429, wait="0"), None)
+    fresh = [RUN, {**RUN, "processingStatus": "canceled"}]
+    bench.graph.on_read = lambda _run_id: answered(fresh.pop(0))
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.NOT_DONE
+    assert [conflict.now for conflict in save.conflicts] == ["canceled"]
+    assert bench.writes == 1
+
+
+async def test_a_service_that_throttles_for_ever_is_given_up(bench: Bench) -> None:
+    bench.answer_writes(refused(429, wait="0"))
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, MOST_ATTEMPTS)
+    assert save.fault is not None
+    assert save.fault.status == 429
+    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)] * MOST_ATTEMPTS
+
+
+async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
+    bench.answer_writes(refused(429, wait="9999999"))
+    number = bench.saves.submit(draft()).number
+    paused = await bench.reaches(Step.PAUSED)
+    assert paused.resumes_at is not None
+    assert paused.exchange is not None
+    assert (paused.resumes_at - paused.exchange.started_at).total_seconds() <= 301, "capped"
+    assert paused.asked_seconds == 9_999_999
+    assert bench.saves.stop(number)
+    assert await bench.saves.drain(30) == 0
+    last = bench.news[-1]
+    assert (last.outcome, last.stopped, bench.writes) == (Outcome.NOT_DONE, True, 1)
+    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)]
+    assert not bench.saves.stop(number), "it is over"
+
+
+async def test_what_may_be_on_the_wire_cannot_be_stopped(bench: Bench) -> None:
+    bench.graph.gate.clear()
+    number = bench.saves.submit(draft()).number
+    await bench.graph.arrived.get()
+    assert not bench.saves.stop(number)
+    bench.graph.gate.set()
+    assert await bench.saves.drain(30) == 0
+    assert bench.news[-1].outcome is Outcome.DONE
+
+
+async def test_breaking_off_in_flight_is_unknown_here_and_in_the_journal(bench: Bench) -> None:
+    bench.graph.gate.clear()
+    bench.saves.submit(draft())
+    await bench.graph.arrived.get()
+    await bench.saves.abandon()
+    assert bench.news[-1].outcome is Outcome.UNKNOWN
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
+    assert bench.journal.unsettled(ROOT) == bench.journal.entries()
+
+
+async def test_one_renewed_token_is_tried_and_no_more(bench: Bench) -> None:
+    bench.answer_writes(refused(401), None)
+    bench.graph.renewals = 1
+    assert (await bench.ended(draft())).outcome is Outcome.DONE
+    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 401), (Outcome.DONE, "answer", None)]
+
+
+async def test_a_token_that_is_refused_for_ever_is_tried_twice(bench: Bench) -> None:
+    bench.answer_writes(refused(401))
+    bench.graph.renewals = 9
+    assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
+    assert bench.writes == 2
+
+
+async def test_without_another_token_nothing_is_tried_again(bench: Bench) -> None:
+    bench.answer_writes(refused(401))
+    assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
+    assert bench.writes == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_what_may_have_been_applied_is_never_sent_again_without_an_etag(status: int, bench: Bench) -> None:
+    bench.answer_writes(refused(status, Outcome.UNKNOWN, wait="0"))
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", status)]
+
+
+# ETags
+
+
+def with_etag(bench: Bench, etag: Callable[[], str]) -> None:
+    """Reads carry an ETag from now on."""
+    bench.graph.on_read = lambda run_id: answered({**bench.graph.runs[run_id], "@odata.etag": etag()})
+
+
+async def test_if_match_is_sent_whenever_the_service_gives_an_etag(bench: Bench) -> None:
+    with_etag(bench, lambda: ETAG)
+    assert (await bench.ended(draft())).outcome is Outcome.DONE
+    assert bench.graph.etags == [ETAG]
+    assert bench.journal.entries()[0].if_match == ETAG
+
+
+async def test_an_unknown_write_is_repeated_under_the_same_etag_as_long_as_the_run_carries_it(bench: Bench) -> None:
+    with_etag(bench, lambda: ETAG)
+    bench.answer_writes(refused(504, Outcome.UNKNOWN), None)
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.DONE
+    assert bench.graph.etags == [ETAG, ETAG]
+    assert len(set(bench.graph.request_ids)) == 1
+    (entry,) = bench.journal.entries()
+    assert (entry.outcome, entry.sends) == (Outcome.DONE, 2)
+
+
+async def test_repeating_ends_and_stays_unknown(bench: Bench) -> None:
+    with_etag(bench, lambda: ETAG)
+    bench.answer_writes(refused(504, Outcome.UNKNOWN))
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, MOST_SENDS)
+
+
+async def test_an_unknown_write_is_not_repeated_once_the_etag_is_another(bench: Bench) -> None:
+    with_etag(bench, lambda: f'W/"{len(bench.graph.calls)}"')
+    bench.answer_writes(refused(504, Outcome.UNKNOWN))
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("status", [403, 412])
+async def test_a_refused_copy_says_nothing_of_the_one_before_it(status: int, bench: Bench) -> None:
+    with_etag(bench, lambda: ETAG)
+    bench.answer_writes(refused(504, Outcome.UNKNOWN), refused(status))
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.UNKNOWN
+
+
+async def test_a_stale_etag_begins_anew_when_nothing_of_ours_moved(bench: Bench) -> None:
+    with_etag(bench, lambda: f'W/"{len(bench.graph.calls)}"')
+    bench.answer_writes(refused(412), None)
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.DONE
+    assert bench.graph.etags == ['W/"1"', 'W/"3"']
+
+
+async def test_a_stale_etag_shows_what_moved(bench: Bench) -> None:
+    fresh = [RUN, {**RUN, "processingStatus": "canceled"}]
+    bench.graph.on_read = lambda _run_id: answered({**fresh.pop(0), "@odata.etag": ETAG})
+    bench.answer_writes(refused(412))
+    save = await bench.ended(draft())
+    assert save.outcome is Outcome.NOT_DONE
+    assert [conflict.field.name for conflict in save.conflicts] == ["processingStatus"]
+    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 412)]
+
+
+async def test_a_412_without_an_etag_of_ours_is_the_end(bench: Bench) -> None:
+    bench.answer_writes(refused(412))
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, 1)
+
+
+# What the run itself shows
+
+
+async def test_a_success_that_the_run_does_not_show_at_all_is_unknown(bench: Bench) -> None:
+    bench.answer_writes(answered(RUN, method="PATCH"))
+    save = await bench.ended(draft())
+    assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("processingStatus",))
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
+
+
+# The journal
+
+
+async def test_without_a_journal_nothing_is_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "open_journal", _full_disk)
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, 0)
+    assert save.fault is not None
+    assert "disk is full" in save.fault.message
+    assert "Nothing is sent without the journal" in save.fault.hint
+
+
+async def test_an_outcome_that_cannot_be_recorded_is_told_and_said_to_be_unrecorded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_the_journal(run_id: str) -> Answer:
+        bench.journal.close()
+        monkeypatch.setattr(journal_module, "open_journal", _full_disk)
+        return answered(bench.graph.runs[run_id], method="PATCH")
+
+    bench.graph.on_write = lose_the_journal
+    save = await bench.ended(draft())
+    assert (save.outcome, save.unrecorded) == (Outcome.DONE, True)
+
+
+async def test_a_run_that_another_runtui_is_writing_is_left_alone(bench: Bench, tmp_path: Path) -> None:
+    bench.graph.gate.clear()
+    bench.saves.submit(draft())
+    await bench.graph.arrived.get()
+    journal = Journal(tmp_path / "journal.db")
+    others = Saves(bench.graph, bench.store, journal, Origin(ROOT, "Contoso", "", who))
+    news: list[Save] = []
+    others.changed.subscribe(news.append)
+    others.submit(draft())
+    assert await others.drain(30) == 0
+    journal.close()
+    bench.graph.gate.set()
+    assert await bench.saves.drain(30) == 0
+    assert (news[-1].outcome, bench.writes) == (Outcome.NOT_DONE, 1)
+    assert news[-1].fault is not None
+    assert news[-1].fault.title == "Another runtui is writing this run"
+    assert bench.outcomes() == [(Outcome.DONE, "answer", None)]
+
+
+def _full_disk(path: Path, *, durable: bool) -> sqlite3.Connection:
+    raise JournalError(path, "database or disk is full")
