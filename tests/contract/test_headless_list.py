@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import canary
+
 CHECKOUT = str(Path(__file__).resolve().parents[2])
 RUNTUI = (sys.executable, "-m", "runtui")
 
@@ -24,7 +26,7 @@ def root() -> Iterator[str]:
         server.terminate()
 
 
-def listed(tmp_path: Path, *arguments: str, token: str | None = "a-token") -> subprocess.CompletedProcess[bytes]:
+def listed(tmp_path: Path, *arguments: str, token: str | None = canary.TOKEN) -> subprocess.CompletedProcess[bytes]:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "LANG": "C.UTF-8"}
     if token is not None:
         env["RUNTUI_TOKEN"] = token
@@ -51,11 +53,11 @@ def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> Non
 @pytest.mark.parametrize(
     ("arguments", "token", "code", "sentence"),
     [
-        ([], "a-token", 2, "No server"),
+        ([], canary.TOKEN, 2, "No server"),
         (["--root", "{root}"], None, 2, "RUNTUI_TOKEN is not set"),
-        (["--root", "{root}", "--filter", "failed>>1"], "a-token", 2, "failed is a whole number"),
-        (["--root", "http://127.0.0.1:9/beta"], "a-token", 1, "Nobody answers there"),
-        (["--root", "http://192.0.2.1/beta"], "a-token", 2, "Plain http is refused"),
+        (["--root", "{root}", "--filter", "failed>>1"], canary.TOKEN, 2, "failed is a whole number"),
+        (["--root", "http://127.0.0.1:9/beta"], canary.TOKEN, 1, "Nobody answers there"),
+        (["--root", "http://192.0.2.1/beta"], canary.TOKEN, 2, "Plain http is refused"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_prints_no_data(

@@ -17,10 +17,11 @@ from runtui.domain.filters import parse
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.transport import Transport
-from runtui.services.refresh import Refresh
 from runtui.services.journal import Journal
+from runtui.services.refresh import Refresh
 from runtui.services.saves import Origin, Save, Saves, Step
 from runtui.services.store import Query, Store
+from tests import canary
 from tests.contract.conftest import Clock
 
 Bend = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
@@ -112,7 +113,7 @@ class Bench(NamedTuple):
 
 
 async def token() -> str:
-    return "a-token-for-the-sandbox"
+    return canary.TOKEN
 
 
 @pytest.fixture

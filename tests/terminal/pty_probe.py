@@ -23,6 +23,8 @@ from typing import Final, Self
 
 import pyte
 
+from tests import canary
+
 KEYS: Final[Mapping[str, str]] = {
     "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D",
     "home": "\x1b[H", "end": "\x1b[F", "pageup": "\x1b[5~", "pagedown": "\x1b[6~",
@@ -93,6 +95,7 @@ class PtyProbe:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.hang_up()
+        assert not canary.holds_canary(bytes(self.received) + self.text.encode())
 
     # What a person does
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import canary
 from tests.terminal.pty_probe import PtyProbe
 
 RUNTUI = (sys.executable, "-m", "runtui")
@@ -19,7 +20,7 @@ ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30) -> PtyProbe:
-    env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), "RUNTUI_TOKEN": "a-token"}
+    env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), "RUNTUI_TOKEN": canary.TOKEN}
     return PtyProbe((*RUNTUI, *arguments), columns=columns, rows=rows, env=env)
 
 

@@ -21,6 +21,7 @@ from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.workbench import Workbench
+from tests import canary
 
 ROOT = "http://127.0.0.1:1/beta"
 
@@ -100,7 +101,7 @@ def open_session(tmp_path: Path) -> Opener:
             **choices,
         )
 
-        workspace = Workspace(settings, tmp_path / "runs.db", StaticToken("a-token"), wire=wire)
+        workspace = Workspace(settings, tmp_path / "runs.db", StaticToken(canary.TOKEN), wire=wire)
         workspace.connect(ROOT)
         app = RuntuiApp(workspace)
         try:
@@ -113,6 +114,7 @@ def open_session(tmp_path: Path) -> Opener:
                     )
                     await session.until(lambda: session.workbench.left.runs.table.total > 0)
                 yield session
+                assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
             await workspace.close()
 

@@ -38,7 +38,7 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
         assert stored is not None
         assert stored.raw["processingStatus"] == "canceled"
         assert session.server is not None
-        ((written, body, _),) = session.server.state.applied
+        ((written, body, *_),) = session.server.state.applied
         assert (written, body["processingStatus"]) == (run.id, "canceled")
 
 
