@@ -22,8 +22,9 @@ _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|dev
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Authorization: Bearer ..., in any sentence. Eight characters or more: "Bearer token" is a phrase, not a token.
     (re.compile(r"(?i)\b(bearer\s+)(?!token\b|realm\b)[\w.~+/-]{8,}=*"), rf"\g<1>{MARK}"),
-    # A JSON Web Token: header, claims and, when signed, a signature.
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)*"), MARK),
+    # A JSON Web Token: header, claims and, when signed, a signature. The header is bounded, or a server could send text
+    # that is searched to its end from every "-eyJ" in it.
+    (re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]{8,}(?:\.[\w-]*)*"), MARK),
     # Microsoft's opaque refresh tokens and authorization codes: 0.A..., 1.A..., M.C123_...
     (re.compile(r"\b(?:[01]\.A|M\.[CR]\d+_)[\w.!*$-]{20,}"), MARK),
     # name=value in forms and addresses, "name": "value" in JSON.

@@ -371,6 +371,6 @@ def _text(value: Any) -> str:
         value = value.get("value")
     if isinstance(value, list):
         value = " ".join(part.strip() for part in value if isinstance(part, str))
-    # Redacted before it is cut: the first half of a token no longer looks like one.
-    said = redact(value.strip()) if isinstance(value, str) else ""
+    # Redacted before the cut that is shown, because half a token no longer looks like one; not all of it, for speed.
+    said = redact(value.strip()[: 10 * LONGEST_MESSAGE]) if isinstance(value, str) else ""
     return said if len(said) <= LONGEST_MESSAGE else said[: LONGEST_MESSAGE - 1] + "…"

@@ -1,6 +1,7 @@
 """How long to wait before a request is sent again: what the server asks for, or a back-off of our own.
 
-Invariant: no wait is longer than the limit, whatever a server asks for, and where it asks for more, people are told.
+Invariant: no wait is longer than the limit, whatever a server asks for. What it asks for is told apart, so that people
+hear the truth. Whether to send again at all is for the caller to know.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ import random
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from runtui.domain.times import TICKS_PER_SECOND, duration_text
-from runtui.graph.exchange import Exchange, Outcome
-
-if TYPE_CHECKING:
-    from runtui.graph.faults import Fault
+from runtui.graph.exchange import Exchange
 
 LONGEST_WAIT: Final = 300.0
 """Seconds. A server that asks for more is asked again after this long."""
@@ -64,15 +62,9 @@ def wait_of(
     """
     asked = asked_wait(exchange, now)
     if asked is None:
-        doublings = min(max(attempt - 1, 0), _MOST_DOUBLINGS)
+        doublings = min(attempt - 1, _MOST_DOUBLINGS)
         asked = BACK_OFF_SECONDS * 2.0**doublings * (1 + JITTER * chance.random())
     return min(asked, longest)
-
-
-def asks_for_more(exchange: Exchange, now: datetime, *, longest: float = LONGEST_WAIT) -> bool:
-    """Whether the server asks for a longer wait than `longest`."""
-    asked = asked_wait(exchange, now)
-    return asked is not None and asked > longest
 
 
 def wait_words(exchange: Exchange, seconds: float, now: datetime) -> str:
@@ -85,11 +77,6 @@ def wait_words(exchange: Exchange, seconds: float, now: datetime) -> str:
 def length_words(seconds: float) -> str:
     """A wait in words, such as "41s" or "115d 17h", never shorter than it is."""
     return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)
-
-
-def is_throttled(fault: Fault | None) -> bool:
-    """Whether Graph itself refused the request for the number of them (429): proved not applied, so it may go again."""
-    return fault is not None and fault.status == 429 and fault.outcome is Outcome.NOT_DONE
 
 
 def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:

@@ -171,10 +171,10 @@ class Refresh:
         self, workflow_ids: Iterable[str], number: int, pace: Pace, faults: list[RuntuiError]
     ) -> None:
         """Some workflows at a time; trouble with one of them stops the others only when it concerns them as well."""
-        gate = asyncio.Semaphore(CONCURRENT_WORKFLOWS)
+        remaining = iter(workflow_ids)
 
-        async def list_one(workflow_id: str) -> None:
-            async with gate:
+        async def work() -> None:
+            for workflow_id in remaining:
                 try:
                     await self._list_runs(workflow_id, number, pace)
                 except RuntuiError as error:
@@ -184,8 +184,8 @@ class Refresh:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for workflow_id in workflow_ids:
-                    group.create_task(list_one(workflow_id))
+                for _ in range(CONCURRENT_WORKFLOWS):
+                    group.create_task(work())
         except* _ListingOverError:
             pass  # its cause is among the faults
 

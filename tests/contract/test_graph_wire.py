@@ -296,7 +296,7 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
 
     async def echo(connection: Connection) -> None:
         body = f'{{"error": {{"code": "x", "message": "bad token {TOKEN}"}}}}'.encode()
-        headers = f"X-Echo: {TOKEN}\r\nSet-Cookie: session=s3cret\r\n"
+        headers = f"X-Echo: {TOKEN}\r\n{TOKEN}: 1\r\nSet-Cookie: session=s3cret\r\n"
         connection.write(answer(body, status=f"400 {TOKEN}", headers=headers))
 
     exchange = await patch_against(echo)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.graph.exchange import Exchange, Failure, FailureKind, Outcome
-from runtui.graph.faults import LONGEST_MESSAGE, Fault, fault_of, mismatch, read_answer
+from runtui.graph.faults import LONGEST_MESSAGE, MOST_DETAILS, Fault, fault_of, mismatch, read_answer
 from runtui.redact import MARK
 
 JSON = (("Content-Type", "application/json"), ("request-id", "q1"))
@@ -66,6 +66,11 @@ def test_a_refusal_in_graphs_own_words_is_not_done(status: int) -> None:
         *((status, b"", JSON) for status in (400, 403, 404, 502)),
         *((status, graph_error(), JSON) for status in (500, 502, 503, 504, 507, 408, 424)),
         (400, {"error": "invalid_request"}, JSON),
+        (403, {"error": {}}, JSON),
+        (403, {"error": {"code": 403, "message": "A gateway counts its errors.", "status": "FORBIDDEN"}}, JSON),
+        (407, graph_error(), JSON),
+        (413, b"<html><title>413 Request Entity Too Large</title>", HTML),
+        (501, graph_error(), JSON),
         (400, [1, 2], JSON),
         (302, b"", (("Location", "https://login.example/"),)),
         (307, b"", JSON),
@@ -138,6 +143,29 @@ def test_a_change_that_the_service_does_not_offer_is_called_that(status: int, me
     reading = fault_of(answered(status, graph_error(message=message)), writing=False)
     assert reading is not None
     assert "change" not in reading.title
+
+
+@pytest.mark.parametrize("writing", [True, False])
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 503])
+def test_a_refusal_that_belongs_to_another_request_says_nothing_about_this_one(status: int, writing: bool) -> None:
+    fault = fault_of(answered(status, graph_error(), (*JSON, ("client-request-id", "another"))), writing=writing)
+    assert fault is not None
+    assert fault.title == "The answer belongs to another request"
+    assert "No." not in fault.message
+    assert fault.code == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [(405, b"<html>Blocked by the firewall</html>", HTML), (501, graph_error(), JSON), (405, b"", JSON)],
+)
+def test_only_graph_itself_can_say_that_it_does_not_offer_a_change(
+    status: int, body: object, headers: tuple[tuple[str, str], ...]
+) -> None:
+    fault = written(answered(status, body, headers))
+    assert fault.outcome is Outcome.UNKNOWN
+    assert "this change" not in fault.title
+    assert "cancelProcessing" not in fault.hint
 
 
 def test_each_status_has_its_own_title() -> None:
@@ -219,8 +247,12 @@ def test_a_redirect_says_where_it_points() -> None:
 
 
 def test_the_wait_that_a_server_asks_for_is_told() -> None:
-    assert "41 s" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "41")))).hint
+    assert "41s" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "41")))).hint
     assert written(answered(429, graph_error(), (*JSON, ("Retry-After", "soon")))).hint == "Wait before you try again."
+    assert "115d 17h" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "9999999")))).hint
+    dated = (*JSON, ("Date", "Mon, 23 Nov 2026 10:00:00 GMT"), ("Retry-After", "Mon, 23 Nov 2026 10:00:41 GMT"))
+    assert "41s" in written(answered(503, graph_error(), dated)).hint
+    assert "0s" not in written(answered(429, graph_error(), (*JSON, ("Retry-After", "0")))).hint
 
 
 def test_texts_are_bounded_and_hold_no_token() -> None:
@@ -228,6 +260,21 @@ def test_texts_are_bounded_and_hold_no_token() -> None:
     fault = written(answered(401, graph_error(code="Bearer abcdefghijkl", message=said)))
     assert len(fault.message) <= LONGEST_MESSAGE + len(MARK)
     assert "abcdefghijkl" not in repr(fault)
+
+
+def test_a_token_is_not_cut_in_half_and_left_standing() -> None:
+    token = "eyJ0eXAiOiJKV1QifQ.eyJ1cG4iOiJhZGEifQ.c2lnbmF0dXJl"
+    for padding in range(LONGEST_MESSAGE - len(token) - 5, LONGEST_MESSAGE + 1):
+        assert "eyJ0eXA" not in written(answered(400, graph_error(message="x " * (padding // 2) + token))).message
+
+
+def test_an_endless_error_is_bounded_in_every_part() -> None:
+    long = "eyJ-" * 5_000
+    error = graph_error(long, long, target=long, details=[{"target": long, "message": long}] * 200)
+    fault = written(answered(400, error | {"innerError": {"request-id": long}}))
+    texts = [fault.message, fault.code, *sum(fault.details, ())]
+    assert all(len(text) <= LONGEST_MESSAGE + len(MARK) for text in texts)
+    assert len(fault.details) <= MOST_DETAILS
 
 
 def test_a_mismatch_is_unknown_for_a_write_only() -> None:

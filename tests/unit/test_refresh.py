@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.errors import RuntuiError
-from runtui.graph.client import GraphError, Page
-from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.faults import Fault
 from runtui.services.refresh import (
     CONCURRENT_WORKFLOWS,
     LISTING_SHARE,
@@ -25,54 +21,7 @@ from runtui.services.refresh import (
     rest_seconds,
 )
 from runtui.services.store import Query, Store
-
-EXCHANGE = Exchange(0, "test", "GET", "http://127.0.0.1/beta", (), None, datetime.now(UTC))
-NEVER = 86_400.0
-"""An interval that no test waits for."""
-
-
-def graph_error(title: str = "The server failed") -> GraphError:
-    return GraphError(Fault(title, "It is down.", "Wait.", Outcome.NOT_DONE, 500, "", (), "", ""), EXCHANGE)
-
-
-def run(run_id: str, **more: Any) -> dict[str, Any]:
-    return {"id": run_id, "processingStatus": "completed", **more}
-
-
-class FakeGraph:
-    """Workflows and the pages of their runs. An exception in the place of a page is raised there."""
-
-    def __init__(self, **pages: Sequence[Sequence[dict[str, Any]] | Exception]) -> None:
-        self.pages = dict(pages)
-        self.workflow_ids: list[str] = list(pages)
-        self.workflows_error: Exception | None = None
-        self.listings = 0
-        self.at_once = 0
-        self.most_at_once = 0
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.at_gate: asyncio.Queue[str] = asyncio.Queue()
-
-    async def workflows(self) -> AsyncIterator[Page]:
-        self.listings += 1
-        if self.workflows_error is not None:
-            raise self.workflows_error
-        middle = len(self.workflow_ids) // 2
-        for part in (self.workflow_ids[:middle], self.workflow_ids[middle:]):
-            yield Page(tuple({"id": name, "displayName": name.title()} for name in part), EXCHANGE)
-
-    async def runs(self, workflow_id: str) -> AsyncIterator[Page]:
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            self.at_gate.put_nowait(workflow_id)
-            await self.gate.wait()
-            for page in self.pages[workflow_id]:
-                if isinstance(page, Exception):
-                    raise page
-                yield Page(tuple(page), EXCHANGE)
-        finally:
-            self.at_once -= 1
+from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
 
 @pytest.fixture
@@ -80,10 +29,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path / "runs.db")
     yield store
     store.close()
-
-
-def ids(store: Store) -> set[str]:
-    return {row.id for row in store.window(Query(), 0, 1_000)}
 
 
 def watch(refresh: Refresh) -> asyncio.Queue[Progress]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import base64
+import json
 
-from runtui.auth.tokens import StaticToken, environment_token
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.auth.tokens import SandboxToken, StaticToken, TokenSource, account_of, environment_token
 from runtui.errors import ExitCode, UsageError
 from runtui.redact import MARK, redact
 
@@ -68,3 +73,81 @@ def test_without_a_token_the_next_step_is_named(environ: dict[str, str], title: 
     assert refused.value.title == title
     assert refused.value.exit_code is ExitCode.USAGE
     assert refused.value.hint
+
+
+async def test_only_a_source_that_has_another_token_says_so() -> None:
+    static = StaticToken(TOKEN)
+    assert not await static.renew('Bearer error="invalid_token"')
+    assert await static() == TOKEN
+    sandbox = SandboxToken()
+    seen = {await sandbox()}
+    for _ in range(3):
+        assert await sandbox() in seen, "the same until it is renewed"
+        assert await sandbox.renew("")
+        assert await sandbox() not in seen
+        seen.add(await sandbox())
+    assert all(StaticToken(token) for token in seen), "fit for a header"
+
+
+def test_what_a_token_source_is() -> None:
+    async def bare() -> str:
+        return TOKEN
+
+    assert isinstance(StaticToken(TOKEN), TokenSource)
+    assert isinstance(SandboxToken(), TokenSource)
+    assert not isinstance(bare, TokenSource)
+
+
+def jwt(claims: object) -> str:
+    middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJ0eXAi.{middle}.signature"
+
+
+@pytest.mark.parametrize(
+    ("claims", "account"),
+    [
+        ({"upn": "ada@contoso.example", "appid": "a1"}, "ada@contoso.example"),
+        ({"preferred_username": "ada", "unique_name": "other"}, "ada"),
+        ({"unique_name": "Zoë 👩"}, "Zoë 👩"),
+        ({"app_displayname": "Night job", "appid": "a1"}, "Night job"),
+        ({"appid": "a1"}, "a1"),
+        ({"upn": "", "preferred_username": 5, "unique_name": ["x"], "appid": "a1"}, "a1"),
+        ({"upn": "\x1b\u202e\n", "appid": "a1"}, "a1"),
+        ({"upn": "a\x1b]2;PWNED\x07d\u202ea\u200b\ud800"}, "a]2;PWNEDda"),
+        ({"upn": "x" * 30_000}, "x" * 256),
+        ({"oid": "no name at all"}, ""),
+        (["upn"], ""),
+        ("upn", ""),
+        (None, ""),
+    ],
+)
+def test_the_account_in_a_token(claims: object, account: str) -> None:
+    assert account_of(jwt(claims)) == account
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "opaque-token",
+        "two.parts",
+        "one.two.three.four.five",
+        "..",
+        "a.!!!.c",
+        "a.é.c",
+        "a.e30.c",
+        "a._w.c",
+        f"a.{base64.urlsafe_b64encode(b'{' * 99).decode()}.c",
+        f"a.{base64.urlsafe_b64encode(b'[' * 20_000).decode()}.c",
+        f"a.{base64.urlsafe_b64encode(b'9' * 5_000).decode()}.c",
+        f"a.{'x' * 30_000}.c",
+        jwt({"upn": "x"}).replace("eyJ1", "\ud800"),
+    ],
+)
+def test_a_token_that_is_no_jwt_names_nobody(token: str) -> None:
+    assert account_of(token) == ""
+
+
+@given(st.text() | st.binary().map(lambda data: f"a.{base64.urlsafe_b64encode(data).decode()}.c"))
+def test_no_token_breaks_the_reading_of_it(token: str) -> None:
+    assert account_of(token).isprintable()

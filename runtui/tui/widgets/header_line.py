@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from runtui.services.misbehaviour import Misbehaviour, sandbox_badge
 from runtui.services.refresh import Progress
 from runtui.services.store import Totals
 from runtui.settings import Settings
@@ -79,12 +80,14 @@ class HeaderLine(Widget):
             counts.pop()
 
 
-def headline(settings: Settings, totals: Totals, progress: Progress) -> Headline:
+def headline(
+    settings: Settings, totals: Totals, progress: Progress, misbehaviour: Misbehaviour | None = None
+) -> Headline:
     """The first line's facts: whose runs, how many went wrong, and when they were read."""
     counts = [f"{totals.total} runs"]
     counts += [f"{totals.failed} failed"] if totals.failed else []
     counts += [f"{totals.stuck} stuck"] if totals.stuck else []
-    badges = ("SANDBOX",) * settings.is_sandbox + ("READ-ONLY",) * settings.read_only
+    badges = (sandbox_badge(misbehaviour),) * settings.is_sandbox + ("READ-ONLY",) * settings.read_only
     if progress.waiting_until is not None:
         state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"
     elif progress.finished_at is not None:

@@ -1,0 +1,228 @@
+"""What was chosen, and where: defaults < variables of Azure's tools < config.toml < RUNTUI_* < flags.
+
+Invariant: every value remembers where it came from, and a mistake names the file, the line and the nearest valid name.
+AZURE_* stands below the file on purpose: such variables are set for other programs, and a profile names its tenant and
+its app itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from runtui.errors import UsageError
+from runtui.options import OPTION_BY_NAME, OPTIONS, SECRETS, Option, nearest_words
+
+TOP_LEVEL: Final = ("default-profile", "profiles")
+PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
+_HEADER: Final = re.compile(r"\s*\[\s*profiles\s*\.\s*(?P<name>\"[^\"]*\"|'[^']*'|[\w-]+)\s*\]")
+_KEY: Final = re.compile(r"\s*(?P<key>\"[^\"]*\"|'[^']*'|[\w-]+)\s*=")
+
+
+class Chosen(NamedTuple):
+    """One value and where it was given, such as "--root" or "config.toml, line 7"."""
+
+    value: Any
+    where: str
+
+
+class Problem(NamedTuple):
+    """One mistake in the file: the line (0 when it has none), and a sentence."""
+
+    line: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The file as read: `profiles` holds the raw values, profile by profile, `lines` where each stands."""
+
+    path: Path
+    default_profile: str
+    profiles: Mapping[str, Mapping[str, Any]]
+    lines: Mapping[tuple[str, str], int]
+    problems: tuple[Problem, ...]
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What holds for one session: the profile's name (empty without one), and every value that was given anywhere."""
+
+    profile: str
+    profile_where: str
+    values: Mapping[str, Chosen]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of an option by its name; the default where nobody said anything."""
+        chosen = self.values.get(name)
+        return default if chosen is None else chosen.value
+
+    def where(self, name: str) -> str:
+        """Where the value of an option comes from."""
+        chosen = self.values.get(name)
+        return "default" if chosen is None else chosen.where
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where config.toml lies (XDG base directories, `RUNTUI_CONFIG` above them).
+
+    Raises:
+        UsageError: when there is no home folder to look in.
+    """
+    try:
+        if own := environ.get("RUNTUI_CONFIG"):
+            return Path(own).expanduser().absolute()
+        base = Path(environ.get("XDG_CONFIG_HOME", ""))
+        # A relative path there is to be ignored, as the XDG specification says.
+        return (base if base.is_absolute() else Path.home() / ".config") / "runtui" / "config.toml"
+    except RuntimeError:
+        hint = "Set RUNTUI_CONFIG to the file."
+        raise UsageError("There is no place for config.toml", "The home folder is not known.", hint) from None
+
+
+def read_config(path: Path) -> Config:
+    """The file with all its problems; an absent one is empty and fine.
+
+    Raises:
+        UsageError: when it cannot be read, or is no TOML.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Config(path, "", {}, {}, (), exists=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("config.toml cannot be read", f"{path}: {error}.") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError("config.toml is not TOML", f"{path}: {error}.", "Correct it: runtui config check.") from error
+    lines = _lines(text)
+    profiles = data.get("profiles", {})
+    profiles = {
+        name: profile for name, profile in profiles.items() if isinstance(profile, dict)
+    } if isinstance(profiles, dict) else {}  # fmt: skip
+    default = data.get("default-profile", "")
+    problems = tuple(_problems(data, lines))
+    return Config(path, default if isinstance(default, str) else "", profiles, lines, problems, exists=True)
+
+
+def choose(
+    config: Config,
+    flags: Mapping[str, Any],
+    *,
+    profile: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Choices:
+    """Lay everything that was said over each other.
+
+    Args:
+        config: The file.
+        flags: Values of the command line, by option name, as text or as what they are.
+        profile: The profile that the command line names.
+        environ: The environment.
+
+    Raises:
+        UsageError: when a value makes no sense, or there is no such profile.
+    """
+    name, profile_where = _profile(config, profile, environ)
+    raw: dict[str, Chosen] = {}
+    for option in OPTIONS:
+        if option.azure and environ.get(option.azure):
+            raw[option.name] = Chosen(environ[option.azure], option.azure)
+    for key, value in config.profiles.get(name, {}).items():
+        raw[key] = Chosen(value, _place(config.path, config.lines.get((name, key), 0)))
+    for option in OPTIONS:
+        if environ.get(option.variable):
+            raw[option.name] = Chosen(environ[option.variable], option.variable)
+    raw |= {key: Chosen(value, f"--{key}") for key, value in flags.items()}
+    return Choices(name, profile_where, {key: _read(key, chosen) for key, chosen in raw.items()})
+
+
+def _profile(config: Config, named: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
+    if named is not None:
+        name, where = named, "--profile"
+    elif environ.get(PROFILE_VARIABLE):
+        name, where = environ[PROFILE_VARIABLE], PROFILE_VARIABLE
+    elif config.default_profile:
+        name, where = config.default_profile, _place(config.path, config.lines.get(("", "default-profile"), 0))
+    elif len(config.profiles) == 1:
+        name, where = next(iter(config.profiles)), f"the only one in {config.path.name}"
+    else:
+        return "", ""
+    if name not in config.profiles:
+        known = ", ".join(config.profiles) or "none"
+        what = f"{where} names {name!r}; {config.path} has: {known}.{nearest_words(name, config.profiles)}"
+        raise UsageError("There is no such profile", what, "runtui profiles lists them.")
+    return name, where
+
+
+def _read(name: str, chosen: Chosen) -> Chosen:
+    option = OPTION_BY_NAME.get(name)
+    if option is None:
+        what = f"{chosen.where}: {_unknown(name)}"
+        raise UsageError("config.toml is wrong", what, "runtui config check lists every problem.")
+    try:
+        return Chosen(option.read(chosen.value), chosen.where)
+    except ValueError as error:
+        what = f"{chosen.where}: {name} is {chosen.value!r}. {error}"
+        raise UsageError("A setting cannot be used", what, "runtui config check lists every problem.") from None
+
+
+def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int]) -> Iterator[Problem]:
+    for key in data:
+        if key not in TOP_LEVEL:
+            yield Problem(lines.get(("", key), 0), f"There is no key {key!r}.{nearest_words(key, TOP_LEVEL)}")
+    profiles = data.get("profiles", {})
+    if not isinstance(profiles, dict):
+        yield Problem(lines.get(("", "profiles"), 0), "profiles has to be a table: [profiles.NAME].")
+        return
+    for name, profile in profiles.items():
+        if not isinstance(profile, dict):
+            yield Problem(lines.get(("", "profiles"), 0), f"profiles.{name} has to be a table: [profiles.{name}].")
+            continue
+        for key, value in profile.items():
+            if what := _wrong(OPTION_BY_NAME.get(key), key, value):
+                yield Problem(lines.get((name, key), 0), what)
+    default = data.get("default-profile")
+    if default is not None and default not in profiles:
+        near = nearest_words(str(default), profiles)
+        yield Problem(lines.get(("", "default-profile"), 0), f"There is no profile {default!r}.{near}")
+
+
+def _wrong(option: Option | None, key: str, value: object) -> str:
+    if option is None:
+        return _unknown(key)
+    try:
+        option.read(value)
+    except ValueError as error:
+        return f"{key} is {value!r}. {error}"
+    return ""
+
+
+def _unknown(key: str) -> str:
+    if key.replace("_", "-") in SECRETS:
+        variable = "RUNTUI_" + key.upper().replace("-", "_")
+        return f"A secret does not belong into this file: {key}. Take it out, and set {variable} instead."
+    return f"There is no key {key!r}.{nearest_words(key, OPTION_BY_NAME)}"
+
+
+def _place(path: Path, line: int) -> str:
+    return f"{path}, line {line}" if line else str(path)
+
+
+def _lines(text: str) -> dict[tuple[str, str], int]:
+    """Where each key stands, as (profile or "", key) -> line; what is not written one key to a line has none."""
+    places: dict[tuple[str, str], int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            section = header["name"].strip("\"'")
+        elif key := _KEY.match(line):
+            places.setdefault((section, key["key"].strip("\"'")), number)
+    return places

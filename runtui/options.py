@@ -1,0 +1,190 @@
+"""Every choice of a session, declared once: its key in config.toml, its variables, its flag, its type, its words.
+
+Invariant: file, environment, command line, `runtui config show` and the README read `OPTIONS` alone. A secret is no
+option: it has a variable or a file of its own and is read when it is needed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+Group = Literal["server", "sign-in", "writing", "screen"]
+
+GROUP_TITLES: Final[dict[Group, str]] = {
+    "server": "Which server is asked",
+    "sign-in": "How to sign in",
+    "writing": "Whether and how changes are sent",
+    "screen": "How the screen behaves",
+}
+
+CLOUDS: Final = ("global", "usgov", "dod", "china")
+METHODS: Final = (
+    "device-code",
+    "browser",
+    "interactive",
+    "secret",
+    "certificate",
+    "federated",
+    "managed-identity",
+    "token",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice. `read` turns a text or a TOML value into the value, or raises ValueError with one sentence."""
+
+    name: str
+    """The key in the file and, after `--`, the flag."""
+    group: Group
+    read: Callable[[object], Any]
+    help: str
+    default: str
+    """In words, for people."""
+    metavar: str = ""
+    """Empty for a switch."""
+    azure: str = ""
+    """The variable of Azure's own tools that means the same; weaker than everything else that is said."""
+
+    @property
+    def variable(self) -> str:
+        """Our own environment variable."""
+        return "RUNTUI_" + self.name.upper().replace("-", "_")
+
+    @property
+    def field(self) -> str:
+        """The key in what `config.resolve` gives."""
+        return self.name.replace("-", "_")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("It has to be a text.")
+    if not value.isprintable():
+        raise ValueError("It holds characters that cannot be printed.")
+    return value.strip()
+
+
+def _one_of(*names: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in names:
+            raise ValueError(f"It has to be one of: {', '.join(names)}.{nearest_words(str(value), names)}")
+        return str(value)
+
+    return read
+
+
+def _switch(value: object) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("It has to be true or false.")
+    return found
+
+
+def _number(least: float, most: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            number = float(str(value))
+        except ValueError:
+            raise ValueError("It has to be a number.") from None
+        if not least <= number <= most:
+            raise ValueError(f"It has to lie between {least:g} and {most:g}.")
+        return number
+
+    return read
+
+
+def _whole(least: int, most: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _number(least, most)(value)
+        if number != int(number):
+            raise ValueError("It has to be a whole number.")
+        return int(number)
+
+    return read
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)).expanduser().absolute()
+
+
+def _patch_path(value: object) -> str:
+    path = _text(value)
+    if not path.startswith("/") or "{runId}" not in path:
+        raise ValueError("It has to start with a slash and to name {runId}.")
+    return path
+
+
+OPTIONS: Final = (
+    # Which server is asked
+    Option("cloud", "server", _one_of(*CLOUDS), "the Microsoft cloud of the tenant", "global with a client-id", "NAME"),
+    Option(
+        "root", "server", _text, "a Graph root, such as https://graph.microsoft.com/beta", "that of the cloud", "URL"
+    ),
+    Option("tenant", "server", _text, "the name shown for it", "the tenant-id, else the root's host", "NAME"),
+    Option(
+        "patch-path", "server", _patch_path, "where a change goes; {runId} and {workflowId} stand in it",
+        "/workflowBase/runs/{runId}", "PATH",
+    ),
+    Option("ca-file", "server", _path, "certificates to trust besides the system's (PEM)", "none", "FILE"),
+    Option("proxy", "server", _text, "the proxy to go through", "HTTPS_PROXY and NO_PROXY", "URL"),
+    Option("page-size", "server", _whole(1, 999), "items asked for in one page", "999", "N"),
+    Option(
+        "unsafe-endpoint", "server", _switch,
+        "sign in for a root or at an authority that is not a Microsoft cloud's own pair", "false",
+    ),
+    # How to sign in
+    Option("sign-in", "sign-in", _one_of(*METHODS), "how tokens are had", "device-code with a client-id", "METHOD"),
+    Option("tenant-id", "sign-in", _text, "the tenant: its id or one of its domains", "none", "ID", "AZURE_TENANT_ID"),
+    Option("client-id", "sign-in", _text, "the app registration to sign in with", "none", "ID", "AZURE_CLIENT_ID"),
+    Option("username", "sign-in", _text, "which account, where there are several", "the only one", "NAME"),
+    Option(
+        "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "that of the cloud",
+        "URL", "AZURE_AUTHORITY_HOST",
+    ),
+    Option(
+        "token-cache", "sign-in", _one_of("file", "memory"), "where tokens are kept between starts", "file", "WHERE"
+    ),
+    Option(
+        "certificate", "sign-in", _path, "certificate and key of the app (PEM)", "none", "FILE",
+        "AZURE_CLIENT_CERTIFICATE_PATH",
+    ),
+    Option(
+        "federated-token-file", "sign-in", _path, "a file with the token of a workload identity", "none", "FILE",
+        "AZURE_FEDERATED_TOKEN_FILE",
+    ),
+    Option("token-file", "sign-in", _path, "a file with a bearer token", "none", "FILE"),
+    # Whether and how changes are sent
+    Option("read-only", "writing", _switch, "refuse every change", "false"),
+    Option(
+        "body", "writing", _one_of("full", "changed"),
+        "what a change carries: all required properties, or only what changed", "full", "MODE",
+    ),
+    # How the screen behaves
+    Option(
+        "theme", "screen", _text, "dark, light, runtui-dark, runtui-light, ansi-dark or ansi-light",
+        "by the terminal", "NAME",
+    ),
+    Option(
+        "refresh", "screen", _number(0, 86_400), "seconds between two readings of the list; 0: by hand", "30", "SECONDS"
+    ),
+    Option("mouse", "screen", _switch, "take the mouse", "not over SSH"),
+)  # fmt: skip
+
+OPTION_BY_NAME: Final = {option.name: option for option in OPTIONS}
+
+SECRETS: Final = ("client-secret", "certificate-password", "token", "password")
+"""What people may look for among the options; it does not belong into a file that is shown and shared."""
+
+
+def nearest_words(name: str, names: Iterable[str]) -> str:
+    """` Did you mean …?`, or nothing."""
+    found = difflib.get_close_matches(name.replace("_", "-"), list(names), 1, 0.5)
+    return f" Did you mean {found[0]}?" if found else ""

@@ -1,0 +1,95 @@
+"""A service that lists what a test says, for tests of the listing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from runtui.graph.client import GraphError, Pace, Page
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.faults import Fault, fault_of
+from runtui.services.store import Query, Store
+
+NEVER = 86_400.0
+"""An interval that no test waits for."""
+
+EXCHANGE = Exchange(0, "test", "GET", "http://127.0.0.1/beta", (), None, datetime.now(UTC))
+
+
+def graph_error(title: str = "The server failed") -> GraphError:
+    return GraphError(Fault(title, "It is down.", "Wait.", Outcome.NOT_DONE, 500, "", (), "", ""), EXCHANGE)
+
+
+def refused(status: int, wait: str = "", body: bytes = b'{"error": {"code": "x", "message": "No."}}') -> GraphError:
+    headers = (("Retry-After", wait),) if wait else ()
+    exchange = replace(EXCHANGE, status=status, response_headers=headers, response_body=body)
+    fault = fault_of(exchange, writing=False)
+    assert fault is not None
+    return GraphError(fault, exchange)
+
+
+def run(run_id: str, **more: Any) -> dict[str, Any]:
+    return {"id": run_id, "processingStatus": "completed", **more}
+
+
+class FakeGraph:
+    """Workflows and the pages of their runs. An exception in the place of a page is raised there.
+
+    `busy` holds refusals that come, one after the other, in the place of a workflow's first page.
+    """
+
+    def __init__(self, **pages: Sequence[Sequence[dict[str, Any]] | Exception]) -> None:
+        self.pages = dict(pages)
+        self.workflow_ids: list[str] = list(pages)
+        self.workflows_error: Exception | None = None
+        self.busy: dict[str, list[GraphError]] = {}
+        self.asked: list[str] = []
+        """Whose runs were asked for, in order."""
+        self.listings = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.at_gate: asyncio.Queue[str] = asyncio.Queue()
+
+    async def workflows(self, *, pace: Pace) -> AsyncIterator[Page]:
+        self.listings += 1
+        await self._ask("workflows", pace)
+        if self.workflows_error is not None:
+            raise self.workflows_error
+        middle = len(self.workflow_ids) // 2
+        for part in (self.workflow_ids[:middle], self.workflow_ids[middle:]):
+            yield Page(tuple({"id": name, "displayName": name.title()} for name in part), EXCHANGE)
+
+    async def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[Page]:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            self.at_gate.put_nowait(workflow_id)
+            await self.gate.wait()
+            await self._ask(workflow_id, pace)
+            for page in self.pages[workflow_id]:
+                if isinstance(page, Exception):
+                    raise page
+                yield Page(tuple(page), EXCHANGE)
+        finally:
+            self.at_once -= 1
+
+    async def _ask(self, name: str, pace: Pace) -> None:
+        """One page, as the client asks for it: as often as the pace allows."""
+        refusals = self.busy.get(name, [])
+        for tries in range(1, 100):
+            await pace.ready()
+            self.asked.append(name)
+            if not refusals:
+                return
+            error = refusals.pop(0)
+            if not pace.again(error, tries):
+                raise error
+
+
+def ids(store: Store) -> set[str]:
+    return {row.id for row in store.window(Query(), 0, 1_000)}

@@ -1,0 +1,181 @@
+"""config.toml, variables and flags: what wins, where it came from, and what is said of a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.config import Choices, choose, config_path, read_config
+from runtui.errors import UsageError
+from runtui.options import OPTION_BY_NAME, OPTIONS
+
+FILE = """\
+default-profile = "prod"
+
+[profiles.prod]
+tenant-id = "contoso.onmicrosoft.com"
+client-id = "11111111-2222-3333-4444-555555555555"
+read-only = true
+refresh = 60
+
+[profiles."test lab"]
+root = "https://127.0.0.1:8443/beta"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    return path
+
+
+def chosen(
+    path: Path, flags: Mapping[str, Any] | None = None, *, profile: str | None = None, **environ: str
+) -> Choices:
+    return choose(read_config(path), flags or {}, profile=profile, environ=environ)
+
+
+def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
+    choices = chosen(tmp_path / "none.toml")
+    assert (choices.profile, dict(choices.values)) == ("", {})
+    assert choices.get("refresh", 30.0) == 30.0
+    assert choices.where("refresh") == "default"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "value", "where"),
+    [
+        ({}, {}, "11111111-2222-3333-4444-555555555555", "{path}, line 5"),
+        ({}, {"AZURE_CLIENT_ID": "azure"}, "11111111-2222-3333-4444-555555555555", "{path}, line 5"),
+        ({}, {"AZURE_CLIENT_ID": "azure", "RUNTUI_CLIENT_ID": "ours"}, "ours", "RUNTUI_CLIENT_ID"),
+        ({"client-id": "flag"}, {"RUNTUI_CLIENT_ID": "ours"}, "flag", "--client-id"),
+    ],
+)
+def test_the_stronger_word_wins_and_is_named(
+    flags: dict[str, str], environ: dict[str, str], value: str, where: str, file: Path
+) -> None:
+    choices = chosen(file, flags, **environ)
+    assert choices.get("client-id") == value
+    assert choices.where("client-id") == where.format(path=file)
+
+
+def test_azure_variables_speak_where_the_file_says_nothing(file: Path) -> None:
+    choices = chosen(file, profile="test lab", AZURE_CLIENT_ID="azure")
+    assert (choices.get("client-id"), choices.where("client-id")) == ("azure", "AZURE_CLIENT_ID")
+
+
+@pytest.mark.parametrize(
+    ("profile", "environ", "name", "where"),
+    [
+        (None, {}, "prod", "{path}, line 1"),
+        (None, {"RUNTUI_PROFILE": "test lab"}, "test lab", "RUNTUI_PROFILE"),
+        ("test lab", {"RUNTUI_PROFILE": "prod"}, "test lab", "--profile"),
+    ],
+)
+def test_the_profile_is_chosen_in_the_same_order(
+    profile: str | None, environ: dict[str, str], name: str, where: str, file: Path
+) -> None:
+    choices = chosen(file, profile=profile, **environ)
+    assert (choices.profile, choices.profile_where) == (name, where.format(path=file))
+
+
+def test_the_only_profile_needs_no_default(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[profiles.one]\ncloud = "dod"\n')
+    assert chosen(path).get("cloud") == "dod"
+
+
+def test_several_profiles_without_a_default_are_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[profiles.one]\ncloud = "dod"\n[profiles.two]\ncloud = "china"\n')
+    assert chosen(path).profile == ""
+
+
+def test_a_profile_that_does_not_exist_is_named_with_the_nearest(file: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(file, profile="prdo")
+    assert "Did you mean prod?" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('clientid = "x"', "There is no key 'clientid'. Did you mean client-id?"),
+        ('client_id = "x"', "There is no key 'client_id'. Did you mean client-id?"),
+        ('cloud = "globl"', "cloud is 'globl'. It has to be one of: global, usgov, dod, china. Did you mean global?"),
+        ('read-only = "perhaps"', "read-only is 'perhaps'. It has to be true or false."),
+        ("refresh = -1", "refresh is -1. It has to lie between 0 and 86400."),
+        ("refresh = true", "refresh is True. It has to be a number."),
+        ("page-size = 1.5", "page-size is 1.5. It has to be a whole number."),
+        ('patch-path = "runs/{runId}"', "It has to start with a slash and to name {runId}."),
+        ('theme = "\\u001b[2J"', "It holds characters that cannot be printed."),
+        ('client-secret = "abc"', "A secret does not belong into this file: client-secret."),
+        ('client_secret = "abc"', "set RUNTUI_CLIENT_SECRET instead"),
+    ],
+)
+def test_a_mistake_in_the_file_names_its_line(line: str, what: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"# a comment\n[profiles.prod]\n\n{line}\n")
+    (problem,) = read_config(path).problems
+    assert problem.line == 4
+    assert what in problem.what
+    assert "abc" not in problem.what, "a secret is not repeated"
+    with pytest.raises(UsageError, match="line 4"):
+        chosen(path)
+
+
+def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('defaut-profile = "x"\n[profiles.prod]\ncloud = 1\nrefresh = "x"\n')
+    assert [problem.line for problem in read_config(path).problems] == [1, 3, 4]
+
+
+def test_a_default_that_is_no_profile_is_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('default-profile = "prd"\n[profiles.prod]\n')
+    (problem,) = read_config(path).problems
+    assert problem == (1, "There is no profile 'prd'. Did you mean prod?")
+
+
+@pytest.mark.parametrize("text", ["profiles = 1", "profiles.prod = 1", 'default-profile = 3\n[profiles.x]\nrefresh = 1'])
+def test_odd_shapes_are_problems_and_no_crash(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert read_config(path).problems
+
+
+def test_what_is_no_toml_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[profiles.prod\n")
+    with pytest.raises(UsageError, match="line 1"):
+        read_config(path)
+
+
+def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_config(tmp_path)
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_config(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"RUNTUI_CONFIG": "/etc/runtui.toml", "XDG_CONFIG_HOME": "/x"}, "/etc/runtui.toml"),
+        ({"XDG_CONFIG_HOME": "/x"}, "/x/runtui/config.toml"),
+        ({"XDG_CONFIG_HOME": "relative"}, "{home}/.config/runtui/config.toml"),
+        ({}, "{home}/.config/runtui/config.toml"),
+    ],
+)
+def test_the_file_lies_where_xdg_says(environ: dict[str, str], expected: str) -> None:
+    assert str(config_path(environ)) == expected.format(home=Path.home())
+
+
+def test_every_option_has_its_own_name_and_variable() -> None:
+    assert len(OPTION_BY_NAME) == len(OPTIONS) == len({option.variable for option in OPTIONS})
+    assert all(option.help and option.default for option in OPTIONS)

@@ -1,0 +1,126 @@
+"""The listing when the service asks to wait, or refuses the token: everybody waits, or everybody stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runtui.graph.client import GraphError
+from runtui.services.refresh import CONCURRENT_WORKFLOWS, PAGE_RETRIES, Refresh
+from runtui.services.store import Store
+from tests.unit.fake_lister import NEVER, FakeGraph, ids, refused, run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "runs.db")
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("where", ["workflows", "joiner"])
+async def test_a_busy_server_is_asked_for_the_same_page_again_after_the_wait(
+    where: str, status: int, store: Store
+) -> None:
+    graph = FakeGraph(joiner=[[run("a")], [run("b")]])
+    graph.busy[where] = [refused(status, "3600"), refused(status), refused(status, "0")]
+    refresh = Refresh(graph, store, interval=NEVER, longest_wait=0.01)
+    waits: list[bool] = []
+    refresh.changed.subscribe(
+        lambda progress: waits.append(progress.waiting_until is not None) if progress.listing else None
+    )
+    await refresh.list_once()
+    assert ids(store) == {"a", "b"}
+    assert (refresh.progress.fault, refresh.progress.waiting_until) == (None, None)
+    assert graph.asked.count(where) == PAGE_RETRIES + 1
+    assert any(waits)
+    assert not waits[-1], "once it goes on, nothing is said of waiting"
+
+
+async def test_what_the_server_asks_is_waited_for_by_all_workflows_and_announced(store: Store) -> None:
+    names = [f"w{number}" for number in range(8)]
+    graph = FakeGraph(**{name: [[run(name)]] for name in names})
+    graph.busy["w0"] = [refused(429, "40")]
+    refresh = Refresh(graph, store, interval=NEVER)
+    waiting: asyncio.Queue[datetime] = asyncio.Queue()
+    refresh.changed.subscribe(lambda now: waiting.put_nowait(now.waiting_until) if now.waiting_until else None)
+    before = datetime.now(UTC)
+    refresh.start()
+    async with asyncio.timeout(30):
+        until = await waiting.get()
+    assert before + timedelta(seconds=40) <= until <= datetime.now(UTC) + timedelta(seconds=40)
+    assert graph.asked == ["workflows", "w0"], "nobody else asks while the server wants to be left alone"
+    async with asyncio.timeout(30):
+        await refresh.stop()
+    assert not any(task.get_name() == "refresh" for task in asyncio.all_tasks())
+    assert graph.asked == ["workflows", "w0"]
+
+
+async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    graph.busy["joiner"] = [refused(429, "9999999")]
+    refresh = Refresh(graph, store, interval=NEVER)
+    waiting: asyncio.Queue[datetime] = asyncio.Queue()
+    refresh.changed.subscribe(lambda now: waiting.put_nowait(now.waiting_until) if now.waiting_until else None)
+    refresh.start()
+    async with asyncio.timeout(30):
+        until = await waiting.get()
+    assert until <= datetime.now(UTC) + timedelta(seconds=60)
+    await refresh.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [
+        (refused(401), 1),
+        (refused(429, "0"), PAGE_RETRIES + 1),
+        (refused(503, "0"), PAGE_RETRIES + 1),
+    ],
+)
+async def test_what_every_request_would_meet_ends_the_listing_in_all_workflows(
+    error: GraphError, asked: int, store: Store
+) -> None:
+    names = [f"w{number}" for number in range(20)]
+    graph = FakeGraph(**{name: [[run(name)]] for name in names})
+    await Refresh(graph, store, interval=NEVER).list_once()
+    graph.busy = {name: [error] * 9 for name in names}
+    graph.asked.clear()
+    refresh = Refresh(graph, store, interval=NEVER)
+    await refresh.list_once()
+    assert refresh.progress.fault is error
+    assert not refresh.progress.listing
+    assert graph.asked.count("w0") == asked
+    assert set(graph.asked) <= {"workflows", *names[:CONCURRENT_WORKFLOWS]}, "the others are not asked for"
+    assert graph.at_once == 0
+    assert ids(store) == set(names), "nothing is lost"
+
+
+async def test_a_refused_token_ends_the_waiting_of_the_others(store: Store) -> None:
+    graph = FakeGraph(refused=[[run("a")], refused(401)], waiting=[[run("b")]])
+    graph.busy["waiting"] = [refused(429, "40")]
+    refresh = Refresh(graph, store, interval=NEVER)
+    waits: list[bool] = []
+    refresh.changed.subscribe(lambda progress: waits.append(progress.waiting_until is not None))
+    async with asyncio.timeout(30):
+        await refresh.list_once()
+    assert any(waits)
+    assert refresh.progress.waiting_until is None
+    assert isinstance(refresh.progress.fault, GraphError)
+    assert refresh.progress.fault.fault.status == 401
+
+
+@pytest.mark.parametrize("error", [refused(500), refused(403), refused(503, body=b"<html>"), refused(429, body=b"")])
+async def test_other_trouble_is_not_waited_for_and_stops_nobody_else(error: GraphError, store: Store) -> None:
+    names = [f"w{number}" for number in range(8)]
+    graph = FakeGraph(**{name: [[run(name)]] for name in names})
+    graph.busy["w0"] = [error]
+    refresh = Refresh(graph, store, interval=NEVER)
+    await refresh.list_once()
+    assert graph.asked.count("w0") == 1
+    assert ids(store) == set(names[1:])
+    assert refresh.progress.fault is error
