@@ -8,20 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any, Final
 
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, UsageError
 from runtui.settings import Settings
+
+_BEARER: Final = "any-token-will-do"
+"""Long enough to be scrubbed as a real one: the demo of an echo shows what would happen to it."""
 
 
 class SandboxProcess:
-    """The sandbox server beside us."""
+    """The sandbox server beside us.
 
-    def __init__(self, *, runs: int, seed: int, hostile: bool) -> None:
-        command = [sys.executable, "-m", "runtui", "sandbox", "--until-stdin-closes"]
+    Once `root` has answered, `scenarios` holds the name and the summary of each way in which it can behave, and
+    `scenario` the name of the one in force.
+    """
+
+    def __init__(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none") -> None:
+        self.scenarios: dict[str, str] = {}
+        self.scenario = scenario
+        self._turn = threading.Lock()
+        command = [sys.executable, "-m", "runtui", "sandbox", "--until-stdin-closes", "--scenario", scenario]
         command += ["--runs", str(runs), "--seed", str(seed), *(["--hostile"] if hostile else [])]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -41,11 +54,42 @@ class SandboxProcess:
             self._process.terminate()  # the thread reads until there is nobody to write
             raise
         if line:
-            return str(json.loads(line)["root"])
+            ready = json.loads(line)
+            self.scenarios, self.scenario = ready["scenarios"], ready["scenario"]
+            return str(ready["root"])
         self._process.wait()
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
         raise RuntuiError("The sandbox did not start", last, "Try it alone: runtui sandbox.")
+
+    async def use_scenario(self, name: str) -> None:
+        """Let the server behave like this from its next request on; returns once it does.
+
+        Raises:
+            UsageError: it has no such scenario.
+            RuntuiError: it is gone.
+        """
+        answer = await asyncio.to_thread(self._ask, name)
+        if "scenario" not in answer:
+            raise UsageError("The scenario stays as it was", answer["error"])
+        self.scenario = answer["scenario"]
+
+    def _ask(self, name: str) -> dict[str, Any]:
+        """Send the server a line and read the one that it answers; one thread at a time, so that they stay in step."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None  # noqa: S101 - pipes were asked for
+        assert stdout is not None  # noqa: S101
+        with self._turn:
+            try:
+                # Past the buffer: what could not be written must not stay there, to fail again when it is closed.
+                os.write(stdin.fileno(), " ".join(name.split()).encode() + b"\n")
+                line = stdout.readline()
+            except (OSError, ValueError):  # it has ended, or `stop` has closed the pipes
+                line = b""
+        if not line:
+            raise RuntuiError("The sandbox has ended", "It takes no scenario any more.", "Start the demo again.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def stop(self) -> None:
         """End the server, if it is still there."""
@@ -60,14 +104,14 @@ class SandboxProcess:
         self._errors.close()
 
 
-def run_demo(settings: Settings, *, runs: int, seed: int, hostile: bool) -> int:
+def run_demo(settings: Settings, *, runs: int, seed: int, hostile: bool, scenario: str = "none") -> int:
     """Open the terminal UI on a sandbox of its own; both are gone afterwards, data and all."""
-    sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile)
+    sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario)
     try:
         from runtui.auth.tokens import StaticToken
         from runtui.session import open_session
 
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
-            return open_session(settings, Path(folder) / "runs.db", StaticToken("sandbox"), sandbox.root)
+            return open_session(settings, Path(folder) / "runs.db", StaticToken(_BEARER), sandbox.root, sandbox)
     finally:
         sandbox.stop()

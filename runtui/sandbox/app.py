@@ -6,6 +6,7 @@ Invariant: every path of the service is a line in `ROUTES`, and nothing else ans
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -22,6 +23,7 @@ from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
 from runtui.sandbox.faults import GraphError, internal_error, method_not_allowed, unknown_segment
+from runtui.sandbox.misbehave import CurrentScenario, Misbehave, Pause
 from runtui.sandbox.story import DEFAULT_RUNS, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
 
@@ -48,17 +50,29 @@ ROUTES: Final = (
 
 
 def create_app(
-    *, runs: int = DEFAULT_RUNS, seed: int = 7, hostile: bool = False, clock: Callable[[], int] = now_ticks
+    *,
+    runs: int = DEFAULT_RUNS,
+    seed: int = 7,
+    hostile: bool = False,
+    scenario: str = "none",
+    clock: Callable[[], int] = now_ticks,
+    pause: Pause = asyncio.sleep,
 ) -> Starlette:
     """Make the sandbox with a freshly seeded tenant.
 
-    `app.state.applied` lists the writes that were carried out (`handlers.AppliedWrite`), oldest first.
+    `app.state.applied` lists the writes that were carried out (`handlers.AppliedWrite`), oldest first, and
+    `app.state.scenario` is how it behaves (`misbehave.CurrentScenario`), which may change at any moment.
 
     Args:
         runs: how many runs the tenant has.
         seed: which tenant; the same seed tells the same story, counted back from now.
         hostile: whether names and texts attack terminals and markup.
+        scenario: how it behaves, by a name of `scenarios.SCENARIOS`.
         clock: the present moment in ticks; a test hands in its own.
+        pause: waits some seconds, for scenarios that are slow; a test hands in its own.
+
+    Raises:
+        UsageError: there is no such scenario.
     """
     workflows = seeded_workflows(seed)
     plans = plan_runs(runs, seed, clock(), workflows)
@@ -68,14 +82,15 @@ def create_app(
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
     app = Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
-        middleware=[Middleware(GraphEnvelope)],
+        middleware=[Middleware(Misbehave), Middleware(GraphEnvelope)],
         exception_handlers={
             GraphError: _on_graph_error,
             HTTPException: _on_http_exception,
             Exception: _on_crash,
         },
     )
-    app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
+    database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
+    app.state.scenario = CurrentScenario(scenario, database, pause)
     app.state.clock = clock
     app.state.applied = []
     return app
@@ -94,11 +109,16 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
     return fault_response(request, unknown_segment(first_unknown_segment(request.url.path)))
 
 
-async def _on_crash(request: Request, _exception: Exception) -> Response:
+async def _on_crash(request: Request, exception: Exception) -> Response:
     """A defect of the sandbox still answers in Graph's shape; Starlette raises it again for the log.
 
     It answers from outside the envelope, so the headers are put on here.
+
+    Raises:
+        ConnectionError: the scenario breaks the connection; there is nothing to answer then.
     """
+    if isinstance(exception, ConnectionError):
+        raise exception
     response = fault_response(request, internal_error())
     response.headers.update(graph_headers(request.scope["state"]))
     return response

@@ -6,16 +6,18 @@ failed is not carried out and answers 424. Rules: Microsoft Graph, "Combine mult
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Scope
 
-from runtui.sandbox.envelope import GraphResponse
+from runtui.sandbox.envelope import GraphResponse, receive_once
 from runtui.sandbox.faults import GraphError, bad_request
 
 MAX_ITEMS: Final = 20
@@ -113,21 +115,19 @@ async def _answer(request: Request, item: Item) -> dict[str, Any]:
     start: Message = {}
     chunks: list[bytes] = []
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             start.update(message)
         else:
             chunks.append(message.get("body", b""))
 
-    await request.app(_scope(request, item), receive, send)
+    await request.app(_scope(request, item), receive_once(body, request.receive), send)
     content = b"".join(chunks)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
     answer: dict[str, Any] = {"id": item.id, "status": start["status"], "headers": headers}
     if content:
-        answer["body"] = json.loads(content)
+        is_json = Headers(raw=start["headers"]).get("content-type", "").startswith("application/json")
+        answer["body"] = json.loads(content) if is_json else base64.b64encode(content).decode()
     return answer
 
 

@@ -7,12 +7,24 @@ stays as written. SQL is put together from the columns that `entities.py` declar
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
-from runtui.sandbox.entities import ENTITY_TYPES, RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
+from runtui.sandbox.entities import (
+    ENTITY_TYPES,
+    EXECUTION_TYPE_OF_TOMORROW,
+    RUN,
+    STATUS_OF_TOMORROW,
+    TASK_RESULT,
+    USER_RESULT,
+    WORKFLOW,
+    EntityType,
+    Row,
+)
 from runtui.sandbox.paging import Key, Query
 from runtui.sandbox.progress import RunPlan, state
 from runtui.sandbox.tenant import Workflow, guid
@@ -50,6 +62,7 @@ class Database:
         self._sql.execute("COMMIT")
         self._plans = {plan.id: plan for plan in plans}
         self._moving = {plan.id: plan for plan in plans if plan.rests > now}
+        self._writes: Counter[str] = Counter()
 
     def close(self) -> None:
         """Free the memory."""
@@ -87,6 +100,7 @@ class Database:
         """Set properties of a run (JSON values); lastUpdatedDateTime is set too if it is not among them."""
         self._move_runs()
         self._moving.pop(run_id, None)
+        self._writes[run_id] += 1
         values: dict[str, Any] = {"lastUpdatedDateTime": self._clock(), "lastUpdatedDateTimeText": None}
         for name, value in changes.items():
             if RUN.by_name[name].kind == "datetime":
@@ -95,6 +109,19 @@ class Database:
             else:
                 values[name] = value
         self._update_run(run_id, values)
+
+    def etag(self, run_id: str, row: Row) -> str:
+        """The entity tag of a run, given its row: another one after every write, and after each step it moves."""
+        version = hashlib.sha256(repr((self._writes[run_id], row)).encode()).hexdigest()
+        return f'W/"{version[:24]}"'
+
+    def spread_newer_members(self) -> None:
+        """Every fourth run gets a status and an execution type that are newer than any client."""
+        self._move_runs()
+        self._sql.execute(
+            "UPDATE run SET processingStatus = ?, workflowExecutionType = ? WHERE rowid % 4 = 0",
+            (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW),
+        )
 
     def summary(self, workflow_id: str, start: int, end: int) -> dict[str, int]:
         """The counters of a runSummary: the runs of a workflow that were scheduled between two moments (ticks)."""

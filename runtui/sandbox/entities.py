@@ -44,14 +44,19 @@ class Enumeration(NamedTuple):
         return value if include_newer or value is None or value in self.members else SENTINEL
 
 
+# Of this sandbox only: members that a service may add tomorrow.
+STATUS_OF_TOMORROW: Final = "pausedByPolicy"
+EXECUTION_TYPE_OF_TOMORROW: Final = "startedByPolicy"
+
 PROCESSING_STATUS: Final = Enumeration(
     "lifecycleWorkflowProcessingStatus",
     ("queued", "inProgress", "completed", "completedWithErrors", "canceled", "failed"),
-    # pausedByPolicy is of this sandbox only: a member that a service may add tomorrow.
-    ("canceling", "quarantined", "pausedByPolicy"),
+    ("canceling", "quarantined", STATUS_OF_TOMORROW),
 )
 EXECUTION_TYPE: Final = Enumeration(
-    "workflowExecutionType", ("scheduled", "onDemand"), ("activatedWithScope", "preview", "extensibilityOnDemand")
+    "workflowExecutionType",
+    ("scheduled", "onDemand"),
+    ("activatedWithScope", "preview", "extensibilityOnDemand", EXECUTION_TYPE_OF_TOMORROW),
 )
 
 

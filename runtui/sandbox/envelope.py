@@ -82,6 +82,16 @@ def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def receive_once(body: bytes, then: Receive) -> Receive:
+    """What an app receives of a request whose body is already there; after it, whatever `then` brings."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await then()
+
+    return receive
+
+
 def fault_response(request: Request, fault: GraphError) -> Response:
     """A refusal as Graph writes it."""
     body = fault.body(request.state.request_id, request.state.client_request_id)

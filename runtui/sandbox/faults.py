@@ -79,6 +79,12 @@ def unauthenticated() -> GraphError:
     )
 
 
+def changed_since_read() -> GraphError:
+    """412 for a write of an older version than the stored one."""
+    message = "The resource has changed since it was read: If-Match names another version of it."
+    return GraphError(412, "PreconditionFailed", message)
+
+
 def unknown_property(name: str, type_name: str) -> GraphError:
     """400 for a property that the entity type does not declare."""
     return bad_request(f"Could not find a property named '{name}' on type '{type_name}'.", target=name)

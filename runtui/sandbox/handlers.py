@@ -17,7 +17,7 @@ from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
 from runtui.sandbox.envelope import GraphResponse
-from runtui.sandbox.faults import bad_request, not_found
+from runtui.sandbox.faults import bad_request, changed_since_read, not_found
 from runtui.sandbox.odata import parse_select
 from runtui.sandbox.paging import MAX_PAGE_SIZE, parse_query, refuse_unknown, token_after
 
@@ -27,11 +27,13 @@ _WINDOW: Final = re.compile(r"startDateTime=([^,()]+),\s*endDateTime=([^,()]+)")
 
 
 class AppliedWrite(NamedTuple):
-    """One update that was carried out: which run, the body as sent, and when (ticks)."""
+    """One update that was carried out: which run, the body as it was carried out, and when (ticks)."""
 
     run_id: str
     body: dict[str, Any]
     time: int
+    client_request_id: str
+    """The id that the client gave the request, or the sandbox in its place."""
 
 
 class Preferences(NamedTuple):
@@ -120,11 +122,12 @@ async def update_run(request: Request) -> Response:
     body = await request.body()
     refuse_unknown(_options(request), frozenset())
     run_id, runs = request.path_params["run_id"], _runs(request)
-    _row(request, runs, run_id)
+    _check_version(request, _row(request, runs, run_id))
     sent = read_json(request.headers.get("content-type"), body)
     if changes := run_changes(sent):
         _database(request).write_run(run_id, changes)
-        request.app.state.applied.append(AppliedWrite(run_id, sent, request.app.state.clock()))
+        write = AppliedWrite(run_id, sent, request.app.state.clock(), request.state.client_request_id)
+        request.app.state.applied.append(write)
     return _entity(request, runs, run_id, {"@odata.type": RUN_TYPE})
 
 
@@ -164,7 +167,7 @@ def _page(request: Request, collection: Collection) -> Response:
         body["@odata.count"] = page.total
     if page.next_key is not None:
         body["@odata.nextLink"] = _link(request, {**options, "$skiptoken": token_after(page.next_key)})
-    body["value"] = [render(row) for row in page.rows]
+    body["value"] = [{**_annotations(request, entity, row), **render(row)} for row in page.rows]
     return GraphResponse(body, headers=preferences.headers)
 
 
@@ -180,7 +183,28 @@ def _entity(
     row = _row(request, collection, key)
     render = entity.renderer(select, include_newer=preferences.newer_members)
     context = _context(request, collection.metadata, select) + "/$entity"
-    return GraphResponse({"@odata.context": context, **(annotations or {}), **render(row)}, headers=preferences.headers)
+    own = _annotations(request, entity, row)
+    headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
+    return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
+
+
+def _annotations(request: Request, entity: EntityType, row: Row) -> dict[str, str]:
+    """The entity tag of a run, if the service has any."""
+    if entity is not RUN or not request.app.state.scenario.scenario.has_etags:
+        return {}
+    return {"@odata.etag": _database(request).etag(row[RUN.columns.index("id")], row)}
+
+
+def _check_version(request: Request, row: Row) -> None:
+    """Refuse to write another version of a run than If-Match names. A service without entity tags ignores the header.
+
+    Raises:
+        GraphError: 412 when none of the named versions is the stored one.
+    """
+    named = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
+    own = _annotations(request, RUN, row)
+    if own and named.isdisjoint({"*", own["@odata.etag"]}):
+        raise changed_since_read()
 
 
 def _row(request: Request, collection: Collection, key: str) -> Row:

@@ -1,0 +1,439 @@
+"""Every scenario over a real socket: what a client sees, and what was really applied."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
+from runtui.errors import UsageError
+from runtui.sandbox.app import create_app
+from runtui.sandbox.handlers import AppliedWrite
+from runtui.sandbox.scenarios import BIG_BODY_BYTES, SCENARIOS, SLOW_SECONDS, summaries
+from tests.canary import TOKEN
+from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
+from tests.contract.loopback import loopback
+
+PATIENCE = 30
+CHANGE = {"failedTasksCount": 41, "totalUsersCount": 42}
+proved: set[str] = set()
+
+
+def proves(*names: str) -> pytest.MarkDecorator:
+    """Mark a test as the proof of these scenarios; it is run once for each."""
+    proved.update(names)
+    return pytest.mark.parametrize("scenario", names)
+
+
+def test_every_scenario_has_a_proof_and_a_sentence() -> None:
+    assert proved == {scenario.name for scenario in SCENARIOS}
+    assert len(proved) == len(SCENARIOS), "each name once"
+    assert [name for name, summary in summaries().items() if not summary.endswith(".")] == []
+
+
+class Pauses:
+    """Stands in for the clock of the slow scenarios: notes each pause, and ends one when a test says so."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[float] = asyncio.Queue()
+        self.gate = asyncio.Semaphore(0)
+        self.given_up = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked.put_nowait(seconds)
+        try:
+            await self.gate.acquire()
+        except asyncio.CancelledError:
+            self.given_up.set()
+            raise
+
+
+@dataclass
+class Wire:
+    """A sandbox behind a socket, and a client that has signed in."""
+
+    app: Starlette
+    client: httpx.AsyncClient
+    pauses: Pauses
+    run: dict[str, Any] = field(default_factory=dict)
+    workflow_path: str = ""
+
+    @property
+    def run_path(self) -> str:
+        """Where the run is read."""
+        return f"{self.workflow_path}/runs/{self.run['id']}"
+
+    @property
+    def write_path(self) -> str:
+        """Where the run is written."""
+        return f"/workflowBase/runs/{self.run['id']}"
+
+    @property
+    def applied(self) -> list[AppliedWrite]:
+        """What the sandbox really carried out."""
+        return list(self.app.state.applied)
+
+    async def patch(self, headers: dict[str, str] | None = None) -> httpx.Response:
+        """Send the change."""
+        return await self.client.patch(self.write_path, json=CHANGE, headers=headers)
+
+    async def read(self) -> dict[str, Any]:
+        """The run as it is now, by another way than the socket, so that no scenario befalls it."""
+        stored = self.app.state.scenario.stored_run(self.run["id"])
+        assert stored is not None
+        return dict(stored)
+
+    async def assert_applied(self, count: int = 1) -> None:
+        """So many writes are in the log, all of them whole, and the run shows it."""
+        assert [(write.run_id, write.body) for write in self.applied] == [(self.run["id"], CHANGE)] * count
+        now = await self.read()
+        assert (CHANGE.items() <= now.items()) is (count > 0)
+        if not count:
+            assert now == self.run
+
+
+@asynccontextmanager
+async def wired(scenario: str) -> AsyncIterator[Wire]:
+    """A sandbox that turns to the scenario once a completed run was found."""
+    pauses = Pauses()
+    app = create_app(clock=Clock(), pause=pauses)
+    headers = {"Authorization": f"Bearer {TOKEN}", **NEWER_MEMBERS}
+    async with (
+        loopback(app) as root,
+        httpx.AsyncClient(base_url=root, headers=headers, timeout=PATIENCE, trust_env=False) as client,
+    ):
+        wire = Wire(app, client, pauses)
+        workflow = (await client.get(WORKFLOWS)).json()["value"][0]
+        wire.workflow_path = f"{WORKFLOWS}/{workflow['id']}"
+        listed = await client.get(f"{wire.workflow_path}/runs", params={"$filter": "processingStatus eq 'completed'"})
+        wire.run = listed.json()["value"][0]
+        app.state.scenario.use(scenario)
+        yield wire
+    app.state.database.close()
+
+
+@pytest.fixture
+async def wire(scenario: str) -> AsyncIterator[Wire]:
+    async with wired(scenario) as wire:
+        yield wire
+
+
+def graph_error(answer: httpx.Response) -> dict[str, Any]:
+    """The error of an answer that comes from Graph itself, with Graph's headers."""
+    assert answer.headers["request-id"]
+    assert answer.headers["client-request-id"]
+    error: dict[str, Any] = answer.json()["error"]
+    assert error["innerError"]["request-id"] == answer.headers["request-id"]
+    return error
+
+
+def assert_not_from_graph(answer: httpx.Response) -> None:
+    """It is a page of somebody in between."""
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "request-id" not in answer.headers
+    assert "<title>" in answer.text
+
+
+@proves("none")
+async def test_a_good_sandbox_carries_each_change_out(wire: Wire) -> None:
+    answer = await wire.patch({"client-request-id": "mine", "If-Match": 'W/"of another version"'})
+    assert answer.status_code == 200, "If-Match means nothing to a service without entity tags"
+    assert CHANGE.items() <= answer.json().items()
+    assert "@odata.etag" not in answer.json()
+    await wire.assert_applied()
+    assert [write.client_request_id for write in wire.applied] == ["mine"]
+
+
+RETRY_AFTER: dict[str, Callable[[httpx.Response], bool]] = {
+    "429-seconds": lambda answer: answer.headers["retry-after"] == "2",
+    "429-date": lambda answer: (
+        parsedate_to_datetime(answer.headers["retry-after"]) > parsedate_to_datetime(answer.headers["date"])
+    ),
+    "429-absent": lambda answer: "retry-after" not in answer.headers,
+    "429-absurd": lambda answer: int(answer.headers["retry-after"]) > 1_000_000,
+    "503": lambda answer: "retry-after" not in answer.headers,
+    "503-retry-after": lambda answer: answer.headers["retry-after"] == "2",
+}
+
+
+@proves(*RETRY_AFTER)
+async def test_a_storm_refuses_each_request_twice_and_then_lets_it_through(wire: Wire, scenario: str) -> None:
+    for _ in range(2):
+        refused = await wire.patch()
+        assert refused.status_code == int(scenario[:3])
+        assert graph_error(refused)["code"] in {"TooManyRequests", "ServiceUnavailable"}
+        assert RETRY_AFTER[scenario](refused)
+        await wire.assert_applied(0)
+    assert (await wire.patch()).status_code == 200
+    await wire.assert_applied()
+    for path in (wire.run_path, wire.workflow_path):
+        reads = [await wire.client.get(path) for _ in range(3)]
+        assert [answer.status_code for answer in reads] == [int(scenario[:3])] * 2 + [200], "each path has its count"
+
+
+@proves("504")
+async def test_a_gateway_answers_in_place_of_a_service_that_has_applied_the_change(wire: Wire) -> None:
+    answer = await wire.patch()
+    assert answer.status_code == 504
+    assert_not_from_graph(answer)
+    await wire.assert_applied()
+
+
+@proves("html-200")
+async def test_a_sign_in_page_swallows_the_change(wire: Wire) -> None:
+    answer = await wire.patch()
+    assert answer.status_code == 200
+    assert_not_from_graph(answer)
+    await wire.assert_applied(0)
+
+
+@proves("slow")
+async def test_a_slow_change_is_applied_late_even_when_nobody_waits_any_more(wire: Wire) -> None:
+    sending = asyncio.create_task(wire.patch())
+    assert await wire.pauses.asked.get() == SLOW_SECONDS
+    await wire.assert_applied(0)
+    wire.pauses.gate.release()
+    assert (await sending).status_code == 200
+    await wire.assert_applied()
+    impatient = asyncio.create_task(wire.patch())
+    await wire.pauses.asked.get()
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    wire.pauses.gate.release()
+    async with asyncio.timeout(PATIENCE):
+        while len(wire.applied) < 2:  # noqa: ASYNC110 - the log is a plain list
+            await asyncio.sleep(0)
+    await wire.assert_applied(2)
+
+
+@proves("slow-drip")
+async def test_an_answer_drips_until_the_client_is_gone(wire: Wire) -> None:
+    async with wire.client.stream("PATCH", wire.write_path, json=CHANGE) as answer:
+        assert answer.status_code == 200
+        arriving = answer.aiter_raw(1)
+        first = b""
+        for _ in range(10):
+            first += await anext(arriving)
+            wire.pauses.gate.release()
+        assert first == b'{"@odata.c'
+        per_byte = await wire.pauses.asked.get()
+        assert int(answer.headers["content-length"]) * per_byte > 60, "longer than any client waits"
+        assert not wire.pauses.given_up.is_set()
+    async with asyncio.timeout(PATIENCE):
+        await wire.pauses.given_up.wait()
+    await wire.assert_applied()
+    assert (await wire.client.get(wire.run_path)).status_code == 200
+
+
+@proves("reset-before", "reset-after")
+async def test_a_connection_is_reset_without_a_byte_of_an_answer(wire: Wire, scenario: str) -> None:
+    for count in (1, 2):
+        with pytest.raises(httpx.ReadError):
+            await wire.patch()
+        await wire.assert_applied(count if scenario == "reset-after" else 0)
+    assert (await wire.client.get(wire.run_path)).status_code == 200
+
+
+@proves("half-body")
+async def test_an_answer_breaks_off_in_the_middle(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with wire.client.stream("PATCH", wire.write_path, json=CHANGE) as answer:
+            with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+                await answer.aread()
+    assert answer.status_code == 200
+    assert answer.num_bytes_downloaded == int(answer.headers["content-length"]) // 2
+    await wire.assert_applied()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []
+
+
+@proves("wrong-id")
+async def test_an_answer_is_about_another_run(wire: Wire) -> None:
+    answer = await wire.patch()
+    assert answer.status_code == 200
+    assert answer.json()["id"] != wire.run["id"]
+    assert CHANGE.items() <= answer.json().items()
+    await wire.assert_applied()
+
+
+@proves("204", "202")
+async def test_an_answer_has_no_body(wire: Wire, scenario: str) -> None:
+    answer = await wire.patch()
+    assert (answer.status_code, answer.content) == (int(scenario), b"")
+    assert answer.headers["request-id"]
+    await wire.assert_applied()
+
+
+@proves("etag")
+async def test_entity_tags_are_everywhere_and_honoured(wire: Wire) -> None:
+    read = await wire.client.get(wire.run_path)
+    old = read.json()["@odata.etag"]
+    assert read.headers["etag"] == old
+    listed = (await wire.client.get(f"{wire.workflow_path}/runs", params={"$select": "id"})).json()["value"]
+    assert {run["id"]: run["@odata.etag"] for run in listed}[wire.run["id"]] == old
+    changed = await wire.patch({"If-Match": old})
+    assert changed.status_code == 200
+    refused = await wire.patch({"If-Match": old})
+    assert refused.status_code == 412
+    assert graph_error(refused)["code"] == "PreconditionFailed"
+    await wire.assert_applied()
+    tags = [old, changed.json()["@odata.etag"]]
+    for named in (tags[-1], f'"another", {old}, *', None):
+        answer = await wire.patch({} if named is None else {"If-Match": named})
+        assert answer.status_code == 200
+        tags.append(answer.json()["@odata.etag"])
+    assert len(set(tags)) == 5, "a write of the same values makes another version as well"
+    await wire.assert_applied(4)
+
+
+@proves("412")
+async def test_someone_else_edits_between_the_read_and_the_write_once(wire: Wire) -> None:
+    old = (await wire.client.get(wire.run_path)).json()
+    refused = await wire.patch({"If-Match": old["@odata.etag"]})
+    assert refused.status_code == 412
+    assert wire.applied == []
+    now = (await wire.client.get(wire.run_path)).json()
+    assert (old["processingStatus"], now["processingStatus"]) == ("completed", "canceled")
+    assert wire.app.state.scenario.edits == [(wire.run["id"], {"processingStatus": "canceled"})]
+    assert (await wire.patch({"If-Match": now["@odata.etag"]})).status_code == 200
+    await wire.assert_applied()
+
+
+@proves("colleague")
+async def test_a_colleague_edits_after_the_first_read_and_before_the_first_write(wire: Wire) -> None:
+    statuses = [(await wire.client.get(wire.run_path)).json()["processingStatus"] for _ in range(3)]
+    assert statuses == ["completed", "canceled", "canceled"]
+    overwritten = await wire.patch()
+    assert overwritten.json()["processingStatus"] == "failed", "edited once more, and nobody could know"
+    assert (await wire.patch()).json()["processingStatus"] == "failed"
+    await wire.assert_applied(2)
+    assert [changes["processingStatus"] for _, changes in wire.app.state.scenario.edits] == ["canceled", "failed"]
+
+
+@proves("401-once", "401-always")
+async def test_a_revoked_token_is_challenged(wire: Wire, scenario: str) -> None:
+    refused = await wire.patch()
+    assert refused.status_code == 401
+    assert graph_error(refused)["code"] == "InvalidAuthenticationToken"
+    assert 'error="insufficient_claims", claims="' in refused.headers["www-authenticate"]
+    await wire.assert_applied(0)
+    assert (await wire.client.get(wire.run_path)).status_code == 200
+    statuses = [(await wire.patch()).status_code for _ in range(3)]
+    assert statuses == [401 if scenario == "401-always" else 200] * 3
+    await wire.assert_applied(0 if scenario == "401-always" else 3)
+
+
+@proves("403")
+async def test_a_reader_may_not_write(wire: Wire) -> None:
+    refused = await wire.patch()
+    assert refused.status_code == 403
+    assert graph_error(refused)["code"] == "Authorization_RequestDenied"
+    assert (await wire.client.get(wire.run_path)).status_code == 200
+    await wire.assert_applied(0)
+
+
+@proves("segment")
+async def test_the_published_service_has_no_such_path(wire: Wire) -> None:
+    refused = await wire.patch()
+    assert refused.status_code == 400
+    error = graph_error(refused)
+    assert (error["code"], error["message"]) == ("BadRequest", "Resource not found for the segment 'workflowBase'.")
+    below_workflow = await wire.client.patch(wire.run_path, json=CHANGE)
+    assert below_workflow.status_code == 405
+    await wire.assert_applied(0)
+
+
+@proves("unknown-enum")
+async def test_some_runs_carry_members_that_runtui_does_not_know(wire: Wire) -> None:
+    listed = (await wire.client.get(f"{wire.workflow_path}/runs")).json()["value"]
+    strange = [run for run in listed if not PROCESSING_STATUS.is_known(run["processingStatus"])]
+    assert 1 < len(strange) < len(listed)
+    assert not any(EXECUTION_TYPE.is_known(run["workflowExecutionType"]) for run in strange)
+    wire.run = strange[0]
+    names = ("processingStatus", "workflowExecutionType")
+    sent = {**CHANGE, **{name: wire.run[name] for name in names}}
+    answer = await wire.client.patch(wire.write_path, json=sent)
+    assert answer.status_code == 200, "it goes back as it came"
+    assert [write.body for write in wire.applied] == [sent]
+    unaware = (await wire.client.get(wire.run_path, headers={"Prefer": ""})).json()
+    assert [unaware[name] for name in names] == ["unknownFutureValue"] * 2
+
+
+@proves("big-body")
+async def test_an_answer_is_big_and_still_the_run(wire: Wire) -> None:
+    answer = await wire.patch()
+    assert BIG_BODY_BYTES < len(answer.content) < 2 * BIG_BODY_BYTES
+    assert {**CHANGE, "id": wire.run["id"]}.items() <= answer.json().items()
+    await wire.assert_applied()
+
+
+@proves("ignored")
+async def test_one_property_stays_as_it_was(wire: Wire) -> None:
+    body = {"processingStatus": wire.run["processingStatus"], **CHANGE}
+    answer = await wire.client.patch(wire.write_path, json=body)
+    assert answer.status_code == 200
+    after = answer.json()
+    assert after["failedTasksCount"] == wire.run["failedTasksCount"] != CHANGE["failedTasksCount"]
+    assert after["totalUsersCount"] == CHANGE["totalUsersCount"]
+    honoured = {name: value for name, value in body.items() if name != "failedTasksCount"}
+    assert [write.body for write in wire.applied] == [honoured], "the log tells what was applied, not what was sent"
+    refused = await wire.client.patch(wire.write_path, json={"failedTasksCount": -1})
+    assert refused.status_code == 400
+    assert len(wire.applied) == 1
+
+
+@proves("echo")
+async def test_the_token_comes_back(wire: Wire) -> None:
+    refused = await wire.patch()
+    assert refused.status_code == 400
+    assert TOKEN in graph_error(refused)["message"]
+    assert TOKEN in refused.headers["x-ms-request-authorization"]
+    await wire.assert_applied(0)
+
+
+async def test_a_switch_takes_effect_at_once_and_forgets_what_was() -> None:
+    async with wired("401-once") as wire:
+        scenario = wire.app.state.scenario
+        assert [(await wire.patch()).status_code for _ in range(2)] == [401, 200]
+        scenario.use("401-once")
+        assert [(await wire.patch()).status_code for _ in range(2)] == [401, 200]
+        with pytest.raises(UsageError):
+            scenario.use("402")
+        assert scenario.scenario.name == "401-once", "it stays as it was"
+        scenario.use("none")
+        assert (await wire.patch()).status_code == 200
+        await wire.assert_applied(3)
+
+
+async def test_a_batch_meets_the_same_scenario_item_by_item() -> None:
+    async with wired("504") as wire:
+        item = {"method": "PATCH", "url": wire.write_path, "headers": {"Content-Type": "application/json"}}
+        batch = {"requests": [{**item, "id": "1", "body": CHANGE}]}
+        answers = (await wire.client.post("/$batch", json=batch)).json()["responses"]
+        assert [(answer["id"], answer["status"]) for answer in answers] == [("1", 504)]
+        await wire.assert_applied(1)
+        wire.app.state.scenario.use("reset-after")
+        with pytest.raises(httpx.ReadError):
+            await wire.client.post("/$batch", json=batch)
+        await wire.assert_applied(2)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "broken"), [("reset-after", ConnectionResetError), ("half-body", ConnectionAbortedError)]
+)
+async def test_without_a_socket_a_broken_connection_is_raised(scenario: str, broken: type[Exception]) -> None:
+    async with wired(scenario) as wire:
+        line = httpx.ASGITransport(wire.app)
+        async with httpx.AsyncClient(transport=line, base_url="http://127.0.0.1/beta") as client:
+            with pytest.raises(broken):
+                await client.patch(wire.write_path, json=CHANGE, headers={"Authorization": "Bearer any"})
+        await wire.assert_applied()

@@ -1,0 +1,124 @@
+"""Which scenario the sandbox plays: chosen on the command line, changed by a line of standard input while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from unittest.mock import Mock, call
+
+import httpx
+import pytest
+
+from runtui import cli
+from runtui.demo import SandboxProcess
+from runtui.errors import RuntuiError, UsageError
+from runtui.sandbox import server
+from runtui.sandbox.scenarios import scenario_named, summaries
+from tests.contract.conftest import WORKFLOWS
+
+PATIENCE = 30
+
+
+async def test_a_demo_switches_its_sandbox_while_it_runs() -> None:
+    process = SandboxProcess(runs=20, seed=7, hostile=False, scenario="403")
+    try:
+        root = await process.root()
+        assert (process.scenario, process.scenarios) == ("403", summaries())
+
+        async def patched() -> int:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                path = f"{root}/workflowBase/runs/none"
+                return (await client.patch(path, json={}, headers={"Authorization": "Bearer any"})).status_code
+
+        assert await patched() == 403
+        await asyncio.gather(process.use_scenario("etag"), process.use_scenario("none"))
+        await process.use_scenario("429-absent")
+        assert process.scenario == "429-absent"
+        assert [await patched() for _ in range(3)] == [429, 429, 404]
+        with pytest.raises(UsageError, match="'429-seconds'"):
+            await process.use_scenario("429-\nsecond")
+        assert process.scenario == "429-absent"
+        process._process.kill()
+        with pytest.raises(RuntuiError, match="has ended"):
+            await process.use_scenario("none")
+    finally:
+        process.stop()
+
+
+def test_by_hand_each_line_is_answered_and_the_end_of_input_is_no_end() -> None:
+    command = [sys.executable, "-m", "runtui", "sandbox", "--runs", "5", "--scenario", "slow"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write("503\n\nnonsense\n  echo")
+            process.stdin.close()
+            lines = [json.loads(process.stdout.readline()) for _ in range(4)]
+            assert (lines[0]["scenario"], lines[0]["scenarios"]) == ("slow", summaries())
+            assert lines[1] == {"scenario": "503"}
+            assert lines[2].keys() == {"error"}
+            assert "'nonsense'" in lines[2]["error"]
+            assert lines[3] == {"scenario": "echo"}, "the last line needs no end"
+            headers = {"Authorization": "Bearer any"}
+            answer = httpx.get(f"{lines[0]['root']}{WORKFLOWS}", headers=headers, trust_env=False)
+            assert answer.status_code == 200
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("until_stdin_closes", [False, True])
+def test_the_end_of_input_is_the_end_only_when_asked_for(
+    until_stdin_closes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"503\nslow")
+    os.close(writing)
+    monkeypatch.setattr(server, "_STDIN", reading)
+    asked = Mock()
+    server._obey(asked.loop, asked.server, until_stdin_closes)
+    os.close(reading)
+    scenarios = [call(asked.server.use_scenario, "503"), call(asked.server.use_scenario, "slow")]
+    end = [call(asked.server.stop)] if until_stdin_closes else []
+    assert asked.loop.call_soon_threadsafe.mock_calls == scenarios + end
+
+
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_the_help_lists_each_scenario(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.partition("scenarios:\n")[2].splitlines()]
+    assert dict(lines) == summaries()
+
+
+@pytest.mark.parametrize(("typed", "near"), [("429-secnds", "'429-seconds'"), ("colleage", "'colleague'")])
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_an_unknown_scenario_is_refused_with_the_nearest_name(
+    command: str, typed: str, near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--scenario", typed])
+    assert ended.value.code == 2
+    assert near in capsys.readouterr().err
+
+
+def test_a_name_near_to_none_gets_the_whole_list() -> None:
+    with pytest.raises(UsageError) as refused:
+        scenario_named("zzzzzz")
+    assert all(name in refused.value.hint for name in summaries())
+
+
+def test_a_start_does_not_load_the_table() -> None:
+    code = (
+        "import sys; from runtui import cli; cli._parser().parse_args(['demo']); print('runtui.sandbox' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert answer.stdout == "False\n"
