@@ -1,6 +1,6 @@
-"""`runtui list`: the same runs, filter and order as on the screen, as a table or as JSON lines.
+"""`runtui list`: the same runs, filter and order as on the screen, as a table, as JSON or as CSV.
 
-Invariant: standard output is data and nothing else. A table makes foreign text visible; JSON lines carry each run as
+Invariant: standard output is data and nothing else. A table and CSV make foreign text visible; JSON carries each run as
 received, in ASCII, so that no character of it acts on a terminal.
 """
 
@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Final, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.cells import fit
+from runtui.domain.csv_text import csv_line
+from runtui.domain.fields import FIELDS
 from runtui.domain.filters import parse
 from runtui.domain.rows import COLUMN_BY_KEY, RunRow, cell
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
-from runtui.errors import ExitCode, RuntuiError
-from runtui.services.store import Query, Store
-from runtui.services.workspace import Workspace
-from runtui.settings import Settings
+from runtui.errors import ExitCode
+from runtui.headless.opening import Server, connected, list_all
+from runtui.services.journal_export import csv_value, json_array
+from runtui.services.store import Query, Store, StoredRun
 
-Format = Literal["table", "jsonl"]
+Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 
 BATCH: Final = 1_000
 """Rows asked of the store at once."""
@@ -32,34 +33,25 @@ TABLE: Final = tuple((COLUMN_BY_KEY[key], width) for key, width in (
 ))  # fmt: skip
 """The columns of the table and their cells; the id stands after them, whole."""
 
+PROPERTIES: Final = (*(field.name for field in FIELDS), "totalTasksCount")
+"""The properties of a run that CSV has columns for, after its id and its workflow."""
 
-def list_runs(
-    settings: Settings,
-    store_file: Path,
-    token: Callable[[], Awaitable[str]],
-    *,
-    filter_text: str,
-    output: Format,
-) -> int:
+
+def list_runs(server: Server, *, filter_text: str, output: Format) -> int:
     """Read all runs of all workflows and print those that the filter finds, newest first; the exit code.
 
     Raises:
         RuntuiError: the filter makes no sense, or the list could not be read whole; nothing is printed then.
     """
     query = Query(parse(filter_text, now_ticks()) if filter_text.strip() else None)
-    return asyncio.run(_list(Workspace(settings, store_file, token), query, output))
+    return asyncio.run(_list(server, query, output))
 
 
-async def _list(workspace: Workspace, query: Query, output: Format) -> int:
-    try:
-        workspace.connect(workspace.settings.root)
-        await workspace.refresh.list_once()
-        if (fault := workspace.refresh.progress.fault) is not None:
-            raise RuntuiError("The runs could not be read", str(fault))
-        print_rows = _print_json_lines if output == "jsonl" else _print_table
-        print_rows(workspace.store, query)
-    finally:
-        await workspace.close()
+async def _list(server: Server, query: Query, output: Format) -> int:
+    async with connected(server) as workspace:
+        await list_all(workspace)
+        for line in _FORMS[output](workspace.store, query):
+            print(line)
     return int(ExitCode.DONE)
 
 
@@ -68,15 +60,43 @@ def _rows(store: Store, query: Query) -> Iterator[RunRow]:
         yield from store.window(query, start, BATCH)
 
 
-def _print_json_lines(store: Store, query: Query) -> None:
+def _stored(store: Store, query: Query) -> Iterator[tuple[str, StoredRun]]:
     for row in _rows(store, query):
         if (stored := store.get(row.id)) is not None:
-            print(json.dumps({"workflowId": stored.workflow_id, "workflow": stored.workflow_name, "run": stored.raw}))
+            yield row.id, stored
 
 
-def _print_table(store: Store, query: Query) -> None:
-    print(" ".join([*(fit(column.title, width, column.align) for column, width in TABLE), "id"]))
+def _objects(store: Store, query: Query) -> Iterator[dict[str, Any]]:
+    for _, stored in _stored(store, query):
+        yield {"workflowId": stored.workflow_id, "workflow": stored.workflow_name, "run": stored.raw}
+
+
+def _json(store: Store, query: Query) -> Iterator[str]:
+    return json_array(_objects(store, query))
+
+
+def _json_lines(store: Store, query: Query) -> Iterator[str]:
+    return map(json.dumps, _objects(store, query))
+
+
+def _csv(store: Store, query: Query) -> Iterator[str]:
+    yield csv_line(("id", "workflow", "workflowId", *PROPERTIES))
+    for run_id, stored in _stored(store, query):
+        facts = (run_id, stored.workflow_name, stored.workflow_id, *map(stored.raw.get, PROPERTIES))
+        yield csv_line(map(csv_value, facts))
+
+
+def _table(store: Store, query: Query) -> Iterator[str]:
+    yield " ".join([*(fit(column.title, width, column.align) for column, width in TABLE), "id"])
     now = now_ticks()
     for row in _rows(store, query):
         texts = (fit(visible(cell(column, row, now).text), width, column.align) for column, width in TABLE)
-        print(" ".join([*texts, visible(row.id)]))
+        yield " ".join([*texts, visible(row.id)])
+
+
+_FORMS: Final[Mapping[Format, Callable[[Store, Query], Iterator[str]]]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _csv,
+}

@@ -21,6 +21,9 @@ _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 _SKEW_SECONDS: Final = 300
 """How far clocks may differ."""
 
+_FURTHEST_SECONDS: Final = 2**53
+"""Beyond it, JSON's numbers are no whole seconds."""
+
 
 def from_base64url(text: str) -> bytes:
     """The bytes that base64url text stands for, its padding left out.
@@ -114,8 +117,8 @@ def authenticate(form: Mapping[str, str], application: Application, now: int, au
             raise known(900144, parameter="client_assertion_type")
         _check_assertion(read_assertion(assertion), application, now, audiences)
         return "2"
-    # An application without a secret has none that an empty word could be.
-    if not application.secret or not hmac.compare_digest(secret.encode(), application.secret.encode()):
+    # Here `secret` is not empty, so the want of a registered one is no match.
+    if not hmac.compare_digest(secret.encode(), application.secret.encode()):
         raise known(7000215, client_id=application.client_id)
     if now >= application.secret_ends:
         raise known(7000222, client_id=application.client_id)
@@ -137,11 +140,20 @@ def _check_assertion(assertion: Assertion, application: Application, now: int, a
 
 def _check_lifetime(claims: Mapping[str, Any], now: int) -> None:
     moment = (now - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
-    ends, begins = claims.get("exp"), claims.get("nbf", claims.get("iat", 0))
-    if not isinstance(ends, int) or not isinstance(begins, int):
-        raise known(50027)
+    ends, begins = (_numeric_date(value) for value in (claims.get("exp"), claims.get("nbf", claims.get("iat", 0))))
     if begins - _SKEW_SECONDS > moment or ends + _SKEW_SECONDS <= moment:
         raise known(700024, now=format_ticks(now), valid_from=_moment(begins), ends=_moment(ends))
+
+
+def _numeric_date(value: object) -> int:
+    """Seconds since 1970, which may have a fraction (RFC 7519); NaN is no number of them.
+
+    Raises:
+        SignInError: it is none.
+    """
+    if not isinstance(value, int | float) or not abs(value) < _FURTHEST_SECONDS:
+        raise known(50027)
+    return int(value)
 
 
 def _moment(seconds: int) -> str:
@@ -168,7 +180,10 @@ def _names(header: Mapping[str, Any], pem: bytes) -> bool:
     certificate = load_pem_x509_certificate(pem)
     # An identifier that the header's name prescribes, not a protection.
     thumbprints = {"x5t#S256": certificate.fingerprint(SHA256()), "x5t": certificate.fingerprint(SHA1())}  # noqa: S303
-    return any(header.get(name) == to_base64url(thumbprint) for name, thumbprint in thumbprints.items())
+    # Some clients leave the padding in.
+    return any(
+        str(header.get(name)).rstrip("=") == to_base64url(thumbprint) for name, thumbprint in thumbprints.items()
+    )
 
 
 def _check_federated(
@@ -178,8 +193,10 @@ def _check_federated(
     of_subject = [record for record in of_issuer if record.subject == subject]
     record = next((record for record in of_subject if record.audience == audience), None)
     if record is None:
-        raise _no_record(700211, issuer) if not of_issuer else (
-            _no_record(700213, subject) if not of_subject else _no_record(700212, audience)
+        raise (
+            _no_record(700211, issuer)
+            if not of_issuer
+            else (_no_record(700213, subject) if not of_subject else _no_record(700212, audience))
         )
     if record.public_key and not assertion.is_signed_by(record.public_key):
         raise known(700027, reason="The signature does not match.")

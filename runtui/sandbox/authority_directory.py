@@ -204,6 +204,8 @@ class Directory:
 
 
 def _fits(redirect_uri: str, registered: str) -> bool:
+    if not redirect_uri.isascii() or not redirect_uri.isprintable():
+        return False
     if redirect_uri == registered:
         return True
     try:

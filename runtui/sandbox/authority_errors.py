@@ -144,10 +144,10 @@ KNOWN: Final = {
         "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive "
         "authorization request for this user and resource.",
     ),
-    70011: _Known("invalid_scope", "The provided request must include a 'scope' input parameter. '{scope}' is invalid."),
-    70016: _Known(
-        "authorization_pending", "OAuth 2.0 device flow error. Authorization is pending. Continue polling."
+    70011: _Known(
+        "invalid_scope", "The provided request must include a 'scope' input parameter. '{scope}' is invalid."
     ),
+    70016: _Known("authorization_pending", "OAuth 2.0 device flow error. Authorization is pending. Continue polling."),
     70018: _Known("bad_verification_code", "Invalid verification code."),
     70020: _Known(
         "expired_token",
@@ -250,6 +250,4 @@ def known(number: int, *, claims: str = "", **facts: object) -> SignInError:
     """
     entry = KNOWN[number]
     text = entry.text.format_map(_Facts(facts))
-    return SignInError(
-        entry.error, text, codes=(number,), suberror=entry.suberror, status=entry.status, claims=claims
-    )
+    return SignInError(entry.error, text, codes=(number,), suberror=entry.suberror, status=entry.status, claims=claims)

@@ -1,7 +1,8 @@
 """Changes begun and not sent, by run id: in memory for the screen, on disk for the next start.
 
-Invariant: a draft is on its way to the disk as soon as it changes, and never waits for the screen; the last state of each
-is what arrives. A draft that cannot be kept on disk stays in memory, and `fault` says so.
+Invariant: a draft is on the disk before the screen can show it, unless the disk is slow: nobody waits for that longer
+than `PATIENCE_SECONDS`. The last state of each is what arrives. A draft that cannot be kept on disk stays in memory, `fault` says so, and the next change tries
+again.
 """
 
 from __future__ import annotations
@@ -9,18 +10,30 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
 from runtui.redact import redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import JournalError, open_journal
+
+
+PATIENCE_SECONDS: Final = 0.02
+"""How long a change waits for the disk; writing takes about one millisecond."""
+
+
+class Kept(NamedTuple):
+    """A draft, and when it was changed last (UTC)."""
+
+    draft: Draft
+    changed_at: datetime
 
 
 class Drafts:
@@ -31,10 +44,14 @@ class Drafts:
         """Why drafts are not on disk; None while they are."""
         self.changed: Announcer[str] = Announcer()
         """Told the run id of each draft that came, changed or went."""
+        self.failed: Announcer[RuntuiError] = Announcer()
+        """Told by the writer's thread that drafts cannot be kept on disk; once, until they can again."""
         self._path = path
         self._root = ""
-        self._drafts: dict[str, Draft] = {}
-        self._waiting: dict[str, Draft | None] = {}
+        self._kept: dict[str, Kept] = {}
+        self._waiting: dict[str, Kept | None] = {}
+        self._refused: dict[str, Kept | None] = {}
+        """What the disk did not take; the writer's thread alone uses it."""
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="drafts")
         self._writing: Future[None] | None = None
@@ -50,33 +67,53 @@ class Drafts:
         except sqlite3.Error as error:
             self.fault = JournalError(self._path, error)
         else:
-            self._drafts |= {row["run_id"]: _draft(row) for row in rows}
+            self._take(rows)
+
+    def _take(self, rows: Iterable[sqlite3.Row]) -> None:
+        """Remember what was read; a row that holds no draft is left where it is, and said."""
+        for row in rows:
+            try:
+                self._kept[row["run_id"]] = _kept(row)
+            except (ValueError, TypeError, AttributeError) as error:
+                self.fault = JournalError(self._path, f"the draft of {row['run_id']} cannot be read ({error})")
 
     def get(self, run_id: str) -> Draft | None:
         """The draft of a run."""
-        return self._drafts.get(run_id)
+        kept = self._kept.get(run_id)
+        return kept.draft if kept is not None else None
+
+    def changed_at(self, run_id: str) -> datetime:
+        """When something was typed into the draft of a run last (UTC).
+
+        Raises:
+            KeyError: the run has no draft.
+        """
+        return self._kept[run_id].changed_at
 
     def keep(self, draft: Draft) -> None:
         """Remember a draft; one without edits is forgotten."""
+        before = self._kept.get(draft.run_id)
         if not draft.edits:
             self.drop(draft.run_id)
-        elif self._drafts.get(draft.run_id) is not draft:
-            self._drafts[draft.run_id] = draft
-            self._write_later(draft.run_id, draft)
+        elif before is None or before.draft is not draft:
+            is_typed = before is None or before.draft.edits != draft.edits
+            kept = Kept(draft, datetime.now(UTC) if is_typed or before is None else before.changed_at)
+            self._kept[draft.run_id] = kept
+            self._write_later(draft.run_id, kept)
 
     def drop(self, run_id: str) -> None:
         """Forget the draft of a run."""
-        if self._drafts.pop(run_id, None) is not None:
+        if self._kept.pop(run_id, None) is not None:
             self._write_later(run_id, None)
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._drafts
+        return run_id in self._kept
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._drafts))
+        return iter(tuple(self._kept))
 
     def __len__(self) -> int:
-        return len(self._drafts)
+        return len(self._kept)
 
     def flush(self) -> None:
         """Wait until everything is on disk, as far as the disk takes it."""
@@ -84,41 +121,53 @@ class Drafts:
             writing.result()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left, what the disk refused once more, and close the file."""
         self._writer.shutdown()
+        if self._refused:
+            self._write()
         if self._db is not None:
             self._db.close()
             self._db = None
 
-    def _write_later(self, run_id: str, draft: Draft | None) -> None:
+    def _write_later(self, run_id: str, kept: Kept | None) -> None:
         with self._lock:
             is_idle = not self._waiting
-            self._waiting[run_id] = draft
+            self._waiting[run_id] = kept
             if is_idle:
                 self._writing = self._writer.submit(self._write)
+        if is_idle and self._writing is not None:
+            # Waiting also hands the interpreter to the writer; a busy loop would keep it waiting at each of its steps.
+            wait([self._writing], PATIENCE_SECONDS)
         self.changed.announce(run_id)
 
     def _write(self) -> None:
         """In the writer's thread: the last state of every draft that changed."""
         with self._lock:
-            waiting, self._waiting = self._waiting, {}
+            waiting, self._waiting = self._refused | self._waiting, {}
+        fault: JournalError | None = None
         try:
-            db = self._connection()
-            db.execute("BEGIN IMMEDIATE")
-            for run_id, draft in waiting.items():
-                db.execute("DELETE FROM draft WHERE root = ? AND run_id = ?", (self._root, run_id))
-                if draft is not None:
-                    db.execute("INSERT INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)", _row(self._root, draft))
-            db.execute("COMMIT")
+            self._put(waiting)
         except JournalError as error:
-            self.fault = error
+            fault = error
         except sqlite3.Error as error:
-            self.fault = JournalError(self._path, error)
+            fault = JournalError(self._path, error)
             if self._db is not None:
                 self._db.close()
                 self._db = None
-        else:
-            self.fault = None
+        self._refused = waiting if fault is not None else {}
+        is_news = fault is not None and self.fault is None
+        self.fault = fault
+        if fault is not None and is_news:
+            self.failed.announce(fault)
+
+    def _put(self, drafts: Mapping[str, Kept | None]) -> None:
+        db = self._connection()
+        db.execute("BEGIN IMMEDIATE")
+        for run_id, kept in drafts.items():
+            db.execute("DELETE FROM draft WHERE root = ? AND run_id = ?", (self._root, run_id))
+            if kept is not None:
+                db.execute("INSERT INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)", _row(self._root, kept))
+        db.execute("COMMIT")
 
     def _connection(self) -> sqlite3.Connection:
         if self._db is None:
@@ -126,13 +175,15 @@ class Drafts:
         return self._db
 
 
-def _row(root: str, draft: Draft) -> tuple[str, ...]:
+def _row(root: str, kept: Kept) -> tuple[str, ...]:
+    draft = kept.draft
     received = json.dumps(redact_values(draft.received))
     edits = json.dumps({name: redact_values(asdict(edit)) for name, edit in draft.edits.items()})
-    return root, draft.run_id, draft.workflow_id, draft.mode, received, edits, datetime.now(UTC).isoformat()
+    return root, draft.run_id, draft.workflow_id, draft.mode, received, edits, kept.changed_at.isoformat()
 
 
-def _draft(row: sqlite3.Row) -> Draft:
+def _kept(row: sqlite3.Row) -> Kept:
     edits = {name: Edit(**edit) for name, edit in json.loads(row["edits"]).items()}
     received = json.loads(row["received"])
-    return Draft(row["run_id"], row["workflow_id"], received, row["mode"], MappingProxyType(edits))
+    draft = Draft(row["run_id"], row["workflow_id"], received, row["mode"], MappingProxyType(edits))
+    return Kept(draft, datetime.fromisoformat(row["changed_at"]))

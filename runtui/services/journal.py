@@ -164,9 +164,10 @@ class Journal:
         """One entry."""
         return next(iter(self._select("number = ?", (number,))), None)
 
-    def entries(self, *, root: str | None = None, limit: int = 1_000) -> list[Entry]:
-        """The newest entries, newest first; of one root, or of all."""
-        return self._select("? IS NULL OR root = ?", (root, root), limit=limit)
+    def entries(self, *, root: str | None = None, before: int | None = None, limit: int = 1_000) -> list[Entry]:
+        """The newest entries, newest first; of one root, or of all; with `before`, those older than that number."""
+        condition = "(? IS NULL OR root = ?) AND (? IS NULL OR number < ?)"
+        return self._select(condition, (root, root, before, before), limit=limit)
 
     def of_run(self, root: str, run_id: str) -> list[Entry]:
         """All entries of a run, newest first."""

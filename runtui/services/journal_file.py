@@ -6,8 +6,11 @@ own, never overwritten; one of a newer version is left alone, and nothing is sen
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -75,25 +78,36 @@ def open_journal(path: Path, *, durable: bool) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            return _open_sound(path, durable)
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise
-            _set_aside(path)
-            return _open_sound(path, durable)
+        with _alone_in(path.parent):
+            try:
+                return _open_sound(path, durable)
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                    raise
+                _set_aside(path)
+                return _open_sound(path, durable)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(path, error) from error
 
 
 def damaged_files(path: Path) -> list[Path]:
     """The files that were set aside because they are broken, oldest first."""
-    return sorted(path.parent.glob(f"{path.name}.damaged-*"))
+    return sorted(path.parent.glob(f"{path.name}.damaged-*Z"))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One opens at a time: a second one that finds a file broken would set the first one's sound file aside."""
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def _open_sound(path: Path, durable: bool) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-    path.chmod(0o600)
+    _make(path)
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     synchronous: Literal["FULL", "NORMAL"] = "FULL" if durable else "NORMAL"
     try:
@@ -109,6 +123,20 @@ def _open_sound(path: Path, durable: bool) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _make(path: Path) -> None:
+    """Create the file for its owner alone, without opening one that is there.
+
+    To close any descriptor of it would give up the locks of this process's other connections to it (POSIX locks belong
+    to the process). The next runtui that leaves would then delete the log in which this one goes on writing.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_symlink():
+            raise
+        path.chmod(0o600)
 
 
 def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:

@@ -40,7 +40,8 @@ class Session:
         except FileNotFoundError:
             return True
         try:
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared, so that two who look at the same moment do not take each other for the session.
+            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         else:

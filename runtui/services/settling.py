@@ -46,6 +46,10 @@ class Settling:
         self._nudge = asyncio.Event()
         self.unsettled: dict[str, Entry] = {}
         """By run id, the newest change that nobody knows the outcome of."""
+        self.settled: dict[int, Entry] = {}
+        """By number, what this session found out."""
+        self.looked = False
+        """Whether all that earlier sessions left was looked at once."""
         self.fault: RuntuiError | None = None
         """Why the journal could not be read; None when it could."""
         self.changed: Announcer[Entry] = Announcer()
@@ -73,42 +77,56 @@ class Settling:
         Trouble with the journal is in `fault`; a run that cannot be read leaves its entry as it is.
         """
         try:
-            found = await asyncio.to_thread(self._journal.unsettled, self._root)
+            found = await asyncio.to_thread(self._find)
             self.fault = None
-            for entry in found:
-                if entry.outcome is None:
-                    await asyncio.to_thread(self._call_unknown, entry)
             self._remember(found)
-            return [await self._look_at(entry) for entry in found]
+            looked = [await self._look_at(entry) for entry in found]
+            self.looked = True
+            return looked
         except RuntuiError as error:
             self.fault = error
             return []
 
     async def look_at(self, number: int) -> Entry | None:
-        """Read one change's run back; the entry as it is after that, None when there is none.
+        """Read one unknown change's run back; the entry as it is after that, None when there is none.
 
         Raises:
             JournalError: when the journal cannot be used.
         """
-        entry = await asyncio.to_thread(self._journal.entry, number)
+        entry = await asyncio.to_thread(self._entry, number)
         return None if entry is None else await self._look_at(entry)
 
     async def decide(self, number: int, outcome: Outcome) -> None:
-        """Settle an unknown change by a person's word.
+        """Settle an unknown change by a person's word; one that is on its way, or known, stays as it is.
 
         Raises:
             JournalError: when the journal cannot be used.
         """
-        entry = await asyncio.to_thread(self._journal.entry, number)
-        if entry is not None:
+        entry = await asyncio.to_thread(self._entry, number)
+        if entry is not None and entry.outcome is Outcome.UNKNOWN:
             await self._settle(entry, outcome, "person")
+
+    def _find(self) -> list[Entry]:
+        """The entries to be settled; those whose process is gone are called unknown first."""
+        for entry in self._journal.unsettled(self._root):
+            if entry.outcome is None:
+                self._call_unknown(entry)
+        return [entry for entry in self._journal.unsettled(self._root) if entry.outcome is not None]
+
+    def _entry(self, number: int) -> Entry | None:
+        """One entry; it is called unknown first when its process is gone."""
+        entry = self._journal.entry(number)
+        if entry is None or not self._journal.is_forgotten(entry):
+            return entry
+        self._call_unknown(entry)
+        return self._journal.entry(number)
 
     def _call_unknown(self, entry: Entry) -> None:
         words = "runtui ended before the answer was there."
         self._journal.settle(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
 
     async def _look_at(self, entry: Entry) -> Entry:
-        if entry.is_settled:
+        if entry.outcome is not Outcome.UNKNOWN:
             return entry
         answer = await self._client.run(entry.workflow_id, entry.run_id)
         if answer.entity is None:
@@ -133,6 +151,7 @@ class Settling:
         await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
         self._remember(await asyncio.to_thread(self._journal.unsettled, self._root))
+        self.settled[settled.number] = settled
         self.changed.announce(settled)
         return settled
 
@@ -156,5 +175,8 @@ class Settling:
 
 
 def shows(values: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
-    """Whether a run holds exactly these values of its editable properties."""
-    return all(FIELD_BY_NAME[name].same(value, entity.get(name)) for name, value in values.items())
+    """Whether a run holds exactly these values of its editable properties; of others it is not known."""
+    return all(
+        (field := FIELD_BY_NAME.get(name)) is not None and field.same(value, entity.get(name))
+        for name, value in values.items()
+    )

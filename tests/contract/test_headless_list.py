@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -48,6 +50,36 @@ def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> Non
     assert runs
     assert all(run["run"]["id"].startswith(run["workflowId"]) or len(run["run"]["id"]) > 100 for run in runs)
     assert done.stdout.isascii()
+
+
+def test_json_is_one_array_of_the_same_objects(tmp_path: Path, root: str) -> None:
+    lines = listed(tmp_path, "--root", root, "--format", "jsonl").stdout.splitlines()
+    whole = listed(tmp_path, "--root", root, "--format", "json").stdout
+    assert json.loads(whole) == [json.loads(line) for line in lines]
+    assert whole.isascii()
+
+
+def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(tmp_path: Path, root: str) -> None:
+    text = listed(tmp_path, "--root", root, "--format", "csv").stdout.decode()
+    header, *records = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert header[:4] == ["id", "workflow", "workflowId", "processingStatus"]
+    assert len(records) == 40
+    assert {len(record) for record in records} == {len(header)}
+    assert all(record[header.index("totalUsersCount")].isdecimal() for record in records)
+    assert not any(cell.lstrip().startswith(tuple("=+-@")) for record in records for cell in record)
+    assert not any(letter in text for letter in "\x1b\x9b\u202e\u200b\r\t")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path, root: str) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": "a-token"}
+    with subprocess.Popen(
+        [*RUNTUI, "list", "--root", root], env=env, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        command.stdout.close()
+        assert command.stderr.read() == b""
+        assert command.wait() == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.auth.tokens import SandboxToken, StaticToken, TokenSource, account_of, environment_token
+from runtui.auth.claims import account_of
+from runtui.auth.tokens import SandboxToken, StaticToken, TokenSource, environment_token
 from runtui.errors import ExitCode, UsageError
 from runtui.redact import MARK, redact
 

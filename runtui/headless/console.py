@@ -1,0 +1,86 @@
+"""Speaking with a person beside the data: narration and one question, both on standard error.
+
+Invariant: nothing here writes to standard output, foreign text is made visible, and a terminal that went away stops
+neither a command nor a save.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import termios
+from contextlib import suppress
+from typing import Final
+
+from runtui.domain.cells import cells
+from runtui.domain.visible import visible
+
+_STDIN: Final = 0
+"""By its number: where a shell closed it, Python has no object for it."""
+
+
+def narrate(*lines: str) -> None:
+    """Say something to the person, each text in one line."""
+    _write("".join(f"{visible(line)}\n" for line in lines))
+
+
+def is_animated() -> bool:
+    """Whether a line may be rewritten in place."""
+    return sys.stderr.isatty()
+
+
+class PassingLine:
+    """A line that is rewritten in place on a terminal; elsewhere each text is a line of its own."""
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def show(self, text: str) -> None:
+        """Put a text in the place of the last one."""
+        if not is_animated():
+            narrate(text)
+            return
+        shown = visible(text)
+        self.clear()
+        _write(shown)
+        self._width = sum(map(cells, shown))
+
+    def clear(self) -> None:
+        """Take it off the terminal."""
+        if self._width:
+            _write(f"\r{' ' * self._width}\r")
+            self._width = 0
+
+
+def can_ask() -> bool:
+    """Whether there is a person who sees a question and can answer it."""
+    return os.isatty(_STDIN) and sys.stderr.isatty()
+
+
+async def confirmed(question: str) -> bool:
+    """Ask on the terminal; only y or yes, typed after the question, is a yes. It can be cancelled."""
+    termios.tcflush(_STDIN, termios.TCIFLUSH)
+    _write(f"{visible(question)} [y/N] ")
+    # Not input(): it would hold the loop, and with it ctrl+c.
+    loop = asyncio.get_running_loop()
+    answered = asyncio.Event()
+    loop.add_reader(_STDIN, answered.set)
+    try:
+        await answered.wait()
+    except asyncio.CancelledError:
+        _write("\n")
+        raise
+    finally:
+        loop.remove_reader(_STDIN)
+    answer = os.read(_STDIN, 1024)
+    if not answer.endswith(b"\n"):
+        _write("\n")
+    return answer.decode(errors="replace").strip().lower() in ("y", "yes")
+
+
+def _write(text: str) -> None:
+    # The reader of the narration may be gone, as with 2>&1 | head: what is being done is worth more.
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

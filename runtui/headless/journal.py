@@ -1,0 +1,115 @@
+"""`runtui journal`: what was changed, by whom, and what became of it. It asks no server and needs no token.
+
+Invariant: standard output is data and nothing else; nothing in the journal is changed by reading it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from runtui.domain.cells import fit
+from runtui.domain.draft import MISSING
+from runtui.domain.times import local_text, now_ticks, parse_ticks
+from runtui.domain.visible import visible
+from runtui.errors import ExitCode
+from runtui.headless.undoing import no_such_entry
+from runtui.services import journal_export
+from runtui.services.journal import Entry, Journal
+from runtui.services.journal_export import change_words, export, record, value_word
+from runtui.services.journal_filter import outcome_word, parse
+from runtui.services.workspace import JOURNAL_FILE
+
+Format: TypeAlias = Literal["table"] | journal_export.Format
+
+ALL: Final = -1
+"""No limit, as SQLite says it."""
+
+TABLE: Final = (("#", 5), ("opened", 19), ("outcome", 8), ("workflow", 24), ("change", 44))
+"""The columns of the table and their cells; the run's id stands after them, whole."""
+
+
+def print_journal(state_folder: Path, *, root: str | None, filter_text: str, limit: int | None, output: Format) -> int:
+    """Print the entries that a filter finds, newest first; the exit code.
+
+    Args:
+        state_folder: Where the journal is.
+        root: The Graph root whose entries are wanted; None: of all.
+        filter_text: See `services.journal_filter`.
+        limit: At most so many; None: all.
+        output: How.
+
+    Raises:
+        RuntuiError: the filter makes no sense, or the journal cannot be read.
+    """
+    wanted = parse(filter_text, now_ticks())
+    journal = Journal(state_folder / JOURNAL_FILE)
+    try:
+        entries = journal.entries(root=root, limit=ALL)
+    finally:
+        journal.close()
+    found = islice(filter(wanted, entries), limit)
+    for line in _table(found) if output == "table" else export(found, output):
+        print(line)
+    return int(ExitCode.DONE)
+
+
+def print_entry(state_folder: Path, number: int, *, output: Format) -> int:
+    """Print one entry wholly; the exit code.
+
+    Raises:
+        RuntuiError: there is none of that number, or the journal cannot be read.
+    """
+    journal = Journal(state_folder / JOURNAL_FILE)
+    try:
+        entry = journal.entry(number)
+    finally:
+        journal.close()
+    if entry is None:
+        raise no_such_entry(number)
+    for line in _whole(entry, output):
+        print(line)
+    return int(ExitCode.DONE)
+
+
+def _table(entries: Iterator[Entry]) -> Iterator[str]:
+    yield " ".join([*(fit(title, width) for title, width in TABLE), "run"])
+    for entry in entries:
+        texts = (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
+        cells = (*texts, ", ".join(change_words(entry)))
+        fitted = (fit(visible(text), width) for text, (_, width) in zip(cells, TABLE, strict=True))
+        yield " ".join([*fitted, visible(entry.run_id)])
+
+
+def _clock(entry: Entry) -> str:
+    """When it was opened, in the local zone, without the offset."""
+    return local_text(parse_ticks(entry.opened_at.isoformat()))[:19]
+
+
+def _whole(entry: Entry, output: Format) -> Iterator[str]:
+    if output == "table":
+        return _page(entry)
+    if output in ("json", "jsonl"):
+        return iter((json.dumps({**record(entry), "response": entry.response}),))
+    return export([entry], output)
+
+
+def _page(entry: Entry) -> Iterator[str]:
+    """An entry for reading: its facts, what changed, the request, the answer."""
+    facts = record(entry)
+    changes = (facts.pop("before"), facts.pop("after"))
+    method, url, body = (facts.pop(name) for name in ("method", "url", "body"))
+    for name, value in facts.items():
+        if value not in (None, ""):
+            yield f"{name:16} {visible(value)}"
+    yield from ("", "changed:")
+    before, after = changes
+    for name, value in after.items():
+        yield visible(f"  {name}: {value_word(before.get(name, MISSING))} → {value_word(value)}")
+    yield from ("", "request:", visible(f"{method} {url}"), visible(body, newlines=True))
+    if entry.response:
+        yield from ("", f"answer: {visible(entry.status)} {visible(entry.reason)}".rstrip())
+        yield visible(entry.response, newlines=True)

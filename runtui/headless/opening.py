@@ -1,0 +1,125 @@
+"""What every command that asks the server begins with: a connected workspace, and the run it is about.
+
+Invariant: whatever happens in between, the workspace is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from runtui.errors import RuntuiError
+from runtui.graph.faults import Fault
+from runtui.graph.waits import length_words, wait_of, wait_words
+from runtui.headless.console import narrate
+from runtui.services.refresh import Progress
+from runtui.services.workspace import Workspace
+from runtui.session_settings import token_source
+from runtui.settings import Settings, store_path
+
+if TYPE_CHECKING:
+    from runtui.graph.transport import Wire
+
+
+MOST_READS: Final = 5
+"""Times that a run is asked for while the service asks to wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where a command works."""
+
+    settings: Settings
+    token: Callable[[], Awaitable[str]] | None = None
+    """Gives the bearer token of a request; None: as the settings say."""
+    wire: Wire | None = None
+    """What carries the requests in place of the network."""
+
+    @property
+    def store_file(self) -> Path:
+        """The local store of its root."""
+        return store_path(self.settings.state_folder, self.settings.root)
+
+
+@asynccontextmanager
+async def connected(server: Server) -> AsyncIterator[Workspace]:
+    """The services on a server, closed at the end."""
+    token = server.token or token_source(server.settings)
+    workspace = Workspace(server.settings, server.store_file, token, wire=server.wire)
+    try:
+        workspace.connect(server.settings.root)
+        yield workspace
+    finally:
+        await workspace.close()
+
+
+async def list_all(workspace: Workspace) -> None:
+    """Read all runs of all workflows into the local store; a wait that the service asks for is told.
+
+    Raises:
+        RuntuiError: the list could not be read whole.
+    """
+    told: datetime | None = None
+
+    def tell_wait(progress: Progress) -> None:
+        nonlocal told
+        if (until := progress.waiting_until) is not None and until != told:
+            told = until
+            seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
+            narrate(f"The service is busy. Going on in {length_words(seconds)}.")
+
+    unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
+    try:
+        await workspace.refresh.list_once()
+    finally:
+        unsubscribe()
+    if (fault := workspace.refresh.progress.fault) is not None:
+        raise RuntuiError("The runs could not be read", str(fault))
+
+
+async def workflow_of(workspace: Workspace, run_id: str) -> str:
+    """The id of the workflow that a run belongs to: from the local store, else from a listing.
+
+    Raises:
+        RuntuiError: there is no such run, or the list could not be read whole.
+    """
+    if (stored := workspace.store.get(run_id)) is not None:
+        return stored.workflow_id
+    narrate("The run is not in the local store: listing all runs. --workflow ID skips that.")
+    await list_all(workspace)
+    if (stored := workspace.store.get(run_id)) is not None:
+        return stored.workflow_id
+    raise RuntuiError("There is no such run", f"The server lists no run {run_id!r}.", "runtui list shows all.")
+
+
+async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:
+    """One run as it is now; a service that asks to wait is waited for.
+
+    Raises:
+        RuntuiError: it cannot be read.
+    """
+    for attempt in count(1):
+        answer = await workspace.client.run(workflow_id, run_id)
+        if answer.entity is not None:
+            return answer.entity
+        if attempt == MOST_READS or answer.exchange.status not in (429, 503):
+            break
+        now = datetime.now(UTC)
+        seconds = wait_of(answer.exchange, attempt, now)
+        narrate(f"The service is busy. {wait_words(answer.exchange, seconds, now)}")
+        await asyncio.sleep(seconds)
+    raise _error_of("The run cannot be read", answer.fault)
+
+
+def _error_of(title: str, fault: Fault | None) -> RuntuiError:
+    """What a request met, as the reason why a command cannot go on."""
+    if fault is None:
+        return RuntuiError(title, "The answer is empty.")
+    return RuntuiError(title, f"{fault.title}. {fault.message}", fault.hint)

@@ -1,0 +1,67 @@
+"""`runtui undo`: take one change back, by the same review and the same write path.
+
+Invariant: a change is taken back where it was made; another root is refused before it hears anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from runtui.errors import RuntuiError, UsageError
+from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
+from runtui.headless.opening import Server, connected
+from runtui.services.journal import Entry, Journal
+from runtui.services.undo import draft_to_undo
+from runtui.services.workspace import JOURNAL_FILE
+
+
+def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
+    """The journal's entry of that number, which must belong to `root`, where one is given.
+
+    Raises:
+        RuntuiError: there is no such entry, it belongs to another root, or the journal cannot be used.
+    """
+    journal = Journal(state_folder / JOURNAL_FILE)
+    try:
+        entry = journal.entry(number)
+    finally:
+        journal.close()
+    if entry is None:
+        raise no_such_entry(number)
+    if root is not None and root != entry.root:
+        raise UsageError(
+            f"Entry {number} cannot be undone there",
+            f"It changed a run of {entry.root}, and --root says {root}. Nothing was sent.",
+            "Leave --root out to undo it where it was made.",
+        )
+    return entry
+
+
+def no_such_entry(number: int) -> RuntuiError:
+    """What is said of a number that the journal does not have."""
+    return UsageError("There is no such entry", f"The journal has no entry {number}.", "runtui journal lists them.")
+
+
+def undo_entry(server: Server, number: int, manner: Manner) -> int:
+    """Take an entry back; the exit code.
+
+    Raises:
+        RuntuiError: it cannot or must not be taken back, nobody can say yes, or the run cannot be read. Nothing was
+            sent then.
+    """
+    check_consent(server.settings, manner)
+    return asyncio.run(_undo(server, number, manner))
+
+
+async def _undo(server: Server, number: int, manner: Manner) -> int:
+    async with connected(server) as workspace:
+        with nothing_sent_if_cancelled():
+            entry = workspace.journal.entry(number)
+            if entry is not None and not manner.dry_run:
+                await settle_earlier(workspace, entry.run_id)
+                entry = workspace.journal.entry(number)
+            if entry is None:
+                raise no_such_entry(number)
+            draft = await draft_to_undo(entry, workspace.client)
+        return await change(workspace, draft, manner, undoes=number)

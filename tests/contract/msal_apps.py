@@ -1,0 +1,107 @@
+"""MSAL unmodified, on the sandbox's sign-in authority in memory, and what its tokens say."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, Final
+
+import msal
+import trustme
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_clients import to_base64url
+from runtui.sandbox.authority_directory import (
+    DEMO_ADMIN,
+    DEMO_APPLICATION,
+    READ_ALL,
+    WRITE_ALL,
+    Application,
+    FederatedCredential,
+)
+from runtui.sandbox.authority_memory import MemoryHttp
+from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.faults import GraphError
+
+SCOPES: Final = ["https://graph.fake.test/.default"]
+DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
+DAEMON: Final = Application(
+    client_id=DAEMON_ID, name="nightly", is_public=False, permissions=frozenset({READ_ALL, WRITE_ALL})
+)
+MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs")
+
+
+def public_app(authority: Authority, *, capable: bool = True) -> Any:
+    """MSAL as it comes, but for the wire. MSAL keeps refusals for a minute: another app asks again."""
+    return msal.PublicClientApplication(
+        DEMO_APPLICATION.client_id,
+        authority=authority.url(),
+        instance_discovery=False,
+        http_client=MemoryHttp(authority, pause=_never),
+        client_capabilities=["CP1"] if capable else None,
+    )
+
+
+def daemon_app(authority: Authority, credential: Any) -> Any:
+    return msal.ConfidentialClientApplication(
+        DAEMON_ID,
+        client_credential=credential,
+        authority=authority.url(),
+        instance_discovery=False,
+        http_client=MemoryHttp(authority, pause=_never),
+    )
+
+
+def _never(_seconds: float) -> None:
+    raise AssertionError("nothing here takes time")
+
+
+def poll(app: Any, flow: Any) -> Any:
+    """One poll; of a copy, because MSAL notes the moment there, and warns of the next one coming too soon."""
+    return app.acquire_token_by_device_flow(dict(flow), exit_condition=lambda _flow: True)
+
+
+def sign_in(authority: Authority, app: Any, account: Any = DEMO_ADMIN) -> Any:
+    flow = app.initiate_device_flow(SCOPES)
+    authority.approve(flow["user_code"], account)
+    return poll(app, flow)
+
+
+def silent(app: Any, **options: Any) -> Any:
+    (account,) = app.get_accounts()
+    return app.acquire_token_silent_with_error(SCOPES, account, **options)
+
+
+def claims_of(token: str) -> Any:
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def refusal(verdict: Identity | GraphError) -> GraphError:
+    assert isinstance(verdict, GraphError)
+    return verdict
+
+
+def challenge_in(fault: GraphError) -> str:
+    """The claims that a 401 asks for, as JSON; empty without a challenge."""
+    _, found, rest = fault.headers["WWW-Authenticate"].partition('error="insufficient_claims", claims="')
+    return base64.b64decode(rest.partition('"')[0]).decode() if found else ""
+
+
+def pair() -> tuple[bytes, bytes]:
+    """An RSA key and a certificate for it, both PEM."""
+    issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("ci.fake.test", key_type=trustme.KeyType.RSA)
+    return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
+
+
+def machine_token(key: bytes, **change: Any) -> str:
+    """What a build machine is given by its own issuer."""
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    claims = {"iss": MACHINE.issuer, "sub": MACHINE.subject, "aud": MACHINE.audience, "exp": 2**40, "iat": 1, **change}
+    signed = ".".join(to_base64url(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims))
+    loaded = load_pem_private_key(key, None)
+    assert isinstance(loaded, rsa.RSAPrivateKey)
+    return f"{signed}.{to_base64url(loaded.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"

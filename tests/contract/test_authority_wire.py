@@ -1,0 +1,187 @@
+"""The authority's tokens at the sandbox's Graph, and MSAL's own HTTP through a socket with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import msal
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_app import SignInGuard
+from runtui.sandbox.authority_clients import to_base64url
+from runtui.sandbox.authority_directory import (
+    DEMO_ADMIN,
+    DEMO_APPLICATION,
+    DEMO_READER,
+    READ_ALL,
+    WRITE_ALL,
+    Account,
+    Directory,
+)
+from runtui.sandbox.authority_tokens import Identity
+from tests.contract.authority_server import serve_authority
+from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
+from tests.contract.msal_apps import (
+    DAEMON,
+    DAEMON_ID,
+    SCOPES,
+    challenge_in,
+    claims_of,
+    pair,
+    poll,
+    public_app,
+    refusal,
+    sign_in,
+    silent,
+)
+
+
+@pytest.fixture
+def authority(clock: Clock) -> Authority:
+    return Authority(clock)
+
+
+class TestGraph:
+    """What the sandbox's Graph makes of tokens, behind the guard."""
+
+    @pytest.fixture
+    def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: Authority) -> httpx.AsyncClient:
+        # Behind everything else that stands around the app, as GraphEnvelope is.
+        sandbox_app.user_middleware.append(Middleware(SignInGuard, authority=authority))
+        return sandbox.client
+
+    def signed_in(self, authority: Authority, account: Account) -> dict[str, str]:
+        return {"Authorization": f"Bearer {sign_in(authority, public_app(authority), account)['access_token']}"}
+
+    async def test_a_reader_reads_and_an_administrator_writes(
+        self, graph: httpx.AsyncClient, authority: Authority
+    ) -> None:
+        for account, allowed in ((DEMO_READER, False), (DEMO_ADMIN, True)):
+            headers = self.signed_in(authority, account)
+            assert (await graph.get(WORKFLOWS, headers=headers)).status_code == 200
+            # No such run: whoever may write gets as far as to be told so.
+            path, body = "/workflowBase/runs/none", {"processingStatus": "canceled"}
+            refused = await graph.patch(path, json=body, headers=headers)
+            assert (refused.status_code == 403) is not allowed
+            if not allowed:
+                assert refused.json()["error"]["code"] == "Authorization_RequestDenied"
+            items = [
+                {"id": "read", "method": "GET", "url": WORKFLOWS},
+                {
+                    "id": "write",
+                    "method": "PATCH",
+                    "url": path,
+                    "body": body,
+                    "headers": {"Content-Type": "application/json"},
+                },
+            ]
+            batch = await graph.post("/$batch", json={"requests": items}, headers=headers)
+            statuses = {answer["id"]: answer["status"] for answer in batch.json()["responses"]}
+            assert (statuses["read"], statuses["write"] == 403) == (200, not allowed)
+
+    async def test_a_challenge_reaches_the_client(self, graph: httpx.AsyncClient, authority: Authority) -> None:
+        headers = self.signed_in(authority, DEMO_ADMIN)
+        wanted = authority.challenge(DEMO_ADMIN)
+        answer = await graph.get(WORKFLOWS, headers=headers)
+        assert answer.status_code == 401
+        assert base64.b64encode(wanted.encode()).decode() in answer.headers["www-authenticate"]
+        assert answer.json()["error"]["code"] == "InvalidAuthenticationToken"
+        assert answer.json()["error"]["innerError"]["request-id"] == answer.headers["request-id"]
+
+    def test_tokens_of_nobody(self, authority: Authority) -> None:
+        result = sign_in(authority, public_app(authority))
+        head, body, signature = result["access_token"].split(".")
+        forged = to_base64url(json.dumps(claims_of(result["access_token"]) | {"upn": "evil@contoso.example"}).encode())
+        for token in (
+            "any",
+            "",
+            f"{head}.{forged}.{signature}",
+            f"{head}.{body}.",
+            f"{head}.{body}.é",
+            result["id_token"],
+            _foreign(),
+        ):
+            fault = refusal(authority.verify(token))
+            assert (fault.status, challenge_in(fault)) == (401, "")
+
+
+def _foreign() -> str:
+    """A token of another authority."""
+    other = Authority()
+    token: str = sign_in(other, public_app(other))["access_token"]
+    return token
+
+
+class TestOverTls:
+    """The same with MSAL's own HTTP, through a socket."""
+
+    @pytest.fixture(autouse=True)
+    def _own_trust(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Requests would trust these in the place of what it is told.
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    async def test_device_code_refresh_challenge_and_a_dead_token(self) -> None:
+        async with serve_authority() as served:
+            await asyncio.to_thread(self.people, served.authority, str(served.ca_file))
+
+    def people(self, authority: Authority, ca_file: str) -> None:
+        app = msal.PublicClientApplication(
+            DEMO_APPLICATION.client_id,
+            authority=authority.url(),
+            instance_discovery=False,
+            verify=ca_file,
+            client_capabilities=["CP1"],
+        )
+        try:
+            flow = app.initiate_device_flow(SCOPES)
+            assert poll(app, flow)["error"] == "authorization_pending"
+            authority.approve(flow["user_code"])
+            token = poll(app, flow)["access_token"]
+            calls = len(authority.calls)
+            assert silent(app)["access_token"] == token
+            assert len(authority.calls) == calls
+            wanted = authority.challenge(DEMO_ADMIN)
+            assert challenge_in(refusal(authority.verify(token))) == wanted
+            met = silent(app, claims_challenge=wanted)["access_token"]
+            assert isinstance(authority.verify(met, write=True), Identity)
+            authority.kill_refresh_tokens()
+            assert silent(app, force_refresh=True)["error_codes"] == [700082]
+        finally:
+            app.http_client.close()
+
+    async def test_a_code_and_a_certificate(self) -> None:
+        key, certificate = pair()
+        directory = Directory(
+            applications=(replace(DAEMON, certificates=(certificate,), redirect_uris=("https://app.fake.test/",)),)
+        )
+        credential = {"private_key": key.decode(), "public_certificate": certificate.decode()}
+        async with serve_authority(directory=directory) as served:
+            await asyncio.to_thread(self.programs, served.authority, str(served.ca_file), credential)
+
+    def programs(self, authority: Authority, ca_file: str, credential: Any) -> None:
+        app = msal.ConfidentialClientApplication(
+            DAEMON_ID,
+            client_credential=credential,
+            authority=authority.url(),
+            instance_discovery=False,
+            verify=ca_file,
+        )
+        try:
+            assert claims_of(app.acquire_token_for_client(SCOPES)["access_token"])["roles"] == [READ_ALL, WRITE_ALL]
+            flow = app.initiate_auth_code_flow(SCOPES, redirect_uri="https://app.fake.test/", response_mode="form_post")
+            landing = authority.browse(flow["auth_uri"])
+            assert (landing.mode, landing.url) == ("form_post", "https://app.fake.test/")
+            result = app.acquire_token_by_auth_code_flow(flow, dict(landing.parameters))
+            assert claims_of(result["access_token"])["upn"] == DEMO_ADMIN.username
+        finally:
+            app.http_client.close()

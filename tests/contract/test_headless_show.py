@@ -1,0 +1,80 @@
+"""`runtui show` in this process: the run, what failed in it, and what of ours is open on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.domain.draft import Draft
+from runtui.errors import ExitCode, RuntuiError
+from runtui.graph.exchange import Outcome
+from runtui.headless.showing import show_run
+from runtui.services.drafts import Drafts
+from runtui.services.workspace import JOURNAL_FILE
+from tests.contract.headless_commands import ROOT, Commands
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
+    return Commands(sandbox_app, tmp_path)
+
+
+def test_a_run_and_what_failed_in_it(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run("failed")
+    assert show_run(commands.server(), run_id, as_json=False) == 0
+    out = capsys.readouterr().out
+    assert f"run                         {run_id}" in out
+    assert "processingStatus            failed" in out
+    assert "✗ " in out
+    assert "users: " in out
+    assert show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["run"]["id"], told["workflowId"], told["draft"], told["unsettled"]) == (run_id, workflow_id, None, [])
+    assert told["failedTasks"]
+    assert {task["processingStatus"] for task in told["failedTasks"]} == {"failed"}
+
+
+def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run()
+    commands.record(run_id=run_id, workflow_id=workflow_id, outcome=Outcome.UNKNOWN)
+    drafts = Drafts(commands.folder / JOURNAL_FILE)
+    drafts.load(ROOT)
+    drafts.keep(Draft(run_id, workflow_id, {"failedTasksCount": 1}).typed("failedTasksCount", "8", 0))
+    drafts.close()
+    show_run(commands.server(), run_id, as_json=False)
+    out = capsys.readouterr().out
+    assert "A draft of it is kept, not sent: failedTasksCount." in out
+    assert "Entry 1, a change of it, is unknown: processingStatus: failed → queued." in out
+    show_run(commands.server(), run_id, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["draft"] == {"failedTasksCount": {"before": 1, "after": 8}}
+    assert [entry["number"] for entry in told["unsettled"]] == [1]
+
+
+def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands: Commands, capsys: Out) -> None:
+    class WithoutResults(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("Results"):
+                raise httpx.ReadError("reset")
+            return await commands.line.handle_async_request(request)
+
+    run_id, workflow_id = commands.a_run("failed")
+    server = replace(commands.server(), wire=WithoutResults())
+    assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.NOT_DONE
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["failedTasks"] is None
+    assert "What its tasks did could not be read." in captured.err
+
+
+def test_a_run_that_is_not_there_prints_no_data(commands: Commands, capsys: Out) -> None:
+    _, workflow_id = commands.a_run()
+    with pytest.raises(RuntuiError, match="The run cannot be read"):
+        show_run(commands.server(), "nowhere", as_json=True, workflow_id=workflow_id)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,263 @@
+"""`runtui update` and `runtui undo` in this process: what is sent, what is told, and with which exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.graph.exchange import Outcome
+from runtui.headless import changing
+from runtui.headless.undoing import entry_to_undo
+from runtui.headless.update import update_run
+from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
+from tests.contract.test_save_end_to_end import Bend, answer_with, straight
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
+    return Commands(sandbox_app, tmp_path)
+
+
+def test_values_are_read_as_in_the_form_and_the_result_is_one_json_object(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run()
+    code = commands.update(run_id, "failedTasksCount=1,000", "startedDateTime=null", "processingStatus=failed",
+                           as_json=True)  # fmt: skip
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    (entry,) = commands.entries()
+    assert code == 0
+    assert (told["outcome"], told["entry"], told["status"], told["runId"]) == ("done", entry.number, 200, run_id)
+    assert told["workflowId"] == workflow_id
+    assert told["clientRequestId"] == entry.client_request_id
+    assert told["requestId"] == entry.request_id != ""
+    assert told["changed"]["failedTasksCount"]["after"] == 1000
+    assert told["changed"]["processingStatus"] == {"before": "completed", "after": "failed"}
+    (body,) = commands.applied
+    assert (body["failedTasksCount"], body["startedDateTime"], body["processingStatus"]) == (1000, None, "failed")
+    assert "workflowExecutionType" in body, "the full body"
+    for words in (f"PATCH {entry.url}", "Contoso", "completed → failed", "sending…"):
+        assert words in captured.err
+
+
+@pytest.mark.parametrize(
+    ("bend", "code", "words"),
+    [
+        (straight, ExitCode.DONE, "done (entry 1): The service accepted the change."),
+        (answer_with(204, lambda _whole: None), ExitCode.DONE, "done (entry 1): The service accepted the change."),
+        (lost_on_the_way_back, ExitCode.DONE, "done (entry 1): Seen when the run was read back."),
+        (refusing(403), ExitCode.NOT_DONE, "not done (entry 1): You are not allowed to do this."),
+        (lost_on_the_way, ExitCode.UNKNOWN, "unknown (entry 1): The connection broke."),
+    ],
+    ids=["done", "204", "answer lost", "refused", "unknown"],
+)
+def test_the_exit_code_tells_the_outcome(
+    bend: Bend, code: ExitCode, words: str, commands: Commands, capsys: Out
+) -> None:
+    run_id, _ = commands.a_run()
+    commands.line.bend = bend
+    assert commands.update(run_id, "failedTasksCount=3") == code
+    out = capsys.readouterr().out
+    assert out.startswith(words)
+    assert out.count("\n") == 1
+
+
+def test_a_dry_run_prints_the_request_and_sends_no_write(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run()
+    assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id, dry_run=True, yes=False) == 0
+    first, body = capsys.readouterr().out.split("\n", 1)
+    assert first == f"PATCH {ROOT}/workflowBase/runs/{run_id}"
+    assert json.loads(body)["failedTasksCount"] == 3
+    assert (commands.methods(), commands.entries()) == (["GET"], [])
+    commands.update(run_id, "failedTasksCount=3", workflow=workflow_id)
+    assert body.rstrip("\n").encode() in commands.line.bodies, "the same, byte for byte"
+
+
+def test_a_dry_run_as_json(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    assert commands.update(run_id, "failedTasksCount=3", dry_run=True, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["method"], told["body"]["failedTasksCount"]) == ("PATCH", 3)
+
+
+def test_all_that_is_wrong_is_said_at_once_and_nothing_is_asked(commands: Commands, capsys: Out) -> None:
+    with pytest.raises(UsageError) as refused:
+        commands.update("run", "procesingStatus=x", "failedTasksCount=1.5", "completedDateTime=soon",
+                        "totalUsersCount=", "processingStatus=Failed", "word", "completedDateTime=now")  # fmt: skip
+    said = str(refused.value)
+    for sentence in (
+        "'procesingStatus' is no property that can be written. Did you mean processingStatus? Possible: processingSt",
+        "failedTasksCount: A count is a whole number",
+        "completedDateTime: Type a date-time",
+        "totalUsersCount is required: it cannot be empty.",
+        "processingStatus: 'Failed' is not a lifecycleWorkflowProcessingStatus.",
+        "'word' has no value",
+        "completedDateTime is set twice.",
+    ):
+        assert sentence in said
+    assert refused.value.exit_code is ExitCode.USAGE
+    assert commands.line.sent == []
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_asked_of_the_server(commands: Commands) -> None:
+    with pytest.raises(UsageError, match="Nobody can be asked"):
+        commands.update("run", "failedTasksCount=3", yes=False)
+    assert commands.line.sent == []
+
+
+def test_a_read_only_session_refuses(commands: Commands) -> None:
+    with pytest.raises(UsageError, match="read-only"):
+        update_run(commands.server(read_only=True), "run", ["failedTasksCount=3"], changing.Manner(yes=True))
+    assert commands.line.sent == []
+
+
+@pytest.mark.parametrize(("answer", "code"), [(True, 0), (False, 1)])
+def test_on_a_terminal_it_asks(
+    answer: bool, code: int, commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    async def answered(_question: str) -> bool:
+        assert "PATCH" not in commands.methods()
+        return answer
+
+    monkeypatch.setattr(changing, "can_ask", lambda: True)
+    monkeypatch.setattr(changing, "confirmed", answered)
+    run_id, _ = commands.a_run()
+    assert commands.update(run_id, "failedTasksCount=3", yes=False, as_json=True) == code
+    told = json.loads(capsys.readouterr().out)
+    assert told["outcome"] == ("done" if answer else "not done")
+    assert len(commands.applied) == answer
+
+
+def test_a_run_is_found_in_the_local_store_or_by_a_listing_or_by_its_workflow(commands: Commands) -> None:
+    run_id, workflow_id = commands.a_run()
+    commands.update(run_id, "failedTasksCount=3", workflow=workflow_id)
+    assert "LIST" not in commands.methods()
+    other_id, _ = commands.a_run("failed")
+    commands.update(other_id, "failedTasksCount=3")
+    assert commands.methods().count("LIST") == 1
+    commands.update(other_id, "failedTasksCount=4")
+    assert commands.methods().count("LIST") == 1
+    with pytest.raises(RuntuiError, match="There is no such run"):
+        commands.update("nowhere", "failedTasksCount=3")
+
+
+def test_values_that_are_there_already_are_not_sent(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    assert commands.update(run_id, "processingStatus=completed") == 0
+    assert "Nothing was sent" in capsys.readouterr().out
+    assert commands.entries() == []
+
+
+def test_what_an_earlier_session_left_unknown_is_settled_first(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run()
+    facts = {"run_id": run_id, "workflow_id": workflow_id, "before": {}}
+    seen = commands.record(**facts, after={"processingStatus": "completed"}, client_request_id="a")
+    unseen = commands.record(**facts, after={"failedTasksCount": 9}, client_request_id="b", outcome=Outcome.UNKNOWN)
+    commands.update(run_id, "failedUsersCount=3")
+    said = capsys.readouterr().err
+    assert f"Entry {seen} was unknown" in said
+    assert f"Entry {unseen}, a change of this run, is still unknown" in said
+
+
+def test_a_wait_that_the_service_asks_for_is_told(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    refuse = refusing(429, **{"retry-after": "0"})
+
+    async def once(request: object, go_on: object) -> object:
+        commands.line.bend = straight
+        return await refuse(request, go_on)  # type: ignore[arg-type]
+
+    commands.line.bend = once  # type: ignore[assignment]
+    assert commands.update(run_id, "failedTasksCount=3") == 0
+    assert "Trying again in" in capsys.readouterr().err
+    assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.NOT_DONE]
+
+
+async def never(_request: object, _go_on: object) -> httpx.Response:
+    """Sent, and then ctrl+c."""
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_ctrl_c_after_it_was_sent_is_unknown(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    commands.line.bend = never
+    assert commands.update(run_id, "failedTasksCount=3") == ExitCode.UNKNOWN
+    assert capsys.readouterr().out.startswith("unknown (entry 1): runtui stopped waiting after it was sent")
+    assert [entry.outcome for entry in commands.entries()] == [Outcome.UNKNOWN]
+
+
+def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    def interrupt(*lines: str) -> None:
+        if any("rying again in 1m 30s" in line for line in lines):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(changing, "narrate", interrupt)
+    run_id, _ = commands.a_run()
+    commands.line.bend = refusing(429, **{"retry-after": "90"})
+    assert commands.update(run_id, "failedTasksCount=3") == ExitCode.NOT_DONE
+    assert capsys.readouterr().out.startswith("not done (entry 1): It was given up: Too many requests.")
+    assert [entry.outcome for entry in commands.entries()] == [Outcome.NOT_DONE]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("is_named", "words"), [(True, "The service is busy. Trying again in 0s."), (False, "Going on in")]
+)
+def test_a_busy_service_is_asked_again_before_anything_is_written(
+    is_named: bool, words: str, status: int, commands: Commands, capsys: Out
+) -> None:
+    run_id, workflow_id = commands.a_run()
+    left = [status, status]
+
+    class Busy(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if left:
+                return await refusing(left.pop(), **{"retry-after": "0"})(request, NotImplemented)
+            return await commands.line.handle_async_request(request)
+
+    server = replace(commands.server(), wire=Busy())
+    named = workflow_id if is_named else None
+    assert update_run(server, run_id, ["failedTasksCount=3"], changing.Manner(yes=True), workflow_id=named) == 0
+    assert words in capsys.readouterr().err
+    assert left == []
+
+
+def test_undo_puts_back_what_was_there(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    commands.update(run_id, "processingStatus=failed")
+    capsys.readouterr()
+    assert commands.undo(1, dry_run=True) == 0
+    assert json.loads(capsys.readouterr().out.split("\n", 1)[1])["processingStatus"] == "completed"
+    assert commands.undo(1, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["entry"], told["changed"]) == (2, {"processingStatus": {"before": "failed", "after": "completed"}})
+    assert commands.applied[-1]["processingStatus"] == "completed"
+    newest, oldest = commands.entries()
+    assert (newest.undoes, oldest.undone_by) == (1, 2)
+    with pytest.raises(RuntuiError, match="Entry 1 cannot be undone") as refused:
+        commands.undo(1)
+    assert refused.value.exit_code is ExitCode.NOT_DONE
+
+
+def test_undo_is_done_where_the_change_was_made_or_not_at_all(commands: Commands) -> None:
+    number = commands.record()
+    assert entry_to_undo(commands.folder, number, None).root == ROOT
+    assert entry_to_undo(commands.folder, number, ROOT).number == number
+    with pytest.raises(UsageError, match="cannot be undone there"):
+        entry_to_undo(commands.folder, number, "https://graph.microsoft.com/beta")
+    with pytest.raises(UsageError, match="no such entry"):
+        entry_to_undo(commands.folder, number + 1, None)

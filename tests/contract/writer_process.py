@@ -1,0 +1,207 @@
+"""Processes that write, for tests that look at one journal from several processes, or kill one of them.
+
+`python -m tests.contract.writer_process` reads one order a line, as JSON, and carries each out in a process of its own
+that it forks, so that a test pays for one start of the interpreter. It says a line when such a process is there and one
+when it is gone; the process itself says what it would tell its user. `Writers` is the test's side of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from runtui.auth.tokens import StaticToken
+from runtui.domain.draft import Draft
+from runtui.domain.times import now_ticks
+from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
+from runtui.graph.exchange import Outcome
+from runtui.services import refresh, saves, settling  # noqa: F401 - loaded before the first fork
+from runtui.services.journal import Journal
+from runtui.services.saves import Save, Step
+from runtui.services.workspace import JOURNAL_FILE, Workspace
+from runtui.settings import Settings, store_path
+from tests import canary
+from tests.unit.intents import intent
+
+ROOT: Final = Path(__file__).parents[2]
+FIELD: Final = "failedTasksCount"
+"""The property that carries the value by which a write is recognised."""
+
+
+class Written:
+    """A process that carries one order out, as the test sees it."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.pid: asyncio.Future[int] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()
+        self.reached = {step.name: asyncio.Event() for step in Step}
+        """The steps of a save that it announced."""
+        self.said: dict[str, Any] = {}
+        """What it told its user, as far as it came to that."""
+
+    async def kill(self) -> None:
+        """End it as `kill -9` does; returns when it is gone."""
+        pid = await self.pid
+        if not self.gone.done():
+            with suppress(ProcessLookupError):  # it ended by itself just now
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.shield(self.gone)
+
+
+class Writers:
+    """Starts writers on one state folder."""
+
+    def __init__(self, process: Process, folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+        self._all: list[Written] = []
+
+    def start(self, **order: Any) -> Written:
+        """A new process that carries an order out: the arguments of `save` or `record` beside the folder."""
+        assert self._process.stdin is not None
+        self._all.append(Written())
+        line = {"writer": len(self._all) - 1, "folder": str(self._folder), **order}
+        self._process.stdin.write(json.dumps(line).encode() + b"\n")
+        return self._all[-1]
+
+    async def kill_all(self) -> None:
+        """End those that are still at work."""
+        for writer in self._all:
+            if writer.pid.done():
+                await writer.kill()
+
+    async def listen(self) -> None:
+        """Take in what the processes say, until there are no more."""
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            facts = json.loads(line)
+            writer = self._all[facts.pop("writer")]
+            if "pid" in facts:
+                writer.pid.set_result(facts["pid"])
+            elif "gone" in facts:
+                writer.gone.set_result(None)
+            elif "step" in facts:
+                writer.reached[facts["step"]].set()
+            else:
+                writer.said |= facts
+
+
+@asynccontextmanager
+async def writers(folder: Path) -> AsyncIterator[Writers]:
+    """Writers on a state folder; all are gone at the end."""
+    command = (sys.executable, "-m", "tests.contract.writer_process")
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE)
+    started = Writers(process, folder)
+    listening = asyncio.create_task(started.listen())
+    try:
+        yield started
+    finally:
+        await started.kill_all()
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.stdin.wait_closed()
+        await listening
+        assert await process.wait() == 0
+
+
+# The other side: one process that forks, and its children
+
+
+def main() -> None:
+    """Fork one process for each line of standard input, and wait for all of them at its end."""
+    # An order in work is waited for in a child of its own, so that several are at work at once.
+    waiting = [_attended(json.loads(line)) for line in sys.stdin]
+    for pid in waiting:
+        os.waitpid(pid, 0)
+
+
+def _attended(order: dict[str, Any]) -> int:
+    """Start the process of an order, and one that says when it is there and when it is gone; the pid of the latter."""
+    if attendant := os.fork():
+        return attendant
+    pid = os.fork()
+    if not pid:
+        _carry_out(order)
+        os._exit(0)
+    _say(writer=order["writer"], pid=pid)
+    os.waitpid(pid, 0)
+    _say(writer=order["writer"], gone=True)
+    os._exit(0)
+
+
+def _carry_out(order: dict[str, Any]) -> None:
+    writer, folder = order.pop("writer"), Path(order.pop("folder"))
+    if "count" in order:
+        _say(writer=writer, **record(folder, **order))
+    else:
+        _say(writer=writer, **asyncio.run(save(folder, writer, **order)))
+
+
+def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
+    """Open and settle so many entries of one run; their numbers."""
+    journal = Journal(folder / JOURNAL_FILE)
+    numbers = []
+    for index in range(count):
+        request_id = f"{name}-{index}"
+        numbers.append(journal.open(intent(root=root, run_id=name, client_request_id=request_id)))
+        journal.settle(request_id, Outcome.DONE, "answer")
+    journal.close()
+    return {"numbers": numbers}
+
+
+async def save(
+    folder: Path, writer: int, *, root: str, workflow_id: str, run_id: str, value: int, dies_at: str | None = None
+) -> dict[str, Any]:
+    """Write one value to one run, as a session does; what the user is told.
+
+    Args:
+        folder: The state folder.
+        writer: Whose steps are said as they come.
+        root: The Graph root.
+        workflow_id: Whose run it is.
+        run_id: Which run.
+        value: What to write; no other writer writes the same.
+        dies_at: The name of the step at whose announcement this process kills itself.
+    """
+    settings = Settings(root=root, tenant="Contoso", state_folder=folder)
+    workspace = Workspace(settings, store_path(folder, root), StaticToken(canary.TOKEN))
+    ends: list[Save] = []
+
+    def follow(save: Save) -> None:
+        if save.step.name == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        _say(writer=writer, step=save.step.name)
+        if save.step is Step.ENDED:
+            ends.append(save)
+
+    try:
+        workspace.connect(root)
+        workspace.saves.changed.subscribe(follow)
+        entity = (await workspace.client.run(workflow_id, run_id)).entity
+        assert entity is not None
+        workspace.saves.submit(Draft(run_id, workflow_id, entity).typed(FIELD, str(value), now_ticks()))
+        assert await workspace.saves.drain(60) == 0
+        (end,) = ends
+        assert end.outcome is not None
+        fault = end.fault.title if end.fault is not None else ""
+        return {"outcome": end.outcome.value, "fault": fault, "unrecorded": end.unrecorded}
+    finally:
+        await workspace.close()
+
+
+def _say(**facts: Any) -> None:
+    """One line on standard output, whole: it is short enough for a pipe to take it at once."""
+    os.write(1, json.dumps(facts).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""`kill -9` at any moment of a write: what the journal says after the next start is what the service did.
+
+The judge is the sandbox in this process, behind a real socket: its log of applied writes is the truth. The writer is a
+real process on a real state folder. After each kill a new session opens the folder and looks, and what it says is held
+against that log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from enum import Enum
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runtui.auth.tokens import StaticToken
+from runtui.domain.times import parse_ticks
+from runtui.graph.exchange import Outcome
+from runtui.sandbox.app import create_app
+from runtui.sandbox.envelope import receive_once
+from runtui.sandbox.handlers import AppliedWrite
+from runtui.services.journal import Entry
+from runtui.services.store import Query
+from runtui.services.workspace import Workspace
+from runtui.settings import Settings, store_path
+from tests import canary
+from tests.contract.loopback import loopback
+from tests.contract.writer_process import FIELD, Writers, Written, writers
+
+PATIENCE: Final = 60
+SEED: Final = 7
+FIRST_VALUE: Final = 100_000
+"""No run has such a value by itself."""
+
+DWELL: Final = 0.005
+"""Seconds that the server takes for each stage of a write, so that random kills meet all of them."""
+
+
+class Stage(Enum):
+    """A point in the server's handling of a write."""
+
+    HEADERS_READ = "the headers are read"
+    BODY_READ = "the body is read, and nothing applied"
+    APPLIED = "applied, and nothing answered"
+    HALF_ANSWERED = "half of the answer is sent"
+
+
+class Phase(Enum):
+    """How far a write had come when its process was killed."""
+
+    NOT_RECORDED = "not recorded"
+    NOT_SENT = "recorded, not sent"
+    NOT_ANSWERED = "sent, not answered"
+    ANSWERED = "answered, not recorded"
+    COMPLETE = "complete"
+
+
+EXACT: Final[dict[str | Stage, Phase]] = {
+    "WAITING": Phase.NOT_RECORDED,
+    "READING": Phase.NOT_RECORDED,
+    "RECORDING": Phase.NOT_RECORDED,
+    "SENDING": Phase.NOT_SENT,
+    Stage.HEADERS_READ: Phase.NOT_ANSWERED,
+    Stage.BODY_READ: Phase.NOT_ANSWERED,
+    Stage.APPLIED: Phase.NOT_ANSWERED,
+    Stage.HALF_ANSWERED: Phase.NOT_ANSWERED,
+    "SETTLING": Phase.ANSWERED,
+    "ENDED": Phase.COMPLETE,
+}
+"""The points at which a writer can be killed, and how far the write has come there: the steps that the writer announces
+itself, and the server's stages."""
+
+
+class Judge:
+    """What the server saw of the writes, and the stage at which it kills the writer."""
+
+    def __init__(self) -> None:
+        self.deadly: Stage | None = None
+        self.writer: Written | None = None
+        self.arrived: set[str] = set()
+        """The client-request-ids of the writes that reached the server."""
+        self.answered: set[str] = set()
+        """Those whose answer was sent to its end while the writer lived."""
+        self.under_way = 0
+        self.quiet = asyncio.Event()
+
+    async def reach(self, stage: Stage) -> None:
+        await asyncio.sleep(DWELL)
+        if stage is self.deadly:
+            assert self.writer is not None
+            await self.writer.kill()
+
+
+class Judged:
+    """ASGI middleware that shows each write to the judge, stage by stage."""
+
+    def __init__(self, app: ASGIApp, judge: Judge) -> None:
+        self._app, self._judge = app, judge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        judge = self._judge
+        judge.under_way += 1
+        judge.quiet.clear()
+        try:
+            if scope["method"] == "PATCH":
+                await self._write(Request(scope, receive), receive, send)
+            else:
+                await self._app(scope, receive, send)
+        finally:
+            judge.under_way -= 1
+            if not judge.under_way:
+                judge.quiet.set()
+
+    async def _write(self, request: Request, receive: Receive, send: Send) -> None:
+        judge, request_id = self._judge, request.headers["client-request-id"]
+        judge.arrived.add(request_id)
+        await judge.reach(Stage.HEADERS_READ)
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return  # it died, and took the part of the body with it that was not read
+        await judge.reach(Stage.BODY_READ)
+
+        async def send_in_halves(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await judge.reach(Stage.APPLIED)
+                await send(message)
+                return
+            half = len(message["body"]) // 2
+            await send({**message, "body": message["body"][:half], "more_body": True})
+            await judge.reach(Stage.HALF_ANSWERED)
+            await send({**message, "body": message["body"][half:]})
+            if judge.writer is not None and not judge.writer.gone.done():
+                judge.answered.add(request_id)
+
+        await self._app(request.scope, receive_once(body, receive), send_in_halves)
+
+
+class Kill(NamedTuple):
+    """One write whose process was killed, and what is known of it."""
+
+    value: int
+    run_id: str
+    workflow_id: str
+    writer: Written
+
+
+class Court:
+    """The sandbox, the writers and the state folder, over many kills."""
+
+    def __init__(self, root: str, judge: Judge, applied: list[AppliedWrite], started: Writers, folder: Path) -> None:
+        self._root, self._judge, self._applied, self._started, self._folder = root, judge, applied, started, folder
+        self._values = iter(range(FIRST_VALUE, 2 * FIRST_VALUE))
+        self._runs: Iterator[tuple[str, str]] = iter(())
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Workspace]:
+        """A runtui in this process, on the same folder."""
+        settings = Settings(root=self._root, tenant="Contoso", state_folder=self._folder)
+        workspace = Workspace(settings, store_path(self._folder, self._root), StaticToken(canary.TOKEN))
+        try:
+            workspace.connect(self._root)
+            yield workspace
+        finally:
+            await workspace.close()
+
+    async def list_runs(self) -> None:
+        """Find the runs to write to."""
+        async with self.session() as workspace:
+            await workspace.refresh.list_once()
+            stored = [workspace.store.get(row.id) for row in workspace.store.window(Query(), 0, 200)]
+            self._runs = cycle((run.workflow_id, run.raw["id"]) for run in stored if run is not None)
+
+    def write(self, dies_at: str | None = None) -> Kill:
+        """Start a writer."""
+        (workflow_id, run_id), value = next(self._runs), next(self._values)
+        order = {"root": self._root, "workflow_id": workflow_id, "run_id": run_id, "value": value}
+        kill = Kill(value, run_id, workflow_id, self._started.start(**order, dies_at=dies_at))
+        self._judge.writer = kill.writer
+        return kill
+
+    async def seconds_of_a_write(self) -> float:
+        """How long a writer lives that nobody kills; the middle one of three."""
+        loop, lives = asyncio.get_running_loop(), []
+        for _ in range(3):
+            kill = self.write()
+            await kill.writer.pid
+            began = loop.time()
+            await kill.writer.gone
+            lives.append(loop.time() - began)
+            assert kill.writer.said["outcome"] == "done"
+        return sorted(lives)[1]
+
+    async def kill_at(self, point: str | Stage) -> Kill:
+        """Kill a writer at an exact point."""
+        self._judge.deadly = point if isinstance(point, Stage) else None
+        kill = self.write(dies_at=point if isinstance(point, str) else None)
+        await kill.writer.gone
+        self._judge.deadly = None
+        return kill
+
+    async def kill_after(self, seconds: float, step: str | None = None) -> Kill:
+        """Kill a writer so long after it announced a step, or after its start, wherever it is by then."""
+        kill = self.write()
+        await (kill.writer.reached[step].wait() if step is not None else kill.writer.pid)
+        await asyncio.sleep(seconds)
+        await kill.writer.kill()
+        return kill
+
+    async def judge(self, kill: Kill) -> Phase:
+        """Start anew on the folder and compare what the journal says with what the service did; how far it had come."""
+        async with self.session() as workspace:
+            found = entry_of(kill, workspace)
+            await workspace.settling.look()  # the write may still be landing
+            # This read comes after all that the writer sent: when it is answered, the server knows of the write.
+            await workspace.client.run(kill.workflow_id, kill.run_id)
+            await self._judge.quiet.wait()
+            phase = self._phase(found)
+            await workspace.settling.look()
+            entry = entry_of(kill, workspace)
+            applied = [write for write in self._applied if write.body[FIELD] == kill.value]
+            told = kill.writer.said.get("outcome")
+            assert len(applied) <= 1
+            assert [write.client_request_id for write in applied] in ([], [entry.client_request_id] if entry else [])
+            if applied:
+                assert entry is not None, "what was applied is in the journal"
+                assert entry.outcome is Outcome.DONE
+                assert told in (None, "done")
+            else:
+                assert entry is None or entry.outcome is Outcome.UNKNOWN, "it may have been sent"
+                assert told is None
+            if found is not None and found.is_settled:
+                assert entry == found, "what was known stays as it was"
+            if told is not None:
+                assert found is not None
+                assert found.outcome is Outcome.DONE, "what a person was told was in the journal by then"
+            if entry is not None and not applied:
+                await workspace.settling.decide(entry.number, Outcome.NOT_DONE)
+            assert workspace.journal.unsettled(self._root) == []
+            return phase
+
+    def _phase(self, found: Entry | None) -> Phase:
+        """How far the write came, from the journal as the kill left it."""
+        if found is None:
+            return Phase.NOT_RECORDED
+        if found.outcome is not None:
+            return Phase.COMPLETE
+        if found.client_request_id in self._judge.answered:
+            return Phase.ANSWERED
+        return Phase.NOT_ANSWERED if found.client_request_id in self._judge.arrived else Phase.NOT_SENT
+
+
+def entry_of(kill: Kill, workspace: Workspace) -> Entry | None:
+    entries = [entry for entry in workspace.journal.entries(limit=10_000) if entry.after.get(FIELD) == kill.value]
+    assert len(entries) <= 1
+    return entries[0] if entries else None
+
+
+@asynccontextmanager
+async def court_in(folder: Path) -> AsyncIterator[Court]:
+    now = parse_ticks("2026-11-20T10:00:00Z")
+    app, judge = create_app(clock=lambda: now), Judge()
+    app.add_middleware(Judged, judge=judge)
+    try:
+        async with loopback(app) as root, writers(folder) as started:
+            court = Court(root, judge, app.state.applied, started, folder)
+            await court.list_runs()
+            yield court
+    finally:
+        app.state.database.close()
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.slow)])
+async def test_after_a_kill_at_any_point_the_journal_says_what_the_service_did(rounds: int, tmp_path: Path) -> None:
+    async with court_in(tmp_path) as court:
+        for point, phase in rounds * tuple(EXACT.items()):
+            async with asyncio.timeout(PATIENCE):
+                assert await court.judge(await court.kill_at(point)) is phase, point
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(150, marks=pytest.mark.slow)])
+async def test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did(kills: int, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    phases: Counter[Phase] = Counter()
+    async with court_in(tmp_path) as court:
+        life = await court.seconds_of_a_write()
+        # Most of a life is its beginning, so the steps that matter get kills of their own.
+        moments = [(None, 1.1 * life), ("RECORDING", 2 * DWELL), ("SENDING", 4 * DWELL), ("SETTLING", DWELL)]
+        for step, longest in islice(cycle(moments), kills):
+            async with asyncio.timeout(PATIENCE):
+                kill = await court.kill_after(chance.uniform(0, longest), step)
+                phases[await court.judge(kill)] += 1
+    assert len(phases) > 1, "the kills are spread over the life of a write"

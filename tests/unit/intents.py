@@ -1,0 +1,31 @@
+"""Intents for the journal that say only what a test is about."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from runtui.services.journal import Intent
+from tests.unit.fake_writer import RUN, WORKFLOW
+
+ROOT: Final = "http://127.0.0.1/beta"
+
+
+def intent(**facts: Any) -> Intent:
+    """A change of the run r1 from inProgress to failed, unless `facts` say otherwise."""
+    some: dict[str, Any] = {
+        "who": "ada@contoso.com",
+        "profile": "prod",
+        "tenant": "Contoso",
+        "root": ROOT,
+        "workflow_id": WORKFLOW,
+        "workflow_name": "Onboard",
+        "run_id": RUN["id"],
+        "method": "PATCH",
+        "url": f"{ROOT}/workflowBase/runs/r1",
+        "body": '{"processingStatus": "failed"}',
+        "before": {"processingStatus": RUN["processingStatus"]},
+        "after": {"processingStatus": "failed"},
+        "client_request_id": str(uuid4()),
+    }
+    return Intent(**{**some, **facts})

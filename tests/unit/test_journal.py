@@ -1,0 +1,278 @@
+"""The journal: what is recorded, what may still change, who is kept from whose run, what is never in it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runtui import redact
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, KnownBy, RunBusyError
+from runtui.services.journal_file import JournalError
+from tests.unit.fake_writer import exchange
+from tests.unit.intents import ROOT, intent
+
+SECRET = "a-secret-that-nobody-may-read"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(path)
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def other(path: Path) -> Iterator[Journal]:
+    """The journal of another runtui on the same folder."""
+    journal = Journal(path)
+    yield journal
+    journal.close()
+
+
+def the(journal: Journal, number: int) -> Entry:
+    entry = journal.entry(number)
+    assert entry is not None
+    return entry
+
+
+def answer(body: bytes, status: int = 200) -> Exchange:
+    headers = (("request-id", "their-id"),)
+    return replace(
+        exchange("PATCH"), status=status, reason="OK", seconds=0.25, response_headers=headers, response_body=body
+    )
+
+
+def test_an_intent_is_there_for_all_before_anything_is_sent(journal: Journal, other: Journal) -> None:
+    some = intent(if_match='W/"1"', before={"processingStatus": "inProgress", "startedDateTime": None})
+    number = journal.open(some)
+    entry = the(other, number)
+    assert {name: getattr(entry, name) for name in type(some).__dataclass_fields__} == {
+        name: getattr(some, name) for name in type(some).__dataclass_fields__
+    }
+    assert (entry.number, entry.outcome, entry.ended_at, entry.sends, entry.known_by) == (number, None, None, 1, "")
+    assert not entry.is_settled
+
+
+def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, other: Journal) -> None:
+    told: list[int] = []
+    journal.changed.subscribe(told.append)
+    some = intent()
+    number = journal.open(some)
+    journal.sent_again(some.client_request_id)
+    journal.settle(
+        some.client_request_id, Outcome.DONE, "answer", exchange=answer(b'{"id": "r1"}'), words="It was slow."
+    )
+    entry = the(other, number)
+    assert (entry.outcome, entry.known_by, entry.sends, entry.is_settled) == (Outcome.DONE, "answer", 2, True)
+    assert (entry.status, entry.reason, entry.request_id, entry.seconds) == (200, "OK", "their-id", 0.25)
+    assert (entry.response, entry.words) == ('{"id": "r1"}', "It was slow.")
+    assert entry.ended_at is not None
+    assert entry.opened_at <= entry.ended_at
+    assert told == [number, number]
+
+
+@pytest.mark.parametrize("first", [Outcome.DONE, Outcome.NOT_DONE])
+@pytest.mark.parametrize("then", list(Outcome))
+def test_an_outcome_once_known_never_changes(first: Outcome, then: Outcome, journal: Journal, other: Journal) -> None:
+    some = intent()
+    number = journal.open(some)
+    journal.settle(some.client_request_id, first, "answer")
+    known = the(journal, number)
+    told: list[int] = []
+    other.changed.subscribe(told.append)
+    other.settle(some.client_request_id, then, "person", exchange=answer(b"late"), words="No.")
+    assert the(journal, number) == known
+    assert told == []
+
+
+@pytest.mark.parametrize(("outcome", "by"), [(Outcome.DONE, "read-back"), (Outcome.NOT_DONE, "person")])
+def test_what_is_unknown_can_become_known_and_keeps_what_was_answered(
+    outcome: Outcome, by: KnownBy, journal: Journal
+) -> None:
+    some = intent()
+    number = journal.open(some)
+    journal.settle(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(b"gateway", 504), words="Cut.")
+    assert not the(journal, number).is_settled
+    journal.settle(some.client_request_id, outcome, by)
+    entry = the(journal, number)
+    assert (entry.outcome, entry.known_by, entry.status, entry.response) == (outcome, by, 504, "gateway")
+
+
+def test_settling_what_was_never_recorded_records_nothing(journal: Journal) -> None:
+    told: list[int] = []
+    journal.changed.subscribe(told.append)
+    journal.settle("nobody's", Outcome.DONE, "answer")
+    assert (journal.entries(), told) == ([], [])
+
+
+def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(journal: Journal) -> None:
+    places = [(ROOT, "r1"), (ROOT, "r2"), ("http://127.0.0.1/v1.0", "r1"), (ROOT, "r1")]
+    one, two, three, four = (journal.open(intent(root=root, run_id=run_id)) for root, run_id in places)
+    assert [entry.number for entry in journal.entries()] == [four, three, two, one]
+    assert [entry.number for entry in journal.entries(root=ROOT, limit=2)] == [four, two]
+    assert [entry.number for entry in journal.of_run(ROOT, "r1")] == [four, one]
+    assert journal.entry(99) is None
+
+
+def test_unsettled_is_what_is_unknown_or_forgotten_and_not_what_is_on_its_way(journal: Journal, other: Journal) -> None:
+    journal.open(intent(run_id="ours, on its way"))
+    other.open(intent(run_id="theirs, on its way"))
+    for outcome in Outcome:
+        some = intent(run_id=outcome.value)
+        journal.open(some)
+        journal.settle(some.client_request_id, outcome, "answer")
+    elsewhere = intent(root="http://127.0.0.1/v1.0")
+    journal.open(elsewhere)
+    journal.settle(elsewhere.client_request_id, Outcome.UNKNOWN, "")
+    assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown"]
+    other.close()
+    assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown", "theirs, on its way"]
+    assert [entry.run_id for entry in other.unsettled(ROOT)] == ["unknown", "theirs, on its way"], "it began anew"
+
+
+def test_an_entry_is_undone_by_the_undo_that_was_done(journal: Journal) -> None:
+    number = journal.open(some := intent())
+    journal.settle(some.client_request_id, Outcome.DONE, "answer")
+    for outcome, is_undone in ((Outcome.NOT_DONE, False), (Outcome.UNKNOWN, False), (Outcome.DONE, True)):
+        undo = intent(undoes=number)
+        last = journal.open(undo)
+        assert the(journal, number).undone_by is None
+        journal.settle(undo.client_request_id, outcome, "answer")
+        assert the(journal, number).undone_by == (last if is_undone else None)
+        assert the(journal, last).undoes == number
+
+
+def test_a_run_that_another_living_runtui_is_writing_is_refused_and_nothing_recorded(
+    journal: Journal, other: Journal
+) -> None:
+    theirs = intent()
+    number = other.open(theirs)
+    with pytest.raises(RunBusyError, match=f"entry {number} "):
+        journal.open(intent())
+    assert [entry.number for entry in journal.entries()] == [number]
+    journal.open(intent(run_id="r2"))
+    journal.open(intent(root="http://127.0.0.1/v1.0"))
+    other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
+    journal.open(intent())
+
+
+def test_a_run_is_free_when_the_runtui_that_wrote_it_is_gone(journal: Journal, other: Journal) -> None:
+    other.open(intent())
+    other.close()
+    journal.open(intent())
+
+
+def test_one_runtui_is_not_kept_from_its_own_run(journal: Journal) -> None:
+    assert journal.open(intent()) < journal.open(intent())
+
+
+def test_threads_take_turns(journal: Journal) -> None:
+    def write(number: int) -> None:
+        some = intent(run_id=f"run {number}")
+        journal.open(some)
+        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(100)))
+    assert {(entry.run_id, entry.outcome) for entry in journal.entries()} == {
+        (f"run {number}", Outcome.DONE) for number in range(100)
+    }
+
+
+def test_one_request_is_recorded_once_and_trying_it_twice_breaks_nothing(journal: Journal) -> None:
+    journal.open(intent())
+    with pytest.raises(JournalError):
+        journal.open(intent(client_request_id=journal.entries()[0].client_request_id))
+    journal.open(intent())
+    assert len(journal.entries()) == 2
+
+
+def test_no_secret_is_in_the_file_and_the_rest_is_as_it_was(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redact, "_secrets", {})
+    redact.register_secret(SECRET)
+    said = {"processingStatus": f"is {SECRET} here", "failedTasksCount": 3, SECRET: None}
+    some = intent(
+        before=said, after=said, body=json.dumps(said), who=SECRET, workflow_name=SECRET, url=f"{ROOT}?key={SECRET}"
+    )
+    number = journal.open(some)
+    straddling = b"x" * (LONGEST_RESPONSE - 8) + SECRET.encode() + b"y" * 100
+    journal.settle(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(straddling), words=f"Saw {SECRET}.")
+    entry = the(journal, number)
+    kept = {"processingStatus": f"is {redact.MARK} here", "failedTasksCount": 3, redact.MARK: None}
+    assert (entry.before, entry.after, json.loads(entry.body)) == (kept, kept, kept)
+    assert (entry.who, entry.workflow_name, entry.words) == (redact.MARK, redact.MARK, f"Saw {redact.MARK}.")
+    assert len(entry.response) == LONGEST_RESPONSE
+    written = b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
+    assert b"Saw [redacted]." in written
+    for part in (SECRET, SECRET[:8], SECRET[-8:]):
+        assert part.encode() not in written
+
+
+def test_a_journal_that_could_not_be_used_is_used_as_soon_as_it_can_be(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("in the way")
+    journal = Journal(folder / "journal.db")
+    for call in (lambda: journal.open(intent()), journal.entries, lambda: journal.unsettled(ROOT)):
+        with pytest.raises(JournalError, match=str(folder)):
+            call()
+    folder.unlink()
+    assert journal.open(intent()) == 1
+    journal.close()
+
+
+FILL_THE_DISK = """
+import json, resource, sys
+from pathlib import Path
+from runtui.graph.exchange import Outcome
+from runtui.services.journal import Journal
+from runtui.services.journal_file import JournalError
+from tests.unit.intents import intent
+
+path = Path(sys.argv[1])
+journal = Journal(path)
+first = intent()
+kept = [journal.open(first)]
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("journal.db-wal").stat().st_size + 30_000, most))
+try:
+    while True:
+        kept.append(journal.open(intent()))
+except JournalError as error:
+    said = error.message
+try:
+    journal.settle(first.client_request_id, Outcome.DONE, "answer", words="long " * 200_000)
+except JournalError:
+    kept.append("not settled")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+kept.append(journal.open(intent()))
+print(json.dumps([said, kept]))
+journal.close()
+"""
+"""A process that may write no file beyond a size: as if the disk were full, also for root."""
+
+
+def test_a_full_disk_is_said_loses_nothing_and_is_over_when_there_is_room(journal: Journal, path: Path) -> None:
+    root = Path(__file__).parents[2]
+    filled = subprocess.run(
+        [sys.executable, "-c", FILL_THE_DISK, path], cwd=root, capture_output=True, text=True, check=True
+    )
+    said, (*kept, is_settled, last) = json.loads(filled.stdout)
+    assert str(path) in said
+    assert is_settled == "not settled"
+    assert sorted(entry.number for entry in journal.entries()) == [*kept, last], "what was promised, and no more"
+    assert the(journal, 1).outcome is None, "an outcome that could not be recorded is not half recorded"

@@ -1,0 +1,61 @@
+"""Which entries of the journal the words of a filter find."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from runtui.domain.times import parse_ticks
+from runtui.errors import ExitCode, UsageError
+from runtui.graph.exchange import Outcome
+from runtui.services.journal_filter import parse
+from tests.unit.entries import an_entry
+
+NOW = parse_ticks("2026-11-20T12:00:00Z")
+
+ENTRIES = (
+    an_entry(1, run_id="run-a", opened_at=datetime(2026, 11, 18, 12, tzinfo=UTC), outcome=Outcome.DONE),
+    an_entry(2, run_id="run-b", opened_at=datetime(2026, 11, 19, 12, tzinfo=UTC), outcome=Outcome.UNKNOWN),
+    an_entry(3, run_id="run-a", opened_at=datetime(2026, 11, 20, 11, tzinfo=UTC), outcome=Outcome.NOT_DONE, who="Zoë"),
+    an_entry(4, run_id="run-c", opened_at=datetime(2026, 11, 20, 11, tzinfo=UTC), outcome=None, after={"x": 1}),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", [1, 2, 3, 4]),
+        ("RUN-A", [1, 3]),
+        ("zoË", [3]),
+        ("processingStatus", [1, 2, 3]),
+        ("outcome:unknown", [2]),
+        ("outcome:not-done", [3]),
+        ("outcome:open,unknown", [2, 4]),
+        ("since:-24h", [2, 3, 4]),
+        ("before:2026-11-20T00:00Z", [1, 2]),
+        ("since:-24h before:-2h", [2]),
+        ("#4", [4]),
+        ("run-a outcome:done", [1]),
+        ("nobody", []),
+    ],
+)
+def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
+    wanted = parse(text, NOW)
+    assert [entry.number for entry in ENTRIES if wanted(entry)] == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("outcome:maybe", "There is no outcome 'maybe'. Possible: done, not-done, unknown, open."),
+        ("outcome:", "There is no outcome ''."),
+        ("since:soon", "since:soon: Type a date-time"),
+        ("since:", "Type a date-time"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_what_is_possible(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(text, NOW)
+    assert sentence in str(refused.value)
+    assert refused.value.exit_code is ExitCode.USAGE

@@ -1,0 +1,111 @@
+"""Who is alive: what the system says when a process ends, however it ends."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runtui.services.sessions import Session
+
+BEGIN = """
+import sys
+from pathlib import Path
+from runtui.services.sessions import Session
+own = Session(Path(sys.argv[1]))
+"""
+TELL = """
+print(own.id, flush=True)
+sys.stdin.read()
+"""
+LEAVE_A_CHILD = """
+import subprocess
+subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_fds=False)
+"""
+
+
+@contextmanager
+def process(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process with a session of its own, and that session's id."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        assert started.stdout is not None
+        try:
+            yield started, started.stdout.readline().strip()
+        finally:
+            started.kill()
+
+
+@contextmanager
+def session(folder: Path) -> Iterator[Session]:
+    own = Session(folder)
+    try:
+        yield own
+    finally:
+        own.close()
+
+
+@pytest.mark.parametrize("code", [BEGIN + TELL, BEGIN + LEAVE_A_CHILD + TELL], ids=["alone", "with a child left"])
+def test_a_session_is_gone_when_its_process_was_killed(code: str, tmp_path: Path) -> None:
+    with process(code, tmp_path) as (other, its_id), session(tmp_path) as own:
+        assert not own.is_gone(its_id)
+        other.kill()
+        other.wait()
+        assert own.is_gone(its_id)
+        assert own.is_gone(its_id), "with its lock file swept away too"
+        assert [path.stem for path in tmp_path.iterdir()] == [own.id]
+
+
+def test_looking_at_a_living_session_takes_nothing_from_it(tmp_path: Path) -> None:
+    with session(tmp_path) as first, session(tmp_path) as second, session(tmp_path) as third:
+        assert not second.is_gone(first.id)
+        assert not third.is_gone(first.id)
+        assert not first.is_gone(first.id)
+        assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_session_that_was_closed_is_gone(tmp_path: Path) -> None:
+    with session(tmp_path) as own:
+        other = Session(tmp_path)
+        other.close()
+        assert own.is_gone(other.id)
+
+
+def test_two_that_look_at_the_same_moment_do_not_take_each_other_for_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with process(BEGIN + TELL, tmp_path) as (other, its_id), session(tmp_path) as first, session(tmp_path) as second:
+        other.kill()
+        other.wait()
+        seen: list[bool] = []
+        unlink = Path.unlink
+
+        def look_too(path: Path, missing_ok: bool = False) -> None:
+            if not seen:
+                seen.append(False)
+                seen.append(second.is_gone(its_id))
+            unlink(path, missing_ok=missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", look_too)
+        assert first.is_gone(its_id)
+        assert seen == [False, True]
+
+
+def test_folder_and_locks_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "sessions"
+    with session(folder):
+        (lock,) = folder.iterdir()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "sessions").touch()
+    with pytest.raises(OSError, match="sessions"):
+        Session(tmp_path / "sessions")

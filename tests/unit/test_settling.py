@@ -1,0 +1,344 @@
+"""Finding out what became of a change: what the run shows, who else may have put it there, what a person says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.errors import RuntuiError
+from runtui.graph.client import Answer
+from runtui.graph.exchange import Outcome
+from runtui.services import settling as settling_module
+from runtui.services.journal import Entry, Journal
+from runtui.services.settling import LOOKS, Settling
+from runtui.services.store import Store
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
+from tests.unit.intents import ROOT, intent
+
+PATIENCE = 30
+
+
+class Session:
+    """One runtui on a state folder, with a service of its own to ask."""
+
+    def __init__(self, folder: Path, name: str, graph: FakeGraph, *, looks: tuple[float, ...] = LOOKS) -> None:
+        self.journal = Journal(folder / "journal.db")
+        self.store = Store(folder / f"runs-{name}.db")
+        self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
+        self.store.put_runs(WORKFLOW, [RUN, {**RUN, "id": "r2"}], self.store.next_listing())
+        self.settling = Settling(graph, self.journal, self.store, ROOT, looks=looks)
+        self.told: list[Entry] = []
+        self.settling.changed.subscribe(self.told.append)
+
+    def record(self, outcome: Outcome | None = Outcome.UNKNOWN, **facts: Any) -> int:
+        """An entry with that outcome; its number."""
+        some = intent(**facts)
+        number = self.journal.open(some)
+        if outcome is not None:
+            self.journal.settle(some.client_request_id, outcome, "")
+        return number
+
+    def outcome(self, number: int) -> tuple[Outcome | None, str]:
+        entry = self.journal.entry(number)
+        assert entry is not None
+        return entry.outcome, entry.known_by
+
+    async def end(self) -> None:
+        await self.settling.stop()
+        self.store.close()
+        self.journal.close()
+
+
+@pytest.fixture
+async def graph() -> FakeGraph:
+    return FakeGraph()
+
+
+@pytest.fixture
+async def session(tmp_path: Path, graph: FakeGraph) -> AsyncIterator[Session]:
+    session = Session(tmp_path, "ours", graph)
+    yield session
+    await session.end()
+
+
+@pytest.fixture
+async def other(tmp_path: Path, graph: FakeGraph) -> AsyncIterator[Session]:
+    """Another runtui on the same folder."""
+    session = Session(tmp_path, "theirs", graph)
+    yield session
+    await session.end()
+
+
+def show(graph: FakeGraph, run_id: str = "r1", **values: Any) -> None:
+    """The run has these values."""
+    graph.runs[run_id] |= values or {"processingStatus": "failed"}
+
+
+async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
+    session: Session, other: Session, graph: FakeGraph
+) -> None:
+    number = other.record(None)
+    other.journal.close()
+    (entry,) = await session.settling.look()
+    assert (entry.outcome, entry.words) == (Outcome.UNKNOWN, "runtui ended before the answer was there.")
+    assert session.settling.unsettled == {"r1": entry}
+    show(graph)
+    (entry,) = await session.settling.look()
+    assert session.outcome(number) == (entry.outcome, entry.known_by) == (Outcome.DONE, "read-back")
+    assert session.settling.unsettled == {}
+    row = session.store.row("r1")
+    assert row is not None
+    assert row.status == "failed", "the list shows what was read"
+    assert [(item.number, item.outcome) for item in session.told] == [(number, Outcome.UNKNOWN), (number, Outcome.DONE)]
+    assert await session.settling.look() == []
+    assert graph.calls == ["GET r1", "GET r1"], "what is settled is not asked for again"
+
+
+async def test_what_is_on_its_way_in_a_living_session_is_left_alone(
+    session: Session, other: Session, graph: FakeGraph
+) -> None:
+    show(graph)
+    for on_its_way in (other.record(None), session.record(None, run_id="r2")):
+        assert await session.settling.look() == []
+        entry = await session.settling.look_at(on_its_way)
+        assert entry is not None
+        assert entry.outcome is None
+        await session.settling.decide(on_its_way, Outcome.NOT_DONE)
+        assert session.outcome(on_its_way) == (None, "")
+    assert graph.calls == []
+
+
+@pytest.mark.parametrize(
+    ("later", "is_proof"),
+    [
+        ([(Outcome.DONE, {"processingStatus": "failed"})], False),
+        ([(Outcome.DONE, {"processingStatus": "failed", "failedTasksCount": 9})], False),
+        ([(None, {"processingStatus": "completed"})], False),
+        ([(Outcome.NOT_DONE, {"processingStatus": "failed"})], True),
+        ([(Outcome.DONE, {"failedTasksCount": 9})], True),
+        ([(Outcome.NOT_DONE, {"processingStatus": "failed"}), (Outcome.DONE, {"processingStatus": "failed"})], False),
+    ],
+)
+async def test_a_value_that_a_later_change_of_ours_may_have_put_there_proves_nothing(
+    later: list[tuple[Outcome | None, Mapping[str, Any]]], is_proof: bool, session: Session, graph: FakeGraph
+) -> None:
+    number = session.record()
+    for outcome, after in later:
+        session.record(outcome, after=after)
+    session.record(Outcome.DONE, run_id="r2")
+    show(graph)
+    await session.settling.look()
+    assert session.outcome(number)[0] is (Outcome.DONE if is_proof else Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"processingStatus": "failed", "failedTasksCount": 9},
+        {"processingStatus": "failed", "propertyOfANewerVersion": 1},
+    ],
+)
+async def test_half_of_a_change_is_no_proof_of_it(after: Mapping[str, Any], session: Session, graph: FakeGraph) -> None:
+    number = session.record(after=after)
+    show(graph)
+    await session.settling.look()
+    assert session.outcome(number) == (Outcome.UNKNOWN, "")
+    assert session.settling.fault is None
+
+
+async def test_of_two_unknown_changes_of_a_run_the_newer_one_stands_for_it(session: Session, graph: FakeGraph) -> None:
+    session.record(after={"failedTasksCount": 8})
+    newer = session.record(after={"processingStatus": "failed"})
+    await session.settling.look()
+    assert {run_id: entry.number for run_id, entry in session.settling.unsettled.items()} == {"r1": newer}
+
+
+@pytest.mark.parametrize("answer", [answered(outcome=Outcome.NOT_DONE), answered(outcome=Outcome.UNKNOWN), answered()])
+async def test_a_run_that_is_gone_or_cannot_be_read_says_nothing(
+    answer: Answer, session: Session, graph: FakeGraph
+) -> None:
+    number = session.record()
+    graph.on_read = lambda _run_id: answer
+    (entry,) = await session.settling.look()
+    assert entry.outcome is Outcome.UNKNOWN
+    assert session.outcome(number) == (Outcome.UNKNOWN, "")
+    assert session.settling.fault is None
+    assert "r1" in session.settling.unsettled
+
+
+async def test_a_list_that_cannot_be_brought_up_to_date_hides_nothing(
+    session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntuiError("The store is full", "No room.")
+
+    number = session.record()
+    show(graph)
+    monkeypatch.setattr(session.store, "put_run", full)
+    await session.settling.look()
+    assert session.outcome(number) == (Outcome.DONE, "read-back")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.NOT_DONE])
+async def test_a_person_decides_once(outcome: Outcome, session: Session, graph: FakeGraph) -> None:
+    number = session.record()
+    await session.settling.look()
+    await session.settling.decide(number, outcome)
+    assert session.outcome(number) == (outcome, "person")
+    assert session.settling.unsettled == {}
+    assert (session.told[-1].number, session.told[-1].outcome) == (number, outcome)
+    for again in (Outcome.DONE, Outcome.NOT_DONE):
+        await session.settling.decide(number, again)
+    show(graph)
+    entry = await session.settling.look_at(number)
+    assert entry is not None
+    assert (entry.outcome, entry.known_by) == (outcome, "person")
+
+
+async def test_a_person_can_decide_what_a_dead_session_left(session: Session, other: Session) -> None:
+    number = other.record(None)
+    other.journal.close()
+    await session.settling.decide(number, Outcome.NOT_DONE)
+    assert session.outcome(number) == (Outcome.NOT_DONE, "person")
+
+
+async def test_looking_at_one_change_leaves_the_others(session: Session, graph: FakeGraph) -> None:
+    number, left = session.record(), session.record(run_id="r2")
+    for run_id in ("r1", "r2"):
+        show(graph, run_id)
+    entry = await session.settling.look_at(number)
+    assert entry is not None
+    assert entry.outcome is Outcome.DONE
+    assert session.outcome(left) == (Outcome.UNKNOWN, "")
+    assert await session.settling.look_at(99) is None
+    await session.settling.decide(99, Outcome.DONE)
+
+
+async def test_two_runtui_that_settle_the_same_change_agree(session: Session, other: Session, graph: FakeGraph) -> None:
+    number = session.record()
+    show(graph)
+    ours, theirs = await asyncio.gather(session.settling.look(), other.settling.look())
+    assert [entry.outcome for entry in (*ours, *theirs)] == [Outcome.DONE, Outcome.DONE]
+    assert (ours[0].ended_at, theirs[0].ended_at) == (ours[0].ended_at,) * 2
+    assert session.outcome(number) == other.outcome(number) == (Outcome.DONE, "read-back")
+    assert session.settling.unsettled == other.settling.unsettled == {}
+
+
+async def test_a_person_is_not_overruled_by_a_look_that_is_under_way(
+    session: Session, other: Session, graph: FakeGraph
+) -> None:
+    number = session.record()
+    reads = graph.on_read
+
+    def decided_meanwhile(run_id: str) -> Answer:
+        entry = other.journal.entry(number)
+        assert entry is not None
+        other.journal.settle(entry.client_request_id, Outcome.NOT_DONE, "person")
+        return reads(run_id)
+
+    graph.on_read = decided_meanwhile
+    show(graph)
+    (entry,) = await session.settling.look()
+    assert (entry.outcome, entry.known_by) == session.outcome(number) == (Outcome.NOT_DONE, "person")
+
+
+async def test_trouble_with_the_journal_is_said_and_over_when_it_is_over(tmp_path: Path, graph: FakeGraph) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    session = Session(folder, "ours", graph)
+    try:
+        (folder / "journal.db").mkdir()
+        assert await session.settling.look() == []
+        assert session.settling.fault is not None
+        assert "journal" in session.settling.fault.title
+        with pytest.raises(RuntuiError):
+            await session.settling.decide(1, Outcome.DONE)
+        (folder / "journal.db").rmdir()
+        number = session.record()
+        assert [entry.number for entry in await session.settling.look()] == [number]
+        assert session.settling.fault is None
+    finally:
+        await session.end()
+
+
+class Timeouts:
+    """In the place of `asyncio.timeout`: no time passes, and what was asked for is remembered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+        self.asked: list[float] = []
+        self.enough = asyncio.Event()
+        self._last = last
+        monkeypatch.setattr(settling_module, "asyncio", self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        self.asked.append(seconds)
+        if len(self.asked) < self._last:
+            return asyncio.timeout(0)
+        self.enough.set()
+        return asyncio.timeout(None)
+
+
+async def test_an_unknown_change_is_looked_at_again_less_and_less_often_until_the_run_shows_it(
+    session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = session.record()
+    timeouts = Timeouts(monkeypatch, last=5)
+    read = graph.on_read
+
+    def shown_at_last(run_id: str) -> Answer:
+        if len(graph.calls) == 4:
+            show(graph)
+        return read(run_id)
+
+    graph.on_read = shown_at_last
+    session.settling.start()
+    session.settling.start()
+    async with asyncio.timeout(PATIENCE):
+        await timeouts.enough.wait()
+    assert timeouts.asked == [30, 120, 600, 600, 600]
+    assert graph.calls == ["GET r1"] * 4, "and then no more"
+    assert session.outcome(number) == (Outcome.DONE, "read-back")
+
+
+async def test_a_change_that_becomes_unknown_begins_the_looks_anew(
+    session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts = Timeouts(monkeypatch, last=3)
+    session.settling.start()
+    async with asyncio.timeout(PATIENCE):
+        await timeouts.enough.wait()
+        assert timeouts.asked == [30, 120, 600]
+        assert graph.calls == []
+        session.record()
+        timeouts.enough.clear()
+        session.settling.look_soon()
+        await timeouts.enough.wait()
+        await session.settling.look()
+        await session.settling.look()
+    assert timeouts.asked == [30, 120, 600, 30], "anew, and once"
+    assert graph.calls == ["GET r1"] * 3
+
+
+async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> None:
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def silent(workflow_id: str, run_id: str) -> Answer:
+        asked.set()
+        await never.wait()
+        raise AssertionError("it was stopped")
+
+    number = session.record()
+    graph.run = silent  # type: ignore[method-assign]
+    session.settling.start()
+    async with asyncio.timeout(PATIENCE):
+        await asked.wait()
+        await session.settling.stop()
+        await session.settling.stop()
+    assert session.outcome(number) == (Outcome.UNKNOWN, "")

@@ -1,0 +1,142 @@
+"""Taking a change back: only what was done, only while it still stands, with the very values that were there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui import redact
+from runtui.domain.draft import Draft
+from runtui.domain.times import parse_ticks
+from runtui.graph.exchange import Outcome
+from runtui.services.journal import Entry, Journal
+from runtui.services.undo import UndoError, draft_to_undo, why_not
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
+from tests.unit.intents import intent
+
+NOW = parse_ticks("2026-11-20T09:15:03Z")
+SECRET = "a-secret-that-nobody-may-read"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: Any) -> Entry:
+    """An entry with that outcome."""
+    some = intent(**facts)
+    number = journal.open(some)
+    if outcome is not None:
+        journal.settle(some.client_request_id, outcome, "answer")
+    entry = journal.entry(number)
+    assert entry is not None
+    return entry
+
+
+async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal: Journal) -> None:
+    graph = FakeGraph()
+    typed = {"processingStatus": "failed", "completedDateTime": "-2h", "startedDateTime": "", "failedTasksCount": "7"}
+    draft = Draft("r1", WORKFLOW, RUN)
+    for name, text in typed.items():
+        draft = draft.typed(name, text, NOW)
+    before = {change.field.name: change.before for change in draft.changes()}
+    after = {change.field.name: change.after for change in draft.changes()}
+    entry = recorded(journal, before=before, after=after)
+    graph.apply("r1", draft.body_text())
+    graph.runs["r1"] |= {"totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
+
+    undo = await draft_to_undo(entry, graph)
+
+    assert {change.field.name: change.after for change in undo.changes()} == before
+    assert '"startedDateTime": "2026-11-20T06:00:04.5688752Z"' in undo.body_text(), "digit by digit"
+    assert undo.body()["completedDateTime"] is None
+    assert undo.mode == "changed", "what a colleague changed besides is not sent"
+    assert undo.errors() == {}
+    graph.apply("r1", json.dumps(undo.body()))
+    assert graph.runs["r1"] == {**RUN, "totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
+    assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"),
+    [(Outcome.NOT_DONE, "not done"), (Outcome.UNKNOWN, "not known"), (None, "not known")],
+)
+async def test_only_what_is_known_to_be_done_can_be_taken_back(
+    outcome: Outcome | None, why: str, journal: Journal
+) -> None:
+    entry, graph = recorded(journal, outcome), FakeGraph()
+    with pytest.raises(UndoError, match=why):
+        await draft_to_undo(entry, graph)
+    assert graph.calls == []
+
+
+@pytest.mark.parametrize(
+    ("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True), (Outcome.UNKNOWN, True)]
+)
+def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
+    number = recorded(journal).number
+    undo = recorded(journal, of_undo, undoes=number)
+    entry = journal.entry(number)
+    assert entry is not None
+    assert why_not(entry) == (None if is_free else f"Entry {undo.number} took it back already.")
+
+
+async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(journal: Journal) -> None:
+    entry, graph = recorded(journal), FakeGraph()
+    graph.runs["r1"]["processingStatus"] = "completed"
+    with pytest.raises(UndoError) as refused:
+        await draft_to_undo(entry, graph)
+    assert 'processingStatus is "completed" and not "failed"' in refused.value.message
+    assert f"Entry {entry.number}" in refused.value.title
+
+
+async def test_a_moment_in_other_digits_is_still_what_was_written(journal: Journal) -> None:
+    graph = FakeGraph()
+    entry = recorded(
+        journal,
+        before={"startedDateTime": RUN["startedDateTime"]},
+        after={"startedDateTime": "2026-11-20T10:15:03.9200000+01:00"},
+    )
+    graph.runs["r1"]["startedDateTime"] = "2026-11-20T09:15:03.92Z"
+    undo = await draft_to_undo(entry, graph)
+    assert undo.body()["startedDateTime"] == RUN["startedDateTime"]
+
+
+async def test_a_run_that_cannot_be_read_is_said(journal: Journal) -> None:
+    entry, graph = recorded(journal), FakeGraph()
+    graph.on_read = lambda _run_id: answered(outcome=Outcome.NOT_DONE)
+    with pytest.raises(UndoError, match=r"cannot be read\. It went wrong\."):
+        await draft_to_undo(entry, graph)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ({}, {"processingStatus": "failed"}, "was not received"),
+        ({"newerProperty": 1}, {"newerProperty": 2}, "does not know the property newerProperty"),
+        ({"failedTasksCount": True}, {"failedTasksCount": 2}, "not in the journal as it was received"),
+        ({"failedTasksCount": [1]}, {"failedTasksCount": 2}, "not in the journal as it was received"),
+        ({"processingStatus": f"x{SECRET}"}, {"processingStatus": "failed"}, "not in the journal as it was received"),
+    ],
+)
+def test_a_value_that_cannot_be_put_back_is_said_at_once(
+    before: dict[str, Any], after: dict[str, Any], why: str, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redact, "_secrets", {})
+    redact.register_secret(SECRET)
+    assert why in (why_not(recorded(journal, before=before, after=after)) or "")
+
+
+async def test_a_property_that_was_not_there_and_may_be_empty_is_emptied(journal: Journal) -> None:
+    graph = FakeGraph()
+    entry = recorded(journal, before={}, after={"completedDateTime": "2026-11-20T09:15:03Z"})
+    graph.runs["r1"]["completedDateTime"] = "2026-11-20T09:15:03Z"
+    undo = await draft_to_undo(entry, graph)
+    assert undo.body()["completedDateTime"] is None
