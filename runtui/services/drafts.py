@@ -1,8 +1,8 @@
 """Changes begun and not sent, by run id: in memory for the screen, on disk for the next start.
 
 Invariant: a draft is on the disk before the screen can show it, unless the disk is slow: nobody waits for that longer
-than `PATIENCE_SECONDS`. The last state of each is what arrives. A draft that cannot be kept on disk stays in memory, `fault` says so, and the next change tries
-again.
+than `PATIENCE_SECONDS`. The last state of each is what arrives. A draft that cannot be kept on disk stays in memory,
+`fault` says so, and the next change tries again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from runtui.errors import RuntuiError
 from runtui.redact import redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import JournalError, open_journal
-
 
 PATIENCE_SECONDS: Final = 0.02
 """How long a change waits for the disk; writing takes about one millisecond."""

@@ -20,7 +20,8 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
-from runtui.services.journal_file import JournalError, open_journal
+from runtui.services.journal_file import JournalError, damaged_files, open_journal
+from runtui.services.proof import is_explained_by
 from runtui.services.sessions import Session
 
 KnownBy = Literal["", "answer", "read-back", "person"]
@@ -103,6 +104,8 @@ class Journal:
         self.changed: Announcer[int] = Announcer()
         """Told the number of each entry that was opened or settled, in the thread that did it."""
         self._lock = threading.RLock()
+        self.set_aside: Path | None = None
+        """The broken journal that was moved out of the way when this one was opened; None when there was none."""
         self._db: sqlite3.Connection | None = None
         self._session: Session | None = None
 
@@ -178,6 +181,10 @@ class Journal:
         found = self._select("root = ? AND (outcome IS NULL OR outcome = 'unknown')", (root,))
         return [entry for entry in found if entry.outcome is not None or self.is_forgotten(entry)]
 
+    def is_explained_otherwise(self, entry: Entry) -> bool:
+        """Whether other changes of ours may have put there what this one was to write."""
+        return is_explained_by(entry, self.of_run(entry.root, entry.run_id))
+
     def is_forgotten(self, entry: Entry) -> bool:
         """Whether an entry is open and its process is gone."""
         with self._using():
@@ -207,7 +214,9 @@ class Journal:
             try:
                 self._own_session()
                 if self._db is None:
+                    damaged = damaged_files(self.path)
                     self._db = open_journal(self.path, durable=True)
+                    self.set_aside = next(iter(set(damaged_files(self.path)).difference(damaged)), self.set_aside)
                 yield self._db
             except (sqlite3.Error, OSError) as error:
                 if self._db is not None:

@@ -57,11 +57,11 @@ STEPS: Final = (
 class JournalError(RuntuiError):
     """The journal cannot be read or written; a write that cannot be recorded is not sent."""
 
-    def __init__(self, path: Path, reason: object) -> None:
+    def __init__(
+        self, path: Path, reason: object, cure: str = "Make room, or set RUNTUI_STATE to a folder of your own."
+    ) -> None:
         super().__init__(
-            "The journal cannot be used",
-            f"{path}: {reason}.",
-            "Make room, or set RUNTUI_STATE to a folder of your own. Nothing is sent without the journal.",
+            "The journal cannot be used", f"{path}: {reason}.", f"{cure} Nothing is sent without the journal."
         )
 
 
@@ -145,7 +145,7 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     db.execute("BEGIN IMMEDIATE")
     version = _version(db)
     if version > len(STEPS):
-        raise JournalError(path, "it was written by a newer runtui")
+        raise JournalError(path, "it was written by a newer runtui", "Update this one.")
     for step in STEPS[version:]:
         for statement in step:
             db.execute(statement)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 SUFFIX: Final = ".lock"
+
+KEPT_SECONDS: Final = 86_400.0
+"""How long the lock file of a session that is gone is left alone."""
 
 
 class Session:
@@ -29,6 +34,14 @@ class Session:
         self._path = folder / (self.id + SUFFIX)
         self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what killed sessions left behind. A young file may belong to one that is about to lock it."""
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):  # another runtui sweeps too
+                if time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                    self.is_gone(path.stem)
 
     def is_gone(self, session_id: str) -> bool:
         """Whether the process of another session has ended; its lock file is swept away then."""

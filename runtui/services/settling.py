@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from runtui.domain.fields import FIELD_BY_NAME
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
+from runtui.services.proof import proves
 from runtui.services.store import Store
 from runtui.services.writing import RunWriter
 
@@ -134,18 +133,9 @@ class Settling:
         # Where the list cannot be brought up to date, what the run shows is known all the same.
         with contextlib.suppress(RuntuiError):
             await asyncio.to_thread(self._store.put_run, entry.workflow_id, answer.entity)
-        if shows(entry.after, answer.entity) and not await asyncio.to_thread(self._is_overwritten, entry):
+        if proves(answer.entity, entry) and not await asyncio.to_thread(self._journal.is_explained_otherwise, entry):
             return await self._settle(entry, Outcome.DONE, "read-back")
         return entry
-
-    def _is_overwritten(self, entry: Entry) -> bool:
-        """Whether a later change of ours may have put these properties there: then they prove nothing of this one."""
-        return any(
-            other.number > entry.number
-            and other.outcome is not Outcome.NOT_DONE
-            and not other.after.keys().isdisjoint(entry.after)
-            for other in self._journal.of_run(entry.root, entry.run_id)
-        )
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy) -> Entry:
         await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)
@@ -172,11 +162,3 @@ class Settling:
                 look = 0
             except TimeoutError:
                 look += 1
-
-
-def shows(values: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
-    """Whether a run holds exactly these values of its editable properties; of others it is not known."""
-    return all(
-        (field := FIELD_BY_NAME.get(name)) is not None and field.same(value, entity.get(name))
-        for name, value in values.items()
-    )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from runtui.domain.draft import Draft
+from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.fields import FIELD_BY_NAME
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.redact import MARK
 from runtui.services.journal import Entry
+from runtui.services.proof import shows
 from runtui.services.writing import RunWriter
 
 
@@ -25,8 +26,8 @@ class UndoError(RuntuiError):
         super().__init__(f"Entry {entry.number} cannot be undone", message, hint)
 
 
-async def draft_to_undo(entry: Entry, client: RunWriter) -> Draft:
-    """The change that takes an entry back, over the run as it is now.
+async def draft_to_undo(entry: Entry, client: RunWriter, mode: BodyMode = "changed") -> Draft:
+    """The change that takes an entry back, over the run as it is now; `mode` says what its body holds besides.
 
     Raises:
         UndoError: when it cannot or must not be taken back.
@@ -45,7 +46,7 @@ async def draft_to_undo(entry: Entry, client: RunWriter) -> Draft:
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
         raise UndoError(entry, words, "Edit the run to set its values by hand.")
-    draft = Draft(entry.run_id, entry.workflow_id, answer.entity, "changed")
+    draft = Draft(entry.run_id, entry.workflow_id, answer.entity, mode)
     return draft.with_values({name: entry.before.get(name) for name in entry.after})
 
 
@@ -57,6 +58,8 @@ def why_not(entry: Entry) -> str | None:
         return "Whether it was done is not known."
     if entry.undone_by is not None:
         return f"Entry {entry.undone_by} took it back already."
+    if shows(entry.after, entry.before):
+        return "The run held these values before, so there is nothing to take back."
     return next(_unfit(entry), None)
 
 

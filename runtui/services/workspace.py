@@ -85,9 +85,17 @@ class Workspace:
         from runtui.services.saves import Origin, Saves
         from runtui.services.settling import Settling
 
-        self._transport = Transport(root, token=self._token, on_exchange=self._keep, wire=self._wire)
+        settings = self.settings
+        self._transport = Transport(
+            root,
+            token=self._token,
+            ca_file=settings.ca_file,
+            proxy=settings.proxy,
+            on_exchange=self._keep,
+            wire=self._wire,
+        )
         self._transport.warm()
-        self._client = GraphClient(self._transport, patch_path=self.settings.patch_path)
+        self._client = GraphClient(self._transport, patch_path=settings.patch_path, page_size=settings.page_size)
         root = self._transport.root
         self.drafts.load(root)
         origin = Origin(root, self.settings.tenant, self.settings.profile, self._account)
@@ -100,6 +108,11 @@ class Workspace:
     def connected(self) -> bool:
         """Whether there is a client to ask."""
         return self._client is not None
+
+    @property
+    def root(self) -> str:
+        """The Graph root as the journal names it; only after `connect`."""
+        return _connected(self._transport).root
 
     @property
     def client(self) -> GraphClient:
@@ -133,7 +146,7 @@ class Workspace:
 
     async def _account(self) -> str:
         """Whom the token names."""
-        from runtui.auth.tokens import account_of
+        from runtui.auth.claims import account_of
 
         try:
             return account_of(await self._token())

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
-from runtui.domain.draft import MISSING, Conflict, Draft
+from runtui.domain.draft import Conflict, Draft
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange, Outcome
@@ -23,6 +23,7 @@ from runtui.graph.faults import Fault
 from runtui.graph.waits import asked_wait, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
+from runtui.services.proof import proves
 from runtui.services.store import Store
 
 MOST_ATTEMPTS: Final = 5
@@ -220,7 +221,7 @@ class Writing:
     async def _send(self, save: Save, before: Mapping[str, Any]) -> tuple[Save, Answer | None]:
         """Record the intent and send it once; no answer when it could not be recorded, which ends the save."""
         try:
-            intent = await self._intent(save, etag_of(before))
+            intent = await self._intent(save, before)
             save = self._at(replace(save, intent=intent), Step.RECORDING)
             number = await _whatever_happens(self._journal.open, intent)
         except RuntuiError as error:
@@ -237,12 +238,12 @@ class Writing:
         return await self._client.update_run(
             draft.workflow_id,
             draft.run_id,
-            draft.body_text(),
+            intent.body,
             client_request_id=intent.client_request_id,
             if_match=intent.if_match,
         )
 
-    async def _intent(self, save: Save, etag: str | None) -> Intent:
+    async def _intent(self, save: Save, fresh: Mapping[str, Any]) -> Intent:
         draft, origin = save.draft, self._origin
         method, url = self._client.write_target(draft.workflow_id, draft.run_id)
         stored = self._store.get(draft.run_id)
@@ -258,10 +259,10 @@ class Writing:
             method=method,
             url=url,
             body=save.body,
-            before={change.field.name: change.before for change in changes if change.before is not MISSING},
+            before={change.field.name: fresh[change.field.name] for change in changes if change.field.name in fresh},
             after={change.field.name: change.after for change in changes},
             client_request_id=str(uuid4()),
-            if_match=etag,
+            if_match=etag_of(fresh),
             undoes=save.undoes,
         )
 
@@ -279,15 +280,26 @@ class Writing:
             sends += 1
             save, entity = await self._repeat(save)
         all_ignored = len(ignored) == len(save.draft.changes())
+        is_proved = not is_done and entity is not None and await self._is_proved(save, entity)
         is_stale = entity is None or not await self._keep(save, entity)
         if is_done and not all_ignored:
             await self._end_recorded(save, Outcome.DONE, "answer", ignored=ignored, row_is_stale=is_stale)
-        elif not is_done and entity is not None and not ignored:
+        elif is_proved:
             facts = {"fault": None, "seen_on_read_back": True, "row_is_stale": is_stale}
             await self._end_recorded(save, Outcome.DONE, "read-back", **facts)
         else:
-            # The values are not ours, and yet the write may still land: only a person can decide.
+            # The run proves nothing, and the write may still land: only a person can decide.
             await self._end_recorded(save, Outcome.UNKNOWN, "", ignored=ignored, row_is_stale=is_stale)
+
+    async def _is_proved(self, save: Save, entity: Mapping[str, Any]) -> bool:
+        """Whether the run, read back, shows that the change was applied."""
+        if save.intent is None or save.entry is None or not proves(entity, save.intent):
+            return False
+        try:
+            entry = await asyncio.to_thread(self._journal.entry, save.entry)
+            return entry is not None and not await asyncio.to_thread(self._journal.is_explained_otherwise, entry)
+        except JournalError:
+            return False
 
     async def _repeat(self, save: Save) -> tuple[Save, Mapping[str, Any] | None]:
         """Send the same request under the same ETag once more: at most one of the two is applied."""

@@ -58,7 +58,7 @@ def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
 def test_the_stronger_word_wins_and_is_named(
     flags: dict[str, str], environ: dict[str, str], value: str, where: str, file: Path
 ) -> None:
-    choices = chosen(file, flags, **environ)
+    choices = chosen(file, flags, profile=None, **environ)
     assert choices.get("client-id") == value
     assert choices.where("client-id") == where.format(path=file)
 
@@ -141,7 +141,9 @@ def test_a_default_that_is_no_profile_is_a_problem(tmp_path: Path) -> None:
     assert problem == (1, "There is no profile 'prd'. Did you mean prod?")
 
 
-@pytest.mark.parametrize("text", ["profiles = 1", "profiles.prod = 1", 'default-profile = 3\n[profiles.x]\nrefresh = 1'])
+@pytest.mark.parametrize(
+    "text", ["profiles = 1", "profiles.prod = 1", "default-profile = 3\n[profiles.x]\nrefresh = 1"]
+)
 def test_odd_shapes_are_problems_and_no_crash(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)

@@ -315,6 +315,27 @@ async def test_a_success_that_the_run_does_not_show_at_all_is_unknown(bench: Ben
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
 
 
+async def test_values_that_were_there_before_prove_nothing_of_a_lost_write(bench: Bench) -> None:
+    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague did the same
+    bench.answer_writes(refused(504, Outcome.UNKNOWN))
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
+    assert bench.journal.entries()[0].before == {"processingStatus": "failed"}
+
+
+async def test_a_twin_that_may_still_land_leaves_both_unknown(bench: Bench) -> None:
+    bench.answer_writes(refused(504, Outcome.UNKNOWN))
+    assert (await bench.ended(draft())).outcome is Outcome.UNKNOWN
+
+    def land_late(run_id: str) -> Answer:
+        bench.graph.runs[run_id]["processingStatus"] = "failed"
+        return refused(504, Outcome.UNKNOWN)
+
+    bench.graph.on_write = land_late
+    assert (await bench.ended(draft())).outcome is Outcome.UNKNOWN
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", 504)] * 2
+
+
 # The journal
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from runtui.services.sessions import Session
+from runtui.services.sessions import KEPT_SECONDS, SUFFIX, Session
 
 BEGIN = """
 import sys
@@ -109,3 +111,15 @@ def test_a_file_in_the_place_of_the_folder_is_an_error_of_the_system(tmp_path: P
     (tmp_path / "sessions").touch()
     with pytest.raises(OSError, match="sessions"):
         Session(tmp_path / "sessions")
+
+
+def test_old_locks_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_path: Path) -> None:
+    yesterday = time.time() - KEPT_SECONDS - 1
+    old, young = tmp_path / f"old{SUFFIX}", tmp_path / f"young{SUFFIX}"
+    for path in (old, young):
+        path.touch()
+    with session(tmp_path) as living:
+        for path in (old, tmp_path / f"{living.id}{SUFFIX}"):
+            os.utime(path, (yesterday, yesterday))
+        with session(tmp_path) as own:
+            assert {path.stem for path in tmp_path.iterdir()} == {"young", living.id, own.id}

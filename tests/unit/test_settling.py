@@ -117,7 +117,8 @@ async def test_what_is_on_its_way_in_a_living_session_is_left_alone(
     [
         ([(Outcome.DONE, {"processingStatus": "failed"})], False),
         ([(Outcome.DONE, {"processingStatus": "failed", "failedTasksCount": 9})], False),
-        ([(None, {"processingStatus": "completed"})], False),
+        ([(None, {"processingStatus": "failed"})], False),
+        ([(None, {"processingStatus": "completed"})], True),
         ([(Outcome.NOT_DONE, {"processingStatus": "failed"})], True),
         ([(Outcome.DONE, {"failedTasksCount": 9})], True),
         ([(Outcome.NOT_DONE, {"processingStatus": "failed"}), (Outcome.DONE, {"processingStatus": "failed"})], False),
