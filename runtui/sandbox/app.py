@@ -13,7 +13,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
@@ -86,6 +86,7 @@ def create_app(
         exception_handlers={
             GraphError: _on_graph_error,
             HTTPException: _on_http_exception,
+            ClientDisconnect: _on_disconnect,
             Exception: _on_crash,
         },
     )
@@ -107,6 +108,11 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
     if exception.status_code == 405:
         return fault_response(request, method_not_allowed(exception.headers))
     return fault_response(request, unknown_segment(first_unknown_segment(request.url.path)))
+
+
+async def _on_disconnect(_request: Request, _exception: Exception) -> Response:
+    """The client left before its request was whole: nothing was done, and nobody is there to be answered."""
+    return Response(status_code=499)
 
 
 async def _on_crash(request: Request, exception: Exception) -> Response:

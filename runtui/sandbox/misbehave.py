@@ -232,8 +232,10 @@ async def _answer_with_page(call: _Call, page: WebPage) -> None:
 
 
 async def _wait(call: _Call) -> None:
+    """Carry it out later, even for a client that has gone by then: the request has arrived whole."""
+    body = await Request(call.scope, call.receive).body()
     await call.current.pause(SLOW_SECONDS)
-    await call.go_on()
+    await replace(call, receive=receive_once(body, call.receive)).go_on()
 
 
 async def _drip(call: _Call) -> None:

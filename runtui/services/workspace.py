@@ -14,7 +14,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal
+from runtui.services.journal import Entry, Journal
 from runtui.services.store import Store
 from runtui.settings import Settings
 
@@ -102,6 +102,7 @@ class Workspace:
         self._saves = Saves(self._client, self.store, self.journal, origin, refusal=self.why_read_only)
         self._saves.changed.subscribe(self._follow_save)
         self._settling = Settling(self._client, self.journal, self.store, root)
+        self._settling.changed.subscribe(self._follow_entry)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
 
     @property
@@ -166,6 +167,14 @@ class Workspace:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
             self.settling.look_soon()
+
+    def _follow_entry(self, entry: Entry) -> None:
+        """A draft that turns out to have been written is gone too."""
+        draft = self.drafts.get(entry.run_id)
+        if draft is None or draft.errors() or entry.outcome is not Outcome.DONE:
+            return
+        if {change.field.name: change.after for change in draft.changes()} == entry.after:
+            self.drafts.drop(entry.run_id)
 
     async def close(self) -> None:
         """Stop listing and close what is open. Whoever may wait drains the saves before; the others are abandoned."""
