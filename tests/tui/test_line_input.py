@@ -1,0 +1,36 @@
+"""Typing quicker than the screen follows, as over a slow line: keys act in the order in which they were pressed."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.app import App, ComposeResult
+
+from runtui.tui.widgets.line_input import LineInput
+
+
+class Bare(App[None]):
+    def compose(self) -> ComposeResult:
+        yield LineInput(id="box")
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (["a", "b", "backspace", "c"], "ac"),
+        (["a", "ctrl+u", "b", "c"], "bc"),
+        (["a", "b", "left", "c"], "acb"),
+        (["a", "b", "home", "c"], "cab"),
+        (["a", "b", "home", "delete", "c"], "cb"),
+        (["a", "b", "home", "ctrl+k", "c"], "c"),
+    ],
+)
+async def test_keys_typed_ahead_act_in_their_order(keys: list[str], text: str) -> None:
+    app = Bare()
+    async with app.run_test() as pilot:
+        app.query_one(LineInput).focus()
+        await pilot.pause()
+        for key in keys:
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert app.query_one(LineInput).value == text
