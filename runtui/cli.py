@@ -97,6 +97,9 @@ def _add_sandbox_options(parser: _Parser) -> None:
         "--scenario", type=_scenario, default=_WELL_BEHAVED, metavar="NAME",
         help="how the sandbox misbehaves, see below (default: not at all)",
     )  # fmt: skip
+    parser.add_argument(
+        "--sign-in", dest="sandbox_sign_in", action="store_true", help="the sandbox wants people to sign in"
+    )
 
 
 def _scenario_list() -> str:
@@ -147,6 +150,7 @@ def _sandbox(parsed: argparse.Namespace) -> int:
         seed=parsed.seed,
         hostile=parsed.hostile,
         scenario=parsed.scenario,
+        sign_in=parsed.sandbox_sign_in,
         until_stdin_closes=parsed.until_stdin_closes,
     )
 
@@ -154,8 +158,14 @@ def _sandbox(parsed: argparse.Namespace) -> int:
 def _demo(parsed: argparse.Namespace) -> int:
     from runtui.demo import run_demo
 
-    settings = settings_of_demo(parsed)
-    return run_demo(settings, runs=parsed.runs, seed=parsed.seed, hostile=parsed.hostile, scenario=parsed.scenario)
+    return run_demo(
+        settings_of_demo(parsed),
+        runs=parsed.runs,
+        seed=parsed.seed,
+        hostile=parsed.hostile,
+        scenario=parsed.scenario,
+        sign_in=parsed.sandbox_sign_in,
+    )
 
 
 def _tui(parsed: argparse.Namespace) -> int:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from runtui.cli_options import (
     add_server_options,
     add_writing_options,
+    choices_of,
     root_of,
+    settings_of_choices,
     settings_of_entry,
     settings_of_server,
 )
@@ -31,7 +33,7 @@ Command: TypeAlias = Callable[[argparse.Namespace], int]
 
 
 def add_commands(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add list, show, update, undo and journal."""
+    """Add list, show, update, undo and journal; login, logout and whoami."""
     listing = commands.add_parser("list", help="the runs; this and the commands below work without a screen")
     listing.set_defaults(run=_list)
     add_server_options(listing)
@@ -69,6 +71,26 @@ def add_commands(commands: argparse._SubParsersAction[Any]) -> None:
     journal.add_argument("--filter", default="", metavar="TEXT", help='such as "outcome:unknown since:-24h"')
     journal.add_argument("--limit", type=_limit, metavar="N", help="the newest N (default: all)")
     _add_format(journal, "table", "json", "jsonl", "csv", "md")
+    _add_sign_in(commands)
+
+
+def _add_sign_in(commands: argparse._SubParsersAction[Any]) -> None:
+    login = commands.add_parser("login", help="sign in; the commands and the terminal UI find it afterwards")
+    login.set_defaults(run=_login)
+    login.add_argument(
+        "--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD", help="the same as --sign-in"
+    )
+    login.add_argument("--no-browser", action="store_true", help="print the address only, also in a local session")
+    add_server_options(login)
+
+    logout = commands.add_parser("logout", help="forget the tokens that are kept on this machine")
+    logout.set_defaults(run=_logout)
+    add_server_options(logout)
+
+    whoami = commands.add_parser("whoami", help="who is signed in, and until when; asks no server")
+    whoami.set_defaults(run=_whoami)
+    whoami.add_argument("--json", action="store_true", help="one JSON object")
+    add_server_options(whoami)
 
 
 def _add_format(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -157,6 +179,31 @@ def _journal(parsed: argparse.Namespace) -> int:
     return print_journal(
         state_folder(), root=root_of(parsed), filter_text=parsed.filter, limit=parsed.limit, output=parsed.format
     )
+
+
+@_printing
+def _login(parsed: argparse.Namespace) -> int:
+    from runtui.headless.sign_in import login, nothing_to_sign_in_with
+    from runtui.session_settings import names_server
+
+    config, choices = choices_of(parsed)
+    if not names_server(choices) and not config.profiles:
+        raise nothing_to_sign_in_with(f"There is no profile in {config.path}, and no --client-id.")
+    return login(settings_of_choices(config, choices), no_browser=parsed.no_browser)
+
+
+@_printing
+def _logout(parsed: argparse.Namespace) -> int:
+    from runtui.headless.sign_in import logout
+
+    return logout(settings_of_server(parsed))
+
+
+@_printing
+def _whoami(parsed: argparse.Namespace) -> int:
+    from runtui.headless.sign_in import whoami
+
+    return whoami(settings_of_server(parsed), as_json=parsed.json)
 
 
 def _server(settings: Settings) -> Server:

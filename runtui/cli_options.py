@@ -77,7 +77,7 @@ def settings_of_choices(config: Config, choices: Choices) -> Settings:
     if not names_server(choices) and config.profiles and not choices.profile_where:
         known = ", ".join(config.profiles)
         hint = "Give --profile NAME, or write default-profile = NAME at the top of the file."
-        raise UsageError("Which profile?", f"{config.path} has: {known}.", hint)
+        raise UsageError("No profile is chosen", f"{config.path} has: {known}.", hint)
     return settings_of(choices)
 
 
@@ -92,9 +92,7 @@ def settings_of_demo(parsed: argparse.Namespace) -> Settings:
     from runtui.settings import Settings, state_folder
 
     choices = choose(no_config(), flags_of(parsed), profile="", groups=_PRESENT)
-    return Settings(
-        root="", tenant="Contoso demo", is_sandbox=True, state_folder=state_folder(), **as_chosen(choices)
-    )
+    return Settings(root="", tenant="Contoso demo", is_sandbox=True, state_folder=state_folder(), **as_chosen(choices))
 
 
 def settings_of_entry(parsed: argparse.Namespace, root: str, tenant: str, profile: str) -> Settings:

@@ -2,21 +2,20 @@
 
 Invariant: every value remembers where it came from, and a mistake names the file, the line and the nearest valid name.
 AZURE_* stands below the file on purpose: such variables are set for other programs, and a profile names its tenant and
-its app itself.
+its app itself. What the file makes read-only is opened for writing by a flag alone, never by a variable.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
-from runtui.options import OPTION_BY_NAME, OPTIONS, SECRETS, Option, nearest_words
+from runtui.options import GROUP_TITLES, OPTION_BY_NAME, OPTIONS, SECRETS, Group, Option, nearest_words, shown
 
 TOP_LEVEL: Final = ("default-profile", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
@@ -86,6 +85,11 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
         raise UsageError("There is no place for config.toml", "The home folder is not known.", hint) from None
 
 
+def no_config() -> Config:
+    """What stands for a file that nobody looked for."""
+    return Config(Path(), "", {}, {}, (), exists=False)
+
+
 def read_config(path: Path) -> Config:
     """The file with all its problems; an absent one is empty and fine.
 
@@ -98,6 +102,8 @@ def read_config(path: Path) -> Config:
         return Config(path, "", {}, {}, (), exists=False)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError("config.toml cannot be read", f"{path}: {error}.") from error
+    import tomllib
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -118,35 +124,54 @@ def choose(
     *,
     profile: str | None = None,
     environ: Mapping[str, str] = os.environ,
+    groups: Container[Group] = GROUP_TITLES,
 ) -> Choices:
     """Lay everything that was said over each other.
 
     Args:
         config: The file.
         flags: Values of the command line, by option name, as text or as what they are.
-        profile: The profile that the command line names.
+        profile: The profile that the command line names; "" leaves every profile aside.
         environ: The environment.
+        groups: The groups of options that the environment has a say in.
 
     Raises:
         UsageError: when a value makes no sense, or there is no such profile.
     """
     name, profile_where = _profile(config, profile, environ)
     raw: dict[str, Chosen] = {}
-    for option in OPTIONS:
+    options = [option for option in OPTIONS if option.group in groups]
+    for option in options:
         if option.azure and environ.get(option.azure):
             raw[option.name] = Chosen(environ[option.azure], option.azure)
     for key, value in config.profiles.get(name, {}).items():
         raw[key] = Chosen(value, _place(config.path, config.lines.get((name, key), 0)))
-    for option in OPTIONS:
-        if environ.get(option.variable):
-            raw[option.name] = Chosen(environ[option.variable], option.variable)
-    raw |= {key: Chosen(value, f"--{key}") for key, value in flags.items()}
+    for option in options:
+        if said := environ.get(option.variable):
+            if option.flag_undoes and _is_on(option, raw.get(option.name)) and not _is_on(option, Chosen(said, "")):
+                continue
+            raw[option.name] = Chosen(said, option.variable)
+    raw |= {key: Chosen(value, OPTION_BY_NAME[key].flag(value)) for key, value in flags.items()}
     return Choices(name, profile_where, {key: _read(key, chosen) for key, chosen in raw.items()})
+
+
+def default_of(config: Config, environ: Mapping[str, str] = os.environ) -> str:
+    """The profile that holds where the command line names none; empty without one."""
+    try:
+        return _profile(config, None, environ)[0]
+    except UsageError:
+        return ""
+
+
+def _is_on(option: Option, chosen: Chosen | None) -> bool:
+    return chosen is not None and _read(option.name, chosen).value is True
 
 
 def _profile(config: Config, named: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
     if named is not None:
         name, where = named, "--profile"
+        if not name:
+            return "", where
     elif environ.get(PROFILE_VARIABLE):
         name, where = environ[PROFILE_VARIABLE], PROFILE_VARIABLE
     elif config.default_profile:
@@ -170,8 +195,9 @@ def _read(name: str, chosen: Chosen) -> Chosen:
     try:
         return Chosen(option.read(chosen.value), chosen.where)
     except ValueError as error:
-        what = f"{chosen.where}: {name} is {chosen.value!r}. {error}"
-        raise UsageError("A setting cannot be used", what, "runtui config check lists every problem.") from None
+        what = f"{chosen.where}: {name} is {_quoted(chosen.value)}. {error}"
+        hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."
+        raise UsageError("A setting cannot be used", what, hint) from None
 
 
 def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int]) -> Iterator[Problem]:
@@ -201,8 +227,12 @@ def _wrong(option: Option | None, key: str, value: object) -> str:
     try:
         option.read(value)
     except ValueError as error:
-        return f"{key} is {value!r}. {error}"
+        return f"{key} is {_quoted(value)}. {error}"
     return ""
+
+
+def _quoted(value: object) -> str:
+    return repr(shown(value)) if isinstance(value, str) else repr(value)
 
 
 def _unknown(key: str) -> str:

@@ -13,11 +13,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.errors import RuntuiError, UsageError
-from runtui.settings import Settings
+from runtui.settings import Settings, SignInSettings
+
+if TYPE_CHECKING:
+    from runtui.auth.tokens import TokenSource
 
 _BEARER: Final = "any-token-will-do"
 """Long enough to be scrubbed as a real one: the demo of an echo shows what would happen to it."""
@@ -26,16 +30,18 @@ _BEARER: Final = "any-token-will-do"
 class SandboxProcess:
     """The sandbox server beside us.
 
-    Once `root` has answered, `scenarios` holds the name and the summary of each way in which it can behave, and
-    `scenario` the name of the one in force.
+    Once `root` has answered, `scenarios` holds the name and the summary of each way in which it can behave, `scenario`
+    the name of the one in force, and `authority` where its own sign-in is, if it has one.
     """
 
-    def __init__(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none") -> None:
+    def __init__(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False) -> None:
         self.scenarios: dict[str, str] = {}
         self.scenario = scenario
+        self.authority = ""
         self._turn = threading.Lock()
         command = [sys.executable, "-m", "runtui", "sandbox", "--until-stdin-closes", "--scenario", scenario]
         command += ["--runs", str(runs), "--seed", str(seed), *(["--hostile"] if hostile else [])]
+        command += ["--sign-in"] if sign_in else []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True
@@ -55,7 +61,7 @@ class SandboxProcess:
             raise
         if line:
             ready = json.loads(line)
-            self.scenarios, self.scenario = ready["scenarios"], ready["scenario"]
+            self.scenarios, self.scenario, self.authority = ready["scenarios"], ready["scenario"], ready["authority"]
             return str(ready["root"])
         self._process.wait()
         self._errors.seek(0)
@@ -104,14 +110,60 @@ class SandboxProcess:
         self._errors.close()
 
 
-def run_demo(settings: Settings, *, runs: int, seed: int, hostile: bool, scenario: str = "none") -> int:
-    """Open the terminal UI on a sandbox of its own; both are gone afterwards, data and all."""
-    sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario)
+def run_demo(
+    settings: Settings, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False
+) -> int:
+    """Open the terminal UI on a sandbox of its own; both are gone afterwards, data and all.
+
+    Args:
+        settings: This session's choices.
+        runs: How many runs the sandbox has.
+        seed: Which ones.
+        hostile: Whether they attack terminals.
+        scenario: How it behaves at first.
+        sign_in: Whether it wants people to sign in, as a real tenant does.
+    """
+    sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
     try:
-        from runtui.auth.tokens import StaticToken
         from runtui.session import open_session
 
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
-            return open_session(settings, Path(folder) / "runs.db", StaticToken(_BEARER), sandbox.root, sandbox)
+            if sign_in:
+                settings = replace(settings, sign_in=_sign_in_settings(settings))
+            token = _token(settings, sandbox)
+            return open_session(settings, Path(folder) / "runs.db", token, sandbox.root, sandbox)
     finally:
         sandbox.stop()
+
+
+def _sign_in_settings(settings: Settings) -> SignInSettings:
+    """How people sign in to the sandbox: by a device code, and nothing of it outlives the demo."""
+    from runtui.sandbox.authority import BASE
+    from runtui.sandbox.authority_directory import DEMO_APPLICATION, Directory
+
+    return SignInSettings(
+        method="device-code",
+        tenant_id=Directory().tenant_id,
+        client_id=DEMO_APPLICATION.client_id,
+        authority=BASE,
+        token_cache="memory",  # noqa: S106 - a place, not a secret
+        write=not settings.read_only,
+    )
+
+
+def _token(settings: Settings, sandbox: SandboxProcess) -> TokenSource:
+    if settings.sign_in is None:
+        from runtui.auth.tokens import StaticToken
+
+        return StaticToken(_BEARER)
+    from runtui.auth.signin import SignIn
+    from runtui.graph.sign_in_http import DemoSignInHttp
+    from runtui.sandbox.authority_directory import Directory
+
+    name = settings.sign_in.authority
+    return SignIn(
+        settings.sign_in,
+        root=f"{Directory().resource}/beta",
+        state_folder=settings.state_folder,
+        http=lambda: DemoSignInHttp(name, sandbox.authority),
+    )

@@ -6,11 +6,13 @@ option: it has a variable or a file of its own and is read when it is needed.
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
+
+from runtui.settings import SignInMethod
 
 Group = Literal["server", "sign-in", "writing", "screen"]
 
@@ -22,16 +24,14 @@ GROUP_TITLES: Final[dict[Group, str]] = {
 }
 
 CLOUDS: Final = ("global", "usgov", "dod", "china")
-METHODS: Final = (
-    "device-code",
-    "browser",
-    "interactive",
-    "secret",
-    "certificate",
-    "federated",
-    "managed-identity",
-    "token",
-)
+METHODS: Final[tuple[str, ...]] = get_args(SignInMethod)
+
+THEMES: Final = ("dark", "light", "runtui-dark", "runtui-light", "ansi-dark", "ansi-light")
+
+_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0-9]{1,9}))?"
+_PROXY: Final = re.compile(rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/?")
+_LOGIN: Final = re.compile(r"//[^/\s]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class Option:
     """Empty for a switch."""
     azure: str = ""
     """The variable of Azure's own tools that means the same; weaker than everything else that is said."""
+    negative: str = ""
+    """Of a switch: the flag that says no, after `--`."""
+    flag_undoes: bool = False
+    """Of a switch: only a flag may undo what the file switches on. A variable that was left in a shell decides less."""
 
     @property
     def variable(self) -> str:
@@ -59,6 +63,17 @@ class Option:
     def field(self) -> str:
         """The key in what `config.resolve` gives."""
         return self.name.replace("-", "_")
+
+    def flag(self, value: object = True) -> str:
+        """The flag that says this value, such as --root, or --no-mouse for a switch that is off."""
+        return f"--{self.negative if value is False and self.negative else self.name}"
+
+
+def shown(value: object) -> str:
+    """A value of an option as it may be shown: the user and the password of an address are masked."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _LOGIN.sub("//***@", f"{value:g}" if isinstance(value, float) else str(value))
 
 
 def _text(value: object) -> str:
@@ -111,6 +126,37 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
+def _id(value: object) -> str:
+    text = _text(value)
+    if not _ID.fullmatch(text):
+        raise ValueError("It has to be an id (GUID) or a domain, such as contoso.onmicrosoft.com.")
+    return text
+
+
+def read_proxy(value: object) -> str:
+    """The address of a proxy.
+
+    Raises:
+        ValueError: it is none, or one that cannot be used here; the sentence does not repeat it.
+    """
+    text = _text(value)
+    found = _PROXY.fullmatch(text)
+    if found is None:
+        raise ValueError("It has to be an address such as http://proxy.example:8080.")
+    _check_port(found["port"])
+    if found["scheme"].startswith("socks"):
+        from importlib.util import find_spec
+
+        if find_spec("socksio") is None:
+            raise ValueError("A SOCKS proxy needs one more package: pip install socksio.")
+    return text
+
+
+def _check_port(port: str | None) -> None:
+    if port is not None and not 0 < int(port) < 65_536:
+        raise ValueError(f"There is no port {port}.")
+
+
 def _path(value: object) -> Path:
     return Path(_text(value)).expanduser().absolute()
 
@@ -124,7 +170,10 @@ def _patch_path(value: object) -> str:
 
 OPTIONS: Final = (
     # Which server is asked
-    Option("cloud", "server", _one_of(*CLOUDS), "the Microsoft cloud of the tenant", "global with a client-id", "NAME"),
+    Option(
+        "cloud", "server", _one_of(*CLOUDS), f"the Microsoft cloud of the tenant: {', '.join(CLOUDS)}",
+        "global with a client-id", "NAME",
+    ),
     Option(
         "root", "server", _text, "a Graph root, such as https://graph.microsoft.com/beta", "that of the cloud", "URL"
     ),
@@ -134,16 +183,19 @@ OPTIONS: Final = (
         "/workflowBase/runs/{runId}", "PATH",
     ),
     Option("ca-file", "server", _path, "certificates to trust besides the system's (PEM)", "none", "FILE"),
-    Option("proxy", "server", _text, "the proxy to go through", "HTTPS_PROXY and NO_PROXY", "URL"),
+    Option("proxy", "server", read_proxy, "the proxy to go through", "as HTTPS_PROXY and NO_PROXY say", "URL"),
     Option("page-size", "server", _whole(1, 999), "items asked for in one page", "999", "N"),
     Option(
         "unsafe-endpoint", "server", _switch,
         "sign in for a root or at an authority that is not a Microsoft cloud's own pair", "false",
     ),
     # How to sign in
-    Option("sign-in", "sign-in", _one_of(*METHODS), "how tokens are had", "device-code with a client-id", "METHOD"),
-    Option("tenant-id", "sign-in", _text, "the tenant: its id or one of its domains", "none", "ID", "AZURE_TENANT_ID"),
-    Option("client-id", "sign-in", _text, "the app registration to sign in with", "none", "ID", "AZURE_CLIENT_ID"),
+    Option(
+        "sign-in", "sign-in", _one_of(*METHODS), f"how tokens are had: {', '.join(METHODS)}",
+        "device-code with a client-id, else token", "METHOD",
+    ),
+    Option("tenant-id", "sign-in", _id, "the tenant: its id or one of its domains", "none", "ID", "AZURE_TENANT_ID"),
+    Option("client-id", "sign-in", _id, "the app registration to sign in with", "none", "ID", "AZURE_CLIENT_ID"),
     Option("username", "sign-in", _text, "which account, where there are several", "the only one", "NAME"),
     Option(
         "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "that of the cloud",
@@ -162,20 +214,21 @@ OPTIONS: Final = (
     ),
     Option("token-file", "sign-in", _path, "a file with a bearer token", "none", "FILE"),
     # Whether and how changes are sent
-    Option("read-only", "writing", _switch, "refuse every change", "false"),
+    Option(
+        "read-only", "writing", _switch, "refuse every change", "false", negative="write", flag_undoes=True,
+    ),
     Option(
         "body", "writing", _one_of("full", "changed"),
-        "what a change carries: all required properties, or only what changed", "full", "MODE",
+        "what a change carries: all required properties (full), or only what changed (changed)", "full", "MODE",
     ),
     # How the screen behaves
     Option(
-        "theme", "screen", _text, "dark, light, runtui-dark, runtui-light, ansi-dark or ansi-light",
-        "by the terminal", "NAME",
+        "theme", "screen", _one_of(*THEMES), f"one of {', '.join(THEMES)}", "by the terminal", "NAME",
     ),
     Option(
         "refresh", "screen", _number(0, 86_400), "seconds between two readings of the list; 0: by hand", "30", "SECONDS"
     ),
-    Option("mouse", "screen", _switch, "take the mouse", "not over SSH"),
+    Option("mouse", "screen", _switch, "take the mouse", "not over SSH", negative="no-mouse"),
 )  # fmt: skip
 
 OPTION_BY_NAME: Final = {option.name: option for option in OPTIONS}
@@ -186,5 +239,7 @@ SECRETS: Final = ("client-secret", "certificate-password", "token", "password")
 
 def nearest_words(name: str, names: Iterable[str]) -> str:
     """` Did you mean …?`, or nothing."""
+    import difflib
+
     found = difflib.get_close_matches(name.replace("_", "-"), list(names), 1, 0.5)
     return f" Did you mean {found[0]}?" if found else ""

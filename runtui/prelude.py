@@ -19,12 +19,14 @@ from runtui.domain.rows import GAP, GUTTER, RunRow, cell, list_layout, list_widt
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
 from runtui.errors import RuntuiError
+from runtui.services.misbehaviour import Misbehaviour, sandbox_badge
 from runtui.services.store import EVERY_RUN, Store
 from runtui.settings import Settings
 
 _HEAD_LINES: Final = 3
 _WITHOUT_A_SCREEN: Final = "Without a screen, `runtui list` shows the same runs; over SSH, `ssh -t` gives a terminal."
-_ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J"
+_ENTER: Final = "\x1b[?1049h"
+_CLEAR: Final = "\x1b[?25l\x1b[H\x1b[2J"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _PLAIN: Final = "\x1b[0m"
 _ROLES: Final[Mapping[str, str]] = {
@@ -68,10 +70,19 @@ class FirstPaint:
         columns: Width of the terminal in cells.
         lines: Its height.
         write: Takes text to the terminal.
+        misbehaviour: The demo's sandbox; None on a real server.
     """
 
-    def __init__(self, settings: Settings, columns: int, lines: int, write: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        columns: int,
+        lines: int,
+        write: Callable[[str], None],
+        misbehaviour: Misbehaviour | None = None,
+    ) -> None:
         self._settings = settings
+        self._misbehaviour = misbehaviour
         self._columns = columns
         self._lines = lines
         self._layout = list_layout(list_width(columns))
@@ -90,7 +101,7 @@ class FirstPaint:
 
     def _header(self) -> str:
         settings = self._settings
-        badges = ["SANDBOX"] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
+        badges = [sandbox_badge(self._misbehaviour)] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
         return fit(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
 
     def _titles(self) -> str:
@@ -107,25 +118,25 @@ class FirstPaint:
 
 
 @contextlib.contextmanager
-def first_paint(settings: Settings) -> Iterator[FirstPaint]:
+def first_paint(
+    settings: Settings, misbehaviour: Misbehaviour | None = None, *, follows: bool = False
+) -> Iterator[FirstPaint]:
     """Take the terminal for the first paint: alternate screen, no cursor, no echo of keys pressed meanwhile.
 
     Leaving it without an error hands the terminal on with the alternate screen and its rows; keys stay in its queue.
-    An error gives the terminal back as it was.
+    An error gives the terminal back as it was. Where it follows another screen, the alternate screen is on already.
     """
     screen, keyboard = sys.stderr.fileno(), sys.stdin.fileno()
 
     def write(text: str) -> None:
-        data = text.encode()
-        while data:
-            data = data[os.write(screen, data) :]
+        _write(screen, text)
 
-    paint = FirstPaint(settings, *os.get_terminal_size(screen), write)
+    paint = FirstPaint(settings, *os.get_terminal_size(screen), write, misbehaviour)
     before = termios.tcgetattr(keyboard)
     quiet = termios.tcgetattr(keyboard)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)
     termios.tcsetattr(keyboard, termios.TCSANOW, quiet)
-    paint.write(_ENTER)
+    paint.write(_CLEAR if follows else _ENTER + _CLEAR)
     try:
         yield paint
     except BaseException:
@@ -135,3 +146,20 @@ def first_paint(settings: Settings) -> Iterator[FirstPaint]:
     finally:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(keyboard, termios.TCSANOW, before)
+
+
+@contextlib.contextmanager
+def given_back_on_error() -> Iterator[None]:
+    """Between two screens: an error gives the terminal back."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _write(sys.stderr.fileno(), _LEAVE)
+        raise
+
+
+def _write(descriptor: int, text: str) -> None:
+    data = text.encode()
+    while data:
+        data = data[os.write(descriptor, data) :]

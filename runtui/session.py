@@ -9,17 +9,43 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from runtui.errors import ExitCode
-from runtui.prelude import first_paint, require_terminal
+from runtui.prelude import first_paint, given_back_on_error, require_terminal
+from runtui.profiles import Profiles
+from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
-from runtui.settings import Settings
+from runtui.session_settings import token_source
+from runtui.settings import Settings, store_path
 
 FIRST_PAGE_SECONDS: Final = 0.25
 """How long the screen is held back for the first page of a list that was never read before."""
+
+
+class Opening(NamedTuple):
+    """One server to open a screen on."""
+
+    settings: Settings
+    store_file: Path
+    """The SQLite file of the runs."""
+    token: Callable[[], Callable[[], Awaitable[str]]]
+    """Makes what gives the bearer token of a request; called on the event loop, before anything is drawn."""
+    start: Callable[[], Awaitable[str]]
+    """Gives the Graph root once the server can be asked."""
+
+
+def open_server(settings: Settings, profiles: Profiles) -> int:
+    """Run the terminal UI on a server, and then on each profile that the person goes on to; the exit code.
+
+    Raises:
+        RuntuiError: there is no terminal, no store, or no token.
+    """
+    return _on_terminal(_server(settings), None, profiles)
 
 
 def open_session(
@@ -27,6 +53,7 @@ def open_session(
     store_file: Path,
     token: Callable[[], Awaitable[str]],
     start: Callable[[], Awaitable[str]],
+    misbehaviour: Misbehaviour | None = None,
 ) -> int:
     """Run the terminal UI until the person leaves; the exit code.
 
@@ -35,29 +62,51 @@ def open_session(
         store_file: The SQLite file of the runs.
         token: Gives the bearer token of a request.
         start: Gives the Graph root once the server can be asked.
+        misbehaviour: The demo's sandbox; None on a real server.
 
     Raises:
         RuntuiError: there is no terminal, no store, or no server to ask.
     """
+    return _on_terminal(Opening(settings, store_file, lambda: token, start), misbehaviour, None)
+
+
+def _server(settings: Settings) -> Opening:
+    async def ready() -> str:
+        return settings.root
+
+    return Opening(settings, store_path(settings.state_folder, settings.root), partial(token_source, settings), ready)
+
+
+def _on_terminal(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None) -> int:
     require_terminal()
     try:
-        return asyncio.run(_run(settings, store_file, token, start))
+        return asyncio.run(_run(opening, misbehaviour, profiles))
     except asyncio.CancelledError:
         return int(ExitCode.NOT_DONE)
 
 
-async def _run(
-    settings: Settings,
-    store_file: Path,
-    token: Callable[[], Awaitable[str]],
-    start: Callable[[], Awaitable[str]],
-) -> int:
+async def _run(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None) -> int:
+    """One screen after the other, on a terminal that never sees the shell in between."""
+    code, onward = await _one(opening, misbehaviour, profiles, follows=False)
+    while onward is not None:
+        code, onward = await _one(_server(onward), misbehaviour, profiles, follows=True)
+    return code
+
+
+async def _one(
+    opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None, *, follows: bool
+) -> tuple[int, Settings | None]:
+    """One screen; the exit code, and what the person wants to open next."""
     end_on_signals()
-    workspace = Workspace(settings, store_file, token)
+    settings = opening.settings
+    workspace: Workspace | None = None
+    with given_back_on_error() if follows else nullcontext():
+        token = opening.token()
     try:
-        with first_paint(settings) as paint:
+        with first_paint(settings, misbehaviour, follows=follows) as paint:
+            workspace = Workspace(settings, opening.store_file, token)
             has_rows = paint.show(workspace.store)
-            workspace.connect(await start())
+            workspace.connect(await opening.start())
             workspace.refresh.start()
             workspace.settling.start()
             if not has_rows:
@@ -65,10 +114,21 @@ async def _run(
                 paint.show(workspace.store)
             from runtui.tui import app as screen
 
-            app = screen.RuntuiApp(workspace, takes_over=True)
-        return await screen.run(app)
+            app = screen.RuntuiApp(workspace, takes_over=True, misbehaviour=misbehaviour, profiles=profiles)
+        return await screen.run(app), app.onward
     finally:
-        await workspace.close()
+        with given_back_on_error():
+            if workspace is not None:
+                await workspace.close()
+            if settings.sign_in is not None:
+                await _end_sign_in(token)
+
+
+async def _end_sign_in(token: object) -> None:
+    from runtui.auth.signin import SignIn
+
+    if isinstance(token, SignIn):
+        await token.aclose()
 
 
 def end_on_signals() -> None:

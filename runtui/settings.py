@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,6 +15,33 @@ from runtui.errors import UsageError
 
 PATCH_PATH: Final = "/workflowBase/runs/{runId}"
 """The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
+
+
+SignInMethod = Literal[
+    "device-code", "browser", "interactive", "secret", "certificate", "federated", "managed-identity", "token"
+]
+"""How tokens are had: the first three by a person, "token" by hand, the others by a program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInSettings:
+    """How this session gets its tokens. No secret is in it: those are read from the environment or a file when they
+    are needed."""
+
+    method: SignInMethod
+    tenant_id: str
+    """A GUID, a domain, or "organizations"."""
+    client_id: str
+    authority: str
+    """Such as https://login.microsoftonline.com."""
+    username: str = ""
+    """The account to use; "" = the only one there is."""
+    token_cache: Literal["file", "memory"] = "file"  # noqa: S105 - a place, not a token
+    certificate: Path | None = None
+    federated_token_file: Path | None = None
+    token_file: Path | None = None
+    write: bool = True
+    """Whether the write scope is asked for (False in a read-only profile)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +53,14 @@ class Settings:
     """The name shown in the header and in the review: whose runs these are."""
     profile: str = ""
     """The name of the profile this session runs on; empty without one."""
+    sign_in: SignInSettings | None = None
+    """None: a bearer token by hand, RUNTUI_TOKEN."""
+    ca_file: Path | None = None
+    """A PEM file of certificates to trust besides those of the operating system."""
+    proxy: str = field(default="", repr=False)
+    """The proxy to go through, perhaps with a user and a password; "" = as HTTPS_PROXY and NO_PROXY say."""
+    page_size: int = 999
+    """Items asked for in one page of a listing."""
     is_sandbox: bool = False
     read_only: bool = False
     patch_path: str = PATCH_PATH

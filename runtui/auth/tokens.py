@@ -5,24 +5,21 @@ Invariant: a token leaves this module only as the value of `Authorization`, aske
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from runtui.errors import UsageError
 from runtui.redact import register_secret
 
 _TOKEN: Final = re.compile(r"[!-~]+")
+_LARGEST_FILE: Final = 65_536
+"""Bytes of a token file that are read."""
+
 _SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
-
-_ACCOUNT_CLAIMS: Final = ("upn", "preferred_username", "unique_name", "app_displayname", "appid")
-"""What names the account in Microsoft's access tokens: people first, programs after them."""
-
-_LONGEST_ACCOUNT: Final = 256
-"""Characters of a name that are kept."""
 
 
 @runtime_checkable
@@ -40,6 +37,24 @@ class TokenSource(Protocol):
         """
 
 
+def bare_token(value: str, hint: str) -> str:
+    """The token in a text as people paste it; from now on it is scrubbed from whatever is shown.
+
+    Args:
+        value: A token; the word "Bearer" before it, as copied from a header, is dropped.
+        hint: The next step where it is none.
+
+    Raises:
+        UsageError: when it is empty, or holds a blank or a control character (it would corrupt the header).
+    """
+    token = _SCHEME.sub("", value.strip())
+    if not _TOKEN.fullmatch(token):
+        what = "A bearer token is one word of visible ASCII characters." if token else "It is empty."
+        raise UsageError("That token cannot be used", what, hint)
+    register_secret(token)
+    return token
+
+
 class StaticToken:
     """One bearer token, given by hand; it is never refreshed."""
 
@@ -51,15 +66,7 @@ class StaticToken:
         Raises:
             UsageError: when it is empty, or holds a blank or a control character (it would corrupt the header).
         """
-        token = _SCHEME.sub("", value.strip())
-        if not _TOKEN.fullmatch(token):
-            raise UsageError(
-                "That token cannot be used",
-                "A bearer token is one word of visible ASCII characters." if token else "It is empty.",
-                "Put the access token alone into RUNTUI_TOKEN.",
-            )
-        register_secret(token)
-        self._value = token
+        self._value = bare_token(value, "Put the access token alone into RUNTUI_TOKEN.")
 
     def __repr__(self) -> str:
         return "StaticToken(…)"
@@ -71,6 +78,37 @@ class StaticToken:
     async def renew(self, _challenge: str, /) -> bool:
         """False: there is no other token."""
         return False
+
+
+class TokenFile:
+    """A bearer token in a file of one's own, which some other program keeps fresh. Its methods read at once.
+
+    Args:
+        path: Of the file, which nobody else may read.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> str:
+        """The token that is in the file now.
+
+        Raises:
+            UsageError: it cannot be read, others may read it, or it holds no token.
+        """
+        hint = f"Put the access token alone into it, and: chmod 600 {self._path}"
+        try:
+            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(file, "rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                data = stream.read(_LARGEST_FILE)
+        except OSError as error:
+            raise UsageError("The token file cannot be read", f"{self._path}: {error.strerror}.", hint) from None
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UsageError("Others may read the token file", f"{self._path} has the mode {mode & 0o777:o}.", hint)
+        return bare_token(data.decode("ascii", "replace"), hint)
 
 
 class SandboxToken:
@@ -105,25 +143,3 @@ def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
             "Set it, for example: export RUNTUI_TOKEN=$(your sign-in command). Or try: runtui demo.",
         )
     return StaticToken(value)
-
-
-def account_of(token: str) -> str:
-    """Whose token this seems to be: a label for the journal, never a proof, for nothing is verified.
-
-    Empty when the token is opaque or odd. Holds printable characters only.
-    """
-    parts = token.split(".")
-    if len(parts) != 3:
-        return ""
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(claims, dict):
-        return ""
-    names = (claims.get(claim) for claim in _ACCOUNT_CLAIMS)
-    return next((label for name in names if isinstance(name, str) and (label := _label(name))), "")
-
-
-def _label(name: str) -> str:
-    return "".join(character for character in name if character.isprintable()).strip()[:_LONGEST_ACCOUNT]

@@ -29,6 +29,9 @@ PAGE_SIZE = 999
 MAX_EMPTY_PAGES = 50
 """Empty pages in a row, each with a next link, that are believed. OData allows them; a loop looks the same."""
 
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+"""The id of nothing."""
+
 # An entity tag as a header can carry it: visible ASCII.
 _ETAG = re.compile(r"[!-~]+")
 
@@ -79,12 +82,13 @@ class GraphClient:
     Args:
         transport: Sends them.
         patch_path: Where a change of a run goes, with {runId} and perhaps {workflowId} in it.
+        page_size: Items asked for in one page.
 
     Ids are opaque. One that cannot be part of an address (empty, or with a slash or a control character in it) is
     refused by the transport's guard: the answer is then a fault, and nothing was sent.
     """
 
-    def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH) -> None:
+    def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
         if not patch_path.startswith("/") or "{runId}" not in patch_path:
             raise UsageError(
                 "This path cannot be used for changes",
@@ -93,24 +97,25 @@ class GraphClient:
             )
         self._transport = transport
         self._patch_path = patch_path
+        self._page_size = page_size
 
-    def workflows(self, *, page_size: int = PAGE_SIZE, pace: Pace | None = None) -> AsyncIterator[Page]:
+    def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[Page]:
         """All workflows, page by page; GraphError when the listing cannot go on."""
-        return self._pages(WORKFLOWS_PATH, "list workflows", page_size, pace)
+        return self._pages(WORKFLOWS_PATH, "list workflows", pace)
 
-    def runs(self, workflow_id: str, *, page_size: int = PAGE_SIZE, pace: Pace | None = None) -> AsyncIterator[Page]:
+    def runs(self, workflow_id: str, *, pace: Pace | None = None) -> AsyncIterator[Page]:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
-        return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", page_size, pace)
+        return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", pace)
 
-    def user_results(self, workflow_id: str, run_id: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Page]:
+    def user_results(self, workflow_id: str, run_id: str) -> AsyncIterator[Page]:
         """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/userProcessingResults"
-        return self._pages(path, "list user results", page_size)
+        return self._pages(path, "list user results")
 
-    def task_results(self, workflow_id: str, run_id: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Page]:
+    def task_results(self, workflow_id: str, run_id: str) -> AsyncIterator[Page]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
-        return self._pages(path, "list task results", page_size)
+        return self._pages(path, "list task results")
 
     async def run(self, workflow_id: str, run_id: str) -> Answer:
         """One run, as it is now."""
@@ -154,6 +159,14 @@ class GraphClient:
         )
         return _about(run_id, exchange, writing=True)
 
+    async def ask_for_update(self) -> Exchange:
+        """What the server says of the address of `update_run`, asked about a run that cannot exist.
+
+        The method is OPTIONS, which is safe (RFC 9110): nothing can change by it. `Allow` names what is offered.
+        """
+        _, url = self.write_target(_NO_ID, _NO_ID)
+        return await self._transport.send("OPTIONS", url, purpose="ask for update")
+
     async def renew_token(self, exchange: Exchange) -> bool:
         """After a 401: ask for another token; whether the same request makes sense once more. False for all else."""
         return exchange.status == 401 and await self._transport.renew_token(exchange)
@@ -187,10 +200,10 @@ class GraphClient:
             if pace is None or not pace.again(error, tries):
                 raise error
 
-    async def _pages(self, path: str, purpose: str, page_size: int, pace: Pace | None = None) -> AsyncIterator[Page]:
+    async def _pages(self, path: str, purpose: str, pace: Pace | None = None) -> AsyncIterator[Page]:
         """Follow next links verbatim, under the same root only, until there is none; a link never twice."""
         # A next link does not carry headers on, so each page asks again.
-        headers = _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={page_size}")
+        headers = _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={self._page_size}")
         link: str | None = path
         seen: set[str] = set()
         empty = 0

@@ -6,9 +6,9 @@ a server, a proxy or a URL library reads it. What is not plainly inside is outsi
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
+from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
 
 LONGEST_ADDRESS = 16_384
@@ -54,16 +54,6 @@ def parse_root(text: str) -> str:
         )
     suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
     return f"{scheme}://{host}{suffix}{path}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as written in an address, is this machine: 127.0.0.0/8, ::1 or localhost."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def root_is_loopback(root: str) -> bool:

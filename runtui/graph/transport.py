@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import ssl
 import sys
 import time
 import uuid
@@ -26,6 +25,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.root import parse_root, refusal, root_is_loopback
+from runtui.graph.trust import no_trust, tls_context
 from runtui.redact import MARK, redact, redact_body, register_secret
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Transport:
         token: Asked for the bearer token before each request; raises RuntuiError when there is none. A `TokenSource`
             is also asked for another one by `renew_token`.
         ca_file: A PEM file of certificates to trust besides those of the operating system.
+        proxy: The proxy to go through, but never to this machine; "" for what HTTPS_PROXY and NO_PROXY say.
         timeout_seconds: The whole time one request may take, from its token to the last byte of its answer.
         max_bytes: The limit of an answer's body, unpacked.
         on_exchange: Told of every Exchange, failed and cancelled ones too.
@@ -108,6 +109,7 @@ class Transport:
         *,
         token: TokenSource | Callable[[], Awaitable[str]],
         ca_file: Path | None = None,
+        proxy: str = "",
         timeout_seconds: float = 30.0,
         max_bytes: int = MAX_BYTES,
         on_exchange: Callable[[Exchange], None] | None = None,
@@ -116,6 +118,7 @@ class Transport:
         self.root = parse_root(root)
         self._token = token
         self._ca_file = ca_file
+        self._proxy = "" if root_is_loopback(self.root) else proxy
         self._timeout_seconds = timeout_seconds
         self._max_bytes = max_bytes
         self._on_exchange = on_exchange
@@ -276,13 +279,17 @@ class Transport:
 
     def _build(self) -> httpx.AsyncClient:
         """Import httpx, load the certificates, build the client. Takes about 100 ms, so it runs in a thread."""
-        _load_httpx()
+        load_httpx()
         import httpx
 
+        heeds_environment = not root_is_loopback(self.root)
         try:
+            if heeds_environment:
+                _check_proxies()
             return httpx.AsyncClient(
-                verify=_tls_context(self.root, self._ca_file),
-                trust_env=not root_is_loopback(self.root),
+                verify=no_trust() if self.root.startswith("http:") else tls_context(self._ca_file),
+                trust_env=heeds_environment,
+                proxy=self._proxy or None,
                 timeout=httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
                 limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
                 follow_redirects=False,
@@ -292,7 +299,7 @@ class Transport:
             raise _RequestEndedError(Failure(FailureKind.SETUP, "no", redact(f"{error}."))) from None
 
 
-def _load_httpx() -> None:
+def load_httpx() -> None:
     """Import httpx without its command line, and with the event loop support that its first request would load.
 
     `httpx` imports a command line made of click, rich and pygments when it finds them (40 ms); it copes without.
@@ -311,25 +318,18 @@ def _load_httpx() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _tls_context(root: str, ca_file: Path | None) -> ssl.SSLContext:
-    """Trust in what the operating system trusts, and in `ca_file` besides."""
-    if root.startswith("http:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is never asked
-    context = _system_trust()
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
-    return context
+def _check_proxies() -> None:
+    """ValueError for a proxy port that is none: httpx takes it, and fails at each request in an undeclared way."""
+    from urllib.request import getproxies
 
+    import httpx
 
-def _system_trust() -> ssl.SSLContext:
-    if sys.platform == "linux":
-        context = ssl.create_default_context()
-        # With a bundle loaded once, here: truststore would load it again for each connection, on the event loop.
-        if context.get_ca_certs():
-            return context
-    import truststore
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    proxies = getproxies()
+    for scheme in ("https", "all"):
+        address = proxies.get(scheme, "")
+        port = httpx.URL(address if "://" in address else f"http://{address}").port
+        if port is not None and port > 65_535:
+            raise ValueError(f"The proxy for {scheme} has the port {port}, and there is no such port")
 
 
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
-from typing import Final
 
 from runtui.domain.draft import Draft
 from runtui.domain.visible import visible
@@ -22,16 +21,10 @@ from runtui.errors import ExitCode, UsageError
 from runtui.graph.exchange import Outcome
 from runtui.graph.waits import length_words, wait_words
 from runtui.headless import telling
-from runtui.headless.console import PassingLine, can_ask, confirmed, is_animated, narrate
+from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, narrate
 from runtui.services.saves import Save, Step
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
-
-COUNT_SECONDS: Final = 1.0
-"""From one line of a countdown to the next, where it is rewritten in place."""
-
-COUNT_SECONDS_IN_A_LOG: Final = 30.0
-"""The same, where each is a line of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +165,8 @@ class _Follower:
     async def next_news(self) -> None:
         """Wait for the next step, or for the next line of a countdown."""
         resumes_at = self.save.resumes_at if self.save is not None and self.save.step is Step.PAUSED else None
-        pace = COUNT_SECONDS if is_animated() else COUNT_SECONDS_IN_A_LOG
         try:
-            async with asyncio.timeout(None if resumes_at is None else pace):
+            async with asyncio.timeout(None if resumes_at is None else count_seconds()):
                 await self._news.wait()
         except TimeoutError:
             if resumes_at is not None:

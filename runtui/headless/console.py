@@ -1,6 +1,6 @@
-"""Speaking with a person beside the data: narration and one question, both on standard error.
+"""Speaking with a person beside the data: narration and questions out, what was typed in.
 
-Invariant: nothing here writes to standard output, foreign text is made visible, and a terminal that went away stops
+Invariant: what goes out goes to standard error; foreign text is made visible, and a terminal that went away stops
 neither a command nor a save.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import termios
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
@@ -28,6 +29,11 @@ def narrate(*lines: str) -> None:
 def is_animated() -> bool:
     """Whether a line may be rewritten in place."""
     return sys.stderr.isatty()
+
+
+def count_seconds() -> float:
+    """From one line of a countdown to the next: short where it is rewritten in place, long where each is kept."""
+    return 1.0 if is_animated() else 30.0
 
 
 class PassingLine:
@@ -77,6 +83,34 @@ async def confirmed(question: str) -> bool:
     if not answer.endswith(b"\n"):
         _write("\n")
     return answer.decode(errors="replace").strip().lower() in ("y", "yes")
+
+
+async def typed_lines() -> AsyncIterator[str]:
+    """What is typed or pasted, line by line, until standard input ends. It can be cancelled, and never holds the loop.
+
+    Nothing comes where standard input is a file or closed: it would not be what a person says.
+    """
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+    try:
+        loop.add_reader(_STDIN, arrived.set)
+    except OSError:
+        return
+    rest = b""
+    try:
+        while True:
+            await arrived.wait()
+            arrived.clear()
+            chunk = os.read(_STDIN, 65_536)
+            *lines, rest = (rest + chunk).split(b"\n")
+            if not chunk and rest:
+                lines = [rest]
+            for line in lines:
+                yield line.decode(errors="replace").strip()
+            if not chunk:
+                return
+    finally:
+        loop.remove_reader(_STDIN)
 
 
 def _write(text: str) -> None:

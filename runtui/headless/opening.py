@@ -1,6 +1,6 @@
 """What every command that asks the server begins with: a connected workspace, and the run it is about.
 
-Invariant: whatever happens in between, the workspace is closed.
+Invariant: whatever happens in between, the workspace is closed; and no command waits for a person to sign in.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from runtui.auth.signin import SignIn, SignInError
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
 from runtui.graph.waits import length_words, wait_of, wait_words
 from runtui.headless.console import narrate
+from runtui.headless.identity import in_shell
 from runtui.services.refresh import Progress
 from runtui.services.workspace import Workspace
 from runtui.session_settings import token_source
@@ -50,14 +52,44 @@ class Server:
 
 @asynccontextmanager
 async def connected(server: Server) -> AsyncIterator[Workspace]:
-    """The services on a server, closed at the end."""
+    """The services on a server, closed at the end.
+
+    Raises:
+        RuntuiError: there is no token, and what a person has to do about it.
+    """
     token = server.token or token_source(server.settings)
-    workspace = Workspace(server.settings, server.store_file, token, wire=server.wire)
+    async with _signed_in(token, server.settings):
+        workspace = Workspace(server.settings, server.store_file, token, wire=server.wire)
+        try:
+            workspace.connect(server.settings.root)
+            yield workspace
+        finally:
+            await workspace.close()
+
+
+@asynccontextmanager
+async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
+    """Make sure of a token before anything is opened, and say it where the sign-in ended on the way."""
+    if not isinstance(token, SignIn):
+        yield
+        return
     try:
-        workspace.connect(server.settings.root)
-        yield workspace
+        try:
+            await token()
+        except SignInError as error:
+            raise in_shell(error, settings) from None
+        try:
+            yield
+        except RuntuiError as error:
+            if (trouble := token.state.needs_person) is None:
+                raise
+            # The server's words are about its refusal, these about the cure.
+            cure = in_shell(trouble, settings)
+            raise RuntuiError(error.title, f"{cure.title}. {cure.message}", cure.hint) from error
+        if (trouble := token.state.needs_person) is not None:
+            narrate(str(in_shell(trouble, settings)))
     finally:
-        await workspace.close()
+        await token.aclose()
 
 
 async def list_all(workspace: Workspace) -> None:

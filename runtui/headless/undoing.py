@@ -63,5 +63,5 @@ async def _undo(server: Server, number: int, manner: Manner) -> int:
                 entry = workspace.journal.entry(number)
             if entry is None:
                 raise no_such_entry(number)
-            draft = await draft_to_undo(entry, workspace.client)
+            draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode)
         return await change(workspace, draft, manner, undoes=number)

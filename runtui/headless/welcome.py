@@ -11,13 +11,13 @@ from typing import Final
 from runtui.auth.claims import READ_PERMISSION, WRITE_PERMISSION
 
 REGISTRATION: Final = f"""\
-Name                        runtui, or what you like
-Supported account types     Accounts in this organizational directory only (single tenant)
-Redirect URI                Mobile and desktop applications: http://localhost
-Allow public client flows   Yes (on the page Authentication)
-API permissions             Microsoft Graph, delegated, with admin consent:
-                              {READ_PERMISSION}
-                              {WRITE_PERMISSION} (only to change runs)"""
+Name                       runtui, or what you like
+Supported account types    this organizational directory only (single tenant)
+Redirect URI               Mobile and desktop applications: http://localhost
+Allow public client flows  Yes (on the page Authentication)
+API permissions            Microsoft Graph, delegated, with admin consent:
+                             {READ_PERMISSION}
+                             {WRITE_PERMISSION} (to change runs)"""
 """The app registration, as the Entra admin center names its fields."""
 
 CONFIG: Final = """\
@@ -48,12 +48,15 @@ def welcome(path: Path) -> str:
             "",
             _indented(CONFIG),
             "",
-            "3. runtui            opens the list and signs you in; with read-only it asks for no more than reading.",
-            "   runtui doctor     says what is still missing.",
+            "3. runtui           opens the list and signs you in; a read-only profile asks",
+            "                    for no permission to change anything.",
+            "   runtui doctor    says what is still missing.",
             "",
-            "With a bearer token by hand:  RUNTUI_TOKEN=... runtui --root https://graph.microsoft.com/beta",
-            "To try it first:              runtui demo",
-            "                              the embedded sandbox: nothing to set up, nothing leaves this machine",
+            "With a bearer token by hand:",
+            "   RUNTUI_TOKEN=... runtui --root https://graph.microsoft.com/beta",
+            "",
+            "To try it first, with nothing to set up and nothing that leaves this machine:",
+            "   runtui demo",
         )
     )
 

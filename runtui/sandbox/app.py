@@ -19,6 +19,8 @@ from starlette.routing import Mount, Route
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox import handlers
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_app import SignInGuard
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
@@ -55,6 +57,7 @@ def create_app(
     seed: int = 7,
     hostile: bool = False,
     scenario: str = "none",
+    authority: Authority | None = None,
     clock: Callable[[], int] = now_ticks,
     pause: Pause = asyncio.sleep,
 ) -> Starlette:
@@ -68,11 +71,12 @@ def create_app(
         seed: which tenant; the same seed tells the same story, counted back from now.
         hostile: whether names and texts attack terminals and markup.
         scenario: how it behaves, by a name of `scenarios.SCENARIOS`.
+        authority: whose tokens it takes; None for any.
         clock: the present moment in ticks; a test hands in its own.
         pause: waits some seconds, for scenarios that are slow; a test hands in its own.
 
     Raises:
-        UsageError: there is no such scenario.
+        UsageError: there is no such scenario, or it needs an authority.
     """
     workflows = seeded_workflows(seed)
     plans = plan_runs(runs, seed, clock(), workflows)
@@ -82,7 +86,11 @@ def create_app(
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
     app = Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
-        middleware=[Middleware(Misbehave), Middleware(GraphEnvelope)],
+        middleware=[
+            Middleware(Misbehave),
+            Middleware(GraphEnvelope),
+            *([Middleware(SignInGuard, authority)] if authority is not None else []),
+        ],
         exception_handlers={
             GraphError: _on_graph_error,
             HTTPException: _on_http_exception,
@@ -91,7 +99,7 @@ def create_app(
         },
     )
     database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
-    app.state.scenario = CurrentScenario(scenario, database, pause)
+    app.state.scenario = CurrentScenario(scenario, database, pause, authority)
     app.state.clock = clock
     app.state.applied = []
     return app

@@ -138,10 +138,18 @@ class Authority:
         with self._lock:
             self._endpoints.devices.interval, self._endpoints.devices.is_strict = interval, is_strict
 
+    def set_code_lifetime(self, seconds: int) -> None:
+        """Let device codes live so long from now on."""
+        with self._lock:
+            self._endpoints.devices.lifetime = seconds
+
     def auto_approve(
-        self, account: Account = DEMO_ADMIN, *, polls: int | None = None, seconds: float | None = None
+        self, account: Account | None = DEMO_ADMIN, *, polls: int | None = None, seconds: float | None = None
     ) -> None:
-        """Approve every device code by itself, at that poll or so many seconds later; with neither, no longer."""
+        """Approve every device code by itself (None: refuse it), at that poll or so many seconds later.
+
+        With neither, no longer.
+        """
         with self._lock:
             self._endpoints.devices.auto = AutoApproval(account, polls, seconds)
 

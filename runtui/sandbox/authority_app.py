@@ -25,6 +25,9 @@ from runtui.sandbox.envelope import fault_response
 from runtui.sandbox.misbehave import Pause
 
 _HOSTS: Final = ("127.0.0.1", "localhost")
+PLACE: Final = "/authority"
+"""The path below which a sandbox has its authority, beside /beta and /v1.0."""
+
 _LARGEST_FORM: Final = 262_144
 """Bytes of a form that are read; an assertion with a chain of certificates has some ten thousand."""
 
@@ -56,6 +59,21 @@ def create_authority_app(authority: Authority, pause: Pause = asyncio.sleep) -> 
         routes=[Route("/{path:path}", answer, methods=["GET", "POST"])],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False)],
     )
+
+
+class BesideGraph:
+    """ASGI: hands what is below `PLACE` to the authority, and everything else to Graph."""
+
+    def __init__(self, graph: ASGIApp, authority: Authority) -> None:
+        self._graph = graph
+        self._authority = create_authority_app(authority)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. What Graph raises goes on as it is: a scenario breaks connections in that way."""
+        if scope["type"] == "http" and scope["path"].startswith(f"{PLACE}/"):
+            await self._authority({**scope, "path": scope["path"].removeprefix(PLACE)}, receive, send)
+        else:
+            await self._graph(scope, receive, send)
 
 
 class SignInGuard:

@@ -44,9 +44,10 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True)
 class AutoApproval:
-    """Approve in the name of `account` at the poll with that number, or so many seconds after the code was given."""
+    """Approve in the name of `account` (None: refuse) at the poll with that number, or so many seconds after the code
+    was given."""
 
-    account: Account
+    account: Account | None
     polls: int | None = None
     seconds: float | None = None
 
@@ -65,6 +66,8 @@ class DeviceCodes:
     ) -> None:
         self.interval = 5
         """Seconds that a client shall wait between polls."""
+        self.lifetime = LIFETIME_SECONDS
+        """Seconds that a code lives."""
         self.is_strict = False
         """Whether to answer slow_down to polls that come faster."""
         self.auto: AutoApproval | None = None
@@ -92,13 +95,13 @@ class DeviceCodes:
         self._directory.check_scope(scope)
         user_code = "".join(self._chance.choices(_LETTERS, k=9))
         device_code, page = self._issuer.secret_word(), f"{self._base}/devicelogin"
-        ends = now + LIFETIME_SECONDS * TICKS_PER_SECOND
+        ends = now + self.lifetime * TICKS_PER_SECOND
         self._codes[device_code] = DeviceCode(user_code, application, scope, form.get("claims", ""), now, ends, now)
         return {
             "user_code": user_code,
             "device_code": device_code,
             "verification_uri": page,
-            "expires_in": LIFETIME_SECONDS,
+            "expires_in": self.lifetime,
             "interval": self.interval,
             "message": f"To sign in, use a web browser to open the page {page} and enter the code {user_code} "
             "to authenticate.",
@@ -117,10 +120,10 @@ class DeviceCodes:
         is_early, code.polled = code.polls > 1 and now - code.polled < self.interval * TICKS_PER_SECOND, now
         if now >= code.expires:
             raise known(70020)
+        if not code.is_decided and self.auto is not None and self.auto.is_due(code, now):
+            code.account, code.is_refused = self.auto.account, self.auto.account is None
         if code.is_refused:
             raise SignInError("authorization_declined", "User declined to consent to access the app.", codes=[65004])
-        if code.account is None and self.auto is not None and self.auto.is_due(code, now):
-            code.account = self.auto.account
         if code.account is None:
             if self.is_strict and is_early:
                 raise SignInError("slow_down", "The client polls faster than the interval it was given.")

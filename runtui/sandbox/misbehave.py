@@ -22,6 +22,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtui.errors import UsageError
+from runtui.sandbox.authority import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, receive_once
@@ -37,6 +39,7 @@ from runtui.sandbox.scenarios import (
     WebPage,
     scenario_named,
 )
+from runtui.sandbox.signing_in import revoke_sign_ins, treat_codes
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -52,22 +55,35 @@ class CurrentScenario:
         name: the scenario to begin with.
         database: the tenant; some scenarios change it.
         pause: waits some seconds; a test hands in its own.
+        authority: who signs people in; None where every token will do.
     """
 
-    def __init__(self, name: str, database: Database, pause: Pause = asyncio.sleep) -> None:
+    def __init__(
+        self, name: str, database: Database, pause: Pause = asyncio.sleep, authority: Authority | None = None
+    ) -> None:
         self.pause = pause
         self.edits: list[tuple[str, dict[str, Any]]] = []
         """What someone else wrote: run ids and changes, oldest first."""
         self._database = database
+        self._authority = authority
         self.use(name)
 
     def use(self, name: str) -> None:
         """Behave like this from the next request on, as if nothing had been asked before.
 
         Raises:
-            UsageError: there is no such scenario; nothing has changed.
+            UsageError: there is no such scenario, or it is about a sign-in and there is none; nothing has changed.
         """
-        self.scenario: Scenario = scenario_named(name)
+        scenario = scenario_named(name)
+        if self._authority is not None:
+            treat_codes(self._authority, scenario.codes)
+        elif scenario.needs_sign_in:
+            raise UsageError(
+                "There is no sign-in here",
+                f"{name} is about signing in, and this sandbox takes any token.",
+                "Start it with --sign-in.",
+            )
+        self.scenario: Scenario = scenario
         self._struck: Counter[tuple[str, str]] = Counter()
         if self.scenario.has_newer_members:
             self._database.spread_newer_members()
@@ -80,6 +96,11 @@ class CurrentScenario:
         key = (method, path) if scenario.counts_paths else ("", "")
         self._struck[key] += 1
         return scenario.times is None or self._struck[key] <= scenario.times
+
+    def revoke_sign_ins(self) -> None:
+        """End the sessions of everybody: their next request is challenged."""
+        if self._authority is not None:
+            revoke_sign_ins(self._authority)
 
     def stored_run(self, run_id: str) -> dict[str, Any] | None:
         """A run as it stands in the tenant."""
@@ -341,6 +362,11 @@ def _body(data: bytes, *, more_body: bool = False) -> Message:
     return {"type": "http.response.body", "body": data, "more_body": more_body}
 
 
+async def _revoke_sign_in(call: _Call) -> None:
+    call.current.revoke_sign_ins()
+    await call.go_on()
+
+
 _ACTS: Final[Mapping[Act, Callable[[_Call], Awaitable[None]]]] = {
     Act.WAIT: _wait,
     Act.DRIP: _drip,
@@ -354,4 +380,5 @@ _ACTS: Final[Mapping[Act, Callable[[_Call], Awaitable[None]]]] = {
     Act.IGNORE_A_PROPERTY: _ignore_a_property,
     Act.EDIT_MEANWHILE: _edit_meanwhile,
     Act.HAVE_NO_ROUTE: _have_no_route,
+    Act.REVOKE_SIGN_IN: _revoke_sign_in,
 }

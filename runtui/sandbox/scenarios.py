@@ -15,6 +15,9 @@ from runtui.errors import UsageError
 SLOW_SECONDS: Final = 3.0
 """How long `slow` holds a change back before it is applied."""
 
+CODE_SECONDS: Final = 10
+"""How long a code of `sign-in-expired` lives."""
+
 DRIP_SECONDS: Final = 0.5
 """The pause between two bytes of `slow-drip`: an answer of 700 bytes takes minutes, a client waits half a minute."""
 
@@ -71,6 +74,15 @@ class Act(Enum):
     IGNORE_A_PROPERTY = auto()
     EDIT_MEANWHILE = auto()
     HAVE_NO_ROUTE = auto()
+    REVOKE_SIGN_IN = auto()
+
+
+class Codes(Enum):
+    """What becomes of the codes that people sign in with, where the sandbox has a sign-in."""
+
+    APPROVED = auto()
+    REFUSED = auto()
+    EXPIRED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,13 @@ class Scenario:
     """Whether runs carry `@odata.etag`, and If-Match is honoured."""
     has_newer_members: bool = False
     """Whether some runs carry enum members that no client knows yet."""
+    codes: Codes = Codes.APPROVED
+    """What becomes of a code that nobody types in."""
+
+    @property
+    def needs_sign_in(self) -> bool:
+        """Whether it means something only in a sandbox with a sign-in of its own."""
+        return self.codes is not Codes.APPROVED or self.fault is Act.REVOKE_SIGN_IN
 
 
 _CHALLENGE: Final = (
@@ -195,6 +214,18 @@ SCENARIOS: Final = (
             "The request cannot be understood. It said: Authorization: {authorization}",
             (("x-ms-request-authorization", "{authorization}"),),
         ),
+    ),
+    Scenario("sign-in-refused", "With --sign-in: somebody says no to every code.", codes=Codes.REFUSED),
+    Scenario(
+        "sign-in-expired",
+        f"With --sign-in: every code runs out after {CODE_SECONDS} seconds, and nobody types it in.",
+        codes=Codes.EXPIRED,
+    ),
+    Scenario(
+        "sign-in-revoked",
+        "With --sign-in: every sign-in is revoked as the first change arrives, so a person must sign in again (401).",
+        Act.REVOKE_SIGN_IN,
+        times=1,
     ),
 )
 

@@ -21,11 +21,13 @@ from typing import Any, Final
 import uvicorn
 import uvicorn.server
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_app import PLACE, BesideGraph
 from runtui.sandbox.scenarios import summaries
 
 HOST: Final = "127.0.0.1"
@@ -35,7 +37,14 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 def main(
-    *, port: int, runs: int, seed: int, until_stdin_closes: bool, hostile: bool = False, scenario: str = "none"
+    *,
+    port: int,
+    runs: int,
+    seed: int,
+    until_stdin_closes: bool,
+    hostile: bool = False,
+    scenario: str = "none",
+    sign_in: bool = False,
 ) -> int:
     """Serve a freshly seeded tenant until SIGTERM or SIGINT.
 
@@ -48,21 +57,23 @@ def main(
         until_stdin_closes: whether to stop as well when standard input ends, because whoever started this is gone.
         hostile: whether names and texts attack terminals and markup.
         scenario: how it behaves at first.
+        sign_in: whether it takes the tokens of its own sign-in alone, which is served beside Graph.
 
     Returns:
         The exit code: 0.
 
     Raises:
         RuntuiError: when the port cannot be had.
-        UsageError: there is no such scenario.
+        UsageError: there is no such scenario, or it needs a sign-in.
     """
+    authority = Authority() if sign_in else None
+    app = create_app(runs=runs, seed=seed, hostile=hostile, scenario=scenario, authority=authority)
     listener = _listen(port)
-    app = create_app(runs=runs, seed=seed, hostile=hostile, scenario=scenario)
-    asyncio.run(_Server(app, until_stdin_closes).serve(sockets=[listener]))
+    asyncio.run(_Server(app, authority, until_stdin_closes).serve(sockets=[listener]))
     return ExitCode.DONE
 
 
-def server_config(app: Starlette) -> uvicorn.Config:
+def server_config(app: ASGIApp) -> uvicorn.Config:
     """How the sandbox is served over a socket."""
     return uvicorn.Config(
         app,
@@ -117,9 +128,10 @@ class BreakableProtocol(H11Protocol):
 class _Server(uvicorn.Server):
     """uvicorn's server, which says where it is, takes scenarios, and ends well when it is told to."""
 
-    def __init__(self, app: Starlette, until_stdin_closes: bool) -> None:
-        super().__init__(server_config(app))
-        self._scenario = app.state.scenario
+    def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
+        super().__init__(server_config(graph if authority is None else BesideGraph(graph, authority)))
+        self._scenario = graph.state.scenario
+        self._has_sign_in = authority is not None
         self._until_stdin_closes = until_stdin_closes
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -132,6 +144,7 @@ class _Server(uvicorn.Server):
                 pid=os.getpid(),
                 scenario=self._scenario.scenario.name,
                 scenarios=summaries(),
+                authority=f"http://{host}:{port}{PLACE}" if self._has_sign_in else "",
             )
             # A job in the background may not read the terminal: without this the whole process would be stopped.
             signal.signal(signal.SIGTTIN, signal.SIG_IGN)

@@ -23,6 +23,10 @@ class Misbehaviour(Protocol):
     def scenario(self) -> str:
         """The name of the one in force."""
 
+    @property
+    def authority(self) -> str:
+        """Where the sandbox's own sign-in can be opened in a browser; empty where it has none."""
+
     async def use_scenario(self, name: str) -> None:
         """Behave like this from the next request on; returns once that is so.
 

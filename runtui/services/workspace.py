@@ -19,6 +19,7 @@ from runtui.services.store import Store
 from runtui.settings import Settings
 
 if TYPE_CHECKING:
+    from runtui.auth.signin import SignIn
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
@@ -135,6 +136,13 @@ class Workspace:
         """What finds out the outcome of unknown changes; only after `connect`."""
         return _connected(self._settling)
 
+    @property
+    def sign_in(self) -> SignIn | None:
+        """The sign-in behind the tokens; None for a token by hand."""
+        from runtui.auth.signin import SignIn
+
+        return self._token if isinstance(self._token, SignIn) else None
+
     def why_read_only(self) -> str | None:
         """Why nothing may be written now, and how that ends; None when writing is allowed."""
         if self.settings.read_only:
@@ -186,6 +194,8 @@ class Workspace:
             await self._refresh.stop()
         if self._transport is not None:
             await self._transport.aclose()
+        if self.sign_in is not None:
+            await self.sign_in.aclose()
         self.drafts.close()
         self.journal.close()
         self.store.close()

@@ -12,15 +12,39 @@ from typing import Final, Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "table", "runs", "edit", "review", "help", "panel"]
+from runtui.graph.exchange import Outcome
+from runtui.services.journal import Entry
+from runtui.services.undo import why_not
+
+Scope = Literal[
+    "app",
+    "table",
+    "runs",
+    "edit",
+    "conflict",
+    "review",
+    "journal",
+    "export",
+    "scenarios",
+    "profiles",
+    "sign_in",
+    "help",
+    "panel",
+]
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
     "table": "Moving",
     "runs": "In the list",
     "edit": "In the form",
+    "conflict": "Between three values",
     "review": "In the review",
+    "journal": "In the journal",
+    "export": "When exporting",
     "panel": "In the side panel",
     "app": "Everywhere",
+    "scenarios": "In the demo's scenarios",
+    "profiles": "In the profiles",
+    "sign_in": "When signing in",
     "help": "In the help",
 }
 
@@ -30,14 +54,28 @@ class Situation:
     """What decides whether an action can run now."""
 
     connected: bool = False
-    read_only: bool = False
+    why_read_only: str | None = None
+    """Why nothing may be written; None when it may."""
     has_run: bool = False
     """The cursor stands on a run."""
     saving: bool = False
     """The run under the cursor, or in the form, is being saved."""
+    waiting: bool = False
+    """A save waits until the service takes requests again."""
+    entry: Entry | None = None
+    """The entry of the journal under the cursor."""
+    is_elsewhere: bool = False
+    """That entry is of another root than this session's."""
     changes: int = 0
     errors: int = 0
     marks: int = 0
+    profiles: int = 0
+    """How many of them config.toml has, where one can go on to another."""
+    why_no_sign_in: str | None = "This session has a token by hand: there is nobody to sign in."
+    """Why no person signs in here; None when one does."""
+    is_signed_in: bool = False
+    is_demo: bool = False
+    """The server is a sandbox of our own, that can be told to misbehave."""
 
 
 Reason = Callable[[Situation], str | None]
@@ -59,9 +97,13 @@ def _needs_marks(now: Situation) -> str | None:
     return None if now.marks else "No run is marked."
 
 
+def _may_write(now: Situation) -> str | None:
+    return None if now.why_read_only is None else f"This session is read-only. {now.why_read_only}"
+
+
 def _may_edit(now: Situation) -> str | None:
-    if now.read_only:
-        return "This session is read-only."
+    if (why := _may_write(now)) is not None:
+        return why
     if now.saving:
         return "This run is being saved; wait for the answer."
     return _needs_run(now) or _needs_server(now)
@@ -74,6 +116,53 @@ def _may_review(now: Situation) -> str | None:
     if not now.changes:
         return "Nothing has changed yet."
     return _may_edit(now)
+
+
+def _needs_waiting(now: Situation) -> str | None:
+    return None if now.waiting else "No save waits."
+
+
+def _needs_entry(now: Situation) -> str | None:
+    return None if now.entry is not None else "There is no entry under the cursor."
+
+
+def _needs_own_entry(now: Situation) -> str | None:
+    if now.is_elsewhere:
+        return "This entry is of another root; start runtui on that one."
+    return _needs_entry(now) or _needs_server(now)
+
+
+def _may_undo(now: Situation) -> str | None:
+    why = _may_write(now) or _needs_own_entry(now)
+    return why if why is not None or now.entry is None else why_not(now.entry)
+
+
+def _needs_unknown(now: Situation) -> str | None:
+    why = _needs_own_entry(now)
+    if why is not None or now.entry is None or now.entry.outcome is Outcome.UNKNOWN:
+        return why
+    return "Its outcome is known." if now.entry.is_settled else "It is on its way."
+
+
+def _may_look(now: Situation) -> str | None:
+    # An entry of a process that is gone is open, and looking finds that out.
+    return _needs_own_entry(now) if now.entry is None or now.entry.outcome is None else _needs_unknown(now)
+
+
+def _needs_profiles(now: Situation) -> str | None:
+    return None if now.profiles > 1 else "There is no other profile: `runtui config path` says where one belongs."
+
+
+def _needs_sign_in(now: Situation) -> str | None:
+    return now.why_no_sign_in
+
+
+def _needs_account(now: Situation) -> str | None:
+    return None if now.is_signed_in else "Nobody is signed in."
+
+
+def _needs_demo(now: Situation) -> str | None:
+    return None if now.is_demo else "Only the sandbox of `runtui demo` can be told to misbehave."
 
 
 def _needs_changes(now: Situation) -> str | None:
@@ -97,6 +186,8 @@ class Action:
     """Why it cannot run in a situation; None when it can."""
     call: str = ""
     """What Textual is to run, where that is not the action of the same name."""
+    only_demo: bool = False
+    """Whether the hint bar shows it in a demo alone."""
 
     @property
     def shown_key(self) -> str:
@@ -144,6 +235,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # The list
     Action("edit", "runs", ("e", "f4"), "edit", "Open the run in the form.", 90, _may_edit),
     Action("details", "runs", ("enter", "f3"), "details", "Show the run, and what failed in it.", 85, _needs_run),
+    Action("undo", "runs", ("u", "shift+f4"), "undo", "Take the last change of the run back.", 65, _may_edit),
     Action("filter", "runs", ("slash", "f7"), "filter", "Type a filter; esc clears it.", 80),
     Action("problems", "runs", ("x",), "problems", "Show only runs that went wrong; again: all.", 60),
     Action("sort", "runs", ("s",), "sort", "Sort by the next column.", 55),
@@ -162,10 +254,49 @@ ACTIONS: Final[tuple[Action, ...]] = (
         60,
     ),
     Action("revert", "edit", ("f8",), "revert field", "Put the field back as it was received.", 50, _needs_changes),
+    Action(
+        "drop_draft",
+        "edit",
+        ("shift+f8",),
+        "drop draft",
+        "Drop the whole draft, when pressed twice.",
+        0,
+        _needs_changes,
+    ),
     Action("leave", "edit", ("escape",), "back", "Back to the list; the draft is kept.", 80),
+    # A draft whose run has moved
+    Action(
+        "merge",
+        "conflict",
+        ("enter", "ctrl+s", "f2"),
+        "review",
+        "Review the draft with the values chosen.",
+        90,
+        _may_edit,
+    ),
+    Action("ours", "conflict", ("o",), "yours", "Keep the value of the draft.", 85),
+    Action("theirs", "conflict", ("t",), "theirs", "Take the value that the run has by now.", 84),
+    Action("other", "conflict", ("space",), "the other", "Take the other one of the two."),
+    Action("merge_in_form", "conflict", ("e", "f4"), "edit", "Open the form over the values chosen.", 60, _may_edit),
+    Action("drop_merge", "conflict", ("D", "shift+f8"), "drop draft", "Drop the whole draft, when pressed twice.", 50),
+    Action("leave_merge", "conflict", ("escape",), "back", "Back to the list; the draft is kept as it was.", 80),
     # The review
-    Action("send", "review", ("y",), "send", "Send exactly this request.", 90),
-    Action("reject", "review", ("n", "escape"), "back to the form", "Send nothing, and go back.", 80),
+    Action("send", "review", ("y",), "send", "Send exactly this request.", 90, _may_write),
+    Action("reject", "review", ("n", "escape"), "back", "Send nothing, and go back.", 80),
+    # The journal
+    Action("entry", "journal", ("enter", "f3"), "details", "Show what was sent and answered.", 90, _needs_entry),
+    Action("undo_entry", "journal", ("u", "shift+f4"), "undo", "Take the change back.", 85, _may_undo),
+    Action("look", "journal", ("l",), "look", "Look now what became of an unknown change.", 75, _may_look),
+    Action("was_done", "journal", ("d",), "was done", "Say, twice, that an unknown was done.", 68, _needs_unknown),
+    Action(
+        "was_not_done", "journal", ("n",), "was not", "Say, twice, that an unknown was not done.", 67, _needs_unknown
+    ),
+    Action("filter_journal", "journal", ("slash", "f7"), "filter", "Type a filter; esc clears it.", 66),
+    Action("all_roots", "journal", ("a",), "all roots", "Show the entries of every root, or of this one.", 40),
+    Action("export", "journal", ("x",), "export", "Write the entries to a file.", 60),
+    Action("leave_journal", "journal", ("escape", "J"), "back", "Clear the filter, then back.", 80),
+    Action("use_format", "export", ("enter",), "export", "Write the file.", 90),
+    Action("leave_export", "export", ("escape",), "back", "Write nothing, and go back.", 80),
     # The side panel
     Action(
         "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
@@ -180,10 +311,38 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("leave_panel", "panel", ("escape",), "back", "Back to the list or the form.", 85),
     Action("zoom", "app", ("z", "f11"), "zoom", "Give the pane with the focus the whole screen, or give it back.", 15),
+    # The scenarios
+    Action("use_scenario", "scenarios", ("enter",), "use", "Let the sandbox misbehave like this.", 90),
+    Action("leave_scenarios", "scenarios", ("escape", "M"), "back", "Leave the sandbox as it is.", 80),
+    # The profiles
+    Action("open_profile", "profiles", ("enter",), "open", "Open the profile in the place of this one.", 90),
+    Action("leave_profiles", "profiles", ("escape", "P"), "back", "Stay on this profile.", 80),
+    # The sign-in
+    Action("use_way", "sign_in", ("enter",), "begin", "Sign in by the way under the cursor.", 90),
+    Action("copy_code", "sign_in", ("c", "ctrl+y"), "copy", "Copy the code to type, or the address to open.", 85),
+    Action("sign_out", "sign_in", ("o",), "sign out", "Forget the sign-in, when pressed twice.", 75, _needs_account),
+    Action("leave_sign_in", "sign_in", ("escape", "A"), "back", "Give up the sign-in under way, or go back.", 80),
     # Everywhere
     Action("focus_left", "app", ("1",), "left pane", "Go to the list or the form."),
     Action("focus_panel", "app", ("2", "f12"), "panel", "Go to the side panel, and open it.", 25),
     Action("refresh", "app", ("r", "f5"), "refresh", "Read all runs again now.", 22),
+    Action(
+        "scenario",
+        "app",
+        ("M",),
+        "scenario",
+        "Choose how the demo's sandbox misbehaves.",
+        66,
+        _needs_demo,
+        only_demo=True,
+    ),
+    Action("journal", "app", ("J", "shift+f3"), "journal", "Show every change that was sent.", 58),
+    Action(
+        "give_up", "app", ("w", "ctrl+g"), "give up", "Give up a save that waits for the service.", 12, _needs_waiting
+    ),
+    Action("read_only", "app", ("ctrl+r",), "read-only", "Allow writing no more, or again."),
+    Action("sign_in", "app", ("A", "shift+f2"), "account", "Show who is signed in; sign in or out.", 0, _needs_sign_in),
+    Action("profiles", "app", ("P",), "profiles", "Go on to another profile of config.toml.", 0, _needs_profiles),
     Action("pause", "app", ("p",), "pause", "Stop reading by the clock, or go on.", 20),
     Action("help", "app", ("question_mark", "f1"), "help", "Show the keys.", 70),
     Action(

@@ -13,7 +13,14 @@ from textual import events
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 
+from runtui.errors import RuntuiError
+from runtui.graph.exchange import Outcome
+from runtui.profiles import Profiles
+from runtui.services.misbehaviour import Misbehaviour
+from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
+from runtui.settings import Settings
+from runtui.tui.messages import ProfileChosen
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
@@ -41,6 +48,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     Args:
         workspace: The services, connected.
         takes_over: Whether the first paint is on the terminal already.
+        misbehaviour: The demo's sandbox; None on a real server.
+        profiles: Where the person can go on to; None for nowhere.
     """
 
     TITLE = "runtui"
@@ -49,7 +58,14 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     COMMAND_PALETTE_BINDING = ""
     BINDINGS: ClassVar = []
 
-    def __init__(self, workspace: Workspace, *, takes_over: bool = False) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        takes_over: bool = False,
+        misbehaviour: Misbehaviour | None = None,
+        profiles: Profiles | None = None,
+    ) -> None:
         settings = workspace.settings
         super().__init__(
             theme=starting_theme(chosen=settings.theme),
@@ -58,6 +74,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             takes_over=takes_over,
         )
         self._workspace = workspace
+        self._misbehaviour = misbehaviour
+        self._profiles = profiles
+        self.onward: Settings | None = None
+        """What is to be opened in the place of this screen; None: nothing, the person leaves."""
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
         self._quitting = False
@@ -99,10 +119,18 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def get_default_screen(self) -> Workbench:
         """The one screen there is."""
-        return Workbench(self._workspace, columns=self.size.width)
+        return Workbench(
+            self._workspace, columns=self.size.width, misbehaviour=self._misbehaviour, profiles=self._profiles
+        )
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether another profile is opened next."""
+        return self.onward is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
+        self.onward = None
         if self._workspace.saves.active():
             self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
         else:
@@ -114,10 +142,23 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     async def action_quit(self) -> None:
         """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
+        self._leave(None)
+
+    def on_profile_chosen(self, event: ProfileChosen) -> None:
+        """Leave as `action_quit` does, and have another profile opened in the place of this one."""
+        if self._profiles is None:
+            return
+        try:
+            onward = self._profiles.onward(event.name, self._workspace.settings)
+        except RuntuiError as error:
+            self._say(str(error), "error")
+        else:
+            self._leave(onward)
+
+    def _leave(self, onward: Settings | None) -> None:
+        self.onward = onward
         active = self._workspace.saves.active()
-        if self._quitting:
-            self.exit(return_code=0)
-        elif active:
+        if active and not self._quitting:
             self._quitting = True
             self._say(f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once.", "warning")
             self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
@@ -125,17 +166,34 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.exit(return_code=0)
 
     async def _leave_after_saves(self) -> None:
-        open_saves = await self._workspace.saves.drain(QUIT_SECONDS)
+        """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""
+        saves = self._workspace.saves
+        told: list[Save] = []
+        unsubscribe = saves.changed.subscribe(told.append)
+        try:
+            open_saves = await saves.drain(QUIT_SECONDS)
+        finally:
+            unsubscribe()
         if open_saves:
-            words = f"{_counted(open_saves, 'save')} without an answer. q leaves all the same: the outcome is unknown."
-            self._say(words, "error")
+            self.onward = None
+            self._say(_left_open(saves.active()), "error")
             return
         self._quitting = False
-        self.exit(return_code=0)
+        if all(save.active or save.outcome is Outcome.DONE for save in told):
+            self.exit(return_code=0)
+        else:
+            self.onward = None
 
     def _say(self, text: str, severity: Severity) -> None:
         if isinstance(self.screen, Workbench):
             self.screen.say(text, severity)
+
+
+def _left_open(saves: Sequence[Save]) -> str:
+    """What leaving now would mean for saves on their way."""
+    if all(save.may_be_stopped for save in saves):
+        return f"{_counted(len(saves), 'save')} not sent yet. q leaves all the same, and gives up; drafts are kept."
+    return f"{_counted(len(saves), 'save')} without an answer. q leaves all the same: the outcome is unknown."
 
 
 def _counted(number: int, noun: str) -> str:

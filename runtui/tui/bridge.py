@@ -10,7 +10,9 @@ from collections.abc import Callable
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
+from runtui.services.journal import Entry
 from runtui.services.refresh import Progress
 from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
@@ -52,13 +54,53 @@ class Exchanged(Message):
         self.exchange = exchange
 
 
+class SettlingChanged(Message):
+    """A change is found to be unknown, or an unknown one is settled."""
+
+    def __init__(self, entry: Entry, *, at_start: bool) -> None:
+        super().__init__()
+        self.entry = entry
+        self.at_start = at_start
+        """Whether what earlier sessions left is still being looked at for the first time."""
+
+
+class JournalChanged(Message):
+    """An entry came, or became known."""
+
+    def can_replace(self, message: Message) -> bool:
+        """The last one says as much as all of them."""
+        return isinstance(message, JournalChanged)
+
+
+class SignInChanged(Message):
+    """Somebody signed in or out, or the token is another one now."""
+
+    def can_replace(self, message: Message) -> bool:
+        """The state is read when it is drawn."""
+        return isinstance(message, SignInChanged)
+
+
+class DraftsFailed(Message):
+    """Drafts can no longer be kept on disk."""
+
+    def __init__(self, fault: RuntuiError) -> None:
+        super().__init__()
+        self.fault = fault
+
+
 def listen(workspace: Workspace, screen: MessagePump) -> Callable[[], None]:
     """Carry everything that a connected workspace announces to a screen; the returned function ends that."""
     ends = (
         workspace.store.subscribe(lambda _ids: screen.post_message(StoreChanged())),
         workspace.refresh.changed.subscribe(lambda progress: screen.post_message(ListingChanged(progress))),
         workspace.saves.changed.subscribe(lambda save: screen.post_message(SaveChanged(save))),
+        workspace.settling.changed.subscribe(
+            lambda entry: screen.post_message(SettlingChanged(entry, at_start=not workspace.settling.looked))
+        ),
+        workspace.journal.changed.subscribe(lambda _number: screen.post_message(JournalChanged())),
+        workspace.drafts.failed.subscribe(lambda fault: screen.post_message(DraftsFailed(fault))),
         workspace.exchanged.subscribe(lambda exchange: screen.post_message(Exchanged(exchange))),
+        *([workspace.sign_in.watch(lambda _state: screen.post_message(SignInChanged()))] if workspace.sign_in else []),
     )
 
     def end() -> None:

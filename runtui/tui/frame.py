@@ -93,8 +93,10 @@ class Frame(Screen[None]):
 
     def on_left_pane_view_changed(self, _event: LeftPane.ViewChanged) -> None:
         """Another view stands at the left: the form has its request beside it."""
-        self.panel.set_class(self.left.edited is not None, "-editing")
-        if self.left.view == "edit":
+        draft = self.left.edited
+        self.panel.set_class(draft is not None, "-editing")
+        if draft is not None:
+            self.panel.show_draft(draft)
             self.panel.choose("request")
         self.refresh_chrome()
 
@@ -121,10 +123,16 @@ class Frame(Screen[None]):
     async def perform(self, action_id: str) -> None:
         """Run any action by its id, as the palette does."""
         action = ACTION_BY_ID[action_id]
-        if action.scope in ("app", "panel"):
+        if reason := action.reason(self.situation()) if action.scope in ("app", "panel") else None:
+            self.say(reason, "warning")
+        elif action.scope in ("app", "panel"):
             await self.run_action(action.call or action.id)
         elif action.scope == self.left.view:
             await self.left.acting_view().action_perform(action_id)
+
+    async def action_perform(self, action_id: str) -> None:
+        """What a key asks for that can be refused with a reason."""
+        await self.perform(action_id)
 
     def current_scopes(self) -> tuple[Scope, ...]:
         """Where the actions that make sense now belong to."""

@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from runtui.domain.draft import MISSING, Change, Draft
 from runtui.domain.times import ago, duration_text, local_text, parse_ticks
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault
-from runtui.services.saves import Save
+from runtui.graph.waits import LONGEST_WAIT, length_words
+from runtui.services.journal import Entry
+from runtui.services.journal_export import change_words as entry_changes
+from runtui.services.saves import Save, Step
+from runtui.tui.actions import ACTION_BY_ID
+from runtui.tui.entry_words import outcome_words
 from runtui.tui.widgets.side_panel import Fact, Page
 
 if TYPE_CHECKING:
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
+
+UNRECORDED: Final = "The outcome could not be written to the journal, which calls it unknown."
 
 _OUTCOME_STYLE = {
     Outcome.DONE: "bold $text-success",
@@ -46,15 +54,20 @@ def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
     return Page(tuple(facts), exchange.body_text)
 
 
-def save_page(save: Save) -> Page:
-    """A save: on its way, or how it ended."""
+def save_page(save: Save, now: datetime) -> Page:
+    """A save: on its way (as of `now`, aware), or how it ended."""
     changed = frozenset(change.field.name for change in save.draft.changes())
     if save.outcome is None:
-        return Page((Fact(f"PATCH: {save.step.value}…", "bold"),), save.body, changed)
+        waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
+        return Page((Fact(f"PATCH: {save.step.value}…", "bold"), *waits), save.body, changed)
     facts = [Fact(save_sentence(save), _OUTCOME_STYLE[save.outcome])]
+    if save.entry is not None:
+        facts.append(Fact(f"entry {save.entry} of the journal", "$text-muted"))
+    if save.unrecorded:
+        facts.append(Fact(UNRECORDED, "$text-warning"))
     for conflict in save.conflicts:
-        was, now, ours = (_word(value) for value in (conflict.opened, conflict.now, conflict.ours))
-        facts.append(Fact(f"{conflict.field.name}: was {was} when opened, is {now} now, yours is {ours}."))
+        was, is_now, ours = (value_word(value) for value in (conflict.opened, conflict.now, conflict.ours))
+        facts.append(Fact(f"{conflict.field.name}: was {was} when opened, is {is_now} now, yours is {ours}."))
     if save.exchange is not None:
         facts += _answer_facts(save.exchange)
     facts += _reasons(save.fault)
@@ -66,37 +79,114 @@ def save_page(save: Save) -> Page:
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
 
 
+def wait_sentence(save: Save, now: datetime) -> str:
+    """How long a paused save still waits at `now` (aware), and what ends that."""
+    left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
+    asks = "The service asks to wait" if save.asked_seconds is not None else "The service takes no requests now"
+    if save.asked_seconds is not None and save.asked_seconds > LONGEST_WAIT:
+        asks += f" {length_words(save.asked_seconds)}, which is longer than runtui waits"
+    again = f"trying again in {length_words(left)}" if left > 0 else "trying again now"
+    return f"{asks}: {again}. {ACTION_BY_ID['give_up'].shown_key} gives up."
+
+
 def save_sentence(save: Save) -> str:
     """How a save ended, in one sentence."""
+    if save.stopped and save.outcome is Outcome.NOT_DONE:
+        return f"Not done: given up {'before anything was sent' if save.entry is None else 'while it waited'}."
     if save.outcome is Outcome.DONE:
-        return "Done, seen when the run was read back." if save.seen_on_read_back else "Done."
+        done = "Done" if save.undoes is None else f"Done: entry {save.undoes} is taken back"
+        return f"{done}, seen when the run was read back." if save.seen_on_read_back else f"{done}."
     if save.outcome is Outcome.UNKNOWN:
-        if save.fault is not None:
-            return f"Unknown: {save.fault.title}."
-        return "Unknown: the service may or may not have taken the change. Read the run again before you repeat it."
+        return _unknown_sentence(save)
     if save.conflicts:
         names = ", ".join(conflict.field.name for conflict in save.conflicts)
-        return f"Not done: nothing was sent, because the run changed meanwhile ({names})."
+        never = "nothing was sent" if save.entry is None else "nothing was written"
+        return f"Not done: {never}, because the run changed meanwhile ({names})."
     return "Not done." if save.fault is None else f"Not done: {save.fault.title}."
+
+
+def _unknown_sentence(save: Save) -> str:
+    if save.fault is not None:
+        return f"Unknown: {save.fault.title}."
+    if save.exchange is not None and save.ignored:
+        return (
+            f"Unknown: the service answered {save.exchange.status}, and yet the run, read back, does not show the "
+            f"change ({', '.join(save.ignored)}). It may still come."
+        )
+    return "Unknown: the service may or may not have taken the change. Read the run again before you repeat it."
 
 
 def save_words(save: Save) -> str:
     """How a save ended, for the status line: the change in short, and the next step when it failed."""
+    unrecorded = UNRECORDED if save.unrecorded else ""
     if save.outcome is Outcome.DONE and save.ignored:
-        return f"Done, but the service kept its own value of {', '.join(save.ignored)}."
+        return _joined(f"Done, but the service kept its own value of {', '.join(save.ignored)}.", unrecorded)
     if save.outcome is Outcome.DONE:
-        return f"{save_sentence(save)} {change_words(save.draft.changes())}."
-    message, hint = (save.fault.message, save.fault.hint) if save.fault is not None else ("", "")
-    if save.conflicts:
-        hint = "Open the run again to see the draft over its new values."
-    return " ".join(part for part in (save_sentence(save), message, "The draft is kept.", hint) if part)
+        return _joined(save_sentence(save), f"{change_words(save.draft.changes())}.", unrecorded)
+    message, hint = (save.fault.message, save.fault.hint) if save.fault is not None and not save.stopped else ("", "")
+    kept = "The draft is kept." if save.undoes is None else ""
+    if save.conflicts and save.undoes is None:
+        hint = "e on the run opens the three values."
+    return _joined(save_sentence(save), message, kept, hint, unrecorded)
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def change_words(changes: Sequence[Change]) -> str:
     """A change in short: the first properties from what to what, and how many more."""
-    told = [f"{change.field.name}: {_word(change.before)} → {_word(change.after)}" for change in changes[:TOLD_CHANGES]]
+    told = [
+        f"{change.field.name}: {value_word(change.before)} → {value_word(change.after)}"
+        for change in changes[:TOLD_CHANGES]
+    ]
     more = len(changes) - TOLD_CHANGES
     return ", ".join(told) + (f", and {more} more" if more > 0 else "")
+
+
+def entry_response_page(entry: Entry) -> Page:
+    """An entry of the journal: what became of it, how that is known, and the answer."""
+    style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
+    facts = [Fact(f"Entry {entry.number}: {outcome_words(entry)}", style)]
+    if entry.status is not None:
+        took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
+        facts.append(Fact(f"{entry.status} {entry.reason}   {entry.method}{took}", "bold"))
+    if entry.words:
+        facts.append(Fact(entry.words))
+    if entry.sends > 1:
+        facts.append(Fact(f"It was sent {entry.sends} times, under one ETag: at most one of them applied."))
+    if entry.undoes is not None:
+        facts.append(Fact(f"It takes entry {entry.undoes} back."))
+    if entry.undone_by is not None:
+        facts.append(Fact(f"Entry {entry.undone_by} took it back."))
+    facts += _labelled(
+        ("sent", _local(entry.opened_at)),
+        ("ended", _local(entry.ended_at)),
+        ("by", entry.who),
+        ("request-id", entry.request_id),
+        ("client-request-id", entry.client_request_id),
+    )
+    return Page(tuple(facts), entry.response, frozenset(entry.after))
+
+
+def entry_request_page(entry: Entry) -> Page:
+    """An entry of the journal: what was sent, and what it was to change."""
+    facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry_changes(entry))]
+    facts += _labelled(
+        ("workflow", entry.workflow_name or entry.workflow_id),
+        ("run", entry.run_id),
+        ("tenant", entry.tenant),
+        ("If-Match", entry.if_match or ""),
+    )
+    return Page(tuple(facts), entry.body, frozenset(entry.after))
+
+
+def _labelled(*facts: tuple[str, str]) -> list[Fact]:
+    return [Fact(f"{name} {value}", "$text-muted") for name, value in facts if value]
+
+
+def _local(moment: datetime | None) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment is not None else ""
 
 
 def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = "") -> Page:
@@ -173,7 +263,8 @@ def _reasons(fault: Fault | None) -> list[Fact]:
     return facts
 
 
-def _word(value: object) -> str:
+def value_word(value: object) -> str:
+    """A JSON value as one word for a person."""
     if value is None:
         return "null"
     return "(not received)" if value is MISSING else str(value)

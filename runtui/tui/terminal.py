@@ -29,6 +29,7 @@ from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
 _NO_COLOUR: Final = NoColor()  # one instance: Textual caches filtered lines by filter
 ENTER_ALTERNATE_SCREEN: Final = "\x1b[?1049h"
+LEAVE_ALTERNATE_SCREEN: Final = "\x1b[?1049l"
 
 _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 """Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
@@ -122,14 +123,19 @@ def crash_sentence(error: BaseException, folder: Path) -> str:
 
 
 class TakeOverDriver(LinuxDriver):
-    """Starts on the alternate screen that is there: to enter it anew would clear it on some terminals."""
+    """Starts on the alternate screen that is there: to enter it anew would clear it on some terminals.
+
+    It leaves that screen as it is where another one follows, so that the shell does not show in between.
+    """
 
     _has_entered = False
 
     def write(self, data: str) -> None:
-        """Write, but for the first entry into the alternate screen."""
+        """Write, but for the first entry into the alternate screen, and for the way out where another one follows."""
         if data == ENTER_ALTERNATE_SCREEN and not self._has_entered:
             self._has_entered = True
+            return
+        if data == LEAVE_ALTERNATE_SCREEN and isinstance(self._app, TerminalApp) and self._app.is_followed:
             return
         super().write(data)
 
@@ -156,6 +162,11 @@ class TerminalApp(App[int]):
         for known in THEMES.values():
             self.register_theme(known)
         self.theme = theme
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether another screen takes this one's place on the terminal when it has ended."""
+        return False
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Take colour out for NO_COLOR, and put none in.

@@ -9,32 +9,50 @@ import asyncio
 import gc
 
 from runtui.domain.fields import FIELDS
-from runtui.errors import UsageError
-from runtui.graph.exchange import Outcome
+from runtui.errors import RuntuiError
+from runtui.profiles import Profiles
+from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.refresh import Progress
-from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
-from runtui.tui import pages
 from runtui.tui.actions import Situation
-from runtui.tui.bridge import Exchanged, ListingChanged, SaveChanged, StoreChanged, listen
-from runtui.tui.frame import Frame
-from runtui.tui.messages import DetailsRequested, DraftChanged, ListChanged, SendConfirmed
+from runtui.tui.bridge import Exchanged, ListingChanged, StoreChanged, listen
+from runtui.tui.messages import (
+    DetailsRequested,
+    ListChanged,
+    ScenarioChosen,
+)
+from runtui.tui.signing_in import SigningIn
+from runtui.tui.views.journal import JournalView
+from runtui.tui.views.profiles import ProfilesView
+from runtui.tui.views.scenarios import ScenariosView
 from runtui.tui.widgets.header_line import HeaderLine, headline
 from runtui.tui.widgets.run_table import RunTable
 from runtui.tui.widgets.status_line import StatusLine
 
 
-class Workbench(Frame):
+class Workbench(SigningIn):
     """Shows one workspace."""
 
-    def __init__(self, workspace: Workspace, *, columns: int) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        columns: int,
+        misbehaviour: Misbehaviour | None = None,
+        profiles: Profiles | None = None,
+    ) -> None:
         """Show a workspace.
 
         Args:
             workspace: The services, connected.
             columns: The width of the terminal now, so that the first layout is the right one.
+            misbehaviour: The demo's sandbox; None on a real server.
+            profiles: Where the person can go on to; None for nowhere.
         """
         super().__init__(workspace, columns=columns)
+        self._misbehaviour = misbehaviour
+        self._profiles = profiles
+        self.demo_authority = misbehaviour.authority if misbehaviour is not None else ""
         self._complaint = ""
         """What was said of the last listing, as long as that is not whole."""
 
@@ -42,14 +60,22 @@ class Workbench(Frame):
         """What can be done now."""
         workspace, draft, row = self._workspace, self.left.edited, self.left.runs.row
         run_id = draft.run_id if draft is not None else row.id if row is not None else None
+        entry = self.left.query_one(JournalView).entry if self.left.view == "journal" else None
         return Situation(
             connected=workspace.connected,
-            read_only=workspace.read_only,
+            why_read_only=workspace.why_read_only(),
             has_run=run_id is not None,
             saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marks=len(self.left.runs.marks),
+            waiting=bool(self.waiting()),
+            entry=entry,
+            is_elsewhere=entry is not None and entry.root != workspace.root,
+            profiles=len(self._profiles or ()),
+            why_no_sign_in=self.why_no_sign_in(),
+            is_signed_in=workspace.sign_in is not None and workspace.sign_in.state.account is not None,
+            is_demo=self._misbehaviour is not None,
         )
 
     # Start
@@ -60,7 +86,9 @@ class Workbench(Frame):
         self.left.runs.say_when_empty("Reading the runs…")
         self.left.runs.reload()
         self.left.take_focus()
+        self.tell_what_was_left()
         self.on_listing_changed(ListingChanged(self._workspace.refresh.progress))
+        self.follow_sign_in()
 
     # What services announce
 
@@ -71,7 +99,7 @@ class Workbench(Frame):
     def on_listing_changed(self, event: ListingChanged) -> None:
         """The listing went on, or ended."""
         progress = event.progress
-        self._show_headline(progress)
+        self.show_headline()
         if not progress.listing and (progress.finished_at or progress.fault):
             self._listing_ended(progress)
         self.refresh_chrome()
@@ -87,6 +115,7 @@ class Workbench(Frame):
             self.left.runs.reload()
             if self._complaint and self.query_one(StatusLine).text == self._complaint:
                 self.say("")
+            self.tell_of_unlisted_drafts()
             self.run_worker(self._prepare_the_rest(), group="prepare", exclusive=True, description="prepare the rest")
         self._complaint = complaint
 
@@ -99,22 +128,6 @@ class Workbench(Frame):
         await asyncio.to_thread(prepare_editing)
         await self.left.prepare()
         gc.freeze()
-
-    def on_save_changed(self, event: SaveChanged) -> None:
-        """A save went on: its row says so, and the panel; when it ended, so does the status line."""
-        save = event.save
-        self.left.runs.table.flags_changed(save.run_id)
-        self.panel.show_save(save)
-        if save.outcome is not None:
-            good = save.outcome is Outcome.DONE and not save.ignored
-            self.say(self._save_words(save), "success" if good else "warning" if save.ignored else "error")
-        self.refresh_chrome()
-
-    def _save_words(self, save: Save) -> str:
-        words = pages.save_words(save)
-        if save.outcome is Outcome.DONE and not self.left.runs.table.finds(save.run_id):
-            words += " The filter no longer shows the run."
-        return words
 
     def action_refresh(self) -> None:
         """Read all runs again now; during a listing: once more after it."""
@@ -130,28 +143,41 @@ class Workbench(Frame):
 
     # What views ask for
 
-    def on_draft_changed(self, event: DraftChanged) -> None:
-        """Keep the draft and show the request it would make."""
-        draft = event.draft
-        self._workspace.drafts.keep(draft)
-        self.panel.show_draft(draft)
-        self.refresh_chrome()
-
-    def on_send_confirmed(self, event: SendConfirmed) -> None:
-        """Hand the draft to the write path and go back to the list."""
-        try:
-            self._workspace.saves.submit(event.draft)
-        except UsageError as error:
-            self.say(str(error), "error")
-        else:
-            self.open_panel()
-            self.panel.choose("response")
-        self.left.show("runs")
-
     def on_details_requested(self, event: DetailsRequested) -> None:
         """Show the run in the panel."""
         self.open_panel()
         self.panel.show_run(event.run_id)
+
+    # The sandbox
+
+    async def action_scenario(self) -> None:
+        """The scenarios take the left pane."""
+        if self._misbehaviour is not None:
+            await self.left.prepare()
+            self.left.query_one(ScenariosView).open(self._misbehaviour)
+            self.left.show("scenarios")
+
+    async def on_scenario_chosen(self, event: ScenarioChosen) -> None:
+        """Let the sandbox misbehave, and go back to whatever was there."""
+        if self._misbehaviour is None:
+            return
+        try:
+            await self._misbehaviour.use_scenario(event.name)
+        except RuntuiError as error:
+            self.say(str(error), "error")
+            return
+        self.left.leave("scenarios")
+        self.show_headline()
+        self.say(f"The sandbox from its next request on: {self._misbehaviour.scenarios[event.name]}")
+
+    # The profiles
+
+    async def action_profiles(self) -> None:
+        """The profiles take the left pane."""
+        if self._profiles is not None:
+            await self.left.prepare()
+            self.left.query_one(ProfilesView).open(self._profiles, self._workspace.settings.profile)
+            self.left.show("profiles")
 
     # What follows whatever happened
 
@@ -159,15 +185,24 @@ class Workbench(Frame):
         """Other rows, another filter, order or mark."""
         self.refresh_chrome()
         if self._workspace.connected:
-            self._show_headline(self._workspace.refresh.progress)
+            self.show_headline()
 
     def on_run_table_cursor_moved(self, _event: RunTable.CursorMoved) -> None:
         """Another run: what can be done may have changed."""
         self.refresh_chrome()
 
-    def _show_headline(self, progress: Progress) -> None:
-        totals = self._workspace.store.totals()
-        self.query_one(HeaderLine).headline = headline(self._workspace.settings, totals, progress)
+    def show_headline(self) -> None:
+        """Draw the first line as things stand."""
+        workspace = self._workspace
+        self.query_one(HeaderLine).headline = headline(
+            workspace.settings,
+            workspace.store.totals(),
+            workspace.refresh.progress,
+            self._misbehaviour,
+            read_only=workspace.read_only,
+            unknown=len(workspace.settling.unsettled),
+            who=self.who(),
+        )
 
 
 def prepare_editing() -> None:

@@ -61,8 +61,8 @@ async def test_a_listing_follows_next_links_verbatim_and_asks_anew_each_time() -
         {"value": [], "@odata.nextLink": f"{LCW}/w1/runs?$skiptoken=3"},
         {"value": [{"id": "r2", "unknown": [1]}]},
     )
-    async with client(handle) as graph:
-        assert await items(graph.runs("w1", page_size=50)) == ["r1", "r2"]
+    async with client(handle, page_size=50) as graph:
+        assert await items(graph.runs("w1")) == ["r1", "r2"]
     assert [str(request.url) for request in requests] == [f"{LCW}/w1/runs", link, f"{LCW}/w1/runs?$skiptoken=3"]
     for request in requests:
         assert request.headers["prefer"] == "include-unknown-enum-members, odata.maxpagesize=50"

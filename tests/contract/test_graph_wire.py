@@ -19,6 +19,7 @@ from runtui.graph import transport
 from runtui.graph.exchange import Exchange, FailureKind, Outcome
 from runtui.graph.faults import fault_of
 from runtui.graph.transport import Transport
+from runtui.graph.trust import no_trust, tls_context
 from tests.contract.raw_server import Connection, RawServer, Reply, answer
 
 TOKEN = "canary.token-that-must-not-show-0123456789"
@@ -356,10 +357,10 @@ async def test_a_client_that_was_only_warmed_is_closed() -> None:
 
 
 async def test_the_trust_of_the_system_is_checked() -> None:
-    context = transport._tls_context("https://graph.microsoft.com/beta", None)
+    context = tls_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
-    never_used = transport._tls_context("http://127.0.0.1:9/beta", None)
+    never_used = no_trust()
     assert never_used.verify_mode is ssl.CERT_REQUIRED
     assert never_used.get_ca_certs() == []
 

@@ -16,7 +16,9 @@ from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
 from runtui.auth.tokens import StaticToken
+from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
+from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
@@ -91,6 +93,8 @@ def open_session(tmp_path: Path) -> Opener:
         hostile: bool = False,
         wire: httpx.AsyncBaseTransport | None = None,
         ready: bool = True,
+        misbehaviour: Misbehaviour | None = None,
+        profiles: Profiles | None = None,
         **choices: Any,
     ) -> AsyncIterator[Session]:
         server = create_app(runs=runs, hostile=hostile) if wire is None else None
@@ -103,7 +107,7 @@ def open_session(tmp_path: Path) -> Opener:
 
         workspace = Workspace(settings, tmp_path / "runs.db", StaticToken(canary.TOKEN), wire=wire)
         workspace.connect(ROOT)
-        app = RuntuiApp(workspace)
+        app = RuntuiApp(workspace, misbehaviour=misbehaviour, profiles=profiles)
         try:
             workspace.refresh.start()
             async with app.run_test(size=size, notifications=True) as pilot:

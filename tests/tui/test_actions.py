@@ -12,10 +12,14 @@ from textual.widgets import Input
 from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Action, Scope, Situation, in_scopes, key_text
 from runtui.tui.app import RuntuiApp
 from runtui.tui.themes import THEMES
+from runtui.tui.views.conflict import ConflictView
 from runtui.tui.views.edit import EditView
+from runtui.tui.views.export import ExportView
 from runtui.tui.views.help import HelpView, help_text
+from runtui.tui.views.journal import JournalView
 from runtui.tui.views.review import ReviewView
 from runtui.tui.views.runs import RunsView
+from runtui.tui.views.scenarios import ScenariosView
 from runtui.tui.widgets.run_table import RunTable
 from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener
@@ -24,7 +28,11 @@ HOMES: dict[Scope, type] = {
     "table": RunTable,
     "runs": RunsView,
     "edit": EditView,
+    "conflict": ConflictView,
     "review": ReviewView,
+    "journal": JournalView,
+    "export": ExportView,
+    "scenarios": ScenariosView,
     "help": HelpView,
     "panel": Workbench,
     "app": Workbench,
@@ -33,7 +41,11 @@ HOMES: dict[Scope, type] = {
 CHAINS: dict[str, tuple[Scope, ...]] = {
     "list": ("table", "runs", "panel", "app"),
     "form": ("edit", "panel", "app"),
+    "conflict": ("conflict", "panel", "app"),
     "review": ("review", "panel", "app"),
+    "journal": ("table", "journal", "panel", "app"),
+    "export": ("export", "panel", "app"),
+    "scenarios": ("scenarios", "panel", "app"),
     "help": ("help", "panel", "app"),
 }
 
@@ -58,7 +70,8 @@ def test_ids_are_unique_and_every_scope_has_a_title() -> None:
 def test_no_key_does_two_things_in_one_place(chain: str) -> None:
     """Where a key is bound twice on the way up, the inner action has to be the one meant: esc and the keys of help."""
     keys = Counter(key for action in in_scopes(*CHAINS[chain]) for key in action.keys)
-    allowed = {"escape"} | ({"q", "question_mark", "f1"} if chain == "help" else set())
+    closing = {"help": {"q", "question_mark", "f1"}, "scenarios": {"M"}, "journal": {"J"}}
+    allowed = {"escape"} | closing.get(chain, set())
     assert {key for key, times in keys.items() if times > 1} <= allowed
 
 
@@ -73,7 +86,7 @@ def test_keys_are_those_that_arrive_through_a_multiplexer() -> None:
 def situations() -> Iterator[Situation]:
     yield Situation()
     yield Situation(connected=True)
-    yield Situation(connected=True, has_run=True, read_only=True)
+    yield Situation(connected=True, has_run=True, why_read_only="It was made read-only.")
     yield Situation(connected=True, has_run=True, saving=True)
     yield Situation(connected=True, has_run=True, changes=1, errors=2, marks=3)
 

@@ -190,12 +190,11 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
         assert run_id is not None
         graph.runs[run_id] = graph.runs[run_id] | {"processingStatus": "completed"}
         await session.press("y")
-        await session.until(lambda: "the run changed meanwhile" in status_of(session))
+        await session.until(lambda: session.workbench.left.view == "conflict")
         assert graph.patches == []
+        session.workbench.panel.choose("response")
+        await session.pilot.pause()
         assert "was failed when opened, is completed now" in " ".join(panel_text(session).split())
-        await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "edit")
-        assert "was completed" in session.text()
         await session.press("ctrl+s", "y")
         await session.until(lambda: status_of(session).startswith("Done."))
 
@@ -238,14 +237,18 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
         assert session.app.return_code == 0
 
 
-async def test_quitting_does_not_lose_a_draft_unasked(open_session: Opener) -> None:
+async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await session.press("e", "enter", "down", "enter", "q")
-        assert "1 draft not sent would be lost" in session.text()
-        assert session.app.is_running
-        await session.press("escape", "q")
         assert session.app.return_code == 0
+        draft = session.workbench.left.edited
+        assert draft is not None
+        assert draft.changes()
+    async with open_session(wire=graph.wire) as session:
+        assert session.workspace.drafts.get(draft.run_id) == draft
+        assert "1 draft is kept" in session.text()
+        assert "~" in session.text()
 
 
 async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: Opener) -> None:
@@ -257,6 +260,10 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
         await session.until(lambda: wire.under_way)
         await session.press("q")
         wire.released.set()
-        await session.until(lambda: "would be lost" in session.text())
+        await session.until(lambda: "not allowed" in status_of(session))
+        assert "The draft is kept." in status_of(session)
         assert "not allowed" in panel_text(session)
-        assert session.app.is_running
+        await session.until(lambda: not session.app._quitting)
+        assert session.app.return_code is None
+        await session.press("q")
+        assert session.app.return_code == 0

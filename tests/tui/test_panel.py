@@ -37,7 +37,7 @@ async def test_request_response_and_history(open_session: Opener) -> None:
 
         await session.press("2", "right_square_bracket", "right_square_bracket", "right_square_bracket")
         assert title_of(session) == "history"
-        history = session.workbench.query_one(OptionList)
+        history = session.workbench.query_one("#tab-history", OptionList)
         assert session.app.focused is history
         assert history.option_count == len(session.workspace.exchanges) == 2  # the fresh read and the write
         assert "PATCH" in session.text()
@@ -62,7 +62,7 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         await session.press("z")
         assert (left.display, panel.size.width) == (False, 120)
         await session.press("f9")
-        assert session.app.focused is panel.query_one("#tab-history")
+        assert session.app.focused is panel.query_one("#tab-history", OptionList)
         await session.press("1")
         assert left.display
         assert session.app.focused is left.runs.table

@@ -34,9 +34,13 @@ def file(tmp_path: Path) -> Path:
 
 
 def chosen(
-    path: Path, flags: Mapping[str, Any] | None = None, *, profile: str | None = None, **environ: str
+    path: Path,
+    flags: Mapping[str, Any] | None = None,
+    *,
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
 ) -> Choices:
-    return choose(read_config(path), flags or {}, profile=profile, environ=environ)
+    return choose(read_config(path), flags or {}, profile=profile, environ=environ or {})
 
 
 def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
@@ -58,13 +62,13 @@ def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
 def test_the_stronger_word_wins_and_is_named(
     flags: dict[str, str], environ: dict[str, str], value: str, where: str, file: Path
 ) -> None:
-    choices = chosen(file, flags, profile=None, **environ)
+    choices = chosen(file, flags, environ=environ)
     assert choices.get("client-id") == value
     assert choices.where("client-id") == where.format(path=file)
 
 
 def test_azure_variables_speak_where_the_file_says_nothing(file: Path) -> None:
-    choices = chosen(file, profile="test lab", AZURE_CLIENT_ID="azure")
+    choices = chosen(file, profile="test lab", environ={"AZURE_CLIENT_ID": "azure"})
     assert (choices.get("client-id"), choices.where("client-id")) == ("azure", "AZURE_CLIENT_ID")
 
 
@@ -79,8 +83,48 @@ def test_azure_variables_speak_where_the_file_says_nothing(file: Path) -> None:
 def test_the_profile_is_chosen_in_the_same_order(
     profile: str | None, environ: dict[str, str], name: str, where: str, file: Path
 ) -> None:
-    choices = chosen(file, profile=profile, **environ)
+    choices = chosen(file, profile=profile, environ=environ)
     assert (choices.profile, choices.profile_where) == (name, where.format(path=file))
+
+
+@pytest.mark.parametrize(
+    ("in_file", "variable", "flag", "expected", "where"),
+    [
+        (None, None, None, False, "default"),
+        (True, None, None, True, "{path}, line 2"),
+        (False, None, None, False, "{path}, line 2"),
+        (None, "true", None, True, "RUNTUI_READ_ONLY"),
+        (False, "true", None, True, "RUNTUI_READ_ONLY"),
+        # A variable makes a profile read-only, but opens none for writing.
+        (True, "false", None, True, "{path}, line 2"),
+        (True, "0", None, True, "{path}, line 2"),
+        (None, None, True, True, "--read-only"),
+        (False, "false", True, True, "--read-only"),
+        (True, None, False, False, "--write"),
+        (True, "true", False, False, "--write"),
+        (None, "true", False, False, "--write"),
+    ],
+)
+def test_only_a_flag_opens_for_writing_what_the_file_makes_read_only(
+    in_file: bool | None, variable: str | None, flag: bool | None, expected: bool, where: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("[profiles.prod]\n" + ("" if in_file is None else f"read-only = {str(in_file).lower()}\n"))
+    flags = {} if flag is None else {"read-only": flag}
+    choices = chosen(path, flags, environ={} if variable is None else {"RUNTUI_READ_ONLY": variable})
+    assert (choices.get("read-only", False), choices.where("read-only")) == (expected, where.format(path=path))
+
+
+def test_no_profile_can_be_asked_for(file: Path) -> None:
+    choices = chosen(file, profile="", environ={"RUNTUI_PROFILE": "prod"})
+    assert (choices.profile, dict(choices.values)) == ("", {})
+
+
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(tmp_path / "none", {"proxy": "http://me:hidden-word@proxy.example:99999"})
+    assert "There is no port 99999" in str(caught.value)
+    assert "hidden-word" not in str(caught.value)
 
 
 def test_the_only_profile_needs_no_default(tmp_path: Path) -> None:
@@ -112,7 +156,8 @@ def test_a_profile_that_does_not_exist_is_named_with_the_nearest(file: Path) -> 
         ("refresh = true", "refresh is True. It has to be a number."),
         ("page-size = 1.5", "page-size is 1.5. It has to be a whole number."),
         ('patch-path = "runs/{runId}"', "It has to start with a slash and to name {runId}."),
-        ('theme = "\\u001b[2J"', "It holds characters that cannot be printed."),
+        ('tenant = "\\u001b[2J"', "It holds characters that cannot be printed."),
+        ('theme = "drak"', "Did you mean dark?"),
         ('client-secret = "abc"', "A secret does not belong into this file: client-secret."),
         ('client_secret = "abc"', "set RUNTUI_CLIENT_SECRET instead"),
     ],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -98,6 +100,32 @@ def test_it_tells_when_something_was_typed_last(drafts: Drafts, path: Path) -> N
     drafts.drop("r1")
     with pytest.raises(KeyError):
         drafts.changed_at("r1")
+
+
+def test_a_draft_is_on_disk_before_anything_can_be_drawn(
+    drafts: Drafts, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts_module, "PATIENCE_SECONDS", 60)
+    for number in range(100, 150):
+        drafts.keep(draft("r1", str(number)))
+        with closing(sqlite3.connect(path)) as db:
+            assert f'"text": "{number}"' in db.execute("SELECT edits FROM draft").fetchone()[0]
+
+
+def test_a_disk_that_hangs_holds_nobody_up(drafts: Drafts, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, released = drafts._put, threading.Event()
+
+    def hang(waiting: Any) -> None:
+        released.wait()
+        put(waiting)
+
+    monkeypatch.setattr(drafts, "_put", hang)
+    for number in range(100):
+        drafts.keep(draft("r1", str(number)))
+    assert left_in(path) == {}
+    released.set()
+    drafts.flush()
+    assert left_in(path)["r1"].edits["failedUsersCount"].text == "99"
 
 
 def test_roots_do_not_see_each_other(drafts: Drafts, path: Path) -> None:

@@ -25,7 +25,7 @@ MAX_FUNCTION_LINES: Final = 50
 
 FACE: Final = {"textual", "rich"}
 WIRE: Final = {"httpx", "httpcore", "truststore"}
-SIGN_IN: Final = {"msal"}
+SIGN_IN: Final = {"msal", "requests", "cryptography"}
 SERVER: Final = {"starlette", "uvicorn", "odata_query"}
 RULES: Final = {"pydantic"}
 STORE: Final = {"sqlite3"}
@@ -44,6 +44,13 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.domain.rows": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.domain.runs": EVERYTHING - RULES,
     "runtui.auth.tokens": EVERYTHING,
+    "runtui.auth.signin": EVERYTHING,
+    "runtui.auth.application": EVERYTHING,
+    "runtui.auth.cache": EVERYTHING,
+    "runtui.auth.clouds": EVERYTHING | INPUT_AND_OUTPUT,
+    "runtui.auth.claims": EVERYTHING | INPUT_AND_OUTPUT,
+    "runtui.graph.sign_in_http": EVERYTHING,
+    "runtui.graph.trust": EVERYTHING,
     "runtui.graph.client": EVERYTHING,
     "runtui.graph.transport": EVERYTHING,
     "runtui.services.workspace": EVERYTHING - STORE,

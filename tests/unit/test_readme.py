@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from runtui import options
 from runtui.cli import _parser
 from runtui.sandbox.app import ROUTES
 from runtui.tui.actions import SCOPE_TITLES, in_scopes, key_text
@@ -68,7 +69,7 @@ def test_every_option_and_command_that_is_named_exists() -> None:
 def test_every_theme_that_is_named_exists() -> None:
     named = set(re.findall(r"--theme ([a-z-]+)", README))
     assert named
-    assert named <= {*THEMES, "dark", "light"}
+    assert named <= {*THEMES, "dark", "light"} == set(options.THEMES)
 
 
 def test_every_path_is_one_that_the_sandbox_answers() -> None:

@@ -16,7 +16,7 @@ from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.fields import FieldSpec
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import DraftChanged, Left, ReviewRequested, Said
+from runtui.tui.messages import DraftChanged, DropRequested, Left, ReviewRequested, Said
 from runtui.tui.text import content, middle
 from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.field_form import FieldForm, FieldSelect, moment_reading
@@ -36,6 +36,9 @@ class EditView(Acting):
     def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
         super().__init__(situation, id=id)
         self.draft: Draft | None = None
+        self._drawn: Draft | None = None
+        """The draft that title, help and fields stand for."""
+        self._keep: Callable[[Draft], object] = lambda _draft: None
         self._workflow_name = ""
         self._field: FieldSpec | None = None
         self._focused: Widget | None = None
@@ -43,7 +46,7 @@ class EditView(Acting):
     def compose(self) -> ComposeResult:
         """Title above, help below."""
         yield PaneTitle(id="edit-title")
-        yield FieldForm()
+        yield FieldForm(self._keep_what_is_typed)
         yield Static(id="field-help", markup=False)
 
     @property
@@ -51,9 +54,16 @@ class EditView(Acting):
         """The fields."""
         return self.query_one(FieldForm)
 
-    def open(self, draft: Draft, workflow_name: str) -> None:
-        """Show a draft; the focus goes to processingStatus."""
-        self.draft = draft
+    def open(self, draft: Draft, workflow_name: str, keep: Callable[[Draft], object]) -> None:
+        """Show a draft; the focus goes to processingStatus.
+
+        Args:
+            draft: What the form begins with.
+            workflow_name: Whose run it is.
+            keep: Takes each state of the draft before it is drawn: what is seen is on its way to the disk.
+        """
+        self.draft = self._drawn = draft
+        self._keep = keep
         self._workflow_name = workflow_name
         self.form.load(draft)
         self._focused = self.query(FieldSelect).first()
@@ -68,12 +78,19 @@ class EditView(Acting):
         """Something was typed."""
         self._take_what_is_typed()
 
-    def _take_what_is_typed(self) -> None:
-        """Make the draft say what the controls say. A key may be quicker than the message of the key before it."""
+    def _keep_what_is_typed(self) -> None:
+        """Make the draft say what the controls say, and keep it, before the screen can show it."""
         if self.draft is not None:
             draft = self.form.typed_over(self.draft, now_ticks())
             if draft is not self.draft:
-                self._follow(draft)
+                self.draft = draft
+                self._keep(draft)
+
+    def _take_what_is_typed(self) -> None:
+        """Keep it and draw what follows from it. A key may be quicker than the message of the key before it."""
+        self._keep_what_is_typed()
+        if self.draft is not None and self.draft is not self._drawn:
+            self._draw(self.draft)
 
     def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
         """Say what the field means."""
@@ -83,6 +100,11 @@ class EditView(Acting):
 
     def _follow(self, draft: Draft) -> None:
         self.draft = draft
+        self._keep(draft)
+        self._draw(draft)
+
+    def _draw(self, draft: Draft) -> None:
+        self._drawn = draft
         self.form.show(draft)
         self._show_title()
         self._show_help()
@@ -140,6 +162,11 @@ class EditView(Acting):
             draft = self.draft.reverted(row.field.name)
             self.form.revert(draft, row.field.name)
             self._follow(draft)
+
+    def action_drop_draft(self) -> None:
+        """Ask to drop the whole draft."""
+        if self.draft is not None:
+            self.post_message(DropRequested(self.draft, "drop_draft"))
 
     def action_leave(self) -> None:
         """Back to the list."""

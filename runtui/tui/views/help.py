@@ -1,4 +1,4 @@
-"""The help: every key, from the action registry, the filter language and the signs of the list.
+"""The help: every key, from the action registry, the filter languages and the signs of the list.
 
 Invariant: no key is written here; the registry is read.
 """
@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from runtui.domain.rows import LOOKS
+from runtui.services import journal_filter
 from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
 from runtui.tui.messages import Left
 from runtui.tui.views.acting import Acting
@@ -58,7 +59,12 @@ def help_text() -> Content:
             keys = " ".join(key_text(key) for key in action.keys)
             parts.append(Content.assemble((f"  {keys:18}", "$text-accent"), f" {action.help}\n"))
         parts.append(Content("\n"))
-    parts += [Content.styled("Filter\n", "bold"), Content(FILTER_HELP + "\n\n"), Content.styled("Signs\n", "bold")]
+    parts += [Content.styled("Filter\n", "bold"), Content(FILTER_HELP + "\n\n")]
+    parts += [
+        Content.styled("Filter of the journal\n", "bold"),
+        Content(f"{journal_filter.HELP}\n\n"),
+        Content.styled("Signs\n", "bold"),
+    ]
     parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in LOOKS.values())))
-    parts.append(Content("\n↑ being saved   ~ draft not sent   ◆ marked"))
+    parts.append(Content("\n↑ being saved   ? outcome not known   ~ draft not sent   ◆ marked"))
     return Content("").join(parts)

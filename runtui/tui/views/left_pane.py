@@ -1,6 +1,6 @@
-"""The left pane: list, form, review and help take each other's place.
+"""The left pane: list, form, review, journal and help take each other's place.
 
-Invariant: one view is in sight, and the way back from each is one step. What a view cannot decide alone is decided
+Invariant: one view is in sight, and esc leads back the way one came. What a view cannot decide alone is decided
 here: which draft the form opens, what the review shows, where esc leads.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final, Literal
 
 from textual.app import ComposeResult
@@ -17,31 +18,43 @@ from textual.widgets import ContentSwitcher
 from runtui.domain.draft import Draft
 from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
+from runtui.tui import draft_words, sign_in_words
 from runtui.tui.actions import Situation
-from runtui.tui.messages import DraftChanged, Left, ReviewRequested, Said
+from runtui.tui.messages import DraftChanged, Left, Merged, ReviewRequested, Said
 from runtui.tui.views.acting import Acting
+from runtui.tui.views.conflict import ConflictView
 from runtui.tui.views.edit import EditView
+from runtui.tui.views.export import ExportView
 from runtui.tui.views.help import HelpView
+from runtui.tui.views.journal import JournalView
+from runtui.tui.views.profiles import ProfilesView
 from runtui.tui.views.review import ReviewView
 from runtui.tui.views.runs import RunsView
+from runtui.tui.views.scenarios import ScenariosView
+from runtui.tui.views.sign_in import SignInView
 from runtui.tui.widgets.run_table import RowFlag
 
-View = Literal["runs", "edit", "review", "help"]
+View = Literal["runs", "edit", "conflict", "review", "journal", "export", "scenarios", "profiles", "sign_in", "help"]
 
-_BACK: Final[dict[View, View]] = {"review": "edit", "edit": "runs"}
-
-_LATER: Final[dict[View, type[EditView | ReviewView | HelpView]]] = {
+_LATER: Final[dict[View, type[Acting]]] = {
     "edit": EditView,
+    "conflict": ConflictView,
     "review": ReviewView,
+    "journal": JournalView,
+    "export": ExportView,
+    "scenarios": ScenariosView,
+    "profiles": ProfilesView,
+    "sign_in": SignInView,
     "help": HelpView,
 }
 
 SAVING: Final = RowFlag("↑", "being saved")
+UNKNOWN: Final = RowFlag("?", "outcome not known")
 DRAFT: Final = RowFlag("~", "draft not sent")
 
 
 class LeftPane(ContentSwitcher):
-    """Holds the four views."""
+    """Holds the views."""
 
     class ViewChanged(Message):
         """Another view is in sight."""
@@ -50,9 +63,9 @@ class LeftPane(ContentSwitcher):
         super().__init__(initial="runs", id=id)
         self._workspace = workspace
         self._situation = situation
-        self._before_help: View = "runs"
+        self._way: list[View] = ["runs"]
+        """The views from the list to the one in sight: esc leads back along it."""
         self._preparing = asyncio.Lock()
-        self.view: View = "runs"
 
     def compose(self) -> ComposeResult:
         """The list alone: the other views come with `prepare`, after the first rows."""
@@ -71,20 +84,38 @@ class LeftPane(ContentSwitcher):
         return self.query_one(RunsView)
 
     @property
+    def view(self) -> View:
+        """The view in sight."""
+        return self._way[-1]
+
+    @property
     def edited(self) -> Draft | None:
-        """The draft in the form or in the review; None in the list."""
-        return self.query_one(EditView).draft if self.view in _BACK else None
+        """The draft in the form or in the review, or the one that the values chosen make; None elsewhere."""
+        view = self.acting_view()
+        return view.draft if isinstance(view, EditView | ReviewView | ConflictView) else None
 
     def acting_view(self) -> Acting:
         """The view in sight."""
         return self.query_one(f"#{self.view}", Acting)
 
     def show(self, view: View) -> None:
-        """Bring a view into sight and give it the keys."""
-        if view == "help" and self.view != "help":
-            self._before_help = self.view
-        self.view = view
-        self.current = view
+        """Bring a view into sight and give it the keys; from any but the list, esc leads back to where one was."""
+        self._go([*(known for known in self._way if known != view), view] if view != "runs" else ["runs"])
+
+    def leads_through(self, view: View) -> bool:
+        """Whether a view is in sight, or on the way back from the one that is."""
+        return view in self._way
+
+    def leave(self, *views: View) -> None:
+        """Go back along the way until none of these views is in sight."""
+        way = self._way
+        while way[-1] in views:
+            way = way[:-1]
+        self._go(way)
+
+    def _go(self, way: list[View]) -> None:
+        self._way = way
+        self.current = self.view
         self.take_focus()
         self.post_message(self.ViewChanged())
 
@@ -93,44 +124,92 @@ class LeftPane(ContentSwitcher):
         self.acting_view().take_focus()
 
     async def edit(self, run_id: str) -> None:
-        """Open the draft of a run: the one that was left, or a new one."""
+        """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any."""
         stored = self._workspace.store.get(run_id)
         if stored is None:
             self.post_message(Said("This run is no longer in the list.", "warning"))
             return
-        draft, words = self._draft_of(run_id, stored)
-        self.post_message(Said(words))
         await self.prepare()
-        with self.app.batch_update():
-            self.query_one(EditView).open(draft, stored.workflow_name)
-            self.show("edit")
-        self.post_message(DraftChanged(draft))
+        left = self._workspace.drafts.get(run_id)
+        if left is not None and (conflicts := left.conflicts(stored.raw)):
+            words = draft_words.moved(self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts)
+            self.post_message(Said(f"{words} {self._hint()}".strip(), "warning"))
+            with self.app.batch_update():
+                self.query_one(ConflictView).open(left, stored.raw, stored.workflow_name)
+                self.show("conflict")
+            return
+        draft, words = self._draft_of(run_id, stored)
+        hint = self._hint()
+        self.post_message(Said(f"{words} {hint}".strip(), "warning" if hint else "information"))
+        self._open_form(draft, stored.workflow_name)
+
+    def _hint(self) -> str:
+        """What speaks against a change before it is made."""
+        return sign_in_words.cannot_write(self._workspace.sign_in)
 
     def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
-        """The draft that was left, over the run as it is now, or a new one; and what to say of it."""
-        left = self._workspace.drafts.get(run_id)
+        """A new draft, or the one that was left over what does not touch it; and what to say of it."""
+        drafts = self._workspace.drafts
+        left = drafts.get(run_id)
         if left is None:
             return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
-        draft = left.rebased(stored.raw)
-        if moved := ", ".join(conflict.field.name for conflict in left.conflicts(stored.raw)):
-            return draft, f"The run changed meanwhile ({moved}). Your draft is open over its new values."
-        return draft, "The draft you left is open again; F8 puts a field back."
+        draft = left if left.received == stored.raw else left.rebased(stored.raw)
+        if not draft.edits:
+            return draft, draft_words.overtaken()
+        return draft, draft_words.reopened(drafts.changed_at(run_id), datetime.now().astimezone())
+
+    def _open_form(self, draft: Draft, workflow_name: str) -> None:
+        with self.app.batch_update():
+            self.query_one(EditView).open(draft, workflow_name, self._workspace.drafts.keep)
+            self._way = ["runs"]
+            self.show("edit")
+        self._workspace.drafts.keep(draft)
+        self.post_message(DraftChanged(draft))
+
+    def on_merged(self, event: Merged) -> None:
+        """The values are chosen: on to the review if there is something to send, with the form behind it."""
+        event.stop()
+        draft = event.draft
+        self._open_form(draft, self._name_of(draft))
+        if draft.errors():
+            self.post_message(Said(draft_words.unfit(draft), "warning"))
+        elif not draft.changes():
+            self.post_message(Said(draft_words.given_up()))
+        elif event.to_review:
+            self._review(draft)
+        else:
+            self.post_message(Said(""))
+
+    def _name_of(self, draft: Draft) -> str:
+        stored = self._workspace.store.get(draft.run_id)
+        return stored.workflow_name if stored is not None else draft.workflow_id
 
     def on_review_requested(self, event: ReviewRequested) -> None:
         """Show the change, where it would go, and ask."""
         event.stop()
-        draft = event.draft
-        stored = self._workspace.store.get(draft.run_id)
+        self._review(event.draft)
+
+    def review_undo(self, draft: Draft, number: int) -> None:
+        """Show the change that takes an entry of the journal back, and ask."""
+        self._review(draft, undoes=number)
+
+    def _review(self, draft: Draft, *, undoes: int | None = None) -> None:
         method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
         target = (
             ("request", f"{method} {url}"),
             ("tenant", self._workspace.settings.tenant),
-            ("workflow", stored.workflow_name if stored is not None else draft.workflow_id),
+            *self._account(),
+            ("workflow", self._name_of(draft)),
             ("run", draft.run_id),
         )
-        self.query_one(ReviewView).open(draft, target)
+        self.query_one(ReviewView).open(draft, target, undoes=undoes, hint=self._hint())
         self.post_message(Said(""))
         self.show("review")
+
+    def _account(self) -> tuple[tuple[str, str], ...]:
+        sign_in = self._workspace.sign_in
+        account = sign_in.state.account if sign_in is not None else None
+        return (("account", account.username),) if account is not None else ()
 
     def on_left(self, event: Left) -> None:
         """One step back; from the list the message goes on to the screen."""
@@ -138,15 +217,18 @@ class LeftPane(ContentSwitcher):
             return
         event.stop()
         left = self.edited
-        back = self._before_help if self.view == "help" else _BACK[self.view]
-        self.show(back)
-        if left is not None and back == "runs":
+        was_merging = self.view == "conflict"
+        is_draft = self.view in ("edit", "conflict")
+        self.leave(self.view)
+        if left is not None and is_draft and self._way == ["runs"]:
             self.runs.table.flags_changed(left.run_id)
-            if left.edits:
+            if left.edits or was_merging:
                 self.post_message(Said("The draft is kept; e on the run opens it again."))
 
     def _flag(self, run_id: str) -> RowFlag | None:
         workspace = self._workspace
         if workspace.connected and workspace.saves.of_run(run_id) is not None:
             return SAVING
+        if workspace.connected and run_id in workspace.settling.unsettled:
+            return UNKNOWN
         return DRAFT if run_id in workspace.drafts else None

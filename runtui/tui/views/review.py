@@ -36,6 +36,7 @@ class ReviewView(Acting):
     def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
         super().__init__(situation, id=id)
         self.draft: Draft | None = None
+        self._undoes: int | None = None
 
     def compose(self) -> ComposeResult:
         """The facts, then the question."""
@@ -46,22 +47,28 @@ class ReviewView(Acting):
             yield Button(Content("No, back (n)"), id="review-no", compact=True)
             yield Button(Content("Send (y)"), id="review-yes", compact=True)
 
-    def open(self, draft: Draft, target: Sequence[tuple[str, str]]) -> None:
-        """Show a draft and where it would go."""
-        self.draft = draft
-        self.query_one("#review-facts", Static).update(_facts(draft, target))
-        self.query_one("#review-title", PaneTitle).show(Content("Review: send this change?"), active=True)
+    def open(
+        self, draft: Draft, target: Sequence[tuple[str, str]], *, undoes: int | None = None, hint: str = ""
+    ) -> None:
+        """Show a draft, where it would go, which entry of the journal it takes back, and what speaks against it."""
+        self.draft, self._undoes = draft, undoes
+        question = "send this change?" if undoes is None else f"take back entry {undoes}?"
+        self.query_one("#review-facts", Static).update(_facts(draft, target, hint))
+        self.query_one("#review-title", PaneTitle).show(Content(f"Review: {question}"), active=True)
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""
         self.query_one("#review-no", Button).focus()
 
     @on(Button.Pressed, "#review-yes")
+    async def _pressed(self) -> None:
+        await self.action_perform("send")
+
     def action_send(self) -> None:
         """Send it, once."""
         if self.draft is not None:
             draft, self.draft = self.draft, None
-            self.post_message(SendConfirmed(draft))
+            self.post_message(SendConfirmed(draft, self._undoes))
 
     @on(Button.Pressed, "#review-no")
     def action_reject(self) -> None:
@@ -69,8 +76,9 @@ class ReviewView(Acting):
         self.post_message(Left())
 
 
-def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:
+def _facts(draft: Draft, target: Sequence[tuple[str, str]], hint: str) -> Content:
     lines = [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    lines += [content(f"! {hint}", "$text-warning")] if hint else []
     lines.append(Content(""))
     names = max((len(change.field.name) for change in draft.changes()), default=0)
     for change in draft.changes():

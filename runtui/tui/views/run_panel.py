@@ -6,8 +6,11 @@ the network.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from runtui.domain.draft import Draft
 from runtui.graph.faults import fault_of
+from runtui.services.journal import Entry
 from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
 from runtui.tui import pages
@@ -21,6 +24,8 @@ class RunPanel(SidePanel):
     def __init__(self, workspace: Workspace, *, id: str) -> None:
         super().__init__(id=id)
         self._workspace = workspace
+        self._followed: int | None = None
+        """The save that the Response tab shows."""
 
     def show_draft(self, draft: Draft) -> None:
         """The request that a draft would make, live."""
@@ -29,7 +34,20 @@ class RunPanel(SidePanel):
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
-        self.show("response", pages.save_page(save))
+        self._followed = save.number
+        self.show("response", pages.save_page(save, datetime.now(UTC)))
+
+    def follow_save(self, save: Save) -> None:
+        """Time has passed for a save; where something else is shown by now, that stays."""
+        if self._followed == save.number:
+            self.show_save(save)
+
+    def show_entry(self, entry: Entry) -> None:
+        """An entry of the journal: what was sent, and what came back."""
+        self._followed = None
+        self.show("request", pages.entry_request_page(entry))
+        self.show("response", pages.entry_response_page(entry))
+        self.choose("response")
 
     def show_run(self, run_id: str) -> None:
         """A run as the store has it at once, then what its tasks did."""
@@ -59,5 +77,6 @@ class RunPanel(SidePanel):
         for exchange in self._workspace.exchanges:
             if exchange.number == event.number:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
+                self._followed = None
                 self.show("response", pages.exchange_page(exchange, fault))
                 self.choose("response")

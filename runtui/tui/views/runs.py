@@ -18,11 +18,11 @@ from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
 from runtui.services.store import EVERY_RUN, Query, Store
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.counting import CountAside
-from runtui.tui.messages import DetailsRequested, Left, ListChanged
+from runtui.tui.messages import DetailsRequested, Left, ListChanged, UndoRunRequested
 from runtui.tui.text import content
 from runtui.tui.throttle import Throttle
 from runtui.tui.views.acting import Acting
-from runtui.tui.widgets.filter_bar import FilterBar, filter_now
+from runtui.tui.widgets.filter_bar import PLACEHOLDER, FilterBar, filter_now
 from runtui.tui.widgets.pane_title import PaneTitle
 from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable
 
@@ -68,7 +68,7 @@ class RunsView(Acting):
     def compose(self) -> ComposeResult:
         """Title, filter, column titles, rows."""
         yield PaneTitle(id="runs-title")
-        yield FilterBar()
+        yield FilterBar(PLACEHOLDER, filter_now)
         yield ColumnHeader()
         yield Static(id="empty", markup=False)
         yield RunTable(self._store, self._query, self._flag, id="runs-table")
@@ -193,6 +193,11 @@ class RunsView(Acting):
         """Show it in the side panel."""
         if self.row is not None:
             self.post_message(DetailsRequested(self.row.id))
+
+    def action_undo(self) -> None:
+        """Ask to take its last change back."""
+        if self.row is not None:
+            self.post_message(UndoRunRequested(self.row.id))
 
     def action_mark(self) -> None:
         """Mark it, or take the mark back, and go on to the next."""

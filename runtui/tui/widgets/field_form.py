@@ -6,7 +6,8 @@ someone types, and an error appears when the field is left, then follows every k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -30,7 +31,15 @@ from runtui.tui.widgets.option_lists import PagedOverlay
 
 
 class FieldInput(LineInput):
-    """One line of free text."""
+    """One line of free text; `typed` is called within the key that changes it, before anything is drawn."""
+
+    def __init__(self, typed: Callable[[], object]) -> None:
+        super().__init__()
+        self._typed = typed
+
+    def _watch_value(self, value: str) -> None:
+        super()._watch_value(value)
+        self._typed()
 
     def show(self, text: str) -> None:
         """Put a text into it, the cursor at its end."""
@@ -115,9 +124,10 @@ class FieldRow(Widget):
     }
     """
 
-    def __init__(self, field: FieldSpec) -> None:
+    def __init__(self, field: FieldSpec, typed: Callable[[], object]) -> None:
         super().__init__(id=f"field-{field.name}")
         self.field = field
+        self._typed = typed
         self._error_is_shown = False
 
     def compose(self) -> ComposeResult:
@@ -128,7 +138,7 @@ class FieldRow(Widget):
             if self.field.choices is not None:
                 yield FieldSelect(self.field.choices)
             else:
-                yield FieldInput()
+                yield FieldInput(self._typed)
                 yield Words(classes="field--note")
         yield Words(classes="field--was")
         yield Words(classes="field--error")
@@ -200,6 +210,10 @@ class FieldForm(VerticalScroll, can_focus=False):
             """The form."""
             return self.form
 
+        def can_replace(self, message: Message) -> bool:
+            """One look at the controls sees all that was typed."""
+            return isinstance(message, FieldForm.Typed)
+
     class FieldEntered(Message):
         """Another field has the focus."""
 
@@ -213,9 +227,12 @@ class FieldForm(VerticalScroll, can_focus=False):
             """The form."""
             return self.form
 
-    def __init__(self) -> None:
+    def __init__(self, typed: Callable[[], object]) -> None:
+        """A form; `typed` is called within each key that changes a text, before anything is drawn."""
         super().__init__()
         self._draft: Draft | None = None
+        self._typed = typed
+        self._is_filling = False
 
     def compose(self) -> ComposeResult:
         """Lay the groups out, each under its name."""
@@ -224,7 +241,7 @@ class FieldForm(VerticalScroll, can_focus=False):
             if field.group != group:
                 group = field.group
                 yield Static(group, classes="form--group", markup=False)
-            yield FieldRow(field)
+            yield FieldRow(field, self._text_changed)
 
     def row(self, name: str) -> FieldRow:
         """The row of a property."""
@@ -234,15 +251,30 @@ class FieldForm(VerticalScroll, can_focus=False):
         """Begin anew with a draft; nothing is left of the one before."""
         self._draft = draft
         self.scroll_home(animate=False)
-        for row in self.query(FieldRow):
-            row.load(draft)
+        with self._filling():
+            for row in self.query(FieldRow):
+                row.load(draft)
 
     def revert(self, draft: Draft, name: str) -> None:
         """Follow a draft in which one field is as received again."""
         self._draft = draft
         row = self.row(name)
-        row.control.show(draft.text(row.field))
+        with self._filling():
+            row.control.show(draft.text(row.field))
         self.show(draft)
+
+    @contextmanager
+    def _filling(self) -> Iterator[None]:
+        """What changes meanwhile is not typed."""
+        self._is_filling = True
+        try:
+            yield
+        finally:
+            self._is_filling = False
+
+    def _text_changed(self) -> None:
+        if not self._is_filling:
+            self._typed()
 
     def show(self, draft: Draft) -> None:
         """Follow the draft."""

@@ -5,6 +5,9 @@ Invariant: a filter is announced only when it can be read; one that cannot is ke
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
@@ -15,18 +18,19 @@ from textual.widgets import Input, Static
 
 from runtui.domain.filters import Filter, FilterError, parse
 from runtui.domain.times import now_ticks
+from runtui.errors import UsageError
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.line_input import LineInput
+
+PLACEHOLDER: Final = 'text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not'
+"""What the filter of runs understands, in short."""
 
 
 class FilterInput(LineInput):
     """The box; esc clears and leaves it, down and enter leave it."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            placeholder='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
-            id="filter-input",
-        )
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, id="filter-input")
 
     def key_escape(self, event: events.Key) -> None:
         """Clear the filter and leave it."""
@@ -41,7 +45,12 @@ class FilterInput(LineInput):
 
 
 class FilterBar(Widget):
-    """The box and the complaint under it; out of sight until it is opened."""
+    """The box and the complaint under it; out of sight until it is opened.
+
+    Args:
+        placeholder: What stands in the empty box.
+        read: What a text means; raises UsageError when it makes no sense, as FilterError when it knows the place.
+    """
 
     DEFAULT_CSS = """
     FilterBar { height: auto; display: none; }
@@ -52,9 +61,9 @@ class FilterBar(Widget):
     """
 
     class Typed(Message):
-        """Another filter that can be read; `filter` is None for an empty text."""
+        """Another filter that can be read; `filter` is what the bar's `read` made of it."""
 
-        def __init__(self, bar: FilterBar, text: str, found: Filter | None) -> None:
+        def __init__(self, bar: FilterBar, text: str, found: Any) -> None:
             super().__init__()
             self.bar = bar
             self.text = text
@@ -68,9 +77,14 @@ class FilterBar(Widget):
     class Closed(Message):
         """The filter is entered or cleared."""
 
+    def __init__(self, placeholder: str, read: Callable[[str], object]) -> None:
+        super().__init__()
+        self._placeholder = placeholder
+        self._read = read
+
     def compose(self) -> ComposeResult:
         """The box, the complaint."""
-        yield FilterInput()
+        yield FilterInput(self._placeholder)
         yield Static(id="filter-error", markup=False)
 
     def open(self) -> None:
@@ -88,8 +102,8 @@ class FilterBar(Widget):
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         try:
-            found = filter_now(event.value)
-        except FilterError as error:
+            found = self._read(event.value)
+        except UsageError as error:
             self.query_one("#filter-error", Static).update(self._complaint(event.value, error))
             self.add_class("-wrong")
         else:
@@ -103,8 +117,10 @@ class FilterBar(Widget):
             self.remove_class("-open")
             self.post_message(self.Closed())
 
-    def _complaint(self, text: str, error: FilterError) -> Content:
-        """A mark under the place where a filter went wrong, and why; on one line when that fits."""
+    def _complaint(self, text: str, error: UsageError) -> Content:
+        """Why a filter makes no sense, with a mark under the place where that is known; on one line when that fits."""
+        if not isinstance(error, FilterError):
+            return content(f"{error.message} {error.hint}")
         box = self.query_one(FilterInput)
         place = cell_len(plain(text[: error.position])) - box.scroll_offset.x
         length = max(1, cell_len(plain(text[error.position : error.position + error.length])))

@@ -31,6 +31,8 @@ class Headline:
     """Such as "240 runs", "18 failed": the last ones are dropped first."""
     state: str = ""
     """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
+    who: str = ""
+    """Whose token it is, such as "lee.admin" or "signed out"; dropped where it does not fit, after counts and state."""
 
 
 class HeaderLine(Widget):
@@ -57,11 +59,14 @@ class HeaderLine(Widget):
         tenant = plain(line.tenant)
         if fixed + cell_len(tenant) > width:
             tenant = fit(tenant, max(4, width - fixed)).rstrip()
-        left = fixed + cell_len(tenant)
+        who = f"  {plain(line.who)}" if line.who else ""
+        if fixed + cell_len(tenant + who) > width:
+            who = ""
+        left = fixed + cell_len(tenant + who)
         right = self._right(width - left - 2)
         parts = [
             Content.styled("runtui", self.get_visual_style("header-line--name")),
-            Content(f"  {tenant}"),
+            Content(f"  {tenant}{who}"),
         ]
         if badges:
             parts += [Content("  "), Content.styled(badges, self.get_visual_style("header-line--badge"))]
@@ -81,13 +86,21 @@ class HeaderLine(Widget):
 
 
 def headline(
-    settings: Settings, totals: Totals, progress: Progress, misbehaviour: Misbehaviour | None = None
+    settings: Settings,
+    totals: Totals,
+    progress: Progress,
+    misbehaviour: Misbehaviour | None = None,
+    *,
+    read_only: bool = False,
+    unknown: int = 0,
+    who: str = "",
 ) -> Headline:
-    """The first line's facts: whose runs, how many went wrong, and when they were read."""
-    counts = [f"{totals.total} runs"]
+    """The first line's facts: whose runs, how many of them somebody must look at, and when they were read."""
+    counts = [f"{unknown} unknown"] if unknown else []
+    counts += [f"{totals.total} runs"]
     counts += [f"{totals.failed} failed"] if totals.failed else []
     counts += [f"{totals.stuck} stuck"] if totals.stuck else []
-    badges = (sandbox_badge(misbehaviour),) * settings.is_sandbox + ("READ-ONLY",) * settings.read_only
+    badges = (sandbox_badge(misbehaviour),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress.waiting_until is not None:
         state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"
     elif progress.finished_at is not None:
@@ -98,4 +111,4 @@ def headline(
         state = f"{state} not whole".strip()
     if progress.paused:
         state = f"{state} paused".strip()
-    return Headline(settings.tenant, badges, tuple(counts), state)
+    return Headline(settings.tenant, badges, tuple(counts), state, who)

@@ -45,7 +45,7 @@ class HintBar(Widget):
         parts: list[Content] = []
         for action in hints(self.actions):
             key = action.key_while_typing if self.typing else action.shown_key
-            if key is None:
+            if key is None or (action.only_demo and not self.situation.is_demo):
                 continue
             text = f"{key} {action.label}"
             room -= cell_len(text) + (2 if parts else 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from textual.binding import Binding
 from textual.widgets import OptionList
 from textual.widgets._select import SelectOverlay
 
@@ -21,6 +22,19 @@ class PagedList(OptionList):
     def _move_page(self, direction: Literal[-1, 1]) -> None:
         if self.scrollable_content_region:
             super()._move_page(direction)
+
+
+class ChoiceList(PagedList, inherit_bindings=False):
+    """A list whose enter belongs to the view around it; letters move as in the table of runs."""
+
+    BINDINGS = [
+        Binding("down,j", "cursor_down", "down"),
+        Binding("up,k", "cursor_up", "up"),
+        Binding("home,g", "first", "first"),
+        Binding("end,G", "last", "last"),
+        Binding("pagedown", "page_down", "page down"),
+        Binding("pageup", "page_up", "page up"),
+    ]
 
 
 class PagedOverlay(SelectOverlay):

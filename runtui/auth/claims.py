@@ -1,0 +1,124 @@
+"""What a token says about itself, and what a server wants it to say.
+
+Invariant: nothing is verified here, so nothing is allowed because of it: it fills labels and hints. Whatever a token
+or a server holds, the answer is a value, never an error.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+READ_PERMISSION: Final = "LifecycleWorkflows.Read.All"
+WRITE_PERMISSION: Final = "LifecycleWorkflows.ReadWrite.All"
+
+_ACCOUNT_CLAIMS: Final = ("upn", "preferred_username", "unique_name", "app_displayname", "appid")
+"""What names the account in Microsoft's access tokens: people first, programs after them."""
+
+_LONGEST_LABEL: Final = 256
+"""Characters of a name that are kept."""
+
+_LONGEST_CHALLENGE: Final = 16_384
+"""Characters of a challenge that are looked at."""
+
+_CLAIMS: Final = re.compile(r"\bclaims\s*=\s*\"([A-Za-z0-9+/_=-]*)\"", re.IGNORECASE)
+_INSUFFICIENT: Final = re.compile(r"\berror\s*=\s*\"?insufficient_claims\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a token says. Texts are printable; empty and None stand for what it does not say."""
+
+    account: str = ""
+    tenant_id: str = ""
+    object_id: str = ""
+    expires_at: datetime | None = None
+    permissions: frozenset[str] | None = None
+    """Delegated scopes or app roles, as short names."""
+
+
+def read_claims(token: str) -> Claims:
+    """What `token` says; nothing when it is opaque or odd."""
+    claims = _payload(token)
+    names = (claims.get(claim) for claim in _ACCOUNT_CLAIMS)
+    return Claims(
+        account=next((label for name in names if (label := _label(name))), ""),
+        tenant_id=_label(claims.get("tid")),
+        object_id=_label(claims.get("oid")),
+        expires_at=_moment(claims.get("exp")),
+        permissions=_permissions(claims),
+    )
+
+
+def account_of(token: str) -> str:
+    """Whose token this seems to be: a label for the journal, never a proof.
+
+    Empty when the token is opaque or odd. Holds printable characters only.
+    """
+    return read_claims(token).account
+
+
+def can_write(token: str) -> bool | None:
+    """Whether the token has the permission to change runs; None when it does not say.
+
+    A hint: a person also needs a role in the directory, which a token need not name.
+    """
+    permissions = read_claims(token).permissions
+    return None if permissions is None else WRITE_PERMISSION in permissions
+
+
+def wanted_claims(challenge: str) -> str:
+    """The claims (JSON) that a `WWW-Authenticate` wants of the next token; empty when it wants none.
+
+    `challenge` may hold several schemes and challenges, as servers send them.
+    """
+    challenge = challenge[:_LONGEST_CHALLENGE]
+    found = _CLAIMS.search(challenge)
+    if found is None or not _INSUFFICIENT.search(challenge):
+        return ""
+    encoded = found[1].rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode()
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    return text if isinstance(value, dict) and value else ""
+
+
+def _payload(token: str) -> Mapping[str, Any]:
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _label(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    return "".join(character for character in value if character.isprintable()).strip()[:_LONGEST_LABEL]
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _permissions(claims: Mapping[str, Any]) -> frozenset[str] | None:
+    scopes, roles = claims.get("scp"), claims.get("roles")
+    found = set(scopes.split()) if isinstance(scopes, str) else set()
+    if isinstance(roles, list):
+        found.update(role for role in roles if isinstance(role, str))
+    return frozenset(found) if isinstance(scopes, str) or isinstance(roles, list) else None

@@ -1,0 +1,181 @@
+"""What carries MSAL's requests: httpx in the place of requests, so that both wires of the program are one.
+
+Invariant: the same trust and the same proxies as for Graph. Redirects are not followed, because a 307 would carry the
+form with its refresh token or secret to wherever it leads; a body is never read beyond a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from runtui import __version__
+from runtui.auth.application import ServiceError
+from runtui.auth.clouds import is_loopback
+from runtui.graph.body import BodyError, BoundedBody
+from runtui.graph.transport import load_httpx
+from runtui.graph.trust import tls_context
+from runtui.redact import redact
+
+SECONDS: Final = 15.0
+"""How long one step of a request may take; a token is a few kilobytes."""
+
+MAX_BYTES: Final = 1024 * 1024
+"""Bytes of an answer, unpacked, that are read before the rest is refused."""
+
+_DIRECT: Final = ("169.254.169.254", "localhost", "127.0.0.1", "[::1]")
+"""Hosts that no proxy leads to: this machine, and Azure's service for managed identities."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAnswer:
+    """An answer, as MSAL looks at it."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+    def raise_for_status(self) -> None:
+        """ServiceError when it is a refusal."""
+        if self.status_code >= 400:
+            raise ServiceError(f"It answered {self.status_code}.")
+
+
+class SignInHttp:
+    """MSAL's `http_client`. Safe to use from several threads; every method blocks.
+
+    Args:
+        ca_file: A PEM file of certificates to trust besides those of the operating system.
+        proxy: The proxy to go through; empty for what HTTPS_PROXY and NO_PROXY say.
+        timeout_seconds: How long each step of a request may take.
+
+    Raises:
+        ServiceError: the file cannot be used, or a proxy needs what is not installed.
+    """
+
+    def __init__(self, ca_file: Path | None = None, *, proxy: str = "", timeout_seconds: float = SECONDS) -> None:
+        load_httpx()
+        import httpx
+
+        try:
+            self._client = httpx.Client(
+                verify=tls_context(ca_file),
+                proxy=proxy or None,
+                mounts={f"all://{host}": None for host in _DIRECT},
+                timeout=timeout_seconds,
+                follow_redirects=False,
+            )
+        except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+            raise ServiceError(redact(f"{error}.")) from None
+
+    def get(
+        self, url: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None, **_: Any
+    ) -> SignInAnswer:
+        """Ask by GET.
+
+        Raises:
+            ServiceError: there is no answer.
+        """
+        return self._send("GET", url, params, headers, None)
+
+    def post(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> SignInAnswer:
+        """Ask by POST.
+
+        Raises:
+            ServiceError: there is no answer.
+        """
+        return self._send("POST", url, params, headers, data)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, Any] | None,
+        data: Mapping[str, Any] | None,
+    ) -> SignInAnswer:
+        import httpx
+
+        _check_address(url)
+        # MSAL says None for what is absent; httpx would send it as an empty value.
+        given = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **_present(headers)}
+        try:
+            with self._client.stream(
+                method, url, params=_present(params) or None, data=_present(data) or None, headers=given
+            ) as response:
+                body = BoundedBody(response.headers.get("content-encoding", ""), MAX_BYTES)
+                for chunk in response.iter_raw():
+                    body.feed(chunk)
+                body.finish()
+                text = body.data.decode("utf-8", "replace")
+                if response.is_redirect:
+                    raise ServiceError(f"It answered {response.status_code}: go elsewhere. That is not followed.")
+                return SignInAnswer(response.status_code, dict(response.headers), text)
+        except BodyError as error:
+            raise ServiceError(str(error)) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            # The kind and the library's own words; it never quotes a form.
+            raise ServiceError(redact(f"{type(error).__name__}: {error}.")) from None
+
+
+class DemoSignInHttp(SignInHttp):
+    """The way to the sandbox's sign-in: what is asked of a name that no host can have goes to this machine.
+
+    Args:
+        name: The sign-in service as MSAL knows it, such as https://login.fake.test.
+        place: Where it really answers, on this machine.
+
+    Raises:
+        ServiceError: it is not on this machine.
+    """
+
+    def __init__(self, name: str, place: str) -> None:
+        parts = urlsplit(place)
+        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+            raise ServiceError("The demo's sign-in is not on this machine.")
+        super().__init__()
+        self._name = name
+        self._place = place
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, Any] | None,
+        data: Mapping[str, Any] | None,
+    ) -> SignInAnswer:
+        if not url.startswith(f"{self._name}/"):
+            raise ServiceError("The demo asks nobody but the sandbox.")
+        return super()._send(method, self._place + url.removeprefix(self._name), params, headers, data)
+
+
+def _check_address(url: str) -> None:
+    """Plain http is for services on this machine and for Azure's link-local one."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _DIRECT[0])):
+        raise ServiceError("Its address is no https address.")
+
+
+def _present(values: Mapping[str, Any] | None) -> dict[str, str]:
+    return {
+        name: value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in (values or {}).items()
+        if value is not None
+    }

@@ -1,0 +1,91 @@
+"""What is said of drafts: pure words from values.
+
+Invariant: keys are named from the action registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from runtui.domain.draft import Conflict, Draft
+from runtui.tui.actions import ACTION_BY_ID
+
+WEEK: Final = timedelta(days=6)
+"""How long the name of a weekday says which day is meant."""
+
+
+def reopened(changed_at: datetime, now: datetime) -> str:
+    """A draft stands in the form again."""
+    return (
+        f"The draft of {when(changed_at, now)} is open again; {_key('revert')} puts a field back, "
+        f"{_key('drop_draft')} drops the draft."
+    )
+
+
+def moved(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) -> str:
+    """The run is another one than the draft was begun on."""
+    names = ", ".join(conflict.field.name for conflict in conflicts)
+    return (
+        f"The run changed under your draft of {when(changed_at, now)} ({names}). Nothing was written; "
+        f"{_key('ours')} keeps your value, {_key('theirs')} takes theirs."
+    )
+
+
+def overtaken() -> str:
+    """Every edit of a draft has come true on the server."""
+    return "The run holds by now all that your draft would have written; the draft is done."
+
+
+def given_up() -> str:
+    """Nothing of a draft is left after the choice."""
+    return "Nothing is left to send: the run has every value that you chose."
+
+
+def unfit(draft: Draft) -> str:
+    """A draft that cannot be reviewed yet."""
+    return f"The values are chosen. Before the review, correct {', '.join(draft.errors())}."
+
+
+def kept(count: int) -> str:
+    """What was found at the start; empty when there is nothing."""
+    if not count:
+        return ""
+    words = "drafts are kept; ~ marks their runs" if count > 1 else "draft is kept; ~ marks its run"
+    return f"{count} {words}, {_key('edit')} opens it."
+
+
+def unlisted(count: int) -> str:
+    """Drafts that no row stands for; empty when there is none."""
+    if not count:
+        return ""
+    words = "drafts are of runs" if count > 1 else "draft is of a run"
+    return f"{count} {words} that the server no longer lists; kept until the run is listed again."
+
+
+def drop_question(draft: Draft, key: str) -> str:
+    """Before a draft is dropped: what would be lost, and the key that does it."""
+    return f"{key} again drops the draft: {held(draft)}."
+
+
+def dropped(draft: Draft) -> str:
+    """After it: what would have to be typed again."""
+    return f"The draft is dropped. It held {held(draft)}."
+
+
+def held(draft: Draft) -> str:
+    """What was typed, field by field."""
+    return ", ".join(f"{name} {edit.text or 'empty'}" for name, edit in draft.edits.items()) or "nothing typed"
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """A moment of the past by the clock of `now`, as short as it is clear: "14:02", "Friday 14:02"."""
+    here = moment.astimezone(now.tzinfo)
+    if here.date() == now.date():
+        return f"{here:%H:%M}"
+    return f"{here:%A %H:%M}" if timedelta() <= now - here < WEEK else f"{here:%Y-%m-%d %H:%M}"
+
+
+def _key(action_id: str) -> str:
+    return ACTION_BY_ID[action_id].shown_key

@@ -1,0 +1,72 @@
+"""The part of the screen that looks after drafts: keeping them, telling of those that were kept, dropping one.
+
+Invariant: no draft is lost by one key, and whoever types hears at once when the disk takes nothing.
+"""
+
+from __future__ import annotations
+
+from runtui.services.workspace import Workspace
+from runtui.tui import draft_words
+from runtui.tui.actions import ACTION_BY_ID
+from runtui.tui.bridge import DraftsFailed
+from runtui.tui.frame import Frame
+from runtui.tui.messages import DraftChanged, DropRequested, MergeChanged
+from runtui.tui.widgets.status_line import StatusLine
+
+
+class Drafting(Frame):
+    """A frame that knows what drafts are."""
+
+    def __init__(self, workspace: Workspace, *, columns: int) -> None:
+        """Lay out a workspace.
+
+        Args:
+            workspace: The services, connected.
+            columns: The width of the terminal now, so that the first layout is the right one.
+        """
+        super().__init__(workspace, columns=columns)
+        self._is_list_compared = False
+        """Whether the drafts have been looked up in a whole list."""
+
+    def tell_of_drafts(self) -> None:
+        """At the start: which were kept from the last time, or why they cannot be."""
+        drafts = self._workspace.drafts
+        if drafts.fault is not None:
+            self.on_drafts_failed(DraftsFailed(drafts.fault))
+        else:
+            self.say(draft_words.kept(len(drafts)))
+
+    def tell_of_unlisted_drafts(self) -> None:
+        """Once, when the list is whole: there are drafts that no row leads to."""
+        if not self._is_list_compared:
+            self._is_list_compared = True
+            workspace = self._workspace
+            count = sum(workspace.store.get(run_id) is None for run_id in workspace.drafts)
+            if count:
+                self.say(draft_words.unlisted(count), "warning")
+
+    def on_drafts_failed(self, event: DraftsFailed) -> None:
+        """What is typed stays in memory alone."""
+        self.say(f"Drafts are not on disk: they last until you leave. {event.fault}", "error")
+
+    def on_draft_changed(self, event: DraftChanged) -> None:
+        """Show the request it would make."""
+        self.panel.show_draft(event.draft)
+        self.refresh_chrome()
+
+    def on_merge_changed(self, event: MergeChanged) -> None:
+        """Show the request that the chosen values would make; the draft itself is as it was."""
+        self.panel.show_draft(event.draft)
+        self.refresh_chrome()
+
+    def on_drop_requested(self, event: DropRequested) -> None:
+        """Drop a draft when the question about just this draft is in sight, or ask it."""
+        draft = event.draft
+        question = draft_words.drop_question(draft, ACTION_BY_ID[event.action_id].shown_key)
+        if self.query_one(StatusLine).text != question:
+            self.say(question, "warning")
+            return
+        self._workspace.drafts.drop(draft.run_id)
+        self.left.show("runs")
+        self.left.runs.table.flags_changed(draft.run_id)
+        self.say(draft_words.dropped(draft))

@@ -1,0 +1,180 @@
+"""The journal: every change that was sent, what became of it, and what can still be done about it.
+
+Invariant: the file is read in a thread, a page at a time. What cannot be undone or settled here says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual import work
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from runtui.errors import RuntuiError
+from runtui.graph.exchange import Outcome
+from runtui.services import journal_filter
+from runtui.services.journal import Entry, Journal
+from runtui.services.journal_selection import PAGE, Selection, condition
+from runtui.tui.actions import Situation, bindings
+from runtui.tui.messages import Decided, EntryRequested, ExportRequested, Left, LookRequested, UndoRequested
+from runtui.tui.text import content
+from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.entry_table import EntryTable
+from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.pane_title import PaneTitle
+
+
+class JournalView(Acting):
+    """The list of entries."""
+
+    BINDINGS = bindings("journal")
+    DEFAULT_CSS = """
+    JournalView { layout: vertical; height: 1fr; }
+    JournalView EntryTable { height: 1fr; }
+    JournalView #journal-empty { display: none; padding: 1 2; height: auto; }
+    JournalView.-empty #journal-empty { display: block; }
+    """
+
+    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
+        super().__init__(situation, id=id)
+        self.selection: Selection | None = None
+        self.older: int | None = None
+        """Where the entries begin that are not read yet; None when all are."""
+        self._root = ""
+
+    def compose(self) -> ComposeResult:
+        """Title, filter, entries."""
+        yield PaneTitle(id="journal-title")
+        yield FilterBar(journal_filter.HELP, condition)
+        yield Static(id="journal-empty", markup=False)
+        yield EntryTable(id="journal-table")
+
+    @property
+    def table(self) -> EntryTable:
+        """The entries."""
+        return self.query_one(EntryTable)
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry under the cursor."""
+        return self.table.entry
+
+    def open(self, journal: Journal, root: str) -> None:
+        """Show the journal as it is now; filter and roots stay as they were left."""
+        self._root = root
+        if self.selection is None:
+            self.selection = Selection(journal, root)
+        self.reload()
+
+    def take_focus(self) -> None:
+        """Give the entries the keys."""
+        self.table.focus()
+
+    def reload(self) -> None:
+        """Read again what is shown."""
+        self._read(None, max(PAGE, len(self.table.entries)))
+
+    def on_entry_table_end_reached(self, event: EntryTable.EndReached) -> None:
+        """Read on, where there is more."""
+        event.stop()
+        if self.older is not None:
+            self._read(self.older, PAGE)
+
+    def _read(self, before: int | None, wanted: int) -> None:
+        if self.selection is not None:
+            self._show_page(self.selection, before, wanted)
+
+    @work(group="journal", exclusive=True, description="read the journal")
+    async def _show_page(self, selection: Selection, before: int | None, wanted: int) -> None:
+        try:
+            found, self.older = await asyncio.to_thread(selection.page, before, wanted)
+        except RuntuiError as error:
+            self._show_words(str(error))
+            return
+        self.table.show([*(self.table.entries if before is not None else ()), *found], self._root)
+        nothing = "No entry matches the filter. Press esc to clear it." if selection.text else "Nothing was sent yet."
+        self._show_words("" if self.table.entries else nothing)
+        self._show_title(selection)
+
+    def _show_words(self, words: str) -> None:
+        self.set_class(bool(words), "-empty")
+        self.query_one("#journal-empty", Static).update(content(words))
+
+    def _show_title(self, selection: Selection) -> None:
+        more = "+" if self.older is not None else ""
+        parts = [Content.styled("Journal", "bold"), Content(f"  {len(self.table.entries)}{more}")]
+        if selection.text:
+            parts.append(Content.assemble("  /", content(selection.text, "$text-accent")))
+        if selection.root is None:
+            parts.append(Content("  all roots"))
+        self.query_one("#journal-title", PaneTitle).show(Content("").join(parts), active=True)
+
+    def _select(self, root: str | None, text: str) -> None:
+        if self.selection is not None:
+            self.selection = Selection(self.selection.journal, root, text)
+            self._read(None, PAGE)
+
+    # Filter
+
+    def action_filter_journal(self) -> None:
+        """Open the filter box."""
+        self.query_one(FilterBar).open()
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        """Show what the filter finds."""
+        event.stop()
+        if self.selection is not None and event.text != self.selection.text:
+            self._select(self.selection.root, event.text)
+
+    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
+        """Back to the entries."""
+        event.stop()
+        self.take_focus()
+
+    def action_all_roots(self) -> None:
+        """The entries of all roots, or of this one again."""
+        if self.selection is not None:
+            self._select(self._root if self.selection.root is None else None, self.selection.text)
+
+    def action_leave_journal(self) -> None:
+        """One step back: the filter first, then to where one came from."""
+        if self.selection is not None and self.selection.text:
+            self.query_one(FilterBar).put("")
+            self._select(self.selection.root, "")
+        else:
+            self.post_message(Left())
+
+    # The entry under the cursor
+
+    def action_entry(self) -> None:
+        """Show what was sent and what came back."""
+        if self.entry is not None:
+            self.post_message(EntryRequested(self.entry))
+
+    def action_undo_entry(self) -> None:
+        """Ask to take it back."""
+        if self.entry is not None:
+            self.post_message(UndoRequested(self.entry))
+
+    def action_look(self) -> None:
+        """Ask to read its run again."""
+        if self.entry is not None:
+            self.post_message(LookRequested(self.entry))
+
+    def action_was_done(self) -> None:
+        """A person says that it was done."""
+        if self.entry is not None:
+            self.post_message(Decided(self.entry, Outcome.DONE, "was_done"))
+
+    def action_was_not_done(self) -> None:
+        """A person says that it was not done."""
+        if self.entry is not None:
+            self.post_message(Decided(self.entry, Outcome.NOT_DONE, "was_not_done"))
+
+    def action_export(self) -> None:
+        """Ask for the format."""
+        if self.selection is not None:
+            self.post_message(ExportRequested(self.selection))

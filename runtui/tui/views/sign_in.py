@@ -1,0 +1,265 @@
+"""Signing in: the ways there are, the code or the address of the one under way, and what became of it.
+
+Invariant: this view holds no token and asks no server; what it shows of a sign-in comes from the fields of
+`DeviceCode` and `BrowserPage`. A clock runs only while a sign-in waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, OptionList, Static
+
+from runtui.errors import FieldError
+from runtui.tui import sign_in_words
+from runtui.tui.actions import ACTION_BY_ID, Situation, bindings
+from runtui.tui.messages import LeaveSignIn, Said, SignInChosen, SignOutRequested
+from runtui.tui.sign_in_words import WAYS, Asker, Way
+from runtui.tui.text import content
+from runtui.tui.views.acting import Acting
+from runtui.tui.widgets.line_input import LineInput
+from runtui.tui.widgets.option_lists import ChoiceList
+from runtui.tui.widgets.pane_title import PaneTitle
+
+if TYPE_CHECKING:
+    from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
+
+TICK_SECONDS: Final = 1.0
+"""How often the time that is left is told."""
+
+PAGE_SECONDS: Final = 900
+"""How long `SignIn.browser` waits for a browser."""
+
+_DEMO: Final = "DEMO: this is the sandbox's own sign-in. It asks for no password; never type one."
+
+
+class SignInView(Acting):
+    """Shows where the sign-in stands, and leads through one."""
+
+    BINDINGS = bindings("sign_in")
+    DEFAULT_CSS = """
+    SignInView { layout: vertical; height: 1fr; }
+    SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
+    SignInView Static { height: auto; padding: 0 1; }
+    SignInView ChoiceList { height: auto; margin: 1 0; }
+    SignInView #sign-in-address { padding: 0; margin: 1 0; }
+    SignInView .-gone { display: none; }
+    """
+
+    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
+        super().__init__(situation, id=id)
+        self._ways: tuple[Way, ...] = ()
+        self._names = ("", "")
+        """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
+        self._copied = ""
+        """What the copy key copies: a user code or an address; never a token."""
+        self._page: BrowserPage | None = None
+        self._ends: datetime | None = None
+        """Until when the sign-in under way waits."""
+        self._clock: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Everything that any state needs; what a state does not need is not displayed."""
+        yield PaneTitle("Sign in", id="sign-in-title")
+        with VerticalScroll(id="sign-in-page"):
+            yield Static(id="sign-in-facts", markup=False)
+            yield ChoiceList(id="sign-in-ways")
+            yield Static(id="sign-in-address", markup=False)
+            yield LineInput(placeholder="paste the address that the browser ends at, then enter", id="sign-in-landing")
+            yield Static(id="sign-in-problem", markup=False)
+            yield Static(id="sign-in-wait", markup=False)
+            yield Static(id="sign-in-note", markup=False)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a code or an address is shown."""
+        return self._ends is not None
+
+    def open(self, sign_in: SignIn, *, why: str = "", trouble: SignInError | None = None, demo: str = "") -> None:
+        """Show who is signed in and the ways to sign in.
+
+        Args:
+            sign_in: Whose state it is.
+            why: Why somebody has to sign in now; empty when nobody has to.
+            trouble: What went wrong with the last attempt.
+            demo: Where a demo's own sign-in can be opened; empty on a real one.
+        """
+        self._names = (sign_in.settings.authority, demo)
+        self._ways = sign_in_words.ways(sign_in.settings)
+        lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
+        lines += [content(line) for line in sign_in_words.standing(sign_in.state, sign_in.settings.method)]
+        if why and trouble is None:
+            lines += [Content(""), content(why, "$text-warning")]
+        lines += [Content(""), *_trouble_lines(trouble)] if trouble is not None else []
+        self._stop_waiting()
+        self._update("facts", Content("\n").join(lines))
+        rows = self.query_one(ChoiceList)
+        rows.clear_options()
+        rows.add_options([WAYS[way] for way in self._ways])
+        rows.highlighted = 0
+        self._update("note", content(str(Asker.here()), "$text-muted"))
+        self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
+        self._title("Sign in" if sign_in.state.needs_person else "Account")
+        self.call_after_refresh(self.take_focus)
+
+    def begin(self, way: Way) -> None:
+        """Say that the sign-in service is being asked."""
+        self._stop_waiting()
+        self._title(f"Sign in: {WAYS[way].partition(':')[0].lower()}")
+        self._update("facts", Content("Asking the sign-in service…"))
+        self._display("sign-in-facts")
+        self.take_focus()
+
+    def show_code(self, code: DeviceCode) -> None:
+        """Show what to type, and where."""
+        address = self._here(code.verification_uri)
+        self._copied = code.user_code
+        key = ACTION_BY_ID["copy_code"].shown_key
+        lines = [*self._demo_lines("It approves by itself in a few seconds, or open the page.")]
+        lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
+        self._update("facts", Content("\n").join(lines))
+        self._update("address", _large(code.user_code))
+        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, esc gives up."
+        self._update("note", content(note, newlines=True))
+        self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
+        self._wait_until(code.expires_at)
+
+    def show_page(self, page: BrowserPage, *, opened: bool) -> None:
+        """Show the address to open, and take the one where it ends; `opened` tells whether it is open already."""
+        self._page = page
+        self._copied = self._here(page.url)
+        key = ACTION_BY_ID["copy_code"].key_while_typing
+        first = "A browser was opened; if it was not, open this address:" if opened else "Open this in any browser:"
+        lines = [*self._demo_lines(""), Content(first)]
+        self._update("facts", Content("\n").join(lines))
+        self._update("address", content(self._copied, "$text-accent"))
+        self._update("problem", Content(""))
+        landing = self.query_one(LineInput)
+        landing.value, landing.disabled = "", False
+        note = f"It ends at {page.redirect_uri}, which may look like an error: that address is the one to paste.\n"
+        note += f"{Asker.here()} {sign_in_words.BEWARE_PAGE}\n{key} copies the address, esc gives up."
+        self._update("note", content(note, newlines=True))
+        parts = ("facts", "address", "landing", "problem", "wait", "note")
+        self._display(*(f"sign-in-{part}" for part in parts))
+        self._wait_until(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))
+        self.take_focus()
+
+    def take_focus(self) -> None:
+        """Give the keys to whatever is to be done here."""
+        for widget in (self.query_one(LineInput), self.query_one(ChoiceList)):
+            if not widget.has_class("-gone") and not widget.disabled:
+                widget.focus()
+                return
+        self.query_one("#sign-in-page").focus()
+
+    def close(self) -> None:
+        """Forget what was shown of a sign-in; the clock stops."""
+        self._stop_waiting()
+
+    # The clock
+
+    def count_down(self) -> None:
+        """Tell the time that is left."""
+        if self._ends is not None:
+            self._update("wait", content(sign_in_words.countdown(self._ends, datetime.now(UTC)), "bold"))
+
+    def _wait_until(self, ends: datetime) -> None:
+        self._ends = ends
+        self.count_down()
+        if self._clock is None:
+            self._clock = self.set_interval(TICK_SECONDS, self.count_down)
+
+    def _stop_waiting(self) -> None:
+        self._ends = self._page = None
+        self._copied = ""
+        # A landing address holds a code that is good for a moment: it does not stay.
+        self.query_one(LineInput).value = ""
+        if self._clock is not None:
+            self._clock.stop()
+            self._clock = None
+
+    # What is pressed
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """A click on a way, or enter."""
+        event.stop()
+        self.post_message(SignInChosen(self._ways[event.option_index]))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The address where a browser ended."""
+        event.stop()
+        if self._page is None:
+            return
+        try:
+            self._page.paste(event.value)
+        except FieldError as problem:
+            self._update("problem", content(problem, "$text-error"))
+            return
+        event.input.value, event.input.disabled = "", True
+        self._update("problem", Content("Signing in…"))
+        self.take_focus()
+
+    def action_use_way(self) -> None:
+        """Begin with the way under the cursor."""
+        rows = self.query_one(ChoiceList)
+        if not rows.has_class("-gone") and rows.highlighted is not None:
+            self.post_message(SignInChosen(self._ways[rows.highlighted]))
+
+    def action_copy_code(self) -> None:
+        """Copy the code, or the address to open, by the terminal's clipboard."""
+        if self._copied:
+            self.app.copy_to_clipboard(self._copied)
+            what = "The address" if self._page is not None else "The code"
+            self.post_message(Said(f"{what} was handed to the terminal's clipboard."))
+        else:
+            self.post_message(Said("There is no code and no address yet.", "warning"))
+
+    def action_sign_out(self) -> None:
+        """Ask to forget the sign-in."""
+        self.post_message(SignOutRequested())
+
+    def action_leave_sign_in(self) -> None:
+        """Give up the sign-in under way, or go back."""
+        self.post_message(LeaveSignIn())
+
+    # Drawing
+
+    def _here(self, address: str) -> str:
+        """An address as a browser can open it: in a demo the sign-in service has a name that no host can have."""
+        name, place = self._names
+        return place + address.removeprefix(name) if place and address.startswith(f"{name}/") else address
+
+    def _demo_lines(self, more: str) -> Sequence[Content]:
+        return [content(f"{_DEMO} {more}".strip(), "bold $text-warning"), Content("")] if self._names[1] else []
+
+    def _title(self, words: str) -> None:
+        self.query_one("#sign-in-title", PaneTitle).show(Content(words), active=True)
+
+    def _update(self, part: str, what: Content) -> None:
+        self.query_one(f"#sign-in-{part}", Static).update(what)
+
+    def _display(self, *shown: str) -> None:
+        for widget in self.query_one("#sign-in-page").children:
+            widget.set_class(widget.id not in shown, "-gone")
+
+
+def _large(code: str) -> Content:
+    """A code that can be read from across a desk: spaced, on a field of its own."""
+    words = f"    {'  '.join(content(code).plain)}    "
+    blank = " " * len(words)
+    return Content("\n").join([content(f" {line}", "bold reverse") for line in (blank, words, blank)])
+
+
+def _trouble_lines(trouble: SignInError) -> list[Content]:
+    """What went wrong, what to do, and what to pass on to an administrator."""
+    lines = [content(trouble.title, "bold $text-error")]
+    lines += [content(trouble.message)] if trouble.message else []
+    lines += [content(f"→ {trouble.hint}", "$text-accent")] if trouble.hint else []
+    lines += [content(line, "$text-muted") for line in str(trouble.reference).split(" · ") if line]
+    return lines

@@ -1,0 +1,237 @@
+"""Trouble around a change: another runtui, a disk that takes nothing, a broken file, a colleague, a run that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.services.journal_file import damaged_files
+from runtui.services.workspace import JOURNAL_FILE
+from tests.contract.faults.cases import case, covers
+from tests.contract.faults.judge import COUNT, DONE, NOT_DONE, UNKNOWN, Trial
+from tests.contract.faults.meddling import Call, honest
+from tests.contract.faults.replies import applied, close_it, refuses, swallowed
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow: every write to one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def another(trial: Trial, folder: Path) -> Trial:
+    """A second runtui on the same state folder, through the same proxy."""
+    return Trial(trial.app, trial.line, folder, trial.monkeypatch, workflow_id=trial.workflow_id, run_id=trial.run_id)
+
+
+@pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "not applied"])
+@covers(65)
+async def test_a_run_that_another_runtui_is_writing_is_left_alone(
+    is_applied: bool, trial: Trial, tmp_path: Path
+) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(call: Call, whole: bytes) -> None:
+        arrived.set()
+        await go_on.wait()
+        await (call.answer(whole) if is_applied else close_it(call, b""))
+
+    trial.line.at_write = [(applied if is_applied else swallowed)(hold), honest]
+    second = another(trial, tmp_path)
+    second.connect()
+    number = trial.workspace.saves.submit(trial.draft(**{COUNT: 1_001})).number
+    await arrived.wait()
+    refused = await second.save(second.draft())
+    assert refused.fault is not None
+    # With the first one applied already, the fresh read finds its value; else the journal tells of it.
+    assert (refused.outcome, refused.fault.title) == (NOT_DONE, "Another runtui is writing this run")
+    assert len(trial.line.writes) == 1
+    go_on.set()
+    assert await trial.workspace.saves.drain(60) == 0
+    await trial.judge(trial.told(number), DONE if is_applied else UNKNOWN)
+    now_free = await second.save(second.draft(**{COUNT: 1_002}))
+    assert now_free.outcome is DONE
+    assert second.contradictions() == []
+    await second.close()
+
+
+@covers(66, note="a folder in its place")
+async def test_without_a_journal_nothing_is_sent(trial: Trial, tmp_path: Path) -> None:
+    (tmp_path / JOURNAL_FILE).mkdir()
+    save = await trial.save()
+    assert save.fault is not None
+    assert (save.outcome, save.fault.title, save.entry) == (NOT_DONE, "The journal cannot be used", None)
+    assert (trial.line.writes, trial.applied()) == ([], {})
+
+
+@covers(66, note="disk full")
+async def test_on_a_full_disk_nothing_is_sent_and_with_room_again_it_is(trial: Trial) -> None:
+    await trial.judge(await trial.save(trial.draft(**{COUNT: 1_001})), DONE)
+    draft = trial.draft(**{COUNT: 1_002})
+    with full_disk():
+        save = await trial.save(draft)
+        assert save.fault is not None
+        assert save.fault.title == "The journal cannot be used"
+    await trial.judge(save, NOT_DONE, entries=(DONE,))
+    await trial.judge(await trial.save(draft), DONE, patches=2, entries=(DONE, DONE))
+
+
+@pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "refused"])
+@covers(66, note="full when the outcome is known")
+async def test_an_outcome_that_cannot_be_recorded_is_told_and_found_out_later(is_applied: bool, trial: Trial) -> None:
+    with full_disk_from_the_write_on(trial, is_applied):
+        save = await trial.save()
+    assert (save.outcome, save.unrecorded) == (DONE if is_applied else NOT_DONE, True)
+    assert [entry.outcome for entry in trial.entries()] == [None], "open: it says nothing wrong"
+    assert trial.contradictions() == []
+    await trial.close()
+    trial.connect()
+    await trial.workspace.settling.look()
+    assert [entry.outcome for entry in trial.entries()] == [DONE if is_applied else UNKNOWN]
+    assert trial.contradictions() == []
+
+
+@contextmanager
+def full_disk_from_the_write_on(trial: Trial, is_applied: bool) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    async def fill_up(call: Call) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        await (honest(call) if is_applied else swallowed(refuses(400))(call))
+
+    trial.line.at_write = [fill_up]
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def overwrite(file: Path) -> None:
+    file.write_bytes(b"not a database " * 400)
+
+
+def cut_in_half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("name", [case(67, JOURNAL_FILE), case(68, "runs.db", note="the stored list")])
+@pytest.mark.parametrize("tear", [overwrite, cut_in_half])
+async def test_a_torn_file_is_set_aside_and_the_next_change_is_recorded(
+    tear: Any, name: str, trial: Trial, tmp_path: Path
+) -> None:
+    trial.line.at_write = [swallowed(close_it), honest]
+    await trial.judge(await trial.save(trial.draft(**{COUNT: 1_001})), UNKNOWN)
+    await trial.close()
+    tear(tmp_path / name)
+    trial.line.writes.clear()
+    trial.connect()
+    is_journal = name == JOURNAL_FILE
+    assert [entry.outcome for entry in trial.entries()] == ([] if is_journal else [UNKNOWN])
+    assert bool(damaged_files(tmp_path / JOURNAL_FILE)) is is_journal
+    save = await trial.save(trial.draft(**{COUNT: 1_002}))
+    await trial.judge(save, DONE, entries=(DONE,) if is_journal else (UNKNOWN, DONE))
+
+
+@covers(69, note="before our read")
+async def test_a_run_that_moved_before_our_read_is_not_written_over(trial: Trial) -> None:
+    draft = trial.draft(processingStatus="failed")
+    trial.colleague_writes(processingStatus="canceled")
+    save = await trial.save(draft)
+    assert [(conflict.opened, conflict.now, conflict.ours) for conflict in save.conflicts] == [
+        ("completed", "canceled", "failed")
+    ]
+    await trial.judge(save, NOT_DONE, patches=0, entries=())
+    assert trial.truth()["processingStatus"] == "canceled"
+
+
+@covers(69, note="without an ETag")
+async def test_without_etags_a_change_right_after_our_read_cannot_be_seen(trial: Trial) -> None:
+    async def edit() -> None:
+        trial.colleague_writes(totalUsersCount=99)
+
+    trial.token.before_write = edit
+    await trial.judge(await trial.save(), DONE)
+
+
+@covers(69, note="with an ETag")
+async def test_under_an_etag_a_change_of_the_same_property_is_not_written_over(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+
+    async def edit() -> None:
+        trial.colleague_writes(**{COUNT: 99})
+
+    trial.token.before_write = edit
+    save = await trial.save()
+    assert [conflict.now for conflict in save.conflicts] == [99]
+    await trial.judge(save, NOT_DONE)
+    assert trial.truth()[COUNT] == 99
+
+
+@covers(69, note="another property, with an ETag")
+async def test_under_an_etag_a_change_of_a_property_that_is_not_sent_only_costs_another_try(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+
+    async def edit() -> None:
+        trial.colleague_writes(totalTasksCount=99)
+
+    trial.token.before_write = edit
+    await trial.judge(await trial.save(), DONE, patches=2, entries=(NOT_DONE, DONE))
+    assert trial.truth()["totalTasksCount"] == 99
+
+
+@pytest.mark.parametrize("is_lost", [True, False], ids=["answer lost", "no answer ever"])
+@covers(69, note="the same value as ours")
+async def test_a_colleague_who_wrote_the_same_before_proves_nothing_of_ours(is_lost: bool, trial: Trial) -> None:
+    draft = trial.draft()
+    trial.colleague_writes(**{COUNT: 4_711})
+    trial.line.at_write = [swallowed(close_it if is_lost else refuses(504)), honest]
+    await trial.judge(await trial.save(draft), UNKNOWN)
+
+
+@pytest.mark.xfail(strict=True, reason="a run looks the same whoever wrote it")
+@covers(69, note="the same value as ours, between read and write")
+async def test_a_colleague_who_wrote_the_same_meanwhile_proves_nothing_of_ours(trial: Trial) -> None:
+    async def edit() -> None:
+        trial.colleague_writes(**{COUNT: 4_711})
+
+    trial.token.before_write = edit
+    trial.line.at_write = [swallowed(close_it)]
+    await trial.judge(await trial.save(), UNKNOWN)
+
+
+@pytest.mark.parametrize("between", [False, True], ids=["before our read", "between read and write"])
+@covers(70)
+async def test_a_run_that_is_gone_is_not_written(between: bool, trial: Trial) -> None:
+    async def vanish(call: Call) -> None:
+        await refuses(404, "There is no run with this id.", code="ResourceNotFound")(call, b"")
+
+    if between:
+        trial.line.at_write = [swallowed(refuses(404, "There is no run with this id."))]
+    else:
+        trial.line.at_read = vanish
+    save = await trial.save()
+    assert save.fault is not None
+    assert save.fault.status == 404
+    await trial.judge(save, NOT_DONE, patches=int(between), entries=(NOT_DONE,) if between else ())
+
+
+@covers(71)
+async def test_the_same_run_written_twice_at_once_is_written_in_turn(trial: Trial) -> None:
+    draft = trial.draft()
+    numbers = [trial.workspace.saves.submit(draft).number for _ in range(2)]
+    assert await trial.workspace.saves.drain(60) == 0
+    assert [trial.told(number).outcome for number in numbers] == [DONE, DONE]
+    assert [entry.outcome for entry in trial.entries()] == [DONE, DONE]
+    assert set(trial.applied().values()) == {1}
+    assert trial.contradictions() == []

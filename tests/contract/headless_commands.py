@@ -1,0 +1,116 @@
+"""The commands without a screen, in this process, over a line to the sandbox that tests bend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+
+from runtui.headless.changing import Manner
+from runtui.headless.opening import Server
+from runtui.headless.undoing import undo_entry
+from runtui.headless.update import update_run
+from runtui.services.journal import Entry, Journal
+from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import Settings
+from tests.contract.conftest import WORKFLOWS
+from tests.contract.test_save_end_to_end import Bend, Line
+from tests.unit.entries import an_entry
+
+ROOT = "http://127.0.0.1/beta"
+
+
+class Commands:
+    """One person's state folder, and a sandbox."""
+
+    def __init__(self, app: Starlette, folder: Path) -> None:
+        self.app = app
+        self.folder = folder
+        self.line = Line(app)
+
+    def server(self, **choices: Any) -> Server:
+        facts: dict[str, Any] = {"root": ROOT, "tenant": "Contoso", "state_folder": self.folder}
+        settings = Settings(**facts | choices)
+        return Server(settings=settings, token=token, wire=self.line)
+
+    def update(self, run_id: str, *assignments: str, workflow: str | None = None, **manner: bool) -> int:
+        how = Manner(**{"yes": True} | manner)
+        return update_run(self.server(), run_id, assignments, how, workflow_id=workflow)
+
+    def undo(self, number: int, **manner: bool) -> int:
+        return undo_entry(self.server(), number, Manner(**{"yes": True} | manner))
+
+    def a_run(self, status: str = "completed") -> tuple[str, str]:
+        """The ids of a run of that status and of its workflow, as the server has them."""
+
+        async def find() -> tuple[str, str]:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(self.app), base_url=ROOT, headers={"Authorization": "Bearer any"}
+            ) as client:
+                for workflow in (await client.get(WORKFLOWS)).json()["value"]:
+                    for run in (await client.get(f"{WORKFLOWS}/{workflow['id']}/runs")).json()["value"]:
+                        if run["processingStatus"] == status:
+                            return run["id"], workflow["id"]
+            raise AssertionError(f"no run is {status}")
+
+        return asyncio.run(find())
+
+    @property
+    def applied(self) -> list[dict[str, Any]]:
+        """The bodies that the sandbox really carried out."""
+        return [write.body for write in self.app.state.applied]
+
+    def entries(self) -> list[Entry]:
+        """The journal, newest first."""
+        journal = Journal(self.folder / JOURNAL_FILE)
+        try:
+            return journal.entries()
+        finally:
+            journal.close()
+
+    def record(self, **facts: Any) -> int:
+        """Put an entry into the journal as another session would have left it; its number."""
+        journal = Journal(self.folder / JOURNAL_FILE)
+        entry = an_entry(**{"root": ROOT, "outcome": None} | facts)
+        try:
+            number = journal.open(entry)
+            if entry.outcome is not None:
+                journal.settle(entry.client_request_id, entry.outcome, entry.known_by)
+        finally:
+            journal.close()
+        return number
+
+    def methods(self) -> list[str]:
+        """The methods that went over the line, and the listings as such."""
+        return ["LIST" if path.endswith("/workflows") else method for method, path in self.line.sent
+                if not path.endswith("/runs")]  # fmt: skip
+
+
+async def token() -> str:
+    return "a-token-for-the-sandbox"
+
+
+def refusing(status: int, **headers: str) -> Bend:
+    """Graph itself refuses the change; nothing is applied."""
+
+    async def bend(request: httpx.Request, _go_on: Any) -> httpx.Response:
+        echo = {"client-request-id": request.headers["client-request-id"], "content-type": "application/json"}
+        body = json.dumps({"error": {"code": "refused", "message": "No."}}).encode()
+        return httpx.Response(status, headers=echo | headers, stream=httpx.ByteStream(body))
+
+    return bend
+
+
+async def lost_on_the_way(_request: httpx.Request, _go_on: Any) -> httpx.Response:
+    """Nobody knows whether the change arrived; it did not."""
+    raise httpx.ReadError("reset")
+
+
+async def lost_on_the_way_back(_request: httpx.Request, go_on: Any) -> httpx.Response:
+    """The change arrived, its answer did not."""
+    await go_on()
+    raise httpx.ReadError("reset")

@@ -1,0 +1,160 @@
+"""A sandbox that lets in whoever signed in, a sign-in authority over TLS, and runtui in processes of its own there.
+
+Invariant: a process gets the environment that is written here and nothing of the machine's; none outlives its test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from runtui.sandbox.app import create_app
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_app import SignInGuard
+from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
+from tests import canary
+from tests.contract.authority_server import serve_authority
+from tests.contract.loopback import loopback
+from tests.contract.msal_apps import DAEMON, DAEMON_ID
+
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
+RUNTUI: Final = (sys.executable, "-m", "runtui")
+FAR_TOO_LONG: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Started:
+    """A command that is under way."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self._said = ""
+
+    async def says(self, words: str) -> str:
+        """Wait until the command has narrated those words; the line that they are in."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(FAR_TOO_LONG):
+            while line := (await self.process.stderr.readline()).decode():
+                self._said += line
+                if words in line:
+                    return line
+        raise AssertionError(f"{words!r} was not said: {self._said}")
+
+    def types(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{text}\n".encode())
+
+    async def ends(self) -> Ran:
+        async with asyncio.timeout(FAR_TOO_LONG):
+            out, err = await self.process.communicate()
+        assert self.process.returncode is not None
+        return Ran(self.process.returncode, out.decode(), self._said + err.decode())
+
+
+class Place:
+    """One person's home, with a profile `demo` (device code) and `nightly` (a program with a secret)."""
+
+    def __init__(self, app: Starlette, authority: Authority, root: str, ca_file: Path, folder: Path) -> None:
+        self.app = app
+        self.authority = authority
+        self.root = root
+        self.state = folder / "state"
+        self._ca_file = ca_file
+        self._folder = folder
+        self._profiles: list[str] = []
+        self.profile("demo", client_id=DEMO_APPLICATION.client_id, sign_in="device-code")
+        self.profile("nightly", client_id=DAEMON_ID, sign_in="secret")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": str(self._folder),
+            "PYTHONPATH": str(CHECKOUT),
+            "RUNTUI_STATE": str(self.state),
+            "RUNTUI_CONFIG": str(self._folder / "config.toml"),
+        }
+
+    def profile(self, name: str, **choices: str) -> None:
+        """Add a profile to config.toml."""
+        common = {
+            "root": self.root,
+            "authority": self.authority.base,
+            "ca-file": str(self._ca_file),
+            "tenant-id": self.authority.directory.tenant_id,
+        }
+        lines = (f'{key.replace("_", "-")} = "{value}"\n' for key, value in (common | choices).items())
+        self._profiles.append(f"[profiles.{name}]\n{''.join(lines)}")
+        (self._folder / "config.toml").write_text('default-profile = "demo"\n' + "\n".join(self._profiles))
+
+    @asynccontextmanager
+    async def started(
+        self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, **environ: str
+    ) -> AsyncIterator[Started]:
+        """A command, under way until the block ends."""
+        async with self.process(*RUNTUI, *arguments, stdin=stdin, **environ) as process:
+            yield Started(process)
+
+    @asynccontextmanager
+    async def process(
+        self, *command: str, stdin: int = asyncio.subprocess.DEVNULL, **environ: str
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command, env=self.environ | environ, stdin=stdin, stdout=pipe, stderr=pipe, cwd=self._folder
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+
+    async def runtui(self, *arguments: str, **environ: str) -> Ran:
+        """A command from its beginning to its end, without a terminal and with nothing to read."""
+        async with self.started(*arguments, stdin=asyncio.subprocess.DEVNULL, **environ) as command:
+            return await command.ends()
+
+    async def signs_in(self) -> Ran:
+        """Sign in by device code, as somebody who types the code at once."""
+        self.authority.auto_approve(DEMO_ADMIN, polls=1)
+        return await self.runtui("login")
+
+    @property
+    def caches(self) -> list[Path]:
+        """The files that hold tokens."""
+        return sorted(self.state.glob("tokens-*.json")) if self.state.exists() else []
+
+
+@asynccontextmanager
+async def sign_in_place(folder: Path, *, scenario: str = "none", **changes: object) -> AsyncIterator[Place]:
+    """Serve everything; `changes` are to the registration of the program DAEMON."""
+    app = create_app(runs=30, scenario=scenario)
+    daemon: Application = replace(DAEMON, **{"secret": canary.SECRET} | changes)  # type: ignore[arg-type]
+    try:
+        async with loopback(app) as root:
+            directory = Directory(resource=root.removesuffix("/beta"), applications=(DEMO_APPLICATION, daemon))
+            async with serve_authority(directory=directory) as served:
+                served.authority.set_polling(1)
+                app.user_middleware.append(Middleware(SignInGuard, authority=served.authority))
+                yield Place(app, served.authority, root, served.ca_file, folder)
+    finally:
+        app.state.database.close()

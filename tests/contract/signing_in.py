@@ -1,0 +1,133 @@
+"""A sign-in against the sandbox's authority: MSAL as it comes, in memory, with pauses that take no time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from runtui.auth.signin import DeviceCode, SignIn
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION, Account
+from runtui.sandbox.authority_memory import MemoryHttp
+from runtui.settings import SignInSettings
+
+ROOT: Final = "https://graph.fake.test/beta"
+FAR_TOO_LONG: Final = 20.0
+"""Seconds after which a test that waits for something gives up."""
+
+
+def now() -> float:
+    """The clock that a test may move: looked up at each call."""
+    return time.time()
+
+
+class Gate:
+    """Lets the requests of MSAL pass, or holds them until it is opened."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+        self.waiting = threading.Semaphore(0)
+        """Released by each request that arrives while the gate is closed."""
+
+    def close(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def pass_through(self) -> None:
+        if not self._open.is_set():
+            self.waiting.release()
+            assert self._open.wait(FAR_TOO_LONG)
+
+    async def somebody_waits(self) -> None:
+        assert await asyncio.to_thread(self.waiting.acquire, timeout=FAR_TOO_LONG)
+
+
+class GatedHttp(MemoryHttp):
+    """The authority in memory, behind a gate; its answer is made before the gate, as a slow network would have it."""
+
+    def __init__(self, authority: Authority, gate: Gate) -> None:
+        super().__init__(authority, pause=lambda _seconds: None)
+        self._gate = gate
+
+    def post(self, url: str, *arguments: Any, **options: Any) -> Any:
+        answer = super().post(url, *arguments, **options)
+        self._gate.pass_through()
+        return answer
+
+
+class Pauses:
+    """Stands for `asyncio.sleep`: remembers the seconds, and lets others run."""
+
+    def __init__(self, then: Callable[[int], None] = lambda _count: None) -> None:
+        self.seconds: list[float] = []
+        self._then = then
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        self._then(len(self.seconds))
+        await asyncio.sleep(0)
+
+
+def settings_for(authority: Authority, **choices: Any) -> SignInSettings:
+    chosen: dict[str, Any] = {
+        "method": "device-code",
+        "tenant_id": authority.directory.tenant_id,
+        "client_id": DEMO_APPLICATION.client_id,
+        "authority": authority.base,
+        **choices,
+    }
+    return SignInSettings(**chosen)
+
+
+@asynccontextmanager
+async def signing_in(
+    authority: Authority,
+    folder: Path,
+    *,
+    gate: Gate | None = None,
+    pause: Pauses | None = None,
+    environ: Mapping[str, str] | None = None,
+    **choices: Any,
+) -> AsyncIterator[SignIn]:
+    """A SignIn on a state folder, closed at the end."""
+    sign_in = SignIn(
+        settings_for(authority, **choices),
+        root=ROOT,
+        state_folder=folder,
+        http=lambda: GatedHttp(authority, gate or Gate()),
+        environ=environ or {},
+        clock=now,
+        pause=pause or Pauses(),
+    )
+    try:
+        yield sign_in
+    finally:
+        await sign_in.aclose()
+
+
+async def by_device_code(sign_in: SignIn, authority: Authority, account: Account = DEMO_ADMIN) -> DeviceCode:
+    """Sign in as somebody who types the code at once."""
+    shown: list[DeviceCode] = []
+
+    def show(code: DeviceCode) -> None:
+        shown.append(code)
+        authority.approve(code.user_code, account)
+
+    await sign_in.device_code(show)
+    return shown[0]
+
+
+def left_in(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def cache_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("tokens-*.json"))

@@ -1,0 +1,51 @@
+"""The fault list is whole: each of its cases has a test, or a test elsewhere, or a sentence on why it cannot occur."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.contract.faults import test_answers, test_around_send, test_around_the_run, test_before_send
+from tests.contract.faults.cases import CASES, TESTED
+
+ROOT: Final = Path(__file__).parents[2]
+MODULES: Final = (test_before_send, test_around_send, test_answers, test_around_the_run)
+
+ELSEWHERE: Final = {
+    28: (
+        "tests/terminal/test_kill.py::test_after_a_kill_at_any_point_the_journal_says_what_the_service_did",
+        "tests/terminal/test_kill.py::test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did",
+    ),
+    29: ("tests/terminal/test_leaving.py::test_a_dropped_line_ends_the_program_in_order",),
+    65: (
+        "tests/contract/test_two_processes.py::test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing",
+    ),
+    71: ("tests/tui/test_review.py::test_y_sends_once_however_often_it_is_pressed",),
+}
+"""Tests that need more than this package has: a process to kill, a terminal to hang up, two processes, a keyboard."""
+
+CANNOT_OCCUR: Final = {
+    59: "Changes are not sent in bulk, so nothing expires between items; a token that expires in one is case 44.",
+    61: "Changes are not sent in bulk; a token that cannot be renewed within one is cases 11 and 45.",
+    62: "The write path asks whatever gives the token; whether a cached one will do is decided by the sign-in.",
+    63: "An account belongs to the sign-in; each entry records who the token of its own request named.",
+    64: "Signing out elsewhere is the sign-in's; a change meets it as case 11 or 45.",
+}
+"""Why there is no such case in what writes."""
+
+
+def test_every_case_is_accounted_for_once() -> None:
+    assert sorted(CASES) == list(range(1, 72))
+    assert len(MODULES) == 4, "their import has filled TESTED"
+    assert TESTED | ELSEWHERE.keys() | CANNOT_OCCUR.keys() == CASES.keys()
+    assert (TESTED | ELSEWHERE.keys()).isdisjoint(CANNOT_OCCUR)
+
+
+@pytest.mark.parametrize("test_id", [test_id for ids in ELSEWHERE.values() for test_id in ids])
+def test_what_is_tested_elsewhere_is_there(test_id: str) -> None:
+    file, _, name = test_id.partition("::")
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

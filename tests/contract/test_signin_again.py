@@ -1,0 +1,180 @@
+"""A token that the server refuses: challenges with claims, step-up, revocation, and the person it may take."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+from pathlib import Path
+
+import pytest
+
+from runtui.auth.signin import DeviceCode, SignIn, SignInError
+from runtui.sandbox.authority import Authority, unavailable
+from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.sandbox.authority_endpoints import AuthorityAnswer
+from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.faults import GraphError
+from tests.canary import SECRET, TOKEN
+from tests.contract.signing_in import by_device_code, cache_files, signing_in
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+async def challenge_of(authority: Authority, sign_in: SignIn) -> str:
+    """What the server says to the present token; it has to refuse it."""
+    verdict = authority.verify(await sign_in())
+    assert isinstance(verdict, GraphError)
+    assert verdict.status == 401
+    return verdict.headers["WWW-Authenticate"]
+
+
+async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: Authority, tmp_path: Path) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        wanted = json.loads(authority.challenge(DEMO_ADMIN))
+        assert await sign_in.renew(await challenge_of(authority, sign_in))
+        assert isinstance(authority.verify(await sign_in(), write=True), Identity)
+        (call,) = [call for call in authority.calls if call.grant == "refresh_token"]
+        sent = json.loads(call.claims)["access_token"]
+        assert sent["nbf"] == wanted["access_token"]["nbf"]
+        assert sent["xms_cc"] == {"values": ["CP1"]}
+        assert sign_in.state.trouble is None
+
+
+async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(authority: Authority, tmp_path: Path) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        old = await sign_in()
+        assert await sign_in.renew("Bearer")
+        assert await sign_in() != old
+        # Refused again at once: it is not the token.
+        assert not await sign_in.renew("Bearer")
+        assert sum(call.grant == "refresh_token" for call in authority.calls) == 1
+        with pytest.raises(SignInError, match="refuses this sign-in"):
+            await sign_in()
+        assert sign_in.state.needs_person
+
+
+async def test_later_it_may_be_renewed_again(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        assert await sign_in.renew("Bearer")
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 61)
+        assert await sign_in.renew("Bearer")
+
+
+async def test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten(authority: Authority, tmp_path: Path) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        refused = await sign_in()
+        authority.revoke(DEMO_ADMIN)
+        assert not await sign_in.renew(await challenge_of(authority, sign_in)), "nobody is there to sign in"
+        calls = len(authority.calls)
+        with pytest.raises(SignInError, match="has expired"):
+            await sign_in()
+        assert len(authority.calls) == calls, "nobody is asked in vain"
+        (file,) = cache_files(tmp_path)
+        assert refused not in file.read_text()
+
+
+async def test_with_a_person_the_refused_request_waits_for_the_sign_in(authority: Authority, tmp_path: Path) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        authority.revoke(DEMO_ADMIN)
+        asked: list[str] = []
+
+        async def ask(why: str) -> bool:
+            asked.append(why)
+            await by_device_code(sign_in, authority)
+            return True
+
+        sign_in.ask_person = ask
+        assert await sign_in.renew(await challenge_of(authority, sign_in))
+        assert len(asked) == 1
+        assert "expired" in asked[0]
+        assert isinstance(authority.verify(await sign_in(), write=True), Identity)
+        assert sign_in.state.trouble is None
+        begun = next(call for call in reversed(authority.calls) if call.endpoint == "devicecode")
+        assert "nbf" in begun.claims, "the sign-in asks for what the server wants"
+
+
+async def test_a_person_who_gives_up_leaves_it_refused(authority: Authority, tmp_path: Path) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        authority.revoke(DEMO_ADMIN)
+
+        async def ask(_why: str) -> bool:
+            return False
+
+        sign_in.ask_person = ask
+        assert not await sign_in.renew(await challenge_of(authority, sign_in))
+
+
+async def test_a_step_up_signs_in_with_the_claims_of_the_refusal(authority: Authority, tmp_path: Path) -> None:
+    stronger = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        authority.next_error(50076, claims=stronger)
+        assert not await sign_in.renew("Bearer")
+        assert sign_in.state.needs_person is not None
+        assert "more of you" in sign_in.state.needs_person.title
+
+        def show(code: DeviceCode) -> None:
+            authority.approve(code.user_code)
+
+        await sign_in.device_code(show)
+        both = [json.loads(call.claims) for call in authority.calls[-2:]]
+        assert all(claims["access_token"]["acrs"]["value"] == "c1" for claims in both), "in both requests"
+
+
+async def test_a_service_that_is_down_is_no_reason_to_sign_in(authority: Authority, tmp_path: Path) -> None:
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        authority.next_answer(unavailable())
+
+        async def ask(_why: str) -> bool:
+            pytest.fail("nobody is bothered")
+
+        sign_in.ask_person = ask
+        assert not await sign_in.renew("Bearer")
+        assert sign_in.state.needs_person is None
+        assert await sign_in.renew("Bearer"), "the next try works"
+
+
+async def test_odd_challenges_do_no_harm(authority: Authority, tmp_path: Path) -> None:
+    odd = base64.b64encode(b"not json").decode()
+    for challenge in ("", "\x00", f'Bearer error="insufficient_claims", claims="{odd}"', "Bearer " + "x" * 100_000):
+        async with signing_in(authority, tmp_path, token_cache="memory") as sign_in:
+            await by_device_code(sign_in, authority)
+            assert await sign_in.renew(challenge)
+
+
+async def test_nothing_secret_is_logged_or_printed(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    half = f'{{"access_token": "{TOKEN}", "refresh_token": "{SECRET}'.encode()
+    async with signing_in(authority, tmp_path) as sign_in:
+        await by_device_code(sign_in, authority)
+        authority.next_answer(AuthorityAnswer(200, {}, half))
+        assert not await sign_in.renew("Bearer")
+        assert sign_in.state.trouble is not None
+        told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._held!r} {vars(sign_in.state.trouble)}"
+        (codes,) = [call for call in authority.calls if call.endpoint == "devicecode"]
+        assert codes.status == 200
+        token = await sign_in()
+    printed = "".join(capfd.readouterr())
+    assert printed == ""
+    for secret in (TOKEN, SECRET, token):
+        assert secret not in caplog.text
+        assert secret not in told
+    assert "device_code=" not in caplog.text
+    assert "msal" not in {record.name.partition(".")[0] for record in caplog.records}

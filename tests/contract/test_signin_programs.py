@@ -1,0 +1,340 @@
+"""Programs that sign in by themselves, and tokens given by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trustme
+
+from runtui.auth.signin import SignIn, SignInError
+from runtui.redact import MARK, redact
+from runtui.sandbox.authority import Authority, unavailable
+from runtui.sandbox.authority_clients import to_base64url
+from runtui.sandbox.authority_directory import (
+    READ_ALL,
+    WRITE_ALL,
+    Application,
+    Directory,
+    FederatedCredential,
+)
+from runtui.sandbox.authority_memory import MemoryResponse
+from runtui.sandbox.authority_tokens import Identity
+from runtui.settings import SignInSettings
+from tests.canary import SECRET
+from tests.contract.signing_in import ROOT, by_device_code, left_in, signing_in
+
+DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
+MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs")
+
+
+def authority_for(**credentials: Any) -> Authority:
+    daemon = Application(
+        client_id=DAEMON_ID,
+        name="nightly",
+        is_public=False,
+        permissions=frozenset({READ_ALL, WRITE_ALL}),
+        **credentials,
+    )
+    return Authority(directory=Directory(applications=(*Directory().applications, daemon)))
+
+
+async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path) -> None:
+    authority = authority_for(secret=SECRET)
+    for name in ("RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET"):
+        async with signing_in(
+            authority, tmp_path, method="secret", client_id=DAEMON_ID, environ={name: SECRET}
+        ) as sign_in:
+            assert sign_in.scopes == ("https://graph.fake.test/.default",)
+            assert not sign_in.is_person
+            assert isinstance(authority.verify(await sign_in(), write=True), Identity)
+            assert await sign_in() == await sign_in()
+            assert sign_in.state.account is not None
+            assert sign_in.state.account.username == "nightly"
+            assert sign_in.state.can_write
+    assert sum(call.grant == "client_credentials" for call in authority.calls) == 2
+    assert left_in(tmp_path) == []
+    assert redact(f"echo {SECRET}") == f"echo {MARK}"
+
+
+async def test_our_own_variable_wins(tmp_path: Path) -> None:
+    environ = {"RUNTUI_CLIENT_SECRET": SECRET, "AZURE_CLIENT_SECRET": "of-another-program"}
+    authority = authority_for(secret=SECRET)
+    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ) as sign_in:
+        assert await sign_in()
+
+
+async def test_a_refused_token_of_a_program_is_replaced(tmp_path: Path) -> None:
+    authority = authority_for(secret=SECRET)
+    environ = {"RUNTUI_CLIENT_SECRET": SECRET}
+    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ) as sign_in:
+        old = await sign_in()
+        assert await sign_in.renew("Bearer")
+        assert await sign_in() != old
+
+
+@pytest.mark.parametrize(
+    ("environ", "code", "says"),
+    [
+        ({}, 0, "No client secret"),
+        ({"RUNTUI_CLIENT_SECRET": "wrong-secret-1234"}, 0, "client secret is wrong"),
+        ({"RUNTUI_CLIENT_SECRET": SECRET}, 7000222, "client secret has expired"),
+        ({"RUNTUI_CLIENT_SECRET": SECRET}, 700024, "clock"),
+    ],
+)
+async def test_what_is_wrong_with_a_secret(tmp_path: Path, environ: dict[str, str], code: int, says: str) -> None:
+    authority = authority_for(secret=SECRET)
+    if code:
+        authority.next_error(code)
+    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ) as sign_in:
+        with pytest.raises(SignInError, match=says) as refused:
+            await sign_in()
+        assert not refused.value.needs_person
+        assert sign_in.state.needs_person is None
+        assert sign_in.state.trouble is refused.value
+
+
+async def test_a_program_needs_one_tenant(tmp_path: Path) -> None:
+    authority = authority_for(secret=SECRET)
+    environ = {"RUNTUI_CLIENT_SECRET": SECRET}
+    async with signing_in(
+        authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ, tenant_id="organizations"
+    ) as sign_in:
+        with pytest.raises(SignInError, match="Which tenant"):
+            await sign_in()
+
+
+async def test_a_secret_in_the_environment_does_not_replace_a_person(tmp_path: Path) -> None:
+    authority = authority_for(secret=SECRET)
+    environ = {"RUNTUI_CLIENT_SECRET": SECRET, "AZURE_CLIENT_SECRET": SECRET, "AZURE_CLIENT_ID": DAEMON_ID}
+    async with signing_in(authority, tmp_path, environ=environ) as sign_in:
+        with pytest.raises(SignInError, match="Sign in first"):
+            await sign_in()
+        assert authority.calls == []
+        await by_device_code(sign_in, authority)
+        assert isinstance(who := authority.verify(await sign_in()), Identity)
+        assert "@" in who.name
+
+
+@pytest.fixture(scope="module")
+def certificate() -> tuple[bytes, bytes]:
+    """A private key and its certificate (PEM)."""
+    issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("nightly.example", key_type=trustme.KeyType.RSA)
+    return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
+
+
+async def test_a_certificate_signs_in(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
+    key, public = certificate
+    authority = authority_for(certificates=(public,))
+    path = tmp_path / "nightly.pem"
+    path.write_bytes(public + key)
+    async with signing_in(authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=path) as sign_in:
+        assert isinstance(authority.verify(await sign_in(), write=True), Identity)
+
+
+async def test_a_certificate_with_a_password(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
+    from cryptography.hazmat.primitives import serialization
+
+    key, public = certificate
+    private = serialization.load_pem_private_key(key, None)
+    locked = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"the password of the key"),
+    )
+    path = tmp_path / "locked.pem"
+    path.write_bytes(locked + public)
+    authority = authority_for(certificates=(public,))
+    for password, works in (("the password of the key", True), ("another password", False), ("", False)):
+        environ = {"RUNTUI_CERTIFICATE_PASSWORD": password}
+        async with signing_in(
+            authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=path, environ=environ
+        ) as sign_in:
+            if works:
+                assert await sign_in()
+            else:
+                with pytest.raises(SignInError, match="certificate cannot be used") as refused:
+                    await sign_in()
+                assert "RUNTUI_CERTIFICATE_PASSWORD" in refused.value.hint
+
+
+async def test_a_certificate_file_that_is_none(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
+    key, public = certificate
+    odd = {"key.pem": key, "cert.pem": public, "empty.pem": b"", "noise.pem": b"\xff\xfe", "noise.pfx": b"noise"}
+    authority = authority_for(certificates=(public,))
+    for name, content in odd.items():
+        (tmp_path / name).write_bytes(content)
+    for name in (*odd, "absent.pem"):
+        async with signing_in(
+            authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=tmp_path / name
+        ) as sign_in:
+            with pytest.raises(SignInError, match="certificate cannot be") as refused:
+                await sign_in()
+            assert name in refused.value.message
+
+
+async def test_a_service_that_is_down_does_not_blame_the_certificate(
+    tmp_path: Path, certificate: tuple[bytes, bytes]
+) -> None:
+    key, public = certificate
+    authority = authority_for(certificates=(public,))
+    authority.next_answer(unavailable(), endpoint="discovery")
+    (tmp_path / "nightly.pem").write_bytes(public + key)
+    async with signing_in(
+        authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=tmp_path / "nightly.pem"
+    ) as sign_in:
+        with pytest.raises(SignInError, match="cannot be reached"):
+            await sign_in()
+
+
+def assertion(**claims: Any) -> str:
+    said = {"iss": MACHINE.issuer, "sub": MACHINE.subject, "aud": MACHINE.audience, **claims}
+    parts = ({"alg": "RS256", "typ": "JWT"}, {**said, "exp": 4_000_000_000, "nbf": 0})
+    return ".".join(to_base64url(json.dumps(part).encode()) for part in parts) + "." + to_base64url(b"signed")
+
+
+async def test_a_federated_token_is_read_whenever_it_is_sent(tmp_path: Path) -> None:
+    authority = authority_for(federated=(MACHINE,))
+    path = tmp_path / "token"
+    path.write_text(assertion(jti="first"))
+    async with signing_in(
+        authority, tmp_path, method="federated", client_id=DAEMON_ID, federated_token_file=path
+    ) as sign_in:
+        assert isinstance(authority.verify(await sign_in(), write=True), Identity)
+        path.write_text(assertion(sub="somebody else"))
+        assert not await sign_in.renew("Bearer")
+        path.write_text(assertion(jti="second") + "\n")
+        assert await sign_in.renew("Bearer")
+        path.unlink()
+        assert not await sign_in.renew("Bearer")
+
+
+def hand_written(**claims: Any) -> str:
+    """A token that another program might write; the sandbox would not take it."""
+    middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJ0eXAi.{middle}.signature"
+
+
+async def by_hand(tmp_path: Path, environ: dict[str, str], path: Path | None) -> SignIn:
+    settings = SignInSettings(method="token", tenant_id="", client_id="", authority="", token_file=path)
+
+    def no_http() -> Any:
+        raise AssertionError("a given token needs no sign-in service")
+
+    return SignIn(settings, root=ROOT, state_folder=tmp_path / "state", http=no_http, environ=environ)
+
+
+async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    first = hand_written(upn="ada@contoso.example", tid="t1", exp=4_000_000_000, scp="LifecycleWorkflows.Read.All")
+    path.write_text(f"Bearer {first}\n")
+    path.chmod(0o600)
+    sign_in = await by_hand(tmp_path, {}, path)
+    assert await sign_in() == first
+    state = sign_in.state
+    assert state.account is not None
+    assert (state.account.username, state.account.tenant_id) == ("ada@contoso.example", "t1")
+    assert state.expires_at is not None
+    assert state.expires_at.year == 2096
+    assert state.can_write is False
+    assert not await sign_in.renew("Bearer"), "the same one is still there"
+    assert sign_in.state.trouble is not None
+    path.write_text(second := hand_written(upn="ada@contoso.example", jti="2"))
+    assert await sign_in.renew("Bearer")
+    assert await sign_in() == second
+    assert sign_in.state.expires_at is None, "it does not say"
+    assert sign_in.state.can_write is None, "nor what it may"
+    await sign_in.aclose()
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+async def test_a_token_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "token"
+    path.write_text(hand_written())
+    path.chmod(mode)
+    sign_in = await by_hand(tmp_path, {}, path)
+    with pytest.raises(SignInError, match="Others may read") as refused:
+        await sign_in()
+    assert f"chmod 600 {path}" in refused.value.hint
+    await sign_in.aclose()
+
+
+async def test_a_token_file_that_cannot_be_used(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "folder").mkdir(0o700)
+    for name, content in {"empty": "", "words": "two words", "absent": None, "pipe": None, "folder": None}.items():
+        if content is not None:
+            (tmp_path / name).touch(0o600)
+            (tmp_path / name).write_text(content)
+        sign_in = await by_hand(tmp_path, {}, tmp_path / name)
+        with pytest.raises(SignInError):
+            await sign_in()
+        await sign_in.aclose()
+
+
+async def test_the_variable_gives_a_token(tmp_path: Path) -> None:
+    token = hand_written(upn="ada")
+    sign_in = await by_hand(tmp_path, {"RUNTUI_TOKEN": f"Bearer {token}"}, None)
+    assert await sign_in() == token
+    assert not await sign_in.renew("Bearer")
+    with pytest.raises(SignInError, match="refused"):
+        await sign_in()
+    await sign_in.aclose()
+
+
+class AzuresService:
+    """The service of a virtual machine that knows its identity."""
+
+    def __init__(self, answers: list[MemoryResponse]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def get(self, url: str, **options: Any) -> MemoryResponse:
+        self.asked.append((url, options["params"]))
+        return self.answers.pop(0)
+
+    def post(self, url: str, **options: Any) -> MemoryResponse:
+        raise AssertionError(f"{url} is not asked")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("client_id", ["", DAEMON_ID])
+async def test_a_managed_identity(tmp_path: Path, client_id: str) -> None:
+    def given(name: str) -> MemoryResponse:
+        said = {"access_token": hand_written(app_displayname=name, tid="t1"), "expires_in": "3600", "resource": "x"}
+        return MemoryResponse(200, {}, json.dumps(said))
+
+    service = AzuresService([given("first"), given("second"), MemoryResponse(400, {}, '{"error": "none"}')])
+    settings = SignInSettings(method="managed-identity", tenant_id="", client_id=client_id, authority="")
+    sign_in = SignIn(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={})
+    first = await sign_in()
+    assert await sign_in() == first
+    assert sign_in.state.account is not None
+    assert (sign_in.state.account.username, sign_in.state.account.tenant_id) == ("first", "t1")
+    assert await sign_in.renew("Bearer")
+    assert await sign_in() != first
+    url, parameters = service.asked[0]
+    assert url.startswith("http://169.254.169.254/")
+    assert parameters["resource"] == "https://graph.fake.test"
+    assert parameters.get("client_id", "") == client_id
+    await sign_in.aclose()
+    assert left_in(tmp_path) == []
+
+
+async def test_there_is_no_managed_identity_here(tmp_path: Path) -> None:
+    service = AzuresService(
+        [MemoryResponse(400, {}, '{"error": "invalid_request", "error_description": "Identity not found"}')]
+    )
+    settings = SignInSettings(method="managed-identity", tenant_id="", client_id="", authority="")
+    sign_in = SignIn(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={})
+    with pytest.raises(SignInError, match="Identity not found") as refused:
+        await sign_in()
+    assert not refused.value.needs_person
+    await sign_in.aclose()

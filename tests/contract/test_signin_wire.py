@@ -1,0 +1,210 @@
+"""Signing in over a real wire: TLS, trust, redirects, a slow service, and an event loop that never waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from runtui.auth.application import ServiceError
+from runtui.auth.signin import DeviceCode, SignIn, SignInError
+from runtui.graph.sign_in_http import MAX_BYTES, SignInHttp
+from runtui.sandbox.authority import unavailable
+from runtui.sandbox.authority_endpoints import AuthorityAnswer
+from runtui.sandbox.authority_tokens import Identity
+from tests.contract.authority_server import ServedAuthority, serve_authority
+from tests.contract.signing_in import ROOT, Pauses, by_device_code, settings_for
+
+SLOW_SECONDS = 1.5
+
+
+@pytest.fixture
+async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServedAuthority]:
+    # What requests, MSAL's own wire, would obey, and this program must not.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/requests.pem")
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/nowhere/curl.pem")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    async with serve_authority() as served:
+        yield served
+
+
+def over_tls(served: ServedAuthority, folder: Path) -> SignIn:
+    return SignIn(
+        settings_for(served.authority),
+        root=ROOT,
+        state_folder=folder,
+        http=lambda: SignInHttp(served.ca_file),
+        environ={},
+        pause=Pauses(),
+    )
+
+
+async def test_the_whole_way_over_tls(served: ServedAuthority, tmp_path: Path) -> None:
+    sign_in = over_tls(served, tmp_path)
+    await by_device_code(sign_in, served.authority)
+    first = await sign_in()
+    assert await sign_in.renew("Bearer")
+    assert await sign_in() != first
+    assert isinstance(served.authority.verify(await sign_in(), write=True), Identity)
+    assert {call.endpoint for call in served.authority.calls} == {"discovery", "devicecode", "token"}
+    await sign_in.aclose()
+
+
+async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuthority, tmp_path: Path) -> None:
+    sign_in = SignIn(
+        settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}, pause=Pauses()
+    )
+    with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
+        await by_device_code(sign_in, served.authority)
+    assert refused.value.is_passing
+    assert "ca-file" in refused.value.hint
+    assert served.authority.calls == []
+    await sign_in.aclose()
+
+
+async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority, tmp_path: Path) -> None:
+    sign_in = SignIn(
+        settings_for(served.authority),
+        root=ROOT,
+        state_folder=tmp_path,
+        http=lambda: SignInHttp(tmp_path / "absent.pem"),
+        environ={},
+    )
+    with pytest.raises(SignInError, match="cannot be reached"):
+        await by_device_code(sign_in, served.authority)
+    await sign_in.aclose()
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (AuthorityAnswer(307, {"Location": "https://127.0.0.1:1/elsewhere"}, b""), "go elsewhere"),
+        (AuthorityAnswer(302, {"Location": "/devicelogin"}, b"{}"), "go elsewhere"),
+        (AuthorityAnswer(200, {}, b" " * (MAX_BYTES + 1)), "larger than 1 MiB"),
+        (AuthorityAnswer(200, {"Content-Encoding": "br"}, b"x"), "packed"),
+        (AuthorityAnswer(200, {"Content-Encoding": "gzip"}, b"not gzip"), "gzip"),
+        (AuthorityAnswer(200, {}, b"\xff\xfe{}"), "something else than JSON"),
+        (unavailable(), "503"),
+    ],
+)
+async def test_an_answer_that_is_none(
+    served: ServedAuthority, tmp_path: Path, answer: AuthorityAnswer, says: str
+) -> None:
+    sign_in = over_tls(served, tmp_path)
+    served.authority.next_answer(answer, endpoint="devicecode")
+    with pytest.raises(SignInError, match=says):
+        await by_device_code(sign_in, served.authority)
+    assert len(served.authority.calls) == 2, "the tenant, and the code; no other address was asked"
+    await sign_in.aclose()
+
+
+async def test_a_tenant_whose_addresses_lead_elsewhere_is_refused(served: ServedAuthority, tmp_path: Path) -> None:
+    elsewhere = b"""{"issuer": "https://evil.test", "authorization_endpoint": "https://evil.test/t/authorize",
+        "token_endpoint": "https://evil.test/t/token", "device_authorization_endpoint": "https://evil.test/t/device"}"""
+    served.authority.next_answer(AuthorityAnswer(200, {}, elsewhere), endpoint="discovery")
+    sign_in = over_tls(served, tmp_path)
+    with pytest.raises(SignInError, match=r"elsewhere, at evil\.test"):
+        await by_device_code(sign_in, served.authority)
+    await sign_in.aclose()
+
+
+def test_plain_http_is_for_this_machine_and_for_azures_link_local_service() -> None:
+    http = SignInHttp(timeout_seconds=0.05)
+    for address in ("http://login.microsoftonline.com/x", "ftp://127.0.0.1/", "x"):
+        with pytest.raises(ServiceError, match="no https"):
+            http.get(address)
+    with pytest.raises(ServiceError, match="Connect"):
+        http.get("http://127.0.0.1:9/metadata")
+    http.close()
+
+
+async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None:
+    http = SignInHttp(served.ca_file)
+    await asyncio.to_thread(
+        lambda: http.post(
+            f"{served.base}/{served.authority.directory.tenant_id}/oauth2/v2.0/devicecode",
+            data={"client_id": "x", "claims": None},
+            headers={"X-None": None},
+            timeout=5,
+        )
+    )
+    assert served.authority.calls[-1].claims == ""
+    http.close()
+
+
+@pytest.mark.bench
+async def test_the_loop_never_waits_for_a_slow_service(served: ServedAuthority, tmp_path: Path) -> None:
+    served.authority.slow_down(SLOW_SECONDS)
+    served.authority.auto_approve(polls=2)
+    sign_in = over_tls(served, tmp_path)
+    sign_in.warm()
+    await asyncio.sleep(1)  # MSAL is imported, which holds Python's lock for moments
+    worst, last = 0.0, time.perf_counter()
+
+    async def tick() -> None:
+        nonlocal worst, last
+        while True:
+            await asyncio.sleep(0.002)
+            now = time.perf_counter()
+            worst, last = max(worst, now - last), now
+
+    ticking = asyncio.create_task(tick())
+    await sign_in.device_code(lambda _code: None)
+    ticking.cancel()
+    print(f"\nlongest gap of the event loop while signing in: {worst * 1000:.0f} ms")
+    assert worst < 0.05
+    await sign_in.aclose()
+
+
+async def test_the_loop_turns_while_the_service_is_silent(served: ServedAuthority, tmp_path: Path) -> None:
+    """Without a clock: were the loop held up by the answer, the service in this same loop could never give it."""
+    served.authority.auto_approve(polls=2)
+    sign_in = over_tls(served, tmp_path)
+    shown: list[DeviceCode] = []
+    await asyncio.wait_for(sign_in.device_code(shown.append), 20)
+    assert shown
+    await sign_in.aclose()
+
+
+LEAVING = """
+import asyncio, sys, time
+from pathlib import Path
+from tests.contract.signing_in import *
+from runtui.auth.signin import SignIn
+
+class Silent:
+    def get(self, url, **options): return self.post(url)
+    def post(self, url, **options):
+        print("asked", flush=True)
+        time.sleep(600)
+    def close(self): pass
+
+async def main():
+    sign_in = SignIn(settings_for(Authority()), root=ROOT, state_folder=Path(sys.argv[1]), http=Silent, environ={})
+    attempt = asyncio.create_task(sign_in.device_code(print))
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read, 1)
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+    await sign_in.aclose()
+
+asyncio.run(main())
+print("left", flush=True)
+"""
+
+
+def test_leaving_does_not_wait_for_a_silent_service(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LEAVING, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asked\n"
+        process.stdin.close()
+        # Its thread would answer in ten minutes; the limit is far from that, and far from a busy machine's slowness.
+        assert process.wait(30) == 0
+        assert process.stdout.read() == "left\n"

@@ -1,0 +1,29 @@
+"""The demo's scenarios on a real terminal: named on the command line, seen in the first paint, changed by a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.terminal.pty_probe import PtyProbe
+from tests.terminal.test_session import runtui
+
+
+def test_a_demo_misbehaves_from_the_start_and_by_key(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", "--runs", "30", "--scenario", "slow", columns=80, rows=24) as terminal:
+        terminal.wait_for("SANDBOX: slow")
+        assert "M scenario" not in terminal.text, "that was the first paint"
+        terminal.wait_for("M scenario")
+        assert "SANDBOX: slow" in terminal.lines[0]
+        terminal.press("M")
+        terminal.wait_for("● slow")
+        terminal.press("g", "j", "enter")
+        terminal.wait_for("SANDBOX: 429-seconds")
+        throttled(terminal)
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
+def throttled(terminal: PtyProbe) -> None:
+    """The server does it, not only the badge."""
+    terminal.press("r")
+    terminal.wait_for("waiting until")

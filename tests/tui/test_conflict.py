@@ -1,0 +1,333 @@
+"""A run that moved under a draft: three values in sight, one choice each, and nothing sent or lost meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from runtui.domain.draft import Draft
+from runtui.tui.views.conflict import ConflictView
+from runtui.tui.widgets.status_line import StatusLine
+from runtui.tui.workbench import Workbench
+from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph
+
+PATCH_OF = "run-4"
+"""The run that the cursor stands on first: the one that started last."""
+
+
+def bench(session: Session) -> Workbench:
+    """The one screen, also below the palette."""
+    screen = session.app.screen_stack[0]
+    assert isinstance(screen, Workbench)
+    return screen
+
+
+def view_of(session: Session) -> str:
+    """The view at the left."""
+    return bench(session).left.view
+
+
+def status_of(session: Session) -> str:
+    return bench(session).query_one(StatusLine).text
+
+
+def flag_of(session: Session) -> str:
+    """What stands before the first row, the one of the run."""
+    return next(line[0] for line in session.text().splitlines() if "Onboard" in line)
+
+
+def merged(session: Session) -> Draft:
+    draft = session.workbench.query_one(ConflictView).draft
+    assert draft is not None
+    return draft
+
+
+async def type_a_draft(session: Session, text: str = "8") -> None:
+    """Change processingStatus to canceled and type into totalUsersCount; the form stays open."""
+    assert session.workbench.left.runs.table.cursor_id == PATCH_OF
+    await session.press("e")
+    await session.until(lambda: view_of(session) == "edit")
+    await session.press("enter")
+    await session.type("canceled")
+    await session.press("enter")
+    session.workbench.query_one("#field-totalUsersCount FieldInput").focus()
+    await session.pilot.pause()
+    await session.type(text)
+
+
+def move(graph: Graph, **values: Any) -> None:
+    """Somebody else changes the run."""
+    graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | values
+
+
+async def leave_and_meet(session: Session, graph: Graph, **values: Any) -> None:
+    """Leave the form, let the run move and the list be read again, and open the run."""
+    await session.press("escape")
+    move(graph, **values)
+    await session.press("r")
+
+    def is_read() -> bool:
+        stored = session.workspace.store.get(PATCH_OF)
+        return stored is not None and stored.raw == graph.runs[PATCH_OF]
+
+    await session.until(is_read)
+    await session.press("e")
+    await session.until(lambda: view_of(session) != "runs")
+
+
+async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
+        assert view_of(session) == "conflict"
+        line = next(line for line in session.text().splitlines() if "processingStatus  " in line)
+        assert line.split("▏")[0].split() == ["processingStatus", "failed", "○", "queued", "●", "canceled", "yours"]
+        line = next(line for line in session.text().splitlines() if "failedTasksCount  " in line)
+        assert line.split("▏")[0].split()[:6] == ["failedTasksCount", "2", "●", "77", "○", "as"]
+        assert "(processingStatus, failedTasksCount)" in status_of(session)
+        assert "totalUsersCount" not in session.text().split("Response │")[0]
+        assert '"totalUsersCount": 38' in session.text(), "the request beside it is the one that would be made"
+        assert '"failedTasksCount": 77' in session.text()
+        assert graph.patches == []
+
+
+async def test_keys_choose_and_the_request_follows(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
+
+        def values() -> tuple[Any, Any]:
+            body = merged(session).body()
+            return body["processingStatus"], body["failedTasksCount"]
+
+        assert values() == ("canceled", 77)
+        await session.press("t")
+        assert values() == ("queued", 77)
+        assert '"processingStatus": "queued"' in session.text()
+        await session.press("o", "down", "o")
+        assert values() == ("canceled", 2)
+        await session.press("space")
+        assert values() == ("canceled", 77)
+        await session.press("up", "space")
+        assert values() == ("queued", 77)
+        await session.press("j", "space", "k", "space")
+        assert values() == ("canceled", 2)
+
+
+@pytest.mark.parametrize("key", ["enter", "ctrl+s", "f2"])
+async def test_enter_goes_to_the_review_and_y_sends_what_was_chosen(open_session: Opener, key: str) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
+        await session.press("down", "o", key)
+        await session.until(lambda: view_of(session) == "review")
+        assert "queued  →  canceled" in session.text()
+        assert "77  →  2" in session.text()
+        await session.press("y")
+        await session.until(lambda: graph.patches and not session.workspace.saves.active())
+        sent = json.loads(graph.patches[0])
+        assert (sent["processingStatus"], sent["totalUsersCount"], sent["failedTasksCount"]) == ("canceled", 38, 2)
+        assert sent["scheduledDateTime"] == "2026-11-20T09:15:04.9206151Z"
+        assert PATCH_OF not in session.workspace.drafts
+
+
+async def test_back_from_the_review_is_the_form_with_the_values_chosen(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued")
+        await session.press("enter", "n")
+        assert view_of(session) == "edit"
+        assert "was queued" in session.text()
+        await session.press("escape", "e")
+        assert view_of(session) == "edit", "the choice is made: nothing is in conflict any more"
+
+
+async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued")
+        await session.press("t", "e")
+        assert view_of(session) == "edit"
+        draft = session.workbench.left.edited
+        assert draft is not None
+        assert list(draft.edits) == ["totalUsersCount"]
+
+
+async def test_when_nothing_is_left_to_send_the_form_says_so(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session, text="")
+        await leave_and_meet(session, graph, processingStatus="queued")
+        await session.press("t", "enter")
+        assert view_of(session) == "edit"
+        assert "Nothing is left to send" in status_of(session)
+        await session.press("escape")
+        assert flag_of(session) == " "
+
+
+async def test_text_in_error_is_not_lost_and_is_corrected_before_the_review(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session, text="x")
+        await leave_and_meet(session, graph, processingStatus="queued", totalUsersCount=4)
+        await session.press("enter")
+        assert view_of(session) == "edit"
+        assert "correct totalUsersCount" in status_of(session)
+        assert "3x" in session.text()
+
+
+async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        before = session.workspace.drafts.get(PATCH_OF)
+        await leave_and_meet(session, graph, processingStatus="queued")
+        await session.press("t", "escape")
+        assert view_of(session) == "runs"
+        assert session.workspace.drafts.get(PATCH_OF) is before
+        assert flag_of(session) == "~"
+        await session.press("e")
+        assert view_of(session) == "conflict"
+        assert merged(session).body()["processingStatus"] == "canceled", "the choice begins anew"
+
+
+async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, body_mode="changed") as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, failedTasksCount=77)
+        assert view_of(session) == "edit"
+        assert "is open again" in status_of(session)
+
+
+async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session, text="")
+        await leave_and_meet(session, graph, processingStatus="canceled")
+        assert view_of(session) == "edit"
+        assert "all that your draft would have written" in status_of(session)
+        assert PATCH_OF not in session.workspace.drafts
+
+
+async def test_the_values_of_a_hostile_run_are_text(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="[/x]\x1b[2J" + "w" * 60)
+        assert "[/x]␛[2Jwww" in session.text()
+        assert "processingStatus: yours" in session.text(), "too wide for a line: a block"
+
+
+async def test_at_80_columns_long_values_stand_below_each_other(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, size=(80, 24)) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, scheduledDateTime="2026-11-21T09:15:04.1234567Z", failedTasksCount=77)
+        for words in (
+            "scheduledDateTime: theirs",
+            "    as opened  2026-11-20T09:15:04.9206151Z",
+            "  ● theirs     2026-11-21T09:15:04.1234567Z",
+            "  ○ yours      2026-11-20T09:15:04.9206151Z  (not edited, as opened)",
+        ):
+            assert words in session.text()
+        await session.pilot.resize_terminal(200, 50)
+        await session.until(lambda: "property" in session.text())
+        assert "scheduledDateTime  2026-11-20T09:15:04.9206151Z  ● 2026-11-21T09:15:04.1234567Z  ○ as" in session.text()
+        await session.pilot.resize_terminal(80, 24)
+        await session.until(lambda: "scheduledDateTime: theirs" in session.text())
+
+
+async def test_a_read_only_session_sees_the_values_and_sends_nothing(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued")
+        session.workspace.toggle_read_only()
+        await session.press("enter")
+        assert view_of(session) == "conflict"
+        assert "read-only" in status_of(session)
+
+
+async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await leave_and_meet(session, graph, processingStatus="queued")
+        await session.press("D")
+        assert "D again drops the draft: processingStatus canceled, totalUsersCount 38." in status_of(session)
+        assert PATCH_OF in session.workspace.drafts
+        await session.press("D")
+        assert view_of(session) == "runs"
+        assert PATCH_OF not in session.workspace.drafts
+        assert flag_of(session) == " "
+
+
+# After a save
+
+
+@dataclass
+class Held:
+    """A Graph that holds the read before a change back."""
+
+    graph: Graph
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def wire(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._handle)
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(f"/{PATCH_OF}"):
+            self.arrived.set()
+            await self.may_answer.wait()
+        return self.graph._handle(request)
+
+
+async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
+    """Send a draft whose run moves meanwhile, and press keys before that is known."""
+    await type_a_draft(session)
+    await session.press("ctrl+s", "y")
+    await session.until(held.arrived.is_set)
+    await session.press(*keys)
+    move(held.graph, processingStatus="queued")
+    held.may_answer.set()
+    await session.until(lambda: not session.workspace.saves.active() and status_of(session))
+
+
+async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Opener) -> None:
+    held = Held(Graph())
+    async with open_session(wire=held.wire) as session:
+        await save_into_a_conflict(session, held)
+        await session.until(lambda: view_of(session) == "conflict")
+        assert "Nothing was written" in status_of(session)
+        assert held.graph.patches == []
+        assert session.workspace.drafts.get(PATCH_OF) is not None
+        await session.press("enter", "y")
+        await session.until(lambda: held.graph.patches)
+        assert json.loads(held.graph.patches[0])["processingStatus"] == "canceled"
+
+
+@pytest.mark.parametrize("keys", [("down",), ("2",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)])
+async def test_who_is_elsewhere_is_told_and_left_alone(open_session: Opener, keys: tuple[str, ...]) -> None:
+    held = Held(Graph())
+    async with open_session(wire=held.wire) as session:
+        await save_into_a_conflict(session, held, *keys)
+        assert "nothing was sent" in status_of(session)
+        assert "e on the run opens the three values" in status_of(session)
+        assert view_of(session) != "conflict"
+        draft = session.workspace.drafts.get(PATCH_OF)
+        assert draft is not None
+        assert draft.received["processingStatus"] == "failed", "the draft stays as it was opened"

@@ -1,0 +1,167 @@
+"""Drafts on the screen: kept whatever happens, offered again, dropped only on purpose."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from runtui.domain.draft import Draft
+from runtui.services.drafts import Drafts
+from runtui.services.journal_file import STEPS, open_journal
+from runtui.tui import draft_words
+from runtui.tui.widgets.field_form import FieldForm, FieldSelect
+from runtui.tui.widgets.status_line import StatusLine
+from tests.tui.conftest import ROOT, Opener, Session
+from tests.tui.wires import Graph, a_run
+
+
+def view_of(session: Session) -> str:
+    """The view at the left."""
+    return session.workbench.left.view
+
+
+def status_of(session: Session) -> str:
+    return session.workbench.query_one(StatusLine).text
+
+
+def first_flag(session: Session) -> str:
+    """What stands before the first row."""
+    return next(line[0] for line in session.text().splitlines() if "Onboard" in line)
+
+
+def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:
+    """As an earlier session would have."""
+    drafts = Drafts(folder / "journal.db")
+    drafts.load(ROOT)
+    drafts.keep(Draft(run_id, "w1", a_run(int(run_id[-1]))).typed("totalUsersCount", "12x", 0))
+    drafts.close()
+
+
+async def type_into_a_count(session: Session, text: str) -> None:
+    await session.press("e")
+    await session.until(lambda: view_of(session) == "edit")
+    session.workbench.query_one(FieldForm).row("totalUsersCount").control.focus()
+    await session.pilot.pause()
+    await session.type(text)
+
+
+async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_text(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    leave_a_draft(tmp_path)
+    async with open_session(wire=Graph().wire) as session:
+        assert status_of(session) == "1 draft is kept; ~ marks its run, e opens it."
+        assert first_flag(session) == "~"
+        await session.press("e")
+        await session.until(lambda: view_of(session) == "edit")
+        assert "12x" in session.text()
+        assert "A count is a whole number" in session.text(), "a field left in error says so at once"
+        assert status_of(session).startswith("The draft of ")
+        assert status_of(session).endswith("is open again; F8 puts a field back, shift+f8 drops the draft.")
+
+
+async def test_whatever_is_typed_is_there_for_the_next_session(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_into_a_count(session, "9y")
+    async with open_session(wire=graph.wire) as session:
+        assert first_flag(session) == "~"
+        await session.press("e")
+        await session.until(lambda: view_of(session) == "edit")
+        assert "39y" in session.text()
+
+
+async def test_a_draft_of_a_run_that_is_gone_is_told_when_the_list_is_whole(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    leave_a_draft(tmp_path, "run-9")
+    async with open_session(wire=Graph().wire) as session:
+        await session.until(lambda: "no longer lists" in status_of(session))
+        assert status_of(session).startswith("1 draft is of a run")
+        assert "run-9" in session.workspace.drafts
+        await session.press("e", "escape", "r")
+        await session.until(lambda: not session.workspace.refresh.progress.listing)
+        assert "no longer lists" not in status_of(session), "once is enough"
+
+
+async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: Opener) -> None:
+    async with open_session(wire=Graph().wire) as session:
+        await type_into_a_count(session, "9")
+        await session.press("shift+f8")
+        assert status_of(session) == "shift+f8 again drops the draft: totalUsersCount 39."
+        assert view_of(session) == "edit"
+        assert "run-4" in session.workspace.drafts
+        await session.press("shift+f8")
+        assert view_of(session) == "runs"
+        assert status_of(session) == "The draft is dropped. It held totalUsersCount 39."
+        assert "run-4" not in session.workspace.drafts
+        assert first_flag(session) == " "
+        await session.press("e")
+        await session.until(lambda: view_of(session) == "edit")
+        assert session.workbench.left.edited is not None
+        assert session.workbench.left.edited.edits == {}
+
+
+async def test_what_is_typed_between_the_two_presses_is_asked_about_again(open_session: Opener) -> None:
+    async with open_session(wire=Graph().wire) as session:
+        await type_into_a_count(session, "9")
+        await session.press("shift+f8")
+        await session.type("1")
+        await session.press("shift+f8")
+        assert status_of(session) == "shift+f8 again drops the draft: totalUsersCount 391."
+        assert "run-4" in session.workspace.drafts
+        await session.press("ctrl+t", "shift+f8")
+        assert "run-4" in session.workspace.drafts, "the question was no longer in sight"
+        await session.press("shift+f8")
+        assert "run-4" not in session.workspace.drafts
+
+
+async def test_there_is_nothing_to_drop_in_a_form_nobody_touched(open_session: Opener) -> None:
+    async with open_session(wire=Graph().wire) as session:
+        await session.press("e")
+        await session.until(lambda: view_of(session) == "edit")
+        assert isinstance(session.app.focused, FieldSelect)
+        await session.press("shift+f8", "shift+f8")
+        assert view_of(session) == "edit"
+        assert status_of(session) == "Nothing has changed yet."
+
+
+async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_session(wire=Graph().wire) as session:
+
+        def refuse(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
+        await type_into_a_count(session, "9")
+        await session.until(lambda: "Drafts are not on disk" in status_of(session))
+        assert "disk is full" in status_of(session)
+        session.workbench.say("")
+        await session.type("1")
+        session.workspace.drafts.flush()
+        await session.pilot.pause()
+        assert status_of(session) == ""
+        monkeypatch.undo()
+
+
+async def test_a_file_of_a_newer_version_is_said_at_the_start(open_session: Opener, tmp_path: Path) -> None:
+    open_journal(tmp_path / "journal.db", durable=False).close()
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    db.close()
+    async with open_session(wire=Graph().wire) as session:
+        assert "Drafts are not on disk" in status_of(session)
+        assert "newer runtui" in status_of(session)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [(0, "14:02"), (14, "00:02"), (15, "Thursday 23:02"), (6 * 24 - 1, "Saturday 15:02"), (24 * 7, "2026-11-13 14:02"),
+     (-1, "15:02"), (-24, "2026-11-21 14:02")],
+)  # fmt: skip
+def test_a_moment_is_named_as_short_as_it_is_clear(hours: int, words: str) -> None:
+    now = datetime(2026, 11, 20, 14, 2, tzinfo=timezone(timedelta(hours=1)))
+    assert draft_words.when((now - timedelta(hours=hours)).astimezone(UTC), now) == words

@@ -1,0 +1,248 @@
+"""The journal on the screen: every change that was sent, what became of it, and what can be done about it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+from pathlib import Path
+
+from runtui.graph.exchange import Outcome
+from runtui.services.journal import Entry, Intent, Journal
+from runtui.services.journal_selection import PAGE
+from runtui.tui.views.journal import JournalView
+from tests.tui.conftest import ROOT, Opener, Session
+from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_panel import panel_text
+from tests.tui.test_undo import change
+from tests.tui.wires import Graph
+
+OTHER_ROOT = "https://graph.example/beta"
+
+
+def view(session: Session) -> JournalView:
+    return session.workbench.query_one(JournalView)
+
+
+def shown(session: Session) -> list[Entry]:
+    return list(view(session).table.entries)
+
+
+async def open_journal(session: Session) -> None:
+    await session.press("J")
+    await session.until(lambda: session.workbench.left.view == "journal" and shown(session))
+
+
+def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome | None = Outcome.DONE) -> None:
+    """Put an entry into the journal that some earlier session sent."""
+    intent = Intent(
+        who="me@contoso.example",
+        profile="default",
+        tenant="Contoso",
+        root=root,
+        workflow_id="w1",
+        workflow_name="Onboard [/b] \x1b[2J" if number % 2 else "Offboard",
+        run_id=f"run-{number % 5}",
+        method="PATCH",
+        url=f"{root}/workflowBase/runs/run-{number % 5}",
+        body='{"processingStatus": "canceled"}',
+        before={"processingStatus": "failed"},
+        after={"processingStatus": "canceled"},
+        client_request_id=f"client-{number}",
+    )
+    journal.open(intent)
+    if outcome is not None:
+        journal.settle(intent.client_request_id, outcome, "answer" if outcome is not Outcome.UNKNOWN else "")
+
+
+async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, size=(160, 40)) as session:
+        await session.press("J")
+        await session.until(lambda: "Nothing was sent yet." in session.text())
+        await session.press("escape")
+        first = await change(session)
+        graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
+        await change(session)
+        graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
+        await session.press("e", "ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Unknown"))
+        await open_journal(session)
+        assert [entry.number for entry in shown(session)] == [3, 2, 1]
+        lines = [line for line in session.text().splitlines() if "Onboard" in line]
+        for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
+            assert words in line
+        assert f"{first.opened_at.astimezone():%m-%d %H:%M}" in lines[2]
+        assert "processingStatus: failed → " in lines[2]
+
+
+async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        entry = await change(session)
+        await open_journal(session)
+        await session.press("enter")
+        await session.until(lambda: "Entry 1: done, by the service's answer" in panel_text(session))
+        text = " ".join(panel_text(session).split())
+        assert "200" in text
+        assert entry.client_request_id in text
+        session.workbench.panel.choose("request")
+        await session.pilot.pause()
+        text = "".join(panel_text(session).split())
+        assert f"PATCH{ROOT}/workflowBase/runs/run-4" in text
+        assert "processingStatus:failed→canceling" in text
+
+
+async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, size=(160, 30)) as session:
+        record(session.workspace.journal, 0)
+        record(session.workspace.journal, 1, root=OTHER_ROOT)
+        record(session.workspace.journal, 2, root=OTHER_ROOT, outcome=Outcome.UNKNOWN)
+        await open_journal(session)
+        assert [entry.number for entry in shown(session)] == [1]
+        await session.press("a")
+        await session.until(lambda: len(shown(session)) == 3)
+        assert "graph.example/beta" in session.text()
+        assert "\x1b" not in session.text()
+        await session.press("g")
+        for key in ("u", "l", "d", "n"):
+            await session.press("down", "up", key)
+            assert "This entry is of another root" in status_of(session), key
+            await session.press("1")
+        await session.press("a")
+        await session.until(lambda: len(shown(session)) == 1)
+
+
+async def test_the_filter_finds_and_complains(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        for number in range(6):
+            record(session.workspace.journal, number, outcome=Outcome.DONE if number % 2 else Outcome.NOT_DONE)
+        await open_journal(session)
+        await session.press("slash")
+        await session.type("outcome:not-done")
+        await session.until(lambda: [entry.number for entry in shown(session)] == [5, 3, 1])
+        await session.press("enter")
+        assert "/outcome:not-done" in session.text()
+        await session.press("slash")
+        await session.type("x")
+        assert "There is no outcome" in " ".join(session.text().split())
+        assert len(shown(session)) == 3, "a filter that makes no sense changes nothing"
+        await session.press("backspace", "enter", "escape")
+        await session.until(lambda: len(shown(session)) == 6)
+        assert session.workbench.left.view == "journal"
+        await session.press("slash")
+        await session.type("nowhere")
+        await session.until(lambda: "No entry matches the filter." in session.text())
+        await session.press("escape", "escape")
+        assert session.workbench.left.view == "runs"
+
+
+async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        journal = session.workspace.journal
+        record(journal, 0)
+        with journal._using() as db:
+            (columns,) = db.execute(
+                "SELECT group_concat(name) FROM pragma_table_info('entry') WHERE name NOT IN "
+                "('number', 'client_request_id')"
+            ).fetchone()
+            db.execute(
+                f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {2 * PAGE}) "
+                f"INSERT INTO entry (client_request_id, {columns}) SELECT 'copy-' || i, {columns} FROM n, entry"
+            )
+        await open_journal(session)
+        assert len(shown(session)) == PAGE
+        assert f"{PAGE}+" in session.text()
+        await session.press("G")
+        await session.until(lambda: len(shown(session)) == 2 * PAGE)
+        assert view(session).entry == shown(session)[PAGE - 1], "the cursor stays on its entry"
+        await session.press("G")
+        await session.until(lambda: len(shown(session)) == 2 * PAGE + 1)
+        assert shown(session)[-1].number == 1
+        numbers = [entry.number for entry in shown(session)]
+        assert numbers == sorted(set(numbers), reverse=True)
+
+
+async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        for number in range(3):
+            record(session.workspace.journal, number)
+        await open_journal(session)
+        await session.press("j")
+        entry = view(session).entry
+        assert entry is not None
+        record(session.workspace.journal, 7)
+        await session.until(lambda: len(shown(session)) == 4)
+        assert view(session).entry == entry
+
+
+async def test_a_look_settles_what_the_run_shows_by_now(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
+    async with open_session(wire=graph.wire) as session:
+        entry = await change(session)
+        await open_journal(session)
+        await session.press("l")
+        await session.until(lambda: "Entry 1 is still unknown" in status_of(session))
+        graph.runs[entry.run_id] |= entry.after
+        await session.press("l")
+        await session.until(lambda: "Entry 1 is done, seen on read-back" in status_of(session))
+        await session.until(lambda: "✓ done" in session.text())
+        await session.press("l")
+        assert "Its outcome is known." in status_of(session)
+
+
+async def test_a_person_decides_with_a_second_press(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
+    async with open_session(wire=graph.wire) as session:
+        entry = await change(session)
+        await open_journal(session)
+        await session.press("d")
+        assert "d again records that entry 1 was done, by your word" in status_of(session)
+        await session.press("n")
+        assert "n again records that entry 1 was not done" in status_of(session)
+        now = session.workspace.journal.entry(entry.number)
+        assert now is not None
+        assert now.outcome is Outcome.UNKNOWN
+        await session.press("n")
+        await session.until(lambda: "Entry 1 is not done, by a person's word" in status_of(session))
+        now = session.workspace.journal.entry(entry.number)
+        assert now is not None
+        assert (now.outcome, now.known_by) == (Outcome.NOT_DONE, "person")
+        await session.press("d")
+        assert "Its outcome is known." in status_of(session)
+
+
+async def test_export_writes_a_private_file_and_says_where(open_session: Opener, tmp_path: Path) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, size=(160, 40)) as session:
+        await change(session)
+        await change(session)
+        await open_journal(session)
+        for downs, form in enumerate(("jsonl", "csv", "md")):
+            await session.press("x")
+            assert session.workbench.left.view == "export"
+            await session.press(*["down"] * downs, "enter")
+            await session.until(lambda: f".{form}" in status_of(session))  # noqa: B023
+            assert session.workbench.left.view == "journal"
+        files = {path.suffix: path for path in (tmp_path / "exports").iterdir()}
+        assert set(files) == {".jsonl", ".csv", ".md"}
+        assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files.values())
+        assert str(files[".md"]) in status_of(session)
+        assert "2 entries written" in status_of(session)
+        assert [json.loads(line)["number"] for line in files[".jsonl"].read_text().splitlines()] == [2, 1]
+        assert len(list(csv.DictReader(files[".csv"].read_text().splitlines()))) == 2
+        assert "## Entry 1: done" in files[".md"].read_text()
+        await session.press("x", "escape")
+        assert session.workbench.left.view == "journal"
+
+
+async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:
+    async with open_session(runs=12) as session:
+        session.workspace.journal.path = tmp_path  # a folder is no file
+        await session.press("J")
+        await session.until(lambda: "The journal cannot be used" in session.text())
+        await session.press("u")
+        assert "There is no entry under the cursor." in status_of(session)
+        await session.press("escape", "u")
+        await session.until(lambda: "The journal cannot be used" in status_of(session))

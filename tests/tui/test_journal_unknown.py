@@ -1,0 +1,127 @@
+"""What nobody knows the outcome of: seen in the list and above it, told at the start, settled as soon as it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtui.graph.exchange import Outcome
+from runtui.services.journal import Journal
+from runtui.services.workspace import JOURNAL_FILE
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_journal import record
+from tests.tui.test_undo import change
+from tests.tui.wires import Graph, reply
+
+BROKEN = graph_error(500, "InternalServerError", "It broke.")
+
+
+def header(session: Session) -> str:
+    return session.text().splitlines()[0]
+
+
+async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=BROKEN)
+    async with open_session(wire=graph.wire) as session:
+        session.workspace.settling.start()
+        assert "unknown" not in header(session)
+        entry = await change(session)
+        await session.until(lambda: "1 unknown" in header(session))
+        table = session.workbench.left.runs.table
+        assert table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
+        assert status_of(session).startswith("Unknown"), "the save itself is told, not the look after it"
+        graph.runs[entry.run_id] |= entry.after
+        session.workspace.settling.look_soon()
+        await session.until(lambda: "Entry 1 is done, seen on read-back" in status_of(session))
+        assert "unknown" not in header(session)
+        assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
+
+
+async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Opener, tmp_path: Path) -> None:
+    """One of two changes shows in its run, the other does not."""
+    graph = Graph()
+    graph.runs["run-1"]["processingStatus"] = "canceled"
+    journal = Journal(tmp_path / JOURNAL_FILE)
+    record(journal, 1, outcome=Outcome.UNKNOWN)
+    record(journal, 2, outcome=None)  # its process is gone
+    record(journal, 3, outcome=Outcome.DONE)
+    journal.close()
+    async with open_session(wire=graph.wire) as session:
+        session.workspace.settling.start()
+        words = "2 changes of an earlier session: 1 done, seen on read-back; 1 unknown. J shows the journal."
+        await session.until(lambda: words in status_of(session))
+        await session.until(lambda: "1 unknown" in header(session))
+        await session.press("J")
+        await session.until(lambda: "? unknown" in session.text())
+        assert "open" not in session.text()
+
+
+async def test_what_was_found_before_the_screen_was_there_is_told_with_the_drafts(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await session.press("e", "enter", "down", "enter", "q")
+    journal = Journal(tmp_path / JOURNAL_FILE)
+    record(journal, 1, outcome=Outcome.UNKNOWN)
+    journal.close()
+    async with open_session(wire=graph.wire) as session:
+        await session.workspace.settling.look()
+        session.workbench.tell_what_was_left()
+        await session.pilot.pause()
+        assert "1 change of an earlier session: 1 unknown." in status_of(session)
+        assert "1 draft is kept" in status_of(session)
+
+
+async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        unchanged = {run_id: dict(run) for run_id, run in graph.runs.items()}
+        graph.answer_to_patch = lambda run: reply(200, unchanged[run["id"]])
+        await change(session)
+        await session.until(lambda: status_of(session).startswith("Unknown"))
+        assert "answered 200, and yet the run, read back, does not show the change" in status_of(session)
+        assert "It may still come." in status_of(session)
+
+
+async def test_nothing_is_sent_without_the_journal(open_session: Opener, tmp_path: Path) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        session.workspace.journal.path = tmp_path  # a folder is no file
+        await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
+        await session.until(lambda: "The journal cannot be used" in status_of(session))
+        assert status_of(session).startswith("Not done")
+        assert "Nothing is sent without the journal." in status_of(session)
+        assert graph.patches == []
+
+
+async def test_a_run_that_another_runtui_writes_is_left_to_it(open_session: Opener, tmp_path: Path) -> None:
+    graph = Graph()
+    other = Journal(tmp_path / JOURNAL_FILE)
+    record(other, 4, outcome=None)
+    async with open_session(wire=graph.wire) as session:
+        await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
+        await session.until(lambda: "Another runtui is writing this run" in status_of(session))
+        assert "Its change is entry 1 of the journal" in status_of(session)
+        assert "The draft is kept." in status_of(session)
+        assert graph.patches == []
+    other.close()
+
+
+async def test_an_outcome_that_cannot_be_recorded_is_told(open_session: Opener, tmp_path: Path) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        journal = session.workspace.journal
+
+        def take_the_journal_away(run: dict[str, object]) -> object:
+            graph.runs[str(run["id"])] = run
+            with journal._lock:
+                journal.path, journal._db = tmp_path, None
+            return reply(200, run)
+
+        with journal._using() as db:
+            graph.answer_to_patch = take_the_journal_away  # type: ignore[assignment]
+        await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Done."))
+        assert "The outcome could not be written to the journal" in status_of(session)
+        db.close()

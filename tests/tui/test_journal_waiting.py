@@ -1,0 +1,104 @@
+"""A save that the service asks to wait: how long is told, once a second, and one key gives it up."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from runtui.domain.draft import Draft
+from runtui.services.saves import Save, Step
+from runtui.tui import changes, pages
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_faults import status_of
+from tests.tui.test_panel import panel_text
+from tests.tui.test_review import to_the_review
+from tests.tui.wires import Graph, a_run, reply
+
+BUSY = {"error": {"code": "TooManyRequests", "message": "Too many requests."}}
+
+
+def busy(*_: object) -> httpx.Response:
+    return reply(429, BUSY, {"retry-after": "28"})
+
+
+def seconds_left(text: str) -> int:
+    found = re.search(r"trying again in (\d+)s", text)
+    assert found, text
+    return int(found[1])
+
+
+async def send(session: Session) -> None:
+    await to_the_review(session)
+    await session.press("y")
+    await session.until(lambda: "trying again in" in status_of(session))
+
+
+async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "COUNTDOWN_SECONDS", 0.02)
+    graph = Graph(answer_to_patch=busy)
+    async with open_session(wire=graph.wire) as session:
+        await session.press("w")
+        assert "No save waits." in status_of(session)
+        await send(session)
+        assert status_of(session).startswith("The service asks to wait: trying again in 2")
+        assert "w gives up." in status_of(session)
+        first = seconds_left(status_of(session))
+        await session.until(lambda: seconds_left(status_of(session)) < first)
+        assert seconds_left(" ".join(panel_text(session).split())) < first
+        await session.press("w")
+        await session.until(lambda: not session.workspace.saves.active())
+        await session.until(lambda: status_of(session).startswith("Not done: given up while it waited."))
+        assert "The draft is kept." in status_of(session)
+        assert session.workbench._countdown is None, "an idle screen has no clock"
+        assert len(graph.patches) == 1
+
+
+async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=busy)
+    async with open_session(wire=graph.wire) as session:
+        await send(session)
+        await session.press("U")
+        assert "No run is marked." in status_of(session)
+        session.workbench.panel.show_entry(session.workspace.journal.entries()[0])
+        session.workbench.count_down()
+        assert "No run is marked." in status_of(session)
+        assert "trying again" not in panel_text(session)
+
+
+async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
+    graph = Graph()
+
+    class Busy(httpx.AsyncBaseTransport):
+        is_busy = False
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if self.is_busy and "/runs/" in request.url.path:
+                return busy()
+            return await graph.wire.handle_async_request(request)
+
+    wire = Busy()
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        wire.is_busy = True
+        await session.press("y")
+        await session.until(lambda: "trying again in" in status_of(session))
+        await session.press("w")
+        await session.until(lambda: "Not done: given up before anything was sent." in status_of(session))
+        assert graph.patches == []
+        assert session.workspace.journal.entries() == []
+
+
+def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    draft = Draft("run-1", "w1", a_run(1), "full")
+    save = Save(1, draft, "{}", Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0)
+    assert pages.wait_sentence(save, now) == (
+        "The service asks to wait 1h 00m, which is longer than runtui waits: trying again in 5m 00s. w gives up."
+    )
+    save = replace(save, asked_seconds=None)
+    assert pages.wait_sentence(save, now).startswith("The service takes no requests now: trying again in 5m")
+    assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))

@@ -1,0 +1,131 @@
+"""Going on to another profile inside the terminal UI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtui.config import read_config
+from runtui.profiles import Profiles
+from runtui.tui import app as app_module
+from tests import canary
+from tests.tui.conftest import ROOT, Opener
+from tests.tui.test_faults import HeldBack
+from tests.tui.test_review import to_the_review
+from tests.tui.wires import Graph
+
+FILE = f"""\
+[profiles.prod]
+root = "{ROOT}"
+tenant = "Contoso"
+
+[profiles.lab]
+root = "{ROOT}"
+tenant = "Lab of [b]Contoso"
+read-only = true
+
+[profiles.far]
+root = "https://far.example/beta"
+"""
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Profiles:
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    return Profiles(read_config(path), {}, {"RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN})
+
+
+async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
+    open_session: Opener, profiles: Profiles
+) -> None:
+    async with open_session(size=(80, 24), runs=5, profiles=profiles, profile="prod") as session:
+        await session.press("P")
+        assert "● prod  Contoso" in session.text()
+        assert "○ lab   Lab of [b]Contoso  READ-ONLY" in session.text()
+        await session.press("j")
+        assert f"{ROOT}, signs in by token" in session.text()
+        await session.press("enter")
+        assert session.app.onward is not None
+        assert (session.app.onward.profile, session.app.onward.read_only) == ("lab", True)
+        assert session.app.is_followed
+
+
+async def test_the_present_one_is_just_gone_back_to(open_session: Opener, profiles: Profiles) -> None:
+    async with open_session(runs=5, profiles=profiles, profile="prod") as session:
+        await session.press("P", "enter")
+        assert session.workbench.left.view == "runs"
+        await session.press("P", "P")
+        assert session.workbench.left.view == "runs"
+        assert session.app.onward is None
+
+
+async def test_one_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
+    async with open_session(runs=5, profiles=profiles, profile="prod") as session:
+        await session.press("P", "j", "j", "enter")
+        assert "RUNTUI_TOKEN, which was given for" in session.text()
+        assert session.app.onward is None
+        assert session.workbench.left.view == "profiles"
+
+
+async def test_without_another_profile_the_key_says_so(open_session: Opener, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'[profiles.prod]\nroot = "{ROOT}"\n')
+    for only in (Profiles(read_config(path), {}, {}), None):
+        async with open_session(runs=5, profiles=only) as session:
+            await session.press("P")
+            assert "There is no other profile" in session.text()
+            assert session.workbench.left.view == "runs"
+
+
+async def test_leaving_for_good_forgets_the_profile_that_was_to_follow(
+    open_session: Opener, profiles: Profiles
+) -> None:
+    async with open_session(runs=5, profiles=profiles, profile="prod") as session:
+        await session.press("P", "j", "enter")
+        assert session.app.onward is not None
+        session.app.end_unattended()
+        assert not session.app.is_followed
+
+
+async def test_a_save_on_its_way_is_waited_for_and_then_the_other_is_opened(
+    open_session: Opener, profiles: Profiles
+) -> None:
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("P", "j", "enter")
+        assert "Waiting for 1 save" in session.text()
+        assert session.app.return_code is None
+        wire.released.set()
+        await session.until(lambda: session.app.return_code == 0)
+        assert session.app.is_followed
+
+
+async def test_q_while_a_save_is_waited_for_leaves_for_good(open_session: Opener, profiles: Profiles) -> None:
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("P", "j", "enter", "q")
+        assert session.app.return_code == 0
+        assert session.app.onward is None
+
+
+async def test_a_save_that_does_not_end_keeps_one_here(
+    open_session: Opener, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "QUIT_SECONDS", 0.05)
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("P", "j", "enter")
+        await session.until(lambda: "outcome is unknown" in session.text())
+        assert session.app.onward is None
+        assert session.app.return_code is None

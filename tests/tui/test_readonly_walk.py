@@ -1,0 +1,67 @@
+"""Whatever is pressed in a read-only session, nothing is written, nothing breaks, and `q` leaves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from runtui.sandbox.app import create_app
+from runtui.tui.actions import ACTIONS
+from tests.tui.conftest import Opener
+
+QUITTING = {"q", "f10", "ctrl+q"}
+KEYS = sorted({key for action in ACTIONS for key in action.keys} - QUITTING)
+MOVING = ["tab", "shift+tab", "enter", "up", "down", "left", "right", "backspace", "delete"]
+TEXT = ["failed", "7", "-2h", "yes", "is:problem", "(", "\x1b[2J", "ü", "[/b]", "outcome:done", " "]
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """The sandbox, behind a count of what would change something there."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.ASGITransport(create_app(runs=40, hostile=True))
+        self.writes: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "GET":
+            self.writes.append(f"{request.method} {request.url}")
+        return await self._inner.handle_async_request(request)
+
+
+def walk(seed: int, steps: int) -> Iterator[tuple[str, str]]:
+    """What is done in each step: a key by its name, or a text."""
+    chance = random.Random(seed)
+    for _ in range(steps):
+        kind = chance.random()
+        if kind < 0.15:
+            yield "text", chance.choice(TEXT)
+        else:
+            yield "key", chance.choice(MOVING if kind < 0.3 else KEYS)
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["started so", "by key"])
+@pytest.mark.parametrize(
+    ("seed", "steps"),
+    [(1, 100), pytest.param(2, 1_000, marks=pytest.mark.slow)],
+)
+async def test_no_key_writes_in_a_read_only_session(open_session: Opener, seed: int, steps: int, begins: bool) -> None:
+    wire = Counting()
+    async with open_session(wire=wire, read_only=begins, size=(80, 24)) as session:
+        if not begins:
+            await session.press("ctrl+r")
+        for kind, what in walk(seed, steps):
+            if kind == "text":
+                await session.type(what)
+            elif begins or what != "ctrl+r":
+                await session.press(what)
+            assert session.app.return_code is None, what
+        assert session.workspace.read_only
+        assert wire.writes == []
+        assert session.workspace.journal.entries() == []
+        for _ in range(6):
+            await session.press("escape")
+        await session.press("1", "q")
+        assert session.app.return_code == 0

@@ -1,0 +1,115 @@
+"""The scenario picker of a demo: what the sandbox offers, chosen by a key, and always in sight in the first line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from runtui.errors import RuntuiError
+from runtui.prelude import FirstPaint
+from runtui.sandbox.scenarios import summaries
+from runtui.tui.widgets.hint_bar import HintBar
+from runtui.tui.widgets.status_line import StatusLine
+from tests.tui.conftest import Opener, Session
+
+
+class Sandbox:
+    """What a demo has beside it, without a process."""
+
+    def __init__(self, scenario: str = "none") -> None:
+        self.scenarios: Mapping[str, str] = summaries()
+        self.scenario = scenario
+        self.authority = ""
+        self.fault: RuntuiError | None = None
+
+    async def use_scenario(self, name: str) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.scenario = name
+
+
+def header(session: Session) -> str:
+    return session.text().splitlines()[0]
+
+
+def view_of(session: Session) -> str:
+    """The view at the left."""
+    return session.workbench.left.view
+
+
+def status_of(session: Session) -> str:
+    return session.workbench.query_one(StatusLine).text
+
+
+async def test_every_scenario_is_listed_with_its_sentence_and_enter_uses_it(open_session: Opener) -> None:
+    sandbox = Sandbox()
+    async with open_session(runs=12, size=(200, 60), misbehaviour=sandbox) as session:
+        await session.press("M")
+        assert view_of(session) == "scenarios"
+        for name, summary in sandbox.scenarios.items():
+            assert re.search(rf"[●○] {re.escape(name)} +{re.escape(summary[:60])}", session.text()), name
+        assert "● none" in session.text()
+        await session.press("j", "enter")
+        assert sandbox.scenario == "429-seconds"
+        assert view_of(session) == "runs"
+        assert "SANDBOX: 429-seconds" in header(session)
+        assert sandbox.scenarios["429-seconds"] in status_of(session)
+        await session.press("M")
+        assert "● 429-seconds" in session.text()
+        assert sandbox.scenarios["429-seconds"] in session.text()
+        await session.press("g", "enter")
+        assert sandbox.scenario == "none"
+        assert " SANDBOX  " in header(session)
+
+
+@pytest.mark.parametrize("scenario", [*summaries(), "a-name-longer-than-any"])
+async def test_at_80_columns_the_badge_is_whole(open_session: Opener, scenario: str) -> None:
+    words = "SANDBOX" if scenario == "none" else f"SANDBOX: {scenario}"
+    async with open_session(
+        runs=3, size=(80, 24), misbehaviour=Sandbox(scenario), tenant="A tenant with quite a long name of its own"
+    ) as session:
+        assert f" {words} " in header(session) + " "
+
+
+@pytest.mark.parametrize("key", ["escape", "M"])
+async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key: str) -> None:
+    sandbox = Sandbox("slow")
+    async with open_session(runs=12, misbehaviour=sandbox) as session:
+        await session.press("e", "M")
+        assert view_of(session) == "scenarios"
+        await session.press("down", key)
+        assert view_of(session) == "edit"
+        assert sandbox.scenario == "slow"
+
+
+async def test_a_sandbox_that_is_gone_is_said(open_session: Opener) -> None:
+    sandbox = Sandbox()
+    sandbox.fault = RuntuiError("The sandbox has ended", "It takes no scenario any more.")
+    async with open_session(runs=12, misbehaviour=sandbox) as session:
+        await session.press("M", "j", "enter")
+        assert "The sandbox has ended" in status_of(session)
+        assert "429" not in header(session)
+
+
+async def test_on_a_server_it_says_that_it_is_for_the_demo_alone(open_session: Opener) -> None:
+    async with open_session(runs=12, size=(200, 40)) as session:
+        await session.press("M")
+        assert view_of(session) == "runs"
+        assert "runtui demo" in status_of(session)
+        assert "M scenario" not in str(session.workbench.query_one(HintBar).render())
+
+
+async def test_in_a_demo_the_hint_bar_shows_the_key_at_80_columns(open_session: Opener) -> None:
+    async with open_session(runs=12, size=(80, 24), misbehaviour=Sandbox()) as session:
+        assert "M scenario" in session.text().splitlines()[-1]
+
+
+async def test_the_first_paint_shows_it_too(open_session: Opener) -> None:
+    async with open_session(runs=3) as session:
+        for sandbox, words in ((Sandbox("slow"), "SANDBOX: slow"), (Sandbox(), "SANDBOX"), (None, "SANDBOX")):
+            written: list[str] = []
+            FirstPaint(session.workspace.settings, 80, 24, written.append, sandbox).show(session.workspace.store)
+            first = written[0].partition("\x1b[2;1H")[0]
+            assert first.rstrip().endswith(words), first

@@ -1,0 +1,133 @@
+"""Errors of the sign-in service, in words that a person can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.auth.words import SignInError, away, refusal_of
+from runtui.redact import MARK
+from runtui.sandbox.authority_errors import KNOWN, known
+from tests.canary import SECRET, TOKEN
+
+SCOPES = ("https://graph.microsoft.com/LifecycleWorkflows.Read.All",)
+
+
+def answer(number: int) -> dict[str, Any]:
+    return known(number).body(now=0, trace_id="trace-1", correlation_id="correlation-1", base="https://x")
+
+
+@pytest.mark.parametrize(
+    ("number", "says", "person"),
+    [
+        (700082, "saved sign-in has expired", True),
+        (50173, "saved sign-in has expired", True),
+        (70043, "saved sign-in has expired", True),
+        (53003, "access policy blocked", True),
+        (530032, "access policy blocked", True),
+        (530036, "does not allow sign-ins by device code", True),
+        (50076, "more of you", True),
+        (50079, "more of you", True),
+        (50158, "more of you", True),
+        (65001, "has not been allowed", True),
+        (90094, "has not been allowed", True),
+        (700016, "does not know this program", False),
+        (90002, "does not know this program", False),
+        (7000218, "does not allow this kind", False),
+        (7000215, "secret is wrong", False),
+        (7000222, "secret has expired", False),
+        (700024, "was not accepted", False),
+        (700027, "was not accepted", False),
+        (50105, "account cannot sign in", True),
+        (50020, "account cannot sign in", True),
+        (50034, "account cannot sign in", True),
+        (50057, "account cannot sign in", True),
+        (50053, "account cannot sign in", True),
+        (70011, "permissions asked for are not known", False),
+        (500011, "permissions asked for are not known", False),
+        (70020, "code has expired", True),
+    ],
+)
+def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> None:
+    error = refusal_of(answer(number), client_id="client-1", scopes=SCOPES)
+    assert says in error.title
+    assert error.message
+    assert error.hint
+    assert error.needs_person is person
+    assert not error.is_passing
+    assert f"AADSTS{number}" in error.message
+    assert "Trace ID" not in error.message
+    assert str(error.reference) == "Correlation ID: correlation-1 · Trace ID: trace-1 · Timestamp: 0001-01-01 00:00:00Z"
+
+
+@pytest.mark.parametrize("number", KNOWN)
+def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
+    error = refusal_of(answer(number))
+    assert error.title
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("given_", "says"),
+    [
+        ({"error": "invalid_grant"}, "expired"),
+        ({"error": "invalid_grant", "suberror": "consent_required"}, "not been allowed"),
+        ({"error": "interaction_required", "suberror": "basic_action"}, "more of you"),
+        ({"error": "authorization_declined"}, "refused in the browser"),
+        ({"error": "access_denied"}, "refused in the browser"),
+        ({"error": "expired_token"}, "code has expired"),
+        ({"error": "brand_new"}, "refused: brand_new"),
+        ({}, "no reason given"),
+        ({"error": "invalid_grant", "error_codes": [99999999]}, "expired"),
+    ],
+)
+def test_without_a_number_the_word_decides(given_: dict[str, Any], says: str) -> None:
+    assert says in refusal_of(given_).title
+
+
+def test_the_number_may_stand_in_the_text_alone() -> None:
+    text = "AADSTS530036: blocked.\r\nTrace ID: t1\r\nCorrelation ID: c1\r\nTimestamp: 2026-01-02 03:04:05Z"
+    error = refusal_of({"error": "invalid_grant", "error_description": text})
+    assert "device code" in error.title
+    assert "browser" in error.hint
+    assert error.reference.correlation_id == "c1"
+    assert error.reference.trace_id == "t1"
+    assert error.reference.timestamp == "2026-01-02 03:04:05Z"
+
+
+def test_an_administrator_is_told_what_to_allow() -> None:
+    error = refusal_of(answer(65001), client_id="client-1", scopes=SCOPES)
+    assert "client-1" in error.hint
+    assert SCOPES[0] in error.hint
+    assert "read-only" not in error.hint
+    write = refusal_of(answer(65001), client_id="client-1", scopes=("https://g/LifecycleWorkflows.ReadWrite.All",))
+    assert "read-only" in write.hint
+
+
+def test_the_claims_for_the_next_sign_in_are_kept() -> None:
+    assert refusal_of({"error": "interaction_required", "claims": '{"a":1}'}).claims == '{"a":1}'
+    assert refusal_of({"error": "interaction_required", "claims": 5}).claims == ""
+
+
+def test_foreign_text_is_redacted_and_bounded() -> None:
+    secret = f"refresh_token={TOKEN} client_secret={SECRET}"
+    told = dict.fromkeys(("error", "error_description", "trace_id", "correlation_id"), f"{secret} {'x' * 5000}")
+    error = refusal_of(told)
+    for text in (str(error), str(error.reference), str(away(secret))):
+        assert TOKEN not in text
+        assert SECRET not in text
+        assert MARK in text
+        assert len(text) < 3000
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["error", "suberror", "error_description", "error_codes", "claims"]),
+        st.none() | st.integers() | st.text() | st.lists(st.integers() | st.text()),
+    )
+)
+def test_no_answer_breaks_the_words(given_: dict[str, Any]) -> None:
+    assert isinstance(refusal_of(given_), SignInError)

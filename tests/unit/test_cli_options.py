@@ -1,0 +1,127 @@
+"""The command line is made from the table of options: every flag is there, works before and after the command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.cli import _parser, main
+from runtui.cli_options import flags_of, profile_of, root_of, settings_of_demo, settings_of_entry, settings_of_server
+from runtui.errors import ExitCode, UsageError
+from runtui.options import OPTIONS
+
+ROOT = "https://graph.microsoft.com/beta"
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A config.toml and a state folder of the test's own, and no variable that means something."""
+    for name in [option.variable for option in OPTIONS] + [option.azure for option in OPTIONS if option.azure]:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("RUNTUI_PROFILE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RUNTUI_STATE", str(tmp_path / "state"))
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("RUNTUI_CONFIG", str(path))
+    return path
+
+
+def given(*arguments: str) -> dict[str, Any]:
+    return flags_of(_parser().parse_args(arguments))
+
+
+def test_every_option_is_a_flag_and_says_its_default() -> None:
+    text = re.sub(r"\s+", " ", _parser().format_help())
+    for option in OPTIONS:
+        assert f"{option.flag()} {option.metavar}".rstrip() in text
+        assert f"(default: {option.default})" in text
+        assert not option.negative or option.flag(False) in text
+    assert "--profile NAME" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags"),
+    [
+        ((), {}),
+        (("--root", ROOT, "--tenant", "Contoso"), {"root": ROOT, "tenant": "Contoso"}),
+        (("--patch-path", "/x/{runId}", "--body", "changed"), {"patch-path": "/x/{runId}", "body": "changed"}),
+        (("--theme", "light", "--refresh", "5"), {"theme": "light", "refresh": "5"}),
+        (("--mouse",), {"mouse": True}),
+        (("--no-mouse",), {"mouse": False}),
+        (("--read-only",), {"read-only": True}),
+        (("--write",), {"read-only": False}),
+        (("--read-only", "--write"), {"read-only": False}),
+        (("list", "--root", ROOT), {"root": ROOT}),
+        (("--root", ROOT, "list"), {"root": ROOT}),
+        (("--root", "https://first/b", "list", "--root", ROOT), {"root": ROOT}),
+        (("--read-only", "update", "r", "--set", "a=b"), {"read-only": True}),
+    ],
+)
+def test_only_what_was_given_is_handed_on(arguments: tuple[str, ...], flags: dict[str, Any]) -> None:
+    assert given(*arguments) == flags
+
+
+def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--root", ROOT, "--refresh", "-1"]) == ExitCode.USAGE
+    assert "--refresh: refresh is '-1'. It has to lie between 0 and 86400." in capsys.readouterr().err
+    assert main(["demo", "--body", "ful"]) == ExitCode.USAGE
+    assert "--body: body is 'ful'. It has to be one of: full, changed. Did you mean full?" in capsys.readouterr().err
+
+
+def test_a_profile_stands_below_the_flags(place: Path) -> None:
+    place.write_text(f'[profiles.prod]\nroot = "{ROOT}"\ntenant = "Contoso"\nread-only = true\n')
+    settings = settings_of_server(_parser().parse_args(["--tenant", "Fabrikam"]))
+    assert (settings.profile, settings.root, settings.tenant, settings.read_only) == ("prod", ROOT, "Fabrikam", True)
+    assert settings_of_server(_parser().parse_args(["--write"])).read_only is False
+    with pytest.raises(UsageError, match="Nothing says"):
+        settings_of_server(_parser().parse_args(["--profile", ""]))
+
+
+def test_several_profiles_without_a_default_are_asked_about(place: Path) -> None:
+    place.write_text('[profiles.one]\ncloud = "dod"\n[profiles.two]\ncloud = "china"\n')
+    with pytest.raises(UsageError) as caught:
+        settings_of_server(_parser().parse_args(["list"]))
+    assert str(caught.value).startswith(f"No profile is chosen. {place} has: one, two. Give --profile NAME")
+
+
+def test_a_demo_hears_no_profile_and_no_broken_file(place: Path) -> None:
+    place.write_text("[profiles.prod\n")
+    settings = settings_of_demo(_parser().parse_args(["demo", "--theme", "light", "--read-only"]))
+    assert (settings.root, settings.profile, settings.theme, settings.read_only) == ("", "", "light", True)
+
+
+def test_an_undo_goes_back_on_the_profile_of_the_change_if_there_still_is_one(place: Path) -> None:
+    place.write_text(f'default-profile = "b"\n[profiles.a]\nroot = "{ROOT}"\n[profiles.b]\nroot = "https://b/beta"\n')
+    parsed = _parser().parse_args(["undo", "1"])
+    made = settings_of_entry(parsed, ROOT, "Contoso", "a")
+    assert (made.profile, made.root, made.tenant) == ("a", ROOT, "Contoso")
+    gone = settings_of_entry(parsed, ROOT, "Contoso", "gone")
+    assert (gone.profile, gone.root) == ("", ROOT), "the default profile has nothing to do with it"
+
+
+def test_the_journal_is_narrowed_by_the_command_line_alone(place: Path) -> None:
+    place.write_text(f'default-profile = "a"\n[profiles.a]\nroot = "{ROOT}"\n')
+    assert root_of(_parser().parse_args(["journal"])) is None
+    assert root_of(_parser().parse_args(["journal", "--profile", "a"])) == ROOT
+    assert root_of(_parser().parse_args(["journal", "--root", f"{ROOT}/"])) == ROOT
+
+
+def test_without_any_server_the_first_page_says_how_to_begin(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == ExitCode.USAGE
+    said = capsys.readouterr().err
+    for word in ("runtui demo", "LifecycleWorkflows.Read.All", "http://localhost", "public client flows", str(place)):
+        assert word in said
+    assert profile_of(_parser().parse_args([])) is None
+
+
+def test_the_config_of_the_first_page_works_as_it_stands(place: Path) -> None:
+    from runtui.headless.welcome import CONFIG
+
+    place.write_text(CONFIG)
+    assert main(["config", "check"]) == ExitCode.DONE
+    settings = settings_of_server(_parser().parse_args([]))
+    assert settings.sign_in is not None
+    assert (settings.root, settings.read_only, settings.sign_in.method) == (ROOT, True, "device-code")

@@ -1,0 +1,166 @@
+"""From choices to settings: which server, which sign-in, and a refusal that names where the wrong value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.auth.clouds import CLOUDS
+from runtui.config import choose, no_config, read_config
+from runtui.errors import UsageError
+from runtui.options import CLOUDS as CLOUD_NAMES
+from runtui.session_settings import names_server, settings_of
+from runtui.settings import Settings, SignInSettings
+
+PERSON = {"tenant-id": "contoso.com", "client-id": "11111111-2222"}
+TOKEN = {"root": "https://graph.microsoft.com/beta"}
+
+
+def settings(flags: Mapping[str, Any], **environ: str) -> Settings:
+    return settings_of(choose(no_config(), flags, environ=environ), {"RUNTUI_STATE": "/state", **environ})
+
+
+def refused(flags: Mapping[str, Any], **environ: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        settings(flags, **environ)
+    return str(caught.value)
+
+
+def sign_in(flags: Mapping[str, Any], **environ: str) -> SignInSettings:
+    found = settings(flags, **environ).sign_in
+    assert found is not None
+    return found
+
+
+def test_what_is_not_said_is_as_the_settings_say() -> None:
+    expected = Settings(root=TOKEN["root"], tenant="graph.microsoft.com", state_folder=Path("/state"))
+    assert settings(TOKEN) == expected
+    assert settings(TOKEN, SSH_CONNECTION="x").mouse is False
+
+
+def test_every_option_that_is_a_setting_becomes_one() -> None:
+    flags = {**TOKEN, "patch-path": "/x/{runId}", "proxy": "http://p:1", "page-size": "50", "read-only": True}
+    flags |= {"body": "changed", "theme": "light", "refresh": "5", "mouse": False, "tenant": "Contoso"}
+    made = settings(flags)
+    assert (made.patch_path, made.proxy, made.page_size, made.read_only) == ("/x/{runId}", "http://p:1", 50, True)
+    assert (made.body_mode, made.theme, made.refresh_seconds, made.mouse) == ("changed", "light", 5.0, False)
+    assert made.tenant == "Contoso"
+    assert "http://p:1" not in repr(made), "it may hold a password"
+
+
+@pytest.mark.parametrize("name", CLOUD_NAMES)
+def test_a_cloud_gives_root_and_sign_in_service(name: str) -> None:
+    made = settings({**PERSON, "cloud": name})
+    assert made.root == f"{CLOUDS[name].graph}/beta"
+    assert made.sign_in is not None
+    assert made.sign_in.authority == CLOUDS[name].authority
+
+
+def test_a_client_id_alone_means_a_person_on_the_global_cloud() -> None:
+    made = settings({**PERSON, "read-only": True})
+    assert made.root == "https://graph.microsoft.com/beta"
+    assert made.tenant == "contoso.com"
+    assert made.sign_in == SignInSettings(
+        method="device-code",
+        tenant_id="contoso.com",
+        client_id="11111111-2222",
+        authority="https://login.microsoftonline.com",
+        write=False,
+    )
+
+
+def test_what_is_set_for_azures_tools_alone_chooses_nothing() -> None:
+    azure = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_AUTHORITY_HOST": "login.microsoftonline.us"}
+    assert not names_server(choose(no_config(), {}, environ=azure))
+    assert settings(TOKEN, **azure).sign_in is None, "a root by hand means a token by hand"
+    asked = settings({"sign-in": "device-code"}, **azure)
+    assert asked.root == "https://graph.microsoft.us/beta"
+    assert sign_in({"sign-in": "device-code"}, **azure).client_id == "c"
+    assert sign_in({"sign-in": "device-code", "cloud": "global"}, **azure).authority == CLOUDS["global"].authority
+
+
+@pytest.mark.parametrize(
+    ("method", "needs"),
+    [
+        ("device-code", {}),
+        ("secret", {}),
+        ("certificate", {"certificate": "/c.pem"}),
+        ("federated", {"federated-token-file": "/t"}),
+    ],
+)
+def test_a_sign_in_without_what_it_needs_is_refused_at_once(method: str, needs: dict[str, str]) -> None:
+    complete = {**PERSON, "sign-in": method, **needs}
+    assert sign_in(complete).method == method
+    for name in (*PERSON, *needs):
+        said = refused({key: value for key, value in complete.items() if key != name})
+        assert said.startswith(f"Signing in needs a {name}. --sign-in asks for {method}")
+
+
+def test_a_managed_identity_needs_nothing_and_a_token_file_no_service() -> None:
+    assert sign_in({"sign-in": "managed-identity"}).client_id == ""
+    by_file = sign_in({**TOKEN, "sign-in": "token", "token-file": "/t"})
+    assert (by_file.method, by_file.token_file, by_file.authority) == ("token", Path("/t"), "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "words"),
+    [
+        ({"root": "http://example.org/beta"}, {}, "--root: A token sent to example.org without encryption"),
+        ({}, {"RUNTUI_ROOT": "https://x:99999/beta"}, "RUNTUI_ROOT: There is no port 99999."),
+        ({**TOKEN, "cloud": "usgov"}, {}, "does not belong to the cloud usgov (--cloud)"),
+        (
+            {"root": "https://own.example/beta", **PERSON},
+            {},
+            "--root: https://own.example/beta is no Microsoft cloud's",
+        ),
+        (
+            {"root": "https://own.example/beta", "authority": "login.microsoftonline.com", **PERSON},
+            {},
+            "--authority: A token of https://login.microsoftonline.com would go to https://own.example/beta",
+        ),
+        ({**PERSON, "authority": "http://login.example"}, {}, "--authority: 'http://login.example' is no https"),
+        ({**PERSON, "authority": "login.microsoftonline.us", "cloud": "global"}, {}, "--authority:"),
+        ({**TOKEN, "ca-file": "/no/such/file"}, {}, "--ca-file: /no/such/file: No such file or directory."),
+        ({**TOKEN, "proxy": "socks5://p:1"}, {}, "pip install socksio"),
+        (TOKEN, {"ALL_PROXY": "socks5://p:1"}, "ALL_PROXY: A SOCKS proxy needs one more package: pip install socksio."),
+        (TOKEN, {"HTTPS_PROXY": "http://u:hidden@p:99999"}, "HTTPS_PROXY: There is no port 99999."),
+        (TOKEN, {"https_proxy": "//"}, "https_proxy: It has to be an address"),
+        ({}, {}, "Nothing says which Graph root to ask."),
+    ],
+)
+def test_a_refusal_names_where_the_value_came_from(
+    flags: dict[str, str], environ: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = refused(flags, **environ)
+    assert words in said
+    assert "hidden" not in said
+
+
+def test_a_pair_of_ones_own_needs_a_word() -> None:
+    own = {"root": "https://own.example/beta", "authority": "login.example", **PERSON}
+    assert sign_in({**own, "unsafe-endpoint": True}).authority == "https://login.example"
+
+
+def test_a_proxy_is_no_matter_for_this_machine_and_ours_stands_above_the_environments() -> None:
+    broken = {"HTTPS_PROXY": "http://p:99999"}
+    assert settings({"root": "http://127.0.0.1:1/beta"}, **broken).proxy == ""
+    assert settings({**TOKEN, "proxy": "http://p:1"}, **broken).proxy == "http://p:1"
+    assert settings(TOKEN, HTTPS_PROXY="proxy.example:8080").proxy == ""
+
+
+def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("nothing of the kind")
+    assert f"{path} holds no certificates in PEM form." in refused({**TOKEN, "ca-file": str(path)})
+
+
+def test_a_wrong_value_of_a_profile_names_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[profiles.prod]\nroot = "http://example.org/beta"\n')
+    with pytest.raises(UsageError) as caught:
+        settings_of(choose(read_config(path), {}, environ={}), {"RUNTUI_STATE": "/state"})
+    assert f"{path}, line 2: A token sent to example.org" in str(caught.value)
