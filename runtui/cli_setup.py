@@ -59,10 +59,10 @@ def _config_show(parsed: argparse.Namespace) -> int:
 
 
 def _config_check(_parsed: argparse.Namespace) -> int:
-    from runtui.config import config_path, read_config
+    from runtui.config import config_path
     from runtui.headless.config import check_config
 
-    return check_config(read_config(config_path()))
+    return check_config(config_path())
 
 
 def _doctor(parsed: argparse.Namespace) -> int:

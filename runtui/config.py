@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
-from runtui.options import GROUP_TITLES, OPTION_BY_NAME, OPTIONS, SECRETS, Group, Option, nearest_words, shown
+from runtui.options import GROUP_TITLES, OPTION_BY_NAME, OPTIONS, SECRETS, Group, Option, nearest_words
 
 TOP_LEVEL: Final = ("default-profile", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
@@ -195,7 +195,7 @@ def _read(name: str, chosen: Chosen) -> Chosen:
     try:
         return Chosen(option.read(chosen.value), chosen.where)
     except ValueError as error:
-        what = f"{chosen.where}: {name} is {_quoted(chosen.value)}. {error}"
+        what = f"{chosen.where}: {name} is {_quoted(option, chosen.value)}. {error}"
         hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."
         raise UsageError("A setting cannot be used", what, hint) from None
 
@@ -227,12 +227,12 @@ def _wrong(option: Option | None, key: str, value: object) -> str:
     try:
         option.read(value)
     except ValueError as error:
-        return f"{key} is {_quoted(value)}. {error}"
+        return f"{key} is {_quoted(option, value)}. {error}"
     return ""
 
 
-def _quoted(value: object) -> str:
-    return repr(shown(value)) if isinstance(value, str) else repr(value)
+def _quoted(option: Option, value: object) -> str:
+    return repr(option.shown(value)) if isinstance(value, str) else option.shown(repr(value))
 
 
 def _unknown(key: str) -> str:

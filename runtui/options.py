@@ -31,7 +31,7 @@ THEMES: Final = ("dark", "light", "runtui-dark", "runtui-light", "ansi-dark", "a
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0-9]{1,9}))?"
 _PROXY: Final = re.compile(rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/?")
-_LOGIN: Final = re.compile(r"//[^/\s]*@")
+_LOGIN: Final = re.compile(r"(?<=//).*@|^(?!.*//).*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Option:
     """In words, for people."""
     metavar: str = ""
     """Empty for a switch."""
+    is_address: bool = False
+    """Whether people may write a user and a password into it."""
     azure: str = ""
     """The variable of Azure's own tools that means the same; weaker than everything else that is said."""
     negative: str = ""
@@ -68,12 +70,12 @@ class Option:
         """The flag that says this value, such as --root, or --no-mouse for a switch that is off."""
         return f"--{self.negative if value is False and self.negative else self.name}"
 
-
-def shown(value: object) -> str:
-    """A value of an option as it may be shown: the user and the password of an address are masked."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _LOGIN.sub("//***@", f"{value:g}" if isinstance(value, float) else str(value))
+    def shown(self, value: object) -> str:
+        """A value as it may be shown: the user and the password of an address are masked."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return _LOGIN.sub("***@", text) if self.is_address else text
 
 
 def _text(value: object) -> str:
@@ -175,7 +177,8 @@ OPTIONS: Final = (
         "global with a client-id", "NAME",
     ),
     Option(
-        "root", "server", _text, "a Graph root, such as https://graph.microsoft.com/beta", "that of the cloud", "URL"
+        "root", "server", _text, "a Graph root, such as https://graph.microsoft.com/beta", "that of the cloud", "URL",
+        is_address=True,
     ),
     Option("tenant", "server", _text, "the name shown for it", "the tenant-id, else the root's host", "NAME"),
     Option(
@@ -183,7 +186,10 @@ OPTIONS: Final = (
         "/workflowBase/runs/{runId}", "PATH",
     ),
     Option("ca-file", "server", _path, "certificates to trust besides the system's (PEM)", "none", "FILE"),
-    Option("proxy", "server", read_proxy, "the proxy to go through", "as HTTPS_PROXY and NO_PROXY say", "URL"),
+    Option(
+        "proxy", "server", read_proxy, "the proxy to go through", "as HTTPS_PROXY and NO_PROXY say", "URL",
+        is_address=True,
+    ),
     Option("page-size", "server", _whole(1, 999), "items asked for in one page", "999", "N"),
     Option(
         "unsafe-endpoint", "server", _switch,
@@ -194,23 +200,26 @@ OPTIONS: Final = (
         "sign-in", "sign-in", _one_of(*METHODS), f"how tokens are had: {', '.join(METHODS)}",
         "device-code with a client-id, else token", "METHOD",
     ),
-    Option("tenant-id", "sign-in", _id, "the tenant: its id or one of its domains", "none", "ID", "AZURE_TENANT_ID"),
-    Option("client-id", "sign-in", _id, "the app registration to sign in with", "none", "ID", "AZURE_CLIENT_ID"),
+    Option(
+        "tenant-id", "sign-in", _id, "the tenant: its id or one of its domains", "none", "ID",
+        azure="AZURE_TENANT_ID",
+    ),
+    Option("client-id", "sign-in", _id, "the app registration to sign in with", "none", "ID", azure="AZURE_CLIENT_ID"),
     Option("username", "sign-in", _text, "which account, where there are several", "the only one", "NAME"),
     Option(
         "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "that of the cloud",
-        "URL", "AZURE_AUTHORITY_HOST",
+        "URL", is_address=True, azure="AZURE_AUTHORITY_HOST",
     ),
     Option(
         "token-cache", "sign-in", _one_of("file", "memory"), "where tokens are kept between starts", "file", "WHERE"
     ),
     Option(
         "certificate", "sign-in", _path, "certificate and key of the app (PEM)", "none", "FILE",
-        "AZURE_CLIENT_CERTIFICATE_PATH",
+        azure="AZURE_CLIENT_CERTIFICATE_PATH",
     ),
     Option(
         "federated-token-file", "sign-in", _path, "a file with the token of a workload identity", "none", "FILE",
-        "AZURE_FEDERATED_TOKEN_FILE",
+        azure="AZURE_FEDERATED_TOKEN_FILE",
     ),
     Option("token-file", "sign-in", _path, "a file with a bearer token", "none", "FILE"),
     # Whether and how changes are sent

@@ -12,16 +12,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtui.errors import ExitCode
 from runtui.prelude import first_paint, given_back_on_error, require_terminal
-from runtui.profiles import Profiles
 from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
-from runtui.session_settings import token_source
 from runtui.settings import Settings, store_path
+
+if TYPE_CHECKING:
+    from runtui.profiles import Profiles
 
 FIRST_PAGE_SECONDS: Final = 0.25
 """How long the screen is held back for the first page of a list that was never read before."""
@@ -71,6 +72,8 @@ def open_session(
 
 
 def _server(settings: Settings) -> Opening:
+    from runtui.session_settings import token_source
+
     async def ready() -> str:
         return settings.root
 

@@ -159,7 +159,7 @@ def build(
         settings: How to sign in.
         http: What carries the requests.
         cache: MSAL's token cache.
-        http_cache: What MSAL remembers of answers; clear it to have the service asked again.
+        http_cache: What MSAL remembers of answers.
         environ: Where the secret is.
 
     Raises:

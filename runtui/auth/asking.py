@@ -54,6 +54,8 @@ class Asking:
         self._lock = threading.Lock()
         self._http: Http | None = None
         self._app: Any = None
+        # What MSAL remembers of answers: of the tenant for a day, of a refusal for a minute. Each sign-in gets an
+        # application of its own, and need not ask for the tenant again.
         self._http_cache: dict[str, Any] = {}
         # A program signs in again whenever it starts: its secret is at hand, and a token on disk is one more to lose.
         is_kept = settings.method in PEOPLE and settings.token_cache != "memory"  # noqa: S105 -- a place
@@ -146,8 +148,6 @@ class Asking:
         cache = msal_cache(self._keep)
         for event in staging.events:
             cache.add(event)
-        # MSAL remembers refusals for a minute; they were about what was there before.
-        self._http_cache.clear()
         return Found(account, self._held(answer))
 
     def drop(self, held: Held) -> None:
@@ -168,7 +168,6 @@ class Asking:
         """
         with self._lock:
             self._app = None
-            self._http_cache.clear()
         forgotten: list[Account] = []
         # Also what cannot be read has to go.
         with suppress(SignInError):

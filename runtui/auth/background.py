@@ -40,6 +40,6 @@ async def in_background(work: Callable[[], T], *, seconds: float) -> T:
         else:
             settle(lambda: future.set_result(result))
 
-    threading.Thread(target=run, name="sign-in", daemon=False).start()
+    threading.Thread(target=run, name="sign-in", daemon=True).start()
     async with asyncio.timeout(seconds):
         return await future

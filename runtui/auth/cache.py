@@ -195,7 +195,10 @@ class FileKeep:
             tokens = json.loads(data)
         except (ValueError, RecursionError):
             return None
-        return tokens if _is_sound(tokens) and len(data) <= _LARGEST else None
+        if not _is_sound(tokens) or len(data) > _LARGEST:
+            return None
+        _register_kept(tokens)
+        return tokens  # type: ignore[no-any-return]
 
     def _write(self, tokens: Tokens) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -310,6 +313,14 @@ def register_tokens(answer: object) -> None:
         for name in _TOKEN_FIELDS:
             if isinstance(token := answer.get(name), str):
                 register_secret(token)
+
+
+def _register_kept(tokens: Tokens) -> None:
+    """The same for tokens that an earlier start kept."""
+    for entries in tokens.values():
+        for entry in entries.values():
+            if isinstance(secret := entry.get("secret"), str):
+                register_secret(secret)
 
 
 def _is_sound(tokens: object) -> bool:

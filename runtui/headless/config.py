@@ -9,13 +9,14 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
+from pathlib import Path
 from typing import Final
 
-from runtui.config import PROFILE_VARIABLE, Choices, Config, Problem
+from runtui.config import PROFILE_VARIABLE, Choices, Config, Problem, read_config
 from runtui.domain.cells import cells
 from runtui.domain.visible import visible
-from runtui.errors import ExitCode
-from runtui.options import GROUP_TITLES, OPTIONS, Option, shown
+from runtui.errors import ExitCode, UsageError
+from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.profiles import alone, sign_in_word
 
 SECRET_VARIABLES: Final = (
@@ -102,22 +103,27 @@ def _choice(choices: Choices, option: Option) -> dict[str, object]:
     if chosen is None:
         return {"value": None, "from": "default", "default": option.default}
     plain = isinstance(chosen.value, bool | int | float)
-    return {"value": chosen.value if plain else shown(chosen.value), "from": chosen.where}
+    return {"value": chosen.value if plain else option.shown(chosen.value), "from": chosen.where}
 
 
 def _row(choices: Choices, option: Option) -> tuple[str, ...]:
     chosen = choices.values.get(option.name)
     if chosen is None:
         return f"  {option.name}", option.default, "default"
-    return f"  {option.name}", shown(chosen.value), chosen.where
+    return f"  {option.name}", option.shown(chosen.value), chosen.where
 
 
 def _from(where: str) -> str:
     return f"  ({visible(where)})" if where else f"  (--profile, {PROFILE_VARIABLE} or default-profile chooses one)"
 
 
-def check_config(config: Config) -> int:
+def check_config(path: Path) -> int:
     """Print every problem of the file, one a line; exit code 1 when there is one."""
+    try:
+        config = read_config(path)
+    except UsageError as error:
+        print(visible(error.message))
+        return int(ExitCode.NOT_DONE)
     problems = problems_of(config)
     for problem in problems:
         place = f"{config.path}:{problem.line}" if problem.line else f"{config.path}"

@@ -22,7 +22,7 @@ from runtui.graph.root import root_is_loopback
 from runtui.graph.transport import Transport
 from runtui.graph.trust import tls_context
 from runtui.headless.findings import Finding, ok, problem, warning
-from runtui.options import shown
+from runtui.options import OPTION_BY_NAME
 from runtui.session_settings import token_source
 from runtui.settings import Settings
 
@@ -61,14 +61,18 @@ def proxy(settings: Settings) -> Finding:
     if root_is_loopback(settings.root):
         return ok("proxy", "None: the root is this machine.")
     if settings.proxy:
-        return ok("proxy", f"{shown(settings.proxy)}, as chosen.")
+        return ok("proxy", f"{_shown(settings.proxy)}, as chosen.")
     proxies = getproxies()
     address = proxies.get("https") or proxies.get("all")
     if not address:
         return ok("proxy", "None.")
     if proxy_bypass(host):
         return ok("proxy", f"None for {host}, as NO_PROXY says.")
-    return ok("proxy", f"{shown(address)}, as the environment says.")
+    return ok("proxy", f"{_shown(address)}, as the environment says.")
+
+
+def _shown(address: str) -> str:
+    return OPTION_BY_NAME["proxy"].shown(address)
 
 
 async def sign_in(

@@ -64,10 +64,15 @@ def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]
         "root": facts["root"],
         "method": facts["method"],
         "expires": _ending(state.expires_at, facts["method"]),
-        "scopes": ", ".join(scopes) or "those of the token",
+        "scopes": ", ".join(short_scopes(scopes)) or "those of the token",
         "changes": _permission(settings, state.can_write),
     }
     return (f"{name:8} {visible(value)}" for name, value in words.items())
+
+
+def short_scopes(scopes: Sequence[str]) -> list[str]:
+    """Without the resource that they are scopes of."""
+    return [scope.rpartition("/")[2] for scope in scopes]
 
 
 def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dic
 def _ending(moment: datetime | None, method: str) -> str:
     if moment is None:
         by_hand = "the token does not say"
-        return by_hand if method == "token" else "no token yet: the next command gets one"
+        return by_hand if method == "token" else "no token at hand: asked for when it is needed"
     left = (moment - datetime.now(UTC)).total_seconds()
     when = f"{moment:%Y-%m-%d %H:%M} UTC"
     onward = "" if method == "token" else "; renewed by itself"
@@ -102,5 +107,5 @@ def _permission(settings: Settings, can_write: bool | None) -> str:
     if can_write is None:
         return "not known: there is no token that says"
     if can_write:
-        return f"the token has {WRITE_PERMISSION}; a person also needs a role in the directory"
-    return f"the token lacks {WRITE_PERMISSION}"
+        return "allowed by the token; a person needs a role in the directory besides"
+    return f"not allowed by the token: it lacks {WRITE_PERMISSION}"

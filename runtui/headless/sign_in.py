@@ -21,7 +21,7 @@ from runtui.domain.visible import visible
 from runtui.errors import ExitCode, FieldError, UsageError
 from runtui.graph.waits import length_words
 from runtui.headless.console import PassingLine, count_seconds, narrate, typed_lines
-from runtui.headless.identity import identity_json, identity_lines, in_shell, next_step
+from runtui.headless.identity import identity_json, identity_lines, in_shell, next_step, short_scopes
 from runtui.headless.welcome import REGISTRATION
 from runtui.session_settings import token_source
 from runtui.settings import Settings, SignInSettings
@@ -99,8 +99,7 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
     async with _opened(settings, environ) as sign_in:
         if sign_in.is_person and sign_in.settings.token_cache == "memory":  # noqa: S105 - a place
             raise UsageError("Nothing of it would be kept", next_step(settings))
-        names = ", ".join(scope.rpartition("/")[2] for scope in sign_in.scopes)
-        narrate(f"Signing in to {sign_in.settings.tenant_id or 'Azure'} for {settings.root}; asked for: {names}.")
+        narrate(f"Signing in to {settings.tenant}, asking for {', '.join(short_scopes(sign_in.scopes))}.")
         try:
             if sign_in.is_person:
                 await _as_person(sign_in, no_browser, environ)
@@ -122,7 +121,7 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
     if found.trouble is not None:
         narrate(str(found.trouble))
     print(*identity_lines(settings, state if found.trouble else found, sign_in.scopes), sep="\n")
-    narrate(f"It is kept in {settings.state_folder}, for you alone to read; runtui logout deletes it.")
+    narrate(f"Kept in {settings.state_folder}, for you alone to read, until: runtui logout.")
     return int(ExitCode.DONE)
 
 

@@ -84,13 +84,10 @@ def create_app(
         from runtui.sandbox.hostile import hostile_plans, hostile_workflows
 
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
+    guard = [Middleware(SignInGuard, authority)] if authority is not None else []
     app = Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
-        middleware=[
-            Middleware(Misbehave),
-            Middleware(GraphEnvelope),
-            *([Middleware(SignInGuard, authority)] if authority is not None else []),
-        ],
+        middleware=[Middleware(Misbehave), Middleware(GraphEnvelope), *guard],
         exception_handlers={
             GraphError: _on_graph_error,
             HTTPException: _on_http_exception,

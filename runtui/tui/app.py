@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from rich.console import RenderableType
 from textual import events
 from textual.command import CommandPalette
 from textual.filter import LineFilter
@@ -27,7 +28,7 @@ from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.status_line import Severity
-from runtui.tui.workbench import Workbench
+from runtui.tui.workbench import PREPARE, Workbench
 
 QUIT_SECONDS: Final = 10.0
 """How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
@@ -123,6 +124,20 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self._workspace, columns=self.size.width, misbehaviour=self._misbehaviour, profiles=self._profiles
         )
 
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """Exit, once no view is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""
+        workbench = next((screen for screen in self.screen_stack if isinstance(screen, Workbench)), None)
+        if workbench is not None and workbench.is_mounted:
+            if workbench.left.is_preparing:
+                self.run_worker(self._exit_when_prepared(workbench, return_code), group="quit", description="exit")
+                return
+            self.workers.cancel_group(workbench, PREPARE)
+        super().exit(result, return_code, message)
+
+    async def _exit_when_prepared(self, workbench: Workbench, return_code: int) -> None:
+        await workbench.left.prepare()
+        super().exit(return_code=return_code)
+
     @property
     def is_followed(self) -> bool:
         """Whether another profile is opened next."""
@@ -131,6 +146,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
         self.onward = None
+        self._stop_asking()
         if self._workspace.saves.active():
             self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
         else:
@@ -157,6 +173,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def _leave(self, onward: Settings | None) -> None:
         self.onward = onward
+        self._stop_asking()
         active = self._workspace.saves.active()
         if active and not self._quitting:
             self._quitting = True
@@ -183,6 +200,12 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.exit(return_code=0)
         else:
             self.onward = None
+
+    def _stop_asking(self) -> None:
+        """A save that waits for somebody to sign in must not hold up the end."""
+        for screen in self.screen_stack:
+            if isinstance(screen, Workbench):
+                screen.stop_asking()
 
     def _say(self, text: str, severity: Severity) -> None:
         if isinstance(self.screen, Workbench):

@@ -6,6 +6,7 @@ Invariant: services know no widget. The store may speak from any thread; posting
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -16,6 +17,9 @@ from runtui.services.journal import Entry
 from runtui.services.refresh import Progress
 from runtui.services.saves import Save
 from runtui.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from runtui.auth.signin import SignIn, SignInState
 
 
 class StoreChanged(Message):
@@ -88,6 +92,13 @@ class DraftsFailed(Message):
         self.fault = fault
 
 
+def _watch(sign_in: SignIn, screen: MessagePump) -> Callable[[], None]:
+    def tell(_state: SignInState) -> None:
+        screen.post_message(SignInChanged())
+
+    return sign_in.watch(tell)
+
+
 def listen(workspace: Workspace, screen: MessagePump) -> Callable[[], None]:
     """Carry everything that a connected workspace announces to a screen; the returned function ends that."""
     ends = (
@@ -100,7 +111,7 @@ def listen(workspace: Workspace, screen: MessagePump) -> Callable[[], None]:
         workspace.journal.changed.subscribe(lambda _number: screen.post_message(JournalChanged())),
         workspace.drafts.failed.subscribe(lambda fault: screen.post_message(DraftsFailed(fault))),
         workspace.exchanged.subscribe(lambda exchange: screen.post_message(Exchanged(exchange))),
-        *([workspace.sign_in.watch(lambda _state: screen.post_message(SignInChanged()))] if workspace.sign_in else []),
+        *([_watch(workspace.sign_in, screen)] if workspace.sign_in is not None else ()),
     )
 
     def end() -> None:

@@ -117,7 +117,7 @@ class Journaling(Changes):
 
     def on_export_requested(self, event: ExportRequested) -> None:
         """The formats take the left pane."""
-        self.left.query_one(ExportView).open(event.selection)
+        self.left.query_one(ExportView).open(event.entries)
         self.left.show("export")
 
     def on_export_chosen(self, event: ExportChosen) -> None:
@@ -126,7 +126,7 @@ class Journaling(Changes):
         self._aside(partial(self._export, event), "export")
 
     async def _export(self, event: ExportChosen) -> None:
-        path, count = await asyncio.to_thread(event.selection.write, event.form)
+        path, count = await asyncio.to_thread(event.entries.write, event.form)
         self.say(entry_words.exported(path, count), "success")
 
     def _aside(self, work: Callable[[], Awaitable[None]], what: str) -> None:

@@ -8,7 +8,7 @@ from runtui.domain.draft import Draft
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
 from runtui.services.journal_export import Format
-from runtui.services.journal_selection import Selection
+from runtui.services.journal_query import EntryQuery
 from runtui.tui.sign_in_words import Way
 from runtui.tui.widgets.status_line import Severity
 
@@ -158,17 +158,17 @@ class Decided(Message):
 class ExportRequested(Message):
     """Ask in which format these entries are wanted as a file."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, entries: EntryQuery) -> None:
         super().__init__()
-        self.selection = selection
+        self.entries = entries
 
 
 class ExportChosen(Message):
     """Write these entries to a file."""
 
-    def __init__(self, selection: Selection, form: Format) -> None:
+    def __init__(self, entries: EntryQuery, form: Format) -> None:
         super().__init__()
-        self.selection = selection
+        self.entries = entries
         self.form: Format = form
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from runtui.settings import SignInSettings
@@ -57,7 +57,7 @@ class Asker:
 
 
 BEWARE: Final = "Never enter a code that someone sent you."
-BEWARE_PAGE: Final = "Never open such an address, or paste one, because someone asked you to."
+BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
 def why_nobody(sign_in: SignIn | None) -> str | None:
@@ -127,11 +127,13 @@ def signed_in(account: Account, *, goes_on: bool) -> str:
     return f"Signed in as {account.username}, tenant {account.tenant_id}.{onward}"
 
 
-def standing(state: SignInState, method: str) -> tuple[str, ...]:
+def standing(state: SignInState) -> tuple[str, ...]:
     """Who is signed in, line by line."""
     if state.account is None:
         return ("Nobody is signed in.",)
-    lines = [f"account  {state.account.username}", f"tenant   {state.account.tenant_id}", f"by       {method}"]
+    lines = [f"account  {state.account.username}", f"tenant   {state.account.tenant_id}"]
+    if state.needs_person:
+        return tuple(lines)
     if state.expires_at is not None:
         lines.append(f"token    until {state.expires_at.astimezone():%H:%M}; it is renewed before that")
     if state.can_write is not None:
@@ -159,7 +161,7 @@ def sign_out_question(key: str) -> str:
 
 def signed_out(settings: SignInSettings) -> str:
     """After signing out."""
-    kept = "" if settings.token_cache == "memory" else " and the file that kept them is deleted"
+    kept = " and the file that kept them is deleted" if settings.token_cache == "file" else ""  # noqa: S105 - a place
     return f"Signed out: the tokens are forgotten{kept}. Your browser is still signed in: that session ends only there."
 
 

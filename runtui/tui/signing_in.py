@@ -106,7 +106,8 @@ class SigningIn(Journaling):
     async def _ask(self, why: str) -> bool:
         """Have a person sign in, for a request that waits; whether there was a sign-in."""
         self._why = why
-        asked = self._asked = asyncio.get_running_loop().create_future()
+        asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked = asked
         self._show_when_suitable()
         try:
             return await asked
@@ -144,6 +145,7 @@ class SigningIn(Journaling):
         if self._attempt is None:
             self._show_ways()
         self.left.show("sign_in")
+        self._give_room(self.has_class("-narrow"))
 
     def _show_ways(self, trouble: SignInError | None = None) -> None:
         if self._sign_in is None:
@@ -187,7 +189,7 @@ class SigningIn(Journaling):
 
         def show(page: BrowserPage) -> None:
             # Beside another pane the address could not be marked with the mouse.
-            self._zoom(True)
+            self._give_room(True)
             view.show_page(page, opened=open_page is not None)
 
         return await self._sign_in.browser(show, open_page=open_page)
@@ -205,7 +207,6 @@ class SigningIn(Journaling):
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt = None
-            self._zoom(False)
             self._show_ways()
             self.say(sign_in_words.given_up(), "warning")
             return
@@ -214,6 +215,12 @@ class SigningIn(Journaling):
         if self._sign_in is not None and (somebody_waited or self._sign_in.state.needs_person):
             key = ACTION_BY_ID["sign_in"].shown_key
             self.say(sign_in_words.left_without(key, somebody_waited=somebody_waited), "warning")
+
+    def _give_room(self, alone: bool) -> None:
+        """Take the panel away, which would leave too few lines; or leave it."""
+        if alone:
+            self._keys_go_to_panel = False
+            self._zoom(True)
 
     def _go_back(self) -> None:
         self._zoom(False)

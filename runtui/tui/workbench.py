@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from typing import Final
 
 from runtui.domain.fields import FIELDS
 from runtui.errors import RuntuiError
@@ -28,6 +29,9 @@ from runtui.tui.views.scenarios import ScenariosView
 from runtui.tui.widgets.header_line import HeaderLine, headline
 from runtui.tui.widgets.run_table import RunTable
 from runtui.tui.widgets.status_line import StatusLine
+
+PREPARE: Final = "prepare"
+"""The group of the worker that mounts what is not in sight yet."""
 
 
 class Workbench(SigningIn):
@@ -88,7 +92,8 @@ class Workbench(SigningIn):
         self.left.take_focus()
         self.tell_what_was_left()
         self.on_listing_changed(ListingChanged(self._workspace.refresh.progress))
-        self.follow_sign_in()
+        # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
+        self.call_after_refresh(self.follow_sign_in)
 
     # What services announce
 
@@ -116,7 +121,7 @@ class Workbench(SigningIn):
             if self._complaint and self.query_one(StatusLine).text == self._complaint:
                 self.say("")
             self.tell_of_unlisted_drafts()
-            self.run_worker(self._prepare_the_rest(), group="prepare", exclusive=True, description="prepare the rest")
+            self.run_worker(self._prepare_the_rest(), group=PREPARE, exclusive=True, description="prepare the rest")
         self._complaint = complaint
 
     async def _prepare_the_rest(self) -> None:

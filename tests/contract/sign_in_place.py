@@ -76,6 +76,8 @@ class Place:
         self.authority = authority
         self.root = root
         self.state = folder / "state"
+        self.variables: dict[str, str] = {}
+        """What every process finds in its environment besides."""
         self._ca_file = ca_file
         self._folder = folder
         self._profiles: list[str] = []
@@ -91,6 +93,7 @@ class Place:
             "PYTHONPATH": str(CHECKOUT),
             "RUNTUI_STATE": str(self.state),
             "RUNTUI_CONFIG": str(self._folder / "config.toml"),
+            **self.variables,
         }
 
     def profile(self, name: str, **choices: str) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from runtui.errors import RuntuiError
-from runtui.graph import transport
 from runtui.graph.exchange import Exchange, FailureKind, Outcome
 from runtui.graph.faults import fault_of
 from runtui.graph.transport import Transport

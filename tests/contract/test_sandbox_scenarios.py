@@ -17,11 +17,13 @@ from starlette.applications import Starlette
 from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
+from runtui.sandbox.authority import Authority
 from runtui.sandbox.handlers import AppliedWrite
-from runtui.sandbox.scenarios import BIG_BODY_BYTES, SCENARIOS, SLOW_SECONDS, summaries
+from runtui.sandbox.scenarios import BIG_BODY_BYTES, CODE_SECONDS, SCENARIOS, SLOW_SECONDS, summaries
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback
+from tests.contract.msal_apps import poll, public_app, sign_in, silent
 
 PATIENCE = 30
 CHANGE = {"failedTasksCount": 41, "totalUsersCount": 42}
@@ -398,6 +400,71 @@ async def test_the_token_comes_back(wire: Wire) -> None:
     assert TOKEN in graph_error(refused)["message"]
     assert TOKEN in refused.headers["x-ms-request-authorization"]
     await wire.assert_applied(0)
+
+
+def code_ends(authority: Authority, polls: int) -> str:
+    """What becomes of a code that nobody types in: the word for it after so many polls."""
+    app, pauses = public_app(authority), 0
+    flow = app.initiate_device_flow(["https://graph.fake.test/.default"])
+    answer: dict[str, Any] = {"error": "authorization_pending"}
+    while pauses < polls and answer.get("error") == "authorization_pending":
+        answer, pauses = poll(app, flow), pauses + 1
+    return "token" if "access_token" in answer else str(answer["error"])
+
+
+@proves("sign-in-refused")
+def test_a_code_is_refused_and_after_the_switch_approved(scenario: str) -> None:
+    authority = Authority()
+    app = create_app(runs=1, authority=authority, scenario=scenario)
+    assert code_ends(authority, 9) == "authorization_declined"
+    app.state.scenario.use("none")
+    assert code_ends(authority, 9) == "token"
+    app.state.database.close()
+
+
+@proves("sign-in-expired")
+def test_a_code_runs_out(scenario: str) -> None:
+    clock = Clock()
+    authority = Authority(clock)
+    app = create_app(runs=1, authority=authority, scenario=scenario)
+    assert code_ends(authority, 9) == "authorization_pending"
+    msal_app = public_app(authority)
+    flow = msal_app.initiate_device_flow(["https://graph.fake.test/.default"])
+    assert flow["expires_in"] == CODE_SECONDS
+    clock.advance(CODE_SECONDS)
+    assert poll(msal_app, flow)["error"] == "expired_token"
+    app.state.database.close()
+
+
+@proves("sign-in-revoked")
+async def test_the_first_change_finds_the_sign_in_revoked(scenario: str) -> None:
+    authority = Authority()
+    app = create_app(authority=authority, scenario=scenario)
+    client = public_app(authority)
+    token = sign_in(authority, client)["access_token"]
+    async with (
+        loopback(app) as root,
+        httpx.AsyncClient(base_url=root, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as line,
+    ):
+        workflow = (await line.get(WORKFLOWS)).json()["value"][0]
+        run = (await line.get(f"{WORKFLOWS}/{workflow['id']}/runs")).json()["value"][0]
+        refused = await line.patch(f"/workflowBase/runs/{run['id']}", json=CHANGE)
+        assert refused.status_code == 401
+        assert 'error="insufficient_claims"' in refused.headers["WWW-Authenticate"]
+        assert silent(client, force_refresh=True)["error"] == "invalid_grant"
+        again = sign_in(authority, public_app(authority))["access_token"]
+        headers = {"Authorization": f"Bearer {again}"}
+        assert (await line.patch(f"/workflowBase/runs/{run['id']}", json=CHANGE, headers=headers)).status_code == 200
+    assert len(app.state.applied) == 1
+    app.state.database.close()
+
+
+@pytest.mark.parametrize("scenario", ["sign-in-refused", "sign-in-expired", "sign-in-revoked"])
+async def test_without_a_sign_in_its_scenarios_are_refused(scenario: str) -> None:
+    async with wired("slow") as wire:
+        with pytest.raises(UsageError, match="--sign-in"):
+            wire.app.state.scenario.use(scenario)
+        assert wire.app.state.scenario.scenario.name == "slow"
 
 
 async def test_a_switch_takes_effect_at_once_and_forgets_what_was() -> None:

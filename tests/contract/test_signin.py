@@ -250,9 +250,8 @@ class TestTheToken:
             assert again.state.trouble.is_passing
             assert again.state.needs_person is None
             assert again.state.account is not None
-            calls = len(authority.calls)
             assert await again() == old
-            assert len(authority.calls) == calls, "the service is left alone for a while"
+            assert again._refreshing is refreshing, "the service is left alone for a while"
 
     async def test_a_dead_refresh_token_is_not_sent_twice(
         self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -264,10 +263,14 @@ class TestTheToken:
             for _ in range(3):
                 with pytest.raises(SignInError, match="has expired") as expired:
                     await sign_in()
+            refreshing = sign_in._refreshing
             assert expired.value.needs_person
             assert sign_in.state.needs_person is expired.value
             assert sign_in.state.account is not None, "who has to sign in again"
             assert refreshes(authority) == 1
+            with pytest.raises(SignInError):
+                await sign_in()
+            assert sign_in._refreshing is refreshing, "not even MSAL is asked"
             await by_device_code(sign_in, authority)
             assert sign_in.state.trouble is None
             assert await sign_in()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from runtui.auth.application import tame_logger
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.sandbox.authority import Authority, unavailable
 from runtui.sandbox.authority_directory import DEMO_ADMIN
@@ -177,4 +179,16 @@ async def test_nothing_secret_is_logged_or_printed(
         assert secret not in caplog.text
         assert secret not in told
     assert "device_code=" not in caplog.text
-    assert "msal" not in {record.name.partition(".")[0] for record in caplog.records}
+
+
+def test_what_msal_logs_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    tame_logger()
+    seen = io.StringIO()
+    handler = logging.StreamHandler(seen)
+    logging.getLogger().addHandler(handler)
+    try:
+        logging.getLogger("msal.oauth2cli.oauth2").error("Token response is not in json format: %s", TOKEN)
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert seen.getvalue() == ""
+    assert "".join(capfd.readouterr()) == ""

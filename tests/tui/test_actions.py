@@ -17,9 +17,11 @@ from runtui.tui.views.edit import EditView
 from runtui.tui.views.export import ExportView
 from runtui.tui.views.help import HelpView, help_text
 from runtui.tui.views.journal import JournalView
+from runtui.tui.views.profiles import ProfilesView
 from runtui.tui.views.review import ReviewView
 from runtui.tui.views.runs import RunsView
 from runtui.tui.views.scenarios import ScenariosView
+from runtui.tui.views.sign_in import SignInView
 from runtui.tui.widgets.run_table import RunTable
 from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener
@@ -33,6 +35,8 @@ HOMES: dict[Scope, type] = {
     "journal": JournalView,
     "export": ExportView,
     "scenarios": ScenariosView,
+    "profiles": ProfilesView,
+    "sign_in": SignInView,
     "help": HelpView,
     "panel": Workbench,
     "app": Workbench,
@@ -46,6 +50,8 @@ CHAINS: dict[str, tuple[Scope, ...]] = {
     "journal": ("table", "journal", "panel", "app"),
     "export": ("export", "panel", "app"),
     "scenarios": ("scenarios", "panel", "app"),
+    "profiles": ("profiles", "panel", "app"),
+    "sign_in": ("sign_in", "panel", "app"),
     "help": ("help", "panel", "app"),
 }
 
@@ -70,7 +76,13 @@ def test_ids_are_unique_and_every_scope_has_a_title() -> None:
 def test_no_key_does_two_things_in_one_place(chain: str) -> None:
     """Where a key is bound twice on the way up, the inner action has to be the one meant: esc and the keys of help."""
     keys = Counter(key for action in in_scopes(*CHAINS[chain]) for key in action.keys)
-    closing = {"help": {"q", "question_mark", "f1"}, "scenarios": {"M"}, "journal": {"J"}}
+    closing = {
+        "help": {"q", "question_mark", "f1"},
+        "scenarios": {"M"},
+        "profiles": {"P"},
+        "sign_in": {"A"},
+        "journal": {"J"},
+    }
     allowed = {"escape"} | closing.get(chain, set())
     assert {key for key, times in keys.items() if times > 1} <= allowed
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Intent, Journal
-from runtui.services.journal_selection import PAGE
+from runtui.services.journal_query import PAGE
 from runtui.tui.views.journal import JournalView
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
-from tests.tui.test_undo import change
+from tests.tui.test_undo import change, view_of
 from tests.tui.wires import Graph
 
 OTHER_ROOT = "https://graph.example/beta"
@@ -30,7 +30,7 @@ def shown(session: Session) -> list[Entry]:
 
 async def open_journal(session: Session) -> None:
     await session.press("J")
-    await session.until(lambda: session.workbench.left.view == "journal" and shown(session))
+    await session.until(lambda: view_of(session) == "journal" and shown(session))
 
 
 def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome | None = Outcome.DONE) -> None:
@@ -130,12 +130,12 @@ async def test_the_filter_finds_and_complains(open_session: Opener) -> None:
         assert len(shown(session)) == 3, "a filter that makes no sense changes nothing"
         await session.press("backspace", "enter", "escape")
         await session.until(lambda: len(shown(session)) == 6)
-        assert session.workbench.left.view == "journal"
+        assert view_of(session) == "journal"
         await session.press("slash")
         await session.type("nowhere")
         await session.until(lambda: "No entry matches the filter." in session.text())
         await session.press("escape", "escape")
-        assert session.workbench.left.view == "runs"
+        assert view_of(session) == "runs"
 
 
 async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Opener) -> None:
@@ -221,10 +221,10 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         await open_journal(session)
         for downs, form in enumerate(("jsonl", "csv", "md")):
             await session.press("x")
-            assert session.workbench.left.view == "export"
+            assert view_of(session) == "export"
             await session.press(*["down"] * downs, "enter")
             await session.until(lambda: f".{form}" in status_of(session))  # noqa: B023
-            assert session.workbench.left.view == "journal"
+            assert view_of(session) == "journal"
         files = {path.suffix: path for path in (tmp_path / "exports").iterdir()}
         assert set(files) == {".jsonl", ".csv", ".md"}
         assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files.values())
@@ -234,7 +234,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         assert len(list(csv.DictReader(files[".csv"].read_text().splitlines()))) == 2
         assert "## Entry 1: done" in files[".md"].read_text()
         await session.press("x", "escape")
-        assert session.workbench.left.view == "journal"
+        assert view_of(session) == "journal"
 
 
 async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         await session.press("z")
         assert (left.display, panel.size.width) == (False, 120)
         await session.press("f9")
-        assert session.app.focused is panel.query_one("#tab-history", OptionList)
+        assert session.app.focused is panel.query_one("#tab-history")
         await session.press("1")
         assert left.display
         assert session.app.focused is left.runs.table

@@ -10,12 +10,16 @@ from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph
 
 
+def view_of(session: Session) -> str:
+    return session.workbench.left.view
+
+
 async def change(session: Session) -> Entry:
     """Change the run under the cursor; the entry of the journal."""
     await to_the_review(session)
     before = len(session.workspace.journal.entries())
     await session.press("y")
-    await session.until(lambda: not session.workspace.saves.active() and session.workbench.left.view == "runs")
+    await session.until(lambda: not session.workspace.saves.active() and view_of(session) == "runs")
     entries = session.workspace.journal.entries()
     assert len(entries) == before + 1
     return entries[0]
@@ -30,13 +34,13 @@ async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> 
         entry = await change(session)
         assert graph.runs[run_id] != before
         await session.press("u")
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: view_of(session) == "review")
         assert f"take back entry {entry.number}?" in session.text()
         assert f"{entry.after['processingStatus']}  →  failed" in session.text()
         await session.press("y")
         await session.until(lambda: "is taken back" in status_of(session))
         assert graph.runs[run_id] == before
-        assert session.workbench.left.view == "runs"
+        assert view_of(session) == "runs"
         newest, older = session.workspace.journal.entries()
         assert (newest.undoes, older.undone_by, newest.outcome) == (older.number, newest.number, Outcome.DONE)
         await session.press("u")
@@ -53,7 +57,7 @@ async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
         entries = [await change(session), await change(session)]
         for entry in reversed(entries):
             await session.press("u")
-            await session.until(lambda: session.workbench.left.view == "review")
+            await session.until(lambda: view_of(session) == "review")
             assert f"take back entry {entry.number}?" in session.text()
             await session.press("y")
             await session.until(lambda: not session.workspace.saves.active() and "taken back" in status_of(session))
@@ -66,9 +70,9 @@ async def test_n_takes_nothing_back_and_leads_to_the_list(open_session: Opener) 
         await change(session)
         for key in ("n", "escape", "enter"):
             await session.press("u")
-            await session.until(lambda: session.workbench.left.view == "review")
+            await session.until(lambda: view_of(session) == "review")
             await session.press(key)
-            await session.until(lambda: session.workbench.left.view == "runs")
+            await session.until(lambda: view_of(session) == "runs")
         assert len(graph.patches) == 1
 
 
@@ -76,7 +80,7 @@ async def test_a_run_without_a_change_says_so(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("u")
         await session.until(lambda: "There is nothing of yours to undo on this run." in status_of(session))
-        assert session.workbench.left.view == "runs"
+        assert view_of(session) == "runs"
 
 
 async def test_what_a_colleague_wrote_since_is_not_overwritten(open_session: Opener) -> None:
@@ -87,7 +91,7 @@ async def test_what_a_colleague_wrote_since_is_not_overwritten(open_session: Ope
         await session.press("u")
         await session.until(lambda: "cannot be undone" in status_of(session))
         assert "The run no longer holds what this change wrote" in status_of(session)
-        assert session.workbench.left.view == "runs"
+        assert view_of(session) == "runs"
         assert len(graph.patches) == 1
 
 
@@ -99,7 +103,7 @@ async def test_an_unknown_change_stands_in_the_way(open_session: Opener) -> None
         await change(session)
         await session.press("u")
         await session.until(lambda: "Whether it was done is not known." in status_of(session))
-        assert session.workbench.left.view == "runs"
+        assert view_of(session) == "runs"
 
 
 async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -> None:
@@ -109,11 +113,11 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
         await session.press("e", *["down"] * 8)
         await session.type("7")
         await session.press("escape", "escape")
-        await session.until(lambda: session.workbench.left.view == "runs")
+        await session.until(lambda: view_of(session) == "runs")
         draft = session.workspace.drafts.get(entry.run_id)
         assert draft is not None
         await session.press("u")
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: view_of(session) == "review")
         await session.press("y")
         await session.until(lambda: "is taken back" in status_of(session))
         assert graph.runs[entry.run_id]["processingStatus"] == "failed"
@@ -129,25 +133,24 @@ async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opene
         entry = await change(session)
         await session.type("uj")
         await session.until(lambda: f"Entry {entry.number} can be taken back" in status_of(session))
-        assert session.workbench.left.view == "runs"
+        assert view_of(session) == "runs"
 
 
 async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)
-        left = session.workbench.left
         await session.press("e", "J")
-        await session.until(lambda: left.view == "journal" and "#1" in session.text())
+        await session.until(lambda: view_of(session) == "journal" and "#1" in session.text())
         for key in ("n", "y"):
             await session.press("u")
-            await session.until(lambda: left.view == "review")
+            await session.until(lambda: view_of(session) == "review")
             assert "take back entry 1?" in session.text()
             await session.press(key)
-            await session.until(lambda: left.view == "journal")
+            await session.until(lambda: view_of(session) == "journal")
         await session.until(lambda: "undone by #2" in session.text())
         assert "undoes #1" in session.text()
         await session.press("escape")
-        assert left.view == "edit"
+        assert view_of(session) == "edit"
         await session.press("escape")
-        assert left.view == "runs"
+        assert view_of(session) == "runs"

@@ -120,10 +120,19 @@ def test_no_profile_can_be_asked_for(file: Path) -> None:
     assert (choices.profile, dict(choices.values)) == ("", {})
 
 
-def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://me:hidden-word@proxy.example:99999",
+        "http://me:hidden-word/with@marks in it@proxy.example",
+        "me:hidden-word@proxy.example:8080",
+        ["http://me:hidden-word@proxy.example"],
+    ],
+)
+def test_a_password_is_not_repeated(proxy: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        chosen(tmp_path / "none", {"proxy": "http://me:hidden-word@proxy.example:99999"})
-    assert "There is no port 99999" in str(caught.value)
+        chosen(tmp_path / "none", {"proxy": proxy})
+    assert "proxy.example" in str(caught.value)
     assert "hidden-word" not in str(caught.value)
 
 

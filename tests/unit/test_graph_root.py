@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
-from runtui.graph.root import LONGEST_ADDRESS, is_loopback, parse_root, refusal, root_is_loopback
+from runtui.graph.root import LONGEST_ADDRESS, parse_root, refusal, root_is_loopback
 
 ROOT = "https://graph.example/beta"
 

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from runtui.services.journal_export import Format
-from runtui.services.journal_selection import Selection
+from runtui.services.journal_query import EntryQuery
 from runtui.tui.actions import bindings
 from runtui.tui.messages import ExportChosen, Left
 from runtui.tui.text import content
@@ -37,7 +37,7 @@ class ExportView(Acting):
     ExportView ChoiceList { height: 1fr; }
     ExportView #export-what { height: auto; padding: 0 1; }
     """
-    selection: Selection | None = None
+    shown: EntryQuery | None = None
     """What would be exported."""
 
     def compose(self) -> ComposeResult:
@@ -46,12 +46,12 @@ class ExportView(Acting):
         yield Static(id="export-what", markup=False)
         yield ChoiceList(*FORMATS.values(), id="export-formats")
 
-    def open(self, selection: Selection) -> None:
+    def open(self, query: EntryQuery) -> None:
         """Ask for the format of these entries."""
-        self.selection = selection
-        found = f"What the filter finds: {selection.text}" if selection.text else "Every entry"
+        self.shown = query
+        found = f"What the filter finds: {query.text}" if query.text else "Every entry"
         self.query_one("#export-what", Static).update(
-            content(f"{found}, of {'all roots' if selection.root is None else selection.root}.")
+            content(f"{found}, of {'all roots' if query.root is None else query.root}.")
         )
         self.query_one(ChoiceList).highlighted = 0
         self.query_one("#export-title", PaneTitle).show(Content("Export the journal"), active=True)
@@ -68,8 +68,8 @@ class ExportView(Acting):
     def action_use_format(self) -> None:
         """Write the file."""
         index = self.query_one(ChoiceList).highlighted
-        if index is not None and self.selection is not None:
-            self.post_message(ExportChosen(self.selection, tuple(FORMATS)[index]))
+        if index is not None and self.shown is not None:
+            self.post_message(ExportChosen(self.shown, tuple(FORMATS)[index]))
 
     def action_leave_export(self) -> None:
         """Write nothing."""

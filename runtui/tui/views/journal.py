@@ -17,7 +17,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.services import journal_filter
 from runtui.services.journal import Entry, Journal
-from runtui.services.journal_selection import PAGE, Selection, condition
+from runtui.services.journal_query import PAGE, EntryQuery, condition
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import Decided, EntryRequested, ExportRequested, Left, LookRequested, UndoRequested
 from runtui.tui.text import content
@@ -40,7 +40,7 @@ class JournalView(Acting):
 
     def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
         super().__init__(situation, id=id)
-        self.selection: Selection | None = None
+        self.shown: EntryQuery | None = None
         self.older: int | None = None
         """Where the entries begin that are not read yet; None when all are."""
         self._root = ""
@@ -65,8 +65,8 @@ class JournalView(Acting):
     def open(self, journal: Journal, root: str) -> None:
         """Show the journal as it is now; filter and roots stay as they were left."""
         self._root = root
-        if self.selection is None:
-            self.selection = Selection(journal, root)
+        if self.shown is None:
+            self.shown = EntryQuery(journal, root)
         self.reload()
 
     def take_focus(self) -> None:
@@ -84,37 +84,37 @@ class JournalView(Acting):
             self._read(self.older, PAGE)
 
     def _read(self, before: int | None, wanted: int) -> None:
-        if self.selection is not None:
-            self._show_page(self.selection, before, wanted)
+        if self.shown is not None:
+            self._show_page(self.shown, before, wanted)
 
     @work(group="journal", exclusive=True, description="read the journal")
-    async def _show_page(self, selection: Selection, before: int | None, wanted: int) -> None:
+    async def _show_page(self, query: EntryQuery, before: int | None, wanted: int) -> None:
         try:
-            found, self.older = await asyncio.to_thread(selection.page, before, wanted)
+            found, self.older = await asyncio.to_thread(query.page, before, wanted)
         except RuntuiError as error:
             self._show_words(str(error))
             return
         self.table.show([*(self.table.entries if before is not None else ()), *found], self._root)
-        nothing = "No entry matches the filter. Press esc to clear it." if selection.text else "Nothing was sent yet."
+        nothing = "No entry matches the filter. Press esc to clear it." if query.text else "Nothing was sent yet."
         self._show_words("" if self.table.entries else nothing)
-        self._show_title(selection)
+        self._show_title(query)
 
     def _show_words(self, words: str) -> None:
         self.set_class(bool(words), "-empty")
         self.query_one("#journal-empty", Static).update(content(words))
 
-    def _show_title(self, selection: Selection) -> None:
+    def _show_title(self, query: EntryQuery) -> None:
         more = "+" if self.older is not None else ""
         parts = [Content.styled("Journal", "bold"), Content(f"  {len(self.table.entries)}{more}")]
-        if selection.text:
-            parts.append(Content.assemble("  /", content(selection.text, "$text-accent")))
-        if selection.root is None:
+        if query.text:
+            parts.append(Content.assemble("  /", content(query.text, "$text-accent")))
+        if query.root is None:
             parts.append(Content("  all roots"))
         self.query_one("#journal-title", PaneTitle).show(Content("").join(parts), active=True)
 
     def _select(self, root: str | None, text: str) -> None:
-        if self.selection is not None:
-            self.selection = Selection(self.selection.journal, root, text)
+        if self.shown is not None:
+            self.shown = EntryQuery(self.shown.journal, root, text)
             self._read(None, PAGE)
 
     # Filter
@@ -126,8 +126,8 @@ class JournalView(Acting):
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show what the filter finds."""
         event.stop()
-        if self.selection is not None and event.text != self.selection.text:
-            self._select(self.selection.root, event.text)
+        if self.shown is not None and event.text != self.shown.text:
+            self._select(self.shown.root, event.text)
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         """Back to the entries."""
@@ -136,14 +136,14 @@ class JournalView(Acting):
 
     def action_all_roots(self) -> None:
         """The entries of all roots, or of this one again."""
-        if self.selection is not None:
-            self._select(self._root if self.selection.root is None else None, self.selection.text)
+        if self.shown is not None:
+            self._select(self._root if self.shown.root is None else None, self.shown.text)
 
     def action_leave_journal(self) -> None:
         """One step back: the filter first, then to where one came from."""
-        if self.selection is not None and self.selection.text:
+        if self.shown is not None and self.shown.text:
             self.query_one(FilterBar).put("")
-            self._select(self.selection.root, "")
+            self._select(self.shown.root, "")
         else:
             self.post_message(Left())
 
@@ -176,5 +176,5 @@ class JournalView(Acting):
 
     def action_export(self) -> None:
         """Ask for the format."""
-        if self.selection is not None:
-            self.post_message(ExportRequested(self.selection))
+        if self.shown is not None:
+            self.post_message(ExportRequested(self.shown))

@@ -79,6 +79,11 @@ class LeftPane(ContentSwitcher):
                     await self.add_content(kind(self._situation, id=view))
 
     @property
+    def is_preparing(self) -> bool:
+        """Whether views are being mounted at this moment."""
+        return self._preparing.locked()
+
+    @property
     def runs(self) -> RunsView:
         """The list."""
         return self.query_one(RunsView)

@@ -105,13 +105,9 @@ class RunsView(Acting):
             parts.append(Content(f"  ◆ {len(self.marks)} marked"))
         self.query_one("#runs-title", PaneTitle).show(Content("").join(parts), active=active)
 
-    def say_when_empty(self, words: str) -> None:
-        """What to tell while there is no row at all."""
-        self._empty_words = words
-        self._show_emptiness()
-
-    def _show_emptiness(self) -> None:
-        words = self._empty_words
+    def say_when_empty(self, words: str | None = None) -> None:
+        """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
+        self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
             shown = self.table.shown.filter
             hint = f"{shown.hint} " if shown is not None and shown.hint else ""
@@ -179,7 +175,7 @@ class RunsView(Acting):
     def _draw(self, query: Query, *, keep_line: bool) -> None:
         self.table.reload(query, keep_line=keep_line)
         self.query_one(ColumnHeader).sort = (query.sort, query.descending)
-        self._show_emptiness()
+        self.say_when_empty()
         self.post_message(ListChanged())
 
     # The run under the cursor

@@ -36,7 +36,7 @@ TICK_SECONDS: Final = 1.0
 PAGE_SECONDS: Final = 900
 """How long `SignIn.browser` waits for a browser."""
 
-_DEMO: Final = "DEMO: this is the sandbox's own sign-in. It asks for no password; never type one."
+_DEMO: Final = "DEMO: the sandbox's own sign-in. Never type a password."
 
 
 class SignInView(Acting):
@@ -48,7 +48,7 @@ class SignInView(Acting):
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
     SignInView Static { height: auto; padding: 0 1; }
     SignInView ChoiceList { height: auto; margin: 1 0; }
-    SignInView #sign-in-address { padding: 0; margin: 1 0; }
+    SignInView #sign-in-address { padding: 0; }
     SignInView .-gone { display: none; }
     """
 
@@ -93,7 +93,7 @@ class SignInView(Acting):
         self._names = (sign_in.settings.authority, demo)
         self._ways = sign_in_words.ways(sign_in.settings)
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
-        lines += [content(line) for line in sign_in_words.standing(sign_in.state, sign_in.settings.method)]
+        lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
         if why and trouble is None:
             lines += [Content(""), content(why, "$text-warning")]
         lines += [Content(""), *_trouble_lines(trouble)] if trouble is not None else []
@@ -124,7 +124,7 @@ class SignInView(Acting):
         lines = [*self._demo_lines("It approves by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
-        self._update("address", _large(code.user_code))
+        self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
         note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, esc gives up."
         self._update("note", content(note, newlines=True))
         self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
@@ -134,19 +134,15 @@ class SignInView(Acting):
         """Show the address to open, and take the one where it ends; `opened` tells whether it is open already."""
         self._page = page
         self._copied = self._here(page.url)
-        key = ACTION_BY_ID["copy_code"].key_while_typing
         first = "A browser was opened; if it was not, open this address:" if opened else "Open this in any browser:"
-        lines = [*self._demo_lines(""), Content(first)]
-        self._update("facts", Content("\n").join(lines))
+        self._update("facts", Content("\n").join([*self._demo_lines("")[:1], Content(first)]))
         self._update("address", content(self._copied, "$text-accent"))
-        self._update("problem", Content(""))
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
-        note = f"It ends at {page.redirect_uri}, which may look like an error: that address is the one to paste.\n"
-        note += f"{Asker.here()} {sign_in_words.BEWARE_PAGE}\n{key} copies the address, esc gives up."
+        note = f"It ends at {page.redirect_uri}, perhaps with an error: copy that address.\n"
+        note += f"{Asker.here()} {sign_in_words.BEWARE_PAGE}"
         self._update("note", content(note, newlines=True))
-        parts = ("facts", "address", "landing", "problem", "wait", "note")
-        self._display(*(f"sign-in-{part}" for part in parts))
+        self._display(*(f"sign-in-{part}" for part in ("facts", "address", "landing", "wait", "note")))
         self._wait_until(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))
         self.take_focus()
 
@@ -199,10 +195,10 @@ class SignInView(Acting):
         try:
             self._page.paste(event.value)
         except FieldError as problem:
-            self._update("problem", content(problem, "$text-error"))
+            self._say_below(content(problem, "$text-error"))
             return
         event.input.value, event.input.disabled = "", True
-        self._update("problem", Content("Signing in…"))
+        self._say_below(Content("Signing in…"))
         self.take_focus()
 
     def action_use_way(self) -> None:
@@ -210,6 +206,8 @@ class SignInView(Acting):
         rows = self.query_one(ChoiceList)
         if not rows.has_class("-gone") and rows.highlighted is not None:
             self.post_message(SignInChosen(self._ways[rows.highlighted]))
+        else:
+            self.post_message(Said("A sign-in is under way; esc gives it up."))
 
     def action_copy_code(self) -> None:
         """Copy the code, or the address to open, by the terminal's clipboard."""
@@ -243,6 +241,11 @@ class SignInView(Acting):
 
     def _update(self, part: str, what: Content) -> None:
         self.query_one(f"#sign-in-{part}", Static).update(what)
+
+    def _say_below(self, what: Content) -> None:
+        """Say something at the input."""
+        self._update("problem", what)
+        self.query_one("#sign-in-problem").remove_class("-gone")
 
     def _display(self, *shown: str) -> None:
         for widget in self.query_one("#sign-in-page").children:

@@ -1,4 +1,4 @@
-"""Trouble around a change: another runtui, a disk that takes nothing, a broken file, a colleague, a run that is gone."""
+"""Trouble around a change: another runtui, a disk that takes nothing, a broken file, a colleague, a run gone."""
 
 from __future__ import annotations
 

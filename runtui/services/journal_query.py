@@ -26,7 +26,7 @@ EXPORTS: Final = "exports"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class EntryQuery:
     """Which entries are wanted. Its methods read the file."""
 
     journal: Journal

@@ -1,0 +1,186 @@
+"""What a sign-in is made of is found in the token cache and nowhere else: no output, no log, no other file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import stat
+import sys
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msal
+import pytest
+
+from runtui.auth.application import tame_logger
+from runtui.auth.signin import SignInError
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION
+from runtui.sandbox.authority_endpoints import AuthorityAnswer
+from runtui.sandbox.authority_memory import MemoryHttp
+from tests import canary
+from tests.contract.msal_apps import DAEMON_ID, MACHINE, SCOPES, machine_token, pair, poll
+from tests.contract.sign_in_place import Place, Ran, sign_in_place
+from tests.contract.signing_in import by_device_code, cache_files, signing_in
+
+KINDS: Final = ("device_code", "refresh_token", "access_token", "id_token", "client_secret", "client_assertion")
+
+
+class Artefacts:
+    """All that passed between runtui and the authority and must not be found elsewhere, by its kind."""
+
+    def __init__(self, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.found: defaultdict[str, set[str]] = defaultdict(set)
+        handle = authority.handle
+
+        def overhear(method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityAnswer:
+            answer = handle(method, path, headers, form)
+            said: Any = json.loads(answer.body)
+            for source in (form, said):
+                for kind in KINDS:
+                    if kind in source:
+                        self.found[kind].add(source[kind])
+            return answer
+
+        monkeypatch.setattr(authority, "handle", overhear)
+
+    def in_data(self, data: bytes) -> set[str]:
+        """The kinds that are in there, as they are or as an address, JSON or base64 writes them."""
+        return {kind for kind, values in self.found.items() for value in values if _holds(data, value)}
+
+
+def _holds(data: bytes, value: str) -> bool:
+    forms = (value, quote(value, safe=""), value.replace("/", "\\/"), b64encode(value.encode()).decode())
+    # Half of a token is a leak as well.
+    return any(form.encode() in data for form in (*forms, value[: len(value) // 2], value[len(value) // 2 :]))
+
+
+class Loud:
+    """Runs commands with everything logged, and looks at all that they leave."""
+
+    def __init__(self, place: Place, artefacts: Artefacts) -> None:
+        self.place = place
+        self.artefacts = artefacts
+
+    async def __call__(self, *arguments: str, code: int = 0) -> Ran:
+        command = (sys.executable, "-m", "tests.contract.loud_runtui", *arguments)
+        async with self.place.process(*command, RUNTUI_CLIENT_SECRET=canary.SECRET) as process:
+            out, err = await process.communicate()
+        ran = Ran(process.returncode or 0, out.decode(), err.decode())
+        self.look(arguments, out + err)
+        if arguments != ("crash",):
+            assert ran.code == code, ran.err
+        return ran
+
+    def look(self, arguments: tuple[str, ...], printed: bytes) -> None:
+        assert self.artefacts.in_data(printed) == set(), arguments
+        for path in self.place.state.rglob("*"):
+            if path.is_file() and path not in self.place.caches:
+                assert self.artefacts.in_data(path.read_bytes()) == set(), (arguments, path.name)
+
+
+async def test_nothing_of_a_sign_in_is_found_anywhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = pair()
+    pem, assertion = tmp_path / "app.pem", tmp_path / "assertion"
+    pem.write_bytes(key + certificate)
+    assertion.write_text(machine_token(key))
+    async with sign_in_place(tmp_path, scenario="echo", certificates=(certificate,), federated=(MACHINE,)) as place:
+        place.profile("pem", client_id=DAEMON_ID, sign_in="certificate", certificate=str(pem))
+        place.profile("ci", client_id=DAEMON_ID, sign_in="federated", federated_token_file=str(assertion))
+        artefacts = Artefacts(place.authority, monkeypatch)
+        loud = Loud(place, artefacts)
+        place.authority.auto_approve(DEMO_ADMIN, polls=2)
+        assert "DEBUG asyncio" in (await loud("login")).err, "everything is logged"
+        listed = await loud("list", "--format", "jsonl")
+        run = json.loads(listed.out.splitlines()[0])["run"]["id"]
+        update = await loud("update", run, "--set", "failedTasksCount=3", "--yes", "--json", code=1)
+        assert "It said: Authorization: Bearer [redacted]" in json.loads(update.out)["message"], "the echo came"
+        place.authority.challenge(DEMO_ADMIN)
+        await loud("list")
+        assert place.authority.calls[-1].grant == "refresh_token"
+        for program in ("nightly", "pem", "ci"):
+            await loud("login", "--profile", program)
+        crashed = await loud("crash")
+        (report,) = place.state.glob("crash-*.txt")
+        assert str(report) in crashed.err
+        assert "Illegal header value b'Bearer [redacted]'" in report.read_text()
+        for command in (("whoami",), ("whoami", "--json"), ("config", "show"), ("profiles",), ("doctor", "--json")):
+            await loud(*command)
+        for form in ("table", "json", "jsonl", "csv", "md"):
+            assert run in (await loud("journal", "--format", form)).out
+        await loud("journal", "1")
+        (cache,) = place.caches
+        assert stat.S_IMODE(cache.stat().st_mode) == 0o600
+        assert artefacts.in_data(cache.read_bytes()) >= {"refresh_token", "access_token", "id_token"}
+        assert not artefacts.in_data(cache.read_bytes()) & {"device_code", "client_secret", "client_assertion"}
+        assert set(artefacts.found) == set(KINDS), "all of it was there to be found"
+        await loud("logout")
+        assert place.caches == []
+
+
+TOKEN: Final = "never-to-be-logged-0123456789"
+MALFORMED: Final = {
+    "cut": f'{{"token_type": "Bearer", "access_token": "{TOKEN}", "refresh_token": "{TOKEN}',
+    "not an object": f'["{TOKEN}"]',
+    "no id token": json.dumps({"access_token": TOKEN, "id_token": f"{TOKEN}.{TOKEN}.{TOKEN}", "expires_in": 3600}),
+    "no number": json.dumps({"access_token": TOKEN, "refresh_token": TOKEN, "expires_in": TOKEN}),
+    "no account": json.dumps({"access_token": TOKEN, "client_info": TOKEN, "expires_in": 3600}),
+    "no text": json.dumps({"access_token": {"is": TOKEN}, "refresh_token": [TOKEN]}),
+}
+
+
+def but_the_cache(folder: Path) -> str:
+    """All that is in the files of a state folder, without the token cache."""
+    return "".join(path.read_text() for path in folder.iterdir() if path not in cache_files(folder))
+
+
+@pytest.fixture
+def heard() -> Iterator[StringIO]:
+    """What a program that logs everything would hear. pytest's own ear also hears what does not propagate."""
+    stream, root = StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(stream), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    logging.getLogger("msal").propagate = True
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_success_is_logged_nowhere(
+    body: str, tmp_path: Path, heard: StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    authority = Authority()
+    authority.next_answer(AuthorityAnswer(200, {"Content-Type": "application/json"}, body.encode()))
+    async with signing_in(authority, tmp_path) as sign_in:
+        said = ""
+        try:
+            await by_device_code(sign_in, authority)
+        except SignInError as error:
+            said = f"{error} {error.__cause__!r} {error.reference!r}"
+    assert TOKEN not in said + heard.getvalue() + "".join(capfd.readouterr())
+    assert TOKEN not in but_the_cache(tmp_path)
+
+
+def test_what_msal_itself_logs_goes_nowhere(heard: StringIO, capfd: pytest.CaptureFixture[str]) -> None:
+    authority = Authority()
+    tame_logger()
+    app = msal.PublicClientApplication(
+        DEMO_APPLICATION.client_id,
+        authority=authority.url(),
+        instance_discovery=False,
+        http_client=MemoryHttp(authority, pause=lambda _seconds: None),
+    )
+    flow = app.initiate_device_flow(SCOPES)
+    authority.next_answer(AuthorityAnswer(200, {}, MALFORMED["cut"].encode()))
+    with pytest.raises(ValueError, match="Unterminated"):
+        poll(app, flow)
+    shown = heard.getvalue() + "".join(capfd.readouterr())
+    assert not re.search(rf"{TOKEN}|{re.escape(flow['device_code'])}", shown)

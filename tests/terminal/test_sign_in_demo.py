@@ -1,0 +1,47 @@
+"""`runtui demo --sign-in` on a real terminal: the whole of a sign-in by code, then a save that has to sign in again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.terminal.test_session import runtui
+
+
+def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Path) -> None:
+    arguments = ("demo", "--sign-in", "--runs", "30", "--scenario", "sign-in-revoked")
+    with runtui(tmp_path, *arguments, columns=80, rows=24) as terminal:
+        terminal.wait_for("Device code: type a short code")
+        assert "SANDBOX: sign-in-revoked" in terminal.lines[0]
+        terminal.press("enter")
+        terminal.wait_for(r"http://127\.0\.0\.1:\d+/authority/devicelogin")
+        terminal.wait_for(r"Waiting for you: 14:5\d left")
+        assert "DEMO" in terminal.text
+        code = re.search(r"^ +((?:[B-Z2-9]  ){8}[B-Z2-9]) *$", terminal.text, re.MULTILINE)
+        assert code is not None
+        # The sandbox says yes by itself.
+        terminal.wait_for("Signed in as lee.admin@contoso.example")
+        terminal.wait_for(r"as of \d\d:\d\d")
+        terminal.press("e")
+        terminal.wait_for("ctrl\\+s review")
+        terminal.press("enter", "down", "enter", "ctrl+s")
+        terminal.wait_for("send this change\\?")
+        assert "lee.admin@contoso.example" in terminal.text
+        terminal.press("y")
+        terminal.wait_for("Your saved sign-in has expired")
+        terminal.press("enter")
+        terminal.wait_for("✓ Done\\.")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+        assert b"eyJ" not in terminal.received, "no token was ever drawn"
+
+
+def test_a_scenario_of_the_sign_in_needs_one(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24) as terminal:
+        terminal.wait_for("M scenario")
+        terminal.press("M")
+        terminal.wait_for("How the sandbox behaves")
+        terminal.press("end", "enter")
+        terminal.wait_for("Start it with --sign-in")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0

@@ -1,0 +1,171 @@
+"""The terminal UI on a sandbox that wants people to sign in: MSAL as it comes, the authority in memory.
+
+Invariant: every token and secret code that the authority gave out is noted, and found nowhere where it does not belong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from runtui.auth.signin import SignIn
+from runtui.sandbox.app import create_app
+from runtui.sandbox.authority import Authority
+from runtui.services.workspace import Workspace
+from runtui.settings import Settings
+from runtui.tui.app import RuntuiApp
+from runtui.tui.views.sign_in import SignInView
+from runtui.tui.widgets.status_line import StatusLine
+from tests.contract.signing_in import ROOT as GRAPH
+from tests.contract.signing_in import Gate, GatedHttp, settings_for
+from tests.tui.conftest import ROOT, Session
+
+_SECRETS: Final = ("access_token", "refresh_token", "id_token", "device_code")
+
+
+class NotingHttp(GatedHttp):
+    """Notes what must appear nowhere."""
+
+    def __init__(self, authority: Authority, gate: Gate, noted: set[str]) -> None:
+        super().__init__(authority, gate)
+        self._noted = noted
+
+    def post(self, url: str, **options: Any) -> Any:
+        answer = super().post(url, **options)
+        given = json.loads(answer.text) if answer.text.startswith("{") else {}
+        self._noted.update(given[name] for name in _SECRETS if name in given)
+        return answer
+
+
+class Polls:
+    """Stands for `asyncio.sleep` between two polls: the next one comes when a test lets it."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Semaphore(0)
+
+    async def __call__(self, _seconds: float) -> None:
+        await self._next.acquire()
+
+    def go_on(self) -> None:
+        self._next.release()
+
+
+@dataclass
+class Desk:
+    """A session, and the authority behind it."""
+
+    session: Session
+    authority: Authority
+    sign_in: SignIn
+    polls: Polls
+    gate: Gate
+    secrets: set[str] = field(default_factory=set)
+
+    @property
+    def view(self) -> SignInView:
+        return self.session.workbench.left.query_one(SignInView)
+
+    @property
+    def status(self) -> str:
+        return self.session.workbench.query_one(StatusLine).text
+
+    @property
+    def header(self) -> str:
+        return self.session.text().splitlines()[0]
+
+    @property
+    def words(self) -> str:
+        """The left pane as running text: lines that were wrapped are one again."""
+        return " ".join(" ".join(line.partition("▏")[0] for line in self.session.text().splitlines()).split())
+
+    async def sees_sign_in(self) -> None:
+        await self.session.until(lambda: self.session.workbench.left.view == "sign_in")
+        await self.session.until(lambda: "Device code" in self.session.text() or self.view.is_waiting)
+
+    async def ask_for_code(self) -> str:
+        """Begin by device code; the code."""
+        await self.session.press("enter")
+        await self.session.until(lambda: self.view.is_waiting)
+        return self.authority.pending[-1]
+
+    async def sign_in_by_code(self, **account: Any) -> None:
+        """From the ways to sign in back to where one was."""
+        code = await self.ask_for_code()
+        self.authority.approve(code, **account)
+        self.polls.go_on()
+        await self.session.until(lambda: self.session.workbench.left.view != "sign_in")
+
+    def seen_secrets(self, folder: Path) -> list[str]:
+        """The secrets that are where they do not belong."""
+        app, workspace = self.session.app, self.session.workspace
+        places = {"screen": self.session.text(), "clipboard": app.clipboard, "exchanges": repr(workspace.exchanges)}
+        seen = "".join(places.values()).replace("\n", "").encode()
+        seen += b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+        return [secret for secret in self.secrets if secret.encode() in seen]
+
+
+@asynccontextmanager
+async def open_desk(
+    folder: Path,
+    *,
+    authority: Authority | None = None,
+    size: tuple[int, int] = (80, 24),
+    demo: str = "",
+    prepare: Callable[[SignIn, Authority], Any] | None = None,
+    **choices: Any,
+) -> AsyncIterator[Desk]:
+    """Open the terminal UI with nobody signed in; `prepare` is awaited before that."""
+    authority = authority or Authority()
+    server = create_app(runs=40, authority=authority)
+    polls, gate, secrets = Polls(), Gate(), set[str]()
+    sign_in_settings = settings_for(authority, token_cache="memory", **choices)
+    sign_in = SignIn(
+        sign_in_settings,
+        root=GRAPH,
+        state_folder=folder,
+        http=lambda: NotingHttp(authority, gate, secrets),
+        environ={},
+        pause=polls,
+    )
+    settings = Settings(root=ROOT, tenant="Contoso", refresh_seconds=0.0, state_folder=folder, sign_in=sign_in_settings)
+    workspace = Workspace(settings, folder / "runs.db", sign_in, wire=httpx.ASGITransport(server))
+    workspace.connect(ROOT)
+    app = RuntuiApp(workspace)
+    try:
+        if prepare is not None:
+            await prepare(sign_in, authority)
+        workspace.refresh.start()
+        async with app.run_test(size=size, notifications=True) as pilot:
+            session = Session(pilot, workspace, server)
+            session.workbench.demo_authority = demo
+            desk = Desk(session, authority, sign_in, polls, gate, secrets)
+            yield desk
+            assert desk.seen_secrets(folder) == []
+    finally:
+        gate.open()
+        await workspace.close()
+
+
+async def is_in(sign_in: SignIn, authority: Authority) -> None:
+    """Somebody signed in before the screen came."""
+
+    def approve(code: Any) -> None:
+        authority.approve(code.user_code)
+        pause = sign_in._pause
+        assert isinstance(pause, Polls)
+        pause.go_on()
+
+    await sign_in.device_code(approve)
+
+
+async def listed(desk: Desk) -> None:
+    """Wait until there are runs, and the first edit is prepared."""
+    await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at is not None)
+    await desk.session.until(lambda: desk.session.workbench.left.runs.table.total > 0)

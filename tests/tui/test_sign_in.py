@@ -1,0 +1,226 @@
+"""Signing in on the screen: by code, in a browser elsewhere, refused, expired, given up, and out again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from textual import events
+
+from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority_directory import DEMO_ADMIN
+from tests.tui.conftest import Opener
+from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_leads_to_the_list(
+    tmp_path: Path, columns: int
+) -> None:
+    async with open_desk(tmp_path, size=(columns, 24)) as desk:
+        await desk.sees_sign_in()
+        assert "signed out" in desk.header
+        assert "Contoso" in desk.header
+        assert "Nobody is signed in." in desk.words
+        assert "Browser elsewhere" in desk.words
+
+        code = await desk.ask_for_code()
+        assert "  ".join(code) in desk.session.text()
+        assert "Open on any device: https://login.fake.test/devicelogin and type this code:" in desk.words
+        assert re.search(r"This request comes from runtui on \S+ as user \S+\.", desk.words)
+        assert "Never enter a code that someone sent you." in desk.words
+        assert re.search(r"Waiting for you: 1[45]:\d\d left\.", desk.words)
+
+        desk.authority.approve(code)
+        desk.polls.go_on()
+        await listed(desk)
+        assert desk.session.workbench.left.view == "runs"
+        assert "lee.admin" in desk.header
+        assert f"Signed in as {DEMO_ADMIN.username}, tenant {desk.authority.directory.tenant_id}." in desk.status
+        assert "The list is not whole" not in desk.words
+
+
+async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        await desk.session.press("c")
+        assert (desk.session.app.clipboard, "no code" in desk.status) == ("", True)
+        code = await desk.ask_for_code()
+        await desk.session.press("c")
+        assert desk.session.app.clipboard == code
+        assert "The code was handed to the terminal's clipboard." in desk.status
+
+
+async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        await desk.ask_for_code()
+        before = desk.session.text().splitlines()
+        monkeypatch.setattr("runtui.tui.sign_in_words.countdown", lambda _ends, _now: "Waiting for you: 0:07 left.")
+        desk.view.count_down()
+        await desk.session.until(lambda: "0:07 left" in desk.session.text())
+        after = desk.session.text().splitlines()
+        assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+
+
+async def test_a_refusal_is_told_in_words_with_what_an_administrator_needs(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        desk.authority.refuse(await desk.ask_for_code())
+        desk.polls.go_on()
+        await desk.session.until(lambda: "refused in the browser" in desk.words)
+        for word in ("Correlation ID: ", "Trace ID: ", "Timestamp: ", "→ Begin again", "Device code"):
+            assert word in desk.words
+        assert "signed out" in desk.header
+        await desk.sign_in_by_code()
+        await listed(desk)
+
+
+async def test_a_code_that_ran_out_is_told_and_another_one_can_be_had(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        first = await desk.ask_for_code()
+        desk.authority.expire(first)
+        desk.polls.go_on()
+        await desk.session.until(lambda: "The code has expired" in desk.words)
+        assert not desk.view.is_waiting
+        assert await desk.ask_for_code() != first
+
+
+async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        code = await desk.ask_for_code()
+        desk.authority.approve(code)
+        desk.gate.close()
+        desk.polls.go_on()
+        await desk.gate.somebody_waits()
+        await desk.session.press("escape")
+        assert "Given up: nothing of it is kept" in desk.status
+        assert "Nobody is signed in." in desk.words
+        desk.gate.open()
+        await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came, too late
+        assert desk.sign_in.state.account is None
+        assert (await desk.sign_in.look()).account is None
+
+        await desk.session.press("escape")
+        assert desk.session.workbench.left.view == "runs"
+        assert "A signs in" in desk.status
+        await desk.session.press("A")
+        await desk.sees_sign_in()
+        await desk.sign_in_by_code()
+        await listed(desk)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: Path, columns: int) -> None:
+    async with open_desk(tmp_path, size=(columns, 24)) as desk:
+        await desk.sees_sign_in()
+        await desk.session.press("down", "enter")
+        await desk.session.until(lambda: desk.view.is_waiting)
+        await desk.session.press("ctrl+y")
+        address = desk.session.app.clipboard
+        assert address.startswith("https://login.fake.test/")
+        # What a person marks with the mouse: whole lines, from one edge to the other.
+        assert address in desk.session.text().replace("\n", "")
+        assert "someone sent you" in desk.words, "without scrolling"
+
+        landing = desk.authority.browse(address)
+        for wrong, why in (
+            ("hello", "This is not an address"),
+            (landing.url.replace("localhost", "example.com"), "This is another address"),
+            (landing.url.replace("state=", "state=x"), "belongs to another sign-in"),
+        ):
+            await paste(desk, wrong)
+            await desk.session.press("enter")
+            assert why in desk.words
+            await desk.session.press("ctrl+u")
+        await paste(desk, landing.url)
+        await desk.session.press("enter")
+        await listed(desk)
+        assert "lee.admin" in desk.header
+        assert desk.session.workbench.left.view == "runs"
+        if columns >= 100:
+            await desk.session.until(lambda: desk.session.workbench.panel.region.width > 0)
+
+
+async def paste(desk: Desk, text: str) -> None:
+    desk.session.app.post_message(events.Paste(text))
+    await desk.session.pilot.pause()
+
+
+async def test_a_browser_that_is_refused_is_told(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, method="browser") as desk:
+        await desk.sees_sign_in()
+        await desk.session.press("enter")
+        await desk.session.until(lambda: desk.view.is_waiting)
+        assert "Open this in any browser" in desk.words, "the profile's own way comes first"
+        await desk.session.press("ctrl+y")
+        await paste(desk, desk.authority.browse(desk.session.app.clipboard, None).url)
+        await desk.session.press("enter")
+        await desk.session.until(lambda: "refused in the browser" in desk.words)
+
+
+async def test_in_a_demo_the_address_is_the_one_that_a_browser_can_open(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, demo="http://127.0.0.1:7/authority") as desk:
+        await desk.sees_sign_in()
+        assert "DEMO" in desk.words
+        await desk.ask_for_code()
+        assert "http://127.0.0.1:7/authority/devicelogin" in desk.words
+        assert "login.fake.test" not in desk.words
+
+
+async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        await desk.session.press("A")
+        await desk.session.until(lambda: "account  lee.admin@contoso.example" in desk.session.text())
+        await desk.session.press("o")
+        assert "lee.admin" in desk.header
+        assert "Press o again to sign out" in desk.status
+        await desk.session.press("o")
+        await desk.session.until(lambda: "signed out" in desk.header)
+        assert "the tokens are forgotten" in desk.status
+        assert "Your browser is still signed in" in desk.status
+        assert desk.sign_in.state.account is None
+        await desk.session.press("o")
+        assert "Nobody is signed in." in desk.status
+        assert desk.session.workbench.left.runs.table.total > 0, "what was read stays"
+
+
+async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session: Opener) -> None:
+    async with open_session(runs=5) as session:
+        await session.press("A")
+        assert session.workbench.left.view == "runs"
+        assert "a token by hand" in session.text()
+
+
+async def test_the_time_of_a_token_is_told_when_it_is_little(tmp_path: Path) -> None:
+    authority = Authority()
+    authority.set_lifetime(545)
+    async with open_desk(tmp_path, authority=authority, prepare=is_in) as desk:
+        await listed(desk)
+        assert re.search(r"lee\.admin · token [89] min", desk.header)
+
+
+async def test_a_permission_that_is_missing_is_told_before_the_form_is_filled_in(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, size=(120, 40), write=False, prepare=is_in) as desk:
+        await listed(desk)
+        await desk.session.press("e")
+        await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+        assert "does not say that you may change runs" in desk.status
+        await desk.session.press("enter", "down", "enter", "ctrl+s")
+        assert desk.session.workbench.left.view == "review", "it never blocks"
+        assert "does not say that you may change runs" in desk.words
+        assert f"account {DEMO_ADMIN.username}" in desk.words
+
+
+async def test_nothing_is_said_of_a_permission_that_is_there(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        await desk.session.press("e")
+        await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+        assert "may change runs" not in desk.words

@@ -1,0 +1,118 @@
+"""Signing in again in the middle of something: what waits goes on with the same item, and nobody loses their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from runtui.graph.exchange import Outcome
+from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.services.saves import Save
+from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
+
+
+def saves_of(desk: Desk) -> list[Save]:
+    told: list[Save] = []
+    desk.session.workspace.saves.changed.subscribe(told.append)
+    return told
+
+
+async def send_a_change(desk: Desk) -> str:
+    """Give the first run another status, and send that; its id."""
+    run_id = desk.session.workbench.left.runs.table.cursor_id
+    assert run_id is not None
+    await desk.session.press("e")
+    await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+    await desk.session.press("enter", "down", "enter", "ctrl+s")
+    await desk.session.until(lambda: desk.session.workbench.left.view == "review")
+    await desk.session.press("y")
+    return run_id
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+async def test_a_save_goes_on_with_the_same_item_after_a_sign_in(tmp_path: Path, columns: int) -> None:
+    async with open_desk(tmp_path, size=(columns, 24), prepare=is_in) as desk:
+        await listed(desk)
+        saves = saves_of(desk)
+        desk.authority.revoke(DEMO_ADMIN)
+        run_id = await send_a_change(desk)
+        await desk.sees_sign_in()
+        assert "Device code" in desk.session.text(), "in sight without scrolling"
+        assert "lee.admin: sign in again" in desk.header
+        assert desk.session.server is not None
+        assert desk.session.server.state.applied == []
+
+        await desk.sign_in_by_code()
+        await desk.session.until(lambda: saves and saves[-1].outcome is not None)
+        assert (saves[-1].outcome, saves[-1].run_id) == (Outcome.DONE, run_id)
+        assert [write.run_id for write in desk.session.server.state.applied] == [run_id]
+        assert {save.run_id for save in saves} == {run_id}
+        assert desk.session.workbench.left.view == "runs"
+        assert run_id not in desk.session.workspace.drafts
+
+
+async def test_a_save_that_nobody_signs_in_for_is_not_done_and_its_draft_is_kept(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        saves = saves_of(desk)
+        desk.authority.revoke(DEMO_ADMIN)
+        run_id = await send_a_change(desk)
+        await desk.sees_sign_in()
+        await desk.session.press("escape")
+        await desk.session.until(lambda: saves and saves[-1].outcome is not None)
+        assert saves[-1].outcome is Outcome.NOT_DONE
+        assert desk.session.server is not None
+        assert desk.session.server.state.applied == []
+        assert run_id in desk.session.workspace.drafts
+        assert desk.session.workbench.left.view == "runs"
+
+
+async def test_leaving_does_not_wait_for_somebody_to_sign_in(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        saves = saves_of(desk)
+        desk.authority.revoke(DEMO_ADMIN)
+        await send_a_change(desk)
+        await desk.sees_sign_in()
+        await desk.session.press("q")
+        await desk.session.until(lambda: saves[-1].outcome is Outcome.NOT_DONE)
+
+
+async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        await desk.session.press("e")
+        await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+        await desk.session.press("enter", "down", "enter")
+        draft = desk.session.workbench.left.edited
+        assert draft is not None
+        assert draft.changes()
+        desk.authority.revoke(DEMO_ADMIN)
+        desk.session.workspace.refresh.now()
+        await desk.sees_sign_in()
+        before = desk.session.workspace.refresh.progress.finished_at
+        await desk.sign_in_by_code()
+        assert desk.session.workbench.left.view == "edit"
+        assert desk.session.workbench.left.edited == draft
+        await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at != before)
+
+
+async def test_whoever_types_is_told_and_not_disturbed(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        await desk.session.press("slash")
+        assert isinstance(desk.session.workbench.focused, Input)
+        await desk.session.type("fai")
+        desk.authority.revoke(DEMO_ADMIN)
+        desk.session.workspace.refresh.now()
+        await desk.session.until(lambda: "Sign in when it suits you" in desk.status)
+        await desk.session.type("led")
+        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.workbench.focused.value == "failed"
+        await desk.session.press("shift+f2")
+        await desk.sees_sign_in()
+        await desk.sign_in_by_code()
+        await desk.session.until(lambda: not desk.session.workspace.refresh.progress.listing)
+        assert desk.session.workspace.refresh.progress.fault is None

@@ -1,0 +1,77 @@
+"""What the screen says of a sign-in, and when it says something else only because time went by."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runtui.auth.signin import Account, SignInState
+from runtui.auth.words import signed_out
+from runtui.settings import SignInSettings
+from runtui.tui.sign_in_words import countdown, has_browser, next_change, short_name, ways, who
+
+NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
+LEE = Account(username="lee.admin@contoso.example", tenant_id="t")
+
+
+def state(seconds: float) -> SignInState:
+    return SignInState(account=LEE, expires_at=NOW + timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3600, "lee.admin"),
+        (600, "lee.admin"),
+        (599, "lee.admin · token 9 min"),
+        (240, "lee.admin · token 4 min"),
+        (59, "lee.admin · token under 1 min"),
+        (0, "lee.admin · token ended"),
+        (-9, "lee.admin · token ended"),
+    ],
+)
+def test_the_time_of_a_token_is_told_below_ten_minutes(seconds: float, words: str) -> None:
+    assert who(state(seconds), NOW) == words
+
+
+def test_who_is_signed_in() -> None:
+    assert who(None, NOW) == ""
+    assert who(SignInState(), NOW) == "", "not known yet"
+    assert who(SignInState(trouble=signed_out()), NOW) == "signed out"
+    assert who(SignInState(account=LEE, trouble=signed_out()), NOW) == "lee.admin: sign in again"
+    long = Account(username="x" * 50 + "@contoso.example", tenant_id="t")
+    assert len(short_name(long)) == 20
+
+
+@pytest.mark.parametrize("seconds", [4000.0, 600.5, 599.0, 120.0, 61.0, 59.0, 0.5])
+def test_the_next_look_comes_when_the_words_are_others_and_not_much_earlier(seconds: float) -> None:
+    wait = next_change(state(seconds), NOW)
+    assert wait is not None
+    assert who(state(seconds), NOW + timedelta(seconds=wait)) != who(state(seconds), NOW)
+    assert wait >= min(seconds % 60, seconds)
+
+
+def test_an_idle_screen_is_drawn_once_a_minute_at_most() -> None:
+    moment, waits = NOW, []
+    whole = state(1200)
+    while (wait := next_change(whole, moment)) is not None:
+        waits.append(wait)
+        moment += timedelta(seconds=wait)
+    assert waits[0] > 600
+    assert len(waits) <= 12
+    assert all(wait >= 59 for wait in waits[1:-1])
+
+
+def test_a_countdown_never_runs_below_zero() -> None:
+    assert countdown(NOW + timedelta(seconds=61), NOW) == "Waiting for you: 1:01 left."
+    assert countdown(NOW, NOW + timedelta(seconds=5)) == "Waiting for you: 0:00 left."
+
+
+def test_a_browser_of_this_machine_is_offered_only_where_there_is_one() -> None:
+    settings = SignInSettings(method="browser", tenant_id="t", client_id="c", authority="https://login.fake.test")
+    local, remote = {"DISPLAY": ":0"}, {"DISPLAY": ":10", "SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}
+    assert ways(settings, local) == ("browser", "device-code", "interactive")
+    assert ways(settings, remote) == ("browser", "device-code")
+    assert has_browser(local)
+    assert not has_browser(remote)
