@@ -158,6 +158,10 @@ def _sandbox(parsed: argparse.Namespace) -> int:
 def _demo(parsed: argparse.Namespace) -> int:
     from runtui.demo import run_demo
 
+    if parsed.scenario != _WELL_BEHAVED:
+        from runtui.sandbox.scenarios import check_sign_in, scenario_named
+
+        check_sign_in(scenario_named(parsed.scenario), has_sign_in=parsed.sandbox_sign_in)
     return run_demo(
         settings_of_demo(parsed),
         runs=parsed.runs,

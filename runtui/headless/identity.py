@@ -1,6 +1,6 @@
 """Who is signed in, as lines and as JSON, and what a person at a shell does next.
 
-Invariant: pure; every text that is printed is visible. What a token says is a hint and is called one.
+Invariant: nothing is asked or printed here; lines are visible text. What a token says is a hint and is called one.
 """
 
 from __future__ import annotations

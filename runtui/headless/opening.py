@@ -87,7 +87,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
             cure = in_shell(trouble, settings)
             raise RuntuiError(error.title, f"{cure.title}. {cure.message}", cure.hint) from error
         if (trouble := token.state.needs_person) is not None:
-            narrate(str(in_shell(trouble, settings)))
+            narrate(*str(in_shell(trouble, settings)).splitlines())
     finally:
         await token.aclose()
 

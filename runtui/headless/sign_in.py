@@ -10,6 +10,7 @@ import asyncio
 import getpass
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -81,7 +82,7 @@ def whoami(settings: Settings, *, as_json: bool, environ: Mapping[str, str] = os
 def is_local(environ: Mapping[str, str]) -> bool:
     """Whether this session has a screen of its own, so that a browser opened from here would be seen."""
     remote = any(environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY"))
-    return not remote and any(environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return not remote and (sys.platform == "darwin" or any(environ.get(it) for it in ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 @asynccontextmanager

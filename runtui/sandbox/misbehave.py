@@ -22,7 +22,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtui.errors import UsageError
 from runtui.sandbox.authority import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
@@ -37,6 +36,7 @@ from runtui.sandbox.scenarios import (
     Requests,
     Scenario,
     WebPage,
+    check_sign_in,
     scenario_named,
 )
 from runtui.sandbox.signing_in import revoke_sign_ins, treat_codes
@@ -75,14 +75,9 @@ class CurrentScenario:
             UsageError: there is no such scenario, or it is about a sign-in and there is none; nothing has changed.
         """
         scenario = scenario_named(name)
+        check_sign_in(scenario, has_sign_in=self._authority is not None)
         if self._authority is not None:
             treat_codes(self._authority, scenario.codes)
-        elif scenario.needs_sign_in:
-            raise UsageError(
-                "There is no sign-in here",
-                f"{name} is about signing in, and this sandbox takes any token.",
-                "Start it with --sign-in.",
-            )
         self.scenario: Scenario = scenario
         self._struck: Counter[tuple[str, str]] = Counter()
         if self.scenario.has_newer_members:

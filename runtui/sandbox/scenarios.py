@@ -232,6 +232,20 @@ SCENARIOS: Final = (
 _BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
 
 
+def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
+    """Nothing, when the scenario means something in a sandbox with or without a sign-in.
+
+    Raises:
+        UsageError: it is about a sign-in, and there is none.
+    """
+    if scenario.needs_sign_in and not has_sign_in:
+        raise UsageError(
+            "There is no sign-in here",
+            f"{scenario.name} is about signing in, and this sandbox takes any token.",
+            "Start it with --sign-in.",
+        )
+
+
 def summaries() -> dict[str, str]:
     """The name and the summary of every scenario, in the order in which they are shown."""
     return {scenario.name: scenario.summary for scenario in SCENARIOS}

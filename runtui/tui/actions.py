@@ -71,7 +71,7 @@ class Situation:
     marks: int = 0
     profiles: int = 0
     """How many of them config.toml has, where one can go on to another."""
-    why_no_sign_in: str | None = "This session has a token by hand: there is nobody to sign in."
+    why_no_sign_in: str | None = None
     """Why no person signs in here; None when one does."""
     is_signed_in: bool = False
     is_demo: bool = False

@@ -7,7 +7,6 @@ sign-in, by esc, or by the end of the screen. A form and its draft stay as they 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from runtui.auth.words import SignInError
+from runtui.errors import RuntuiError
 from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words
 from runtui.tui.actions import ACTION_BY_ID
@@ -68,6 +68,11 @@ class SigningIn(Journaling):
         if self._sign_in is not None:
             self._sign_in.ask_person = None
         self.stop_asking()
+
+    def in_words(self, fault: RuntuiError | None) -> str:
+        """Why the list is not whole; where a person is needed, only that."""
+        needed = self._sign_in.state.needs_person if self._sign_in is not None and self._sign_in.is_person else None
+        return str(fault) if needed is None else f"{needed.title} ({ACTION_BY_ID['sign_in'].shown_key})."
 
     def who(self) -> str:
         """Who is signed in, for the first line."""
@@ -154,6 +159,12 @@ class SigningIn(Journaling):
         why = self._why if self._asked is not None else f"{needed.title}. {needed.message}" if needed else ""
         view = self.left.query_one(SignInView)
         view.open(self._sign_in, why=why, trouble=trouble, demo=self.demo_authority)
+        # What came into sight can have the keys once it is laid out.
+        self.call_after_refresh(self._give_keys)
+
+    def _give_keys(self) -> None:
+        if self.left.view == "sign_in" and not self._keys_go_to_panel:
+            self.left.take_focus()
 
     # Signing in
 
@@ -181,18 +192,13 @@ class SigningIn(Journaling):
         view = self.left.query_one(SignInView)
         if way == "device-code":
             return await self._sign_in.device_code(view.show_code)
-        open_page: Callable[[str], object] | None = None
-        if way == "interactive":
-            import webbrowser
-
-            open_page = webbrowser.open
 
         def show(page: BrowserPage) -> None:
             # Beside another pane the address could not be marked with the mouse.
             self._give_room(True)
-            view.show_page(page, opened=open_page is not None)
+            view.show_page(page, opened=way == "interactive")
 
-        return await self._sign_in.browser(show, open_page=open_page)
+        return await self._sign_in.browser(show, open_page=open_page if way == "interactive" else None)
 
     def _signed_in(self, account: Account) -> None:
         """Back to where the person was; what waited goes on, and the list is read."""
@@ -224,7 +230,8 @@ class SigningIn(Journaling):
 
     def _go_back(self) -> None:
         self._zoom(False)
-        self.left.query_one(SignInView).close()
+        # Whoever is somewhere else by now may come back to this view on the way.
+        self._show_ways()
         if self.left.view == "sign_in":
             self.left.leave("sign_in")
 
@@ -253,3 +260,15 @@ class SigningIn(Journaling):
             return
         self._show_ways()
         self.say(sign_in_words.signed_out(self._sign_in.settings), "success")
+
+
+def open_page(address: str) -> bool:
+    """Open an address in a browser of this machine; whether there is one with a window of its own."""
+    import webbrowser
+
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    # One that runs in the terminal would draw over this screen.
+    return type(browser) is not webbrowser.GenericBrowser and browser.open(address)

@@ -111,9 +111,9 @@ class Workbench(SigningIn):
 
     def _listing_ended(self, progress: Progress) -> None:
         """Say why the list is not whole; when it is, take back what was said of the one before."""
-        complaint = f"The list is not whole. {progress.fault}" if progress.fault is not None else ""
+        complaint = f"The list is not whole. {self.in_words(progress.fault)}" if progress.fault is not None else ""
         if complaint:
-            self.left.runs.say_when_empty(str(progress.fault))
+            self.left.runs.say_when_empty(self.in_words(progress.fault))
             self.say(complaint, "error")
         else:
             self.left.runs.say_when_empty("There are no runs.")

@@ -17,9 +17,9 @@ from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from tests.contract.signing_in import ROOT as GRAPH
-from tests.contract.signing_in import settings_for
+from tests.contract.signing_in import Gate, settings_for
 from tests.tui.conftest import ROOT, Session
-from tests.tui.sign_in_desk import Desk, Gate, Polls
+from tests.tui.sign_in_desk import Desk, Polls
 
 pytestmark = pytest.mark.bench
 SLOW_SECONDS = 1.5

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from runtui.sandbox.server import HOST, BreakableProtocol, server_config
 
 
 @asynccontextmanager
-async def loopback(app: Starlette) -> AsyncIterator[str]:
+async def loopback(app: ASGIApp) -> AsyncIterator[str]:
     """Serve the app as `runtui sandbox` does; the Graph root under which it answers."""
     config, state = server_config(app), ServerState()
     config.load()

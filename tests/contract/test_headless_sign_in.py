@@ -7,15 +7,19 @@ import json
 import re
 import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_READER
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID, MACHINE, machine_token, pair
+from tests.contract.raw_server import RawServer, answer
 from tests.contract.sign_in_place import Place, sign_in_place
 
 CODE = re.compile(r"and enter  (\S+)")
@@ -78,7 +82,7 @@ class TestAPerson:
     async def test_who_is_nobody_is_told_to_sign_in(self, place: Place, command: tuple[str, ...]) -> None:
         refused = await place.runtui(*command)
         assert (refused.code, refused.out) == (1, "")
-        assert "No account is signed in. Sign in: runtui login --profile demo\n" in refused.err
+        assert refused.err == ("runtui: Sign in first. No account is signed in. Sign in: runtui login --profile demo\n")
         assert place.authority.calls == []
 
     async def test_a_no_in_the_browser(self, place: Place) -> None:
@@ -217,6 +221,17 @@ class TestAProgram:
                 assert fact(login.out, "changes").startswith("allowed by the token")
             assert place.caches == []
 
+    async def test_a_managed_identity(self, place: Place) -> None:
+        given = {"access_token": "opaque-token-of-azure", "expires_on": "4102444800", "resource": "r"}
+        place.profile("azure", sign_in="managed-identity")
+        async with RawServer([answer(json.dumps(given).encode())]) as azure:
+            place.variables = {"IDENTITY_ENDPOINT": azure.root, "IDENTITY_HEADER": "header-of-azure"}
+            login = await place.runtui("login", "--profile", "azure")
+        assert login.code == 0, login.err
+        assert fact(login.out, "account") == "managed identity"
+        assert fact(login.out, "expires").startswith("2100-01-01 00:00 UTC")
+        assert not re.search("of-azure", login.out + login.err)
+
 
 class TestUsage:
     async def test_without_a_profile_it_says_what_is_missing(self, place: Place) -> None:
@@ -249,7 +264,31 @@ class TestUsage:
         assert (await place.runtui("whoami", "--profile", "hand")).code == 1
 
 
+class AtTheChange:
+    """ASGI middleware: something happens just before each change arrives, and after everything that is read."""
+
+    def __init__(self, app: ASGIApp, what: Callable[[], object]) -> None:
+        self._app, self._what = app, what
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "PATCH":
+            what, self._what = self._what, lambda: None
+            what()
+        await self._app(scope, receive, send)
+
+
 class TestACommand:
+    @pytest.mark.parametrize(("event", "code"), [("challenge", 0), ("revoke", 1)])
+    async def test_a_token_refused_at_the_change(self, place: Place, event: str, code: int) -> None:
+        happens = partial(getattr(place.authority, event), DEMO_ADMIN)
+        place.app.user_middleware.insert(0, Middleware(AtTheChange, what=happens))
+        await place.signs_in()
+        run = json.loads((await place.runtui("list", "--format", "jsonl")).out.splitlines()[0])["run"]["id"]
+        update = await place.runtui("update", run, "--set", "failedTasksCount=3", "--yes", "--json")
+        assert (update.code, len(place.app.state.applied)) == (code, 1 - code)
+        assert json.loads(update.out)["outcome"] == ("not done" if code else "done")
+        assert ("Sign in: runtui login --profile demo\n" in update.err) is bool(code)
+
     async def test_a_refused_token_is_renewed_without_a_word(self, place: Place) -> None:
         await place.signs_in()
         place.authority.challenge(DEMO_ADMIN)

@@ -22,9 +22,12 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         # The sandbox says yes by itself.
         terminal.wait_for("Signed in as lee.admin@contoso.example")
         terminal.wait_for(r"as of \d\d:\d\d")
-        terminal.press("e")
-        terminal.wait_for("ctrl\\+s review")
-        terminal.press("enter", "down", "enter", "ctrl+s")
+        terminal.press("e", "enter")
+        terminal.wait_for("a placeholder")
+        terminal.type("canceled")
+        terminal.press("enter")
+        terminal.wait_for('"processingStatus": "canceled"')
+        terminal.press("ctrl+s")
         terminal.wait_for("send this change\\?")
         assert "lee.admin@contoso.example" in terminal.text
         terminal.press("y")

@@ -24,6 +24,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert "Contoso" in desk.header
         assert "Nobody is signed in." in desk.words
         assert "Browser elsewhere" in desk.words
+        await desk.session.until(lambda: desk.status == "The list is not whole. Sign in first (A).")
 
         code = await desk.ask_for_code()
         assert "  ".join(code) in desk.session.text()
@@ -38,7 +39,24 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert desk.session.workbench.left.view == "runs"
         assert "lee.admin" in desk.header
         assert f"Signed in as {DEMO_ADMIN.username}, tenant {desk.authority.directory.tenant_id}." in desk.status
-        assert "The list is not whole" not in desk.words
+        assert "not whole" not in desk.words
+
+
+async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        code = await desk.ask_for_code()
+        await desk.session.press("question_mark")
+        assert desk.session.workbench.left.view == "help"
+        desk.authority.approve(code)
+        desk.polls.go_on()
+        await listed(desk)
+        assert desk.session.workbench.left.view == "help"
+        await desk.session.press("escape")
+        await desk.session.until(lambda: "account lee.admin@contoso.example" in desk.words)
+        assert not desk.view.is_waiting
+        await desk.session.press("escape")
+        assert desk.session.workbench.left.view == "runs"
 
 
 async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one(tmp_path: Path) -> None:

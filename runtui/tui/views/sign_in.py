@@ -91,7 +91,8 @@ class SignInView(Acting):
             demo: Where a demo's own sign-in can be opened; empty on a real one.
         """
         self._names = (sign_in.settings.authority, demo)
-        self._ways = sign_in_words.ways(sign_in.settings)
+        # No browser finds the name of a demo's sign-in by itself.
+        self._ways = tuple(way for way in sign_in_words.ways(sign_in.settings) if not (demo and way == "interactive"))
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
         if why and trouble is None:
@@ -106,7 +107,6 @@ class SignInView(Acting):
         self._update("note", content(str(Asker.here()), "$text-muted"))
         self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
         self._title("Sign in" if sign_in.state.needs_person else "Account")
-        self.call_after_refresh(self.take_focus)
 
     def begin(self, way: Way) -> None:
         """Say that the sign-in service is being asked."""
@@ -153,10 +153,6 @@ class SignInView(Acting):
                 widget.focus()
                 return
         self.query_one("#sign-in-page").focus()
-
-    def close(self) -> None:
-        """Forget what was shown of a sign-in; the clock stops."""
-        self._stop_waiting()
 
     # The clock
 
