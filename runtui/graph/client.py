@@ -168,8 +168,8 @@ class GraphClient:
         return await self._transport.send("OPTIONS", url, purpose="ask for update")
 
     async def renew_token(self, exchange: Exchange) -> bool:
-        """After a 401: ask for another token; whether the same request makes sense once more. False for all else."""
-        return exchange.status == 401 and await self._transport.renew_token(exchange)
+        """Where a token was missing or refused: ask for another; whether the request makes sense once more."""
+        return exchange.lacks_token and await self._transport.renew_token(exchange)
 
     def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
         """The method and the address of `update_run`, to be shown before anything is sent."""
@@ -179,7 +179,7 @@ class GraphClient:
     async def _read(self, path_or_url: str, purpose: str, headers: Headers) -> Exchange:
         """GET, and once more when the token was refused and there is another one."""
         exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
-        if await self.renew_token(exchange):
+        if exchange.status == 401 and await self.renew_token(exchange):
             return await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
         return exchange
 

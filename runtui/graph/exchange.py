@@ -122,6 +122,16 @@ class Exchange:
         return self.started_at + timedelta(seconds=self.seconds or 0.0)
 
     @property
+    def echoes_id(self) -> bool:
+        """Whether the answer names the id that this request was sent under."""
+        return self.response_header("client-request-id").lower() == self.client_request_id.lower() != ""
+
+    @property
+    def lacks_token(self) -> bool:
+        """Whether there was no usable token, or the server refused the one there was."""
+        return self.status == 401 or (self.failure is not None and self.failure.kind is FailureKind.TOKEN)
+
+    @property
     def content_type(self) -> str:
         """The media type of the answer, lower case, without parameters; empty when it has none."""
         return self.response_header("content-type").partition(";")[0].strip().lower()

@@ -128,6 +128,8 @@ class Transport:
         self._renewal = _Renewal()
         self._renewing = asyncio.Lock()
         self._client_task: asyncio.Task[httpx.AsyncClient] | None = None
+        self._retired: list[asyncio.Task[httpx.AsyncClient]] = []
+        """Clients whose connections are used no more, and which may still be answering somebody."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,11 +143,18 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close every connection; a later request would build a new client."""
-        building, self._client_task = self._client_task, None
-        if building is not None:
+        self._retire()
+        retired, self._retired = self._retired, []
+        for building in retired:
             await asyncio.wait([building])
             if not building.cancelled() and building.exception() is None:
                 await building.result().aclose()
+
+    def _retire(self) -> None:
+        """Have the next request build a client with connections of its own."""
+        if self._client_task is not None:
+            self._retired.append(self._client_task)
+            self._client_task = None
 
     def url(self, path: str) -> str:
         """The address of a path below the root; the path starts with a slash and is already percent-encoded."""
@@ -247,6 +256,12 @@ class Transport:
             progress.body.feed(chunk)
         if response.status_code not in (204, 304):
             progress.body.finish()
+        sent, echoed = (
+            headers.get("client-request-id", "") for headers in (response.request.headers, response.headers)
+        )
+        if echoed and echoed.lower() != sent.lower():
+            # This connection is an answer ahead: whatever comes over it next belongs to another request too.
+            self._retire()
 
     def _check_address(self, url: str) -> None:
         """Asked of the address as given, and again as the client will really use it."""

@@ -22,7 +22,7 @@ from runtui.graph.exchange import Outcome
 from runtui.graph.waits import length_words, wait_words
 from runtui.headless import telling
 from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, narrate
-from runtui.services.saves import Save, Step
+from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 

@@ -12,7 +12,7 @@ from runtui.domain.draft import MISSING, Change, Draft
 from runtui.errors import ExitCode
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.services.journal_export import value_word
-from runtui.services.saves import Save
+from runtui.services.save import Save
 
 EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
     Outcome.DONE: ExitCode.DONE,

@@ -62,16 +62,25 @@ def create_authority_app(authority: Authority, pause: Pause = asyncio.sleep) -> 
 
 
 class BesideGraph:
-    """ASGI: hands what is below `PLACE` to the authority, and everything else to Graph."""
+    """ASGI: hands what is below `PLACE` to the authority, and everything else to Graph.
+
+    The authority goes by a name that no host can have; a form of its own pages comes from where it is served.
+    """
 
     def __init__(self, graph: ASGIApp, authority: Authority) -> None:
         self._graph = graph
         self._authority = create_authority_app(authority)
+        self._name = authority.base.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. What Graph raises goes on as it is: a scenario breaks connections in that way."""
         if scope["type"] == "http" and scope["path"].startswith(f"{PLACE}/"):
-            await self._authority({**scope, "path": scope["path"].removeprefix(PLACE)}, receive, send)
+            here = b"http://" + dict(scope["headers"]).get(b"host", b"")
+            headers = [
+                (name, self._name if (name, value) == (b"origin", here) else value) for name, value in scope["headers"]
+            ]
+            path = scope["path"].removeprefix(PLACE)
+            await self._authority({**scope, "path": path, "headers": headers}, receive, send)
         else:
             await self._graph(scope, receive, send)
 

@@ -87,6 +87,8 @@ class Entry(Intent):
     response: str
     undone_by: int | None
     """The entry that took this one back."""
+    undone_perhaps_by: int | None
+    """The entry that is to take this one back, and whose outcome is not known."""
 
     @property
     def is_settled(self) -> bool:
@@ -245,7 +247,10 @@ _INSERT: Final = (
 _SELECT: Final = """
     SELECT entry.*, (
         SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'
-    ) AS undone_by
+    ) AS undone_by, (
+        SELECT max(undo.number) FROM entry AS undo
+        WHERE undo.undoes = entry.number AND coalesce(undo.outcome, 'unknown') = 'unknown'
+    ) AS undone_perhaps_by
     FROM entry WHERE {condition} ORDER BY number DESC LIMIT ?
 """
 

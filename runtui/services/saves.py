@@ -14,10 +14,9 @@ from runtui.domain.draft import Draft
 from runtui.errors import UsageError
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
+from runtui.services.save import Origin, RunWriter, Save
 from runtui.services.store import Store
-from runtui.services.writing import Origin, RunWriter, Save, Step, Writing
-
-__all__ = ["Origin", "RunWriter", "Save", "Saves", "Step"]
+from runtui.services.writing import Writing
 
 
 class ReadOnly(Protocol):

@@ -15,8 +15,8 @@ from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.proof import proves
+from runtui.services.save import RunWriter
 from runtui.services.store import Store
-from runtui.services.writing import RunWriter
 
 LOOKS: Final = (30.0, 120.0, 600.0)
 """Seconds from one look at an unknown change to the next, for as long as it stays unknown; the last one goes on."""
@@ -51,6 +51,9 @@ class Settling:
         """Whether all that earlier sessions left was looked at once."""
         self.fault: RuntuiError | None = None
         """Why the journal could not be read; None when it could."""
+        self.failed: Announcer[RuntuiError] = Announcer()
+        """Told when the journal cannot be read, each trouble once, and when it was found broken."""
+        self._told = ""
         self.changed: Announcer[Entry] = Announcer()
         """Told of each entry when it is found forgotten, and again when it is settled."""
 
@@ -81,10 +84,26 @@ class Settling:
             self._remember(found)
             looked = [await self._look_at(entry) for entry in found]
             self.looked = True
+            self._tell(self.broken)
             return looked
         except RuntuiError as error:
             self.fault = error
+            self._tell(error)
             return []
+
+    @property
+    def broken(self) -> RuntuiError | None:
+        """What is to be said of a journal that was found broken; None of a sound one."""
+        path = self._journal.set_aside
+        if path is None:
+            return None
+        what = f"It was set aside as {path}, and a new one is begun."
+        return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
+
+    def _tell(self, trouble: RuntuiError | None) -> None:
+        if trouble is not None and str(trouble) != self._told:
+            self._told = str(trouble)
+            self.failed.announce(trouble)
 
     async def look_at(self, number: int) -> Entry | None:
         """Read one unknown change's run back; the entry as it is after that, None when there is none.

@@ -16,7 +16,7 @@ from runtui.graph.exchange import Outcome
 from runtui.redact import MARK
 from runtui.services.journal import Entry
 from runtui.services.proof import shows
-from runtui.services.writing import RunWriter
+from runtui.services.save import RunWriter
 
 
 class UndoError(RuntuiError):
@@ -58,6 +58,8 @@ def why_not(entry: Entry) -> str | None:
         return "Whether it was done is not known."
     if entry.undone_by is not None:
         return f"Entry {entry.undone_by} took it back already."
+    if entry.undone_perhaps_by is not None:
+        return f"Entry {entry.undone_perhaps_by} is to take it back, and what became of that is not known."
     if shows(entry.after, entry.before):
         return "The run held these values before, so there is nothing to take back."
     return next(_unfit(entry), None)

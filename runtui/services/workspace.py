@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
     from runtui.services.refresh import Refresh
-    from runtui.services.saves import Save, Saves
+    from runtui.services.save import Save
+    from runtui.services.saves import Saves
     from runtui.services.settling import Settling
 
 Service = TypeVar("Service")
@@ -83,7 +84,8 @@ class Workspace:
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
-        from runtui.services.saves import Origin, Saves
+        from runtui.services.save import Origin
+        from runtui.services.saves import Saves
         from runtui.services.settling import Settling
 
         settings = self.settings
@@ -194,8 +196,6 @@ class Workspace:
             await self._refresh.stop()
         if self._transport is not None:
             await self._transport.aclose()
-        if self.sign_in is not None:
-            await self.sign_in.aclose()
         self.drafts.close()
         self.journal.close()
         self.store.close()

@@ -8,22 +8,22 @@ one under an ETag: with the same If-Match at most one of its copies applies. Rul
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 from uuid import uuid4
 
-from runtui.domain.draft import Conflict, Draft
+from runtui.domain.draft import Draft
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.faults import Fault
+from runtui.graph.faults import Fault, mismatch
 from runtui.graph.waits import asked_wait, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import proves
+from runtui.services.save import Origin, RunWriter, Save, Step
 from runtui.services.store import Store
 
 MOST_ATTEMPTS: Final = 5
@@ -34,113 +34,6 @@ MOST_SENDS: Final = 3
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Step(Enum):
-    """Where a save stands; the words are what the row and the panel show."""
-
-    WAITING = "waiting for the save before it"
-    READING = "reading the run afresh"
-    RECORDING = "writing the journal"
-    SENDING = "sending"
-    SETTLING = "finding out what became of it"
-    PAUSED = "waiting until the service takes requests again"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """One change on its way."""
-
-    number: int
-    draft: Draft
-    body: str
-    """The JSON text to send, as reviewed."""
-    step: Step = Step.WAITING
-    outcome: Outcome | None = None
-    exchange: Exchange | None = None
-    """The PATCH once it was sent; the read before it when that is where the save ended."""
-    fault: Fault | None = None
-    conflicts: tuple[Conflict, ...] = ()
-    ignored: tuple[str, ...] = ()
-    """Properties whose value, read after the write, is not the one that was sent."""
-    seen_on_read_back: bool = False
-    """Whether "done" is known from reading the run back, not from the answer to the PATCH."""
-    row_is_stale: bool = False
-    """Whether the list may still show the old values: the run could not be read back or not be stored."""
-    undoes: int | None = None
-    """The journal's entry that this change takes back."""
-    intent: Intent | None = None
-    """What is in the journal for the request that was sent last."""
-    entry: int | None = None
-    """Its number there."""
-    resumes_at: datetime | None = None
-    """When a paused save goes on (UTC)."""
-    asked_seconds: float | None = None
-    """What the service asked to wait, where it did; may be longer than the pause."""
-    stopped: bool = False
-    """Whether a person gave it up before it was sent."""
-    unrecorded: bool = False
-    """Whether the outcome could not be written to the journal."""
-
-    @property
-    def run_id(self) -> str:
-        """The run it writes to."""
-        return self.draft.run_id
-
-    @property
-    def active(self) -> bool:
-        """Whether it is still on its way."""
-        return self.step is not Step.ENDED
-
-    @property
-    def may_be_stopped(self) -> bool:
-        """Whether nothing of it can be on the wire."""
-        return self.step in (Step.WAITING, Step.READING, Step.PAUSED)
-
-    @property
-    def outcome_if_stopped(self) -> Outcome:
-        """What can be said of it if nothing more is heard."""
-        if self.outcome is not None:
-            return self.outcome
-        if self.step is Step.SENDING:
-            return Outcome.UNKNOWN
-        return outcome_of(self.fault) if self.step is Step.SETTLING else Outcome.NOT_DONE
-
-
-class RunWriter(Protocol):
-    """The part of the Graph client that a save needs. An answer holds an entity, a fault, or neither (no body)."""
-
-    async def run(self, workflow_id: str, run_id: str) -> Answer:
-        """Read one run."""
-
-    async def update_run(
-        self,
-        workflow_id: str,
-        run_id: str,
-        body: str,
-        *,
-        client_request_id: str | None = None,
-        if_match: str | None = None,
-    ) -> Answer:
-        """PATCH one run with exactly this body."""
-
-    async def renew_token(self, exchange: Exchange) -> bool:
-        """After a 401: whether there is another token to try with."""
-
-    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
-        """The method and the address of `update_run`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who writes, and where."""
-
-    root: str
-    tenant: str
-    profile: str
-    who: Callable[[], Awaitable[str]]
-    """The account, as the token names it; empty when it does not."""
 
 
 class Writing:
@@ -162,36 +55,49 @@ class Writing:
 
     async def carry_out(self, save: Save) -> None:
         """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
-        renewed = False
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            save = self._at(save, Step.READING)
-            fresh = await self._client.run(save.draft.workflow_id, save.run_id)
-            if fresh.entity is None:
-                if attempt < MOST_ATTEMPTS and fresh.exchange.status in (429, 503) and _graph_refused(fresh.fault):
-                    save = await self._pause(save, fresh.exchange, attempt)
-                    continue
+            again = await self._attempt(save, attempt)
+            if again is None:
+                return
+            save = again
+
+    async def _attempt(self, save: Save, attempt: int) -> Save | None:
+        """Once from the fresh read on; the save to begin anew with, or None when it has ended."""
+        save = self._at(save, Step.READING)
+        fresh = await self._client.run(save.draft.workflow_id, save.run_id)
+        if fresh.entity is None:
+            again = await self._again(save, fresh, attempt)
+            if again is None:
                 self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
-                return
-            if conflicts := save.draft.conflicts(fresh.entity):
-                is_stale = not await self._keep(save, fresh.entity)
-                self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, conflicts=conflicts, row_is_stale=is_stale)
-                return
-            save, answer = await self._send(save, fresh.entity)
-            if answer is None:
-                return
-            if save.outcome_if_stopped is not Outcome.NOT_DONE:
-                await self._settle(save, answer, fresh.entity)
-                return
-            save = await self._record(save, Outcome.NOT_DONE, "answer")
-            status = answer.exchange.status
-            if attempt < MOST_ATTEMPTS and status == 429:
-                save = await self._pause(save, answer.exchange, attempt)
-            elif status == 401 and not renewed and await self._client.renew_token(answer.exchange):
-                renewed = True
-            elif attempt == MOST_ATTEMPTS or status != 412 or save.intent is None or save.intent.if_match is None:
-                is_stale = not await self._keep(save, fresh.entity)
-                self._end(save, Outcome.NOT_DONE, row_is_stale=is_stale)
-                return
+            return again
+        if conflicts := save.draft.conflicts(fresh.entity):
+            is_stale = not await self._keep(save, fresh.entity)
+            self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, conflicts=conflicts, row_is_stale=is_stale)
+            return None
+        save, answer = await self._send(save, fresh.exchange, fresh.entity)
+        if answer is None:
+            return None
+        if save.outcome_if_stopped is not Outcome.NOT_DONE:
+            await self._settle(save, answer, fresh.entity)
+            return None
+        save = await self._record(save, Outcome.NOT_DONE, "answer")
+        again = await self._again(save, answer, attempt)
+        if again is None:
+            is_stale = not await self._keep(save, fresh.entity)
+            self._end(save, Outcome.NOT_DONE, row_is_stale=is_stale)
+        return again
+
+    async def _again(self, save: Save, answer: Answer, attempt: int) -> Save | None:
+        """The save to begin anew with after a request that applied nothing; None when that would be of no use."""
+        exchange = answer.exchange
+        if attempt == MOST_ATTEMPTS:
+            return None
+        if exchange.status == 429 or (exchange.status == 503 and answer.fault is not None and answer.fault.code):
+            return await self._pause(save, exchange, attempt)
+        if exchange.lacks_token and not save.has_new_token and await self._client.renew_token(exchange):
+            return replace(save, has_new_token=True)
+        is_stale = exchange.status == 412 and save.intent is not None and save.intent.if_match is not None
+        return save if is_stale else None
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
@@ -218,7 +124,7 @@ class Writing:
                 stopped=save.may_be_stopped,
             )
 
-    async def _send(self, save: Save, before: Mapping[str, Any]) -> tuple[Save, Answer | None]:
+    async def _send(self, save: Save, read: Exchange, before: Mapping[str, Any]) -> tuple[Save, Answer | None]:
         """Record the intent and send it once; no answer when it could not be recorded, which ends the save."""
         try:
             intent = await self._intent(save, before)
@@ -229,6 +135,10 @@ class Writing:
             return save, None
         save = self._at(replace(save, entry=number), Step.SENDING)
         answer = await self._patch(intent, save.draft)
+        if answer.fault is None and read.echoes_id and not answer.exchange.echoes_id:
+            # A kept connection may hand over what was meant for somebody else; the run itself shows what is true.
+            what = "It does not name this request, as the answer before it did."
+            answer = replace(answer, entity=None, fault=mismatch(answer.exchange, what, writing=True))
         # The step follows at once, without an announcement: a break from here on knows what was answered.
         save = replace(save, exchange=answer.exchange, fault=answer.fault, step=Step.SETTLING)
         self._announce(save)
@@ -362,11 +272,6 @@ class Writing:
         self._announce(replace(save, step=Step.ENDED, outcome=outcome, resumes_at=None, **facts))
 
 
-def outcome_of(fault: Fault | None) -> Outcome:
-    """What a fault says of a write; done when there is none."""
-    return Outcome.DONE if fault is None else fault.outcome
-
-
 def ignored_of(draft: Draft, entity: Mapping[str, Any]) -> tuple[str, ...]:
     """The changed properties that the run, as read after the write, does not have as they were sent."""
     return tuple(
@@ -380,10 +285,6 @@ def _may_repeat(save: Save, entity: Mapping[str, Any], sends: int) -> bool:
     """Whether the run still carries the ETag that the write was sent under."""
     etag = save.intent.if_match if save.intent is not None else None
     return sends < MOST_SENDS and etag is not None and etag == etag_of(entity)
-
-
-def _graph_refused(fault: Fault | None) -> bool:
-    return fault is not None and bool(fault.code)
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

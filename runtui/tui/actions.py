@@ -74,6 +74,8 @@ class Situation:
     why_no_sign_in: str | None = None
     """Why no person signs in here; None when one does."""
     is_signed_in: bool = False
+    is_signing_in: bool = False
+    """A sign-in is under way."""
     is_demo: bool = False
     """The server is a sandbox of our own, that can be told to misbehave."""
 
@@ -155,6 +157,14 @@ def _needs_profiles(now: Situation) -> str | None:
 
 def _needs_sign_in(now: Situation) -> str | None:
     return now.why_no_sign_in
+
+
+def _may_begin(now: Situation) -> str | None:
+    return "A sign-in is under way; esc gives it up." if now.is_signing_in else None
+
+
+def _may_copy(now: Situation) -> str | None:
+    return None if now.is_signing_in else "There is no code and no address to copy yet."
 
 
 def _needs_account(now: Situation) -> str | None:
@@ -318,8 +328,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("open_profile", "profiles", ("enter",), "open", "Open the profile in the place of this one.", 90),
     Action("leave_profiles", "profiles", ("escape", "P"), "back", "Stay on this profile.", 80),
     # The sign-in
-    Action("use_way", "sign_in", ("enter",), "begin", "Sign in by the way under the cursor.", 90),
-    Action("copy_code", "sign_in", ("c", "ctrl+y"), "copy", "Copy the code to type, or the address to open.", 85),
+    Action("use_way", "sign_in", ("enter",), "begin", "Sign in by the way under the cursor.", 90, _may_begin),
+    Action(
+        "copy_code", "sign_in", ("c", "ctrl+y"), "copy", "Copy the code to type, or the address to open.", 85, _may_copy
+    ),
     Action("sign_out", "sign_in", ("o",), "sign out", "Forget the sign-in, when pressed twice.", 75, _needs_account),
     Action("leave_sign_in", "sign_in", ("escape", "A"), "back", "Give up the sign-in under way, or go back.", 80),
     # Everywhere

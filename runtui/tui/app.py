@@ -18,7 +18,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.profiles import Profiles
 from runtui.services.misbehaviour import Misbehaviour
-from runtui.services.saves import Save
+from runtui.services.save import Save
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.messages import ProfileChosen

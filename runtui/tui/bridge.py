@@ -15,7 +15,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.services.journal import Entry
 from runtui.services.refresh import Progress
-from runtui.services.saves import Save
+from runtui.services.save import Save
 from runtui.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -92,6 +92,14 @@ class DraftsFailed(Message):
         self.fault = fault
 
 
+class JournalFailed(Message):
+    """The journal cannot be read, or was found broken."""
+
+    def __init__(self, trouble: RuntuiError) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+
 def _watch(sign_in: SignIn, screen: MessagePump) -> Callable[[], None]:
     def tell(_state: SignInState) -> None:
         screen.post_message(SignInChanged())
@@ -108,6 +116,7 @@ def listen(workspace: Workspace, screen: MessagePump) -> Callable[[], None]:
         workspace.settling.changed.subscribe(
             lambda entry: screen.post_message(SettlingChanged(entry, at_start=not workspace.settling.looked))
         ),
+        workspace.settling.failed.subscribe(lambda trouble: screen.post_message(JournalFailed(trouble))),
         workspace.journal.changed.subscribe(lambda _number: screen.post_message(JournalChanged())),
         workspace.drafts.failed.subscribe(lambda fault: screen.post_message(DraftsFailed(fault))),
         workspace.exchanged.subscribe(lambda exchange: screen.post_message(Exchanged(exchange))),

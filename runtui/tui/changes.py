@@ -12,10 +12,10 @@ from textual.timer import Timer
 
 from runtui.errors import UsageError
 from runtui.graph.exchange import Outcome
-from runtui.services.saves import Save, Step
+from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
 from runtui.tui import draft_words, entry_words, pages
-from runtui.tui.bridge import SaveChanged, SettlingChanged
+from runtui.tui.bridge import JournalFailed, SaveChanged, SettlingChanged
 from runtui.tui.drafting import Drafting
 from runtui.tui.messages import SendConfirmed
 from runtui.tui.widgets.status_line import StatusLine
@@ -39,6 +39,8 @@ class Changes(Drafting):
         """The entries of this session: what became of them is no news of an earlier one."""
         self._countdown: Timer | None = None
         """Runs while a save waits."""
+        self._last_sent = ""
+        """The run whose change was confirmed last."""
         self._told_wait = ""
         """The last sentence of the countdown; once another one stands there, it is left alone."""
 
@@ -55,6 +57,7 @@ class Changes(Drafting):
         except UsageError as error:
             self.say(str(error), "error")
         else:
+            self._last_sent = event.draft.run_id
             self.open_panel()
             self.panel.choose("response")
         self.left.leave("review", *(("edit",) if event.undoes is None else ()))
@@ -81,11 +84,13 @@ class Changes(Drafting):
     def _is_looking_at(self, run_id: str) -> bool:
         """Whether the person still waits before this run: only then may its values in conflict take the screen.
 
-        No key of the list does harm there: what is chosen is not sent before another `y` in the review.
+        No key of the list does harm there: what is chosen is not sent before another `y` in the review. A run that the
+        filter hides since it changed has no row to wait at.
         """
         table = self.left.runs.table
         is_in_list = self.app.screen is self and self.left.view == "runs" and self.focused is table
-        return is_in_list and table.cursor_id == run_id
+        is_hidden = run_id == self._last_sent and not table.finds(run_id)
+        return is_in_list and (table.cursor_id == run_id or is_hidden)
 
     def _save_words(self, save: Save) -> str:
         words = pages.save_words(save)
@@ -143,6 +148,9 @@ class Changes(Drafting):
         """What was found from the last time: changes whose outcome was not known, and drafts, or why there are none."""
         workspace = self._workspace
         drafts, settling = workspace.drafts, workspace.settling
+        if (trouble := settling.fault or settling.broken) is not None:
+            self.say(str(trouble), "error")
+            return
         found = {entry.number: entry for entry in (*settling.unsettled.values(), *settling.settled.values())}
         earlier = [entry for number, entry in found.items() if number not in self._sent]
         if drafts.fault is not None or not earlier:
@@ -150,6 +158,10 @@ class Changes(Drafting):
         else:
             words = (entry_words.found_at_start(earlier), draft_words.kept(len(drafts)))
             self.say(" ".join(filter(None, words)), "warning" if settling.unsettled else "information")
+
+    def on_journal_failed(self, event: JournalFailed) -> None:
+        """Nothing can be sent, or what was sent before is not shown."""
+        self.say(str(event.trouble), "error")
 
     def on_settling_changed(self, event: SettlingChanged) -> None:
         """A change is known to be unknown, or what became of it was found out."""

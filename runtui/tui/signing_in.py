@@ -78,6 +78,11 @@ class SigningIn(Journaling):
         """Who is signed in, for the first line."""
         return sign_in_words.who(self._sign_in.state if self._sign_in else None, datetime.now(UTC))
 
+    @property
+    def is_signing_in(self) -> bool:
+        """Whether a sign-in is under way."""
+        return self._attempt is not None
+
     def why_no_sign_in(self) -> str | None:
         """Why no person signs in here; None when one does."""
         return sign_in_words.why_nobody(self._sign_in)
@@ -159,6 +164,7 @@ class SigningIn(Journaling):
         why = self._why if self._asked is not None else f"{needed.title}. {needed.message}" if needed else ""
         view = self.left.query_one(SignInView)
         view.open(self._sign_in, why=why, trouble=trouble, demo=self.demo_authority)
+        self.refresh_chrome()
         # What came into sight can have the keys once it is laid out.
         self.call_after_refresh(self._give_keys)
 
@@ -175,6 +181,7 @@ class SigningIn(Journaling):
         self._attempt = self.run_worker(
             self._sign_in_by(event.way), group="sign in", description="sign in", exclusive=True
         )
+        self.refresh_chrome()
 
     async def _sign_in_by(self, way: Way) -> None:
         try:

@@ -78,6 +78,7 @@ class Workbench(SigningIn):
             is_elsewhere=entry is not None and entry.root != workspace.root,
             profiles=len(self._profiles or ()),
             why_no_sign_in=self.why_no_sign_in(),
+            is_signing_in=self.is_signing_in,
             is_signed_in=workspace.sign_in is not None and workspace.sign_in.state.account is not None,
             is_demo=self._misbehaviour is not None,
         )

@@ -64,6 +64,7 @@ async def test_polling_a_slow_service_neither_stalls_the_screen_nor_holds_up_the
         assert len(authority.calls) - polls >= 2
         began = time.perf_counter()
     await workspace.close()
+    await sign_in.aclose()
     quit_seconds = time.perf_counter() - began
     print(
         f"\nworst stall {lag.worst * 1000:.1f} ms in {WATCHED_SECONDS:g} s; leaving took {quit_seconds * 1000:.0f} ms"

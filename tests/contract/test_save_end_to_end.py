@@ -19,7 +19,8 @@ from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.transport import Transport
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.saves import Origin, Save, Saves, Step
+from runtui.services.save import Origin, Save, Step
+from runtui.services.saves import Saves
 from runtui.services.store import Query, Store
 from tests import canary
 from tests.contract.conftest import Clock

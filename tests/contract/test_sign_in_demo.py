@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from runtui.auth.application import ServiceError
@@ -13,7 +15,7 @@ from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority import BASE, Authority
 from runtui.sandbox.authority_app import PLACE, BesideGraph
-from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION
 from tests.contract.loopback import loopback
 from tests.contract.signing_in import ROOT, settings_for
 
@@ -38,6 +40,26 @@ def test_nobody_else_is_asked(url: str) -> None:
             http.get(url)
     finally:
         http.close()
+
+
+@pytest.mark.parametrize(("origin", "status"), [("", 200), ("http://127.0.0.1.example.com", 403)])
+async def test_a_code_can_be_typed_in_on_the_page_of_the_demo_alone(origin: str, status: int) -> None:
+    authority = Authority()
+    graph = create_app(runs=3, authority=authority)
+    async with loopback(BesideGraph(graph, authority)) as root, httpx.AsyncClient(trust_env=False) as browser:
+        http = DemoSignInHttp(BASE, root.removesuffix("/beta") + PLACE)
+        scope = "https://graph.fake.test/.default offline_access"
+        form = {"client_id": DEMO_APPLICATION.client_id, "scope": scope}
+        url = f"{authority.url()}/oauth2/v2.0/devicecode"
+        given = json.loads((await asyncio.to_thread(http.post, url, data=form)).text)
+        http.close()
+        page = given["verification_uri"].replace(BASE, root.removesuffix("/beta") + PLACE)
+        assert "DEMO" in (await browser.get(page)).text
+        typed = {"user_code": given["user_code"], "username": DEMO_ADMIN.username, "answer": "approve"}
+        headers = {"Origin": origin or root.removesuffix("/beta")}
+        assert (await browser.post(page, data=typed, headers=headers)).status_code == status
+        assert (authority.pending == []) is (status == 200)
+    graph.state.database.close()
 
 
 async def test_graph_and_its_sign_in_are_behind_one_port(tmp_path: Path) -> None:

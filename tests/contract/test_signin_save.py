@@ -16,7 +16,8 @@ from runtui.sandbox.authority import Authority
 from runtui.sandbox.authority_directory import DEMO_ADMIN
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.saves import Origin, Save, Saves
+from runtui.services.save import Origin, Save
+from runtui.services.saves import Saves
 from runtui.services.store import Query, Store
 from tests.contract.conftest import Clock
 from tests.contract.signing_in import ROOT, by_device_code, signing_in

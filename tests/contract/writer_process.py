@@ -25,7 +25,7 @@ from runtui.graph import client, transport  # noqa: F401 - loaded before the fir
 from runtui.graph.exchange import Outcome
 from runtui.services import refresh, saves, settling  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
-from runtui.services.saves import Save, Step
+from runtui.services.save import Save, Step
 from runtui.services.workspace import JOURNAL_FILE, Workspace
 from runtui.settings import Settings, store_path
 from tests import canary

@@ -151,6 +151,7 @@ async def open_desk(
     finally:
         gate.open()
         await workspace.close()
+        await sign_in.aclose()
 
 
 async def is_in(sign_in: SignIn, authority: Authority) -> None:

@@ -10,6 +10,7 @@ from textual import events
 
 from runtui.sandbox.authority import Authority
 from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.tui.widgets.header_line import Headline, HeaderLine
 from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
@@ -222,6 +223,22 @@ async def test_the_time_of_a_token_is_told_when_it_is_little(tmp_path: Path) -> 
     async with open_desk(tmp_path, authority=authority, prepare=is_in) as desk:
         await listed(desk)
         assert re.search(r"lee\.admin · token [89] min", desk.header)
+
+
+@pytest.mark.parametrize(("columns", "has_who"), [(60, False), (80, True), (120, True)])
+async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_the_counts(
+    open_session: Opener, columns: int, has_who: bool
+) -> None:
+    async with open_session(runs=5, size=(columns, 24)) as session:
+        line = session.workbench.query_one(HeaderLine)
+        badges = ("SANDBOX: 503", "READ-ONLY")
+        line.headline = Headline("Contoso Holding Limited", badges, ("240 runs",), "as of 10:00:00", "lee.admin")
+        await session.pilot.pause()
+        header = session.text().splitlines()[0]
+        assert "  Contoso Holding Limited  " in header
+        assert " SANDBOX: 503  READ-ONLY" in header
+        assert ("lee.admin" in header) is has_who
+        assert ("240 runs" in header) is (columns == 120)
 
 
 async def test_a_permission_that_is_missing_is_told_before_the_form_is_filled_in(tmp_path: Path) -> None:

@@ -268,7 +268,8 @@ def test_applying_a_change_and_putting_back_what_was_there_gives_the_run_back(ty
         some = some.typed(name, text, NOW)
     changes = some.changes()
     after = {**RECEIVED, **{change.field.name: change.after for change in changes}}
-    back = replace(draft(), received=after).with_values({change.field.name: RECEIVED[change.field.name] for change in changes})
+    before = {change.field.name: RECEIVED[change.field.name] for change in changes}
+    back = replace(draft(), received=after).with_values(before)
     assert {**after, **{change.field.name: change.after for change in back.changes()}} == RECEIVED
 
 

@@ -18,9 +18,11 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Journal
-from runtui.services.saves import Origin, Save, Saves, Step
+from runtui.services.save import Origin, Save, Step
+from runtui.services.saves import Saves
 from runtui.services.store import Store
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
+
 
 async def nobody() -> str:
     return ""

@@ -14,11 +14,12 @@ import pytest
 from runtui.domain.draft import Draft
 from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Outcome
+from runtui.graph.exchange import Failure, FailureKind, Outcome
 from runtui.services import journal as journal_module
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.saves import Origin, Save, Saves, Step
+from runtui.services.save import Origin, Save, Step
+from runtui.services.saves import Saves
 from runtui.services.store import Store
 from runtui.services.writing import MOST_ATTEMPTS, MOST_SENDS
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
@@ -223,6 +224,15 @@ async def test_without_another_token_nothing_is_tried_again(bench: Bench) -> Non
     bench.answer_writes(refused(401))
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
     assert bench.writes == 1
+
+
+async def test_a_token_that_is_missing_is_asked_for_once_and_the_save_goes_on(bench: Bench) -> None:
+    gone = Failure(FailureKind.TOKEN, "no", "Nobody is signed in.")
+    left = [Answer(replace(exchange("GET"), failure=gone), None, fault(Outcome.NOT_DONE))]
+    bench.graph.on_read = lambda run_id: left.pop() if left else answered(bench.graph.runs[run_id])
+    bench.graph.renewals = 1
+    assert (await bench.ended(draft())).outcome is Outcome.DONE
+    assert bench.graph.calls == ["GET r1", "GET r1", "PATCH r1"]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])

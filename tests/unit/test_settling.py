@@ -343,3 +343,26 @@ async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> No
         await session.settling.stop()
         await session.settling.stop()
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
+
+
+async def test_trouble_with_the_journal_is_announced_once(session: Session) -> None:
+    told: list[str] = []
+    session.settling.failed.subscribe(lambda trouble: told.append(str(trouble)))
+    session.journal.path.mkdir()
+    for _ in range(2):
+        await session.settling.look()
+    assert len(told) == 1
+    assert "Nothing is sent without the journal" in told[0]
+
+
+async def test_a_journal_that_was_set_aside_is_told_of_once(session: Session) -> None:
+    told: list[str] = []
+    session.settling.failed.subscribe(lambda trouble: told.append(str(trouble)))
+    session.journal.close()
+    session.journal.path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
+    for _ in range(2):
+        await session.settling.look()
+    (sentence,) = told
+    assert str(session.journal.set_aside) in sentence
+    assert session.journal.set_aside is not None
+    assert session.journal.set_aside.exists()

@@ -78,7 +78,7 @@ async def test_only_what_is_known_to_be_done_can_be_taken_back(
 
 
 @pytest.mark.parametrize(
-    ("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True), (Outcome.UNKNOWN, True)]
+    ("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True)]
 )
 def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
     number = recorded(journal).number
@@ -140,3 +140,16 @@ async def test_a_property_that_was_not_there_and_may_be_empty_is_emptied(journal
     graph.runs["r1"]["completedDateTime"] = "2026-11-20T09:15:03Z"
     undo = await draft_to_undo(entry, graph)
     assert undo.body()["completedDateTime"] is None
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN])
+def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Outcome | None, journal: Journal) -> None:
+    number = recorded(journal).number
+    undo = recorded(journal, outcome, undoes=number)
+    entry = journal.entry(number)
+    assert entry is not None
+    assert f"Entry {undo.number} is to take it back" in str(why_not(entry))
+    journal.settle(undo.client_request_id, Outcome.NOT_DONE, "person")
+    entry = journal.entry(number)
+    assert entry is not None
+    assert why_not(entry) is None

@@ -202,8 +202,6 @@ class SignInView(Acting):
         rows = self.query_one(ChoiceList)
         if not rows.has_class("-gone") and rows.highlighted is not None:
             self.post_message(SignInChosen(self._ways[rows.highlighted]))
-        else:
-            self.post_message(Said("A sign-in is under way; esc gives it up."))
 
     def action_copy_code(self) -> None:
         """Copy the code, or the address to open, by the terminal's clipboard."""

@@ -1,8 +1,8 @@
 """An input of one line in which nothing that is pasted gets lost.
 
-Invariant: keys act in the order in which they were pressed. A paste arrives whole, its lines and blanks joined by single
-blanks, with every character shown; it takes the place of what is selected. The cursor does not blink: an idle screen
-writes nothing.
+Invariant: keys act in the order in which they were pressed. A paste arrives whole, its lines and blanks joined by
+single blanks, with every character shown; it takes the place of what is selected. The cursor does not blink: an idle
+screen writes nothing.
 """
 
 from __future__ import annotations

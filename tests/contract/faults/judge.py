@@ -22,7 +22,7 @@ from runtui.graph import transport
 from runtui.graph.exchange import Outcome
 from runtui.headless.telling import message_of
 from runtui.services.journal import Entry
-from runtui.services.saves import Save, Step
+from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from tests import canary

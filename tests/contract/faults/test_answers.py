@@ -14,7 +14,7 @@ import pytest
 from runtui.domain.visible import visible
 from runtui.graph.waits import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.telling import message_of
-from runtui.services.saves import Step
+from runtui.services.save import Step
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DEADLINE, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import HEAD_END, Call, honest
@@ -295,7 +295,6 @@ async def test_an_answer_that_came_before_the_question_is_not_taken_for_one(tria
     await save_after_a_poisoned_read(trial)
 
 
-@pytest.mark.xfail(strict=True, reason="a success that echoes no client-request-id and holds our values is believed")
 @covers(55, note="with the very values")
 async def test_an_answer_that_came_before_the_question_is_no_proof_even_with_the_very_values(trial: Trial) -> None:
     await save_after_a_poisoned_read(trial, **{COUNT: 4_711})
