@@ -83,10 +83,6 @@ class SigningIn(Journaling):
         """Whether a sign-in is under way."""
         return self._attempt is not None
 
-    def why_no_sign_in(self) -> str | None:
-        """Why no person signs in here; None when one does."""
-        return sign_in_words.why_nobody(self._sign_in)
-
     def on_sign_in_changed(self, _event: SignInChanged) -> None:
         """Somebody signed in or out, the token was renewed, or it could not be."""
         self._tell_sign_in()

@@ -15,6 +15,7 @@ from runtui.profiles import Profiles
 from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.refresh import Progress
 from runtui.services.workspace import Workspace
+from runtui.tui import sign_in_words
 from runtui.tui.actions import Situation
 from runtui.tui.bridge import Exchanged, ListingChanged, StoreChanged, listen
 from runtui.tui.messages import (
@@ -77,7 +78,7 @@ class Workbench(SigningIn):
             entry=entry,
             is_elsewhere=entry is not None and entry.root != workspace.root,
             profiles=len(self._profiles or ()),
-            why_no_sign_in=self.why_no_sign_in(),
+            why_no_sign_in=sign_in_words.why_nobody(workspace.sign_in),
             is_signing_in=self.is_signing_in,
             is_signed_in=workspace.sign_in is not None and workspace.sign_in.state.account is not None,
             is_demo=self._misbehaviour is not None,

@@ -37,8 +37,8 @@ class NotingHttp(GatedHttp):
         super().__init__(authority, gate)
         self._noted = noted
 
-    def post(self, url: str, **options: Any) -> Any:
-        answer = super().post(url, **options)
+    def post(self, url: str, *arguments: Any, **options: Any) -> Any:
+        answer = super().post(url, *arguments, **options)
         given = json.loads(answer.text) if answer.text.startswith("{") else {}
         self._noted.update(given[name] for name in _SECRETS if name in given)
         return answer
