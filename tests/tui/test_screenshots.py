@@ -21,6 +21,7 @@ from typing import Final, Self
 from uuid import UUID
 from xml.etree import ElementTree
 
+import httpx
 import pytest
 from rich.cells import cell_len
 
@@ -64,10 +65,13 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
     nanoseconds = int(NOW.timestamp()) * 1_000_000_000
     ticking = itertools.count()
     monkeypatch.setattr("runtui.domain.times.time", SimpleNamespace(time_ns=lambda: nanoseconds))
-    monkeypatch.setattr("runtui.services.refresh.datetime", StoppedClock)
+    for module in ("services.refresh", "services.journal", "services.drafts", "tui.views.left_pane"):
+        monkeypatch.setattr(f"runtui.{module}.datetime", StoppedClock)
     monkeypatch.setattr("runtui.sandbox.envelope.formatdate", lambda usegmt: f"{NOW:%a, %d %b %Y %H:%M:%S} GMT")
     monkeypatch.setattr("runtui.sandbox.envelope.uuid4", lambda: REQUEST_ID)
     monkeypatch.setattr("runtui.graph.transport.uuid", SimpleNamespace(uuid4=lambda: CLIENT_REQUEST_ID))
+    client_request_ids = itertools.count(CLIENT_REQUEST_ID.int)
+    monkeypatch.setattr("runtui.services.writing.uuid4", lambda: UUID(int=next(client_request_ids)))
     monkeypatch.setattr(
         "runtui.graph.transport.time", SimpleNamespace(perf_counter=lambda: next(ticking) * REQUEST_SECONDS)
     )
@@ -108,6 +112,43 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
         picture(session, "response")
 
 
+async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="runtui-dark") as session:
+        assert session.server is not None
+        session.workspace.settling.start()
+        await session.press("slash")
+        await session.type("failed>0 started>-4d")
+        await session.press("enter")
+        for scenario in ("none", "403", "html-200"):
+            session.server.state.scenario.use(scenario)
+            await draft_a_change(session)
+            await send(session)
+            await session.press("down")
+        await session.press("up")
+        await session.until(lambda: "1 unknown" in session.text() and "Unknown" in session.text())
+        picture(session, "unknown")
+
+        session.server.state.scenario.use("none")
+        await session.press("g", "u")
+        await session.until(lambda: session.workbench.left.view == "review")
+        await session.press("y")
+        await session.until(lambda: not session.workspace.saves.active() and "is taken back" in session.text())
+        await session.press("J")
+        await session.until(lambda: "? unknown" in session.text())
+        await session.press("down", "enter")
+        picture(session, "journal")
+
+
+async def test_a_run_that_changed_under_a_draft_in_a_picture(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="runtui-dark") as session:
+        await session.press("x", "down", "down", "down")
+        await draft_a_change(session)
+        await edit_as_a_colleague(session, processingStatus="quarantined", totalUnprocessedTasksCount=0)
+        await send(session)
+        await session.until(lambda: session.workbench.left.view == "conflict")
+        picture(session, "conflict")
+
+
 async def test_the_list_in_the_light_theme(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-light") as session:
         await session.press("x")
@@ -138,6 +179,36 @@ def test_no_picture_is_left_over_or_loads_anything() -> None:
     assert [path.name for path in pictures if f"screenshots/{path.name}" not in readme] == []
     for path in pictures:
         assert re.search(r"url\((?!#)|href=|@import|<script|<image", path.read_text("utf-8")) is None
+
+
+async def draft_a_change(session: Session) -> None:
+    """Choose canceled for the run under the cursor."""
+    left = session.workbench.left
+    await session.press("e")
+    await session.until(lambda: left.view == "edit")
+    await session.press("enter")
+    await session.type("canceled")
+    await session.press("enter")
+    await session.until(lambda: left.edited is not None and left.edited.changes())
+
+
+async def send(session: Session) -> None:
+    """Review the draft in the form, send it, and wait for its end."""
+    left = session.workbench.left
+    await session.press("ctrl+s")
+    await session.until(lambda: left.view == "review")
+    await session.press("y")
+    await session.until(lambda: not session.workspace.saves.active() and left.view != "review")
+
+
+async def edit_as_a_colleague(session: Session, **values: object) -> None:
+    """Change the run under the cursor as another client would."""
+    assert session.server is not None
+    address = f"{ROOT}/workflowBase/runs/{session.workbench.left.runs.table.cursor_id}"
+    body = {"@odata.type": "#microsoft.graph.identityGovernance.run", **values}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(session.server)) as colleague:
+        answer = await colleague.patch(address, json=body, headers={"Authorization": "Bearer a-colleague"})
+        assert answer.status_code == 200, answer.text
 
 
 def picture(session: Session, name: str) -> None:
