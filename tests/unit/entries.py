@@ -20,5 +20,6 @@ def an_entry(number: int = 1, **facts: Any) -> Entry:
         "ended_at": datetime(2026, 11, 20, 10, 0, 1, tzinfo=UTC), "sends": 1, "outcome": Outcome.DONE,
         "known_by": "answer", "status": 200, "reason": "OK", "request_id": f"request-{number}", "seconds": 0.1,
         "words": "", "response": "{}", "undone_by": None,
+        "undone_perhaps_by": None,
     }  # fmt: skip
     return Entry(number=number, **(usual | facts))
