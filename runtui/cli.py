@@ -128,15 +128,13 @@ def _scenario(name: str) -> str:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
+    if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError("a port lies between 0 and 65535")
-    return port
+    return int(text)
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 0 <= count <= _MOST_RUNS:
+    if not text.isdecimal() or int(text) > _MOST_RUNS:
         raise argparse.ArgumentTypeError(f"a number of runs lies between 0 and {_MOST_RUNS}")
     return count
 

@@ -109,14 +109,16 @@ def _add_manner(parser: argparse.ArgumentParser) -> None:
 
 
 def _entry(text: str) -> int:
-    return int(text.removeprefix("#"))
+    number = text.removeprefix("#")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"an entry of the journal is a number, such as 12 or #12, not {text!r}")
+    return int(number)
 
 
 def _limit(text: str) -> int:
-    limit = int(text)
-    if limit < 0:
-        raise argparse.ArgumentTypeError("a limit is not negative")
-    return limit
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError("a limit is a whole number, and not negative")
+    return int(text)
 
 
 def _printing(command: Command) -> Command:

@@ -151,7 +151,7 @@ _FOREIGN = Words(
 _ACCEPTED = Words(
     "Accepted, but not confirmed",
     "The server has taken the change (202) and not said that it is made.",
-    "Read the run again in a moment.",
+    "It may take a moment to show.",
 )
 
 _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
@@ -187,7 +187,8 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see what became of it."),
 }
 
-_READ_BACK = "Whether the change was made is not known: read the run again before you repeat it."
+READ_BACK = "Whether the change was made is not known: read the run again before you repeat it."
+"""How the hint of an unproved write begins, for those who have nobody to read the run back for them."""
 
 # Every other 4xx of Graph is said before it does anything. 408, 424 and 499 may come too late to tell, and 407 is no
 # word of Graph's.
@@ -318,7 +319,7 @@ def _fault(exchange: Exchange, words: Words, outcome: Outcome, error: dict[str, 
     message = said or words.message
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
-    hint = f"{_READ_BACK} {words.hint}" if outcome is Outcome.UNKNOWN else words.hint
+    hint = f"{READ_BACK} {words.hint}" if outcome is Outcome.UNKNOWN else words.hint
     return Fault(
         title=words.title,
         message=redact(message),

@@ -297,11 +297,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("entry", "journal", ("enter", "f3"), "details", "Show what was sent and answered.", 90, _needs_entry),
     Action("undo_entry", "journal", ("u", "shift+f4"), "undo", "Take the change back.", 85, _may_undo),
     Action("look", "journal", ("l",), "look", "Look now what became of an unknown change.", 75, _may_look),
-    Action("was_done", "journal", ("d",), "was done", "Say, twice, that an unknown was done.", 68, _needs_unknown),
+    Action("was_done", "journal", ("d",), "done", "Say, twice, that an unknown was done.", 68, _needs_unknown),
     Action(
-        "was_not_done", "journal", ("n",), "was not", "Say, twice, that an unknown was not done.", 67, _needs_unknown
+        "was_not_done", "journal", ("n",), "not done", "Say, twice, that an unknown was not done.", 67, _needs_unknown
     ),
-    Action("filter_journal", "journal", ("slash", "f7"), "filter", "Type a filter; esc clears it.", 66),
+    Action("filter_journal", "journal", ("slash", "f7"), "filter", "Type a filter; esc clears it.", 76),
     Action("all_roots", "journal", ("a",), "all roots", "Show the entries of every root, or of this one.", 40),
     Action("export", "journal", ("x",), "export", "Write the entries to a file.", 60),
     Action("leave_journal", "journal", ("escape", "J"), "back", "Clear the filter, then back.", 80),

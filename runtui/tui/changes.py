@@ -71,8 +71,8 @@ class Changes(Drafting):
         self.panel.show_save(save)
         if save.outcome is not None:
             good = save.outcome is Outcome.DONE and not save.ignored and not save.unrecorded
-            is_done = save.outcome is Outcome.DONE
-            self.say(self._save_words(save), "success" if good else "warning" if is_done else "error")
+            failed = save.outcome is Outcome.NOT_DONE
+            self.say(self._save_words(save), "success" if good else "error" if failed else "warning")
         elif save.step is Step.PAUSED:
             self._told_wait = pages.wait_sentence(save, datetime.now(UTC))
             self.say(self._told_wait, "warning")

@@ -42,6 +42,8 @@ class Journaling(Changes):
         await self.left.prepare()
         self.left.query_one(JournalView).open(self._workspace.journal, self._workspace.root)
         self.left.show("journal")
+        if not self.waiting():
+            self.say("")  # the journal tells it, entry by entry
 
     def on_journal_changed(self, _event: JournalChanged) -> None:
         """An entry came, or became known."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from runtui.domain.draft import MISSING, Change, Draft
 from runtui.domain.times import ago, duration_text, local_text, parse_ticks
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.faults import Fault
+from runtui.graph.faults import READ_BACK, Fault
 from runtui.graph.waits import LONGEST_WAIT, length_words
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words as entry_changes
@@ -71,6 +71,8 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.exchange is not None:
         facts += _answer_facts(save.exchange)
     facts += _reasons(save.fault)
+    if save.outcome is Outcome.UNKNOWN:
+        facts.append(Fact(f"→ {_looks_again()}", "$text-accent"))
     if save.ignored:
         facts.append(Fact(f"The service kept its own value of: {', '.join(save.ignored)}.", "$text-warning"))
     if save.row_is_stale:
@@ -113,11 +115,14 @@ def _unknown_sentence(save: Save) -> str:
             f"Unknown: the service answered {save.exchange.status}, and yet the run, read back, does not show the "
             f"change ({', '.join(save.ignored)}). It may still come."
         )
-    return "Unknown: the service may or may not have taken the change. Read the run again before you repeat it."
+    return "Unknown: the service may or may not have taken the change."
 
 
 def save_words(save: Save) -> str:
-    """How a save ended, for the status line: the change in short, and the next step when it failed."""
+    """How a save ended, for the status line: the change in short, and the next step when it failed.
+
+    The status line has few lines: what must be read stands first, and the Response tab tells the rest.
+    """
     unrecorded = UNRECORDED if save.unrecorded else ""
     if save.outcome is Outcome.DONE and save.ignored:
         return _joined(f"Done, but the service kept its own value of {', '.join(save.ignored)}.", unrecorded)
@@ -126,8 +131,15 @@ def save_words(save: Save) -> str:
     message, hint = (save.fault.message, save.fault.hint) if save.fault is not None and not save.stopped else ("", "")
     kept = "The draft is kept." if save.undoes is None else ""
     if save.conflicts and save.undoes is None:
-        hint = "e on the run opens the three values."
-    return _joined(save_sentence(save), message, kept, hint, unrecorded)
+        hint = f"{ACTION_BY_ID['edit'].shown_key} on the run opens the three values."
+    if save.outcome is Outcome.UNKNOWN:
+        return _joined(save_sentence(save), unrecorded, kept, _looks_again(), hint.removeprefix(READ_BACK).strip())
+    return _joined(save_sentence(save), unrecorded, kept, message, hint)
+
+
+def _looks_again() -> str:
+    """What becomes of an unknown outcome."""
+    return f"runtui reads the run again by itself; {ACTION_BY_ID['journal'].shown_key} shows the journal."
 
 
 def _joined(*sentences: str) -> str:
@@ -258,8 +270,8 @@ def _reasons(fault: Fault | None) -> list[Fact]:
         return []
     facts = [Fact(fault.message)]
     facts += [Fact(f"{target}: {message}" if target else message) for target, message in fault.details]
-    if fault.hint:
-        facts.append(Fact(f"→ {fault.hint}", "$text-accent"))
+    if hint := fault.hint.removeprefix(READ_BACK).strip():
+        facts.append(Fact(f"→ {hint}", "$text-accent"))
     return facts
 
 

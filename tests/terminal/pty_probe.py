@@ -116,6 +116,11 @@ class PtyProbe:
         """Paste `text` in brackets, as terminals do."""
         self._write(f"\x1b[200~{text}\x1b[201~")
 
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Select with the mouse, from one cell to another; each is (column, row), counted from 1."""
+        for what, (column, row), letter in ((0, start, "M"), (32, end, "M"), (0, end, "m")):
+            self._write(f"\x1b[<{what};{column};{row}{letter}")
+
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the terminal's window."""
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

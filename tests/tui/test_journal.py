@@ -11,6 +11,8 @@ from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.views.journal import JournalView
+from runtui.tui.widgets.entry_table import ROOM_FOR_IDS, entry_cells
+from runtui.tui.widgets.status_line import StatusLine
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
@@ -67,13 +69,29 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
         await session.press("e", "ctrl+s", "y")
         await session.until(lambda: status_of(session).startswith("Unknown"))
+        assert "runtui reads the run again by itself; J shows the journal." in status_of(session)
+        assert "read the run again before" not in session.text()
+        assert session.workbench.query_one(StatusLine).has_class("-warning"), "unknown is no failure"
         await open_journal(session)
+        assert not status_of(session), "the journal tells it"
         assert [entry.number for entry in shown(session)] == [3, 2, 1]
         lines = [line for line in session.text().splitlines() if "Onboard" in line]
         for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
             assert words in line
         assert f"{first.opened_at.astimezone():%m-%d %H:%M}" in lines[2]
         assert "processingStatus: failed → " in lines[2]
+
+
+def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    record(journal, 1)
+    (entry,) = journal.of_run(ROOT, "run-1")
+    journal.close()
+    narrow = [text for text, _ in entry_cells(entry, 80, ROOT)]
+    assert narrow[-1].rstrip() == "processingStatus: failed → canceled"
+    assert "run-1" not in "".join(narrow)
+    wide = [text.rstrip() for text, _ in entry_cells(entry, ROOM_FOR_IDS, ROOT)]
+    assert wide[-2:] == ["run-1", "processingStatus: failed → canceled"]
 
 
 async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> None:

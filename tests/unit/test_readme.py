@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from runtui import options
+from runtui.auth.cache import cache_path
 from runtui.cli import _parser
+from runtui.errors import ExitCode
+from runtui.headless.welcome import CONFIG, REGISTRATION
+from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
+from runtui.sandbox.scenarios import SCENARIOS
+from runtui.services import journal_filter
+from runtui.services.journal_query import EXPORTS
+from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import store_path
 from runtui.tui.actions import SCOPE_TITLES, in_scopes, key_text
 from runtui.tui.themes import THEMES
 from runtui.tui.views.help import FILTER_HELP
@@ -30,6 +40,42 @@ def keys_table() -> str:
     return "\n".join(lines)
 
 
+def options_table() -> str:
+    """Every option of a session, as Markdown."""
+    lines = ["| Key | What it says | Without it | Also |", "|---|---|---|---|"]
+    for group, title in GROUP_TITLES.items():
+        lines.append(f"| **{title}** | | | |")
+        for option in OPTIONS:
+            if option.group == group:
+                also = ", ".join(f"`{name}`" for name in _other_names(option))
+                help_text = option.help.replace("{", "`{").replace("}", "}`")
+                lines.append(f"| `{option.name}` | {help_text} | {_default(option)} | {also} |")
+    return "\n".join(lines)
+
+
+def _other_names(option: Option) -> list[str]:
+    return [name for name in (option.azure, option.negative and option.flag(False)) if name]
+
+
+def _default(option: Option) -> str:
+    return f"`{option.default}`" if option.default.startswith("/") else option.default
+
+
+def code_block(text: str, language: str = "") -> str:
+    return f"```{language}\n{text}\n```"
+
+
+GENERATED: Final = {
+    "keys": keys_table(),
+    "filter": code_block(FILTER_HELP),
+    "journal filter": code_block(journal_filter.HELP),
+    "registration": code_block(REGISTRATION),
+    "config": code_block(CONFIG, "toml"),
+    "options": options_table(),
+}
+"""What stands between marks of the README, by the name of the marks."""
+
+
 def between_marks(name: str) -> str:
     """What stands between two marks of the README."""
     _, found, rest = README.partition(f"<!-- {name} -->\n")
@@ -39,11 +85,27 @@ def between_marks(name: str) -> str:
     return inside.strip()
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted"), [("keys", keys_table()), ("filter", f"```\n{FILTER_HELP}\n```")], ids=["keys", "filter"]
-)
+@pytest.mark.parametrize(("name", "wanted"), GENERATED.items(), ids=GENERATED)
 def test_what_is_generated_is_up_to_date(name: str, wanted: str) -> None:
     assert between_marks(name) == wanted, f"paste this between the marks {name!r} of README.md:\n\n{wanted}\n"
+
+
+def section(title: str) -> str:
+    """What stands below a heading, as far as the next one of any level."""
+    _, found, rest = README.partition(f"# {title}\n")
+    assert found, f"README.md has no section {title!r}"
+    return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_cells(title: str) -> list[str]:
+    """The code in the first cells of a section's table."""
+    return re.findall(r"^\| `([^`]+)` \|", section(title), re.MULTILINE)
+
+
+def command_lines() -> list[str]:
+    """Every command line of ours in a block of shell."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(r"\.venv/bin/runtui\b(.*)", "".join(blocks))
 
 
 def test_there_is_one_command_for_the_demo_and_one_for_the_tests() -> None:
@@ -64,6 +126,44 @@ def test_every_option_and_command_that_is_named_exists() -> None:
     assert {"demo", "sandbox"} <= named
     assert sorted(option for option in options if not re.search(rf"{option}(?![\w-])", helps)) == []
     assert sorted(named - set(commands)) == []
+
+
+@pytest.mark.parametrize("arguments", command_lines())
+def test_every_command_line_is_understood(arguments: str) -> None:
+    _parser().parse_args(shlex.split(arguments))
+
+
+def test_no_command_is_left_out() -> None:
+    (commands,) = (action.choices for action in _parser()._actions if isinstance(action.choices, dict))
+    assert [name for name in commands if f"runtui {name}" not in README] == []
+
+
+def test_every_scenario_that_is_named_exists() -> None:
+    named = set(re.findall(r"--scenario ([\w-]+)", README))
+    assert named
+    assert named <= {scenario.name for scenario in SCENARIOS}
+
+
+def test_every_way_to_sign_in_is_told() -> None:
+    assert first_cells("Signing in") == list(options.METHODS)
+
+
+def test_every_variable_that_is_named_exists() -> None:
+    read = "".join(path.read_text("utf-8") for path in (ROOT / "runtui").rglob("*.py"))
+    known = {option.variable for option in OPTIONS} | {option.azure for option in OPTIONS}
+    named = set(re.findall(r"\b(?:RUNTUI|AZURE)_[A-Z_]*[A-Z]\b", README)) - {"RUNTUI_WRITE_SCREENSHOTS"}  # the tests'
+    assert "RUNTUI_TOKEN" in named
+    assert sorted(name for name in named - known if f'"{name}"' not in read) == []
+
+
+def test_every_exit_code_is_told() -> None:
+    assert first_cells("Exit codes") == [str(int(code)) for code in ExitCode]
+
+
+def test_every_file_is_told_by_its_name() -> None:
+    made = (store_path(Path(), "any").name, cache_path(Path(), "any", "any", "any").name)
+    without_hash = [re.sub(r"[0-9a-f]{16}", "…", name) for name in made]
+    assert {JOURNAL_FILE, f"{EXPORTS}/", "sessions/", *without_hash} <= set(first_cells("Files"))
 
 
 def test_every_theme_that_is_named_exists() -> None:

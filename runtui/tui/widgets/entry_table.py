@@ -41,6 +41,9 @@ LOOKS: Final[dict[Outcome | None, Look]] = {
 
 GAP: Final = " "
 
+ROOM_FOR_IDS: Final = 100
+"""Cells of a line from which on it shows the run's id beside the change."""
+
 
 class EntryTable(ScrollView, can_focus=True):
     """Shows entries, newest first."""
@@ -186,13 +189,14 @@ def entry_cells(entry: Entry, width: int, root: str) -> tuple[tuple[str, str], .
     The first columns have a width of their own; what changed takes the rest.
     """
     look = LOOKS[entry.outcome]
-    cells = (
+    cells = [
         (fit(f"#{entry.number}", 5), "muted"),
         (f"{entry.opened_at.astimezone():%m-%d %H:%M}", "muted"),
         (fit(f"{look.sign} {outcome_word(entry)}", 10), look.role),
         (fit(entry.workflow_name or entry.workflow_id, max(8, min(24, (width - 40) // 4))), "text"),
-        (fit(middle(entry.run_id, 9), 9), "muted"),
-    )
+    ]
+    if width >= ROOM_FOR_IDS:
+        cells.append((fit(middle(entry.run_id, 9), 9), "muted"))
     taken = sum(cell_len(text) + len(GAP) for text, _ in cells)
     return (*cells, (fit(_change(entry, root), max(0, width - taken)), "text"))
 

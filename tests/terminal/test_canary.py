@@ -1,0 +1,144 @@
+"""The token is in the requests and nowhere else: not when the server echoes it, not in a log, not after a crash.
+
+The sandbox says the Authorization header of each change back, in a sentence and in a header. Every test waits for that
+sentence with the token's place taken by a mark, so it is known that the token was there to be found.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+
+from runtui.errors import ExitCode
+from tests import canary
+from tests.terminal.pty_probe import PtyProbe
+from tests.terminal.test_session import CHECKOUT, RUNTUI
+
+ECHO: Final = r"Authorization:\s+Bearer \[redacted\]"
+"""What the person sees of the server's sentence, on one line or on two."""
+
+ENVIRONMENT: Final = {"PYTHONPATH": CHECKOUT, "RUNTUI_TOKEN": canary.TOKEN, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+class Server(NamedTuple):
+    """A sandbox in a process of its own."""
+
+    root: str
+    process: int
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One that echoes the token."""
+    command = [*RUNTUI, "sandbox", "--runs", "30", "--scenario", "echo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=CHECKOUT, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        try:
+            yield Server(json.loads(process.stdout.readline())["root"], process.pid)
+        finally:
+            process.terminate()
+
+
+def assert_not_in_arguments(*processes: int) -> None:
+    """What anybody on the machine can read of a process: its command."""
+    for process in processes:
+        shown = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(process)], capture_output=True, check=True)
+        assert b"runtui" in shown.stdout
+        assert not canary.holds_canary(shown.stdout)
+
+
+def on_terminal(state: Path, server: Server) -> PtyProbe:
+    command = (sys.executable, "-m", "tests.terminal.loud_runtui", str(state / "log"), "--root", server.root)
+    return PtyProbe(command, columns=140, rows=40, env={**ENVIRONMENT, "RUNTUI_STATE": str(state)})
+
+
+def change_and_be_refused(terminal: PtyProbe) -> None:
+    """From the list to the server's answer, by way of the filter and the form."""
+    terminal.wait_for("30 runs.*as of")
+    terminal.press("/")
+    terminal.type("status:queued")
+    terminal.press("enter")
+    terminal.wait_for("of 30")
+    terminal.press("e")
+    terminal.wait_for("(?m)^ Edit")
+    terminal.press(*["down"] * 6)
+    terminal.wait_for("How many users the run is for")
+    terminal.type("7")
+    terminal.wait_for(r'"totalUsersCount": \d*7')
+    terminal.press("ctrl+s")
+    terminal.wait_for("send this change")
+    terminal.press("y")
+    terminal.wait_for("Not done")
+    terminal.wait_for(f"said: {ECHO}")
+
+
+def look_everywhere(terminal: PtyProbe) -> None:
+    """The tabs of the panel, the clipboard, the journal and its exports."""
+    for words in ('"totalUsersCount": 7', "Press enter on a run", "PATCH +400 ", "400 Bad Request"):
+        terminal.press("]")
+        terminal.wait_for(words)
+    terminal.drag((30, 20), (138, 38))
+    terminal.press("ctrl+c")
+    terminal.wait_until_quiet()
+    terminal.press("J", "enter")
+    terminal.wait_for("Entry 1: not done")
+    terminal.wait_for(f"said: {ECHO}")
+    for downs, form in enumerate(("jsonl", "csv", "md")):
+        terminal.press("x")
+        terminal.wait_for("JSON lines: every property")
+        terminal.press(*["down"] * downs, "enter")
+        terminal.wait_for(rf"1 entry written to .*\.{form}")
+
+
+def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, server: Server) -> None:
+    with on_terminal(tmp_path, server) as terminal:
+        change_and_be_refused(terminal)
+        look_everywhere(terminal)
+        assert_not_in_arguments(terminal.process.pid, server.process)
+        terminal.press("T")
+        assert terminal.wait_for_exit() == ExitCode.NOT_DONE
+        assert b"an error of its own (LookupError)" in terminal.received
+    (report,) = tmp_path.glob("crash-*.txt")
+    assert "LookupError: [redacted] was refused" in report.read_text()
+    with on_terminal(tmp_path, server) as terminal:
+        terminal.wait_for("1 draft is kept")
+        terminal.press("e")
+        terminal.wait_for("(?m)^ Edit")
+        terminal.hang_up()
+        assert terminal.wait_for_exit() == ExitCode.NOT_DONE
+    assert "DEBUG asyncio" in (tmp_path / "log").read_text(), "everything is logged"
+    assert [path.suffix for path in sorted((tmp_path / "exports").iterdir())] == [".jsonl", ".csv", ".md"]
+    assert canary.leaks(tmp_path) == []
+
+
+def test_every_command_without_a_screen(tmp_path: Path, server: Server) -> None:
+    def run(*arguments: str, code: ExitCode = ExitCode.DONE) -> str:
+        command = [sys.executable, "-m", "tests.contract.loud_runtui", *arguments]
+        environment = {**ENVIRONMENT, "RUNTUI_STATE": str(tmp_path)}
+        ran = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        assert ran.returncode == code, ran.stderr
+        assert not canary.holds_canary(ran.stdout + ran.stderr), arguments
+        return ran.stdout.decode()
+
+    there = ("--root", server.root)
+    listed = {form: run("list", *there, "--format", form) for form in ("table", "json", "csv", "jsonl")}
+    run_id = json.loads(listed["jsonl"].splitlines()[0])["run"]["id"]
+    run("show", run_id, *there)
+    assert run_id in run("show", run_id, *there, "--json")
+    change = ("update", run_id, *there, "--set", "failedTasksCount=77", "--yes")
+    run(*change, "--dry-run")
+    assert "[redacted]" in run(*change, code=ExitCode.NOT_DONE)
+    assert "[redacted]" in json.loads(run(*change, "--json", code=ExitCode.NOT_DONE))["message"]
+    run("undo", "1", "--yes", code=ExitCode.USAGE)
+    for form in ("table", "json", "jsonl", "csv", "md"):
+        assert run_id in run("journal", "--format", form)
+        assert run_id in run("journal", "1", "--format", form)
+    for command in (("doctor", *there), ("doctor", *there, "--json"), ("config", "show", *there)):
+        run(*command)
+    assert canary.leaks(tmp_path) == []
