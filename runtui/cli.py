@@ -136,7 +136,7 @@ def _port(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > _MOST_RUNS:
         raise argparse.ArgumentTypeError(f"a number of runs lies between 0 and {_MOST_RUNS}")
-    return count
+    return int(text)
 
 
 def _sandbox(parsed: argparse.Namespace) -> int:

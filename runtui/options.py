@@ -214,7 +214,7 @@ OPTIONS: Final = (
         "token-cache", "sign-in", _one_of("file", "memory"), "where tokens are kept between starts", "file", "WHERE"
     ),
     Option(
-        "certificate", "sign-in", _path, "certificate and key of the app (PEM)", "none", "FILE",
+        "certificate", "sign-in", _path, "certificate and key of the app (PEM or PKCS#12)", "none", "FILE",
         azure="AZURE_CLIENT_CERTIFICATE_PATH",
     ),
     Option(

@@ -145,9 +145,8 @@ class Asking:
         Raises:
             SignInError: the cache cannot be written.
         """
-        cache = msal_cache(self._keep)
-        for event in staging.events:
-            cache.add(event)
+        if staging.event is not None:
+            msal_cache(self._keep).add(staging.event)
         return Found(account, self._held(answer))
 
     def drop(self, held: Held) -> None:

@@ -273,16 +273,22 @@ class _Kept:
 
 
 class _Staged:
-    """What makes MSAL's token cache one for a single sign-in: it remembers what was added, as `events`."""
+    """What makes MSAL's token cache one for a single sign-in: it holds the last answer alone, and remembers it as
+    `event`. An answer that MSAL added, stumbled over and asked for again is worth nothing."""
+
+    _cache: Tokens
+    _lock: threading.RLock
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[Mapping[str, Any]] = []
+        self.event: Mapping[str, Any] | None = None
 
     def add(self, event: Mapping[str, Any], **options: Any) -> None:
         register_tokens(event.get("response"))
-        self.events.append(event)
-        super().add(event, **options)  # type: ignore[misc]
+        with self._lock:
+            self.event = event
+            self._cache.clear()
+            super().add(event, **options)  # type: ignore[misc]
 
 
 def msal_cache(keep: Keep) -> Any:
@@ -298,7 +304,7 @@ def msal_cache(keep: Keep) -> Any:
 
 
 def staging_cache() -> Any:
-    """MSAL's token cache for one sign-in: nothing in it is kept until its `events` are added to the kept one."""
+    """MSAL's token cache for one sign-in: nothing in it is kept until its `event` is added to the kept one."""
     import msal
 
     class StagingTokenCache(_Staged, msal.TokenCache):  # type: ignore[misc]

@@ -61,7 +61,7 @@ _BY_STATUS: dict[int, Words] = {
     400: Words(
         "The server refuses the request",
         "It calls the request malformed or one of its values invalid.",
-        "Compare the Request tab with what the server says.",
+        "Compare what was sent with what the server says.",
     ),
     401: Words(
         "The server does not accept the token",
@@ -127,7 +127,7 @@ _SERVER_ERROR = Words(
     "The fault lies on its side or in a gateway before it.",
     "If it happens again, give the request-id to support.",
 )
-_REFUSED = Words("The server refuses the request", "It gives no reason.", "Look at the Response tab.")
+_REFUSED = Words("The server refuses the request", "It gives no reason.", "Look at the whole answer.")
 _REDIRECT = Words(
     "The server sends us elsewhere",
     "Redirects are not followed, because the token may go to the configured root only.",
@@ -224,7 +224,7 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
 
 def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """The fault of an answer that is well formed and does not say what it must, such as another run's id."""
-    words = Words("The answer does not fit", message, "The Response tab shows it whole.")
+    words = Words("The answer does not fit", message, "Look at the whole answer.")
     return _fault(exchange, words, _unproved(writing))
 
 

@@ -350,9 +350,7 @@ def _check_proxies() -> None:
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
     for name, value in headers:
         if not _HEADER_VALUE.fullmatch(value):
-            what = (
-                f"The header {name} would hold characters that no header can carry." if value else f"{name} is empty."
-            )
+            what = "would hold characters that no header can carry" if value else "is empty"
             raise _RequestEndedError(Failure(FailureKind.HEADER, "no", f"The header {name} {what}."))
 
 

@@ -57,10 +57,10 @@ def undo_entry(server: Server, number: int, manner: Manner) -> int:
 async def _undo(server: Server, number: int, manner: Manner) -> int:
     async with connected(server) as workspace:
         with nothing_sent_if_cancelled():
-            entry = workspace.journal.entry(number)
+            entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is not None and not manner.dry_run:
                 await settle_earlier(workspace, entry.run_id)
-                entry = workspace.journal.entry(number)
+                entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is None:
                 raise no_such_entry(number)
             draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode)

@@ -17,7 +17,7 @@ Redirect URI               Mobile and desktop applications: http://localhost
 Allow public client flows  Yes (on the page Authentication)
 API permissions            Microsoft Graph, delegated, with admin consent:
                              {READ_PERMISSION}
-                             {WRITE_PERMISSION} (to change runs)"""
+                             {WRITE_PERMISSION} (changes)"""
 """The app registration, as the Entra admin center names its fields."""
 
 CONFIG: Final = """\

@@ -89,7 +89,14 @@ class Save:
             return self.outcome
         if self.step is Step.SENDING:
             return Outcome.UNKNOWN
-        return outcome_of(self.fault) if self.step is Step.SETTLING else Outcome.NOT_DONE
+        if self.step is not Step.SETTLING:
+            return Outcome.NOT_DONE
+        return Outcome.UNKNOWN if self.all_ignored else outcome_of(self.fault)
+
+    @property
+    def all_ignored(self) -> bool:
+        """Whether the run, read after the write, shows nothing of the change: a success in the answer is no proof."""
+        return len(self.ignored) == len(self.draft.changes())
 
 
 class RunWriter(Protocol):

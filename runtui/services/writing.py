@@ -78,7 +78,7 @@ class Writing:
         if answer is None:
             return None
         if save.outcome_if_stopped is not Outcome.NOT_DONE:
-            await self._settle(save, answer, fresh.entity)
+            await self._settle(save, answer, fresh)
             return None
         save = await self._record(save, Outcome.NOT_DONE, "answer")
         again = await self._again(save, answer, attempt)
@@ -102,14 +102,13 @@ class Writing:
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
         outcome = save.outcome_if_stopped
-        is_answered = save.step is Step.SETTLING and outcome is not Outcome.UNKNOWN
         unrecorded = True
         try:
             if save.intent is not None:
                 self._journal.settle(
                     save.intent.client_request_id,
                     outcome,
-                    "answer" if is_answered else "",
+                    known_by_of(save),
                     exchange=save.exchange,
                     words="runtui stopped waiting for it.",
                 )
@@ -134,24 +133,26 @@ class Writing:
             self._end(save, Outcome.NOT_DONE, fault=_refusal(error))
             return save, None
         save = self._at(replace(save, entry=number), Step.SENDING)
-        answer = await self._patch(intent, save.draft)
-        if answer.fault is None and read.echoes_id and not answer.exchange.echoes_id:
-            # A kept connection may hand over what was meant for somebody else; the run itself shows what is true.
-            what = "It does not name this request, as the answer before it did."
-            answer = replace(answer, entity=None, fault=mismatch(answer.exchange, what, writing=True))
+        answer = await self._patch(intent, save.draft, read)
         # The step follows at once, without an announcement: a break from here on knows what was answered.
         save = replace(save, exchange=answer.exchange, fault=answer.fault, step=Step.SETTLING)
         self._announce(save)
         return save, answer
 
-    async def _patch(self, intent: Intent, draft: Draft) -> Answer:
-        return await self._client.update_run(
+    async def _patch(self, intent: Intent, draft: Draft, read: Exchange) -> Answer:
+        """Send the request once; `read` is the reading before it."""
+        answer = await self._client.update_run(
             draft.workflow_id,
             draft.run_id,
             intent.body,
             client_request_id=intent.client_request_id,
             if_match=intent.if_match,
         )
+        if answer.fault is None and read.echoes_id and not answer.exchange.echoes_id:
+            # A kept connection may hand over what was meant for somebody else; the run itself shows what is true.
+            what = "It does not name this request, as the answer before it did."
+            return replace(answer, entity=None, fault=mismatch(answer.exchange, what, writing=True))
+        return answer
 
     async def _intent(self, save: Save, fresh: Mapping[str, Any]) -> Intent:
         draft, origin = save.draft, self._origin
@@ -176,8 +177,9 @@ class Writing:
             undoes=save.undoes,
         )
 
-    async def _settle(self, save: Save, answer: Answer, before: Mapping[str, Any]) -> None:
+    async def _settle(self, save: Save, answer: Answer, fresh: Answer) -> None:
         """From the answer to an outcome; a shortened, empty or missing answer is read back."""
+        before = fresh.entity or {}
         entity: Mapping[str, Any] | None = answer.entity
         sends = 1
         while True:
@@ -188,18 +190,17 @@ class Writing:
             if is_done or entity is None or not ignored or not _may_repeat(save, entity, sends):
                 break
             sends += 1
-            save, entity = await self._repeat(save)
-        all_ignored = len(ignored) == len(save.draft.changes())
-        is_proved = not is_done and entity is not None and await self._is_proved(save, entity)
+            save, entity = await self._repeat(save, fresh.exchange)
+        shown = replace(save, ignored=ignored)
+        if not is_done and entity is not None and await self._is_proved(save, entity):
+            shown = replace(shown, fault=None, seen_on_read_back=True)
+        if shown != save:
+            # Before anything else is waited for: a break from here on knows what the run showed. Where that proves
+            # nothing the write may still land, and only a person can decide.
+            save = self._at(shown, Step.SETTLING)
         is_stale = entity is None or not await self._keep(save, entity)
-        if is_done and not all_ignored:
-            await self._end_recorded(save, Outcome.DONE, "answer", ignored=ignored, row_is_stale=is_stale)
-        elif is_proved:
-            facts = {"fault": None, "seen_on_read_back": True, "row_is_stale": is_stale}
-            await self._end_recorded(save, Outcome.DONE, "read-back", **facts)
-        else:
-            # The run proves nothing, and the write may still land: only a person can decide.
-            await self._end_recorded(save, Outcome.UNKNOWN, "", ignored=ignored, row_is_stale=is_stale)
+        outcome = save.outcome_if_stopped
+        await self._end_recorded(save, outcome, known_by_of(save), row_is_stale=is_stale)
 
     async def _is_proved(self, save: Save, entity: Mapping[str, Any]) -> bool:
         """Whether the run, read back, shows that the change was applied."""
@@ -211,7 +212,7 @@ class Writing:
         except JournalError:
             return False
 
-    async def _repeat(self, save: Save) -> tuple[Save, Mapping[str, Any] | None]:
+    async def _repeat(self, save: Save, read: Exchange) -> tuple[Save, Mapping[str, Any] | None]:
         """Send the same request under the same ETag once more: at most one of the two is applied."""
         intent = save.intent
         assert intent is not None  # noqa: S101 - `_may_repeat` looked
@@ -220,7 +221,7 @@ class Writing:
         except RuntuiError:
             return save, None
         save = self._at(save, Step.SENDING)
-        answer = await self._patch(intent, save.draft)
+        answer = await self._patch(intent, save.draft, read)
         fault = answer.fault
         if fault is not None and fault.outcome is Outcome.NOT_DONE:
             # This copy was not applied; the one before it may have been.
@@ -279,6 +280,13 @@ def ignored_of(draft: Draft, entity: Mapping[str, Any]) -> tuple[str, ...]:
         for change in draft.changes()
         if not change.field.same(change.after, entity.get(change.field.name))
     )
+
+
+def known_by_of(save: Save) -> KnownBy:
+    """How the outcome of a save is known, as far as it has come."""
+    if save.step is not Step.SETTLING or save.outcome_if_stopped is Outcome.UNKNOWN:
+        return ""
+    return "read-back" if save.seen_on_read_back else "answer"
 
 
 def _may_repeat(save: Save, entity: Mapping[str, Any], sends: int) -> bool:

@@ -271,6 +271,20 @@ async def test_no_token_says_why() -> None:
     assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.TOKEN, "Nobody is signed in.")
 
 
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("", "The header If-Match is empty."),
+        ("a\nb", "The header If-Match would hold characters that no header can carry."),
+    ],
+)
+async def test_a_header_that_cannot_be_sent_is_named_once(value: str, what: str) -> None:
+    async with Transport("http://127.0.0.1:9/beta", token=token) as wire:
+        exchange = await wire.send("GET", "/runs", purpose="list runs", headers=[("If-Match", value)])
+    assert exchange.failure is not None
+    assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.HEADER, what)
+
+
 async def test_cancelling_is_told_as_unknown_and_raised() -> None:
     told: list[Exchange] = []
     arrived = asyncio.Event()

@@ -7,15 +7,19 @@ sentence with the token's place taken by a mark, so it is known that the token w
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
 
+from runtui import redact
+from runtui.cli import main
 from runtui.errors import ExitCode
+from runtui.redact import MARK
 from tests import canary
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import CHECKOUT, RUNTUI
@@ -26,21 +30,35 @@ ECHO: Final = r"Authorization:\s+Bearer \[redacted\]"
 ENVIRONMENT: Final = {"PYTHONPATH": CHECKOUT, "RUNTUI_TOKEN": canary.TOKEN, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
-class Server(NamedTuple):
+class Server:
     """A sandbox in a process of its own."""
 
-    root: str
-    process: int
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.root = str(self._says()["root"])
+
+    def behave(self, scenario: str) -> None:
+        """Go on with another scenario."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{scenario}\n")
+        self.process.stdin.flush()
+        assert self._says()["scenario"] == scenario
+
+    def _says(self) -> dict[str, object]:
+        assert self.process.stdout is not None
+        said: dict[str, object] = json.loads(self.process.stdout.readline())
+        return said
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One that echoes the token."""
     command = [*RUNTUI, "sandbox", "--runs", "30", "--scenario", "echo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=CHECKOUT, env=ENVIRONMENT) as process:
-        assert process.stdout is not None
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, env=ENVIRONMENT, text=True
+    ) as process:
         try:
-            yield Server(json.loads(process.stdout.readline())["root"], process.pid)
+            yield Server(process)
         finally:
             process.terminate()
 
@@ -64,7 +82,7 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
     terminal.press("/")
     terminal.type("status:queued")
     terminal.press("enter")
-    terminal.wait_for("of 30")
+    terminal.wait_for(" e edit")  # keys are letters before the filter is closed
     terminal.press("e")
     terminal.wait_for("(?m)^ Edit")
     terminal.press(*["down"] * 6)
@@ -86,7 +104,9 @@ def look_everywhere(terminal: PtyProbe) -> None:
     terminal.drag((30, 20), (138, 38))
     terminal.press("ctrl+c")
     terminal.wait_until_quiet()
-    terminal.press("J", "enter")
+    terminal.press("J")
+    terminal.wait_for("(?m)^#1 ")
+    terminal.press("enter")
     terminal.wait_for("Entry 1: not done")
     terminal.wait_for(f"said: {ECHO}")
     for downs, form in enumerate(("jsonl", "csv", "md")):
@@ -100,7 +120,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
     with on_terminal(tmp_path, server) as terminal:
         change_and_be_refused(terminal)
         look_everywhere(terminal)
-        assert_not_in_arguments(terminal.process.pid, server.process)
+        assert_not_in_arguments(terminal.process.pid, server.process.pid)
         terminal.press("T")
         assert terminal.wait_for_exit() == ExitCode.NOT_DONE
         assert b"an error of its own (LookupError)" in terminal.received
@@ -117,15 +137,41 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
     assert canary.leaks(tmp_path) == []
 
 
-def test_every_command_without_a_screen(tmp_path: Path, server: Server) -> None:
-    def run(*arguments: str, code: ExitCode = ExitCode.DONE) -> str:
-        command = [sys.executable, "-m", "tests.contract.loud_runtui", *arguments]
-        environment = {**ENVIRONMENT, "RUNTUI_STATE": str(tmp_path)}
-        ran = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        assert ran.returncode == code, ran.stderr
-        assert not canary.holds_canary(ran.stdout + ran.stderr), arguments
-        return ran.stdout.decode()
+class Commands:
+    """Runs commands without a screen in this process, each as if it were the first one, with everything logged."""
 
+    def __init__(
+        self, state: Path, patch: pytest.MonkeyPatch, said: pytest.CaptureFixture[str], heard: pytest.LogCaptureFixture
+    ) -> None:
+        for name, value in {**ENVIRONMENT, "RUNTUI_STATE": str(state)}.items():
+            patch.setenv(name, value)
+        self._patch, self._said, self._heard = patch, said, heard
+
+    def __call__(self, *arguments: str, code: ExitCode = ExitCode.DONE) -> str:
+        """The standard output of one."""
+        self._patch.setattr(redact, "_secrets", {})
+        for name in (None, "httpx", "httpcore", "asyncio"):
+            self._heard.set_level(logging.DEBUG, name)
+        ended = main(arguments)
+        out, err = self._said.readouterr()
+        assert ended == code, err
+        assert not canary.holds_canary(f"{out}{err}{self._heard.text}".encode()), arguments
+        return out
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Commands:
+    return Commands(tmp_path, monkeypatch, capfd, caplog)
+
+
+def test_every_command_without_a_screen(
+    tmp_path: Path, server: Server, run: Commands, caplog: pytest.LogCaptureFixture
+) -> None:
     there = ("--root", server.root)
     listed = {form: run("list", *there, "--format", form) for form in ("table", "json", "csv", "jsonl")}
     run_id = json.loads(listed["jsonl"].splitlines()[0])["run"]["id"]
@@ -133,12 +179,16 @@ def test_every_command_without_a_screen(tmp_path: Path, server: Server) -> None:
     assert run_id in run("show", run_id, *there, "--json")
     change = ("update", run_id, *there, "--set", "failedTasksCount=77", "--yes")
     run(*change, "--dry-run")
-    assert "[redacted]" in run(*change, code=ExitCode.NOT_DONE)
-    assert "[redacted]" in json.loads(run(*change, "--json", code=ExitCode.NOT_DONE))["message"]
-    run("undo", "1", "--yes", code=ExitCode.USAGE)
+    assert MARK in run(*change, code=ExitCode.NOT_DONE)
+    assert MARK in json.loads(run(*change, "--json", code=ExitCode.NOT_DONE))["message"]
+    server.behave("none")
+    run(*change)
+    server.behave("echo")
+    assert MARK in run("undo", "3", "--yes", code=ExitCode.NOT_DONE)
     for form in ("table", "json", "jsonl", "csv", "md"):
         assert run_id in run("journal", "--format", form)
         assert run_id in run("journal", "1", "--format", form)
     for command in (("doctor", *there), ("doctor", *there, "--json"), ("config", "show", *there)):
         run(*command)
+    assert "asyncio" in {record.name for record in caplog.records if record.levelno == logging.DEBUG}
     assert canary.leaks(tmp_path) == []

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from textual import events
 from textual.widgets import Static
 
 from runtui.domain.draft import Draft
-from runtui.domain.fields import FIELDS
+from runtui.domain.fields import FIELD_BY_NAME, FIELDS
 from runtui.domain.times import parse_ticks
 from runtui.tui.text import plain
+from runtui.tui.views.edit import EditView
 from runtui.tui.widgets.field_form import FieldForm, FieldInput, FieldRow, FieldSelect
 from tests.tui.conftest import Opener, Session
 
@@ -343,3 +345,24 @@ async def test_keys_typed_ahead_are_all_in_the_review(open_session: Opener) -> N
         session.app.post_message(events.Key("ctrl+s", None))
         await session.until(lambda: session.workbench.left.view == "review")
         assert "0  →  0123" in session.text() or "0  →  123" in session.text()
+
+
+@pytest.mark.parametrize("before", [["e"], []], ids=["form and list at once", "form open"])
+async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], open_session: Opener) -> None:
+    async with open_session(runs=12, size=(80, 24)) as session:
+        await session.until(lambda: session.workbench.left.query(EditView))
+        if not before:
+            await session.press("e")
+        row = session.workbench.left.runs.row
+        assert row is not None
+        choices = FIELD_BY_NAME["processingStatus"].choices
+        assert choices is not None
+        names = list(choices.names)
+        start = names.index(row.status)
+        for key in (*before, "enter", "down", "enter", "ctrl+s", "y"):
+            session.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await session.until(lambda: session.workbench.left.view == "review")
+        draft = session.workbench.left.edited
+        assert draft is not None
+        changed = [(change.field.name, change.after) for change in draft.changes()]
+        assert changed == [("processingStatus", names[start + 1])]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from runtui.domain.rows import COLUMNS
 from runtui.services.store import Query
 from runtui.tui.widgets.run_table import ColumnHeader, RunTable
@@ -115,6 +117,21 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
         else:
             store.put_run(stored.workflow_id, stored.raw | values)
     await session.pilot.pause()
+
+
+@pytest.mark.parametrize(("keys", "line"), [((), 0), (("down", "up"), 1), (("enter",), 1)])
+async def test_a_cursor_that_nobody_has_touched_stays_on_the_first_row_as_the_list_comes_in(
+    keys: tuple[str, ...], line: int, open_session: Opener
+) -> None:
+    async with open_session(runs=40) as session:
+        table, store = table_of(session), session.workspace.store
+        await session.press(*keys)
+        first = store.get(ids(session)[0])
+        assert first is not None
+        store.put_run(first.workflow_id, first.raw | {"id": "0_new"})
+        await session.until(lambda: table.total == 41)
+        assert ids(session)[0] == "0_new"
+        assert (table.cursor, table.cursor_id) == (line, ids(session)[line])
 
 
 async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(open_session: Opener) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runtui.auth.cache import CacheError, FileKeep, MemoryKeep, cache_path, msal_cache
+from runtui.auth.cache import CacheError, FileKeep, MemoryKeep, cache_path, msal_cache, staging_cache
 from runtui.redact import MARK, redact
 
 
@@ -275,3 +275,12 @@ def test_killed_while_writing_it_is_never_unreadable(keep: FileKeep) -> None:
 @pytest.mark.slow
 def test_killed_sixty_times_while_writing_it_is_never_unreadable(keep: FileKeep) -> None:
     kill_while_writing(keep.path, 60)
+
+
+def test_a_staged_sign_in_is_its_last_answer_alone() -> None:
+    staging = staging_cache()
+    staging.add(signed_in("mallory"))
+    last = signed_in("ada")
+    staging.add(last)
+    assert [entry["username"] for entry in staging.search("Account")] == ["ada"]
+    assert staging.event is last

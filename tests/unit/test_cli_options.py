@@ -69,6 +69,15 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
     assert "--refresh: refresh is '-1'. It has to lie between 0 and 86400." in capsys.readouterr().err
     assert main(["demo", "--body", "ful"]) == ExitCode.USAGE
     assert "--body: body is 'ful'. It has to be one of: full, changed. Did you mean full?" in capsys.readouterr().err
+    for arguments, words in (
+        (["undo", "abc"], "ENTRY: an entry of the journal is a number, such as 12 or #12, not 'abc'"),
+        (["sandbox", "--port", "x"], "--port: a port lies between 0 and 65535"),
+        (["demo", "--runs", "1e3"], "--runs: a number of runs lies between 0 and 500000"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == ExitCode.USAGE
+        assert words in capsys.readouterr().err
 
 
 def test_a_profile_stands_below_the_flags(place: Path) -> None:

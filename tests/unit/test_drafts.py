@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
+from runtui.redact import MARK
 from runtui.services import drafts as drafts_module
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal
 from runtui.services.journal_file import STEPS, damaged_files, open_journal
+from tests import canary
 from tests.unit.fake_writer import RUN
 
 ROOT = "http://127.0.0.1:1/beta"
@@ -78,6 +81,19 @@ def test_the_last_state_of_each_is_what_arrives(drafts: Drafts, path: Path) -> N
     drafts.flush()
     texts = {run_id: left.edits["failedUsersCount"].text for run_id, left in left_in(path).items()}
     assert texts == {"r1": "399", "r2": "394", "r5": "397", "r6": "398", "r7": "399", "r8": "393"}
+
+
+def test_a_token_pasted_into_a_field_is_in_sight_and_not_on_the_disk(drafts: Drafts, path: Path) -> None:
+    StaticToken(canary.TOKEN)
+    drafts.keep(draft(text=f"Bearer {canary.TOKEN}"))
+    kept = drafts.get("r1")
+    assert kept is not None
+    assert kept.edits["failedUsersCount"].text == f"Bearer {canary.TOKEN}"
+    drafts.flush()
+    assert canary.leaks(path.parent) == [], "also while the file is open"
+    drafts.close()
+    assert canary.leaks(path.parent) == []
+    assert left_in(path)["r1"].edits["failedUsersCount"].text == f"Bearer {MARK}"
 
 
 def test_it_tells_when_something_was_typed_last(drafts: Drafts, path: Path) -> None:

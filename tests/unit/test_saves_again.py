@@ -2,99 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from runtui.domain.draft import Draft
-from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind, Outcome
 from runtui.services import journal as journal_module
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.save import Origin, Save, Step
 from runtui.services.saves import Saves
-from runtui.services.store import Store
 from runtui.services.writing import MOST_ATTEMPTS, MOST_SENDS
-from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
+from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
+from tests.unit.saves_bench import ROOT, Bench, draft, refused, who
 
-ROOT = "http://127.0.0.1/beta"
-NOW = parse_ticks("2026-11-20T09:15:03Z")
 ETAG = 'W/"1"'
-
-
-def refused(
-    status: int, outcome: Outcome = Outcome.NOT_DONE, *, code: str = "Refused", wait: str | None = None
-) -> Answer:
-    """An answer of that status, and what it says of the write."""
-    headers = (("Retry-After", wait),) if wait is not None else ()
-    sent = replace(exchange("PATCH"), status=status, response_headers=headers)
-    return Answer(sent, None, replace(fault(outcome), status=status, code=code))
-
-
-class Bench:
-    """A fake service, a real store, a real journal."""
-
-    def __init__(self, folder: Path) -> None:
-        self.graph = FakeGraph()
-        self.store = Store(folder / "runs.db")
-        self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
-        self.store.put_runs(WORKFLOW, [RUN], self.store.next_listing())
-        self.journal = Journal(folder / "journal.db")
-        self.saves = Saves(self.graph, self.store, self.journal, Origin(ROOT, "Contoso", "prod", who))
-        self.news: list[Save] = []
-        self.saves.changed.subscribe(self.news.append)
-        self.applied = 0
-        self.seen_by_journal: list[list[Entry]] = []
-        """What the journal held when each PATCH arrived."""
-
-    def answer_writes(self, *answers: Answer | None) -> None:
-        """Answer one write after the other, the last one again and again; None applies it and answers with the run."""
-        left = list(answers)
-
-        def write(run_id: str) -> Answer:
-            answer = left.pop(0) if len(left) > 1 else left[0]
-            return answer if answer is not None else answered(self.graph.runs[run_id], method="PATCH")
-
-        def apply(run_id: str, body: str) -> None:
-            self.seen_by_journal.append(self.journal.entries())
-            if left[0] is None:
-                self.applied += 1
-                FakeGraph.apply(self.graph, run_id, body)
-
-        self.graph.on_write = write
-        self.graph.apply = apply  # type: ignore[method-assign]
-
-    async def ended(self, draft: Draft) -> Save:
-        self.saves.submit(draft)
-        assert await self.saves.drain(30) == 0
-        return self.news[-1]
-
-    async def reaches(self, step: Step) -> Save:
-        reached = asyncio.Event()
-        end = self.saves.changed.subscribe(lambda save: reached.set() if save.step is step else None)
-        async with asyncio.timeout(30):
-            await reached.wait()
-        end()
-        return self.news[-1]
-
-    @property
-    def writes(self) -> int:
-        return sum(call.startswith("PATCH") for call in self.graph.calls)
-
-    def outcomes(self) -> list[tuple[Outcome | None, str, int | None]]:
-        """Of each entry of the journal, the oldest first: its outcome, how it is known, the status."""
-        return [(entry.outcome, entry.known_by, entry.status) for entry in reversed(self.journal.entries())]
-
-
-async def who() -> str:
-    return "anna@contoso.com"
 
 
 @pytest.fixture
@@ -103,13 +29,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     yield bench
     bench.journal.close()
     bench.store.close()
-
-
-def draft(received: dict[str, Any] = RUN, **texts: str) -> Draft:
-    some = Draft("r1", WORKFLOW, received)
-    for name, text in (texts or {"processingStatus": "failed"}).items():
-        some = some.typed(name, text, NOW)
-    return some
 
 
 async def test_the_intent_is_in_the_journal_before_the_request_leaves(bench: Bench) -> None:

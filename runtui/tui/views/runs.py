@@ -182,18 +182,18 @@ class RunsView(Acting):
 
     async def action_edit(self) -> None:
         """Open it in the form, at once: the next key may be meant for the form already."""
-        if self.row is not None:
-            await self._edit(self.row.id)
+        if (row := self.table.row_under_cursor(hold=True)) is not None:
+            await self._edit(row.id)
 
     def action_details(self) -> None:
         """Show it in the side panel."""
-        if self.row is not None:
-            self.post_message(DetailsRequested(self.row.id))
+        if (row := self.table.row_under_cursor(hold=True)) is not None:
+            self.post_message(DetailsRequested(row.id))
 
     def action_undo(self) -> None:
         """Ask to take its last change back."""
-        if self.row is not None:
-            self.post_message(UndoRunRequested(self.row.id))
+        if (row := self.table.row_under_cursor(hold=True)) is not None:
+            self.post_message(UndoRunRequested(row.id))
 
     def action_mark(self) -> None:
         """Mark it, or take the mark back, and go on to the next."""

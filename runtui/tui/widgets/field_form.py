@@ -51,6 +51,16 @@ class FieldInput(LineInput):
         return known if self.value == plain(known) else self.value
 
 
+class FieldOverlay(PagedOverlay):
+    """The list of a FieldSelect."""
+
+    def action_select(self) -> None:
+        """Choose and close at once: by messages that would come behind a key that is already on its way."""
+        if self.highlighted is not None and isinstance(self.parent, FieldSelect):
+            self.parent.take(self.highlighted)
+            self.screen.set_focus(self.parent)
+
+
 class FieldSelect(Select[str], inherit_bindings=False):
     """A dropdown with a meaning beside each value; the value as received is always among them."""
 
@@ -64,7 +74,7 @@ class FieldSelect(Select[str], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """As Textual's, with a list that page keys cannot break."""
         yield SelectCurrent(self.prompt)
-        yield PagedOverlay().data_bind(compact=Select.compact)
+        yield FieldOverlay().data_bind(compact=Select.compact)
 
     def offer(self, received: str, chosen: str) -> None:
         """Offer every known value, with the one as received before them when it is none of these; choose one."""
@@ -79,6 +89,11 @@ class FieldSelect(Select[str], inherit_bindings=False):
     def show(self, text: str) -> None:
         """Choose one of the values that are offered."""
         self.value = text
+
+    def take(self, index: int) -> None:
+        """Choose by the place in the list, and close it."""
+        self.value = self._offered[index]
+        self.expanded = False
 
     def text_over(self, known: str) -> str:
         """The value that is chosen, as received where it was received."""

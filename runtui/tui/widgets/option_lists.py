@@ -6,8 +6,9 @@ KeyError, and over a slow line keys do arrive before the screen does.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
+from textual import events
 from textual.binding import Binding
 from textual.widgets import OptionList
 from textual.widgets._select import SelectOverlay
@@ -39,6 +40,21 @@ class ChoiceList(PagedList, inherit_bindings=False):
 
 class PagedOverlay(SelectOverlay):
     """The list that a dropdown opens; for style sheets and queries it is a SelectOverlay."""
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        """Take the keys at once. Textual would do it after the keys that are on their way, which are for the list."""
+        self.screen.set_focus(self, scroll_visible)
+        return self
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Act at once. Textual looks for a key's binding when the key has bubbled, behind the letters after it."""
+        bindings = self._bindings.key_to_bindings.get(event.key)
+        if bindings is None:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+        await self.run_action(bindings[0].action)
 
     def _move_page(self, direction: Literal[-1, 1]) -> None:
         if self.scrollable_content_region:

@@ -151,6 +151,8 @@ class RunTable(ScrollView, can_focus=True):
         self.total = 0
         self.cursor = 0
         self.cursor_id: str | None = None
+        self._is_untouched = True
+        """Whether nobody has moved the cursor, acted on its run or asked for other rows yet."""
 
     # What is shown
 
@@ -158,13 +160,16 @@ class RunTable(ScrollView, can_focus=True):
         """Show a query as the store answers it now, and repaint the lines that differ.
 
         The cursor stays on its run. With `keep_line` so does the run on its line of the screen, and where the run is
-        gone the cursor stays on the line; without, it goes to the first row then.
+        gone the cursor stays on the line; without, it goes to the first row then. A cursor that nobody has touched
+        stays on the first row while a list comes in: it stands there for no run.
         """
         self.shown = query
+        self._is_untouched = self._is_untouched and keep_line
         offset = self.cursor - self.scroll_offset.y
         self.total = self._source.count(self.shown)
         self._rows = []
-        line = self._source.position(self.shown, self.cursor_id) if self.cursor_id is not None else None
+        run_id = None if self._is_untouched else self.cursor_id
+        line = self._source.position(self.shown, run_id) if run_id is not None else None
         if line is None:
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
         self.virtual_size = Size(self.size.width, self.total)
@@ -184,8 +189,9 @@ class RunTable(ScrollView, can_focus=True):
             if row.id == run_id:
                 self._repaint_line(self._start + index)
 
-    def row_under_cursor(self) -> RunRow | None:
-        """The row at the cursor."""
+    def row_under_cursor(self, *, hold: bool = False) -> RunRow | None:
+        """The row at the cursor; with `hold`, somebody acts on it, and from now on the cursor stays on its run."""
+        self._is_untouched = self._is_untouched and not hold
         return self._row(self.cursor) if self.total else None
 
     def finds(self, run_id: str) -> bool:
@@ -196,6 +202,7 @@ class RunTable(ScrollView, can_focus=True):
 
     def move_to(self, line: int) -> None:
         """Put the cursor on a line, scrolling only as far as needed."""
+        self._is_untouched = False
         if not self.total:
             return
         line = max(0, min(line, self.total - 1))
@@ -265,7 +272,9 @@ class RunTable(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Keep the cursor in sight at any size."""
         self.virtual_size = Size(self.size.width, self.total)
+        untouched = self._is_untouched
         self.move_to(self.cursor)
+        self._is_untouched = untouched
 
     def notify_style_update(self) -> None:
         """Forget drawn lines when the theme or the focus changes."""
