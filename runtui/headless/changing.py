@@ -46,7 +46,8 @@ def check_consent(settings: Settings, manner: Manner) -> None:
     if manner.dry_run:
         return
     if settings.read_only:
-        raise UsageError("This session is read-only", "Nothing was sent.", "--write opens a read-only profile for changes.")
+        hint = "--write opens a read-only profile for changes."
+        raise UsageError("This session is read-only", "Nothing was sent.", hint)
     if not manner.yes and not can_ask():
         raise UsageError(
             "Nobody can be asked",

@@ -134,6 +134,8 @@ class Workbench(SigningIn):
         """
         await asyncio.to_thread(prepare_editing)
         await self.left.prepare()
+        # The first rows stand where they belong: from here on the cursor belongs to its run.
+        self.left.runs.table.row_under_cursor(hold=True)
         gc.freeze()
 
     def action_refresh(self) -> None:

@@ -80,9 +80,11 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
     """From the list to the server's answer, by way of the filter and the form."""
     terminal.wait_for("30 runs.*as of")
     terminal.press("/")
+    terminal.wait_for(" e edit", gone=True)
     terminal.type("status:queued")
     terminal.press("enter")
-    terminal.wait_for(" e edit")  # keys are letters before the filter is closed
+    terminal.wait_for(" e edit")  # until then a key is a letter of the filter
+    terminal.wait_for("/status:queued ")
     terminal.press("e")
     terminal.wait_for("(?m)^ Edit")
     terminal.press(*["down"] * 6)

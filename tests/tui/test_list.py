@@ -10,6 +10,7 @@ from runtui.domain.rows import COLUMNS
 from runtui.services.store import Query
 from runtui.tui.widgets.run_table import ColumnHeader, RunTable
 from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph, a_run, reply
 
 
 def table_of(session: Session) -> RunTable:
@@ -123,15 +124,28 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
 async def test_a_cursor_that_nobody_has_touched_stays_on_the_first_row_as_the_list_comes_in(
     keys: tuple[str, ...], line: int, open_session: Opener
 ) -> None:
+    graph = Graph(answer_to_list=lambda: reply(500, "not yet"))
+    async with open_session(wire=graph.wire, ready=False) as session:
+        table, store = table_of(session), session.workspace.store
+        store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
+        store.put_run("w1", a_run(1))
+        store.put_run("w1", a_run(2))
+        await session.until(lambda: table.total == 2)
+        await session.press(*keys)
+        store.put_run("w1", a_run(3))
+        await session.until(lambda: table.total == 3)
+        assert (table.cursor, table.cursor_id) == (line, ids(session)[line])
+
+
+async def test_once_the_list_is_there_the_cursor_belongs_to_its_run(open_session: Opener) -> None:
     async with open_session(runs=40) as session:
         table, store = table_of(session), session.workspace.store
-        await session.press(*keys)
-        first = store.get(ids(session)[0])
+        run_id = table.cursor_id
+        first = store.get(run_id or "")
         assert first is not None
         store.put_run(first.workflow_id, first.raw | {"id": "0_new"})
         await session.until(lambda: table.total == 41)
-        assert ids(session)[0] == "0_new"
-        assert (table.cursor, table.cursor_id) == (line, ids(session)[line])
+        assert (table.cursor, table.cursor_id) == (1, run_id)
 
 
 async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(open_session: Opener) -> None:

@@ -77,9 +77,7 @@ async def test_only_what_is_known_to_be_done_can_be_taken_back(
     assert graph.calls == []
 
 
-@pytest.mark.parametrize(
-    ("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True)]
-)
+@pytest.mark.parametrize(("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True)])
 def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
     number = recorded(journal).number
     undo = recorded(journal, of_undo, undoes=number)

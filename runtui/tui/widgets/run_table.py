@@ -151,7 +151,7 @@ class RunTable(ScrollView, can_focus=True):
         self.total = 0
         self.cursor = 0
         self.cursor_id: str | None = None
-        self._is_untouched = True
+        self.is_untouched = True
         """Whether nobody has moved the cursor, acted on its run or asked for other rows yet."""
 
     # What is shown
@@ -164,11 +164,11 @@ class RunTable(ScrollView, can_focus=True):
         stays on the first row while a list comes in: it stands there for no run.
         """
         self.shown = query
-        self._is_untouched = self._is_untouched and keep_line
+        self.is_untouched = self.is_untouched and keep_line
         offset = self.cursor - self.scroll_offset.y
         self.total = self._source.count(self.shown)
         self._rows = []
-        run_id = None if self._is_untouched else self.cursor_id
+        run_id = None if self.is_untouched else self.cursor_id
         line = self._source.position(self.shown, run_id) if run_id is not None else None
         if line is None:
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
@@ -191,7 +191,7 @@ class RunTable(ScrollView, can_focus=True):
 
     def row_under_cursor(self, *, hold: bool = False) -> RunRow | None:
         """The row at the cursor; with `hold`, somebody acts on it, and from now on the cursor stays on its run."""
-        self._is_untouched = self._is_untouched and not hold
+        self.is_untouched = self.is_untouched and not hold
         return self._row(self.cursor) if self.total else None
 
     def finds(self, run_id: str) -> bool:
@@ -202,7 +202,7 @@ class RunTable(ScrollView, can_focus=True):
 
     def move_to(self, line: int) -> None:
         """Put the cursor on a line, scrolling only as far as needed."""
-        self._is_untouched = False
+        self.is_untouched = False
         if not self.total:
             return
         line = max(0, min(line, self.total - 1))
@@ -272,9 +272,9 @@ class RunTable(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Keep the cursor in sight at any size."""
         self.virtual_size = Size(self.size.width, self.total)
-        untouched = self._is_untouched
+        untouched = self.is_untouched
         self.move_to(self.cursor)
-        self._is_untouched = untouched
+        self.is_untouched = untouched
 
     def notify_style_update(self) -> None:
         """Forget drawn lines when the theme or the focus changes."""
