@@ -149,7 +149,7 @@ class Workspace:
         """Why nothing may be written now, and how that ends; None when writing is allowed."""
         if self.settings.read_only:
             return "It was started read-only; start it without that to write."
-        return "It was made read-only; the same key allows writing again." if self.read_only else None
+        return "It was made read-only while it runs." if self.read_only else None
 
     def toggle_read_only(self) -> None:
         """Refuse writing from now on, or allow it again where the session did not begin read-only."""

@@ -137,7 +137,7 @@ class Changes(Drafting):
         """Refuse writing, or allow it again; a session that began read-only stays so."""
         workspace = self._workspace
         workspace.toggle_read_only()
-        words = entry_words.read_only(workspace.why_read_only(), len(workspace.saves.active()))
+        words = entry_words.read_only(entry_words.why_read_only(workspace), len(workspace.saves.active()))
         self.say(words, "warning" if workspace.read_only else "information")
         self.show_headline()
         self.refresh_chrome()

@@ -13,6 +13,7 @@ from typing import Final
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, KnownBy
 from runtui.services.journal_export import change_words
+from runtui.services.workspace import Workspace
 from runtui.tui.actions import ACTION_BY_ID
 
 HOW_KNOWN: Final[dict[KnownBy, str]] = {
@@ -102,6 +103,12 @@ def may_be_undone(entry: Entry) -> str:
 def exported(path: Path, count: int) -> str:
     """A file was written."""
     return f"{count} {'entry' if count == 1 else 'entries'} written to {path}"
+
+
+def why_read_only(workspace: Workspace) -> str | None:
+    """Why nothing may be written now, and what allows it again; None when writing is allowed."""
+    why = workspace.why_read_only()
+    return why if why is None or workspace.settings.read_only else f"{why} {_key('read_only')} allows writing again."
 
 
 def read_only(why: str | None, saves: int) -> str:

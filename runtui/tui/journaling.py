@@ -37,11 +37,15 @@ from runtui.tui.widgets.status_line import StatusLine
 class Journaling(Changes):
     """A frame that has the journal."""
 
+    _follows_entries = False
+    """Whether the panel shows the entry under the cursor."""
+
     async def action_journal(self) -> None:
         """The journal takes the left pane."""
         await self.left.prepare()
         self.left.query_one(JournalView).open(self._workspace.journal, self._workspace.root)
         self.left.show("journal")
+        self._follows_entries = False
         if not self.waiting():
             self.say("")  # the journal tells it, entry by entry
 
@@ -51,13 +55,18 @@ class Journaling(Changes):
             self.left.query_one(JournalView).reload()
 
     def on_entry_table_cursor_moved(self, _event: EntryTable.CursorMoved) -> None:
-        """Another entry: what can be done may have changed."""
+        """Another entry: what can be done may have changed; a panel that shows entries shows this one."""
+        entry = self.left.query_one(JournalView).entry
+        if self._follows_entries and entry is not None:
+            self.panel.show_entry(entry)
         self.refresh_chrome()
 
     def on_entry_requested(self, event: EntryRequested) -> None:
         """Show what was sent and what came back."""
+        self._follows_entries = True
         self.open_panel()
         self.panel.show_entry(event.entry)
+        self.panel.choose("response")
 
     # Unknown ones
 

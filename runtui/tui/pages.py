@@ -73,7 +73,7 @@ def save_page(save: Save, now: datetime) -> Page:
     facts += _reasons(save.fault)
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {_looks_again()}", "$text-accent"))
-    if save.ignored:
+    if save.ignored and save.outcome is Outcome.DONE:
         facts.append(Fact(f"The service kept its own value of: {', '.join(save.ignored)}.", "$text-warning"))
     if save.row_is_stale:
         facts.append(Fact("The list may show old values until it is read again (r).", "$text-warning"))
@@ -143,7 +143,8 @@ def _looks_again() -> str:
 
 
 def _joined(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))
+    """Sentences in a row; a server's own may lack its full stop."""
+    return " ".join(text if text[-1] in ".!?…" else f"{text}." for text in sentences if text)
 
 
 def change_words(changes: Sequence[Change]) -> str:

@@ -15,7 +15,7 @@ from runtui.profiles import Profiles
 from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.refresh import Progress
 from runtui.services.workspace import Workspace
-from runtui.tui import sign_in_words
+from runtui.tui import entry_words, sign_in_words
 from runtui.tui.actions import Situation
 from runtui.tui.bridge import Exchanged, ListingChanged, StoreChanged, listen
 from runtui.tui.messages import (
@@ -68,7 +68,7 @@ class Workbench(SigningIn):
         entry = self.left.query_one(JournalView).entry if self.left.view == "journal" else None
         return Situation(
             connected=workspace.connected,
-            why_read_only=workspace.why_read_only(),
+            why_read_only=entry_words.why_read_only(workspace),
             has_run=run_id is not None,
             saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,

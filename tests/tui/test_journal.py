@@ -18,6 +18,7 @@ from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
 from tests.tui.test_undo import change, view_of
 from tests.tui.wires import Graph
+from tests.unit.intents import intent
 
 OTHER_ROOT = "https://graph.example/beta"
 
@@ -264,3 +265,16 @@ async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_
         assert "There is no entry under the cursor." in status_of(session)
         await session.press("escape", "u")
         await session.until(lambda: "The journal cannot be used" in status_of(session))
+
+
+async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        journal, root = session.workspace.journal, session.workspace.root
+        for name in ("first", "second"):
+            journal.open(intent(root=root, run_id=name, client_request_id=name))
+        await session.press("J")
+        await session.until(lambda: "#2" in session.text())
+        await session.press("enter")
+        await session.until(lambda: "Entry 2" in session.text())
+        await session.press("down")
+        await session.until(lambda: "Entry 1" in session.text())

@@ -47,7 +47,6 @@ class RunPanel(SidePanel):
         self._followed = None
         self.show("request", pages.entry_request_page(entry))
         self.show("response", pages.entry_response_page(entry))
-        self.choose("response")
 
     def show_run(self, run_id: str) -> None:
         """A run as the store has it at once, then what its tasks did."""
