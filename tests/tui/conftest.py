@@ -117,7 +117,8 @@ def open_session(tmp_path: Path) -> Opener:
                         lambda: workspace.connected and workspace.refresh.progress.finished_at is not None
                     )
                     await session.until(lambda: session.workbench.left.runs.table.total > 0)
-                    await session.until(lambda: not session.workbench.left.runs.table.is_untouched)
+                    # As it will be once the other views are there, which most tests need not wait for.
+                    session.workbench.left.runs.table.row_under_cursor(hold=True)
                 yield session
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
