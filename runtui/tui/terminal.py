@@ -150,12 +150,12 @@ class TerminalApp(App[int]):
         takes_over: Whether the terminal's alternate screen is on already, with something on it that is to stay.
     """
 
-    animation_level = "none"
-
     def __init__(
         self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = (), takes_over: bool = False
     ) -> None:
         super().__init__(driver_class=TakeOverDriver if takes_over else None, css_path=list(css_path))
+        # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
+        self.animation_level = "none"
         self._crash_folder = crash_folder
         self.crash: str | None = None
         """After a crash: the sentence to print once the terminal is restored."""

@@ -23,7 +23,6 @@ class Both(App[None]):
     """The view and its stock counterpart."""
 
     CSS = "JsonView, TextArea { height: 12; }"
-    animation_level = "none"
 
     def compose(self) -> ComposeResult:
         yield JsonView()

@@ -28,6 +28,7 @@ class Drawn(Widget):
 
     def __init__(self, shown: Content) -> None:
         super().__init__()
+        self.animation_level = "none"
         self._shown = shown
 
     def render(self) -> RenderResult:
@@ -40,7 +41,6 @@ class HostileApp(App[int]):
 
     CSS = "Drawn, Input, Button { height: 1; } OptionList, Static { height: 3; } JsonView { height: 6; }"
     BINDINGS = [Binding("f2", "toast", "Toast"), Binding("f3", "quit", "Quit")]
-    animation_level = "none"
 
     def __init__(self, walls: str) -> None:
         super().__init__()

@@ -177,9 +177,8 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("question_mark")
         assert "Moving" in session.text()
-        await session.press("end", "pagedown")
-        await session.press("pagedown", "pagedown", "pagedown", "pagedown")
-        assert "being saved" in session.text()
+        await session.press("end")
+        await session.until(lambda: "being saved" in session.text())
         help_view = session.workbench.query_one(HelpView)
         assert help_view.query_one("#help-page").scroll_offset.y > 0
         for key in ("escape", "q", "question_mark", "f1"):
@@ -189,6 +188,18 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
             assert help_view.display
     for action in ACTIONS:
         assert key_text(action.keys[0]) in help_text().plain
+
+
+async def test_a_page_down_is_one_step(open_session: Opener) -> None:
+    """Each step of an animation is a frame that a slow line has to carry."""
+    async with open_session(size=(80, 24), runs=12) as session:
+        await session.press("question_mark")
+        page = session.workbench.query_one("#help-page")
+        seen: list[float] = []
+        session.workbench.watch(page, "scroll_y", lambda y: seen.append(y), init=False)
+        await session.press("pagedown")
+        await session.until(lambda: page.scroll_offset.y == page.scrollable_content_region.height)
+        assert len(seen) == 1
 
 
 async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) -> None:

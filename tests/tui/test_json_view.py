@@ -19,10 +19,10 @@ class ViewApp(App[None]):
     """One view that fills the screen."""
 
     CSS = "JsonView { scrollbar-size: 0 0; }"
-    animation_level = "none"
 
     def __init__(self) -> None:
         super().__init__()
+        self.animation_level = "none"
         for theme in THEMES.values():
             self.register_theme(theme)
 

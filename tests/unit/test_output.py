@@ -119,10 +119,10 @@ class TwoTerminals(App[None]):
 
     CSS = "#left { width: 50%; } Select { dock: top; } #names { dock: right; width: 40%; height: 9; }"
     BINDINGS = [("ctrl+o", "ask", "Ask")]
-    animation_level = "none"
 
     def __init__(self) -> None:
         super().__init__()
+        self.animation_level = "none"
         self.plain, self.layered = Terminal(), Terminal()
         self.painter = FramePainter(self.layered, (WIDTH, HEIGHT))
         self.updates: set[type[object]] = set()
