@@ -112,7 +112,7 @@ def test_there_is_one_command_for_the_demo_and_one_for_the_tests() -> None:
     commands = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
     assert [command.rpartition("&& ")[2] for command in commands] == [
         ".venv/bin/runtui demo",
-        ".venv/bin/python -m pytest",
+        ".venv/bin/python -m pytest -n auto",
     ]
 
 
