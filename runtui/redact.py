@@ -1,27 +1,38 @@
 """One scrubber for everything that may be shown, kept or copied: no secret passes through it.
 
-Invariant: the output holds no registered secret and nothing shaped like a token, and ordinary text comes out unchanged.
-Servers, proxies and libraries echo what they were sent, so every text from outside goes through here once.
+Invariant: the output holds no registered secret, however it is escaped, and nothing shaped like a token; ordinary text
+comes out unchanged. What is sent is never scrubbed. Servers, proxies and libraries echo what they were sent, so every
+text from outside goes through here once.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import quote
 
 MARK = "[redacted]"
 """What stands in the place of a secret."""
 
-SHORTEST_SECRET = 8
-"""Characters. A shorter value is not registered: replacing it everywhere would damage data that happens to hold it."""
+SHORTEST_SECRET = 12
+"""Characters of the shortest secret that can be hidden."""
+
+_LONGEST_WORD: Final = 31
+"""Letters of a word, or digits of a number, that may be ordinary data."""
+
+_MOST_ESCAPED: Final = 3
+"""How often a text may be escaped: JSON in a string of JSON in an address."""
 
 _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|device_code|password"
 
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Authorization: Bearer ..., in any sentence. Eight characters or more: "Bearer token" is a phrase, not a token.
     (re.compile(r"(?i)\b(bearer\s+)(?!token\b|realm\b)[\w.~+/-]{8,}=*"), rf"\g<1>{MARK}"),
+    # Authorization: Basic ..., which is a user and a password in base64 (RFC 7617).
+    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?basic\s+)[\w+/-]{4,}=*"), rf"\g<1>{MARK}"),
     # A JSON Web Token: header, claims and, when signed, a signature. The header is bounded, or a server could send text
     # that is searched to its end from every "-eyJ" in it.
     (re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]{8,}(?:\.[\w-]*)*"), MARK),
@@ -34,34 +45,56 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(code=)[^\s&\"'<>]{20,}"), rf"\g<1>{MARK}"),
 )
 
-_secrets: dict[str, bytes] = {}
+# How a visible ASCII character may be written. One pattern each: `re` looks for a first character much faster than for
+# one of three.
+_ESCAPES: Final = (
+    re.compile(r"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[/\"\\])"),  # \u002B and \/ in JSON (RFC 8259), \x2B in JavaScript
+    re.compile(r"%[2-7][0-9a-fA-F]"),  # %2B in addresses and forms (RFC 3986)
+    re.compile(r"&#?\w{1,8};"),  # &#43; &#x2B; &plus; in HTML
+)
+
+_secrets: dict[str, tuple[str, ...]] = {}
+"""Each secret with the forms in which it is looked for."""
+
+
+def can_be_hidden(value: str) -> bool:
+    """Whether a secret can be told from ordinary data: a short text, a word or a number may stand there by chance, and
+    to hide it wherever it stands would damage that."""
+    is_plain = (value.isalpha() or value.isdigit()) and len(value) <= _LONGEST_WORD
+    return len(value) >= SHORTEST_SECRET and not is_plain
 
 
 def register_secret(value: str) -> None:
-    """From now on `value` is scrubbed wherever it occurs, also as written in an address or in JSON."""
-    if len(value) < SHORTEST_SECRET:
-        return
-    for form in (value, quote(value, safe=""), value.replace("/", "\\/")):
-        _secrets[form] = form.encode("utf-8", "surrogatepass")
+    """From now on `value` is scrubbed wherever it occurs, also escaped or in base64, if it can be hidden at all."""
+    if value not in _secrets and can_be_hidden(value):
+        _secrets[value] = tuple({value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value)})
 
 
 def redact(text: str) -> str:
     """`text` without registered secrets and without anything that has the shape of a token."""
-    for secret in _longest_first():
-        text = text.replace(secret, MARK)
+    text = hide_secrets(text)
     for shape, replacement in _SHAPES:
         text = shape.sub(replacement, text)
     return text
 
 
-def redact_body(body: bytes) -> bytes:
-    """`body` without registered secrets.
+def hide_secrets(text: str) -> str:
+    """`text` without registered secrets, for what is data: the shapes that `redact` looks for may be part of it, such
+    as the token of a next page. JSON stays JSON."""
+    if not any(form in reading for reading in _readings(text) for forms in _secrets.values() for form in forms):
+        return text
+    parts, end = [], 0
+    for start, stop in _merged(_places_of_secrets(text)):
+        parts += [text[end:start], MARK]
+        end = stop
+    return "".join([*parts, text[end:]])
 
-    Only exact values are replaced: the shapes that `redact` looks for may be data here, such as a next page's token.
-    """
-    for secret in _longest_first():
-        body = body.replace(_secrets[secret], MARK.encode())
-    return body
+
+def redact_body(body: bytes) -> bytes:
+    """`body` without registered secrets; see `hide_secrets`. A body that holds none is returned as it is."""
+    text = body.decode("utf-8", "surrogateescape")
+    hidden = hide_secrets(text)
+    return body if hidden is text else hidden.encode("utf-8", "surrogateescape")
 
 
 def redact_values(value: Any) -> Any:
@@ -75,5 +108,72 @@ def redact_values(value: Any) -> Any:
     return value
 
 
-def _longest_first() -> list[str]:
-    return sorted(_secrets, key=len, reverse=True)
+def _in_base64(value: str) -> Iterator[str]:
+    """What base64 makes of a value after 0, 1 or 2 bytes of a group, without what its neighbours have a part in."""
+    data = value.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        text = b64encode(b"-" * before + data).decode()[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        yield text
+        yield text.replace("+", "-").replace("/", "_")
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The text as it stands, and as it reads with its escapes taken back, once and again."""
+    yield text
+    for escape in _ESCAPES * _MOST_ESCAPED:
+        if (plain := escape.sub(_character, text)) != text:
+            yield plain
+            text = plain
+
+
+def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
+    """From where to where in `text` a secret reaches, escapes and all."""
+    reading, places = text, list(range(len(text) + 1))
+    for escape in (None, *_ESCAPES * _MOST_ESCAPED):
+        if escape is not None:
+            reading, places = _unescaped(reading, places, escape)
+        for forms in _secrets.values():
+            for form in forms:
+                start = reading.find(form)
+                while start >= 0:
+                    yield places[start], places[start + len(form)]
+                    start = reading.find(form, start + 1)
+
+
+def _unescaped(text: str, places: Sequence[int], escape: re.Pattern[str]) -> tuple[str, list[int]]:
+    """A text with one kind of escapes taken back, and where each of its characters begins in the original."""
+    parts: list[str] = []
+    kept: list[int] = []
+    end = 0
+    for found in escape.finditer(text):
+        plain = _character(found)
+        parts += [text[end : found.start()], plain]
+        kept += places[end : found.start()]
+        kept += places[found.start() : found.end()] if plain == found[0] else [places[found.start()]]
+        end = found.end()
+    return "".join([*parts, text[end:]]), [*kept, *places[end:]]
+
+
+def _character(found: re.Match[str]) -> str:
+    """The character that an escape stands for; what is none stays as it is."""
+    escape = found[0]
+    if escape.startswith("&"):
+        from html import unescape
+
+        plain = unescape(escape)
+        return plain if len(plain) == 1 else escape
+    return escape[-1] if len(escape) == 2 else chr(int(escape[-2:], 16))
+
+
+def _merged(places: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The same places in order, those that overlap as one."""
+    first, last = 0, 0
+    for start, stop in sorted(places):
+        if start < last:
+            last = max(last, stop)
+            continue
+        if last:
+            yield first, last
+        first, last = start, stop
+    if last:
+        yield first, last

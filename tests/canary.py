@@ -22,10 +22,24 @@ def _in_base64(value: str) -> Iterator[str]:
         yield text[-(-before * 8 // 6) : (before + len(value)) * 8 // 6]
 
 
+def _in_json(value: str) -> Iterator[str]:
+    """What JSON writers make of a value that they escape more of than they must: its marks, or every character."""
+    for escape in ("\\u{:04X}", "\\u{:04x}"):
+        yield "".join(letter if letter.isalnum() else escape.format(ord(letter)) for letter in value)
+        yield "".join(escape.format(ord(letter)) for letter in value)
+        for marks in ("+", "+=", "/", "~"):
+            yield "".join(escape.format(ord(letter)) if letter in marks else letter for letter in value)
+
+
 _FORMS: Final = tuple(
     form.encode()
     for value in (TOKEN, SECRET)
-    for form in (value, quote(value, safe=""), quote(value), value.replace("/", "\\/"), *_in_base64(value))
+    for form in (
+        *(value, quote(value, safe=""), quote(value), value.replace("/", "\\/")),
+        *(value.replace("+", "&#x2B;"), value.replace("+", "&#43;")),
+        *_in_json(value),
+        *_in_base64(value),
+    )
 )
 
 

@@ -1,6 +1,7 @@
 """Bearer tokens: where one comes from, held so that it cannot be printed by accident.
 
-Invariant: a token leaves this module only as the value of `Authorization`, asked for by the transport.
+Invariant: a token leaves this module only as the value of `Authorization`, asked for by the transport. One that could
+not be hidden where a server repeats it is refused.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, NoReturn, Protocol, runtime_checkable
 
 from runtui.errors import UsageError
-from runtui.redact import register_secret
+from runtui.redact import SHORTEST_SECRET, can_be_hidden, register_secret
 
 _TOKEN: Final = re.compile(r"[!-~]+")
 _LARGEST_FILE: Final = 65_536
@@ -45,14 +46,26 @@ def bare_token(value: str, hint: str) -> str:
         hint: The next step where it is none.
 
     Raises:
-        UsageError: when it is empty, or holds a blank or a control character (it would corrupt the header).
+        UsageError: when it is empty, holds a blank or a control character (it would corrupt the header), or is a short
+            text, a word or a number (it could not be told from ordinary data).
     """
     token = _SCHEME.sub("", value.strip())
+    if not token:
+        _refuse("It is empty.", hint)
     if not _TOKEN.fullmatch(token):
-        what = "A bearer token is one word of visible ASCII characters." if token else "It is empty."
-        raise UsageError("That token cannot be used", what, hint)
+        _refuse("A bearer token is one word of visible ASCII characters.", hint)
+    if not can_be_hidden(token):
+        _refuse(
+            f"It has {len(token)} characters and could stand in a run by chance, so it could not be hidden where a "
+            "server repeats it.",
+            f"{hint} A server that takes any token takes one of {SHORTEST_SECRET} or more, such as any-token-will-do.",
+        )
     register_secret(token)
     return token
+
+
+def _refuse(what: str, hint: str) -> NoReturn:
+    raise UsageError("That token cannot be used", what, hint)
 
 
 class StaticToken:
@@ -64,7 +77,7 @@ class StaticToken:
         """Hold a token; the word "Bearer" before it, as copied from a header, is dropped.
 
         Raises:
-            UsageError: when it is empty, or holds a blank or a control character (it would corrupt the header).
+            UsageError: when it cannot be used; see `bare_token`.
         """
         self._value = bare_token(value, "Put the access token alone into RUNTUI_TOKEN.")
 
@@ -121,7 +134,7 @@ class SandboxToken:
 
     async def __call__(self) -> str:
         """The token, for one request."""
-        return f"sandbox-{self._renewals}"
+        return f"sandbox-token-{self._renewals}"
 
     async def renew(self, _challenge: str, /) -> bool:
         """True: the next request carries another token."""

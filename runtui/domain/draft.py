@@ -162,6 +162,20 @@ class Draft:
         }
         return replace(self, received=fresh, edits=MappingProxyType(edits))
 
+    def as_received(self, shown: Mapping[str, Any], received: Mapping[str, Any]) -> Draft:
+        """The draft of a run in which something is hidden, with the true values, for sending back.
+
+        Args:
+            shown: The run as it is now, with marks in the place of secrets, like `self.received`.
+            received: The same without marks.
+        """
+        hidden = {
+            name: received[name]
+            for name, value in self.received.items()
+            if name in received and same_value(value, shown.get(name))
+        }
+        return replace(self, received={**self.received, **hidden})
+
     def warnings(self) -> tuple[str, ...]:
         """Sentences that inform and never block: real counters need not add up."""
         body = self.body()

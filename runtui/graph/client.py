@@ -55,6 +55,14 @@ class Answer:
     entity: dict[str, Any] | None
     fault: Fault | None
 
+    @property
+    def received(self) -> dict[str, Any]:
+        """The entity with what is hidden in it, a secret that the server echoes: to be sent back, never shown or kept.
+
+        Empty when there is no entity.
+        """
+        return {} if self.entity is None else _as_received(self.entity, self.exchange)
+
 
 class GraphError(RuntuiError):
     """A listing that cannot go on: the fault, and the exchange it shows in."""
@@ -213,7 +221,7 @@ class GraphClient:
             items = _items(body, exchange)
             empty = 0 if items else empty + 1
             yield Page(items, exchange)
-            link = body.get("@odata.nextLink") or None
+            link = _as_received(body, exchange).get("@odata.nextLink") or None
             if link is not None and (not isinstance(link, str) or link in seen or empty > MAX_EMPTY_PAGES):
                 raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
 
@@ -222,6 +230,12 @@ def etag_of(entity: Mapping[str, Any]) -> str | None:
     """The entity tag of an entity, opaque; None when it has none, or one that no header can carry."""
     tag = entity.get("@odata.etag")
     return tag if isinstance(tag, str) and _ETAG.fullmatch(tag) else None
+
+
+def _as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
+    """The body of an answer without anything hidden in it."""
+    received: dict[str, Any] = body if exchange.unredacted is None else exchange.json_as_received()
+    return received
 
 
 def _items(body: dict[str, Any], exchange: Exchange) -> tuple[dict[str, Any], ...]:

@@ -1,6 +1,7 @@
 """One request and its answer, as the side panel, the journal and a copied curl command show them.
 
-Invariant: an Exchange holds no secret (it is redacted before it is built) and never changes afterwards.
+Invariant: an Exchange shows no secret (it is redacted before it is built) and never changes afterwards. What a server
+echoed of one is in `unredacted` alone, which goes back to the server and nowhere else.
 Nothing here reads the network; this module imports neither httpx nor pydantic.
 """
 
@@ -10,7 +11,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, NoReturn
@@ -89,6 +90,7 @@ class Exchange:
 
     Header pairs keep the order and spelling of the wire. `response_body` is unpacked and ends at the transport's
     limit, in which case `truncated` is true. `started_at` is UTC; `seconds` runs from there to the last byte read.
+    Where a secret stood, in the request or in the answer, there is a mark.
     """
 
     number: int
@@ -105,6 +107,8 @@ class Exchange:
     response_body: bytes = b""
     truncated: bool = False
     failure: Failure | None = None
+    unredacted: bytes | None = field(default=None, repr=False, compare=False)
+    """The body as received, where `response_body` hides a secret in it; None where nothing is hidden."""
 
     @property
     def client_request_id(self) -> str:
@@ -150,6 +154,10 @@ class Exchange:
         if self.truncated:
             raise AnswerError("The answer is larger than the limit and was not read to its end.")
         return load_strict_json(self.response_body)
+
+    def json_as_received(self) -> Any:
+        """The body as JSON with what `json` hides, to be sent back to the server: never shown, never kept on disk."""
+        return self.json() if self.unredacted is None else load_strict_json(self.unredacted)
 
     def curl(self) -> str:
         """A command that sends this request again, with the token left to the shell's environment."""

@@ -1,7 +1,8 @@
 """The only place that opens connections: one client, one root, one way to send a request.
 
-Invariant: the token goes to addresses under the root and nowhere else, and every request ends as one Exchange that
-holds no secret. Trouble with the network or with the form of an answer is a Failure inside it, never an exception.
+Invariant: the token goes to addresses under the root and nowhere else. What is sent is sent as it is given, and every
+request ends as one Exchange that shows no secret. Trouble with the network or with the form of an answer is a Failure
+inside it, never an exception.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.graph.trust import no_trust, tls_context
-from runtui.redact import MARK, redact, redact_body, register_secret
+from runtui.redact import MARK, hide_secrets, redact, redact_body, register_secret
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -178,13 +179,14 @@ class Transport:
         """
         url = self.url(path_or_url) if path_or_url.startswith("/") else path_or_url
         self._requests += 1
+        carried = _request_headers(json_body, headers, client_request_id)
         planned = Exchange(
             number=self._requests,
             purpose=purpose,
             method=method,
             url=redact(url),
-            request_headers=_request_headers(json_body, headers, client_request_id),
-            request_body=json_body,
+            request_headers=tuple((name, hide_secrets(value)) for name, value in carried),
+            request_body=None if json_body is None else hide_secrets(json_body),
             started_at=datetime.now(UTC),
         )
         started = time.perf_counter()
@@ -192,7 +194,7 @@ class Transport:
         failure: Failure | None = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._carry_out(planned, url, progress)
+                await self._carry_out(method, url, carried, json_body, progress)
         except _RequestEndedError as ended:
             failure = ended.failure
         except TimeoutError:
@@ -220,10 +222,12 @@ class Transport:
             self._on_exchange(exchange)
         return exchange
 
-    async def _carry_out(self, planned: Exchange, url: str, progress: _Progress) -> None:
+    async def _carry_out(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], json_body: str | None, progress: _Progress
+    ) -> None:
         """From the address to the last byte of the answer; what is learned on the way is in `progress`."""
         self._check_address(url)
-        _check_headers(planned.request_headers)
+        _check_headers(headers)
         token = await self._bearer()
         client = await self._client()
         import httpx
@@ -232,10 +236,10 @@ class Transport:
 
         try:
             request = httpx.Request(
-                planned.method,
+                method,
                 url,
-                headers=[*planned.request_headers[1:], ("Authorization", f"Bearer {token}")],
-                content=None if planned.request_body is None else planned.request_body.encode(),
+                headers=[*headers[1:], ("Authorization", f"Bearer {token}")],
+                content=None if json_body is None else json_body.encode(),
                 extensions={"trace": progress.trace},
             )
             self._check_address(str(request.url))
@@ -382,6 +386,8 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         return ended
     encoding = response.headers.encoding
     headers = [(name.decode("ascii"), value.decode(encoding)) for name, value in response.headers.raw]
+    received = body.data if body else b""
+    shown = redact_body(received)
     return replace(
         ended,
         status=response.status_code,
@@ -389,6 +395,7 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         response_headers=tuple(
             (redact(name), MARK if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
         ),
-        response_body=redact_body(body.data) if body else b"",
+        response_body=shown,
+        unredacted=None if shown is received else received,
         truncated=body.truncated if body else False,
     )

@@ -43,6 +43,7 @@ from runtui.sandbox.signing_in import revoke_sign_ins, treat_codes
 
 Pause = Callable[[float], Awaitable[None]]
 
+_NOTE: Final = "(note)"
 _ONE_RUN: Final = re.compile(r".*/runs/[^/]+")
 _SOON_SECONDS: Final = 3
 _LINE: Final = "What a service may add to an answer, at length. " * 4
@@ -200,7 +201,7 @@ class Misbehave:
         """Serve one request."""
         call = _Call(self._app, scope, receive, send)
         if scope["type"] != "http" or not call.current.strikes(scope["method"], scope["path"]):
-            await call.go_on()
+            await (_echo(call) if scope["type"] == "http" and call.current.scenario.has_echoes else call.go_on())
             return
         match call.current.scenario.fault:
             case Refusal() as refusal:
@@ -238,6 +239,20 @@ def _in_words(refusal: Refusal, headers: Headers) -> GraphError:
         refusal.message.format_map(known),
         headers={name: value.format_map(known) for name, value in refusal.headers},
     )
+
+
+async def _echo(call: _Call) -> None:
+    """Put a note with the token into each run of an answer, every mark in it written as a JSON escape."""
+    token = Headers(scope=call.scope).get("authorization", "").partition(" ")[2]
+    escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in token)
+
+    def with_notes(answer: _Answer) -> _Answer:
+        body = json.loads(answer.body)
+        for item in body.get("value", [body]):
+            item["note"] = _NOTE
+        return answer._replace(body=json.dumps(body).replace(_NOTE, f"Read with {escaped}.").encode())
+
+    await call.bend(with_notes)
 
 
 async def _answer_with_page(call: _Call, page: WebPage) -> None:

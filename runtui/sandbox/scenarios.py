@@ -103,6 +103,8 @@ class Scenario:
     """Whether runs carry `@odata.etag`, and If-Match is honoured."""
     has_newer_members: bool = False
     """Whether some runs carry enum members that no client knows yet."""
+    has_echoes: bool = False
+    """Whether each run carries the token that it was read with, escaped as some JSON writers do."""
     codes: Codes = Codes.APPROVED
     """What becomes of a code that nobody types in."""
 
@@ -207,13 +209,14 @@ SCENARIOS: Final = (
     Scenario("ignored", "One property of each change is left as it was, and the answer is 200.", Act.IGNORE_A_PROPERTY),
     Scenario(
         "echo",
-        "Each change is refused (400) with the token itself in the message and in a header.",
+        "Each change is refused (400) with the token in the message and in a header; each run read has it in a note.",
         Refusal(
             400,
             "BadRequest",
             "The request cannot be understood. It said: Authorization: {authorization}",
             (("x-ms-request-authorization", "{authorization}"),),
         ),
+        has_echoes=True,
     ),
     Scenario("sign-in-refused", "With --sign-in: somebody says no to every code.", codes=Codes.REFUSED),
     Scenario(

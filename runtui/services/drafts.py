@@ -20,9 +20,11 @@ from typing import Final, NamedTuple
 
 from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
-from runtui.redact import redact_values
+from runtui.redact import MARK, hide_secrets, redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import JournalError, open_journal
+
+_NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
 
 PATIENCE_SECONDS: Final = 0.02
 """How long a change waits for the disk; writing takes about one millisecond."""
@@ -176,13 +178,18 @@ class Drafts:
 
 def _row(root: str, kept: Kept) -> tuple[str, ...]:
     draft = kept.draft
-    received = json.dumps(redact_values(draft.received))
+    received = hide_secrets(json.dumps(draft.received))
     edits = json.dumps({name: redact_values(asdict(edit)) for name, edit in draft.edits.items()})
     return root, draft.run_id, draft.workflow_id, draft.mode, received, edits, kept.changed_at.isoformat()
 
 
 def _kept(row: sqlite3.Row) -> Kept:
-    edits = {name: Edit(**edit) for name, edit in json.loads(row["edits"]).items()}
+    edits = {name: _edit(**edit) for name, edit in json.loads(row["edits"]).items()}
     received = json.loads(row["received"])
     draft = Draft(row["run_id"], row["workflow_id"], received, row["mode"], MappingProxyType(edits))
     return Kept(draft, datetime.fromisoformat(row["changed_at"]))
+
+
+def _edit(text: str, value: str | int | None, error: str | None) -> Edit:
+    """An edit as kept; one in which a secret was hidden stands for no value, so that no mark is ever sent."""
+    return Edit(text, error=error or _NOT_KEPT) if MARK in text or MARK in str(value) else Edit(text, value, error)

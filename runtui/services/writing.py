@@ -74,7 +74,7 @@ class Writing:
             is_stale = not await self._keep(save, fresh.entity)
             self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, conflicts=conflicts, row_is_stale=is_stale)
             return None
-        save, answer = await self._send(save, fresh.exchange, fresh.entity)
+        save, answer = await self._send(save, fresh)
         if answer is None:
             return None
         if save.outcome_if_stopped is not Outcome.NOT_DONE:
@@ -123,17 +123,17 @@ class Writing:
                 stopped=save.may_be_stopped,
             )
 
-    async def _send(self, save: Save, read: Exchange, before: Mapping[str, Any]) -> tuple[Save, Answer | None]:
+    async def _send(self, save: Save, fresh: Answer) -> tuple[Save, Answer | None]:
         """Record the intent and send it once; no answer when it could not be recorded, which ends the save."""
         try:
-            intent = await self._intent(save, before)
+            intent = await self._intent(save, fresh)
             save = self._at(replace(save, intent=intent), Step.RECORDING)
             number = await _whatever_happens(self._journal.open, intent)
         except RuntuiError as error:
             self._end(save, Outcome.NOT_DONE, fault=_refusal(error))
             return save, None
         save = self._at(replace(save, entry=number), Step.SENDING)
-        answer = await self._patch(intent, save.draft, read)
+        answer = await self._patch(intent, save.draft, fresh.exchange)
         # The step follows at once, without an announcement: a break from here on knows what was answered.
         save = replace(save, exchange=answer.exchange, fault=answer.fault, step=Step.SETTLING)
         self._announce(save)
@@ -154,8 +154,10 @@ class Writing:
             return replace(answer, entity=None, fault=mismatch(answer.exchange, what, writing=True))
         return answer
 
-    async def _intent(self, save: Save, fresh: Mapping[str, Any]) -> Intent:
+    async def _intent(self, save: Save, fresh: Answer) -> Intent:
+        """What is about to be sent: the body as shown, but with the true value where a secret is hidden in one."""
         draft, origin = save.draft, self._origin
+        held, received = fresh.entity or {}, fresh.received
         method, url = self._client.write_target(draft.workflow_id, draft.run_id)
         stored = self._store.get(draft.run_id)
         changes = draft.changes()
@@ -169,11 +171,11 @@ class Writing:
             run_id=draft.run_id,
             method=method,
             url=url,
-            body=save.body,
-            before={change.field.name: fresh[change.field.name] for change in changes if change.field.name in fresh},
+            body=save.body if received == held else draft.as_received(held, received).body_text(),
+            before={change.field.name: held[change.field.name] for change in changes if change.field.name in held},
             after={change.field.name: change.after for change in changes},
             client_request_id=str(uuid4()),
-            if_match=etag_of(fresh),
+            if_match=etag_of(received),
             undoes=save.undoes,
         )
 

@@ -400,6 +400,9 @@ async def test_the_token_comes_back(wire: Wire) -> None:
     assert TOKEN in graph_error(refused)["message"]
     assert TOKEN in refused.headers["x-ms-request-authorization"]
     await wire.assert_applied(0)
+    read = await wire.client.get(wire.run_path)
+    assert read.json()["note"] == f"Read with {TOKEN}."
+    assert TOKEN not in read.text, "it is escaped"
 
 
 def code_ends(authority: Authority, polls: int) -> str:

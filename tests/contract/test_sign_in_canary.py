@@ -111,6 +111,7 @@ async def test_nothing_of_a_sign_in_is_found_anywhere_else(tmp_path: Path, monke
         assert "DEBUG asyncio" in (await loud("login")).err, "everything is logged"
         listed = await loud("list", "--format", "jsonl")
         run = json.loads(listed.out.splitlines()[0])["run"]["id"]
+        assert "Read with [redacted]." in listed.out, "each run has the token in it, escaped"
         update = await loud("update", run, "--set", "failedTasksCount=3", "--yes", "--json", code=1)
         assert "It said: Authorization: Bearer [redacted]" in json.loads(update.out)["message"], "the echo came"
         place.authority.challenge(DEMO_ADMIN)

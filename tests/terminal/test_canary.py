@@ -1,7 +1,8 @@
 """The token is in the requests and nowhere else: not when the server echoes it, not in a log, not after a crash.
 
-The sandbox says the Authorization header of each change back, in a sentence and in a header. Every test waits for that
-sentence with the token's place taken by a mark, so it is known that the token was there to be found.
+The sandbox says the Authorization header of each change back, in a sentence and in a header, and puts the token into
+each run that is read, escaped. Every test waits for that sentence with the token's place taken by a mark, so it is
+known that the token was there to be found.
 """
 
 from __future__ import annotations
@@ -177,8 +178,9 @@ def test_every_command_without_a_screen(
     there = ("--root", server.root)
     listed = {form: run("list", *there, "--format", form) for form in ("table", "json", "csv", "jsonl")}
     run_id = json.loads(listed["jsonl"].splitlines()[0])["run"]["id"]
+    assert f"Read with {MARK}." in listed["jsonl"], "each run has the token in it, escaped"
     run("show", run_id, *there)
-    assert run_id in run("show", run_id, *there, "--json")
+    assert f"Read with {MARK}." in run("show", run_id, *there, "--json")
     change = ("update", run_id, *there, "--set", "failedTasksCount=77", "--yes")
     run(*change, "--dry-run")
     assert MARK in run(*change, code=ExitCode.NOT_DONE)

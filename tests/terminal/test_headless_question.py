@@ -31,7 +31,12 @@ def sandbox(scenario: str) -> Iterator[str]:
 
 
 def environment(state: Path) -> dict[str, str]:
-    return {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), "RUNTUI_TOKEN": "a-token", "PATH": "/usr/bin:/bin"}
+    return {
+        "PYTHONPATH": CHECKOUT,
+        "RUNTUI_STATE": str(state),
+        "RUNTUI_TOKEN": "any-token-at-all",
+        "PATH": "/usr/bin:/bin",
+    }
 
 
 def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -96,6 +96,23 @@ def test_a_token_pasted_into_a_field_is_in_sight_and_not_on_the_disk(drafts: Dra
     assert left_in(path)["r1"].edits["failedUsersCount"].text == f"Bearer {MARK}"
 
 
+def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, path: Path) -> None:
+    StaticToken(canary.TOKEN)
+    opened = Draft("r1", "w1", {**RUN, "processingStatus": canary.TOKEN})
+    drafts.keep(opened.with_values({"workflowExecutionType": canary.TOKEN, "failedUsersCount": 7}))
+    drafts.flush()
+    assert canary.leaks(path.parent) == []
+    left = left_in(path)["r1"]
+    assert left.edits["workflowExecutionType"].text == MARK
+    assert "Type it again" in left.errors()["workflowExecutionType"], "with an error nothing is sent"
+    assert left.edits["failedUsersCount"].value == 7
+    shown, received = {"processingStatus": MARK, "id": "r1"}, {"processingStatus": canary.TOKEN, "id": "r1"}
+    assert left.received["processingStatus"] == MARK
+    assert left.as_received(shown, received).received["processingStatus"] == canary.TOKEN
+    moved = {"processingStatus": "failed", "id": "r1"}
+    assert left.as_received(moved, moved).received["processingStatus"] == MARK, "another value stays a conflict"
+
+
 def test_it_tells_when_something_was_typed_last(drafts: Drafts, path: Path) -> None:
     before = datetime.now(UTC)
     drafts.keep(draft())

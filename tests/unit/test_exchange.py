@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
+from tests import canary
 
 
 def exchange(**fields: Any) -> Exchange:
@@ -123,3 +124,13 @@ def test_curl_names_the_token_and_does_not_hold_it() -> None:
         *("--header", "Accept: application/json", "--header", "Prefer: it's"),
     ]
     assert '"Authorization: Bearer $RUNTUI_TOKEN"' in command, "in double quotes, so that the shell fills it in"
+
+
+def test_what_is_hidden_is_read_only_to_be_sent_back() -> None:
+    body = f'{{"a": "{canary.TOKEN}"}}'.encode()
+    echoed = exchange(response_body=b'{"a": "[redacted]"}', unredacted=body)
+    assert echoed.json() == {"a": "[redacted]"}
+    assert echoed.json_as_received() == {"a": canary.TOKEN}
+    assert not canary.holds_canary(f"{echoed!r}{echoed.body_text}{echoed.curl()}".encode())
+    plain = exchange(response_body=b'{"a": 1}')
+    assert plain.json_as_received() == plain.json() == {"a": 1}

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from html import escape
+from typing import Final
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui import redact as module
-from runtui.redact import MARK, redact, redact_body, register_secret
+from runtui.redact import MARK, can_be_hidden, hide_secrets, redact, redact_body, redact_values, register_secret
+from tests import canary
 
 JWT = "eyJ0eXAiOiJKV1QiLCJub25jZSI6Ik.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJl-_x"
 REFRESH = "0.AXoAjK3dFq8vLkS2mQ1x-abcDEFghiJKLmnop"
@@ -33,6 +39,8 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         ("refresh_token=abc&x=1", "abc"),
         ('{"access_token": "opaque value", "expires_in": 3}', "opaque"),
         ('{"device_code":"GAQ-123"}', "GAQ"),
+        ("Proxy-Authorization: Basic dXNlcjpwYXNz", "dXNlcjpw"),
+        ('{"authorization": "Basic dXNlcjpwYXNz"}', "dXNlcjpw"),
         ("http://localhost:4000/?code=0123456789abcdef0123456789&state=s", "0123456789abcdef"),
     ],
 )
@@ -46,6 +54,8 @@ def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
     [
         "",
         "Bearer token is missing.",
+        "Basic authentication is refused.",
+        'Proxy-Authenticate: Basic realm="proxy"',
         'Bearer realm="", authorization_uri="https://login.example/common"',
         "error code=BadRequest and code=400",
         "https://graph.microsoft.com/beta/x?$skiptoken=eyJhIjoxfQUmFuZG9tT3BhcXVl",
@@ -60,30 +70,90 @@ def test_ordinary_text_stays(text: str) -> None:
 
 
 @given(
-    secret=st.text(st.characters(codec="utf-8"), min_size=module.SHORTEST_SECRET),
+    secret=st.text(st.characters(codec="utf-8"), min_size=module.SHORTEST_SECRET).filter(can_be_hidden),
     before=st.text(),
     after=st.text(),
 )
 def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) -> None:
     module._secrets.clear()
     register_secret(secret)
-    for form in (secret, quote(secret, safe="")):
+    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
         text = f"{before}{form}{after}"
         body = redact_body(text.encode("utf-8", "surrogatepass"))
-        assert not any(secret in part for part in redact(text).split(MARK))
-        assert not any(secret.encode() in part for part in body.split(MARK.encode()))
+        assert not any(form in part for part in redact(text).split(MARK))
+        assert not any(form.encode() in part for part in body.split(MARK.encode()))
 
 
-def test_the_longer_of_two_secrets_goes_first() -> None:
-    register_secret("abcdefgh")
-    register_secret("abcdefgh-and-more")
-    assert redact("x abcdefgh-and-more x") == f"x {MARK} x"
+Escape = Callable[[str], str]
+"""How somebody else writes a text."""
+
+ESCAPES: Final[dict[str, Escape]] = {
+    "JSON, a slash": lambda text: text.replace("/", "\\/"),
+    ".NET's JSON": lambda text: text.replace("+", "\\u002B").replace("=", "\\u003D"),
+    "JSON, lower case": lambda text: text.replace("+", "\\u002b").replace("/", "\\u002f"),
+    "JSON, every character": lambda text: "".join(f"\\u{ord(character):04x}" for character in text),
+    "JSON in JSON": lambda text: json.dumps(text.replace("+", "\\u002B"))[1:-1],
+    "JavaScript": lambda text: text.replace("+", "\\x2B"),
+    "an address": lambda text: quote(text, safe=""),
+    "an address, lower case": lambda text: quote(text, safe="").replace("%2B", "%2b").replace("%2F", "%2f"),
+    "an address, slashes": quote,
+    "an address in an address": lambda text: quote(quote(text, safe=""), safe=""),
+    "an address, every character": lambda text: "".join(f"%{ord(character):02X}" for character in text),
+    "HTML": lambda text: text.replace("+", "&#x2B;").replace("=", "&#61;"),
+    "HTML, names": lambda text: text.replace("+", "&plus;").replace("/", "&sol;").replace("=", "&equals;"),
+    "HTML in HTML": lambda text: escape(text.replace("+", "&#43;")),
+    "HTML of an address in JSON": lambda text: escape(quote(text, safe="")).replace("%", "\\u0025"),
+    "base64": lambda text: b64encode(f"Bearer {text}".encode()).decode(),
+    "base64 for addresses": lambda text: urlsafe_b64encode(f"-{text}-".encode()).decode(),
+}
 
 
-def test_a_short_value_is_no_secret() -> None:
-    register_secret("failed")
-    register_secret("")
-    assert redact_body(b'{"processingStatus": "failed"}') == b'{"processingStatus": "failed"}'
+@pytest.mark.parametrize("written", ESCAPES.values(), ids=ESCAPES)
+def test_an_escaped_secret_is_known(written: Escape) -> None:
+    register_secret(canary.TOKEN)
+    echo = written(canary.TOKEN)
+    for text in (f"It said: {echo}, twice: {echo}", f"{echo}{echo}", echo):
+        assert echo not in redact(text)
+        assert MARK in redact(text)
+    assert hide_secrets(f"50% off & more \\o/ {echo} &amp; \\u00e9").endswith(" &amp; \\u00e9"), "the rest stays"
+
+
+@pytest.mark.parametrize(
+    "written", [ESCAPES[name] for name in ESCAPES if "JSON" in name], ids=[name for name in ESCAPES if "JSON" in name]
+)
+def test_json_with_an_escaped_secret_stays_json(written: Escape) -> None:
+    register_secret(canary.TOKEN)
+    echo = written(canary.TOKEN)
+    body = f'{{"a": "x{echo}y\\"z", "{echo}": ["{echo}", 1], "b": "\\u00e9\\\\"}}'
+    hidden = json.loads(redact_body(body.encode()))
+    assert hidden == {"a": f'x{MARK}y"z', MARK: [MARK, 1], "b": "é\\"}
+
+
+def test_decoded_values_are_redacted_keys_too() -> None:
+    register_secret(canary.TOKEN)
+    echo = json.loads(f'{{"{ESCAPES["JSON, every character"](canary.TOKEN)}": [["{quote(canary.TOKEN)}"]]}}')
+    assert redact_values(echo) == {MARK: [[MARK]]}
+
+
+def test_secrets_that_overlap_become_one_mark() -> None:
+    register_secret("abcd-efghi-jk")
+    register_secret("abcd-efghi-jk-and-more")
+    register_secret("-and-more-and-more")
+    assert redact("x abcd-efghi-jk-and-more-and-more x") == f"x {MARK} x"
+
+
+@pytest.mark.parametrize(
+    "plain", ["", "failed", "scheduled", "completedWithErrors", "unknownFutureValue", "20261125", "639307628950522341"]
+)
+def test_what_may_be_ordinary_data_is_no_secret(plain: str) -> None:
+    register_secret(plain)
+    assert not can_be_hidden(plain)
+    assert redact_body(f'{{"processingStatus": "{plain}"}}'.encode()) == f'{{"processingStatus": "{plain}"}}'.encode()
+
+
+@pytest.mark.parametrize("secret", [canary.TOKEN, canary.SECRET, JWT, "any-token-will-do", "a" * 40, "S3cr~t-Pass1"])
+def test_what_nobody_writes_by_chance_is_one(secret: str) -> None:
+    assert can_be_hidden(secret)
 
 
 def test_a_body_keeps_what_only_looks_like_a_secret() -> None:

@@ -56,6 +56,16 @@ def test_what_would_corrupt_a_header_is_refused_and_not_repeated(value: str, say
     assert not value.strip() or value.strip() not in str(refused.value)
 
 
+@pytest.mark.parametrize("value", ["any", "scheduled", "Bearer completedWithErrors", "639307628950522341", "x7+y/z1=="])
+def test_what_could_not_be_hidden_where_it_is_repeated_is_refused(value: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        StaticToken(value)
+    assert "could not be hidden" in refused.value.message
+    assert "RUNTUI_TOKEN" in refused.value.hint
+    assert value.removeprefix("Bearer ") not in refused.value.message
+    assert StaticToken("any-token-will-do"), "the one that the hint names"
+
+
 def test_a_token_cannot_be_printed_by_accident() -> None:
     token = StaticToken("opaque-and-secret-1234")
     for shown in (repr(token), str(token), f"{token}", f"{[token]}", f"{token!a}"):

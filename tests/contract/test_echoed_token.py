@@ -1,0 +1,142 @@
+"""A service that writes the token into its data: it is hidden from people and files, and goes back as it came."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from runtui.auth.tokens import StaticToken
+from runtui.errors import ExitCode
+from runtui.headless.changing import Manner
+from runtui.headless.journal import print_entry, print_journal
+from runtui.headless.listing import list_runs
+from runtui.headless.opening import Server
+from runtui.headless.showing import show_run
+from runtui.headless.undoing import undo_entry
+from runtui.headless.update import update_run
+from runtui.redact import MARK
+from runtui.services.undo import UndoError
+from runtui.settings import Settings
+from tests import canary
+from tests.contract.test_headless_update import Out
+
+ROOT: Final = "http://127.0.0.1:1/beta"
+ETAG: Final = f'W/"{canary.TOKEN}"'
+RUN: Final = {
+    "@odata.etag": ETAG,
+    "id": "r1",
+    "processingStatus": canary.TOKEN,
+    "workflowExecutionType": "scheduled",
+    "scheduledDateTime": "2026-11-20T09:15:03.9206151Z",
+    "startedDateTime": "2026-11-20T09:15:04Z",
+    "completedDateTime": None,
+    "lastUpdatedDateTime": "2026-11-20T09:15:05Z",
+    "totalUsersCount": 3,
+    "successfulUsersCount": 1,
+    "failedUsersCount": 0,
+    "totalTasksCount": 6,
+    "failedTasksCount": 0,
+    "totalUnprocessedTasksCount": 0,
+    "note": {f"seen with {canary.TOKEN}": [f"Bearer {canary.TOKEN}"]},
+}
+
+WRITERS: Final[dict[str, Callable[[str], str]]] = {
+    "as it is": lambda text: text,
+    ".NET": lambda text: text.replace("+", "\\u002B").replace("=", "\\u003D"),
+    "PHP": lambda text: text.replace("/", "\\/"),
+    "every character": lambda text: re.sub("[!-~]", lambda found: f"\\u{ord(found[0]):04x}", text),
+}
+"""How JSON may be written: what to make of the token in it."""
+
+
+class EchoingGraph:
+    """One workflow with one run, whose data holds the token; the second page of the runs has it in its address."""
+
+    def __init__(self, written: Callable[[str], str]) -> None:
+        self.run: dict[str, Any] = dict(RUN)
+        self.seen: list[httpx.Request] = []
+        self._written = written
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request)
+        path = request.url.path.removeprefix("/beta")
+        if path.endswith("/workflows"):
+            return self._json(request, {"value": [{"id": "w1", "displayName": f"Offboard {canary.TOKEN}"}]})
+        if path.endswith("/runs") and not request.url.query:
+            link = str(request.url.copy_merge_params({"skip": canary.TOKEN}))
+            return self._json(request, {"value": [], "@odata.nextLink": link.replace("%2F", "/")})
+        if path.endswith("/runs"):
+            return self._json(request, {"value": [self.run]})
+        if path.endswith("Results"):
+            return self._json(request, {"value": []})
+        if request.method == "PATCH":
+            self.run |= {name: value for name, value in json.loads(request.content).items() if "@" not in name}
+        return self._json(request, self.run)
+
+    def _json(self, request: httpx.Request, value: Any) -> httpx.Response:
+        text = json.dumps(value).replace(canary.TOKEN, self._written(canary.TOKEN))
+        headers = {"content-type": "application/json", "client-request-id": request.headers["client-request-id"]}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(text.encode()))
+
+    @property
+    def changes(self) -> list[httpx.Request]:
+        return [request for request in self.seen if request.method == "PATCH"]
+
+
+@pytest.mark.parametrize("written", WRITERS.values(), ids=WRITERS)
+def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
+    written: Callable[[str], str], tmp_path: Path, capfd: Out
+) -> None:
+    graph = EchoingGraph(written)
+    settings = Settings(root=ROOT, tenant="Contoso", state_folder=tmp_path)
+    server = Server(settings=settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
+
+    def said(code: int) -> str:
+        out, err = capfd.readouterr()
+        assert code == ExitCode.DONE, err
+        assert not canary.holds_canary(f"{out}{err}".encode())
+        assert canary.leaks(tmp_path) == []
+        return out
+
+    for form in ("table", "json", "csv"):
+        assert MARK in said(list_runs(server, filter_text="", output=form))
+    (line,) = said(list_runs(server, filter_text="", output="jsonl")).splitlines()
+    listed = json.loads(line)
+    assert (listed["workflow"], listed["run"]["processingStatus"]) == (f"Offboard {MARK}", MARK)
+    assert listed["run"]["note"] == {f"seen with {MARK}": [f"Bearer {MARK}"]}
+    assert any(canary.TOKEN in request.url.params.get("skip", "") for request in graph.seen), "the link is followed"
+    assert MARK in said(show_run(server, "r1", as_json=False))
+    assert MARK in said(show_run(server, "r1", as_json=True))
+
+    changing = ["failedTasksCount=2"]
+    assert MARK in said(update_run(server, "r1", changing, Manner(dry_run=True, yes=True)))
+    assert not graph.changes
+    said(update_run(server, "r1", changing, Manner(yes=True)))
+    said(undo_entry(server, 1, Manner(yes=True)))
+    for change, count in zip(graph.changes, (2, 0), strict=True):
+        body = json.loads(change.content)
+        assert body["failedTasksCount"] == count
+        assert body.get("processingStatus", canary.TOKEN) == canary.TOKEN, "what nobody touched goes back as it came"
+        assert change.headers["if-match"] == ETAG
+    assert "processingStatus" in json.loads(graph.changes[0].content)
+    assert graph.run == RUN
+    for output in ("table", "json", "csv", "md"):
+        said(print_journal(tmp_path, root=None, filter_text="", limit=None, output=output))
+        assert MARK in said(print_entry(tmp_path, 1, output=output))
+
+
+def test_a_value_that_cannot_be_kept_on_disk_is_not_undone_with_a_mark(tmp_path: Path) -> None:
+    graph = EchoingGraph(WRITERS[".NET"])
+    settings = Settings(root=ROOT, tenant="Contoso", state_folder=tmp_path)
+    server = Server(settings=settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
+    assert update_run(server, "r1", ["processingStatus=failed"], Manner(yes=True)) == ExitCode.DONE
+    assert json.loads(graph.changes[0].content)["processingStatus"] == "failed"
+    with pytest.raises(UndoError, match="is not in the journal as it was received"):
+        undo_entry(server, 1, Manner(yes=True))
+    assert len(graph.changes) == 1
