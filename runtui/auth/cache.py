@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 from runtui.auth.words import SignInError
+from runtui.private_files import NotPrivateError, create_private, open_private, private_folder
 from runtui.redact import register_secret
 
 Tokens: TypeAlias = dict[str, Any]
@@ -33,10 +33,11 @@ class CacheError(SignInError):
     """The file cannot be used: a folder others may write to, a link in its place, a full disk."""
 
     def __init__(self, path: Path, reason: object) -> None:
+        cure = reason.cure if isinstance(reason, NotPrivateError) else "Correct that."
         super().__init__(
             "The token cache cannot be used",
             f"{path}: {reason}.",
-            'Correct that, or keep tokens in memory alone: token-cache = "memory".',
+            f'{cure} Or keep tokens in memory alone: token-cache = "memory".',
         )
 
 
@@ -112,7 +113,7 @@ class FileKeep:
                         self.path.replace(self.path.with_name(self.path.name + ".corrupt"))
             return tokens or {}
         except OSError as error:
-            raise CacheError(self.path, error.strerror or error) from error
+            raise CacheError(self.path, _reason(error)) from error
 
     @contextmanager
     def changing(self) -> Iterator[Tokens]:
@@ -132,7 +133,7 @@ class FileKeep:
                 if json.dumps(tokens) != before:
                     self._write(tokens)
         except OSError as error:
-            raise CacheError(self.path, error.strerror or error) from error
+            raise CacheError(self.path, _reason(error)) from error
 
     def mark(self) -> object:
         """The identity of the file as it is now; another one after each write, by whatever process."""
@@ -153,14 +154,13 @@ class FileKeep:
                 self.path.unlink(missing_ok=True)
                 self.path.with_name(self.path.name + ".corrupt").unlink(missing_ok=True)
         except OSError as error:
-            raise CacheError(self.path, error.strerror or error) from error
+            raise CacheError(self.path, _reason(error)) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._check_folder()
+        private_folder(self.path.parent)
         # The kernel's lock ends with its process; the file of tokens itself is replaced, so it cannot carry one.
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        lock = os.open(self._lock_path, flags, 0o600)
+        lock = open_private(self._lock_path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Whoever left one behind was killed: its writer held the lock.
@@ -169,27 +169,16 @@ class FileKeep:
         finally:
             os.close(lock)
 
-    def _check_folder(self) -> None:
-        folder = self.path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise CacheError(self.path, f"others may write to the folder (chmod 700 {folder})")
-        if found.st_uid not in (os.geteuid(), 0):
-            raise CacheError(self.path, "the folder belongs to somebody else")
-
     def _parse(self) -> Tokens | None:
         """What is in the file; empty when there is none, None when it is not what MSAL keeps."""
+        if self.mark() is None:
+            return {}
+        private_folder(self.path.parent)
         try:
-            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            file = open_private(self.path)
         except FileNotFoundError:
             return {}
         with os.fdopen(file, "rb") as stream:
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                raise CacheError(self.path, "it is no file of yours")
-            if stat.S_IMODE(found.st_mode) != 0o600:
-                os.fchmod(stream.fileno(), 0o600)
             data = stream.read(_LARGEST + 1)
         try:
             tokens = json.loads(data)
@@ -201,8 +190,7 @@ class FileKeep:
         return tokens  # type: ignore[no-any-return]
 
     def _write(self, tokens: Tokens) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        with os.fdopen(os.open(self._new_path, flags, 0o600), "w", encoding="utf-8") as stream:
+        with os.fdopen(create_private(self._new_path), "w", encoding="utf-8") as stream:
             json.dump(tokens, stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -327,6 +315,10 @@ def _register_kept(tokens: Tokens) -> None:
         for entry in entries.values():
             if isinstance(secret := entry.get("secret"), str):
                 register_secret(secret)
+
+
+def _reason(error: OSError) -> object:
+    return error if isinstance(error, NotPrivateError) else error.strerror or error
 
 
 def _is_sound(tokens: object) -> bool:

@@ -1,8 +1,7 @@
 """The only place that opens connections: one client, one root, one way to send a request.
 
-Invariant: the token goes to addresses under the root and nowhere else. What is sent is sent as it is given, and every
-request ends as one Exchange that shows no secret. Trouble with the network or with the form of an answer is a Failure
-inside it, never an exception.
+Invariant: the token goes to addresses under the root and nowhere else; what is sent is sent as given, and ends as one
+Exchange that shows no secret. Trouble with the network or the form of an answer is a Failure in it, not an exception.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from runtui import __version__
 from runtui.headless.findings import Finding, ok, problem, warning
+from runtui.private_files import NotPrivateError, private_folder
 from runtui.services.journal_file import STEPS, damaged_files
 from runtui.services.workspace import JOURNAL_FILE
 
@@ -102,8 +103,13 @@ def state(folder: Path) -> Iterator[Finding]:
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
+        if place == folder:
+            private_folder(folder)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".runtui-doctor-"):
             pass
+    except NotPrivateError as error:
+        yield problem("state folder", f"It is not yours alone: {error}.", error.cure)
+        return
     except OSError as error:
         own = "Set RUNTUI_STATE to a folder of your own."
         yield problem("state folder", f"{place} cannot be written: {error.strerror}.", own)

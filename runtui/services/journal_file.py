@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from runtui.errors import RuntuiError
+from runtui.private_files import NotPrivateError, private_database, private_folder
 
 BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
@@ -60,6 +61,8 @@ class JournalError(RuntuiError):
     def __init__(
         self, path: Path, reason: object, cure: str = "Make room, or set RUNTUI_STATE to a folder of your own."
     ) -> None:
+        if isinstance(reason, NotPrivateError):
+            cure = reason.cure
         super().__init__(
             "The journal cannot be used", f"{path}: {reason}.", f"{cure} Nothing is sent without the journal."
         )
@@ -77,7 +80,7 @@ def open_journal(path: Path, *, durable: bool) -> sqlite3.Connection:
         JournalError: when there can be no such file.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         with _alone_in(path.parent):
             try:
                 return _open_sound(path, durable)
@@ -107,7 +110,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _open_sound(path: Path, durable: bool) -> sqlite3.Connection:
-    _make(path)
+    private_database(path)
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     synchronous: Literal["FULL", "NORMAL"] = "FULL" if durable else "NORMAL"
     try:
@@ -123,20 +126,6 @@ def _open_sound(path: Path, durable: bool) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def _make(path: Path) -> None:
-    """Create the file for its owner alone, without opening one that is there.
-
-    To close any descriptor of it would give up the locks of this process's other connections to it (POSIX locks belong
-    to the process). The next runtui that leaves would then delete the log in which this one goes on writing.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        if path.is_symlink():
-            raise
-        path.chmod(0o600)
 
 
 def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
+from runtui.private_files import NotPrivateError, create_private, private_folder
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_export import Format, export
 from runtui.services.journal_filter import Condition, parse
@@ -84,14 +85,12 @@ class EntryQuery:
                 yield entry
 
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            private_folder(folder)
+            with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
                 file.writelines(f"{line}\n" for line in export(counted(), form))
         except OSError as error:
-            raise RuntuiError(
-                "The export cannot be written", f"{path}: {error}.", "Make room and try again."
-            ) from error
+            cure = error.cure if isinstance(error, NotPrivateError) else "Make room and try again."
+            raise RuntuiError("The export cannot be written", f"{path}: {error}.", cure) from error
         return path, count
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from runtui.private_files import create_private, open_private, private_folder
+
 SUFFIX: Final = ".lock"
 
 KEPT_SECONDS: Final = 86_400.0
@@ -24,15 +26,16 @@ class Session:
     """This process's place among the sessions on one state folder.
 
     Raises:
-        OSError: when the folder cannot be written.
+        OSError: when the folder cannot be written, or is not its owner's alone.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder.parent)
+        private_folder(folder)
         self.id = uuid4().hex
         self._folder = folder
         self._path = folder / (self.id + SUFFIX)
-        self._lock = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._lock = create_private(self._path)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._sweep()
 
@@ -49,7 +52,7 @@ class Session:
             return False
         path = self._folder / (session_id + SUFFIX)
         try:
-            other = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            other = open_private(path, os.O_RDWR)
         except FileNotFoundError:
             return True
         try:

@@ -6,13 +6,13 @@ file that is no database, or one of another version, is set aside under another 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 from runtui.domain.rows import COLUMNS, Column, RunRecord
 from runtui.errors import RuntuiError
+from runtui.private_files import NotPrivateError, private_database
 
 VERSION: Final = 1
 """Of the tables below: raise it with every change to them."""
@@ -28,9 +28,10 @@ class StoreError(RuntuiError):
     """The local store cannot be read or written: a full disk, a folder without permission."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(
-            "The local store failed", f"{path}: {reason}.", "Make room or set RUNTUI_STATE to a folder of your own."
-        )
+        cure = "Make room or set RUNTUI_STATE to a folder of your own."
+        if isinstance(reason, NotPrivateError):
+            cure = reason.cure
+        super().__init__("The local store failed", f"{path}: {reason}.", cure)
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -40,7 +41,6 @@ def open_writer(path: Path) -> sqlite3.Connection:
         StoreError: when there can be no such file.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             return _open_private(path)
         except sqlite3.DatabaseError as error:
@@ -69,8 +69,7 @@ def order_terms(column: Column) -> tuple[tuple[str, bool], ...]:
 
 
 def _open_private(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    path.chmod(0o600)
+    private_database(path)
     db = _connect(path)
     try:
         db.execute("PRAGMA journal_mode = WAL")

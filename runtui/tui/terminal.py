@@ -97,6 +97,7 @@ def write_crash_report(error: BaseException, folder: Path) -> Path:
     Raises:
         OSError: it cannot be written.
     """
+    from runtui.private_files import create_private, private_folder
     from runtui.redact import redact
 
     now = datetime.now(UTC)
@@ -105,10 +106,9 @@ def write_crash_report(error: BaseException, folder: Path) -> Path:
         f"TERM={os.environ.get('TERM', '')} at {now.isoformat(timespec='seconds')}\n\n"
     )
     frames = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     path = folder / f"crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.txt"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as report:
+    with os.fdopen(create_private(path), "w", encoding="utf-8", errors="backslashreplace") as report:
         report.write(redact(facts + frames))
     return path
 

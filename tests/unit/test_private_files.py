@@ -1,0 +1,232 @@
+"""What runtui keeps is never put where somebody else could change it, whichever part keeps it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from runtui.auth.cache import FileKeep
+from runtui.errors import RuntuiError
+from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
+from runtui.services.drafts import Drafts
+from runtui.services.journal import Journal
+from runtui.services.journal_query import EXPORTS, EntryQuery
+from runtui.services.sessions import Session
+from runtui.services.store import Store
+from runtui.tui.terminal import crash_sentence
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def keep_runs(state: Path) -> None:
+    Store(state / "runs.db").close()
+
+
+def keep_entries(state: Path) -> None:
+    with closing(Journal(state / "journal.db")) as journal:
+        journal.entries()
+
+
+def keep_drafts(state: Path) -> None:
+    drafts = Drafts(state / "journal.db")
+    drafts.load("https://graph.example/beta")
+    drafts.close()
+    if drafts.fault is not None:
+        raise drafts.fault
+
+
+def keep_tokens(state: Path) -> None:
+    with FileKeep(state / "tokens.json").changing() as tokens:
+        tokens["Account"] = {}
+
+
+def read_tokens(state: Path) -> None:
+    if not state.exists():
+        private_folder(state)
+    (state / "tokens.json").touch(0o600)
+    FileKeep(state / "tokens.json").read()
+
+
+def keep_a_session(state: Path) -> None:
+    try:
+        Session(state).close()
+    except OSError as error:
+        raise RuntuiError("session", str(error)) from None
+
+
+def keep_a_crash(state: Path) -> None:
+    if "No report could be written" in (said := crash_sentence(LookupError("x"), state)):
+        raise RuntuiError("crash", said)
+
+
+KEEPERS: Final[dict[str, Callable[[Path], None]]] = {
+    "runs": keep_runs,
+    "journal": keep_entries,
+    "drafts": keep_drafts,
+    "tokens": keep_tokens,
+    "tokens, read": read_tokens,
+    "session": keep_a_session,
+    "crash report": keep_a_crash,
+}
+
+
+@pytest.fixture
+def somebody_else(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Give a file or a folder to another user; where that takes the administrator, it only looks like that."""
+
+    def give_away(path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, 12_345, 12_345, follow_symlinks=False)
+            return
+        real: dict[str, Callable[..., os.stat_result]] = {"stat": os.stat, "lstat": os.lstat}
+
+        def looks(name: str) -> Callable[..., os.stat_result]:
+            def look(asked: object, **how: object) -> os.stat_result:
+                found = real[name](asked, **how)
+                uid = 12_345 if asked == path else found.st_uid
+                return os.stat_result((*found[:4], uid, *found[5:]))
+
+            return look
+
+        for name in real:
+            monkeypatch.setattr(os, name, looks(name))
+
+    return give_away
+
+
+@pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
+def test_a_folder_of_somebody_else_is_refused(
+    keep: Callable[[Path], None], tmp_path: Path, somebody_else: Callable[[Path], None]
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    somebody_else(state)
+    with pytest.raises(RuntuiError, match=f"the folder {state} belongs to"):
+        keep(state)
+    assert [path.name for path in state.iterdir() if path.name != "tokens.json"] == []
+
+
+@pytest.mark.parametrize("others", [0o770, 0o707, 0o1777])
+@pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
+def test_a_folder_that_others_may_write_to_is_refused(
+    keep: Callable[[Path], None], others: int, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(others)
+    with pytest.raises(RuntuiError, match=f"others may write to the folder {state}"):
+        keep(state)
+    assert mode(state) == others, "it is left as it is"
+    assert [path.name for path in state.iterdir() if path.name != "tokens.json"] == []
+
+
+@pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
+def test_a_folder_of_ones_own_is_made_for_its_owner_alone(keep: Callable[[Path], None], tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        keep(tmp_path / "home" / "state")
+    finally:
+        os.umask(before)
+    made = list((tmp_path / "home").rglob("*"))
+    assert {mode(path) for path in (tmp_path / "home", *made) if path.is_dir()} <= {0o700}
+    assert {mode(path) for path in made if path.is_file()} <= {0o600}
+
+
+def test_the_refusal_names_the_next_step(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for keep in (keep_runs, keep_entries, keep_tokens):
+        with pytest.raises(RuntuiError) as refused:
+            keep(tmp_path)
+        assert f"chmod 700 {tmp_path}" in refused.value.hint
+    tmp_path.chmod(0o700)
+
+
+NAMES: Final = ("runs.db", "runs.db-wal", "runs.db-shm", "runs.db-journal", "journal.db", "journal.db-wal")
+
+
+@pytest.mark.parametrize("name", [*NAMES, "tokens.json", "tokens.json.lock"])
+@pytest.mark.parametrize("exists", [True, False], ids=["there", "nowhere"])
+def test_a_link_in_the_place_of_a_file_is_refused_and_its_target_left_alone(
+    name: str, exists: bool, tmp_path: Path
+) -> None:
+    state, target = tmp_path / "state", tmp_path / "precious"
+    state.mkdir(mode=0o700)
+    if exists:
+        target.write_bytes(b"precious")
+        target.chmod(0o644)
+    (state / name).symlink_to(target)
+    keep = {"r": keep_runs, "j": keep_entries, "t": keep_tokens}[name[0]]
+    with pytest.raises(RuntuiError, match="symbolic link"):
+        keep(state)
+    assert (state / name).is_symlink(), "it is left where it is"
+    assert target.exists() is exists
+    if exists:
+        assert (target.read_bytes(), mode(target)) == (b"precious", 0o644)
+
+
+@pytest.mark.parametrize("keep", [keep_runs, keep_entries])
+def test_a_database_of_somebody_else_is_refused(
+    keep: Callable[[Path], None], tmp_path: Path, somebody_else: Callable[[Path], None]
+) -> None:
+    keep(tmp_path)
+    (database,) = tmp_path.glob("*.db")
+    database.chmod(0o644)
+    somebody_else(database)
+    with pytest.raises(RuntuiError, match=f"the file {database} belongs to"):
+        keep(tmp_path)
+    assert mode(database) == 0o644
+
+
+def test_a_link_to_a_folder_of_ones_own_is_followed(tmp_path: Path, somebody_else: Callable[[Path], None]) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    link = tmp_path / "state"
+    link.symlink_to(tmp_path / "disk")
+    private_folder(link)
+    somebody_else(link)
+    with pytest.raises(NotPrivateError):
+        private_folder(link)
+
+
+def test_an_export_goes_to_a_private_folder(tmp_path: Path) -> None:
+    (tmp_path / EXPORTS).mkdir()
+    (tmp_path / EXPORTS).chmod(0o777)
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        with pytest.raises(RuntuiError) as refused:
+            EntryQuery(journal, None).write("csv")
+        assert "chmod 700" in refused.value.hint
+        (tmp_path / EXPORTS).chmod(0o700)
+        path, _ = EntryQuery(journal, None).write("csv")
+    assert mode(path) == 0o600
+
+
+def test_what_is_no_file_is_refused_and_holds_nobody_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for check in (open_private, private_database):
+        with pytest.raises(NotPrivateError, match="no regular file"):
+            check(pipe)
+    with pytest.raises(FileExistsError):
+        create_private(pipe)
+
+
+def test_a_database_that_is_open_is_not_opened_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing that descriptor would give up the locks of the connection that is there."""
+    database = tmp_path / "runs.db"
+    private_database(database)
+
+    opened = os.open
+
+    def open_others(path: Path, flags: int, mode: int = 0o777) -> int:
+        assert path != database or flags & os.O_EXCL, "opened"
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", open_others)
+    private_database(database)
