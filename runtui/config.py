@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
 from runtui.options import GROUP_TITLES, OPTION_BY_NAME, OPTIONS, SECRETS, Group, Option, nearest_words
+from runtui.settings import home_folder, read_path
 
 TOP_LEVEL: Final = ("default-profile", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
@@ -76,13 +77,12 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
     """
     try:
         if own := environ.get("RUNTUI_CONFIG"):
-            return Path(own).expanduser().absolute()
+            return read_path(own)
         base = Path(environ.get("XDG_CONFIG_HOME", ""))
         # A relative path there is to be ignored, as the XDG specification says.
-        return (base if base.is_absolute() else Path.home() / ".config") / "runtui" / "config.toml"
-    except RuntimeError:
-        hint = "Set RUNTUI_CONFIG to the file."
-        raise UsageError("There is no place for config.toml", "The home folder is not known.", hint) from None
+        return (base if base.is_absolute() else home_folder() / ".config") / "runtui" / "config.toml"
+    except ValueError as error:
+        raise UsageError("There is no place for config.toml", str(error), "Set RUNTUI_CONFIG to the file.") from None
 
 
 def no_config() -> Config:

@@ -27,6 +27,14 @@ _BEARER: Final = "any-token-will-do"
 """Long enough to be scrubbed as a real one: the demo of an echo shows what would happen to it."""
 
 
+ENVIRONMENT: Final = (
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONUTF8", "PYTHONWARNINGS"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+)
+"""What the sandbox gets of this process's environment: what Python needs, and no token or secret."""
+
+
 class SandboxProcess:
     """The sandbox server beside us.
 
@@ -44,7 +52,12 @@ class SandboxProcess:
         command += ["--sign-in"] if sign_in else []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,
+            env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         )
 
     async def root(self) -> str:

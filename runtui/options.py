@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from runtui.settings import SignInMethod
+from runtui.settings import SignInMethod, read_path
 
 Group = Literal["server", "sign-in", "writing", "screen"]
 
@@ -160,7 +160,7 @@ def _check_port(port: str | None) -> None:
 
 
 def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser().absolute()
+    return read_path(_text(value))
 
 
 def _patch_path(value: object) -> str:

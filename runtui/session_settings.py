@@ -75,13 +75,14 @@ def as_chosen(choices: Choices, environ: Mapping[str, str] = os.environ) -> dict
 
 
 def token_source(settings: Settings, environ: Mapping[str, str] = os.environ) -> TokenSource:
-    """Where the tokens of a session come from; asked for on the event loop.
+    """Where the tokens of a session come from; asked for on the event loop. From then on a crash dumps no memory.
 
     Raises:
         UsageError: the token by hand is missing, or it cannot be used.
     """
-    from runtui.auth.tokens import environment_token
+    from runtui.auth.tokens import environment_token, leave_no_core_dump
 
+    leave_no_core_dump()
     if settings.sign_in is None:
         return environment_token(environ)
     from functools import partial

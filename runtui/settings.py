@@ -81,16 +81,44 @@ def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """
     try:
         if own := environ.get("RUNTUI_STATE"):
-            return Path(own).expanduser().absolute()
+            return read_path(own)
         base = Path(environ.get("XDG_STATE_HOME", ""))
         # A relative path there is to be ignored, as the XDG specification says.
-        return (base if base.is_absolute() else Path.home() / ".local" / "state") / "runtui"
+        return (base if base.is_absolute() else home_folder() / ".local" / "state") / "runtui"
+    except ValueError as error:
+        hint = "Set RUNTUI_STATE to a folder of your own."
+        raise UsageError("There is no place for the local store", str(error), hint) from None
+
+
+def read_path(text: str) -> Path:
+    """A path as people write it, with `~` for the home folder, as an absolute one.
+
+    Raises:
+        ValueError: there is no such home folder; the text of the error is a sentence.
+    """
+    user = text.partition("/")[0]
+    if user == "~":
+        home_folder()
+    try:
+        return Path(text).expanduser().absolute()
     except RuntimeError:
-        raise UsageError(
-            "There is no place for the local store",
-            "The home folder of this user is not known.",
-            "Set RUNTUI_STATE to a folder of your own.",
-        ) from None
+        raise ValueError(f"There is no user with the home folder {user}.") from None
+
+
+def home_folder() -> Path:
+    """The home folder of this user.
+
+    Raises:
+        ValueError: it is not known, or HOME is no absolute path: what is read and kept would then depend on where
+            runtui is started.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise ValueError("The home folder of this user is not known.") from None
+    if not home.is_absolute() or os.environ.get("HOME") == "":
+        raise ValueError(f"HOME is {os.environ.get('HOME')!r}, which is no absolute path.")
+    return home
 
 
 def store_path(folder: Path, root: str) -> Path:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn, Protocol, runtime_checkable
 
@@ -19,6 +20,9 @@ from runtui.redact import SHORTEST_SECRET, can_be_hidden, register_secret
 _TOKEN: Final = re.compile(r"[!-~]+")
 _LARGEST_FILE: Final = 65_536
 """Bytes of a token file that are read."""
+
+_DUMP_FILTER: Final = Path("/proc/self/coredump_filter")
+"""Which memory a core dump of this process holds, as bits."""
 
 _SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
 
@@ -66,6 +70,20 @@ def bare_token(value: str, hint: str) -> str:
 
 def _refuse(what: str, hint: str) -> NoReturn:
     raise UsageError("That token cannot be used", what, hint)
+
+
+def leave_no_core_dump() -> None:
+    """From now on a crash of this process puts no copy of its memory, tokens and all, on the disk.
+
+    Linux ignores the limit where another program takes core dumps (core(5), "Piping core dumps to a program"); such a
+    dump is left without memory in it.
+    """
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    with suppress(OSError):  # no Linux, or a /proc that cannot be written: the limit stands
+        _DUMP_FILTER.write_text("0")
 
 
 class StaticToken:

@@ -24,7 +24,9 @@ from runtui.sandbox.authority_tokens import Identity
 from runtui.sandbox.envelope import fault_response
 from runtui.sandbox.misbehave import Pause
 
-_HOSTS: Final = ("127.0.0.1", "localhost")
+HOSTS: Final = ("127.0.0.1", "localhost")
+"""The names of this machine."""
+
 PLACE: Final = "/authority"
 """The path below which a sandbox has its authority, beside /beta and /v1.0."""
 
@@ -57,7 +59,7 @@ def create_authority_app(authority: Authority, pause: Pause = asyncio.sleep) -> 
 
     return Starlette(
         routes=[Route("/{path:path}", answer, methods=["GET", "POST"])],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False)],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
     )
 
 

@@ -1,7 +1,7 @@
 """The sandbox as a process: a loopback port, one line that says where it is, scenarios by name, a clean end.
 
 Invariant: standard output carries JSON lines alone: the first one once connections are accepted, then one for each line
-that standard input brought. It listens on 127.0.0.1 alone.
+that standard input brought. It listens on 127.0.0.1 alone, and answers only who addressed it by a name of this machine.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from typing import Any, Final
 import uvicorn
 import uvicorn.server
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import PLACE, BesideGraph
+from runtui.sandbox.authority_app import HOSTS, PLACE, BesideGraph
+from runtui.sandbox.faults import GraphError
 from runtui.sandbox.scenarios import summaries
 
 HOST: Final = "127.0.0.1"
@@ -98,6 +101,28 @@ def _listen(port: int) -> socket.socket:
         ) from error
 
 
+class OwnName:
+    """ASGI: answers requests whose Host is a name of this machine with the port that they came in by.
+
+    A web page can have a name of its own lead to 127.0.0.1 and then read answers from here (DNS rebinding); its browser
+    still sends that name.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            names = [f"{host}:{scope['server'][1]}" for host in HOSTS]
+            if (named := Headers(scope=scope).get("host", "")).lower() not in names:
+                message = f"The Host header says {named!r}; this sandbox goes by {' and '.join(names)}."
+                refusal = GraphError(421, "MisdirectedRequest", message)
+                await JSONResponse(refusal.body("", ""), refusal.status)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class BreakableProtocol(H11Protocol):
     """HTTP on a connection that the app can break.
 
@@ -129,7 +154,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which says where it is, takes scenarios, and ends well when it is told to."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
-        super().__init__(server_config(graph if authority is None else BesideGraph(graph, authority)))
+        super().__init__(server_config(OwnName(graph if authority is None else BesideGraph(graph, authority))))
         self._scenario = graph.state.scenario
         self._has_sign_in = authority is not None
         self._until_stdin_closes = until_stdin_closes

@@ -23,9 +23,11 @@ PATIENCE = 30
 
 
 @contextmanager
-def served(runs: int = 240, until_stdin_closes: bool = False) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def served(
+    runs: int = 240, until_stdin_closes: bool = False, sign_in: bool = False
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """A sandbox process and the line that it printed."""
-    code = SERVE.format(options=f"runs={runs}, until_stdin_closes={until_stdin_closes}")
+    code = SERVE.format(options=f"runs={runs}, until_stdin_closes={until_stdin_closes}, sign_in={sign_in}")
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -51,6 +53,30 @@ def test_it_answers_as_soon_as_it_says_so_and_ends_well_when_told_to(number: sig
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize("sign_in", [False, True])
+def test_it_answers_to_the_names_of_this_machine_alone(sign_in: bool) -> None:
+    """A name of somebody else that leads here comes from a web page (DNS rebinding)."""
+    with served(runs=1, sign_in=sign_in) as (_, line), httpx.Client(trust_env=False) as client:
+        port = httpx.URL(line["root"]).port
+        paths = [f"{line['root']}{WORKFLOWS}", *([f"{line['authority']}/keys"] if sign_in else [])]
+        for path in paths:
+            for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LOCALHOST:{port}"):
+                answer = client.get(path, headers={"Host": host})
+                assert answer.status_code != 421, host
+            strangers = (
+                "rebound.example",
+                f"rebound.example:{port}",
+                "127.0.0.1",
+                "localhost:1",
+                f"0.0.0.0:{port}",
+                "",
+            )
+            for host in (*strangers, f"localhost.rebound.example:{port}", f"localhost:{port}.rebound.example"):
+                answer = client.get(path, headers={"Host": host, "Authorization": "Bearer any"})
+                assert answer.status_code == 421, host
+                assert f"goes by 127.0.0.1:{port} and localhost:{port}" in answer.json()["error"]["message"]
 
 
 def test_it_ends_while_a_client_keeps_its_connection_open() -> None:

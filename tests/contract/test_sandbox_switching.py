@@ -7,19 +7,38 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import Mock, call
 
 import httpx
 import pytest
 
 from runtui import cli
-from runtui.demo import SandboxProcess
+from runtui.demo import ENVIRONMENT, SandboxProcess
 from runtui.errors import RuntuiError, UsageError
+from runtui.headless.config import SECRET_VARIABLES
 from runtui.sandbox import server
 from runtui.sandbox.scenarios import scenario_named, summaries
+from tests import canary
 from tests.contract.conftest import WORKFLOWS
 
 PATIENCE = 30
+
+
+def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRET_VARIABLES:
+        monkeypatch.setenv(name, canary.SECRET)
+    monkeypatch.setenv("SOME_OTHER_PROGRAMS_PASSWORD", canary.SECRET)
+    process = SandboxProcess(runs=0, seed=7, hostile=False)
+    try:
+        assert asyncio.run(process.root()), "it starts with what it gets"
+        given = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
+    finally:
+        process.stop()
+    names = {variable.partition(b"=")[0].decode() for variable in given if variable}
+    assert "PATH" in names
+    assert names <= set(ENVIRONMENT)
+    assert not canary.holds_canary(b"\n".join(given))
 
 
 async def test_a_demo_switches_its_sandbox_while_it_runs() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -14,6 +19,7 @@ from runtui.errors import UsageError
 from runtui.options import CLOUDS as CLOUD_NAMES
 from runtui.session_settings import names_server, settings_of
 from runtui.settings import Settings, SignInSettings
+from tests import canary
 
 PERSON = {"tenant-id": "contoso.com", "client-id": "11111111-2222"}
 TOKEN = {"root": "https://graph.microsoft.com/beta"}
@@ -164,3 +170,44 @@ def test_a_wrong_value_of_a_profile_names_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         settings_of(choose(read_config(path), {}, environ={}), {"RUNTUI_STATE": "/state"})
     assert f"{path}, line 2: A token sent to example.org" in str(caught.value)
+
+
+CRASH: Final = """
+import os, resource, sys
+from pathlib import Path
+from runtui.session_settings import settings_of, token_source
+from runtui.config import choose, no_config
+settings = settings_of(choose(no_config(), {"root": "https://graph.example/beta"}, environ={}))
+token = token_source(settings)
+print(resource.getrlimit(resource.RLIMIT_CORE)[0], flush=True)
+if len(sys.argv) > 1:
+    # As for a program that takes core dumps, for which the limit does not hold.
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+os.abort()
+"""
+
+
+HAS_FILTER: Final = Path("/proc/self/coredump_filter").exists()
+
+
+@pytest.mark.parametrize(
+    "beyond_the_limit",
+    [
+        False,
+        pytest.param(True, marks=pytest.mark.skipif(not HAS_FILTER, reason="there is no filter here")),
+    ],
+)
+def test_a_crash_leaves_no_copy_of_the_memory_with_the_token(tmp_path: Path, beyond_the_limit: bool) -> None:
+    def allow_core_dumps() -> None:
+        most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+    command = [sys.executable, "-c", CRASH, *(["beyond"] if beyond_the_limit else [])]
+    environ = {"RUNTUI_TOKEN": canary.TOKEN, "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    died = subprocess.run(
+        command, env=environ, cwd=tmp_path, capture_output=True, check=False, preexec_fn=allow_core_dumps
+    )
+    assert died.returncode == -signal.SIGABRT, died.stderr
+    assert died.stdout == b"0\n"
+    assert canary.leaks(tmp_path) == []
+    assert beyond_the_limit or list(tmp_path.iterdir()) == []

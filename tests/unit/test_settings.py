@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runtui.config import config_path
 from runtui.errors import ExitCode, UsageError
-from runtui.settings import PATCH_PATH, Settings, state_folder, store_path
+from runtui.settings import PATCH_PATH, Settings, read_path, state_folder, store_path
 
 
 @pytest.fixture
@@ -49,6 +50,28 @@ def test_without_a_home_folder_the_way_out_is_named(monkeypatch: pytest.MonkeyPa
         state_folder({})
     assert "RUNTUI_STATE" in refused.value.hint
     assert refused.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize("relative", ["", ".", "home/ada"])
+def test_a_home_folder_that_depends_on_where_one_stands_is_refused(
+    relative: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", relative)
+    monkeypatch.chdir(tmp_path)
+    for environ in ({}, {"RUNTUI_STATE": "~/state", "RUNTUI_CONFIG": "~/config.toml"}, {"XDG_STATE_HOME": "relative"}):
+        for find, variable in ((state_folder, "RUNTUI_STATE"), (config_path, "RUNTUI_CONFIG")):
+            with pytest.raises(UsageError) as refused:
+                find(environ)
+            assert refused.value.message == f"HOME is {relative!r}, which is no absolute path."
+            assert variable in refused.value.hint
+    assert state_folder({"XDG_STATE_HOME": "/var/state"}) == Path("/var/state/runtui"), "it is not asked for"
+
+
+def test_the_home_folder_of_nobody_is_said_in_a_sentence() -> None:
+    with pytest.raises(ValueError, match="no user with the home folder ~no-such-user"):
+        read_path("~no-such-user/ca.pem")
+    with pytest.raises(UsageError, match="no user with the home folder ~no-such-user"):
+        state_folder({"RUNTUI_STATE": "~no-such-user/state"})
 
 
 def test_two_roots_never_share_a_store() -> None:
