@@ -17,6 +17,7 @@ from runtui.domain.enums import SENTINEL
 from runtui.domain.fields import FIELD_BY_NAME, FIELDS, FieldSpec
 from runtui.domain.times import parse_ticks
 from runtui.errors import FieldError
+from runtui.redact import MARK
 
 RUN_TYPE: Final = "#microsoft.graph.identityGovernance.run"
 """The `@odata.type` that the API page's example sends."""
@@ -143,12 +144,16 @@ class Draft:
         return json.dumps(self.body(), indent=2)
 
     def conflicts(self, fresh: Mapping[str, Any]) -> tuple[Conflict, ...]:
-        """The properties in the body that moved on the server since the run was opened, to a value that is not ours."""
+        """The properties in the body that moved on the server since the run was opened, to a value that is not ours.
+
+        One in which a secret is hidden cannot be compared; it goes back as it is on the server.
+        """
         body = self.body()
         return tuple(
             Conflict(spec, self.received.get(spec.name, MISSING), fresh.get(spec.name, MISSING), body[spec.name])
             for spec in FIELDS
             if spec.name in body
+            and not _hides(body[spec.name])
             and not spec.same(self.received.get(spec.name), fresh.get(spec.name))
             and not spec.same(body[spec.name], fresh.get(spec.name))
         )
@@ -162,18 +167,10 @@ class Draft:
         }
         return replace(self, received=fresh, edits=MappingProxyType(edits))
 
-    def as_received(self, shown: Mapping[str, Any], received: Mapping[str, Any]) -> Draft:
-        """The draft of a run in which something is hidden, with the true values, for sending back.
-
-        Args:
-            shown: The run as it is now, with marks in the place of secrets, like `self.received`.
-            received: The same without marks.
-        """
-        hidden = {
-            name: received[name]
-            for name, value in self.received.items()
-            if name in received and same_value(value, shown.get(name))
-        }
+    def revealed(self, received: Mapping[str, Any]) -> Draft:
+        """The draft with the true value where a secret is hidden in one, for sending it back; `received` is the run as
+        it is now, with nothing hidden."""
+        hidden = {name: received[name] for name, value in self.received.items() if name in received and _hides(value)}
         return replace(self, received={**self.received, **hidden})
 
     def warnings(self) -> tuple[str, ...]:
@@ -193,6 +190,11 @@ class Draft:
 def same_value(left: object, right: object) -> bool:
     """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
     return type(left) is type(right) and left == right
+
+
+def _hides(value: object) -> bool:
+    """Whether a secret is hidden in a value."""
+    return isinstance(value, str) and MARK in value
 
 
 def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:

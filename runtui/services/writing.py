@@ -171,7 +171,7 @@ class Writing:
             run_id=draft.run_id,
             method=method,
             url=url,
-            body=save.body if received == held else draft.as_received(held, received).body_text(),
+            body=draft.revealed(received).body_text(),
             before={change.field.name: held[change.field.name] for change in changes if change.field.name in held},
             after={change.field.name: change.after for change in changes},
             client_request_id=str(uuid4()),
