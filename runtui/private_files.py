@@ -19,10 +19,11 @@ _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
 class NotPrivateError(PermissionError):
-    """A place that is not its owner's alone: `strerror` says why, `cure` is the next step."""
+    """A place that is not its owner's alone: `sentence` says which and why, `cure` is the next step."""
 
     def __init__(self, what: str, cure: str) -> None:
         super().__init__(errno.EPERM, what)
+        self.sentence = f"{what[0].upper()}{what[1:]}."
         self.cure = f"{cure}, or set RUNTUI_STATE to a folder of your own."
 
     def __str__(self) -> str:

@@ -33,12 +33,11 @@ class CacheError(SignInError):
     """The file cannot be used: a folder others may write to, a link in its place, a full disk."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        cure = reason.cure if isinstance(reason, NotPrivateError) else "Correct that."
-        super().__init__(
-            "The token cache cannot be used",
-            f"{path}: {reason}.",
-            f'{cure} Or keep tokens in memory alone: token-cache = "memory".',
-        )
+        what, cure = f"{path}: {reason}.", "Correct that."
+        if isinstance(reason, NotPrivateError):
+            what, cure = reason.sentence, reason.cure
+        memory = 'Or keep tokens in memory alone: token-cache = "memory".'
+        super().__init__("The token cache cannot be used", what, f"{cure} {memory}")
 
 
 class Keep(Protocol):

@@ -60,8 +60,8 @@ def bare_token(value: str, hint: str) -> str:
         _refuse("A bearer token is one word of visible ASCII characters.", hint)
     if not can_be_hidden(token):
         _refuse(
-            f"It has {len(token)} characters and could stand in a run by chance, so it could not be hidden where a "
-            "server repeats it.",
+            f"A text of {len(token)} characters that may stand in a run by chance could not be hidden where a server "
+            "repeats it.",
             f"{hint} A server that takes any token takes one of {SHORTEST_SECRET} or more, such as any-token-will-do.",
         )
     register_secret(token)

@@ -108,7 +108,7 @@ def state(folder: Path) -> Iterator[Finding]:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".runtui-doctor-"):
             pass
     except NotPrivateError as error:
-        yield problem("state folder", f"It is not yours alone: {error}.", error.cure)
+        yield problem("state folder", error.sentence, error.cure)
         return
     except OSError as error:
         own = "Set RUNTUI_STATE to a folder of your own."

@@ -61,11 +61,10 @@ class JournalError(RuntuiError):
     def __init__(
         self, path: Path, reason: object, cure: str = "Make room, or set RUNTUI_STATE to a folder of your own."
     ) -> None:
+        what = f"{path}: {reason}."
         if isinstance(reason, NotPrivateError):
-            cure = reason.cure
-        super().__init__(
-            "The journal cannot be used", f"{path}: {reason}.", f"{cure} Nothing is sent without the journal."
-        )
+            what, cure = reason.sentence, reason.cure
+        super().__init__("The journal cannot be used", what, f"{cure} Nothing is sent without the journal.")
 
 
 def open_journal(path: Path, *, durable: bool) -> sqlite3.Connection:

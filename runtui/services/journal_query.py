@@ -89,8 +89,10 @@ class EntryQuery:
             with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
                 file.writelines(f"{line}\n" for line in export(counted(), form))
         except OSError as error:
-            cure = error.cure if isinstance(error, NotPrivateError) else "Make room and try again."
-            raise RuntuiError("The export cannot be written", f"{path}: {error}.", cure) from error
+            what, cure = f"{path}: {error}.", "Make room and try again."
+            if isinstance(error, NotPrivateError):
+                what, cure = error.sentence, error.cure
+            raise RuntuiError("The export cannot be written", what, cure) from error
         return path, count
 
 

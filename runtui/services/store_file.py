@@ -28,10 +28,10 @@ class StoreError(RuntuiError):
     """The local store cannot be read or written: a full disk, a folder without permission."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        cure = "Make room or set RUNTUI_STATE to a folder of your own."
+        what, cure = f"{path}: {reason}.", "Make room or set RUNTUI_STATE to a folder of your own."
         if isinstance(reason, NotPrivateError):
-            cure = reason.cure
-        super().__init__("The local store failed", f"{path}: {reason}.", cure)
+            what, cure = reason.sentence, reason.cure
+        super().__init__("The local store failed", what, cure)
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

@@ -202,7 +202,7 @@ def test_a_state_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> N
     tmp_path.chmod(0o777)
     found = next(doctor_place.state(tmp_path))
     assert (found.state, f"chmod 700 {tmp_path}" in found.next_step) == ("problem", True)
-    assert "others may write" in found.what
+    assert "Others may write" in found.what
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 

@@ -127,7 +127,7 @@ def test_a_link_in_its_place_is_refused(keep: FileKeep, tmp_path: Path) -> None:
 def test_a_folder_that_others_may_write_to_is_refused(keep: FileKeep, mode: int) -> None:
     keep.path.parent.mkdir()
     keep.path.parent.chmod(mode)
-    with pytest.raises(CacheError, match="others may write"):
+    with pytest.raises(CacheError, match="Others may write"):
         msal_cache(keep).add(signed_in("ada"))
     assert not keep.path.exists()
 
