@@ -13,6 +13,8 @@ import pytest
 
 from runtui.auth.tokens import StaticToken
 from runtui.errors import ExitCode
+from runtui.graph.exchange import Exchange
+from runtui.graph.transport import Transport
 from runtui.headless.changing import Manner
 from runtui.headless.journal import print_entry, print_journal
 from runtui.headless.listing import list_runs
@@ -129,6 +131,21 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
     for output in ("table", "json", "csv", "md"):
         said(print_journal(tmp_path, root=None, filter_text="", limit=None, output=output))
         assert MARK in said(print_entry(tmp_path, 1, output=output))
+
+
+async def test_a_request_is_sent_as_it_is_and_shown_without_it() -> None:
+    graph, told = EchoingGraph(WRITERS[".NET"]), list[Exchange]()
+    wire = httpx.MockTransport(graph.answer)
+    async with Transport(ROOT, token=StaticToken(canary.TOKEN), wire=wire, on_exchange=told.append) as transport:
+        body = json.dumps({"processingStatus": canary.TOKEN})
+        headers = (("If-Match", ETAG),)
+        await transport.send("PATCH", f"/r1?like={canary.TOKEN}", purpose="x", json_body=body, headers=headers)
+    (sent,), (shown,) = graph.seen, told
+    assert (sent.content.decode(), sent.headers["if-match"]) == (body, ETAG)
+    assert sent.url.query.decode() == f"like={canary.TOKEN}"
+    assert shown.request_body == json.dumps({"processingStatus": MARK})
+    assert ("If-Match", f'W/"{MARK}"') in shown.request_headers
+    assert not canary.holds_canary(f"{shown!r}{shown.curl()}{shown.body_text}".encode())
 
 
 def test_a_value_that_cannot_be_kept_on_disk_is_not_undone_with_a_mark(tmp_path: Path) -> None:
