@@ -26,6 +26,10 @@ _LONGEST_WORD: Final = 31
 _MOST_ESCAPED: Final = 3
 """How often a text may be escaped: JSON in a string of JSON in an address."""
 
+_LONGEST_PLAIN: Final = 1024 * 1024
+"""Characters of a text whose escapes are taken back in any case. Of a longer one they are where a piece of a secret
+stands in it: who escapes marks leaves letters and digits as they are, and 16 MB of escapes take seconds."""
+
 _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|device_code|password"
 
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -52,6 +56,9 @@ _ESCAPES: Final = (
     re.compile(r"%[2-7][0-9a-fA-F]"),  # %2B in addresses and forms (RFC 3986)
     re.compile(r"&#?\w{1,8};"),  # &#43; &#x2B; &plus; in HTML
 )
+
+_PIECES: Final = re.compile(r"[^\W_]*")
+"""The stretches of letters and digits in a secret, and empty ones between them."""
 
 _secrets: dict[str, tuple[str, ...]] = {}
 """Each secret with the forms in which it is looked for."""
@@ -120,6 +127,8 @@ def _in_base64(value: str) -> Iterator[str]:
 def _readings(text: str) -> Iterator[str]:
     """The text as it stands, and as it reads with its escapes taken back, once and again."""
     yield text
+    if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
+        return
     for escape in _ESCAPES * _MOST_ESCAPED:
         if (plain := escape.sub(_character, text)) != text:
             yield plain

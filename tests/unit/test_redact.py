@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtui import redact as module
@@ -127,6 +127,26 @@ def test_json_with_an_escaped_secret_stays_json(written: Escape) -> None:
     body = f'{{"a": "x{echo}y\\"z", "{echo}": ["{echo}", 1], "b": "\\u00e9\\\\"}}'
     hidden = json.loads(redact_body(body.encode()))
     assert hidden == {"a": f'x{MARK}y"z', MARK: [MARK, 1], "b": "é\\"}
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_secret_is_known_whatever_each_of_its_characters_looks_like(data: st.DataObject) -> None:
+    register_secret(canary.TOKEN)
+    ways = ["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\x{1:02X}", "%{1:02X}", "%{1:02x}", "%25{1:02x}", "&#{1};"]
+    ways += ["&amp;#x{1:X};"]
+    echo = "".join(data.draw(st.sampled_from(ways)).format(letter, ord(letter)) for letter in canary.TOKEN)
+    assert redact(f"It said {echo} here") == f"It said {MARK} here"
+    assert json.loads(redact_body(f'{{"said": "x{echo}"}}'.encode()).decode()) == {"said": f"x{MARK}"}
+
+
+@pytest.mark.parametrize("filler", ["\\", "%41", "&#65;", "\\u0041"])
+def test_a_long_text_is_searched_as_well(filler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONGEST_PLAIN", 1_000)
+    register_secret(canary.TOKEN)
+    long = filler * 1_000
+    for name in (".NET's JSON", "an address", "HTML", "base64"):
+        assert MARK in redact_body(f"{long} {ESCAPES[name](canary.TOKEN)} {long[:99]}".encode()).decode()
 
 
 def test_decoded_values_are_redacted_keys_too() -> None:
