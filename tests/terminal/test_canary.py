@@ -116,7 +116,7 @@ def look_everywhere(terminal: PtyProbe) -> None:
         terminal.press("x")
         terminal.wait_for("JSON lines: every property")
         terminal.press(*["down"] * downs, "enter")
-        terminal.wait_for(rf"1 entry written to .*\.{form}")
+        terminal.wait_for(rf"(?s)1 entry written to\s.*\.{form}")
 
 
 def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, server: Server) -> None:
