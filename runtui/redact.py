@@ -20,6 +20,9 @@ MARK = "[redacted]"
 SHORTEST_SECRET = 12
 """Characters of the shortest secret that can be hidden."""
 
+_SHORTEST_BEGINNING: Final = 6
+"""Characters of a secret that are hidden where a text breaks off in it."""
+
 _LONGEST_WORD: Final = 31
 """Letters of a word, or digits of a number, that may be ordinary data."""
 
@@ -97,10 +100,15 @@ def hide_secrets(text: str) -> str:
     return "".join([*parts, text[end:]])
 
 
-def redact_body(body: bytes) -> bytes:
-    """`body` without registered secrets; see `hide_secrets`. A body that holds none is returned as it is."""
+def redact_body(body: bytes, *, is_whole: bool = True) -> bytes:
+    """`body` without registered secrets; see `hide_secrets`. A body that holds none is returned as it is.
+
+    Where it broke off (not `is_whole`), what it ends with may be the beginning of a secret, and goes too.
+    """
     text = body.decode("utf-8", "surrogateescape")
     hidden = hide_secrets(text)
+    if not is_whole and (begun := max(map(len, _begun_at_end(hidden)), default=0)):
+        hidden = hidden[:-begun] + MARK
     return body if hidden is text else hidden.encode("utf-8", "surrogateescape")
 
 
@@ -113,6 +121,14 @@ def redact_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [redact_values(item) for item in value]
     return value
+
+
+def _begun_at_end(text: str) -> Iterator[str]:
+    """The beginnings of secrets that a text ends with."""
+    for secret in _secrets:
+        for length in range(_SHORTEST_BEGINNING, len(secret)):
+            if text.endswith(secret[:length]):
+                yield secret[:length]
 
 
 def _in_base64(value: str) -> Iterator[str]:

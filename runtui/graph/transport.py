@@ -386,7 +386,7 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
     encoding = response.headers.encoding
     headers = [(name.decode("ascii"), value.decode(encoding)) for name, value in response.headers.raw]
     received = body.data if body else b""
-    shown = redact_body(received)
+    shown = redact_body(received, is_whole=failure is None)
     return replace(
         ended,
         status=response.status_code,

@@ -320,6 +320,14 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
     assert "s3cret" not in kept
 
 
+async def test_an_answer_that_breaks_off_in_an_echo_shows_no_half_of_the_token() -> None:
+    half = f"Authorization: {TOKEN[: len(TOKEN) // 2]}".encode()
+    exchange = await patch_against(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 999\r\n\r\n" + half)
+    assert exchange.failure is not None
+    assert exchange.failure.kind is FailureKind.CUT
+    assert exchange.body_text == "Authorization: [redacted]"
+
+
 async def test_what_is_sent() -> None:
     body = '{ "failedTasksCount":  1,\n"note": "é" }'
     told: list[Exchange] = []

@@ -176,6 +176,15 @@ def test_what_nobody_writes_by_chance_is_one(secret: str) -> None:
     assert can_be_hidden(secret)
 
 
+def test_a_body_that_broke_off_does_not_end_with_half_a_secret() -> None:
+    register_secret(canary.TOKEN)
+    for length in range(6, len(canary.TOKEN) + 1):
+        body = f"It said {canary.TOKEN[:length]}".encode()
+        assert redact_body(body, is_whole=False) == f"It said {MARK}".encode()
+    assert redact_body(b"It said canar", is_whole=False) == b"It said canar"
+    assert redact_body(b"It said canary/", is_whole=True) == b"It said canary/"
+
+
 def test_a_body_keeps_what_only_looks_like_a_secret() -> None:
     register_secret("opaque/token/1234")
     body = f'{{"next": "?code={"x" * 30}", "echo": "opaque\\/token\\/1234", "jwt": "{JWT}"}}'.encode()
