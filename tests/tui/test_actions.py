@@ -196,7 +196,11 @@ async def test_a_page_down_is_one_step(open_session: Opener) -> None:
         await session.press("question_mark")
         page = session.workbench.query_one("#help-page")
         seen: list[float] = []
-        session.workbench.watch(page, "scroll_y", lambda y: seen.append(y), init=False)
+
+        def see(y: float) -> None:
+            seen.append(y)
+
+        session.workbench.watch(page, "scroll_y", see, init=False)
         await session.press("pagedown")
         await session.until(lambda: page.scroll_offset.y == page.scrollable_content_region.height)
         assert len(seen) == 1
