@@ -7,6 +7,7 @@ which may be long before Textual is imported; keys pressed in between are not lo
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -92,6 +93,7 @@ async def _run(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Pr
     """One screen after the other, on a terminal that never sees the shell in between."""
     code, onward = await _one(opening, misbehaviour, profiles, follows=False)
     while onward is not None:
+        gc.unfreeze()  # the screen that has ended was kept from the collector to its end, and no longer
         code, onward = await _one(_server(onward), misbehaviour, profiles, follows=True)
     return code
 

@@ -60,6 +60,8 @@ class Workbench(SigningIn):
         self.demo_authority = misbehaviour.authority if misbehaviour is not None else ""
         self._complaint = ""
         """What was said of the last listing, as long as that is not whole."""
+        self._is_prepared = False
+        """Whether what is not in sight at first is mounted, and what stays to the end is frozen."""
 
     def situation(self) -> Situation:
         """What can be done now."""
@@ -123,20 +125,23 @@ class Workbench(SigningIn):
             if self._complaint and self.query_one(StatusLine).text == self._complaint:
                 self.say("")
             self.tell_of_unlisted_drafts()
-            self.run_worker(self._prepare_the_rest(), group=PREPARE, exclusive=True, description="prepare the rest")
+            if not self._is_prepared:
+                self.run_worker(self._prepare_the_rest(), group=PREPARE, exclusive=True, description="prepare the rest")
         self._complaint = complaint
 
     async def _prepare_the_rest(self) -> None:
         """Now that the first rows are there: the other views, and what the first edit needs.
 
         What has been loaded by then stays to the end, so the garbage collector need not walk over it again; each of
-        its full passes would keep a key waiting.
+        its full passes would keep a key waiting. Once per screen: what is frozen is never collected, garbage included.
         """
         await asyncio.to_thread(prepare_editing)
         await self.left.prepare()
         # The first rows stand where they belong: from here on the cursor belongs to its run.
         self.left.runs.table.row_under_cursor(hold=True)
+        gc.collect()
         gc.freeze()
+        self._is_prepared = True
 
     def action_refresh(self) -> None:
         """Read all runs again now; during a listing: once more after it."""

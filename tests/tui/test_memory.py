@@ -1,0 +1,62 @@
+"""Memory: an evening of refreshes takes no more than the first of them."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph
+
+STATM = Path("/proc/self/statm")
+"""The sizes of this process in pages (proc(5)); the second is the resident set."""
+
+WARM_UP = 30
+LISTINGS = 300
+MOST_GROWTH = 2 * 1024 * 1024
+
+
+async def list_again(session: Session, times: int) -> None:
+    """Read all runs again, each time to the end and until the screen has followed."""
+    refresh = session.workspace.refresh
+    for _ in range(times):
+        before = refresh.progress.finished_at
+        refresh.now()
+        await session.until(lambda before=before: refresh.progress.finished_at not in (None, before))
+
+
+async def first_listing_followed_up(session: Session) -> None:
+    """Wait until all that follows the first listing has been done."""
+    await session.until(lambda: session.workspace.refresh.progress.finished_at is not None)
+    await session.until(lambda: not any(worker.is_running for worker in session.app.workers))
+
+
+async def test_a_refresh_hides_nothing_from_the_garbage_collector(open_session: Opener) -> None:
+    async with open_session(wire=Graph().wire) as session:
+        await first_listing_followed_up(session)
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        await list_again(session, 5)
+        await first_listing_followed_up(session)
+        assert gc.get_freeze_count() <= frozen
+
+
+@pytest.mark.bench
+@pytest.mark.skipif(not STATM.exists(), reason="the resident set is read from /proc")
+async def test_memory_does_not_grow_with_the_number_of_refreshes(open_session: Opener) -> None:
+    async with open_session() as session:
+        await list_again(session, WARM_UP)
+        before = resident_bytes()
+        await list_again(session, LISTINGS)
+        growth = resident_bytes() - before
+        print(f"\n{LISTINGS} listings of 240 runs: {growth / 1024:.0f} KiB more (limit {MOST_GROWTH // 1024})")
+        assert growth < MOST_GROWTH
+
+
+def resident_bytes() -> int:
+    """How much memory this process has once the garbage is gone."""
+    gc.collect()
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
