@@ -2,7 +2,7 @@
 
 Invariant: a draft is on the disk before the screen can show it, unless the disk is slow: nobody waits for that longer
 than `PATIENCE_SECONDS`. The last state of each is what arrives. A draft that cannot be kept on disk stays in memory,
-`fault` says so, and the next change tries again.
+`fault` says so, and the next change tries again. Where the file was lost, all of them go into the one that is there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
 from runtui.redact import MARK, hide_secrets, redact_values
 from runtui.services.announcer import Announcer
-from runtui.services.journal_file import JournalError, open_journal
+from runtui.services.journal_file import JournalConnection, JournalError, JournalLostError, open_journal
 
 _NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
 
@@ -56,7 +56,9 @@ class Drafts:
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="drafts")
         self._writing: Future[None] | None = None
-        self._db: sqlite3.Connection | None = None
+        self._db: JournalConnection | None = None
+        self.set_aside: Path | None = None
+        """The broken file that was moved out of the way when this one was opened; None when there was none."""
 
     def load(self, root: str) -> None:
         """Read the drafts of a root; the trouble with the file, if there is any, is in `fault`."""
@@ -126,9 +128,7 @@ class Drafts:
         self._writer.shutdown()
         if self._refused:
             self._write()
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        self._let_go()
 
     def _write_later(self, run_id: str, kept: Kept | None) -> None:
         with self._lock:
@@ -152,9 +152,7 @@ class Drafts:
             fault = error
         except sqlite3.Error as error:
             fault = JournalError(self._path, error)
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+            self._let_go()
         self._refused = waiting if fault is not None else {}
         is_news = fault is not None and self.fault is None
         self.fault = fault
@@ -162,18 +160,35 @@ class Drafts:
             self.failed.announce(fault)
 
     def _put(self, drafts: Mapping[str, Kept | None]) -> None:
-        db = self._connection()
+        db, lost = self._connection(), None
+        try:
+            db.check()
+        except JournalLostError as error:
+            if db.needs_restart:
+                lost = error  # written all the same: it reaches the file when the last connection is closed
+            else:
+                self._let_go()
+                db, drafts = self._connection(), {**self._kept, **drafts}
         db.execute("BEGIN IMMEDIATE")
         for run_id, kept in drafts.items():
             db.execute("DELETE FROM draft WHERE root = ? AND run_id = ?", (self._root, run_id))
             if kept is not None:
                 db.execute("INSERT INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)", _row(self._root, kept))
         db.execute("COMMIT")
+        if lost is not None:
+            raise lost
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self) -> JournalConnection:
         if self._db is None:
             self._db = open_journal(self._path, durable=False)
+            self.set_aside = self._db.set_aside or self.set_aside
         return self._db
+
+    def _let_go(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
 
 
 def _row(root: str, kept: Kept) -> tuple[str, ...]:

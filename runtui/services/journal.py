@@ -1,7 +1,8 @@
 """The journal: every write on disk, before its first byte leaves and after its end.
 
-Invariant: when `open` returns, the intent is on the disk itself. An outcome once known never changes; an open entry and
-one that is unknown can still become known. What is written is redacted first.
+Invariant: when `open` returns, the intent is on the disk itself, in the file that is at the journal's path. An outcome
+once known never changes; an open entry and one that is unknown can still become known. What is written is redacted
+first. A row that is damaged is an entry that says so, and nothing is built on it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
-from runtui.services.journal_file import JournalError, damaged_files, open_journal
+from runtui.services.journal_file import (
+    WITH_WHAT_IS_THERE,
+    JournalConnection,
+    JournalError,
+    JournalLostError,
+    open_journal,
+)
+from runtui.services.journal_rows import TEXTS, DamagedRowError, checksum, facts_of
 from runtui.services.proof import is_explained_by
 from runtui.services.sessions import Session
 
@@ -89,6 +97,8 @@ class Entry(Intent):
     """The entry that took this one back."""
     undone_perhaps_by: int | None
     """The entry that is to take this one back, and whose outcome is not known."""
+    damage: str = ""
+    """Why it cannot be read; its number alone is known then, and its outcome is None. Empty for a sound one."""
 
     @property
     def is_settled(self) -> bool:
@@ -108,7 +118,9 @@ class Journal:
         self._lock = threading.RLock()
         self.set_aside: Path | None = None
         """The broken journal that was moved out of the way when this one was opened; None when there was none."""
-        self._db: sqlite3.Connection | None = None
+        self._db: JournalConnection | None = None
+        self._last: int | None = None
+        """The entry that this process opened last; a file without it is not the one that it was recorded in."""
         self._session: Session | None = None
 
     # Writing
@@ -118,7 +130,17 @@ class Journal:
 
         Raises:
             RunBusyError: when another living runtui is writing the run. Nothing is recorded then.
+            JournalLostError: when the file was lost since it was opened; said once, the next change goes into the file
+                that is at the path then.
         """
+        with self._lock:
+            self._look_at_the_file()
+            number = self._insert(intent)
+            self._last = number
+        self.changed.announce(number)
+        return number
+
+    def _insert(self, intent: Intent) -> int:
         with self._using() as db, _transaction(db):
             for row in db.execute(
                 "SELECT number, session FROM entry WHERE root = ? AND run_id = ? AND outcome IS NULL",
@@ -126,15 +148,16 @@ class Journal:
             ):
                 if row["session"] != self._own_session().id and not self._own_session().is_gone(row["session"]):
                     raise RunBusyError(row["number"])
-            number = db.execute(_INSERT, self._values(intent)).lastrowid
-        assert number is not None  # noqa: S101 - an INSERT has a row
-        self.changed.announce(number)
-        return number
+            number = _sealed(db, db.execute(_INSERT, self._values(intent)))
+        with self._using():  # what is committed by now is only worth something where it can be found
+            return number
 
     def sent_again(self, client_request_id: str) -> None:
         """Record that the same request goes out once more, under the same ETag, before it does."""
-        with self._using() as db:
-            db.execute("UPDATE entry SET sends = sends + 1 WHERE client_request_id = ?", (client_request_id,))
+        with self._using() as db, _transaction(db):
+            self._sound_row(db, client_request_id)
+            change = "UPDATE entry SET sends = sends + 1 WHERE client_request_id = ? RETURNING *"
+            _sealed(db, db.execute(change, (client_request_id,)))
 
     def settle(
         self,
@@ -145,7 +168,12 @@ class Journal:
         exchange: Exchange | None = None,
         words: str = "",
     ) -> None:
-        """Record what became of an intent; one that was never recorded, or whose outcome is known, stays as it is."""
+        """Record what became of an intent; one whose outcome is known stays as it is.
+
+        Raises:
+            JournalError: when it is not recorded where the journal is looked for: the entry is missing or damaged, or
+                the file was lost. One that was moved has the outcome all the same.
+        """
         facts: dict[str, Any] = {"id": client_request_id, "outcome": outcome.value, "known_by": known_by}
         facts |= {"ended_at": _now(), "words": redact(words)}
         assign = "outcome = :outcome, known_by = :known_by, ended_at = :ended_at, words = :words"
@@ -156,14 +184,25 @@ class Journal:
             facts |= {"request_id": exchange.request_id, "response": response}
             assign += ", status = :status, reason = :reason, seconds = :seconds, request_id = :request_id"
             assign += ", response = :response"
-        with self._using() as db:
-            row = db.execute(
-                f"UPDATE entry SET {assign} WHERE client_request_id = :id"  # noqa: S608 - only our own words
-                " AND (outcome IS NULL OR outcome = 'unknown') RETURNING number",
-                facts,
-            ).fetchone()
-        if row is not None:
+        with self._using(anywhere=True) as db:
+            with _transaction(db):
+                row = self._sound_row(db, client_request_id)
+                is_news = row["outcome"] in (None, Outcome.UNKNOWN.value)
+                if is_news:
+                    change = f"UPDATE entry SET {assign} WHERE client_request_id = :id RETURNING *"  # noqa: S608 - ours
+                    _sealed(db, db.execute(change, facts))
+            db.check()
+        if is_news:
             self.changed.announce(row["number"])
+
+    def _sound_row(self, db: JournalConnection, client_request_id: str) -> sqlite3.Row:
+        """The row of a request, fit to be written on."""
+        row = db.execute(_SELECT.format(condition="client_request_id = ?"), (client_request_id, -1)).fetchone()
+        if row is None:
+            raise JournalError(self.path, "the entry of this change is not in it", WITH_WHAT_IS_THERE)
+        if damage := _entry(row).damage:
+            raise JournalError(self.path, f"entry {row['number']} is damaged: {damage}", "The entry stays as it is.")
+        return row  # type: ignore[no-any-return]
 
     # Reading
 
@@ -181,52 +220,80 @@ class Journal:
         return self._select("root = ? AND run_id = ?", (root, run_id))
 
     def unsettled(self, root: str) -> list[Entry]:
-        """The entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
+        """The sound entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
         found = self._select("root = ? AND (outcome IS NULL OR outcome = 'unknown')", (root,))
-        return [entry for entry in found if entry.outcome is not None or self.is_forgotten(entry)]
+        return [entry for entry in found if entry.outcome is Outcome.UNKNOWN or self.is_forgotten(entry)]
 
     def is_explained_otherwise(self, entry: Entry) -> bool:
-        """Whether other changes of ours may have put there what this one was to write."""
-        return is_explained_by(entry, self.of_run(entry.root, entry.run_id))
+        """Whether other changes of ours may have put there what this one was to write; a damaged one may have."""
+        others = self.of_run(entry.root, entry.run_id)
+        return any(other.damage for other in others) or is_explained_by(entry, others)
 
     def is_forgotten(self, entry: Entry) -> bool:
         """Whether an entry is open and its process is gone."""
         with self._using():
-            return entry.outcome is None and self._own_session().is_gone(entry.session)
+            return entry.outcome is None and not entry.damage and self._own_session().is_gone(entry.session)
 
     def close(self) -> None:
         """Close the file and end the session."""
         with self._lock:
-            db, self._db = self._db, None
+            self._let_go()
             session, self._session = self._session, None
-            if db is not None:
-                db.close()
             if session is not None:
                 session.close()
 
     def _select(self, condition: str, values: Sequence[object], *, limit: int = -1) -> list[Entry]:
         with self._using() as db:
-            rows = db.execute(_SELECT.format(condition=condition), (*values, limit)).fetchall()
-        return [_entry(row) for row in rows]
+            return [_entry(row) for row in db.execute(_SELECT.format(condition=condition), (*values, limit))]
 
     # The file
 
     @contextmanager
-    def _using(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time; what SQLite or the system says becomes a JournalError."""
+    def _using(self, *, anywhere: bool = False) -> Iterator[JournalConnection]:
+        """The connection, for one thread at a time; what SQLite or the system says becomes a JournalError.
+
+        With `anywhere` also one whose file was lost: an outcome goes to where its intent is.
+        """
         with self._lock:
             try:
                 self._own_session()
                 if self._db is None:
-                    damaged = damaged_files(self.path)
                     self._db = open_journal(self.path, durable=True)
-                    self.set_aside = next(iter(set(damaged_files(self.path)).difference(damaged)), self.set_aside)
+                    self.set_aside = self._db.set_aside or self.set_aside
+                elif not anywhere:
+                    self._db.check()
                 yield self._db
             except (sqlite3.Error, OSError) as error:
-                if self._db is not None:
-                    self._db.close()
-                    self._db = None
+                self._let_go()
                 raise JournalError(self.path, error) from error
+
+    def _look_at_the_file(self) -> None:
+        """Before something is recorded: whether the file is the one that holds what was recorded before.
+
+        Raises:
+            JournalLostError: it is not. From then on the file that is at the path is used.
+        """
+        db, last = self._db, self._last
+        if db is None:
+            return
+        try:
+            db.check()
+        except JournalLostError:
+            if not db.needs_restart:
+                self._let_go()
+            raise
+        if db.is_touched:
+            # Another runtui has moved its log into the file, or something else wrote it: looked at as at the start.
+            self._let_go()
+            if last is not None and self.entry(last) is None:
+                raise JournalLostError(self.path, f"entry {last} is no longer in it", WITH_WHAT_IS_THERE)
+            self._last = last
+
+    def _let_go(self) -> None:
+        """Close the file; it is opened again by the next call."""
+        db, self._db, self._last = self._db, None, None
+        if db is not None:
+            db.close()
 
     def _own_session(self) -> Session:
         if self._session is None:
@@ -242,7 +309,7 @@ class Journal:
 _COLUMNS: Final = (*Intent.__dataclass_fields__, "session", "opened_at")
 _INSERT: Final = (
     f"INSERT INTO entry ({', '.join(_COLUMNS)}) "  # noqa: S608 - only our own names
-    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
+    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING *"
 )
 _SELECT: Final = """
     SELECT entry.*, (
@@ -256,7 +323,8 @@ _SELECT: Final = """
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def _transaction(db: JournalConnection) -> Iterator[None]:
+    was_touched = db.is_touched
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -265,15 +333,31 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+    if not was_touched:
+        db.note_own_write()
+
+
+def _sealed(db: JournalConnection, change: sqlite3.Cursor) -> int:
+    """Put the checksum on the row that a statement returns as it has written it; the row's number."""
+    (row,) = change.fetchall()
+    number: int = row["number"]
+    db.execute("UPDATE entry SET checksum = ? WHERE number = ?", (checksum(row), number))
+    return number
 
 
 def _entry(row: sqlite3.Row) -> Entry:
-    facts = {name: row[name] for name in Entry.__dataclass_fields__}
-    facts |= {"before": json.loads(row["before"]), "after": json.loads(row["after"])}
-    facts |= {"opened_at": datetime.fromisoformat(row["opened_at"])}
-    facts |= {"ended_at": datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None}
-    facts |= {"outcome": Outcome(row["outcome"]) if row["outcome"] else None}
-    return Entry(**facts)
+    try:
+        return Entry(**facts_of(row))
+    except DamagedRowError as error:
+        return damaged_entry(row["number"], str(error), root=row["root"])
+
+
+def damaged_entry(number: int, damage: str, *, root: object = "") -> Entry:
+    """The entry of a row that cannot be read; its root is kept where it is a text, since the entry was found by it."""
+    blank: dict[str, Any] = dict.fromkeys(Entry.__dataclass_fields__) | dict.fromkeys(TEXTS, "")
+    blank |= {"before": {}, "after": {}, "sends": 0, "opened_at": datetime.fromtimestamp(0, UTC)}
+    root = root if isinstance(root, str) and root.isprintable() else ""
+    return Entry(**blank | {"number": number, "damage": damage, "root": root})
 
 
 def _now() -> str:

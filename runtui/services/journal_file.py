@@ -1,7 +1,8 @@
 """The file of what must not be lost: the journal of writes and the drafts, of every root, for several runtui at once.
 
 Invariant: what was written stays. Tables are only ever added to; a file that is broken is set aside under a name of its
-own, never overwritten; one of a newer version is left alone, and nothing is sent then.
+own, never overwritten; one of a newer version is left alone, and nothing is sent then. A connection knows whether the
+file that it has open is still the one at its path: SQLite itself goes on with one that was deleted or replaced.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database, private_folder
@@ -51,6 +52,7 @@ STEPS: Final = (
         ) WITHOUT ROWID
         """,
     ),
+    ("ALTER TABLE entry ADD COLUMN checksum INTEGER",),
 )
 """The statements that lead from each version to the next; version n is what the first n steps make."""
 
@@ -67,7 +69,81 @@ class JournalError(RuntuiError):
         super().__init__("The journal cannot be used", what, f"{cure} Nothing is sent without the journal.")
 
 
-def open_journal(path: Path, *, durable: bool) -> sqlite3.Connection:
+class JournalLostError(JournalError):
+    """The file that is open is no longer the one at its path, so that nobody would find what is written into it."""
+
+
+class _File(NamedTuple):
+    """A file as the system knows it, whatever its name."""
+
+    device: int
+    inode: int
+
+
+class JournalConnection(sqlite3.Connection):
+    """A connection that can tell whether its files are still in their places.
+
+    The file itself may have been deleted, renamed with or without its folder, replaced by another one, cut short or
+    written over; the log (`-wal`) and its index (`-shm`) may have been deleted beside it.
+    """
+
+    path: Path
+    set_aside: Path | None = None
+    """The broken file that was moved out of the way when this connection was opened."""
+    _files: tuple[_File | None, ...] = ()
+    _size: int = 0
+    _written: tuple[int, int] = (0, 0)
+
+    def settle_on(self, path: Path) -> None:
+        """Take what is at a path now for the files of this connection."""
+        self.path = path
+        self._files = _files_at(path)
+        self.note_own_write()
+
+    def note_own_write(self) -> None:
+        """Take the file as it is now for what runtui has made of it."""
+        self._size, _ = self._written = _size_and_time(self.path)
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the file was written since `note_own_write`: by another runtui, or by something else."""
+        return _size_and_time(self.path) != self._written
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether only the log or its index is lost.
+
+        What SQLite knows of them belongs to the whole process, so a new connection would not help; the last one of it
+        to be closed puts what it has into the file.
+        """
+        found = _files_at(self.path)
+        return found[0] == self._files[0] and found != self._files
+
+    def check(self) -> None:
+        """Make sure that what is written goes to where it will be looked for.
+
+        Raises:
+            JournalLostError: it would not.
+        """
+        if self.needs_restart:
+            reason = "a file that belongs to it (-wal, -shm) was deleted while runtui had it open"
+            raise JournalLostError(self.path, reason, "Leave runtui and start it again.")
+        if _files_at(self.path) != self._files:
+            reason = "the file was deleted, moved or replaced while runtui had it open"
+        elif _size_and_time(self.path)[0] < self._size:
+            reason = "the file was cut short while runtui had it open"
+        else:
+            return
+        raise JournalLostError(self.path, reason, WITH_WHAT_IS_THERE)
+
+
+WITH_WHAT_IS_THERE: Final = (
+    "Put it back, or send the change again: it is recorded in the file that is there then, a new one if there is none."
+)
+"""What helps when the file is another one, or none."""
+
+
+def open_journal(path: Path, *, durable: bool) -> JournalConnection:
     """Open the file, 0600 in a folder 0700, with all tables.
 
     Args:
@@ -86,8 +162,10 @@ def open_journal(path: Path, *, durable: bool) -> sqlite3.Connection:
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                     raise
-                _set_aside(path)
-                return _open_sound(path, durable)
+                aside = _set_aside(path)
+                db = _open_sound(path, durable)
+                db.set_aside = aside
+                return db
     except (OSError, sqlite3.Error) as error:
         raise JournalError(path, error) from error
 
@@ -108,12 +186,16 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-def _open_sound(path: Path, durable: bool) -> sqlite3.Connection:
+def _open_sound(path: Path, durable: bool) -> JournalConnection:
     private_database(path)
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=JournalConnection
+    )
     synchronous: Literal["FULL", "NORMAL"] = "FULL" if durable else "NORMAL"
     try:
         db.row_factory = sqlite3.Row
+        # A text that is no UTF-8 is the trouble of its row, not of the whole query.
+        db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
@@ -121,6 +203,7 @@ def _open_sound(path: Path, durable: bool) -> sqlite3.Connection:
             broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
             raise broken
         _bring_up_to_date(db, path)
+        db.settle_on(path)
     except BaseException:
         db.close()
         raise
@@ -145,10 +228,33 @@ def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _set_aside(path: Path) -> None:
+def _set_aside(path: Path) -> Path:
     name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-    path.replace(path.with_name(name))
+    aside = path.replace(path.with_name(name))
     for suffix in ("-wal", "-shm"):
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.replace(path.with_name(name + suffix))
+    return aside
+
+
+def _files_at(path: Path) -> tuple[_File | None, ...]:
+    """Which file, log and index are at a path; None where there is none."""
+    return tuple(_file_at(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
+
+
+def _file_at(path: Path) -> _File | None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return _File(found.st_dev, found.st_ino)
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """The size of a file, and when it was written last (ns); nothing of either where there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0, 0
+    return found.st_size, found.st_mtime_ns

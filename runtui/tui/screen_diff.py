@@ -69,9 +69,12 @@ def _is_narrow(character: str) -> bool:
     return cell_len(character) == 1
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def cells(text: str, pen: Pen) -> tuple[Cell, ...]:
-    """Return the cells that `text` fills; characters that act on a terminal fill none."""
+    """Return the cells that `text` fills; characters that act on a terminal fill none.
+
+    About one screen of texts is kept: they take 64 bytes a cell, and a clock on the screen makes new ones all the time.
+    """
     blank = (" ", blank_pen(pen))
     if (text.isascii() and text.isprintable()) or all(map(_is_narrow, text)):
         return tuple([blank if character == " " else (character, pen) for character in text])

@@ -141,6 +141,7 @@ class Workbench(SigningIn):
         self.left.runs.table.row_under_cursor(hold=True)
         gc.collect()
         gc.freeze()
+        gc.collect()  # of what is not frozen: from its number CPython derives how much garbage it lets lie
         self._is_prepared = True
 
     def action_refresh(self) -> None:

@@ -111,10 +111,13 @@ def test_what_is_unknown_can_become_known_and_keeps_what_was_answered(
     assert (entry.outcome, entry.known_by, entry.status, entry.response) == (outcome, by, 504, "gateway")
 
 
-def test_settling_what_was_never_recorded_records_nothing(journal: Journal) -> None:
+def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
     told: list[int] = []
     journal.changed.subscribe(told.append)
-    journal.settle("nobody's", Outcome.DONE, "answer")
+    with pytest.raises(JournalError, match="not in it"):
+        journal.settle("nobody's", Outcome.DONE, "answer")
+    with pytest.raises(JournalError, match="not in it"):
+        journal.sent_again("nobody's")
     assert (journal.entries(), told) == ([], [])
 
 

@@ -1,0 +1,275 @@
+"""The file that is open is the file that is there: whatever happens to it under a running runtui, nothing is recorded
+where nobody would find it, and nobody is told that it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from runtui.graph.exchange import Outcome
+from runtui.services.drafts import Drafts
+from runtui.services.journal import Journal
+from runtui.services.journal_file import JournalError, JournalLostError
+from tests.unit.intents import ROOT, intent
+from tests.unit.saves_bench import Bench, draft
+
+Loss = Callable[[Path], object]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a journal of some size, and an older backup of it beside its folder."""
+    folder = tmp_path_factory.mktemp("history")
+    path = folder / "state" / "journal.db"
+    for size, backup in ((30, "backup"), (60, "")):
+        with closing(Journal(path)) as journal:
+            for number in range(size):
+                some = intent(run_id=f"{size}-{number}", body="x" * 4_000)
+                journal.open(some)
+                journal.settle(some.client_request_id, Outcome.DONE, "answer")
+        if backup:
+            shutil.copy(path, folder / backup)
+    return folder
+
+
+@pytest.fixture
+def path(history: Path, tmp_path: Path) -> Path:
+    """The journal of a copy of `history`."""
+    shutil.copytree(history, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "state" / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    """That journal, open and in use."""
+    journal = Journal(path)
+    journal.open(intent(run_id="first"))
+    yield journal
+    journal.close()
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def deleted_with_all_beside_it(path: Path) -> None:
+    for file in path.parent.iterdir():
+        if file.is_file():
+            file.unlink()
+
+
+def renamed(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.db"))
+
+
+def folder_moved(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def folder_deleted(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def replaced(path: Path) -> None:
+    path.parent.with_name("backup").replace(path)
+
+
+def written_over(path: Path) -> None:
+    shutil.copyfile(path.parent.with_name("backup"), path)
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def cut_in_half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+LOSSES = (
+    deleted, deleted_with_all_beside_it, renamed, folder_moved, folder_deleted,
+    replaced, written_over, emptied, cut_in_half,
+)  # fmt: skip
+
+
+def log_deleted(path: Path) -> None:
+    path.with_name("journal.db-wal").unlink()
+
+
+def index_deleted(path: Path) -> None:
+    path.with_name("journal.db-shm").unlink()
+
+
+def runs_in(path: Path) -> list[str]:
+    """The runs of the entries that the next runtui finds at a path, the oldest first."""
+    with closing(Journal(path)) as journal:
+        return [entry.run_id for entry in reversed(journal.entries())]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_nothing_is_recorded_in_a_file_that_is_lost_and_the_next_change_goes_into_the_one_that_is_there(
+    lose: Loss, journal: Journal, path: Path
+) -> None:
+    lose(path)
+    with pytest.raises(JournalLostError) as refused:
+        journal.open(intent(run_id="refused"))
+    assert str(path) in refused.value.message
+    assert "send the change again" in refused.value.hint
+    some = intent(run_id="again")
+    number = journal.open(some)
+    journal.settle(some.client_request_id, Outcome.DONE, "answer")
+    entry = journal.entry(number)
+    assert entry is not None
+    assert (entry.run_id, entry.outcome) == ("again", Outcome.DONE)
+    journal.close()
+    assert runs_in(path)[-1] == "again"
+    assert "refused" not in runs_in(path)
+
+
+@pytest.mark.parametrize("lose", LOSSES[:-3])
+def test_reading_says_so_too_until_a_change_was_refused(lose: Loss, journal: Journal, path: Path) -> None:
+    lose(path)
+    for _ in range(2):
+        with pytest.raises(JournalLostError):
+            journal.entries()
+    with pytest.raises(JournalLostError):
+        journal.open(intent())
+    journal.entries()
+
+
+@pytest.mark.parametrize("lose", LOSSES[:7])
+def test_an_outcome_without_a_row_that_will_be_found_is_refused(lose: Loss, journal: Journal, path: Path) -> None:
+    some = intent()
+    journal.open(some)
+    lose(path)
+    with pytest.raises(JournalError):
+        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+
+
+def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_is_put_back(
+    journal: Journal, path: Path
+) -> None:
+    some = intent(run_id="on its way")
+    number = journal.open(some)
+    elsewhere = path.parent.rename(path.parent.with_name("elsewhere"))
+    with pytest.raises(JournalLostError):
+        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+    elsewhere.rename(path.parent)
+    entry = journal.entry(number)
+    assert entry is not None
+    assert entry.outcome is Outcome.DONE
+    assert journal.open(intent(run_id="next")) == number + 1
+
+
+@pytest.mark.parametrize("lose", [log_deleted, index_deleted])
+def test_without_its_log_or_index_nothing_is_sent_and_nothing_is_lost(lose: Loss, journal: Journal, path: Path) -> None:
+    some = intent(run_id="on its way")
+    journal.open(some)
+    lose(path)
+    for _ in range(2):
+        with pytest.raises(JournalLostError, match="start it again"):
+            journal.open(intent(run_id="refused"))
+    with pytest.raises(JournalLostError):
+        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+    journal.close()
+    with closing(Journal(path)) as fresh:
+        newest, before, *_ = fresh.entries()
+    assert (newest.run_id, newest.outcome, before.run_id) == ("on its way", Outcome.DONE, "first")
+
+
+def test_another_runtui_that_comes_and_goes_is_no_loss(journal: Journal, path: Path) -> None:
+    for number in range(5):
+        with closing(Journal(path)) as other:
+            other.open(intent(run_id=f"other-{number}"))
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        journal.open(intent(run_id=f"own-{number}"))
+    assert len(journal.entries(limit=10)) == 10
+
+
+# The write path
+
+
+@pytest.mark.parametrize("lose", [deleted, renamed, emptied])
+async def test_no_write_leaves_without_an_entry_that_can_be_found(lose: Loss, tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.answer_writes(None)
+    await bench.ended(draft())
+    lose(tmp_path / "journal.db")
+    next_draft = draft(bench.graph.runs["r1"], processingStatus="queued")
+    save = await bench.ended(next_draft)
+    assert save.outcome is Outcome.NOT_DONE
+    assert save.fault is not None
+    assert save.fault.title == "The journal cannot be used"
+    assert bench.writes == 1
+    again = await bench.ended(next_draft)
+    assert (again.outcome, again.unrecorded, bench.writes) == (Outcome.DONE, False, 2)
+    assert bench.outcomes()[-1][:2] == (Outcome.DONE, "answer")
+    bench.journal.close()
+    bench.store.close()
+
+
+@pytest.mark.parametrize("lose", [deleted, renamed, log_deleted])
+async def test_an_outcome_whose_row_is_lost_is_told_as_unrecorded(lose: Loss, tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.answer_writes(None)
+    apply = bench.graph.apply
+
+    def apply_and_lose(run_id: str, body: str) -> None:
+        apply(run_id, body)
+        lose(tmp_path / "journal.db")
+
+    bench.graph.apply = apply_and_lose  # type: ignore[method-assign]
+    save = await bench.ended(draft())
+    assert (save.outcome, save.unrecorded) == (Outcome.DONE, True)
+    bench.journal.close()
+    bench.store.close()
+
+
+# The drafts in the same file
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_no_draft_is_lost_with_the_file(lose: Loss, path: Path) -> None:
+    drafts = Drafts(path)
+    drafts.load(ROOT)
+    drafts.keep(draft())
+    drafts.flush()
+    lose(path)
+    drafts.keep(draft(processingStatus="queued"))
+    drafts.flush()
+    other = draft(processingStatus="canceled")
+    drafts.keep(other)
+    drafts.flush()
+    fault = drafts.fault
+    drafts.close()
+    assert fault is None
+    after = Drafts(path)
+    after.load(ROOT)
+    assert after.get("r1") == other
+    after.close()
+
+
+@pytest.mark.parametrize("lose", [log_deleted, index_deleted])
+def test_drafts_without_their_log_say_so_and_are_there_again_after_a_restart(lose: Loss, path: Path) -> None:
+    drafts = Drafts(path)
+    drafts.load(ROOT)
+    drafts.keep(draft())
+    drafts.flush()
+    lose(path)
+    typed = draft(processingStatus="queued")
+    drafts.keep(typed)
+    drafts.flush()
+    assert drafts.fault is not None
+    assert "start it again" in drafts.fault.hint
+    drafts.close()
+    after = Drafts(path)
+    after.load(ROOT)
+    assert after.get("r1") == typed
+    after.close()
