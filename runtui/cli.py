@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from runtui import __version__
@@ -31,10 +33,14 @@ _WELL_BEHAVED: Final = "none"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
+    from runtui.crash import crash_sentence, strays_reported
+
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.run
+    reports = _report_folder()
     try:
-        return command(parsed)
+        with strays_reported(reports):
+            return command(parsed)
     except RuntuiError as error:
         from runtui.domain.visible import visible
 
@@ -42,6 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.NOT_DONE)
+    except Exception as error:  # noqa: BLE001 - the last resort: a defect is told in a sentence, not in a traceback
+        print(crash_sentence(error, reports), file=sys.stderr)
+        return int(ExitCode.NOT_DONE)
+
+
+def _report_folder() -> Path:
+    """Where a report of a defect goes: the state folder; where there is none, the folder for temporary files."""
+    from runtui.settings import state_folder
+
+    try:
+        return state_folder()
+    except RuntuiError:
+        return Path(tempfile.gettempdir())
 
 
 class _Parser(argparse.ArgumentParser):

@@ -6,7 +6,8 @@ Invariant: standard output is data and nothing else; nothing in the journal is c
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -15,11 +16,12 @@ from runtui.domain.cells import fit
 from runtui.domain.draft import MISSING
 from runtui.domain.times import local_text, now_ticks, parse_ticks
 from runtui.domain.visible import visible
-from runtui.errors import ExitCode
-from runtui.headless.undoing import no_such_entry
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.console import narrate
 from runtui.services import journal_export
 from runtui.services.journal import Entry, Journal
-from runtui.services.journal_export import change_words, export, record, value_word
+from runtui.services.journal_export import change_words, damage_sentence, export, record, value_word
+from runtui.services.journal_file import broken_journal
 from runtui.services.journal_filter import outcome_word, parse
 from runtui.services.workspace import JOURNAL_FILE
 
@@ -46,15 +48,15 @@ def print_journal(state_folder: Path, *, root: str | None, filter_text: str, lim
         RuntuiError: the filter makes no sense, or the journal cannot be read.
     """
     wanted = parse(filter_text, now_ticks())
-    journal = Journal(state_folder / JOURNAL_FILE)
-    try:
+    with journal_in(state_folder) as journal:
         entries = journal.entries(root=root, limit=ALL)
-    finally:
-        journal.close()
-    found = islice(filter(wanted, entries), limit)
+        is_whole = journal.set_aside is None
+    found = list(islice(filter(wanted, entries), limit))
     for line in _table(found) if output == "table" else export(found, output):
         print(line)
-    return int(ExitCode.DONE)
+    damaged = [entry for entry in found if entry.damage]
+    narrate(*(damage_sentence(entry) for entry in damaged))
+    return int(ExitCode.DONE if is_whole and not damaged else ExitCode.NOT_DONE)
 
 
 def print_entry(state_folder: Path, number: int, *, output: Format) -> int:
@@ -63,29 +65,45 @@ def print_entry(state_folder: Path, number: int, *, output: Format) -> int:
     Raises:
         RuntuiError: there is none of that number, or the journal cannot be read.
     """
-    journal = Journal(state_folder / JOURNAL_FILE)
-    try:
+    with journal_in(state_folder) as journal:
         entry = journal.entry(number)
-    finally:
-        journal.close()
     if entry is None:
         raise no_such_entry(number)
     for line in _whole(entry, output):
         print(line)
-    return int(ExitCode.DONE)
+    return int(ExitCode.DONE if not entry.damage else ExitCode.NOT_DONE)
 
 
-def _table(entries: Iterator[Entry]) -> Iterator[str]:
+@contextmanager
+def journal_in(state_folder: Path) -> Iterator[Journal]:
+    """The journal of a state folder, closed at the end; that a broken one was set aside is said."""
+    journal = Journal(state_folder / JOURNAL_FILE)
+    try:
+        yield journal
+    finally:
+        journal.close()
+        if journal.set_aside is not None:
+            narrate(str(broken_journal(journal.set_aside)))
+
+
+def no_such_entry(number: int) -> RuntuiError:
+    """What is said of a number that the journal does not have."""
+    return UsageError("There is no such entry", f"The journal has no entry {number}.", "runtui journal lists them.")
+
+
+def _table(entries: Iterable[Entry]) -> Iterator[str]:
     yield " ".join([*(fit(title, width) for title, width in TABLE), "run"])
     for entry in entries:
         texts = (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
-        cells = (*texts, ", ".join(change_words(entry)))
+        cells = (*texts, entry.damage or ", ".join(change_words(entry)))
         fitted = (fit(visible(text), width) for text, (_, width) in zip(cells, TABLE, strict=True))
         yield " ".join([*fitted, visible(entry.run_id)])
 
 
 def _clock(entry: Entry) -> str:
-    """When it was opened, in the local zone, without the offset."""
+    """When it was opened, in the local zone, without the offset; nothing where that is not known."""
+    if entry.damage:
+        return ""
     return local_text(parse_ticks(entry.opened_at.isoformat()))[:19]
 
 
@@ -105,6 +123,8 @@ def _page(entry: Entry) -> Iterator[str]:
     for name, value in facts.items():
         if value not in (None, ""):
             yield f"{name:16} {visible(value)}"
+    if entry.damage:
+        return
     yield from ("", "changed:")
     before, after = changes
     for name, value in after.items():

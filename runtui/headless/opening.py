@@ -62,6 +62,8 @@ async def connected(server: Server) -> AsyncIterator[Workspace]:
         workspace = Workspace(server.settings, server.store_file, token, wire=server.wire)
         try:
             workspace.connect(server.settings.root)
+            if (trouble := workspace.settling.broken) is not None:
+                narrate(str(trouble))
             yield workspace
         finally:
             await workspace.close()

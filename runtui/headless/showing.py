@@ -124,7 +124,8 @@ def _lines(details: Details, now: int) -> Iterator[str]:
     if details.draft is not None:
         yield f"A draft of it is kept, not sent: {', '.join(details.draft.edits)}."
     for entry in details.open_changes:
-        yield f"Entry {entry.number}, a change of it, is {outcome_word(entry)}: {', '.join(change_words(entry))}."
+        what = entry.damage or ", ".join(change_words(entry))
+        yield f"Entry {entry.number}, a change of it, is {outcome_word(entry)}: {what}."
 
 
 def _when(value: str, now: int) -> str:

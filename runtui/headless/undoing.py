@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import UsageError
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
+from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.opening import Server, connected
-from runtui.services.journal import Entry, Journal
-from runtui.services.undo import draft_to_undo
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.services.journal import Entry
+from runtui.services.journal_export import damage_sentence
+from runtui.services.undo import UndoError, draft_to_undo
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
@@ -22,13 +23,12 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
     Raises:
         RuntuiError: there is no such entry, it belongs to another root, or the journal cannot be used.
     """
-    journal = Journal(state_folder / JOURNAL_FILE)
-    try:
+    with journal_in(state_folder) as journal:
         entry = journal.entry(number)
-    finally:
-        journal.close()
     if entry is None:
         raise no_such_entry(number)
+    if entry.damage:
+        raise UndoError(entry, f"{damage_sentence(entry)} Nothing was sent.")
     if root is not None and root != entry.root:
         raise UsageError(
             f"Entry {number} cannot be undone there",
@@ -36,11 +36,6 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
             "Leave --root out to undo it where it was made.",
         )
     return entry
-
-
-def no_such_entry(number: int) -> RuntuiError:
-    """What is said of a number that the journal does not have."""
-    return UsageError("There is no such entry", f"The journal has no entry {number}.", "runtui journal lists them.")
 
 
 def undo_entry(server: Server, number: int, manner: Manner) -> int:

@@ -142,11 +142,13 @@ class Journal:
 
     def _insert(self, intent: Intent) -> int:
         with self._using() as db, _transaction(db):
+            self._own_session().hold()
             for row in db.execute(
                 "SELECT number, session FROM entry WHERE root = ? AND run_id = ? AND outcome IS NULL",
                 (intent.root, intent.run_id),
             ):
-                if row["session"] != self._own_session().id and not self._own_session().is_gone(row["session"]):
+                session = str(row["session"])
+                if session != self._own_session().id and not self._own_session().is_gone(session):
                     raise RunBusyError(row["number"])
             number = _sealed(db, db.execute(_INSERT, self._values(intent)))
         with self._using():  # what is committed by now is only worth something where it can be found
@@ -263,7 +265,7 @@ class Journal:
                 elif not anywhere:
                     self._db.check()
                 yield self._db
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
                 self._let_go()
                 raise JournalError(self.path, error) from error
 

@@ -58,7 +58,10 @@ _LAID_OUT: Final = {"number", "outcome", "before", "after", "body"}
 
 
 def record(entry: Entry) -> dict[str, Any]:
-    """An entry as a JSON object."""
+    """An entry as a JSON object; of one that cannot be read: its number, and why in `words`."""
+    if entry.damage:
+        known = {"number": entry.number, "outcome": outcome_word(entry), "words": damage_sentence(entry)}
+        return dict.fromkeys(COLUMNS) | known
     return {name: answer(entry) for name, answer in COLUMNS.items()}
 
 
@@ -74,6 +77,11 @@ def json_array(values: Iterable[Any]) -> Iterator[str]:
         yield opening + json.dumps(value)
         opening = ","
     yield "]" if opening == "," else "[]"
+
+
+def damage_sentence(entry: Entry) -> str:
+    """That an entry cannot be read, and why."""
+    return f"Entry {entry.number} cannot be read: {entry.damage}."
 
 
 def change_words(entry: Entry) -> Iterator[str]:
@@ -115,6 +123,8 @@ def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
         for name, value in record(entry).items():
             if name not in _LAID_OUT and value not in (None, ""):
                 yield f"- {name}: {_code(str(value))}"
+        if entry.damage:
+            continue
         yield from ("", "What changed:", "")
         for name, value in entry.after.items():
             before = value_word(entry.before.get(name, MISSING))

@@ -11,8 +11,9 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -56,6 +57,8 @@ STEPS: Final = (
 )
 """The statements that lead from each version to the next; version n is what the first n steps make."""
 
+_TABLES: Final = ("draft", "entry")
+
 
 class JournalError(RuntuiError):
     """The journal cannot be read or written; a write that cannot be recorded is not sent."""
@@ -67,6 +70,12 @@ class JournalError(RuntuiError):
         if isinstance(reason, NotPrivateError):
             what, cure = reason.sentence, reason.cure
         super().__init__("The journal cannot be used", what, f"{cure} Nothing is sent without the journal.")
+
+
+def broken_journal(aside: Path) -> RuntuiError:
+    """What is to be said of a journal that was found broken, and where it is kept."""
+    what = f"It was set aside as {aside}, and a new one is begun."
+    return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
 
 
 class JournalLostError(JournalError):
@@ -199,11 +208,14 @@ def _open_sound(path: Path, durable: bool) -> JournalConnection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            broken = sqlite3.DatabaseError(found)
-            broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise broken
+            raise _broken(found)
         _bring_up_to_date(db, path)
+        if _columns(db) != _expected_columns():
+            raise _broken("its tables are not those of a journal")
         db.settle_on(path)
+    except UnicodeDecodeError as error:  # Python's, of SQLite's message about a malformed schema
+        db.close()
+        raise _broken("its schema is malformed") from error
     except BaseException:
         db.close()
         raise
@@ -222,6 +234,33 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {len(STEPS)}")
     db.execute("COMMIT")
+
+
+def _broken(reason: str) -> sqlite3.DatabaseError:
+    """What SQLite would raise of a file in which it found this by itself."""
+    broken = sqlite3.DatabaseError(reason)
+    broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return broken
+
+
+def _columns(db: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """The columns of all tables: table, name, type, whether it must not be NULL, its place in the primary key."""
+    tables = [str(row[0]) for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    return [
+        (table, *tuple(column)[1:4], column[5])
+        for table in tables
+        if table in _TABLES
+        for column in db.execute("SELECT * FROM pragma_table_info(?)", (table,))
+    ]
+
+
+@cache
+def _expected_columns() -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        for step in STEPS:
+            for statement in step:
+                db.execute(statement)
+        return _columns(db)
 
 
 def _version(db: sqlite3.Connection) -> int:

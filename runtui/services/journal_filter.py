@@ -17,10 +17,13 @@ Condition: TypeAlias = Callable[[Entry], bool]
 OPEN: Final = "open"
 """The word for an entry without an outcome: on its way, or its process is gone."""
 
+DAMAGED: Final = "damaged"
+"""The word for an entry that cannot be read; only its number and this word find it."""
+
 HELP: Final = "plain text, #12, outcome:unknown (done, not-done, unknown, open), since:-24h, before:2026-11-20"
 """The language in one line."""
 
-_OUTCOMES: Final = ("done", "not-done", "unknown", OPEN)
+_OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
 
 
 def parse(text: str, now: int) -> Condition:
@@ -34,7 +37,9 @@ def parse(text: str, now: int) -> Condition:
 
 
 def outcome_word(entry: Entry) -> str:
-    """An entry's outcome: done, not done, unknown or open."""
+    """An entry's outcome: done, not done, unknown or open; or that it cannot be read."""
+    if entry.damage:
+        return DAMAGED
     return entry.outcome.value if entry.outcome is not None else OPEN
 
 
@@ -44,7 +49,8 @@ def _condition(word: str, now: int) -> Condition:
         return _outcome(value)
     if colon and key in ("since", "before"):
         limit = _moment(word, value, now)
-        return (lambda entry: _opened(entry) >= limit) if key == "since" else (lambda entry: _opened(entry) < limit)
+        is_since = key == "since"
+        return lambda entry: not entry.damage and (_opened(entry) >= limit) is is_since
     if word[0] == "#" and word[1:].isdecimal():
         number = int(word[1:])
         return lambda entry: entry.number == number

@@ -24,8 +24,8 @@ TEXTS: Final = (
 )
 """The columns that always hold a text, if an empty one."""
 
-_UNSEALED: Final = {"number", "checksum", "undone_by", "undone_perhaps_by"}
-"""What is not under the checksum: what SQLite itself keeps, and what is worked out from other rows."""
+_UNSEALED: Final = {"checksum", "undone_by", "undone_perhaps_by"}
+"""What is not under the checksum: itself, and what is worked out from other rows."""
 
 
 class DamagedRowError(ValueError):

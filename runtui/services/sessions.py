@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from uuid import uuid4
 from runtui.private_files import create_private, open_private, private_folder
 
 SUFFIX: Final = ".lock"
+
+_ID: Final = re.compile("[0-9a-f]{32}")
 
 KEPT_SECONDS: Final = 86_400.0
 """How long the lock file of a session that is gone is left alone."""
@@ -30,27 +33,51 @@ class Session:
     """
 
     def __init__(self, folder: Path) -> None:
-        private_folder(folder.parent)
-        private_folder(folder)
         self.id = uuid4().hex
         self._folder = folder
         self._path = folder / (self.id + SUFFIX)
-        self._lock = create_private(self._path)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = self._take()
         self._sweep()
+
+    def _take(self) -> int:
+        private_folder(self._folder.parent)
+        private_folder(self._folder)
+        lock = create_private(self._path)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+
+    def hold(self) -> None:
+        """Take the lock anew where its file was deleted or moved: others would take this process for one that is gone.
+
+        Raises:
+            OSError: when the folder cannot be written.
+        """
+        try:
+            if os.path.samestat(self._path.stat(), os.fstat(self._lock)):
+                return
+            self._path.unlink()
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # it is what `_take` makes
+        lost, self._lock = self._lock, self._take()
+        os.close(lost)
 
     def _sweep(self) -> None:
         """Remove what killed sessions left behind. A young file may belong to one that is about to lock it."""
         for path in self._folder.glob(f"*{SUFFIX}"):
             with suppress(FileNotFoundError):  # another runtui sweeps too
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS:
-                    self.is_gone(path.stem)
+                    self._is_free(path)
 
     def is_gone(self, session_id: str) -> bool:
         """Whether the process of another session has ended; its lock file is swept away then."""
-        if session_id == self.id:
+        if not _ID.fullmatch(session_id):
+            return True  # no session's: from a damaged journal it could be the name of any file
+        return self._is_free(self._folder / (session_id + SUFFIX))
+
+    def _is_free(self, path: Path) -> bool:
+        """Whether nobody holds a lock file; it is swept away then."""
+        if path == self._path:
             return False
-        path = self._folder / (session_id + SUFFIX)
         try:
             other = open_private(path, os.O_RDWR)
         except FileNotFoundError:

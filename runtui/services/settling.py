@@ -14,6 +14,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
+from runtui.services.journal_file import broken_journal
 from runtui.services.proof import proves
 from runtui.services.save import RunWriter
 from runtui.services.store import Store
@@ -94,11 +95,8 @@ class Settling:
     @property
     def broken(self) -> RuntuiError | None:
         """What is to be said of a journal that was found broken; None of a sound one."""
-        path = self._journal.set_aside
-        if path is None:
-            return None
-        what = f"It was set aside as {path}, and a new one is begun."
-        return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
+        aside = self._journal.set_aside
+        return broken_journal(aside) if aside is not None else None
 
     def _tell(self, trouble: RuntuiError | None) -> None:
         if trouble is not None and str(trouble) != self._told:

@@ -55,7 +55,7 @@ def why_not(entry: Entry) -> str | None:
     if entry.outcome is Outcome.NOT_DONE:
         return "It was not done, so there is nothing to take back."
     if entry.outcome is not Outcome.DONE:
-        return "Whether it was done is not known."
+        return f"It cannot be read: {entry.damage}." if entry.damage else "Whether it was done is not known."
     if entry.undone_by is not None:
         return f"Entry {entry.undone_by} took it back already."
     if entry.undone_perhaps_by is not None:

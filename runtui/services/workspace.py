@@ -101,6 +101,8 @@ class Workspace:
         self._client = GraphClient(self._transport, patch_path=settings.patch_path, page_size=settings.page_size)
         root = self._transport.root
         self.drafts.load(root)
+        # They are read first, from the same file: what they found broken is the journal.
+        self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
         origin = Origin(root, self.settings.tenant, self.settings.profile, self._account)
         self._saves = Saves(self._client, self.store, self.journal, origin, refusal=self.why_read_only)
         self._saves.changed.subscribe(self._follow_save)

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
+from runtui.services.journal_export import damage_sentence
 from runtui.services.undo import why_not
 
 Scope = Literal[
@@ -129,6 +130,8 @@ def _needs_entry(now: Situation) -> str | None:
 
 
 def _needs_own_entry(now: Situation) -> str | None:
+    if now.entry is not None and now.entry.damage:
+        return damage_sentence(now.entry)
     if now.is_elsewhere:
         return "This entry is of another root; start runtui on that one."
     return _needs_entry(now) or _needs_server(now)

@@ -42,7 +42,9 @@ def settled(entry: Entry) -> str:
 
 
 def outcome_words(entry: Entry) -> str:
-    """An outcome, and how it is known."""
+    """An outcome, and how it is known; or why it cannot be read."""
+    if entry.damage:
+        return f"damaged, {entry.damage}"
     if entry.outcome is None:
         return "open: its end is not recorded"
     how = HOW_KNOWN[entry.known_by]

@@ -18,6 +18,7 @@ from runtui.graph.faults import READ_BACK, Fault
 from runtui.graph.waits import LONGEST_WAIT, length_words
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words as entry_changes
+from runtui.services.journal_export import damage_sentence
 from runtui.services.save import Save, Step
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.entry_words import outcome_words
@@ -159,6 +160,8 @@ def change_words(changes: Sequence[Change]) -> str:
 
 def entry_response_page(entry: Entry) -> Page:
     """An entry of the journal: what became of it, how that is known, and the answer."""
+    if entry.damage:
+        return Page((Fact(damage_sentence(entry), "$text-warning"),), "", frozenset())
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
     facts = [Fact(f"Entry {entry.number}: {outcome_words(entry)}", style)]
     if entry.status is not None:
@@ -184,6 +187,8 @@ def entry_response_page(entry: Entry) -> Page:
 
 def entry_request_page(entry: Entry) -> Page:
     """An entry of the journal: what was sent, and what it was to change."""
+    if entry.damage:
+        return entry_response_page(entry)
     facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry_changes(entry))]
     facts += _labelled(
         ("workflow", entry.workflow_name or entry.workflow_id),

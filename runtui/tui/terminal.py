@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +20,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.worker import WorkerFailed
 
-from runtui import __version__
+from runtui.crash import crash_sentence
 from runtui.errors import ExitCode, RuntuiError
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
@@ -86,40 +83,6 @@ def silence_output() -> None:
     for descriptor in (1, 2):
         os.dup2(null, descriptor)
     os.close(null)
-
-
-def write_crash_report(error: BaseException, folder: Path) -> Path:
-    """Write what a developer needs and nothing that is private: versions and the redacted traceback, no locals.
-
-    Returns:
-        The new file, readable by its owner alone.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    from runtui.private_files import create_private, private_folder
-    from runtui.redact import redact
-
-    now = datetime.now(UTC)
-    facts = (
-        f"runtui {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}\n"
-        f"TERM={os.environ.get('TERM', '')} at {now.isoformat(timespec='seconds')}\n\n"
-    )
-    frames = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
-    private_folder(folder)
-    path = folder / f"crash-{now:%Y%m%dT%H%M%S}-{os.getpid()}.txt"
-    with os.fdopen(create_private(path), "w", encoding="utf-8", errors="backslashreplace") as report:
-        report.write(redact(facts + frames))
-    return path
-
-
-def crash_sentence(error: BaseException, folder: Path) -> str:
-    """Write the report and say in one sentence what happened and where the report is."""
-    what = f"runtui ended because of an error of its own ({type(error).__name__})."
-    try:
-        return f"{what} A report without private values is in {write_crash_report(error, folder)}"
-    except OSError as reason:
-        return f"{what} No report could be written in {folder}: {reason.strerror}."
 
 
 class TakeOverDriver(LinuxDriver):

@@ -11,8 +11,8 @@ import sys
 
 from runtui.cli import main
 from runtui.cli_options import settings_of_server
+from runtui.crash import crash_sentence
 from runtui.session_settings import token_source
-from runtui.tui.terminal import crash_sentence
 
 
 async def crash() -> str:

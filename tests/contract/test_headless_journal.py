@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ import pytest
 from runtui.cli import main
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Journal
+from runtui.services.journal_file import damaged_files
 from runtui.services.workspace import JOURNAL_FILE
+from tests import canary
 from tests.unit.entries import an_entry
 
 Out = pytest.CaptureFixture[str]
@@ -100,3 +104,76 @@ def test_an_empty_journal_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("RUNTUI_STATE", str(tmp_path))
     assert main(["journal", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+def spoil(folder: Path, number: int) -> None:
+    """Change a word of an entry past runtui."""
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as db, db:
+        db.execute("UPDATE entry SET words = 'Fast.' WHERE number = ?", (number,))
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv", "md"])
+def test_a_damaged_entry_is_shown_as_such_and_the_others_are_whole(form: str, tmp_path: Path, capsys: Out) -> None:
+    main(["journal", "--format", form, "--filter", "#1"])
+    first = capsys.readouterr().out
+    spoil(tmp_path, 2)
+    assert main(["journal", "--format", form]) == 1
+    captured = capsys.readouterr()
+    why = "Entry 2 cannot be read: its checksum does not fit what it holds."
+    assert captured.err.splitlines() == [why]
+    assert "damaged" in captured.out
+    assert "Fast." not in captured.out
+    assert "run-␛" not in captured.out
+    assert set(first.strip("[]\n").splitlines()) <= set(captured.out.replace("\n,", "\n").strip("[]\n").splitlines())
+    if form == "jsonl":
+        damaged = json.loads(captured.out.splitlines()[1])
+        assert {name: value for name, value in damaged.items() if value is not None} == {
+            "number": 2, "outcome": "damaged", "words": why
+        }  # fmt: skip
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_damaged_entry_is_found_by_its_number_and_that_word_alone(tmp_path: Path, capsys: Out) -> None:
+    spoil(tmp_path, 2)
+    for text, numbers in (
+        ("#2", [2]), ("outcome:damaged", [2]), ("outcome:open", []), ("since:-24h", [3, 1]), ("before:2001-01-01", []),
+        ("Onboard", [3, 1]),
+    ):  # fmt: skip
+        assert main(["journal", "--format", "jsonl", "--filter", text]) == (1 if 2 in numbers else 0)
+        assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == numbers
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize("form", ["table", "json", "md"])
+def test_a_damaged_entry_alone_says_why(form: str, tmp_path: Path, capsys: Out) -> None:
+    spoil(tmp_path, 2)
+    assert main(["journal", "2", "--format", form]) == 1
+    assert "its checksum does not fit what it holds" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_damaged_entry_is_not_undone(tmp_path: Path, capsys: Out) -> None:
+    spoil(tmp_path, 1)
+    assert main(["undo", "1", "--yes"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("runtui: Entry 1 cannot be undone. Entry 1 cannot be read: its checksum")
+    assert "Nothing was sent." in captured.err
+
+
+@pytest.mark.usefixtures("journal")
+@pytest.mark.parametrize(
+    "command", [["journal"], ["journal", "--format", "json"], ["journal", "1"], ["undo", "1", "--yes"], ["list"]]
+)
+def test_that_a_broken_journal_was_set_aside_is_said_once_with_its_path(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    monkeypatch.setenv("RUNTUI_TOKEN", canary.TOKEN)
+    (tmp_path / JOURNAL_FILE).write_bytes(b"this was never a database" * 100)
+    server = ["--root", "http://127.0.0.1:1/beta"] if command[0] == "list" else []
+    assert main([*command, *server]) != 0
+    (aside,) = damaged_files(tmp_path / JOURNAL_FILE)
+    told = capsys.readouterr().err
+    assert told.startswith(f"The journal was broken. It was set aside as {aside}, and a new one is begun.")
+    assert main(["journal"]) == 0
+    assert capsys.readouterr().err == ""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Journal
@@ -10,6 +15,7 @@ from runtui.services.workspace import JOURNAL_FILE
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_journal import record
+from tests.tui.test_panel import panel_text
 from tests.tui.test_undo import change
 from tests.tui.wires import Graph, reply
 
@@ -125,3 +131,66 @@ async def test_an_outcome_that_cannot_be_recorded_is_told(open_session: Opener, 
         await session.until(lambda: status_of(session).startswith("Done."))
         assert "The outcome could not be written to the journal" in status_of(session)
         db.close()
+
+
+async def test_a_journal_that_vanishes_stops_what_would_be_sent_and_says_so(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await change(session)
+        await session.until(lambda: status_of(session).startswith("Done"))
+        for suffix in ("", "-wal", "-shm"):
+            (tmp_path / f"{JOURNAL_FILE}{suffix}").unlink()
+        await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Not done"))
+        assert "deleted, moved or replaced" in status_of(session)
+        assert "The draft is kept." in status_of(session)
+        assert len(graph.patches) == 1
+        await session.press("e", "ctrl+s", "y")
+        await session.until(lambda: len(graph.patches) == 2 and status_of(session).startswith("Done"))
+        assert [entry.number for entry in session.workspace.journal.entries()] == [1]
+
+
+async def test_an_outcome_whose_entry_vanished_is_told_as_unrecorded(open_session: Opener, tmp_path: Path) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+
+        def lose_and_answer(run: dict[str, Any]) -> httpx.Response:
+            (tmp_path / JOURNAL_FILE).unlink()
+            graph.runs[run["id"]] = run
+            return reply(200, run)
+
+        graph.answer_to_patch = lose_and_answer
+        await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Done"))
+        assert "The outcome could not be written to the journal" in status_of(session)
+
+
+async def test_a_damaged_entry_is_in_the_list_and_nothing_can_be_done_with_it(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / JOURNAL_FILE)
+    for number in (1, 2, 3):
+        record(journal, number)
+    journal.close()
+    with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as db, db:
+        db.execute("UPDATE entry SET words = 'Fast.' WHERE number = 2")
+    async with open_session(wire=Graph().wire) as session:
+        await session.press("J")
+        await session.until(lambda: "! damaged" in session.text())
+        await session.press("down")
+        why = "Entry 2 cannot be read: its checksum does not fit what it holds."
+        for key in ("u", "l", "d", "n"):
+            await session.press(key)
+            assert status_of(session) == why
+        await session.press("enter")
+        assert "Entry 2 cannot be read" in panel_text(session)
+        await session.press("down", "up", "x", "enter")
+        await session.until(lambda: "3 entries written to" in status_of(session))
+
+
+async def test_that_a_broken_journal_was_set_aside_is_said_on_the_screen(open_session: Opener, tmp_path: Path) -> None:
+    (tmp_path / JOURNAL_FILE).write_bytes(b"this was never a database" * 100)
+    async with open_session(wire=Graph().wire) as session:
+        await session.until(lambda: "The journal was broken. It was set aside as" in status_of(session))

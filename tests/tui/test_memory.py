@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from pathlib import Path
@@ -23,9 +24,11 @@ async def list_again(session: Session, times: int) -> None:
     """Read all runs again, each time to the end and until the screen has followed."""
     refresh = session.workspace.refresh
     for _ in range(times):
-        before = refresh.progress.finished_at
+        ended = asyncio.Event()
+        unsubscribe = refresh.changed.subscribe(lambda progress: progress.listing or ended.set())
         refresh.now()
-        await session.until(lambda before=before: refresh.progress.finished_at not in (None, before))
+        await session.until(ended.is_set)
+        unsubscribe()
 
 
 async def first_listing_followed_up(session: Session) -> None:

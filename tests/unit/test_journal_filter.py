@@ -48,7 +48,7 @@ def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("outcome:maybe", "There is no outcome 'maybe'. Possible: done, not-done, unknown, open."),
+        ("outcome:maybe", "There is no outcome 'maybe'. Possible: done, not-done, unknown, open, damaged."),
         ("outcome:", "There is no outcome ''."),
         ("since:soon", "since:soon: Type a date-time"),
         ("since:", "Type a date-time"),

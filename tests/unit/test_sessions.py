@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -123,3 +124,17 @@ def test_old_locks_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_pat
             os.utime(path, (yesterday, yesterday))
         with session(tmp_path) as own:
             assert {path.stem for path in tmp_path.iterdir()} == {"young", living.id, own.id}
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_lock_whose_file_was_deleted_is_taken_anew(has_folder: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "sessions"
+    with session(folder) as own, session(folder) as other:
+        (folder / f"{own.id}{SUFFIX}").unlink()
+        if not has_folder:
+            shutil.rmtree(folder)
+        own.hold()
+        assert not other.is_gone(own.id)
+        own.hold()
+        assert own.id in {path.stem for path in folder.iterdir()}
+    assert list(folder.iterdir()) == []

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
+from runtui.crash import crash_sentence, write_crash_report
 from runtui.errors import RuntuiError
 from runtui.prelude import require_terminal
-from runtui.tui.terminal import crash_sentence, starting_theme, write_crash_report
+from runtui.tui.terminal import starting_theme
 
 
 class Tty(io.StringIO):

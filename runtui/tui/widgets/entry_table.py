@@ -39,6 +39,9 @@ LOOKS: Final[dict[Outcome | None, Look]] = {
     None: Look("↑", "open"),
 }
 
+DAMAGED: Final = Look("!", "unknown")
+"""How an entry looks that cannot be read."""
+
 GAP: Final = " "
 
 ROOM_FOR_IDS: Final = 100
@@ -188,10 +191,11 @@ def entry_cells(entry: Entry, width: int, root: str) -> tuple[tuple[str, str], .
 
     The first columns have a width of their own; what changed takes the rest.
     """
-    look = LOOKS[entry.outcome]
+    look = LOOKS[entry.outcome] if not entry.damage else DAMAGED
+    opened = f"{entry.opened_at.astimezone():%m-%d %H:%M}" if not entry.damage else ""
     cells = [
         (fit(f"#{entry.number}", 5), "muted"),
-        (f"{entry.opened_at.astimezone():%m-%d %H:%M}", "muted"),
+        (fit(opened, 11), "muted"),
         (fit(f"{look.sign} {outcome_word(entry)}", 10), look.role),
         (fit(entry.workflow_name or entry.workflow_id, max(8, min(24, (width - 40) // 4))), "text"),
     ]
@@ -203,6 +207,8 @@ def entry_cells(entry: Entry, width: int, root: str) -> tuple[tuple[str, str], .
 
 def _change(entry: Entry, root: str) -> str:
     """What changed in short; before it what the entry has to do with another one, or with another root."""
+    if entry.damage:
+        return entry.damage
     parts = []
     if entry.root != root:
         parts.append(f"at {entry.root.partition('://')[2]}")

@@ -1,0 +1,110 @@
+"""A defect of runtui's own, whatever it is and wherever: a sentence, a private report, exit code 1, no traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runtui.cli import main
+from tests import canary
+
+Out = pytest.CaptureFixture[str]
+
+COMMANDS = {
+    "runtui.headless.listing.list_runs": ["list", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.showing.show_run": ["show", "r1", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.update.update_run": ["update", "r1", "--set", "totalUsersCount=1", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.undoing.entry_to_undo": ["undo", "1"],
+    "runtui.headless.journal.print_journal": ["journal"],
+    "runtui.headless.journal.print_entry": ["journal", "1"],
+    "runtui.headless.sign_in.whoami": ["whoami", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.demo.run_demo": ["demo"],
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RUNTUI_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("RUNTUI_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("RUNTUI_TOKEN", canary.TOKEN)
+    return tmp_path / "state"
+
+
+def reports(folder: Path) -> list[Path]:
+    return sorted(folder.glob("crash-*.txt"))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, RecursionError, AssertionError, UnicodeError, OSError])
+@pytest.mark.parametrize("place", COMMANDS)
+def test_a_defect_is_told_in_a_sentence(
+    place: str, error: type[Exception], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    def defect(*_: object, **__: object) -> int:
+        raise error(f"with {canary.TOKEN} in it")
+
+    monkeypatch.setattr(place, defect)
+    assert main(COMMANDS[place]) == 1
+    captured = capsys.readouterr()
+    (report,) = reports(folder)
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        f"runtui ended because of an error of its own ({error.__name__}). "
+        f"A report without private values is in {report}"
+    ]
+    assert "in defect" in report.read_text()
+    assert canary.TOKEN not in report.read_text()
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+def in_a_thread() -> None:
+    def defect() -> None:
+        raise ValueError("nobody waits for it")
+
+    thread = threading.Thread(target=defect)
+    thread.start()
+    thread.join()
+
+
+def in_a_task() -> None:
+    async def defect() -> None:
+        raise ValueError("nobody waits for it")
+
+    async def begin() -> None:
+        task = asyncio.create_task(defect())
+        await asyncio.wait([task])
+
+    asyncio.run(begin())
+    gc.collect()
+
+
+def in_the_end_of_an_object() -> None:
+    class Defect:
+        def __del__(self) -> None:
+            raise ValueError("nobody waits for it")
+
+    Defect()
+
+
+@pytest.mark.parametrize("stray", [in_a_thread, in_a_task, in_the_end_of_an_object])
+def test_a_defect_that_nobody_waits_for_is_told_too_and_changes_no_exit_code(
+    stray: Callable[[], None], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    def command(*_: object, **__: object) -> int:
+        stray()
+        return 0
+
+    hooks = threading.excepthook, sys.unraisablehook
+    monkeypatch.setattr("runtui.headless.journal.print_journal", command)
+    assert main(["journal"]) == 0
+    (report,) = reports(folder)
+    assert capsys.readouterr().err.splitlines() == [
+        f"A part of runtui met an error of its own (ValueError). A report without private values is in {report}"
+    ]
+    assert (threading.excepthook, sys.unraisablehook) == hooks
