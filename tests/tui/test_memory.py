@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 from pathlib import Path
@@ -22,13 +21,15 @@ MOST_GROWTH = 2 * 1024 * 1024
 
 async def list_again(session: Session, times: int) -> None:
     """Read all runs again, each time to the end and until the screen has followed."""
-    refresh = session.workspace.refresh
     for _ in range(times):
-        ended = asyncio.Event()
-        unsubscribe = refresh.changed.subscribe(lambda progress: progress.listing or ended.set())
-        refresh.now()
-        await session.until(ended.is_set)
-        unsubscribe()
+        await list_once(session)
+
+
+async def list_once(session: Session) -> None:
+    refresh = session.workspace.refresh
+    before = refresh.progress.finished_at
+    refresh.now()
+    await session.until(lambda: refresh.progress.finished_at not in (None, before))
 
 
 async def first_listing_followed_up(session: Session) -> None:
