@@ -22,7 +22,13 @@ from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
 from runtui.redact import MARK, hide_secrets, redact_values
 from runtui.services.announcer import Announcer
-from runtui.services.journal_file import JournalConnection, JournalError, JournalLostError, open_journal
+from runtui.services.journal_file import (
+    JournalConnection,
+    JournalError,
+    JournalLostError,
+    broken_journal,
+    open_journal,
+)
 
 _NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
 
@@ -46,7 +52,8 @@ class Drafts:
         self.changed: Announcer[str] = Announcer()
         """Told the run id of each draft that came, changed or went."""
         self.failed: Announcer[RuntuiError] = Announcer()
-        """Told by the writer's thread that drafts cannot be kept on disk; once, until they can again."""
+        """Told by the writer's thread that drafts cannot be kept on disk, once, until they can again; and that the file
+        was found broken while it was in use."""
         self._path = path
         self._root = ""
         self._kept: dict[str, Kept] = {}
@@ -187,8 +194,9 @@ class Drafts:
     def _let_go(self) -> None:
         """Close the file; it is opened again when it is needed."""
         db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        if db is not None and (aside := db.let_go()) is not None:
+            self.set_aside = aside
+            self.failed.announce(broken_journal(aside))
 
 
 def _row(root: str, kept: Kept) -> tuple[str, ...]:

@@ -227,9 +227,8 @@ class Journal:
         return [entry for entry in found if entry.outcome is Outcome.UNKNOWN or self.is_forgotten(entry)]
 
     def is_explained_otherwise(self, entry: Entry) -> bool:
-        """Whether other changes of ours may have put there what this one was to write; a damaged one may have."""
-        others = self.of_run(entry.root, entry.run_id)
-        return any(other.damage for other in others) or is_explained_by(entry, others)
+        """Whether other changes of ours may have put there what this one was to write."""
+        return is_explained_by(entry, self.of_run(entry.root, entry.run_id))
 
     def is_forgotten(self, entry: Entry) -> bool:
         """Whether an entry is open and its process is gone."""
@@ -295,7 +294,7 @@ class Journal:
         """Close the file; it is opened again by the next call."""
         db, self._db, self._last = self._db, None, None
         if db is not None:
-            db.close()
+            self.set_aside = db.let_go() or self.set_aside
 
     def _own_session(self) -> Session:
         if self._session is None:

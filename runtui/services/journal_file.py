@@ -11,14 +11,15 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database, private_folder
+from runtui.services.database_files import FileIds, files_at, remove_log_of, size_and_time
 
 BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
@@ -82,13 +83,6 @@ class JournalLostError(JournalError):
     """The file that is open is no longer the one at its path, so that nobody would find what is written into it."""
 
 
-class _File(NamedTuple):
-    """A file as the system knows it, whatever its name."""
-
-    device: int
-    inode: int
-
-
 class JournalConnection(sqlite3.Connection):
     """A connection that can tell whether its files are still in their places.
 
@@ -99,24 +93,24 @@ class JournalConnection(sqlite3.Connection):
     path: Path
     set_aside: Path | None = None
     """The broken file that was moved out of the way when this connection was opened."""
-    _files: tuple[_File | None, ...] = ()
+    _files: FileIds = (None, None, None)
     _size: int = 0
     _written: tuple[int, int] = (0, 0)
 
     def settle_on(self, path: Path) -> None:
         """Take what is at a path now for the files of this connection."""
         self.path = path
-        self._files = _files_at(path)
+        self._files = files_at(path)
         self.note_own_write()
 
     def note_own_write(self) -> None:
         """Take the file as it is now for what runtui has made of it."""
-        self._size, _ = self._written = _size_and_time(self.path)
+        self._size, _ = self._written = size_and_time(self.path)
 
     @property
     def is_touched(self) -> bool:
         """Whether the file was written since `note_own_write`: by another runtui, or by something else."""
-        return _size_and_time(self.path) != self._written
+        return size_and_time(self.path) != self._written
 
     @property
     def needs_restart(self) -> bool:
@@ -125,8 +119,31 @@ class JournalConnection(sqlite3.Connection):
         What SQLite knows of them belongs to the whole process, so a new connection would not help; the last one of it
         to be closed puts what it has into the file.
         """
-        found = _files_at(self.path)
+        found = files_at(self.path)
         return found[0] == self._files[0] and found != self._files
+
+    @property
+    def _is_cut_short(self) -> bool:
+        return files_at(self.path) == self._files and size_and_time(self.path)[0] < self._size
+
+    def let_go(self) -> Path | None:
+        """Close it. What is in the log of a file that was moved goes into that file first.
+
+        A file that was cut short is set aside, and its new path returned: SQLite would begin it anew, with a new log
+        under the other connections.
+        """
+        aside = None
+        with suppress(OSError):
+            if self._is_cut_short:
+                with _alone_in(self.path.parent):
+                    aside = _set_aside(self.path) if self._is_cut_short else None
+        if files_at(self.path)[0] != self._files[0]:
+            with suppress(sqlite3.Error):
+                self.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            with suppress(OSError):
+                remove_log_of(self.path, self._files)
+        self.close()
+        return aside
 
     def check(self) -> None:
         """Make sure that what is written goes to where it will be looked for.
@@ -137,9 +154,9 @@ class JournalConnection(sqlite3.Connection):
         if self.needs_restart:
             reason = "a file that belongs to it (-wal, -shm) was deleted while runtui had it open"
             raise JournalLostError(self.path, reason, "Leave runtui and start it again.")
-        if _files_at(self.path) != self._files:
+        if files_at(self.path) != self._files:
             reason = "the file was deleted, moved or replaced while runtui had it open"
-        elif _size_and_time(self.path)[0] < self._size:
+        elif self._is_cut_short:
             reason = "the file was cut short while runtui had it open"
         else:
             return
@@ -275,25 +292,3 @@ def _set_aside(path: Path) -> Path:
         if companion.exists():
             companion.replace(path.with_name(name + suffix))
     return aside
-
-
-def _files_at(path: Path) -> tuple[_File | None, ...]:
-    """Which file, log and index are at a path; None where there is none."""
-    return tuple(_file_at(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
-
-
-def _file_at(path: Path) -> _File | None:
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return _File(found.st_dev, found.st_ino)
-
-
-def _size_and_time(path: Path) -> tuple[int, int]:
-    """The size of a file, and when it was written last (ns); nothing of either where there is none."""
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return 0, 0
-    return found.st_size, found.st_mtime_ns

@@ -6,7 +6,7 @@ were there before, or that another change of ours may have brought, are no proof
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runtui.domain.draft import MISSING
@@ -30,9 +30,11 @@ def proves(entity: Mapping[str, Any], intent: Intent) -> bool:
     return shows(intent.after, entity) and not shows(intent.after, intent.before)
 
 
-def is_explained_by(entry: Entry, others: Iterable[Entry]) -> bool:
+def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
     """Whether other changes of the run may have brought every value of this one: later ones, and earlier ones whose
-    outcome is not known either."""
+    outcome is not known either. A damaged one may have brought anything."""
+    if any(other.damage for other in others):
+        return True
     rivals = [
         other.after
         for other in others

@@ -3,6 +3,9 @@
 Invariant: the JSON of a run is kept as received; what the list shows and sorts by is derived from it in the same
 transaction. A run that has not changed is neither written nor announced. Nothing outside relies on row numbers.
 
+The file is a copy of what the server has. Where it is deleted, moved or replaced under a running runtui, it is made
+anew from what was read of it.
+
 Threads: any thread may call anything. Writes take turns; each thread reads through its own connection, never waits for
 a write, and sees one state per call. Changes are announced in the thread that wrote, once they can be read.
 """
@@ -21,7 +24,8 @@ from runtui.domain.rows import ACTIVE_SEVERITIES, LOOKS, STUCK_AFTER, RunRow, ru
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
-from runtui.services.store_file import StoreError, open_reader, open_writer
+from runtui.services.database_files import FileIds, files_at
+from runtui.services.store_file import StoreError, open_again, open_reader, open_writer
 from runtui.services.store_reads import EVERY_RUN, Query, RowNumbers, find, pick, place, row_of, walk
 from runtui.services.store_writes import Changes, delete_runs, put_runs, put_workflow
 
@@ -71,6 +75,8 @@ class Store:
         """
         self._path = path
         self._writer = open_writer(path)
+        self._files: FileIds | None = files_at(path)
+        """The files that are open; None once they are closed."""
         self._turn = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._of_thread = threading.local()
@@ -85,6 +91,7 @@ class Store:
     def close(self) -> None:
         """Close every connection; nothing may be asked afterwards."""
         with self._turn:
+            self._files = None
             for db in (*self._readers, self._writer):
                 db.close()
             self._readers.clear()
@@ -246,10 +253,7 @@ class Store:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, within one state of the store."""
         try:
-            db: sqlite3.Connection | None = getattr(self._of_thread, "db", None)
-            if db is None:
-                db = self._of_thread.db = open_reader(self._path)
-                self._readers.append(db)
+            db = self._reader()
             db.execute("BEGIN")
             try:
                 yield db
@@ -258,12 +262,32 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(self._path, error) from error
 
+    def _reader(self) -> sqlite3.Connection:
+        """This thread's connection to the file that is at the path."""
+        if self._files not in (None, files_at(self._path)):
+            with self._turn:
+                self._open_again()
+        files, db = getattr(self._of_thread, "reader", (None, None))
+        if db is None or self._files not in (None, files):
+            files, db = self._of_thread.reader = self._files, open_reader(self._path)
+            self._readers.append(db)
+        return db
+
+    def _open_again(self) -> None:
+        """Where the file was lost: have another one written. Readers follow, each at its next call."""
+        if self._files is not None and self._files != files_at(self._path):
+            self._readers.append(lost := self._writer)
+            self._writer = open_again(self._path, lost, self._files)
+            self._files = files_at(self._path)
+            self._findings, self._seen, self._answered = {}, {}, {}
+
     @contextmanager
     def _writing(self) -> Iterator[tuple[sqlite3.Connection, Changes]]:
         """A turn to write: one transaction, all or nothing, then the announcement of what it changed."""
         changes = Changes()
         with self._turn:
             try:
+                self._open_again()
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._writer, changes

@@ -7,12 +7,14 @@ file that is no database, or one of another version, is set aside under another 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from runtui.domain.rows import COLUMNS, Column, RunRecord
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database
+from runtui.services.database_files import FileIds, files_at, remove_log_of
 
 VERSION: Final = 1
 """Of the tables below: raise it with every change to them."""
@@ -56,6 +58,28 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """Another connection to the same file, which never waits for the writer and cannot write."""
     db = _connect(path)
     db.execute("PRAGMA query_only = 1")
+    return db
+
+
+def open_again(path: Path, lost: sqlite3.Connection, files: FileIds) -> sqlite3.Connection:
+    """A writer on the file that is at a path now, in place of one whose files were deleted, moved or replaced.
+
+    Where there is none, what the lost one holds goes into a new file, as far as it can be read.
+
+    Raises:
+        StoreError: when there can be no such file.
+    """
+    try:
+        if files_at(path)[0] == files[0]:
+            _set_aside(path)  # its log was deleted; what SQLite knows of that one belongs to the process
+        remove_log_of(path, files)
+        is_new = not path.exists()
+    except OSError as error:
+        raise StoreError(path, error) from error
+    db = open_writer(path)
+    if is_new:
+        with suppress(sqlite3.Error):
+            lost.backup(db)
     return db
 
 

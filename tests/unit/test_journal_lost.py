@@ -15,7 +15,7 @@ import pytest
 from runtui.graph.exchange import Outcome
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal
-from runtui.services.journal_file import JournalError, JournalLostError
+from runtui.services.journal_file import JournalError, JournalLostError, damaged_files
 from tests.unit.intents import ROOT, intent
 from tests.unit.saves_bench import Bench, draft
 
@@ -165,6 +165,59 @@ def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_
     assert entry is not None
     assert entry.outcome is Outcome.DONE
     assert journal.open(intent(run_id="next")) == number + 1
+
+
+def test_a_file_that_was_renamed_holds_all_that_was_recorded_in_it(journal: Journal, path: Path) -> None:
+    before = len(journal.entries())
+    renamed(path)
+    with pytest.raises(JournalLostError):
+        journal.open(intent())
+    journal.open(intent())
+    assert len(runs_in(path)) == 1
+    assert len(runs_in(path.with_name("elsewhere.db"))) == before
+
+
+def test_a_backup_that_is_put_in_its_place_is_what_the_next_change_goes_into(journal: Journal, path: Path) -> None:
+    backup = path.parent.with_name("backup")
+    before = runs_in(backup)
+    replaced(path)
+    with pytest.raises(JournalLostError):
+        journal.open(intent())
+    journal.open(intent(run_id="again"))
+    assert runs_in(path) == [*before, "again"]
+    assert journal.set_aside is None
+
+
+@pytest.mark.parametrize("lose", [emptied, cut_in_half, written_over])
+def test_a_file_that_was_cut_short_is_kept_and_said(lose: Loss, journal: Journal, path: Path) -> None:
+    lose(path)
+    with pytest.raises(JournalLostError, match="cut short"):
+        journal.open(intent())
+    assert [journal.set_aside] == damaged_files(path)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_journal_and_drafts_of_one_session_come_back_together(lose: Loss, journal: Journal, path: Path) -> None:
+    drafts = Drafts(path)
+    drafts.load(ROOT)
+    drafts.keep(draft())
+    drafts.flush()
+    lose(path)
+    drafts.keep(draft(processingStatus="queued"))
+    drafts.flush()
+    with pytest.raises(JournalLostError):
+        journal.open(intent())
+    journal.open(intent(run_id="again"))
+    typed = draft(processingStatus="canceled")
+    drafts.keep(typed)
+    drafts.flush()
+    drafts.close()
+    journal.close()
+    assert runs_in(path)[-1] == "again"
+    after = Drafts(path)
+    after.load(ROOT)
+    assert after.get("r1") == typed
+    after.close()
 
 
 @pytest.mark.parametrize("lose", [log_deleted, index_deleted])

@@ -18,6 +18,7 @@ from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import STEPS, JournalError, damaged_files
 from runtui.services.journal_rows import TEXTS
+from runtui.services.proof import is_explained_by
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent
 
@@ -139,8 +140,9 @@ def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path,
     assert now.damage
     assert not journal.is_forgotten(now)
     assert DAMAGED not in [unsettled.number for unsettled in journal.unsettled(ROOT)]
-    of_run = [other for other in journal.of_run(ROOT, entry.run_id) if not other.damage]
-    assert journal.is_explained_otherwise(of_run[0]), "what it was to write is not known"
+    of_run = journal.of_run(ROOT, entry.run_id)
+    newest = next(other for other in of_run if not other.damage)
+    assert is_explained_by(newest, of_run), "what it was to write is not known"
 
 
 def test_a_damaged_session_leads_to_no_other_file(path: Path, tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def check_that_all_survives(path: Path, before: dict[int, Entry], seed: int) -> 
             journal.unsettled(ROOT)
             for entry in found:
                 journal.is_forgotten(entry)
-                journal.is_explained_otherwise(entry)
+                is_explained_by(entry, journal.of_run(ROOT, entry.run_id))
         with suppress(JournalError):
             journal.settle(before[8].client_request_id, Outcome.DONE, "person")
         with suppress(JournalError):

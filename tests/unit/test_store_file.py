@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,65 @@ def test_a_closed_store_says_so(path: Path) -> None:
         store.window(Query(), 0, 1)
     with pytest.raises(StoreError):
         store.set_meta("a", "b")
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def deleted_with_all_beside_it(path: Path) -> None:
+    for file in path.parent.iterdir():
+        file.unlink()
+
+
+def log_deleted(path: Path) -> None:
+    path.with_name(path.name + "-wal").unlink()
+
+
+def index_deleted(path: Path) -> None:
+    path.with_name(path.name + "-shm").unlink()
+
+
+def folder_deleted(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def folder_moved(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "lose", [deleted, deleted_with_all_beside_it, log_deleted, index_deleted, folder_deleted, folder_moved]
+)
+@pytest.mark.parametrize("first", ["a read", "a write", "a read of a new thread"])
+def test_a_file_that_is_lost_is_made_anew_from_what_was_read(
+    lose: Callable[[Path], None], first: str, path: Path
+) -> None:
+    store = Store(path)
+    put_one(store)
+    assert ids(store) == ["r1"]
+    lose(path)
+    with ThreadPoolExecutor(1) as thread:
+        if first == "a read":
+            assert ids(store) == ["r1"]
+        elif first == "a read of a new thread":
+            assert thread.submit(ids, store).result() == ["r1"]
+        store.put_runs("w2", [{"id": "r2"}], store.next_listing())
+        assert set(ids(store)) == set(thread.submit(ids, store).result()) == {"r1", "r2"}
+    store.close()
+    after = Store(path)
+    assert set(ids(after)) == {"r1", "r2"}
+    after.close()
+
+
+def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -> None:
+    store = Store(path)
+    put_one(store)
+    deleted_with_all_beside_it(path)
+    other = Store(path)
+    other.put_runs("w2", [{"id": "r2"}], other.next_listing())
+    assert ids(store) == ["r2"]
+    put_one(store)
+    assert set(ids(other)) == set(ids(store)) == {"r1", "r2"}
+    other.close()
+    store.close()
