@@ -99,7 +99,7 @@ def _sentences(save: Save) -> Iterator[str]:
         yield f"The service kept its own value of {', '.join(save.ignored)}."
     if save.unrecorded:
         yield "The outcome could not be written to the journal."
-    if save.outcome is Outcome.UNKNOWN:
+    if save.outcome is Outcome.UNKNOWN and not save.unrecorded:
         yield f"runtui journal {save.entry} tells what is known."
 
 

@@ -6,10 +6,13 @@ import csv
 import io
 import json
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from runtui.cli import main
 from runtui.graph.exchange import Outcome
@@ -17,9 +20,11 @@ from runtui.services.journal import Journal
 from runtui.services.journal_file import damaged_files
 from runtui.services.workspace import JOURNAL_FILE
 from tests import canary
+from tests.contract.headless_commands import Commands
 from tests.unit.entries import an_entry
 
 Out = pytest.CaptureFixture[str]
+GoOn = Callable[[], Awaitable[httpx.Response]]
 OTHER_ROOT = "https://graph.microsoft.com/beta"
 
 
@@ -177,3 +182,19 @@ def test_that_a_broken_journal_was_set_aside_is_said_once_with_its_path(
     assert told.startswith(f"The journal was broken. It was set aside as {aside}, and a new one is begun.")
     assert main(["journal"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_an_outcome_whose_entry_vanished_is_told_as_unrecorded(
+    sandbox_app: Starlette, tmp_path: Path, capsys: Out
+) -> None:
+    commands = Commands(sandbox_app, tmp_path)
+    run_id, _ = commands.a_run()
+
+    async def lose_and_go_on(_request: httpx.Request, go_on: GoOn) -> httpx.Response:
+        (tmp_path / JOURNAL_FILE).unlink()
+        return await go_on()
+
+    commands.line.bend = lose_and_go_on
+    assert commands.update(run_id, "processingStatus=failed") == 0
+    assert "The outcome could not be written to the journal." in capsys.readouterr().out
+    assert len(commands.applied) == 1
