@@ -163,9 +163,7 @@ class JournalConnection(sqlite3.Connection):
         raise JournalLostError(self.path, reason, WITH_WHAT_IS_THERE)
 
 
-WITH_WHAT_IS_THERE: Final = (
-    "Put it back, or send the change again: it is recorded in the file that is there then, a new one if there is none."
-)
+WITH_WHAT_IS_THERE: Final = "Put it back, or send the change again into the file that is there then, or a new one."
 """What helps when the file is another one, or none."""
 
 
