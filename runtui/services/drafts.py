@@ -71,7 +71,7 @@ class Drafts:
         """Read the drafts of a root; the trouble with the file, if there is any, is in `fault`."""
         self._root = root
         try:
-            rows = self._connection().execute("SELECT * FROM draft WHERE root = ?", (root,)).fetchall()
+            rows = self._connection().rows("SELECT * FROM draft WHERE root = ?", (root,))
         except JournalError as error:
             self.fault = error
         except sqlite3.Error as error:

@@ -143,7 +143,7 @@ class Journal:
     def _insert(self, intent: Intent) -> int:
         with self._using() as db, _transaction(db):
             self._own_session().hold()
-            for row in db.execute(
+            for row in db.rows(
                 "SELECT number, session FROM entry WHERE root = ? AND run_id = ? AND outcome IS NULL",
                 (intent.root, intent.run_id),
             ):
@@ -199,12 +199,12 @@ class Journal:
 
     def _sound_row(self, db: JournalConnection, client_request_id: str) -> sqlite3.Row:
         """The row of a request, fit to be written on."""
-        row = db.execute(_SELECT.format(condition="client_request_id = ?"), (client_request_id, -1)).fetchone()
+        row = next(iter(db.rows(_SELECT.format(condition="client_request_id = ?"), (client_request_id, -1))), None)
         if row is None:
             raise JournalError(self.path, "the entry of this change is not in it", WITH_WHAT_IS_THERE)
         if damage := _entry(row).damage:
             raise JournalError(self.path, f"entry {row['number']} is damaged: {damage}", "The entry stays as it is.")
-        return row  # type: ignore[no-any-return]
+        return row
 
     # Reading
 
@@ -245,7 +245,8 @@ class Journal:
 
     def _select(self, condition: str, values: Sequence[object], *, limit: int = -1) -> list[Entry]:
         with self._using() as db:
-            return [_entry(row) for row in db.execute(_SELECT.format(condition=condition), (*values, limit))]
+            rows = db.rows(_SELECT.format(condition=condition), (*values, limit))
+        return [_entry(row) for row in rows]
 
     # The file
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -96,6 +96,17 @@ class JournalConnection(sqlite3.Connection):
     _files: FileIds = (None, None, None)
     _size: int = 0
     _written: tuple[int, int] = (0, 0)
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """All rows of a query. A text that is no UTF-8 comes with surrogates: it is the trouble of its row alone."""
+        try:
+            return self.execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            self.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+            try:
+                return self.execute(query, values).fetchall()
+            finally:
+                self.text_factory = str
 
     def settle_on(self, path: Path) -> None:
         """Take what is at a path now for the files of this connection."""
@@ -218,8 +229,6 @@ def _open_sound(path: Path, durable: bool) -> JournalConnection:
     synchronous: Literal["FULL", "NORMAL"] = "FULL" if durable else "NORMAL"
     try:
         db.row_factory = sqlite3.Row
-        # A text that is no UTF-8 is the trouble of its row, not of the whole query.
-        db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         if (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":

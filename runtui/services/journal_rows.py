@@ -37,9 +37,14 @@ def checksum(row: sqlite3.Row) -> int:
 
     What is NULL or empty is left out, so that a column added by a later version leaves older rows as they are.
     """
-    names = sorted({*row.keys()} - _UNSEALED)
-    values = [(name, repr(row[name])) for name in names if row[name] not in (None, "")]
-    return zlib.crc32(json.dumps(values).encode())
+    return _checksum(dict(zip(row.keys(), row, strict=True)))
+
+
+def _checksum(columns: Mapping[str, Any]) -> int:
+    texts = [
+        f"{name}={columns[name]}" for name in sorted(columns.keys() - _UNSEALED) if columns[name] not in (None, "")
+    ]
+    return zlib.crc32("\0".join(texts).encode("utf-8", "surrogatepass"))
 
 
 def facts_of(row: sqlite3.Row) -> dict[str, Any]:
@@ -48,12 +53,13 @@ def facts_of(row: sqlite3.Row) -> dict[str, Any]:
     Raises:
         DamagedRowError: the row is not as it was written.
     """
-    if row["checksum"] is not None and row["checksum"] != checksum(row):
+    columns = dict(zip(row.keys(), row, strict=True))
+    if columns["checksum"] is not None and columns["checksum"] != _checksum(columns):
         raise DamagedRowError("its checksum does not fit what it holds")
     facts: dict[str, Any] = {}
     for name, read in _READERS.items():
         try:
-            facts[name] = read(row[name])
+            facts[name] = read(columns[name])
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise DamagedRowError(f"this version of runtui cannot read its {name.replace('_', ' ')}") from None
     return facts
@@ -62,7 +68,8 @@ def facts_of(row: sqlite3.Row) -> dict[str, Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
-    value.encode()  # what was no UTF-8 has become surrogates, which refuse this
+    if not value.isascii():
+        value.encode()  # what was no UTF-8 has become surrogates, which refuse this
     return value
 
 
