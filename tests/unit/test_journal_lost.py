@@ -8,14 +8,22 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtui.graph.exchange import Outcome
+from runtui.services import journal as journal_module
 from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal
-from runtui.services.journal_file import JournalError, JournalLostError, damaged_files
+from runtui.services.journal import Journal, RunBusyError
+from runtui.services.journal_file import (
+    JournalConnection,
+    JournalError,
+    JournalLostError,
+    damaged_files,
+    open_journal,
+)
 from tests.unit.intents import ROOT, intent
 from tests.unit.saves_bench import Bench, draft
 
@@ -236,6 +244,53 @@ def test_without_its_log_or_index_nothing_is_sent_and_nothing_is_lost(lose: Loss
     assert (newest.run_id, newest.outcome, before.run_id) == ("on its way", Outcome.DONE, "first")
 
 
+def test_a_file_that_is_lost_while_an_intent_is_recorded_has_recorded_nothing(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal = journal_module._sealed
+
+    def seal_and_lose(db: JournalConnection, change: sqlite3.Cursor) -> int:
+        path.unlink()
+        return seal(db, change)
+
+    monkeypatch.setattr(journal_module, "_sealed", seal_and_lose)
+    with pytest.raises(JournalLostError):
+        journal.open(intent())
+
+
+def test_an_older_content_written_into_the_file_is_seen_by_what_it_lacks(journal: Journal, path: Path) -> None:
+    def put_into_the_file() -> None:
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    put_into_the_file()
+    before = path.read_bytes()
+    number = journal.open(intent(run_id="last"))
+    put_into_the_file()
+    assert path.stat().st_size == len(before)
+    path.write_bytes(before)
+    with pytest.raises(JournalLostError, match=f"entry {number} is no longer in it"):
+        journal.open(intent())
+    journal.open(intent(run_id="again"))
+    journal.close()
+    assert runs_in(path)[-2:] == ["first", "again"]
+
+
+def test_the_log_of_a_file_that_was_replaced_does_not_stay_beside_the_new_one(path: Path) -> None:
+    db = open_journal(path, durable=True)
+    replaced(path)
+    db.let_go()
+    assert [file.name for file in path.parent.iterdir() if file.is_file()] == ["journal.db"]
+
+
+def test_a_living_runtui_whose_lock_was_deleted_still_keeps_others_from_its_run(journal: Journal, path: Path) -> None:
+    for file in (path.parent / "sessions").iterdir():
+        file.unlink()
+    journal.open(intent(run_id="mine"))
+    with closing(Journal(path)) as other, pytest.raises(RunBusyError):
+        other.open(intent(run_id="mine"))
+
+
 def test_another_runtui_that_comes_and_goes_is_no_loss(journal: Journal, path: Path) -> None:
     for number in range(5):
         with closing(Journal(path)) as other:
@@ -306,6 +361,21 @@ def test_no_draft_is_lost_with_the_file(lose: Loss, path: Path) -> None:
     after = Drafts(path)
     after.load(ROOT)
     assert after.get("r1") == other
+    after.close()
+
+
+def test_all_drafts_go_into_the_file_that_is_there(path: Path) -> None:
+    drafts = Drafts(path)
+    drafts.load(ROOT)
+    drafts.keep(draft())
+    drafts.keep(replace(draft(), run_id="r2"))
+    drafts.flush()
+    deleted_with_all_beside_it(path)
+    drafts.keep(draft(processingStatus="queued"))
+    drafts.close()
+    after = Drafts(path)
+    after.load(ROOT)
+    assert sorted(after) == ["r1", "r2"]
     after.close()
 
 

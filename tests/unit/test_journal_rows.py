@@ -15,10 +15,11 @@ import pytest
 
 from runtui.cli import main
 from runtui.graph.exchange import Outcome
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry, Journal, damaged_entry
 from runtui.services.journal_file import STEPS, JournalError, damaged_files
 from runtui.services.journal_rows import TEXTS
 from runtui.services.proof import is_explained_by
+from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent
 
@@ -140,9 +141,21 @@ def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path,
     assert now.damage
     assert not journal.is_forgotten(now)
     assert DAMAGED not in [unsettled.number for unsettled in journal.unsettled(ROOT)]
-    of_run = journal.of_run(ROOT, entry.run_id)
-    newest = next(other for other in of_run if not other.damage)
-    assert is_explained_by(newest, of_run), "what it was to write is not known"
+
+
+def test_a_damaged_entry_may_have_brought_any_value() -> None:
+    assert not is_explained_by(an_entry(1), [])
+    assert is_explained_by(an_entry(1), [damaged_entry(2, "unreadable")])
+    assert is_explained_by(an_entry(3), [damaged_entry(2, "unreadable")])
+
+
+def test_other_tables_under_these_names_are_no_journal(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'words TEXT', 'wordz TEXT')")
+    with closing(Journal(path)) as journal:
+        assert journal.entries() == []
+        assert [journal.set_aside] == damaged_files(path)
 
 
 def test_a_damaged_session_leads_to_no_other_file(path: Path, tmp_path: Path) -> None:
