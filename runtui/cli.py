@@ -7,6 +7,7 @@ share are in `cli_options`, the commands without a screen in `cli_headless`.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -54,13 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report_folder() -> Path:
-    """Where a report of a defect goes: the state folder; where there is none, the folder for temporary files."""
+    """Where a report of a defect goes: the state folder; where there is none, one of one's own among the temporary files."""
     from runtui.settings import state_folder
 
     try:
         return state_folder()
     except RuntuiError:
-        return Path(tempfile.gettempdir())
+        return Path(tempfile.gettempdir(), f"runtui-{os.getuid()}")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from runtui.auth.cache import FileKeep
+from runtui.crash import crash_sentence
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
 from runtui.services.drafts import Drafts
@@ -19,7 +20,6 @@ from runtui.services.journal import Journal
 from runtui.services.journal_query import EXPORTS, EntryQuery
 from runtui.services.sessions import Session
 from runtui.services.store import Store
-from runtui.tui.terminal import crash_sentence
 
 
 def mode(path: Path) -> int:
