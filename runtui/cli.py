@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report_folder() -> Path:
-    """Where a report of a defect goes: the state folder; where there is none, one of one's own among the temporary files."""
+    """Where a report of a defect goes: the state folder; where there is none, a folder among the temporary files."""
     from runtui.settings import state_folder
 
     try:
