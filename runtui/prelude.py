@@ -23,6 +23,9 @@ from runtui.services.misbehaviour import Misbehaviour, sandbox_badge
 from runtui.services.store import EVERY_RUN, Store
 from runtui.settings import Settings
 
+MOST_CELLS: Final = 1_000
+"""The most columns and lines that are believed: more than an 8K screen has in a font of 8x16 pixels."""
+
 _HEAD_LINES: Final = 3
 _WITHOUT_A_SCREEN: Final = "Without a screen, `runtui list` shows the same runs; over SSH, `ssh -t` gives a terminal."
 _ENTER: Final = "\x1b[?1049h"
@@ -60,6 +63,19 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
         raise RuntuiError(
             "No screen", f"TERM is {term or 'not set'}: this terminal cannot place a cursor.", _WITHOUT_A_SCREEN
         )
+
+
+def terminal_size() -> tuple[int, int]:
+    """Return the columns and lines of the terminal on which Textual draws, as the terminal itself says.
+
+    LINES and COLUMNS are what a shell once saw, or what somebody made up. A terminal that says nothing useful has the
+    size of a VT100; of an absurdly large one the upper left is used.
+    """
+    try:
+        columns, lines = os.get_terminal_size(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
+    except (OSError, ValueError):
+        columns, lines = 0, 0
+    return min(columns or 80, MOST_CELLS), min(lines or 24, MOST_CELLS)
 
 
 class FirstPaint:
@@ -131,7 +147,7 @@ def first_paint(
     def write(text: str) -> None:
         _write(screen, text)
 
-    paint = FirstPaint(settings, *os.get_terminal_size(screen), write, misbehaviour)
+    paint = FirstPaint(settings, *terminal_size(), write, misbehaviour)
     before = termios.tcgetattr(keyboard)
     quiet = termios.tcgetattr(keyboard)
     quiet[3] &= ~(termios.ECHO | termios.ICANON)

@@ -7,26 +7,39 @@ neither the screen nor the crash report shows a local variable or a secret.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import select
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from rich.console import Console
+from textual import events
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, Monochrome, NoColor
+from textual.message import Message
 from textual.worker import WorkerFailed
 
 from runtui.crash import crash_sentence
 from runtui.errors import ExitCode, RuntuiError
+from runtui.prelude import terminal_size
+from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
 _NO_COLOUR: Final = NoColor()  # one instance: Textual caches filtered lines by filter
 ENTER_ALTERNATE_SCREEN: Final = "\x1b[?1049h"
 LEAVE_ALTERNATE_SCREEN: Final = "\x1b[?1049l"
+
+_READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
+_MOST_AHEAD: Final = 64  # messages between two times of waiting for the app
+_LOOK_SECONDS: Final = 0.1  # between two looks at whether the app lets go of the terminal
 
 _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 """Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
@@ -85,22 +98,141 @@ def silence_output() -> None:
     os.close(null)
 
 
-class TakeOverDriver(LinuxDriver):
-    """Starts on the alternate screen that is there: to enter it anew would clear it on some terminals.
+class InputParser:
+    """Turns what a terminal sends into Textual's events.
 
-    It leaves that screen as it is where another one follows, so that the shell does not show in between.
+    Textual's own parser says what a key or a sequence means. It is given whole ones only, and is replaced where one
+    leaves it waiting for more: it would take the keys that follow for the rest.
     """
 
+    def __init__(self, debug: bool = False) -> None:
+        self._debug = debug
+        self._lexer = InputLexer()
+        self._parser = XTermParser(debug)
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds of silence after which `silence` is to be called; None: it has nothing to tell."""
+        return self._lexer.patience
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Take the next bytes."""
+        return self._events(self._lexer.feed(data))
+
+    def silence(self) -> Iterator[Message]:
+        """Nothing has come for as long as `patience` said."""
+        return self._events(self._lexer.silence())
+
+    def _events(self, pieces: Iterable[Piece]) -> Iterator[Message]:
+        for piece in pieces:
+            match piece:
+                case Typed(text):
+                    for character in text:
+                        yield from (
+                            [events.Key("escape", character)] if character == "\x1b" else self._parse(character)
+                        )
+                case ControlSequence(code):
+                    yield from self._parse(code)
+                case Pasted(text):
+                    yield events.Paste(text)
+
+    def _parse(self, code: str) -> list[Message]:
+        parsed = list(self._parser.feed(code))
+        if not parsed:
+            self._renew()
+        return parsed
+
+    def _renew(self) -> None:
+        """Start afresh with what is known about the terminal."""
+        old, self._parser = self._parser, XTermParser(self._debug)
+        self._parser.mouse_pixels = old.mouse_pixels
+        self._parser.terminal_size, self._parser.terminal_pixel_size = old.terminal_size, old.terminal_pixel_size
+        self._parser.last_x, self._parser.last_y = old.last_x, old.last_y
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's driver with an input thread that survives whatever arrives, and that reads no faster than the app acts.
+
+    Where the app takes the terminal over, it starts on the alternate screen that is there: to enter it anew would clear
+    it on some terminals. It leaves that screen as it is where another one follows, so that the shell does not show.
+    """
+
+    _app: TerminalApp
     _has_entered = False
+    _ahead = 0
+    """Messages handed over since the app was last known to have caught up."""
 
     def write(self, data: str) -> None:
         """Write, but for the first entry into the alternate screen, and for the way out where another one follows."""
-        if data == ENTER_ALTERNATE_SCREEN and not self._has_entered:
+        if data == ENTER_ALTERNATE_SCREEN and self._app.takes_over and not self._has_entered:
             self._has_entered = True
             return
-        if data == LEAVE_ALTERNATE_SCREEN and isinstance(self._app, TerminalApp) and self._app.is_followed:
+        if data == LEAVE_ALTERNATE_SCREEN and self._app.is_followed:
             return
         super().write(data)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Believe the terminal, where Textual believes LINES and COLUMNS."""
+        return terminal_size()
+
+    def _run_input_thread(self) -> None:
+        """Take the place of Textual's, which prints a traceback over the screen and lets the program end with 0."""
+        try:
+            self.run_input_thread()
+        except Exception as error:  # noqa: BLE001 - the thread's last words; the app tells them and ends
+            self._loop.call_soon_threadsafe(self._app.end_without_input, error)
+
+    def run_input_thread(self) -> None:
+        """Read the terminal until the app lets go of it."""
+        parser = InputParser(self._debug)
+        quiet_since = monotonic()
+        while not self.exit_event.is_set():
+            patience = parser.patience
+            if select.select([self.fileno], [], [], min(_LOOK_SECONDS, patience or _LOOK_SECONDS))[0]:
+                data = self._read()
+                if not data:
+                    self._loop.call_soon_threadsafe(self._app.hang_up)
+                    return
+                self._hand_over(parser.feed(data))
+                quiet_since = monotonic()
+            elif patience is not None and monotonic() - quiet_since >= patience:
+                self._hand_over(parser.silence())
+                quiet_since = monotonic()
+
+    def _read(self) -> bytes:
+        """Read what there is; nothing when the terminal is gone."""
+        try:
+            return os.read(self.fileno, _READ_BYTES)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return b""
+            raise
+
+    def _hand_over(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if self.exit_event.is_set():
+                return
+            if self._mouse or not isinstance(message, events.MouseEvent):
+                self.process_message(message)
+
+    def send_message(self, message: Message) -> None:
+        """Hand a message to the app, and after some of them wait until it has caught up.
+
+        What is not read stays in the terminal's own buffer, and a sender that is faster than the app waits there.
+        """
+        self._loop.call_soon_threadsafe(self._app.post_message, message)
+        self._ahead += 1
+        if self._ahead >= _MOST_AHEAD:
+            self._ahead = 0
+            self._wait_for_app()
+
+    def _wait_for_app(self) -> None:
+        caught_up = asyncio.run_coroutine_threadsafe(self._app.caught_up(), self._loop)
+        while not self.exit_event.is_set():
+            with suppress(TimeoutError):
+                caught_up.result(_LOOK_SECONDS)
+                return
+        caught_up.cancel()
 
 
 class TerminalApp(App[int]):
@@ -116,9 +248,12 @@ class TerminalApp(App[int]):
     def __init__(
         self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = (), takes_over: bool = False
     ) -> None:
-        super().__init__(driver_class=TakeOverDriver if takes_over else None, css_path=list(css_path))
+        super().__init__(driver_class=TerminalDriver, css_path=list(css_path))
         # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
         self.animation_level = "none"
+        self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
+        self.takes_over = takes_over
+        """Whether the first entry into the alternate screen is left out."""
         self._crash_folder = crash_folder
         self.crash: str | None = None
         """After a crash: the sentence to print once the terminal is restored."""
@@ -144,18 +279,34 @@ class TerminalApp(App[int]):
     def on_mount(self) -> None:
         """Listen for the end of the line and of the process."""
         if not self.is_headless:
-            install_signals(asyncio.get_running_loop(), self._hang_up, self.end_unattended)
+            install_signals(asyncio.get_running_loop(), self.hang_up, self.end_unattended)
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""
         self.exit(return_code=int(ExitCode.NOT_DONE))
 
-    def _hang_up(self) -> None:
-        """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks."""
-        silence_output()
+    def hang_up(self) -> None:
+        """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks.
+
+        Both the signal and the thread that reads may find it dead.
+        """
         if isinstance(self._driver, LinuxDriver):
+            if self._driver.exit_event.is_set():
+                return
             # For good, unlike `disable_input`: with SIGHUP comes SIGCONT, on which Textual starts a second reader.
             self._driver.exit_event.set()
+        silence_output()
+        self.end_unattended()
+
+    async def caught_up(self) -> None:
+        """Return when all that the terminal has sent so far is acted on; until then no more of it is read."""
+        reached = asyncio.Event()
+        if self.call_later(reached.set):
+            await reached.wait()
+
+    def end_without_input(self, error: Exception) -> None:
+        """End because of an error in the thread that reads the terminal: no key can be pressed any more."""
+        self.crash = crash_sentence(error, self._crash_folder)
         self.end_unattended()
 
     def _fatal_error(self) -> None:

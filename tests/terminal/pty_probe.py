@@ -116,6 +116,11 @@ class PtyProbe:
         """Paste `text` in brackets, as terminals do."""
         self._write(f"\x1b[200~{text}\x1b[201~")
 
+    def send(self, data: bytes) -> None:
+        """Send bytes that no key stands for; as many as the program makes room for at a time."""
+        while data:
+            data = data[os.write(self._terminal, data[:1024]) :]
+
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Select with the mouse, from one cell to another; each is (column, row), counted from 1."""
         for what, (column, row), letter in ((0, start, "M"), (32, end, "M"), (0, end, "m")):

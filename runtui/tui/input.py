@@ -1,0 +1,237 @@
+"""What a terminal sends, cut into characters, control sequences and pastes. It keeps no time and knows no Textual.
+
+Invariant: every byte that can arrive is taken, none raises, and what is held back is bounded. A control sequence is
+taken whole or not at all: no part of one comes out as typed characters, unless a person may have typed it (escape and
+then `[`). What was pasted does not come out as typed characters either, not even when the end of the paste is lost,
+nor when the terminal marks no pastes and it is long.
+
+The grammar is that of ECMA-48 section 5.4 and of xterm's "Control Sequences", the keyboard protocol is kitty's
+(https://sw.kovidgoyal.net/kitty/keyboard-protocol/). Without that protocol the escape key sends the byte that a
+sequence begins with. What is decided here:
+
+- Escape and then a character is two keys, also where they arrive in one packet, as tmux and SSH pass on what is typed
+  fast. Alt with a character is the same two bytes, and so the same two keys, but for the few in `_META_KEYS`.
+- Escape and then `[`, `]`, `O`, `P` or `_` may begin a sequence. After `ESCAPE_SECONDS` of silence they are keys.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from runtui.prelude import MOST_CELLS
+
+ESCAPE_SECONDS: Final = 0.1
+"""Seconds of silence after which the start of a sequence is taken for keys that a person pressed."""
+SEQUENCE_SECONDS: Final = 1.0
+"""Seconds of silence after which a sequence that nobody can have typed is given up."""
+PASTE_SECONDS: Final = 1.0
+"""Seconds of silence after which a paste without an end is handed on as far as it has come."""
+OVERDUE_SECONDS: Final = 5.0
+"""Seconds of silence after which the rest of such a paste is expected no longer."""
+MOST_TYPED: Final = 1_000
+"""Characters that arrive at once from which on nobody typed them, and they are a paste: half a minute of a held key."""
+MOST_PASTED: Final = 65_536
+"""Bytes of one paste that are kept; no field takes as many."""
+
+_MOST_HELD: Final = 256  # bytes of an unfinished sequence; what follows is dropped as it comes
+_LONGEST: Final = 32  # characters; Textual's parser takes a longer sequence for keys
+
+_ESC: Final = b"\x1b"
+_PASTE_START: Final = b"\x1b[200~"
+_PASTE_END: Final = b"\x1b[201~"
+
+_META_KEYS: Final = rb"\x1b[bf\x7f\t]"
+"""Alt with left, right and backspace as macOS sends them, and shift+tab as the Linux console does."""
+_STRING: Final = rb"\x1b(?:\][0-9]+;|P[01]?[>!$+][|r]|_G)[^\x00-\x1f]*"
+"""The strings that terminals answer with, save their end: OSC; DCS of XTVERSION, DA3, DECRQSS and XTGETTCAP; APC."""
+_X10_BYTE: Final = rb"[\x00 -\xff]"
+
+_WHOLE: Final = re.compile(
+    rb"(?P<mouse>\x1b\[M" + _X10_BYTE + rb"{3})"
+    rb"|(?P<string>" + _STRING + rb"(?:\x07|\x1b\\))"
+    rb"|\x1b\[\[[A-E]|\x1b\[[0-9]{1,2}\$"  # the function keys of the Linux console and, shifted, of rxvt
+    rb"|\x1b\[(?![M\[])[ -?]*[@-~]|\x1bO[0-9;]*[A-Za-z]|" + _META_KEYS
+)
+_UNFINISHED: Final = re.compile(
+    rb"(?P<typed>\x1b(?:\[\[?|\][0-9]*|O|P[01]?|_)?)"
+    rb"|\x1b\[[ -?]*|\x1b\[M" + _X10_BYTE + rb"{0,2}|\x1bO[0-9;]*|\x1bP[01]?[>!$+]|" + _STRING + rb"\x1b?"
+)
+_BROKEN: Final = re.compile(rb"\x1b\[(?:[ -?]+|M" + _X10_BYTE + rb"{0,2})|\x1bO[0-9;]+|\x1bP[01]?[>!$+]|" + _STRING)
+"""What is left of a sequence where something that has no place in it follows, as another sequence does."""
+
+_C1: Final = re.compile("[\x80-\x9f]+")
+_MOUSE: Final = re.compile(r"\x1b\[<(?P<button>\d{1,3});[1-9]\d{0,4};[1-9]\d{0,4}[Mm]")
+_SIZE: Final = re.compile(r"\x1b\[48" + 4 * r";(\d{1,9})(?::[\d:]*)?" + "t")
+_KEY: Final = re.compile(
+    r"\x1b\[(?P<code>\d*)(?::[\d:]*)?"
+    r"(?:;(?P<modifiers>\d*)(?::(?P<event>\d*)[\d:]*)?(?:;(?P<text>[\d:]*))?)?(?P<end>[u~A-HP-S])"
+)
+_MOST_MODIFIERS: Final = 256  # one more than eight bits
+_RELEASE: Final = "3"
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Characters, each of which is a key."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSequence:
+    """One whole sequence of a form that a key, the mouse or the terminal itself may send."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """Text that was pasted, or a part of it."""
+
+    text: str
+
+
+Piece = Typed | ControlSequence | Pasted
+
+
+class InputLexer:
+    """Cuts what a terminal sends into pieces. Whoever reads the terminal also tells it of silence."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = b""
+        self._paste: bytearray | None = None
+        self._is_overdue = False  # the paste has been handed on without its end
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds of silence after which `silence` is to be called; None: it has nothing to tell."""
+        if self._paste is not None:
+            if self._is_overdue:
+                return ESCAPE_SECONDS if self._held else OVERDUE_SECONDS
+            return OVERDUE_SECONDS if self._held else PASTE_SECONDS
+        if not self._held:
+            return None
+        return ESCAPE_SECONDS if _typed_start(self._held) else SEQUENCE_SECONDS
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """Take the next bytes."""
+        data, self._held = self._held + data, b""
+        while data:
+            data = yield from (self._cut(data) if self._paste is None else self._cut_paste(data))
+
+    def silence(self) -> Iterator[Piece]:
+        """Nothing has come for as long as `patience` said: decide what was left open."""
+        held, self._held = self._held, b""
+        if self._paste is not None and not self._is_overdue:
+            yield from self._hand_on()
+            self._is_overdue = True
+            return
+        self._paste = None
+        if typed := _typed_start(held):
+            yield Typed(typed)
+
+    def _cut(self, data: bytes) -> Generator[Piece, None, bytes]:
+        """Take one piece from the start of `data`. Returns the rest."""
+        text, escape, _ = data.partition(_ESC)
+        if len(text) >= MOST_TYPED:
+            self._paste, self._is_overdue = bytearray(), False
+            return data
+        if typed := _C1.sub("", self._decoder.decode(text, final=bool(escape))):
+            yield Typed(typed)
+        data = data[len(text) :]
+        if whole := _WHOLE.match(data):
+            if whole[0] == _PASTE_START:
+                self._paste, self._is_overdue = bytearray(), False
+            elif whole.lastgroup is None and (code := _accepted(whole[0].decode("ascii"))):
+                yield ControlSequence(code)
+            return data[whole.end() :]
+        if _UNFINISHED.fullmatch(data):
+            self._held = data[:_MOST_HELD] + (_ESC if len(data) > _MOST_HELD and data.endswith(_ESC) else b"")
+            return b""
+        if broken := _BROKEN.match(data):
+            return data[broken.end() :]
+        if data:
+            yield Typed("\x1b")
+        return data[1:]
+
+    def _cut_paste(self, data: bytes) -> Generator[Piece, None, bytes]:
+        """Take what was pasted from the start of `data`. Returns the rest, once the paste has ended."""
+        assert self._paste is not None  # noqa: S101 - whoever calls has looked
+        if self._is_overdue and not _may_be_pasted(data):
+            self._paste = None
+            return data
+        text, end, rest = data.partition(_PASTE_END)
+        if not end:
+            begun = next(size for size in range(len(_PASTE_END) - 1, -1, -1) if text.endswith(_PASTE_END[:size]))
+            text, self._held = text[: len(text) - begun], text[len(text) - begun :]
+        self._paste += text[: MOST_PASTED - len(self._paste)]
+        if end or self._is_overdue:
+            yield from self._hand_on()
+        if end:
+            self._paste = None
+        return rest
+
+    def _hand_on(self) -> Iterator[Piece]:
+        if self._paste:
+            # Some terminals end what they paste with NUL.
+            yield Pasted(self._paste.decode("utf-8", "replace").replace("\x00", ""))
+            self._paste.clear()
+
+
+def _typed_start(held: bytes) -> str:
+    """The keys that the start of a sequence may be; empty when nobody can have typed it."""
+    unfinished = _UNFINISHED.fullmatch(held)
+    return (unfinished["typed"] or b"").decode("ascii") if unfinished else ""
+
+
+def _may_be_pasted(data: bytes) -> bool:
+    """Whether `data` may go on with a paste that stopped for a while, and is no key like escape or ctrl+q."""
+    if data.startswith(_ESC):
+        return data.startswith(_PASTE_END) or _PASTE_END.startswith(data)
+    return data[0] >= 0x20 or data[:1] in b"\t\r\n"
+
+
+def _accepted(code: str) -> str | None:
+    """Return the sequence in a form that Textual's parser can take; None where it says nothing to us."""
+    if code.startswith("\x1b[<"):
+        mouse = _MOUSE.fullmatch(code)
+        # From 128 on stand buttons such as "back"; Textual would take them for the first three.
+        return code if mouse and int(mouse["button"]) < 128 else None
+    if size := _SIZE.fullmatch(code):
+        return _accepted_size(*map(int, size.groups()))
+    if key := _KEY.fullmatch(code):
+        return _accepted_key(key)
+    return code if len(code) <= _LONGEST and ":" not in code else None
+
+
+def _accepted_size(lines: int, columns: int, height: int, width: int) -> str | None:
+    """Return a report of the window's size (mode 2048), in cells and pixels."""
+    if not (0 < lines <= MOST_CELLS and 0 < columns <= MOST_CELLS):
+        return None
+    if not (0 < height < 100_000 and 0 < width < 100_000):
+        height, width = lines, columns  # it knows no pixels, so it reports the mouse in cells
+    return f"\x1b[48;{lines};{columns};{height};{width}t"
+
+
+def _accepted_key(key: re.Match[str]) -> str | None:
+    """Return a key of kitty's protocol, or one of xterm's, without its alternatives and its kind of event."""
+    number, modifiers, text, end = key["code"], key["modifiers"] or "", key["text"] or "", key["end"]
+    if key["event"] == _RELEASE or not _is_character(number or "1"):
+        return None
+    if end == "R" and modifiers:  # where the cursor is, which nobody asked
+        return None
+    if len(modifiers) > 3 or int(modifiers or 0) > _MOST_MODIFIERS:
+        return None
+    if text and not all(_is_character(part) and int(part) >= 0x20 for part in text.split(":")):
+        return None
+    return f"\x1b[{number}" + (f";{modifiers}" if modifiers or text else "") + (f";{text}" if text else "") + end
+
+
+def _is_character(number: str) -> bool:
+    """Whether a decimal number is that of a character in Unicode, save the surrogates."""
+    return number != "" and len(number) <= 7 and int(number) <= 0x10FFFF and not 0xD800 <= int(number) <= 0xDFFF

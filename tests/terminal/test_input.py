@@ -1,0 +1,56 @@
+"""What arrives from the terminal, whatever it is and however much: runtui stays, and acts on the next key."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.pty_probe import PtyProbe
+
+CHECKOUT = str(Path(__file__).resolve().parents[2])
+
+ODD_INPUT = {
+    "a Latin-1 letter": b"\xe9",
+    "an eight-bit CSI": b"\x9b",
+    "half a character, then an arrow": b"\xe2\x82\x1b[A",
+    "an X10 mouse report beyond column 95": b"\x1b[M \xa1\xa1",
+    "the release of a modifier key": b"\x1b[57441;1:3u",
+    "modifiers with a part too many": b"\x1b[1;2:3:4u",
+    "a character beyond Unicode": b"\x1b[1114112u",
+    "half a surrogate pair": b"\x1b[55296u",
+    "a number beyond every integer": b"\x1b[99999999999999999999u",
+    "a size without pixels, then a click": b"\x1b[48;40;120;0;0t\x1b[<0;5;5M\x1b[<0;5;5m",
+    "no size at all": b"\x1b[48;0;0;0;0t",
+    "a size that no screen has": b"\x1b[48;99999999;99999999;1;1t",
+    "a click outside of the world": b"\x1b[<0;99999999999;-7M\x1b[<0;99999;99999M\x1b[<0;99999;99999m",
+    "the terminal's colour, unasked": b"\x1b]11;rgb:ffff/eeee/dddd\x1b\\",
+    "a sequence longer than any": b"\x1b[" + b"1;" * 500 + b"R",
+    "the focus, lost": b"\x1b[O",
+}
+
+
+def demo(state: Path, env: dict[str, str] | None = None, columns: int = 120, rows: int = 40) -> PtyProbe:
+    command = (sys.executable, "-m", "runtui", "demo", "--runs", "30")
+    return PtyProbe(
+        command, env={"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), **(env or {})}, columns=columns, rows=rows
+    )
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PtyProbe]:
+    with demo(tmp_path_factory.mktemp("state"), {"RUNTUI_MOUSE": "true"}) as terminal:
+        terminal.wait_for("q quit")
+        yield terminal
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
+@pytest.mark.parametrize("name", ODD_INPUT)
+def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> None:
+    terminal.send(ODD_INPUT[name] + b"?")
+    terminal.wait_for("In the list")
+    terminal.press("esc")
+    terminal.wait_for("In the list", gone=True)
