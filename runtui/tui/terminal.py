@@ -323,4 +323,5 @@ def tell_the_shell(app: TerminalApp) -> int:
     """Call it when `app` has ended: prints what a crash left to say. Returns the process's exit code."""
     if app.crash is not None:
         print(app.crash, file=sys.stderr)
+        return app.return_code or int(ExitCode.NOT_DONE)
     return app.return_code or 0

@@ -1,4 +1,4 @@
-"""A small app for every way to end: keys crash it in a handler, a worker or a timer, or let it quit.
+"""A small app for every way to end: keys crash it in a handler, a worker, a timer or its input, or let it quit.
 
 Run as `python -m tests.terminal.leaving_app CRASH_FOLDER`; a file `unmounted` there shows that it ended in order.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.message import Message
 from textual.widgets import Static
 
-from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
+from runtui.tui.terminal import InputParser, TerminalApp, starting_theme, tell_the_shell
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 
@@ -27,6 +29,7 @@ class LeavingApp(TerminalApp):
         Binding("c", "crash", "Crash"),
         Binding("w", "crash_in_worker", "Crash in a worker"),
         Binding("t", "crash_in_timer", "Crash in a timer"),
+        Binding("i", "crash_in_input", "Crash in the input thread"),
         Binding("x", "quit", "Quit"),
     ]
 
@@ -68,6 +71,15 @@ class LeavingApp(TerminalApp):
     def action_crash_in_timer(self) -> None:
         """Fail outside any message."""
         self.set_timer(0.01, self.action_crash)
+
+    def action_crash_in_input(self) -> None:
+        """Fail in the thread that reads the terminal, at the next key."""
+
+        def feed(self: InputParser, data: bytes) -> Iterator[Message]:
+            self.action_crash()
+            yield from ()
+
+        InputParser.feed = feed  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

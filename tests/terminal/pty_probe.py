@@ -117,9 +117,20 @@ class PtyProbe:
         self._write(f"\x1b[200~{text}\x1b[201~")
 
     def send(self, data: bytes) -> None:
-        """Send bytes that no key stands for; as many as the program makes room for at a time."""
+        """Send bytes that no key stands for; what the program writes meanwhile is read.
+
+        Raises:
+            AssertionError: the program did not take them within the timeout.
+        """
+        end = time.monotonic() + self.timeout
         while data:
-            data = data[os.write(self._terminal, data[:1024]) :]
+            assert not self._closed, f"the program ended; the screen:\n{self.text}"
+            assert time.monotonic() < end, f"{len(data)} bytes were not taken; the screen:\n{self.text}"
+            readable, writable, _ = select.select([self._terminal], [self._terminal], [], 0.05)
+            if writable:
+                data = data[self._write_some(data) :]
+            if readable:
+                self._pump(0)
 
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Select with the mouse, from one cell to another; each is (column, row), counted from 1."""
@@ -207,6 +218,16 @@ class PtyProbe:
 
     def _write(self, text: str) -> None:
         os.write(self._terminal, text.encode())
+
+    def _write_some(self, data: bytes) -> int:
+        """Write as much of `data` as the terminal has room for. Returns how many bytes."""
+        os.set_blocking(self._terminal, False)
+        try:
+            return os.write(self._terminal, data[:1024])
+        except BlockingIOError:
+            return 0
+        finally:
+            os.set_blocking(self._terminal, True)
 
     def _pump(self, seconds: float) -> bool:
         """Take in what the program writes within `seconds`. Returns whether there was anything."""

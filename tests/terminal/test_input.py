@@ -54,3 +54,41 @@ def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> 
     terminal.wait_for("In the list")
     terminal.press("esc")
     terminal.wait_for("In the list", gone=True)
+
+
+@pytest.mark.parametrize("claim", ["99999999", "0"])
+def test_the_size_is_the_terminals_whatever_the_environment_claims(tmp_path: Path, claim: str) -> None:
+    with demo(tmp_path, {"LINES": claim, "COLUMNS": claim}) as terminal:
+        terminal.wait_for("q quit")
+        assert "q quit" in terminal.lines[-1]
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
+def test_a_flood_is_held_back_in_the_terminal(tmp_path: Path) -> None:
+    """Keys that arrive faster than they are acted on: they are not all read into memory, and the way out stands."""
+    with demo(tmp_path) as terminal:
+        terminal.wait_for("q quit")
+        before = memory(terminal)
+        terminal.send(b"\x1b[B" * 10_000)
+        assert memory(terminal) < before + 20_000
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
+def test_what_nobody_can_have_typed_is_pasted_and_acts_on_nothing(tmp_path: Path) -> None:
+    """A long text on a terminal that does not mark what is pasted."""
+    with demo(tmp_path) as terminal:
+        terminal.wait_for("q quit")
+        before = memory(terminal)
+        terminal.send(b"J" * 300_000)
+        terminal.wait_until_quiet(1.5)
+        assert memory(terminal) < before + 30_000
+        terminal.press("ctrl+q")
+        assert terminal.wait_for_exit() == 0
+
+
+def memory(terminal: PtyProbe) -> int:
+    """The most memory that the program has had so far, in KiB."""
+    status = Path(f"/proc/{terminal.process.pid}/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0])

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from runtui.tui.terminal import tell_the_shell
 from tests.tui.conftest import Opener
+from tests.tui.test_faults import HeldBack
+from tests.tui.test_review import to_the_review
+from tests.tui.wires import Graph
 
 
 async def test_leaving_waits_until_no_view_is_half_mounted(open_session: Opener) -> None:
@@ -11,3 +17,34 @@ async def test_leaving_waits_until_no_view_is_half_mounted(open_session: Opener)
             await session.press("q")
             assert session.app.return_code is None
         await session.until(lambda: session.app.return_code == 0)
+
+
+async def test_without_input_a_save_is_waited_for_and_the_exit_code_tells(
+    open_session: Opener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        session.app.end_without_input(LookupError("the thread that reads the terminal"))
+        await session.pilot.pause()
+        assert session.app.return_code is None
+        wire.released.set()
+        await session.until(lambda: session.app.return_code == 1)
+        assert not session.workspace.saves.active()
+    assert tell_the_shell(session.app) == 1
+    assert "ended because of an error of its own (LookupError)" in capsys.readouterr().err
+
+
+async def test_without_input_the_exit_code_tells_also_when_leaving_was_asked_for(open_session: Opener) -> None:
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: wire.under_way)
+        await session.press("q")
+        session.app.end_without_input(LookupError("the thread that reads the terminal"))
+        wire.released.set()
+        await session.until(lambda: session.app.return_code is not None)
+    assert tell_the_shell(session.app) == 1

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import os
 import stat
 from pathlib import Path
 
 import pytest
+from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 
 from runtui.crash import crash_sentence, write_crash_report
 from runtui.errors import RuntuiError
-from runtui.prelude import require_terminal
+from runtui.prelude import require_terminal, terminal_size
 from runtui.tui.terminal import starting_theme
 
 
@@ -94,6 +99,36 @@ def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_the_private_names_that_a_crash_relies_on_are_there(name: str) -> None:
     """Textual has no public hook for an unhandled error; a release that renames these must fail here first."""
     assert callable(getattr(App, name))
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (LinuxDriver, ["_run_input_thread", "run_input_thread", "_get_terminal_size", "send_message", "exit_event"]),
+        (XTermParser(), ["feed", "mouse_pixels", "terminal_size", "terminal_pixel_size", "last_x", "last_y"]),
+    ],
+    ids=["driver", "parser"],
+)
+def test_what_is_used_of_textuals_input_is_there(owner: object, names: list[str]) -> None:
+    given = [*dir(owner), *inspect.getsource(LinuxDriver.__init__).replace("self.", " ").split()]
+    assert set(names) <= set(given), "Textual changed: see the input thread in runtui/tui/terminal.py"
+
+
+def test_textual_still_runs_its_input_in_a_thread_that_is_overridden() -> None:
+    assert "target=self._run_input_thread" in inspect.getsource(LinuxDriver.start_application_mode)
+    assert "self._get_terminal_size()" in inspect.getsource(LinuxDriver.start_application_mode)
+    for name in ("_app", "_loop", "_mouse", "_debug"):
+        assert f"self.{name} = " in inspect.getsource(Driver.__init__)
+
+
+@pytest.mark.parametrize(
+    ("window", "believed"), [((120, 40), (120, 40)), ((0, 0), (80, 24)), ((65535, 65535), (1000, 1000))]
+)
+def test_a_window_has_a_size_that_can_be_drawn(
+    window: tuple[int, int], believed: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "get_terminal_size", lambda _descriptor: os.terminal_size(window))
+    assert terminal_size() == believed
 
 
 def test_the_private_attribute_that_holds_the_error_is_there() -> None:
