@@ -1,10 +1,13 @@
 """A small app for every way to end: keys crash it in a handler, a worker, a timer or its input, or let it quit.
 
+It can also be too busy for further keys.
+
 Run as `python -m tests.terminal.leaving_app CRASH_FOLDER`; a file `unmounted` there shows that it ended in order.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -30,6 +33,7 @@ class LeavingApp(TerminalApp):
         Binding("w", "crash_in_worker", "Crash in a worker"),
         Binding("t", "crash_in_timer", "Crash in a timer"),
         Binding("i", "crash_in_input", "Crash in the input thread"),
+        Binding("b", "be_busy", "Be busy"),
         Binding("x", "quit", "Quit"),
     ]
 
@@ -74,12 +78,18 @@ class LeavingApp(TerminalApp):
 
     def action_crash_in_input(self) -> None:
         """Fail in the thread that reads the terminal, at the next key."""
+        crash = self.action_crash
 
         def feed(self: InputParser, data: bytes) -> Iterator[Message]:
-            self.action_crash()
+            crash()
             yield from ()
 
         InputParser.feed = feed  # type: ignore[method-assign]
+
+    async def action_be_busy(self) -> None:
+        """Come to no other key until there is a file `go`."""
+        while not (self._folder / "go").exists():  # noqa: ASYNC110 - it comes from another process
+            await asyncio.sleep(0.02)
 
 
 if __name__ == "__main__":

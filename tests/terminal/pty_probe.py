@@ -132,6 +132,15 @@ class PtyProbe:
             if readable:
                 self._pump(0)
 
+    def send_what_fits(self, data: bytes) -> int:
+        """Send bytes until the program has taken none for half a second. Returns how many it, or the terminal, took."""
+        taken, full_since = 0, time.monotonic()
+        while taken < len(data) and time.monotonic() < full_since + 0.5:
+            select.select([], [self._terminal], [], 0.05)
+            if written := self._write_some(data[taken:]):
+                taken, full_since = taken + written, time.monotonic()
+        return taken
+
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Select with the mouse, from one cell to another; each is (column, row), counted from 1."""
         for what, (column, row), letter in ((0, start, "M"), (32, end, "M"), (0, end, "m")):
