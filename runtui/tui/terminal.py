@@ -13,8 +13,8 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from typing import Final
 
@@ -137,7 +137,10 @@ class InputParser:
                     yield events.Paste(text)
 
     def _parse(self, code: str) -> list[Message]:
-        parsed = list(self._parser.feed(code))
+        try:
+            parsed = list(self._parser.feed(code))
+        except (ValueError, ArithmeticError, LookupError):
+            parsed = []  # a number that makes no sense; the parser has come to its end
         if not parsed:
             self._renew()
         return parsed
@@ -227,12 +230,10 @@ class TerminalDriver(LinuxDriver):
             self._wait_for_app()
 
     def _wait_for_app(self) -> None:
-        caught_up = asyncio.run_coroutine_threadsafe(self._app.caught_up(), self._loop)
-        while not self.exit_event.is_set():
-            with suppress(TimeoutError):
-                caught_up.result(_LOOK_SECONDS)
-                return
-        caught_up.cancel()
+        has_caught_up = Event()
+        self._loop.call_soon_threadsafe(self._app.call_when_caught_up, has_caught_up.set)
+        while not self.exit_event.is_set() and not has_caught_up.wait(_LOOK_SECONDS):
+            pass
 
 
 class TerminalApp(App[int]):
@@ -298,11 +299,10 @@ class TerminalApp(App[int]):
         silence_output()
         self.end_unattended()
 
-    async def caught_up(self) -> None:
-        """Return when all that the terminal has sent so far is acted on; until then no more of it is read."""
-        reached = asyncio.Event()
-        if self.call_later(reached.set):
-            await reached.wait()
+    def call_when_caught_up(self, call: Callable[[], object]) -> None:
+        """Call when all that the terminal has sent so far is acted on; until then no more of it is read."""
+        if not self.call_later(call):
+            call()
 
     def end_without_input(self, error: Exception) -> None:
         """End because of an error in the thread that reads the terminal: no key can be pressed any more."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
+from textual._xterm_parser import XTermParser
 from textual.message import Message
 
 from runtui.prelude import MOST_CELLS
@@ -223,6 +224,15 @@ def test_a_click_without_known_pixels_lands_on_its_cell() -> None:
     (_, again) = messages(parser, b"\x1b[48;40;120;400;1200t", b"\x1b[<0;11;21M")
     assert isinstance(again, events.MouseDown)
     assert (int(again.x), int(again.y)) == (1, 2), "what is known of the terminal outlives a sequence it cannot read"
+
+
+@pytest.mark.parametrize("error", [ValueError, OverflowError, ZeroDivisionError, KeyError])
+def test_a_sequence_that_textual_fails_on_is_no_input(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_parser: XTermParser, _code: str) -> None:
+        raise error
+
+    monkeypatch.setattr(XTermParser, "parse_mouse_code", fail)
+    assert keys(InputParser(), b"a\x1b[<0;5;5Mq") == ["a", "q"]
 
 
 FRAGMENTS = [
