@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.terminal.pty_probe import PtyProbe
+from tests.unit.test_input import noise
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
 
@@ -54,6 +55,40 @@ def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> 
     terminal.wait_for("In the list")
     terminal.press("esc")
     terminal.wait_for("In the list", gone=True)
+
+
+def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: PtyProbe) -> None:
+    terminal.press("/")
+    terminal.send(b"\x1b[200~no-such-workflow")
+    terminal.wait_for("no-such-workflow")
+    terminal.press("f1")
+    terminal.wait_for("In the list")
+    terminal.press("esc")
+    terminal.wait_for("In the list", gone=True)
+    terminal.press("esc")
+    terminal.wait_for("no-such-workflow", gone=True)
+
+
+def test_after_noise_a_key_acts(tmp_path: Path) -> None:
+    """On an app with nothing but an input and a list: what the keys in the noise do is not the question here."""
+    script = (
+        "import sys; from pathlib import Path; from textual.widgets import Input, OptionList\n"
+        "from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell\n"
+        "class Small(TerminalApp):\n"
+        "    ENABLE_COMMAND_PALETTE = False\n"
+        "    def compose(self):\n"
+        "        yield Input('ready')\n"
+        "        yield OptionList('one', 'two')\n"
+        "app = Small(theme=starting_theme(), crash_folder=Path(sys.argv[1]))\n"
+        "app.run()\n"
+        "sys.exit(tell_the_shell(app))"
+    )
+    harmless = noise(5_000, seed=7).replace(b"\x11", b"")
+    with PtyProbe((sys.executable, "-c", script, str(tmp_path)), env={"PYTHONPATH": CHECKOUT}) as terminal:
+        terminal.wait_for("ready")
+        terminal.send(harmless + b"\x1b[201~\x11")
+        assert terminal.wait_for_exit() == 0
+    assert not list(tmp_path.glob("crash*"))
 
 
 @pytest.mark.parametrize("claim", ["99999999", "0"])
