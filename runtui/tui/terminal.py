@@ -1,7 +1,12 @@
-"""The terminal as a place: whether there is one, what it can show, and leaving it as it was found.
+"""The terminal as a place: what it can show, what it sends, and leaving it as it was found.
 
 Invariant: however runtui ends (a hang-up, a signal, a crash) the terminal is restored, the exit code says so, and
-neither the screen nor the crash report shows a local variable or a secret.
+neither the screen nor the crash report shows a local variable or a secret. Nothing that a terminal sends ends runtui,
+and what has not been acted on is not read into memory either, but for a few keys.
+
+What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_terminal.py`: its
+parser of key and mouse sequences with what that knows about the terminal; of the driver, its input thread, its size,
+`_app`, `_loop`, `_mouse` and `_debug`; of the app, what handles an error that nobody has caught.
 """
 
 from __future__ import annotations
