@@ -62,6 +62,7 @@ _UNFINISHED: Final = re.compile(
 )
 _BROKEN: Final = re.compile(rb"\x1b\[(?:[ -?]+|M" + _X10_BYTE + rb"{0,2})|\x1bO[0-9;]+|\x1bP[01]?[>!$+]|" + _STRING)
 """What is left of a sequence where something that has no place in it follows, as another sequence does."""
+_NOT_TYPED: Final = re.compile(_WHOLE.pattern + rb"|" + _BROKEN.pattern)
 
 _C1: Final = re.compile("[\x80-\x9f]+")
 _MOUSE: Final = re.compile(r"\x1b\[<(?P<button>\d{1,3});[1-9]\d{0,4};[1-9]\d{0,4}[Mm]")
@@ -121,6 +122,8 @@ class InputLexer:
     def feed(self, data: bytes) -> Iterator[Piece]:
         """Take the next bytes."""
         data, self._held = self._held + data, b""
+        if self._paste is None and _is_flood(data):
+            self._begin_paste()
         while data:
             data = yield from (self._cut(data) if self._paste is None else self._cut_paste(data))
 
@@ -138,15 +141,12 @@ class InputLexer:
     def _cut(self, data: bytes) -> Generator[Piece, None, bytes]:
         """Take one piece from the start of `data`. Returns the rest."""
         text, escape, _ = data.partition(_ESC)
-        if len(text) >= MOST_TYPED:
-            self._paste, self._is_overdue = bytearray(), False
-            return data
         if typed := _C1.sub("", self._decoder.decode(text, final=bool(escape))):
             yield Typed(typed)
         data = data[len(text) :]
         if whole := _WHOLE.match(data):
             if whole[0] == _PASTE_START:
-                self._paste, self._is_overdue = bytearray(), False
+                self._begin_paste()
             elif whole.lastgroup is None and (code := _accepted(whole[0].decode("ascii"))):
                 yield ControlSequence(code)
             return data[whole.end() :]
@@ -176,11 +176,19 @@ class InputLexer:
             self._paste = None
         return rest
 
+    def _begin_paste(self) -> None:
+        self._paste, self._is_overdue = bytearray(), False
+
     def _hand_on(self) -> Iterator[Piece]:
         if self._paste:
             # Some terminals end what they paste with NUL.
             yield Pasted(self._paste.decode("utf-8", "replace").replace("\x00", ""))
             self._paste.clear()
+
+
+def _is_flood(data: bytes) -> bool:
+    """Whether one read holds more characters than anybody types, such as the lines of a log in colour."""
+    return len(data) >= MOST_TYPED and _PASTE_START not in data and len(_NOT_TYPED.sub(b"", data)) >= MOST_TYPED
 
 
 def _typed_start(held: bytes) -> str:

@@ -182,6 +182,10 @@ def test_what_nobody_can_have_typed_at_once_is_a_paste() -> None:
     """Of a terminal that marks no pastes; the keys that a person holds down while the line stalls are fewer."""
     assert cut(b"y" * (MOST_TYPED - 1)) == ["typed " + "y" * (MOST_TYPED - 1)]
     assert cut(b"y" * 4096, b"y" * 100, None, b"\x11") == ["pasted " + "y" * 4196, "typed \x11"]
+    in_colour = "\x1b[31mfailed\x1b[0m yes\r\n" * 100
+    assert cut(in_colour.encode(), b"y", None) == ["pasted " + in_colour + "y"]
+    assert cut(b"\x1b[B" * 1000) == ["sequence [B"] * 1000
+    assert cut(PASTE + b"y" * 2000 + END + b"q") == ["pasted " + "y" * 2000, "typed q"]
 
 
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([b"\x1b", b"\x1b[", PASTE, END, b"\x1b]0;", b"\x1bP1$r"])))
