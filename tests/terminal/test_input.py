@@ -33,10 +33,10 @@ ODD_INPUT = {
 }
 
 
-def demo(state: Path, env: dict[str, str] | None = None, columns: int = 120, rows: int = 40) -> PtyProbe:
-    command = (sys.executable, "-m", "runtui", "demo", "--runs", "30")
+def demo(state: Path, env: dict[str, str] | None = None, *, scenario: str = "none") -> PtyProbe:
+    command = (sys.executable, "-m", "runtui", "demo", "--runs", "30", "--scenario", scenario)
     return PtyProbe(
-        command, env={"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), **(env or {})}, columns=columns, rows=rows
+        command, env={"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), **(env or {})}, columns=120, rows=40
     )
 
 
@@ -55,6 +55,24 @@ def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> 
     terminal.wait_for("In the list")
     terminal.press("esc")
     terminal.wait_for("In the list", gone=True)
+
+
+def test_odd_input_does_not_abandon_a_save(tmp_path: Path) -> None:
+    with demo(tmp_path, scenario="slow") as terminal:
+        terminal.wait_for("q quit")
+        terminal.press("x", "e", "enter")
+        terminal.wait_for("a placeholder")
+        terminal.type("queued")
+        terminal.press("enter")
+        terminal.wait_for('"processingStatus": "queued"')
+        terminal.press("ctrl+s")
+        terminal.wait_for("send this change")
+        terminal.press("y")
+        terminal.wait_for("send this change", gone=True)
+        terminal.send(b"\xe9\x9b\x1b[57441;1:3u\x1b[M \xa1\xa1")
+        terminal.wait_for("200 OK")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
 
 
 def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: PtyProbe) -> None:
