@@ -15,6 +15,7 @@ from urllib.parse import quote
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.root import linked
 from runtui.graph.transport import Transport
 from runtui.settings import PATCH_PATH
 
@@ -209,10 +210,13 @@ class GraphClient:
                 raise error
 
     async def _pages(self, path: str, purpose: str, pace: Pace | None = None) -> AsyncIterator[Page]:
-        """Follow next links verbatim, under the same root only, until there is none; a link never twice."""
+        """Follow next links verbatim, under the same root only, until there is none; a link never twice.
+
+        A relative one starts at the page that has it.
+        """
         # A next link does not carry headers on, so each page asks again.
         headers = _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={self._page_size}")
-        link: str | None = path
+        link: str | None = self._transport.url(path)
         seen: set[str] = set()
         empty = 0
         while link is not None:
@@ -221,8 +225,9 @@ class GraphClient:
             items = _items(body, exchange)
             empty = 0 if items else empty + 1
             yield Page(items, exchange)
-            link = _as_received(body, exchange).get("@odata.nextLink") or None
-            if link is not None and (not isinstance(link, str) or link in seen or empty > MAX_EMPTY_PAGES):
+            found = _as_received(body, exchange).get("@odata.nextLink") or None
+            link = linked(link, found) if isinstance(found, str) else None
+            if found is not None and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
 
 

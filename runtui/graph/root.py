@@ -7,6 +7,7 @@ a server, a proxy or a URL library reads it. What is not plainly inside is outsi
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin
 
 from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
@@ -26,6 +27,9 @@ _ROOT_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)*", re.ASCII)
 # A mark with a meaning in addresses (dot, slash, backslash, question mark, hash) or a control character, in disguise,
 # however often it is wrapped.
 _DISGUISED = re.compile(r"%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
+
+# What may be joined to the address of a page: printable ASCII that begins like no address of its own.
+_RELATIVE = re.compile(r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+")
 
 _EXAMPLE = "Give it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
 
@@ -60,6 +64,14 @@ def root_is_loopback(root: str) -> bool:
     """Whether a parsed root is a server on this machine; such a one is never reached through a proxy."""
     found = _ADDRESS.fullmatch(root)
     return found is not None and is_loopback(found["host"])
+
+
+def linked(page: str, link: str) -> str:
+    """The address that `link`, found on the page at the address `page`, leads to (RFC 3986, section 5).
+
+    An absolute link, and one that no server should write, comes back as it is; `refusal` judges what comes of it.
+    """
+    return urljoin(page, link) if _RELATIVE.fullmatch(link) else link
 
 
 def refusal(root: str, address: str) -> str | None:

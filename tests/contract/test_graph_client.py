@@ -71,6 +71,28 @@ async def test_a_listing_follows_next_links_verbatim_and_asks_anew_each_time() -
 
 
 @pytest.mark.parametrize(
+    ("link", "address"),
+    [
+        ("?$skiptoken=a%2Fb", f"{LCW}?$skiptoken=a%2Fb"),
+        ("workflows?$skiptoken=2", f"{LCW}?$skiptoken=2"),
+        ("../lifecycleWorkflows/workflows?$skiptoken=2", f"{LCW}?$skiptoken=2"),
+        ("/beta/x?$skiptoken=/../2", f"{ROOT}/x?$skiptoken=/../2"),
+        ("//graph.example/beta/x", f"{ROOT}/x"),
+    ],
+)
+async def test_a_relative_next_link_starts_at_the_page_that_has_it(link: str, address: str) -> None:
+    """RFC 3986, section 5.1.3: the base of a relative reference is the address that the page came from."""
+    handle, requests = pages(
+        {"value": [{"id": "a"}], "@odata.nextLink": f"{LCW}?$skiptoken=1"},
+        {"value": [{"id": "b"}], "@odata.nextLink": link},
+        {"value": [{"id": "c"}]},
+    )
+    async with client(handle) as graph:
+        assert await items(graph.workflows()) == ["a", "b", "c"]
+    assert str(requests[-1].url) == address
+
+
+@pytest.mark.parametrize(
     ("ask", "path"),
     [
         (lambda graph: graph.workflows(), ""),
@@ -97,7 +119,15 @@ async def test_each_listing_has_its_address(ask: Callable[[GraphClient], AsyncIt
         "https://graph.example/beta/../v1.0/x",
         "https://graph.example/beta/%2e%2e/v1.0/x",
         "/beta/../../x",
-        "x",
+        "/v1.0/x",
+        "../../../../v1.0/x",
+        "//evil.example/beta/x",
+        "\\\\evil.example/beta/x",
+        "\n/beta/x",
+        " /beta/x",
+        "javascript:x",
+        "workflows/%2e%2e/x",
+        "?$skiptoken=2#x",
     ],
 )
 async def test_a_next_link_to_elsewhere_is_refused_before_anything_is_sent(link: str) -> None:
@@ -118,6 +148,7 @@ async def test_a_next_link_to_elsewhere_is_refused_before_anything_is_sent(link:
     [
         ([{"value": [{"id": "a"}], "@odata.nextLink": f"{LCW}?$skip=1"}] * 2, "nowhere new"),
         ([{"value": [{"id": "a"}], "@odata.nextLink": 5}], "nowhere new"),
+        ([{"value": [{"id": "a"}], "@odata.nextLink": "workflows"}], "nowhere new"),
         (
             [{"value": [], "@odata.nextLink": f"{LCW}?$skip={number}"} for number in range(MAX_EMPTY_PAGES + 1)],
             "nowhere new",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, unquote
 
 import httpx
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
-from runtui.graph.root import LONGEST_ADDRESS, parse_root, refusal, root_is_loopback
+from runtui.graph.root import LONGEST_ADDRESS, linked, parse_root, refusal, root_is_loopback
 
 ROOT = "https://graph.example/beta"
 
@@ -153,10 +155,14 @@ PIECES = [
 ]
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.booleans())
-@example("https://graph.example/beta/x", False)
-def test_what_passes_is_under_the_root_for_every_reader(address: str, prefixed: bool) -> None:
-    address = f"{ROOT}/{address}" if prefixed else address
+ADDRESSES = [str, f"{ROOT}/{{}}".format, partial(linked, f"{ROOT}/a/b?c"), partial(linked, f"{ROOT}/a/")]
+"""An address as given, one below the root, and a link on a page."""
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.sampled_from(ADDRESSES))
+@example("https://graph.example/beta/x", str)
+def test_what_passes_is_under_the_root_for_every_reader(text: str, made: Callable[[str], str]) -> None:
+    address = made(text)
     if refusal(ROOT, address) is not None:
         return
     url = httpx.URL(address)
