@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from runtui import __version__
 from runtui.cli_headless import add_commands
@@ -27,6 +27,7 @@ from runtui.cli_options import (
 )
 from runtui.cli_setup import add_setup_commands
 from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.options import nearest_words
 
 _MOST_RUNS: Final = 500_000
 _WELL_BEHAVED: Final = "none"
@@ -68,6 +69,15 @@ class _Parser(argparse.ArgumentParser):
     """A command's parser; what only its help needs is made when help is asked for."""
 
     lists_scenarios = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Refuse here what this command does not know: argparse would leave it to the program, and print its usage."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            meant = nearest_words(unknown[0], known) if unknown[0].startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")
+        return parsed, unknown
 
     def format_help(self) -> str:
         """The help, with the sandbox's scenarios where they may be named."""

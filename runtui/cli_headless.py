@@ -14,6 +14,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runtui.cli_options import (
+    add_reading_options,
     add_server_options,
     add_writing_options,
     choices_of,
@@ -36,13 +37,13 @@ def add_commands(commands: argparse._SubParsersAction[Any]) -> None:
     """Add list, show, update, undo and journal; login, logout and whoami."""
     listing = commands.add_parser("list", help="the runs; this and the commands below work without a screen")
     listing.set_defaults(run=_list)
-    add_server_options(listing)
+    add_reading_options(listing)
     listing.add_argument("--filter", default="", metavar="TEXT", help="such as status:failed or is:problem")
     _add_format(listing, "table", "json", "jsonl", "csv")
 
     show = commands.add_parser("show", help="one run, and what failed in it")
     show.set_defaults(run=_show)
-    add_server_options(show)
+    add_reading_options(show)
     _add_run(show)
     show.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -66,7 +67,7 @@ def add_commands(commands: argparse._SubParsersAction[Any]) -> None:
 
     journal = commands.add_parser("journal", help="what was changed, and what became of it; asks no server")
     journal.set_defaults(run=_journal)
-    add_server_options(journal)
+    add_reading_options(journal)
     journal.add_argument("entry", type=_entry, nargs="?", metavar="ENTRY", help="show this entry wholly")
     journal.add_argument("--filter", default="", metavar="TEXT", help='such as "outcome:unknown since:-24h"')
     journal.add_argument("--limit", type=_limit, metavar="N", help="the newest N (default: all)")
@@ -81,16 +82,16 @@ def _add_sign_in(commands: argparse._SubParsersAction[Any]) -> None:
         "--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD", help="the same as --sign-in"
     )
     login.add_argument("--no-browser", action="store_true", help="print the address only, also in a local session")
-    add_server_options(login)
+    add_reading_options(login)
 
     logout = commands.add_parser("logout", help="forget the tokens that are kept on this machine")
     logout.set_defaults(run=_logout)
-    add_server_options(logout)
+    add_reading_options(logout)
 
     whoami = commands.add_parser("whoami", help="who is signed in, and until when; asks no server")
     whoami.set_defaults(run=_whoami)
     whoami.add_argument("--json", action="store_true", help="one JSON object")
-    add_server_options(whoami)
+    add_reading_options(whoami)
 
 
 def _add_format(parser: argparse.ArgumentParser, *names: str) -> None:

@@ -10,7 +10,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.errors import UsageError
-from runtui.options import GROUP_TITLES, OPTIONS, Group, Option
+from runtui.options import GROUP_TITLES, OPTION_BY_NAME, OPTIONS, Group, Option
 
 if TYPE_CHECKING:
     from runtui.config import Choices, Config
@@ -26,6 +26,12 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     _add_profile(parser)
     _add_group(parser, "server")
     _add_group(parser, "sign-in")
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """The same, for a command that changes nothing: read-only asks for no permission to."""
+    add_server_options(parser)
+    _add(parser.add_argument_group(GROUP_TITLES["writing"]), OPTION_BY_NAME["read-only"])
 
 
 def add_writing_options(parser: argparse.ArgumentParser) -> None:

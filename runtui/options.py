@@ -136,12 +136,13 @@ def _id(value: object) -> str:
 
 
 def read_proxy(value: object) -> str:
-    """The address of a proxy.
+    """The address of a proxy; one without a scheme, such as proxy.example:8080, is an http proxy.
 
     Raises:
         ValueError: it is none, or one that cannot be used here; the sentence does not repeat it.
     """
     text = _text(value)
+    text = text if "://" in text else f"http://{text}"
     found = _PROXY.fullmatch(text)
     if found is None:
         raise ValueError("It has to be an address such as http://proxy.example:8080.")
@@ -150,7 +151,7 @@ def read_proxy(value: object) -> str:
         from importlib.util import find_spec
 
         if find_spec("socksio") is None:
-            raise ValueError("A SOCKS proxy needs one more package: pip install socksio.")
+            raise ValueError("A SOCKS proxy needs one more package: pip install socksio, or install runtui[socks].")
     return text
 
 

@@ -214,7 +214,7 @@ def _check_proxies(choices: Choices, environ: Mapping[str, str]) -> None:
     for variable in _PROXY_VARIABLES:
         if said := environ.get(variable):
             try:
-                read_proxy(said if "://" in said else f"http://{said}")
+                read_proxy(said)
             except ValueError as error:
                 raise UsageError(
                     "The proxy cannot be used",

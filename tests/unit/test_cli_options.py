@@ -58,6 +58,11 @@ def test_every_option_is_a_flag_and_says_its_default() -> None:
         (("--root", ROOT, "list"), {"root": ROOT}),
         (("--root", "https://first/b", "list", "--root", ROOT), {"root": ROOT}),
         (("--read-only", "update", "r", "--set", "a=b"), {"read-only": True}),
+        (("list", "--read-only"), {"read-only": True}),
+        (("show", "r", "--read-only"), {"read-only": True}),
+        (("journal", "--read-only"), {"read-only": True}),
+        (("login", "--read-only"), {"read-only": True}),
+        (("--read-only", "list", "--write"), {"read-only": False}),
     ],
 )
 def test_only_what_was_given_is_handed_on(arguments: tuple[str, ...], flags: dict[str, Any]) -> None:
@@ -78,6 +83,27 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
             main(arguments)
         assert ended.value.code == ExitCode.USAGE
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage", "words"),
+    [
+        (["list", "--fliter", "x"], "usage: runtui list", "--fliter x. Did you mean --filter?"),
+        (["list", "--theme", "light"], "usage: runtui list", "unrecognized arguments: --theme light"),
+        (["config", "show", "--jsn"], "usage: runtui config show", "Did you mean --json?"),
+        (["--them", "light", "show", "a", "b"], "usage: runtui show", "unrecognized arguments: b"),
+        (["--fliter", "x"], "usage: runtui", "argument COMMAND: invalid choice: 'x'"),
+    ],
+)
+def test_a_wrong_flag_is_answered_by_the_command_that_does_not_have_it(
+    arguments: list[str], usage: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == ExitCode.USAGE
+    said = re.sub(r"\s+", " ", capsys.readouterr().err)
+    assert said.startswith(f"{usage} [")
+    assert words in said
 
 
 def test_a_profile_stands_below_the_flags(place: Path) -> None:

@@ -125,7 +125,8 @@ def test_no_profile_can_be_asked_for(file: Path) -> None:
     [
         "http://me:hidden-word@proxy.example:99999",
         "http://me:hidden-word/with@marks in it@proxy.example",
-        "me:hidden-word@proxy.example:8080",
+        "me:hidden-word@proxy.example:99999",
+        "me:hidden-word@proxy.example:8080:",
         ["http://me:hidden-word@proxy.example"],
     ],
 )

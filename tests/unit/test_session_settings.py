@@ -130,8 +130,12 @@ def test_a_managed_identity_needs_nothing_and_a_token_file_no_service() -> None:
         ({**PERSON, "authority": "http://login.example"}, {}, "--authority: 'http://login.example' is no https"),
         ({**PERSON, "authority": "login.microsoftonline.us", "cloud": "global"}, {}, "--authority:"),
         ({**TOKEN, "ca-file": "/no/such/file"}, {}, "--ca-file: /no/such/file: No such file or directory."),
-        ({**TOKEN, "proxy": "socks5://p:1"}, {}, "pip install socksio"),
-        (TOKEN, {"ALL_PROXY": "socks5://p:1"}, "ALL_PROXY: A SOCKS proxy needs one more package: pip install socksio."),
+        ({**TOKEN, "proxy": "socks5://p:1"}, {}, "pip install socksio, or install runtui[socks]."),
+        (
+            TOKEN,
+            {"ALL_PROXY": "socks5://p:1"},
+            "ALL_PROXY: A SOCKS proxy needs one more package: pip install socksio, or install runtui[socks].",
+        ),
         (TOKEN, {"HTTPS_PROXY": "http://u:hidden@p:99999"}, "HTTPS_PROXY: There is no port 99999."),
         (TOKEN, {"https_proxy": "//"}, "https_proxy: It has to be an address"),
         ({}, {}, "Nothing says which Graph root to ask."),
@@ -156,6 +160,20 @@ def test_a_proxy_is_no_matter_for_this_machine_and_ours_stands_above_the_environ
     assert settings({"root": "http://127.0.0.1:1/beta"}, **broken).proxy == ""
     assert settings({**TOKEN, "proxy": "http://p:1"}, **broken).proxy == "http://p:1"
     assert settings(TOKEN, HTTPS_PROXY="proxy.example:8080").proxy == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "proxy"),
+    [
+        ("proxy.example:8080", "http://proxy.example:8080"),
+        ("me:word@proxy.example:8080", "http://me:word@proxy.example:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("https://proxy.example:8443", "https://proxy.example:8443"),
+    ],
+)
+def test_a_proxy_without_a_scheme_is_an_http_proxy_as_everywhere_else(said: str, proxy: str) -> None:
+    """curl and the programs that read HTTPS_PROXY understand host:port so."""
+    assert settings({**TOKEN, "proxy": said}).proxy == proxy
 
 
 def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> None:
