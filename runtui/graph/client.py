@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.retry import Pace
 from runtui.graph.root import linked
 from runtui.graph.transport import Transport
 from runtui.settings import PATCH_PATH
@@ -75,16 +76,6 @@ class GraphError(RuntuiError):
         self.exit_code = ExitCode.UNKNOWN if fault.outcome is Outcome.UNKNOWN else ExitCode.NOT_DONE
 
 
-class Pace(Protocol):
-    """What the requests of a listing wait for, and whether one that failed is made again."""
-
-    async def ready(self) -> None:
-        """Wait until the next request may be made."""
-
-    def again(self, error: GraphError, tries: int) -> bool:
-        """Whether to ask for the same page once more, which failed for the `tries`-th time in a row."""
-
-
 class GraphClient:
     """The requests of runtui, on one Graph root.
 
@@ -95,6 +86,8 @@ class GraphClient:
 
     Ids are opaque. One that cannot be part of an address (empty, or with a slash or a control character in it) is
     refused by the transport's guard: the answer is then a fault, and nothing was sent.
+
+    A GET that failed is sent again as the `pace` says that it is given; without one it is sent once.
     """
 
     def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
@@ -116,19 +109,19 @@ class GraphClient:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
         return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", pace)
 
-    def user_results(self, workflow_id: str, run_id: str) -> AsyncIterator[Page]:
+    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[Page]:
         """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/userProcessingResults"
-        return self._pages(path, "list user results")
+        return self._pages(path, "list user results", pace)
 
-    def task_results(self, workflow_id: str, run_id: str) -> AsyncIterator[Page]:
+    def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[Page]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
-        return self._pages(path, "list task results")
+        return self._pages(path, "list task results", pace)
 
-    async def run(self, workflow_id: str, run_id: str) -> Answer:
+    async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now."""
-        exchange = await self._read(_run_path(workflow_id, run_id), "read run", _prefer(_ALL_ENUM_MEMBERS))
+        exchange = await self._read(_run_path(workflow_id, run_id), "read run", _prefer(_ALL_ENUM_MEMBERS), pace)
         return _about(run_id, exchange, writing=False)
 
     async def update_run(
@@ -185,31 +178,21 @@ class GraphClient:
         path = self._patch_path.replace("{runId}", _segment(run_id)).replace("{workflowId}", _segment(workflow_id))
         return "PATCH", self._transport.url(path)
 
-    async def _read(self, path_or_url: str, purpose: str, headers: Headers) -> Exchange:
-        """GET, and once more when the token was refused and there is another one."""
-        exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
-        if exchange.status == 401 and await self.renew_token(exchange):
-            return await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
-        return exchange
-
-    async def _page(
-        self, link: str, purpose: str, headers: Headers, pace: Pace | None
-    ) -> tuple[dict[str, Any], Exchange]:
-        """The body of one page, asked for as often as the pace allows."""
-        tries = 0
+    async def _read(self, path_or_url: str, purpose: str, headers: Headers, pace: Pace | None) -> Exchange:
+        """GET as often as the pace says, and once more when the token was refused and there is another one."""
+        tries, has_new_token = 0, False
         while True:
             if pace is not None:
                 await pace.ready()
-            exchange = await self._read(link, purpose, headers)
-            body, fault = read_answer(exchange, writing=False)
-            if body is not None and fault is None:
-                return body, exchange
+            exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
+            if exchange.status == 401 and not has_new_token and await self.renew_token(exchange):
+                has_new_token = True
+                continue
             tries += 1
-            error = GraphError(fault or mismatch(exchange, "The answer is empty.", writing=False), exchange)
-            if pace is None or not pace.again(error, tries):
-                raise error
+            if pace is None or not pace.retry(exchange, tries):
+                return exchange
 
-    async def _pages(self, path: str, purpose: str, pace: Pace | None = None) -> AsyncIterator[Page]:
+    async def _pages(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[Page]:
         """Follow next links verbatim, under the same root only, until there is none; a link never twice.
 
         A relative one starts at the page that has it.
@@ -221,7 +204,8 @@ class GraphClient:
         empty = 0
         while link is not None:
             seen.add(link)
-            body, exchange = await self._page(link, purpose, headers, pace)
+            exchange = await self._read(link, purpose, headers, pace)
+            body = _object(exchange)
             items = _items(body, exchange)
             empty = 0 if items else empty + 1
             yield Page(items, exchange)
@@ -241,6 +225,14 @@ def _as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
     """The body of an answer without anything hidden in it."""
     received: dict[str, Any] = body if exchange.unredacted is None else exchange.json_as_received()
     return received
+
+
+def _object(exchange: Exchange) -> dict[str, Any]:
+    """The JSON object that a page is."""
+    body, fault = read_answer(exchange, writing=False)
+    if body is None or fault is not None:
+        raise GraphError(fault or mismatch(exchange, "The answer is empty.", writing=False), exchange)
+    return body
 
 
 def _items(body: dict[str, Any], exchange: Exchange) -> tuple[dict[str, Any], ...]:

@@ -131,6 +131,17 @@ class Exchange:
         return self.response_header("client-request-id").lower() == self.client_request_id.lower() != ""
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether the answer names another request, and so says nothing about this one.
+
+        Of a GET, and of a refusal by 429 or 503, it does not matter: gateways and mocks, such as Microsoft's Dev
+        Proxy, put an id of their own there. What says that a write was done, or why not, has to be about that write.
+        """
+        if self.method == "GET" or self.status in (429, 503):
+            return False
+        return self.response_header("client-request-id") != "" and not self.echoes_id
+
+    @property
     def lacks_token(self) -> bool:
         """Whether there was no usable token, or the server refused the one there was."""
         return self.status == 401 or (self.failure is not None and self.failure.kind is FailureKind.TOKEN)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind, Outcome
-from runtui.graph.waits import asked_wait, length_words
+from runtui.graph.retry import asked_wait, length_words
 from runtui.redact import redact
 
 LONGEST_MESSAGE = 600
@@ -211,7 +211,7 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
         return None, _failed(exchange, exchange.failure, writing)
     status = exchange.status or 0
     outcome = _unproved(writing)
-    if _is_foreign(exchange):
+    if exchange.is_foreign:
         return None, _fault(exchange, _FOREIGN, outcome)
     if not 200 <= status < 300:
         return None, _refused(exchange, status, writing)
@@ -283,12 +283,6 @@ def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:
     """Whether the service says that it has no such request at all."""
     said = _text(error.get("message")) if error else ""
     return status == 405 or (status in (400, 404) and "not found for the segment" in said.lower())
-
-
-def _is_foreign(exchange: Exchange) -> bool:
-    """Whether the answer names another request; a kept connection can hand over an answer that is not ours."""
-    echoed = exchange.response_header("client-request-id")
-    return bool(echoed) and echoed.lower() != exchange.client_request_id.lower()
 
 
 def graph_error(exchange: Exchange) -> dict[str, Any] | None:

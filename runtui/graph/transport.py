@@ -203,7 +203,11 @@ class Transport:
             stopped = progress.failure(FailureKind.CANCELLED, "The program stopped waiting for the answer.")
             self._tell(_finished(planned, progress, time.perf_counter() - started, stopped))
             raise
-        return self._tell(_finished(planned, progress, time.perf_counter() - started, failure))
+        exchange = _finished(planned, progress, time.perf_counter() - started, failure)
+        if exchange.is_foreign:
+            # Its connection is an answer ahead: whatever comes over it next belongs to another request too.
+            self._retire()
+        return self._tell(exchange)
 
     async def renew_token(self, exchange: Exchange) -> bool:
         """Ask for another token, because `exchange` was answered 401; whether there is one.
@@ -259,12 +263,6 @@ class Transport:
             progress.body.feed(chunk)
         if response.status_code not in (204, 304):
             progress.body.finish()
-        sent, echoed = (
-            headers.get("client-request-id", "") for headers in (response.request.headers, response.headers)
-        )
-        if echoed and echoed.lower() != sent.lower():
-            # This connection is an answer ahead: whatever comes over it next belongs to another request too.
-            self._retire()
 
     def _check_address(self, url: str) -> None:
         """Asked of the address as given, and again as the client will really use it."""

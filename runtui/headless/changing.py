@@ -19,7 +19,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.exchange import Outcome
-from runtui.graph.waits import length_words, wait_words
+from runtui.graph.retry import length_words, wait_words
 from runtui.headless import telling
 from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, narrate
 from runtui.services.save import Save, Step

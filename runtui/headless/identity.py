@@ -16,7 +16,7 @@ from runtui.auth.claims import WRITE_PERMISSION
 from runtui.auth.signin import SignInError, SignInState
 from runtui.domain.visible import visible
 from runtui.errors import RuntuiError
-from runtui.graph.waits import length_words
+from runtui.graph.retry import length_words
 from runtui.settings import Settings
 
 

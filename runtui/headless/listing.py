@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.cells import fit
@@ -19,6 +19,7 @@ from runtui.domain.rows import COLUMN_BY_KEY, RunRow, cell
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode
+from runtui.headless.console import narrate
 from runtui.headless.opening import Server, connected, list_all
 from runtui.services.journal_export import csv_value, json_array
 from runtui.services.store import Query, Store, StoredRun
@@ -40,8 +41,10 @@ PROPERTIES: Final = (*(field.name for field in FIELDS), "totalTasksCount")
 def list_runs(server: Server, *, filter_text: str, output: Format) -> int:
     """Read all runs of all workflows and print those that the filter finds, newest first; the exit code.
 
+    A workflow that cannot be read is named, its runs are left out, and the exit code tells so.
+
     Raises:
-        RuntuiError: the filter makes no sense, or the list could not be read whole; nothing is printed then.
+        RuntuiError: the filter makes no sense, or nothing could be read; nothing is printed then.
     """
     query = Query(parse(filter_text, now_ticks()) if filter_text.strip() else None)
     return asyncio.run(_list(server, query, output))
@@ -49,10 +52,15 @@ def list_runs(server: Server, *, filter_text: str, output: Format) -> int:
 
 async def _list(server: Server, query: Query, output: Format) -> int:
     async with connected(server) as workspace:
-        await list_all(workspace)
-        for line in _FORMS[output](workspace.store, query):
+        missing = await list_all(workspace)
+        # What an earlier listing left of their runs is no answer of today's.
+        left_out = {workflow.workflow_id for workflow in missing}
+        rows = (row for row in _rows(workspace.store, query) if row.workflow_id not in left_out)
+        for line in _FORMS[output](workspace.store, rows):
             print(line)
-    return int(ExitCode.DONE)
+    for workflow in missing:
+        narrate(f"runtui: The list is incomplete. {workflow}")
+    return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
 
 
 def _rows(store: Store, query: Query) -> Iterator[RunRow]:
@@ -60,41 +68,41 @@ def _rows(store: Store, query: Query) -> Iterator[RunRow]:
         yield from store.window(query, start, BATCH)
 
 
-def _stored(store: Store, query: Query) -> Iterator[tuple[str, StoredRun]]:
-    for row in _rows(store, query):
+def _stored(store: Store, rows: Iterable[RunRow]) -> Iterator[tuple[str, StoredRun]]:
+    for row in rows:
         if (stored := store.get(row.id)) is not None:
             yield row.id, stored
 
 
-def _objects(store: Store, query: Query) -> Iterator[dict[str, Any]]:
-    for _, stored in _stored(store, query):
+def _objects(store: Store, rows: Iterable[RunRow]) -> Iterator[dict[str, Any]]:
+    for _, stored in _stored(store, rows):
         yield {"workflowId": stored.workflow_id, "workflow": stored.workflow_name, "run": stored.raw}
 
 
-def _json(store: Store, query: Query) -> Iterator[str]:
-    return json_array(_objects(store, query))
+def _json(store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
+    return json_array(_objects(store, rows))
 
 
-def _json_lines(store: Store, query: Query) -> Iterator[str]:
-    return map(json.dumps, _objects(store, query))
+def _json_lines(store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
+    return map(json.dumps, _objects(store, rows))
 
 
-def _csv(store: Store, query: Query) -> Iterator[str]:
+def _csv(store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
     yield csv_line(("id", "workflow", "workflowId", *PROPERTIES))
-    for run_id, stored in _stored(store, query):
+    for run_id, stored in _stored(store, rows):
         facts = (run_id, stored.workflow_name, stored.workflow_id, *map(stored.raw.get, PROPERTIES))
         yield csv_line(map(csv_value, facts))
 
 
-def _table(store: Store, query: Query) -> Iterator[str]:
+def _table(_store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
     yield " ".join([*(fit(column.title, width, column.align) for column, width in TABLE), "id"])
     now = now_ticks()
-    for row in _rows(store, query):
+    for row in rows:
         texts = (fit(visible(cell(column, row, now).text), width, column.align) for column, width in TABLE)
         yield " ".join([*texts, visible(row.id)])
 
 
-_FORMS: Final[Mapping[Format, Callable[[Store, Query], Iterator[str]]]] = {
+_FORMS: Final[Mapping[Format, Callable[[Store, Iterable[RunRow]], Iterator[str]]]] = {
     "table": _table,
     "json": _json,
     "jsonl": _json_lines,

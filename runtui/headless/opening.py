@@ -5,33 +5,27 @@ Invariant: whatever happens in between, the workspace is closed; and no command 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from runtui.auth.signin import SignIn, SignInError
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
-from runtui.graph.waits import length_words, wait_of, wait_words
+from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Pace, Throttle, Wait, length_words, wait_words
 from runtui.headless.console import narrate
 from runtui.headless.identity import in_shell
-from runtui.services.refresh import Progress
+from runtui.services.refresh import Missing, Progress
 from runtui.services.workspace import Workspace
 from runtui.session_settings import token_source
 from runtui.settings import Settings, store_path
 
 if TYPE_CHECKING:
     from runtui.graph.transport import Wire
-
-
-MOST_READS: Final = 5
-"""Times that a run is asked for while the service asks to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +88,11 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         await token.aclose()
 
 
-async def list_all(workspace: Workspace) -> None:
-    """Read all runs of all workflows into the local store; a wait that the service asks for is told.
+async def list_all(workspace: Workspace) -> tuple[Missing, ...]:
+    """Read all runs of all workflows into the local store; a wait is told. The workflows that could not be read.
 
     Raises:
-        RuntuiError: the list could not be read whole.
+        RuntuiError: nothing could be read.
     """
     told: datetime | None = None
 
@@ -107,15 +101,29 @@ async def list_all(workspace: Workspace) -> None:
         if (until := progress.waiting_until) is not None and until != told:
             told = until
             seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
-            narrate(f"The service is busy. Going on in {length_words(seconds)}.")
+            narrate(f"Waiting for the service. Going on in {length_words(seconds)}.")
 
     unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
     try:
         await workspace.refresh.list_once()
     finally:
         unsubscribe()
-    if (fault := workspace.refresh.progress.fault) is not None:
-        raise RuntuiError("The runs could not be read", str(fault))
+    progress = workspace.refresh.progress
+    if progress.fault is not None:
+        raise RuntuiError("The runs could not be read", str(progress.fault))
+    return progress.missing
+
+
+def pace() -> Pace:
+    """When to send the GETs of a command, and which again; each wait is told."""
+    return Pace(Throttle(_tell_wait, longest=LONGEST_WAIT))
+
+
+def _tell_wait(wait: Wait | None) -> None:
+    if wait is not None:
+        status = wait.exchange.status
+        reason = "The service is busy." if status in THROTTLING else f"The server failed ({status})."
+        narrate(f"{reason} {wait_words(wait.exchange, wait.seconds, datetime.now(UTC))}")
 
 
 async def workflow_of(workspace: Workspace, run_id: str) -> str:
@@ -127,10 +135,11 @@ async def workflow_of(workspace: Workspace, run_id: str) -> str:
     if (stored := workspace.store.get(run_id)) is not None:
         return stored.workflow_id
     narrate("The run is not in the local store: listing all runs. --workflow ID skips that.")
-    await list_all(workspace)
+    missing = await list_all(workspace)
     if (stored := workspace.store.get(run_id)) is not None:
         return stored.workflow_id
-    raise RuntuiError("There is no such run", f"The server lists no run {run_id!r}.", "runtui list shows all.")
+    what = " ".join((f"The server lists no run {run_id!r}.", *map(str, missing)))
+    raise RuntuiError("There is no such run", what, "runtui list shows all.")
 
 
 async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:
@@ -139,16 +148,9 @@ async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[
     Raises:
         RuntuiError: it cannot be read.
     """
-    for attempt in count(1):
-        answer = await workspace.client.run(workflow_id, run_id)
-        if answer.entity is not None:
-            return answer.entity
-        if attempt == MOST_READS or answer.exchange.status not in (429, 503):
-            break
-        now = datetime.now(UTC)
-        seconds = wait_of(answer.exchange, attempt, now)
-        narrate(f"The service is busy. {wait_words(answer.exchange, seconds, now)}")
-        await asyncio.sleep(seconds)
+    answer = await workspace.client.run(workflow_id, run_id, pace=pace())
+    if answer.entity is not None:
+        return answer.entity
     raise _error_of("The run cannot be read", answer.fault)
 
 

@@ -21,7 +21,7 @@ from runtui.domain.visible import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphError
 from runtui.headless.console import narrate
-from runtui.headless.opening import Server, connected, read_run, workflow_of
+from runtui.headless.opening import Server, connected, pace, read_run, workflow_of
 from runtui.headless.telling import changed
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words, record, value_word
@@ -82,7 +82,7 @@ async def _details(workspace: Workspace, run_id: str, workflow_id: str) -> Detai
 async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> list[Mapping[str, Any]] | None:
     failed: list[Mapping[str, Any]] = []
     try:
-        async for page in workspace.client.task_results(workflow_id, run_id):
+        async for page in workspace.client.task_results(workflow_id, run_id, pace=pace()):
             failed += [item for item in page.items if item.get("processingStatus") == "failed"]
     except GraphError as error:
         narrate(f"What its tasks did could not be read. {error}")

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, FieldError, UsageError
-from runtui.graph.waits import length_words
+from runtui.graph.retry import length_words
 from runtui.headless.console import PassingLine, count_seconds, narrate, typed_lines
 from runtui.headless.identity import identity_json, identity_lines, in_shell, next_step, short_scopes
 from runtui.headless.welcome import REGISTRATION

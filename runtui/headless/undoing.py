@@ -11,7 +11,7 @@ from pathlib import Path
 from runtui.errors import UsageError
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
 from runtui.headless.journal import journal_in, no_such_entry
-from runtui.headless.opening import Server, connected
+from runtui.headless.opening import Server, connected, pace
 from runtui.services.journal import Entry
 from runtui.services.journal_export import damage_sentence
 from runtui.services.undo import UndoError, draft_to_undo
@@ -58,5 +58,5 @@ async def _undo(server: Server, number: int, manner: Manner) -> int:
                 entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is None:
                 raise no_such_entry(number)
-            draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode)
+            draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
         return await change(workspace, draft, manner, undoes=number)

@@ -1,22 +1,21 @@
 """Listing all runs of all workflows, again and again: paging, interval, back-off, pause.
 
 Invariant: at most one listing is under way; rows reach the store page by page, and a run leaves the store only after
-the whole listing of its workflow has been read without it. A server that asks to wait is not asked anything meanwhile.
+the whole listing of its workflow has been read without it. A workflow that cannot be read costs the others nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from runtui.errors import RuntuiError
-from runtui.graph.client import GraphError, Pace, Page
-from runtui.graph.faults import graph_error
-from runtui.graph.waits import wait_of
+from runtui.graph.client import GraphError, Page
+from runtui.graph.retry import Pace, Throttle, Wait, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 
@@ -32,11 +31,24 @@ LISTING_SHARE: Final = 10
 LONGEST_PAGE_WAIT: Final = 60.0
 """The longest wait for one page, in seconds; a server that asks for more is asked again after this long."""
 
-PAGE_RETRIES: Final = 3
-"""How often one page is asked for again after the server asked to wait."""
+MOST_NAMED: Final = 3
+"""Workflows that are named where not all of them can be read."""
 
 _MOST_DOUBLINGS: Final = 10
 """Beyond it a rest only grows past every limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A workflow whose runs could not be read."""
+
+    workflow_id: str
+    name: str
+    """Its display name, or its id where it has none."""
+    fault: RuntuiError
+
+    def __str__(self) -> str:
+        return f"The runs of {self.name} could not be read: {self.fault}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +60,27 @@ class Progress:
     runs_read: int = 0
     """Runs received by the listing under way, or by the last one."""
     finished_at: datetime | None = None
-    """When the last whole listing ended (UTC)."""
+    """When the last listing ended that read all it could (UTC)."""
     fault: RuntuiError | None = None
-    """Why the last listing is not whole: the first trouble met, with the server or with the store."""
+    """Why the last listing broke off: trouble that each of its requests would meet."""
+    missing: tuple[Missing, ...] = ()
+    """The workflows that the last listing could not read, beside those it read."""
     waiting_until: datetime | None = None
-    """When the listing goes on (UTC), while the server wants it to wait."""
+    """When the listing goes on (UTC), while it waits before it asks again."""
+
+    @property
+    def complaint(self) -> RuntuiError | None:
+        """Why the list is incomplete; None when it is whole."""
+        if self.fault is not None or not self.missing:
+            return self.fault
+        named = [missing.name for missing in self.missing[:MOST_NAMED]]
+        more = len(self.missing) - len(named)
+        title = f"The runs of {', '.join(named)}{f' and {more} more' if more else ''} could not be read"
+        fault = self.missing[0].fault
+        if {missing.fault.title for missing in self.missing} == {fault.title}:
+            return RuntuiError(title, f"{fault.title}. {fault.message}", fault.hint)
+        reasons = (f"{missing.name}: {missing.fault.title}." for missing in self.missing[:MOST_NAMED])
+        return RuntuiError(title, " ".join(reasons), fault.hint)
 
 
 class RunLister(Protocol):
@@ -69,33 +97,16 @@ class _ListingOverError(Exception):
     """Trouble that every other request of the listing would meet as well."""
 
 
-class _SharedPace:
-    """The pace of one listing: when one of its requests is asked to wait, all of them wait."""
+@dataclass(slots=True)
+class _Listing:
+    """One listing under way, and what became of it."""
 
-    def __init__(self, longest: float, tell: Callable[[datetime | None], None]) -> None:
-        self._longest = longest
-        self._tell = tell
-        self._resumes_at: float | None = None
-        """In the loop's time."""
-
-    async def ready(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._resumes_at is not None:
-            await asyncio.sleep(self._resumes_at - loop.time())
-            if self._resumes_at is not None and loop.time() >= self._resumes_at:
-                self._resumes_at = None
-                self._tell(None)
-
-    def again(self, error: GraphError, tries: int) -> bool:
-        if not _is_busy(error) or tries > PAGE_RETRIES:
-            return False
-        now = datetime.now(UTC)
-        seconds = wait_of(error.exchange, tries, now, longest=self._longest)
-        resumes_at = asyncio.get_running_loop().time() + seconds
-        if self._resumes_at is None or resumes_at > self._resumes_at:
-            self._resumes_at = resumes_at
-            self._tell(now + timedelta(seconds=seconds))
-        return True
+    number: int
+    throttle: Throttle
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The workflows: their names, by id."""
+    missing: list[Missing] = field(default_factory=list)
+    fault: RuntuiError | None = None
 
 
 class Refresh:
@@ -113,7 +124,10 @@ class Refresh:
         self._nudge = asyncio.Event()
         """Ends a rest early, so that it looks at what has changed."""
         self._task: asyncio.Task[None] | None = None
-        self._strikes = 0
+        self._failures = 0
+        """How many listings in a row read nothing."""
+        self._last_page_at = 0.0
+        """In the loop's time, when the last page came."""
         self.progress = Progress()
         self.changed: Announcer[Progress] = Announcer()
 
@@ -142,56 +156,58 @@ class Refresh:
     async def list_once(self) -> None:
         """Read every workflow and all of its runs into the store; trouble ends up in `progress`, never raised."""
         self._asked = False
+        self._last_page_at = asyncio.get_running_loop().time()
+        failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._say(listing=True, runs_read=0)
-        number = self._store.next_listing()
-        pace = _SharedPace(self._longest_wait, lambda until: self._say(waiting_until=until))
-        faults: list[RuntuiError] = []
+        listing = _Listing(self._store.next_listing(), Throttle(self._tell_wait, longest=self._longest_wait))
         try:
-            workflow_ids = await self._list_workflows(pace)
+            listing.names = await self._list_workflows(Pace(listing.throttle))
+            await self._list_all_runs(listing, failed_before)
         except RuntuiError as error:
-            faults.append(error)
-        else:
-            await self._list_all_runs(workflow_ids, number, pace, faults)
-        self._strikes = self._strikes + 1 if faults else 0
+            listing.fault = error
+        read_nothing = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
+        self._failures = self._failures + 1 if read_nothing else 0
         self._say(
             listing=False,
             waiting_until=None,
-            fault=faults[0] if faults else None,
-            finished_at=self.progress.finished_at if faults else datetime.now(UTC),
+            fault=listing.fault,
+            missing=tuple(listing.missing),
+            finished_at=self.progress.finished_at if read_nothing else datetime.now(UTC),
         )
 
-    async def _list_workflows(self, pace: Pace) -> tuple[str, ...]:
-        """Store the workflows, and nothing that is no longer one of them; their ids, each once."""
+    async def _list_workflows(self, pace: Pace) -> Mapping[str, str]:
+        """Store the workflows, and nothing that is no longer one of them; their names, by id."""
         workflows = {item["id"]: item async for page in self._client.workflows(pace=pace) for item in page.items}
         await asyncio.to_thread(self._store.put_workflows, workflows.values())
         await asyncio.to_thread(self._store.keep_workflows, workflows.keys())
-        return tuple(workflows)
+        return {key: str(item.get("displayName") or key) for key, item in workflows.items()}
 
-    async def _list_all_runs(
-        self, workflow_ids: Iterable[str], number: int, pace: Pace, faults: list[RuntuiError]
-    ) -> None:
+    async def _list_all_runs(self, listing: _Listing, failed_before: frozenset[str]) -> None:
         """Some workflows at a time; trouble with one of them stops the others only when it concerns them as well."""
-        remaining = iter(workflow_ids)
+        remaining = iter(listing.names)
 
         async def work() -> None:
             for workflow_id in remaining:
+                pace = Pace(listing.throttle, failed_before=workflow_id in failed_before)
                 try:
-                    await self._list_runs(workflow_id, number, pace)
+                    await self._list_runs(workflow_id, listing.number, pace)
                 except RuntuiError as error:
-                    faults.append(error)
-                    if _concerns_all(error):
+                    if isinstance(error, GraphError) and concerns_all(error.exchange):
+                        listing.fault = listing.fault or error
                         raise _ListingOverError from error
+                    listing.missing.append(Missing(workflow_id, listing.names[workflow_id], error))
 
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENT_WORKFLOWS):
                     group.create_task(work())
         except* _ListingOverError:
-            pass  # its cause is among the faults
+            pass  # its cause is the fault of the listing
 
     async def _list_runs(self, workflow_id: str, number: int, pace: Pace) -> None:
         async for page in self._client.runs(workflow_id, pace=pace):
             await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, number)
+            self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
         await asyncio.to_thread(self._store.finish_listing, workflow_id, number)
 
@@ -200,8 +216,9 @@ class Refresh:
         while True:
             began = loop.time()
             await self.list_once()
-            ended = loop.time()
-            await self._rest_until(ended + rest_seconds(self._interval, ended - began, self._strikes))
+            # Waiting for a workflow that fails, while all others are there, makes the rest no longer.
+            took = self._last_page_at - began
+            await self._rest_until(loop.time() + rest_seconds(self._interval, took, self._failures))
 
     async def _rest_until(self, due: float) -> None:
         """Wait until a listing is asked for or due (in the loop's time); in a pause or without interval none is due."""
@@ -215,25 +232,18 @@ class Refresh:
                 async with asyncio.timeout_at(None if only_by_hand else due):
                     await self._nudge.wait()
 
+    def _tell_wait(self, wait: Wait | None) -> None:
+        self._say(waiting_until=wait and wait.until)
+
     def _say(self, **facts: Any) -> None:
         self.progress = replace(self.progress, **facts)
         self.changed.announce(self.progress)
 
 
-def _is_busy(error: GraphError) -> bool:
-    """Whether Graph itself says that it cannot answer now (429, 503), so that asking again later makes sense."""
-    return error.fault.status in (429, 503) and graph_error(error.exchange) is not None
-
-
-def _concerns_all(error: RuntuiError) -> bool:
-    """Whether every other request would meet the same: the token is refused, or the server is busy for long."""
-    return isinstance(error, GraphError) and (error.fault.status == 401 or _is_busy(error))
-
-
-def rest_seconds(interval: float, took: float, strikes: int) -> float:
-    """Seconds to rest after a listing that `took` so long, the `strikes`-th in a row that is not whole."""
+def rest_seconds(interval: float, took: float, failures: int) -> float:
+    """Seconds to rest after a listing that `took` so long, the `failures`-th in a row that read nothing."""
     seconds = max(interval, took * LISTING_SHARE)
-    if not strikes:
+    if not failures:
         return seconds
-    doublings = min(strikes, _MOST_DOUBLINGS)
+    doublings = min(failures, _MOST_DOUBLINGS)
     return max(seconds, min(MAX_BACK_OFF_SECONDS, max(seconds, 1.0) * 2.0**doublings))

@@ -15,6 +15,7 @@ from runtui.domain.draft import Conflict, Draft
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault
+from runtui.graph.retry import Pace
 from runtui.services.journal import Intent
 
 
@@ -102,8 +103,8 @@ class Save:
 class RunWriter(Protocol):
     """The part of the Graph client that a save needs. An answer holds an entity, a fault, or neither (no body)."""
 
-    async def run(self, workflow_id: str, run_id: str) -> Answer:
-        """Read one run."""
+    async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
+        """Read one run, as often as the pace says; without one, once."""
 
     async def update_run(
         self,

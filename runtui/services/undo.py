@@ -13,6 +13,7 @@ from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.fields import FIELD_BY_NAME
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
+from runtui.graph.retry import Pace
 from runtui.redact import MARK
 from runtui.services.journal import Entry
 from runtui.services.proof import shows
@@ -26,15 +27,19 @@ class UndoError(RuntuiError):
         super().__init__(f"Entry {entry.number} cannot be undone", message, hint)
 
 
-async def draft_to_undo(entry: Entry, client: RunWriter, mode: BodyMode = "changed") -> Draft:
+async def draft_to_undo(
+    entry: Entry, client: RunWriter, mode: BodyMode = "changed", *, pace: Pace | None = None
+) -> Draft:
     """The change that takes an entry back, over the run as it is now; `mode` says what its body holds besides.
+
+    The run is read as the `pace` says; without one, once.
 
     Raises:
         UndoError: when it cannot or must not be taken back.
     """
     if why := why_not(entry):
         raise UndoError(entry, why)
-    answer = await client.run(entry.workflow_id, entry.run_id)
+    answer = await client.run(entry.workflow_id, entry.run_id, pace=pace)
     if answer.entity is None:
         what = f"The run cannot be read. {answer.fault.title}." if answer.fault is not None else "The run is empty."
         raise UndoError(entry, what, "Try again when it can be read.")

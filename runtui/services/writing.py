@@ -19,7 +19,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch
-from runtui.graph.waits import asked_wait, wait_of
+from runtui.graph.retry import asked_wait, may_retry, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import proves
@@ -92,7 +92,7 @@ class Writing:
         exchange = answer.exchange
         if attempt == MOST_ATTEMPTS:
             return None
-        if exchange.status == 429 or (exchange.status == 503 and answer.fault is not None and answer.fault.code):
+        if may_retry(exchange, attempt):
             return await self._pause(save, exchange, attempt)
         if exchange.lacks_token and not save.has_new_token and await self._client.renew_token(exchange):
             return replace(save, has_new_token=True)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from runtui.domain.times import now_ticks
 from runtui.graph.client import GraphError
+from runtui.graph.retry import Pace
 from runtui.services.workspace import Workspace
 from runtui.tui.pages import run_page
 from runtui.tui.widgets.side_panel import Page
@@ -29,7 +30,7 @@ async def details(workspace: Workspace, run_id: str) -> AsyncIterator[Page]:
         return
     tasks: list[TaskResult] = []
     try:
-        async for page in workspace.client.task_results(stored.workflow_id, run_id):
+        async for page in workspace.client.task_results(stored.workflow_id, run_id, pace=Pace()):
             tasks += [TaskResult.from_graph(item) for item in page.items]
     except GraphError as error:
         note = f"What its tasks did could not be read: {error.fault.title}. {error.fault.hint}"

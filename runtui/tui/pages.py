@@ -15,7 +15,7 @@ from runtui.domain.draft import MISSING, Change, Draft
 from runtui.domain.times import ago, duration_text, local_text, parse_ticks
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import READ_BACK, Fault
-from runtui.graph.waits import LONGEST_WAIT, length_words
+from runtui.graph.retry import LONGEST_WAIT, length_words
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words as entry_changes
 from runtui.services.journal_export import damage_sentence

@@ -70,7 +70,7 @@ class SigningIn(Journaling):
         self.stop_asking()
 
     def in_words(self, fault: RuntuiError | None) -> str:
-        """Why the list is not whole; where a person is needed, only that."""
+        """Why the list is incomplete; where a person is needed, only that."""
         needed = self._sign_in.state.needs_person if self._sign_in is not None and self._sign_in.is_person else None
         return str(fault) if needed is None else f"{needed.title} ({ACTION_BY_ID['sign_in'].shown_key})."
 

@@ -59,7 +59,7 @@ class Workbench(SigningIn):
         self._profiles = profiles
         self.demo_authority = misbehaviour.authority if misbehaviour is not None else ""
         self._complaint = ""
-        """What was said of the last listing, as long as that is not whole."""
+        """What was said of the last listing, as long as that is incomplete."""
         self._is_prepared = False
         """Whether what is not in sight at first is mounted, and what stays to the end is frozen."""
 
@@ -109,20 +109,21 @@ class Workbench(SigningIn):
         """The listing went on, or ended."""
         progress = event.progress
         self.show_headline()
-        if not progress.listing and (progress.finished_at or progress.fault):
+        if not progress.listing and (progress.finished_at or progress.complaint):
             self._listing_ended(progress)
         self.refresh_chrome()
 
     def _listing_ended(self, progress: Progress) -> None:
-        """Say why the list is not whole; when it is, take back what was said of the one before."""
-        complaint = f"The list is not whole. {self.in_words(progress.fault)}" if progress.fault is not None else ""
-        if complaint:
-            self.left.runs.say_when_empty(self.in_words(progress.fault))
+        """Say why the list is incomplete; when it is whole, take back what was said of the one before."""
+        why = progress.complaint
+        complaint = f"The list is incomplete. {self.in_words(why)}" if why is not None else ""
+        self.left.runs.say_when_empty("There are no runs." if why is None else self.in_words(why))
+        # A workflow that stays missing is said once: the first line goes on to say that the list is incomplete.
+        if progress.fault is not None or (complaint and complaint != self._complaint):
             self.say(complaint, "error")
-        else:
-            self.left.runs.say_when_empty("There are no runs.")
+        if progress.fault is None:
             self.left.runs.reload()
-            if self._complaint and self.query_one(StatusLine).text == self._complaint:
+            if not complaint and self._complaint and self.query_one(StatusLine).text == self._complaint:
                 self.say("")
             self.tell_of_unlisted_drafts()
             if not self._is_prepared:

@@ -13,7 +13,8 @@ import pytest
 
 from runtui.auth.tokens import StaticToken
 from runtui.graph.client import GraphClient, GraphError, etag_of
-from runtui.graph.exchange import Outcome
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.retry import Pace
 from runtui.graph.transport import Transport
 from tests.contract.test_graph_client import LCW, ROOT, Handler, client, items, pages, reply, token
 
@@ -154,10 +155,11 @@ def test_what_no_header_can_carry_is_no_entity_tag(tag: Any) -> None:
     assert etag_of({"id": "r1"}) is None
 
 
-class Impatient:
+class Impatient(Pace):
     """A pace that never waits, and allows so many tries of each page."""
 
     def __init__(self, most_tries: int) -> None:
+        super().__init__()
         self.most_tries = most_tries
         self.requests = 0
         self.errors: list[tuple[int | None, int]] = []
@@ -165,9 +167,10 @@ class Impatient:
     async def ready(self) -> None:
         self.requests += 1
 
-    def again(self, error: GraphError, tries: int) -> bool:
-        self.errors.append((error.fault.status, tries))
-        return tries < self.most_tries
+    def retry(self, exchange: Exchange, tries: int) -> bool:
+        if exchange.status != 200:
+            self.errors.append((exchange.status, tries))
+        return exchange.status != 200 and tries < self.most_tries
 
 
 async def test_a_page_is_asked_for_again_as_often_as_the_pace_allows_and_no_page_twice() -> None:

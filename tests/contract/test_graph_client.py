@@ -187,6 +187,27 @@ async def test_one_run() -> None:
     assert requests[0].headers["prefer"] == "include-unknown-enum-members"
 
 
+async def test_a_reading_is_believed_whatever_request_its_answer_names_and_keeps_its_connection() -> None:
+    """Microsoft's Dev Proxy puts an id of its own on its answers."""
+    clients: set[int] = set()
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return reply(200, {"id": "r1", "value": [{"id": "r1"}]}, {"client-request-id": "another"})
+
+    async with Transport(ROOT, token=token, wire=httpx.MockTransport(handle)) as transport:
+        graph = GraphClient(transport)
+        for _ in range(3):
+            answer = await graph.run("w1", "r1")
+            assert (answer.entity is not None, answer.fault) == (True, None)
+            assert await items(graph.runs("w1")) == ["r1"]
+            clients.add(id(await transport._client()))
+        assert len(clients) == 1
+        write = await graph.update_run("w1", "r1", "{}")
+        assert write.fault is not None
+        assert write.fault.outcome is Outcome.UNKNOWN
+        assert id(await transport._client()) not in clients, "a change goes out on another connection from here on"
+
+
 @pytest.mark.parametrize("body", [{"id": "r2"}, {"id": 5}, {"id": None}, {}, {"value": [{"id": "r1"}]}])
 async def test_an_answer_about_another_run_is_unknown_and_is_not_handed_on(body: dict[str, Any]) -> None:
     def handle(_request: httpx.Request) -> httpx.Response:

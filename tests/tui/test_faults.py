@@ -31,7 +31,9 @@ def half(*_: object) -> httpx.Response:
 
 
 def graph_error(status: int, code: str, message: str) -> Callable[..., httpx.Response]:
-    return lambda *_: reply(status, {"error": {"code": code, "message": message, "innerError": {"request-id": "r-1"}}})
+    error = {"error": {"code": code, "message": message, "innerError": {"request-id": "r-1"}}}
+    # Without the header each 500 of the list would be waited for.
+    return lambda *_: reply(status, error, {"Retry-After": "0"})
 
 
 TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
@@ -66,14 +68,46 @@ async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Op
             await session.until(lambda: not session.workspace.refresh.progress.listing and status_of(session))
             assert title in status_of(session)
             assert step in status_of(session)
-            assert "The list is not whole." in status_of(session)
-            assert "not whole" in session.text().splitlines()[0]
+            assert "The list is incomplete." in status_of(session)
+            assert "incomplete" in session.text().splitlines()[0]
             assert (table.total, table.cursor_id) == (5, run_id)
             assert "\x1b" not in session.text()
             graph.answer_to_list = None
             await session.press("r")
             await session.until(lambda: session.workspace.refresh.progress.fault is None and not status_of(session))
-            assert "not whole" not in session.text()
+            assert "incomplete" not in session.text()
+
+
+@pytest.mark.parametrize(("status", "why"), [(403, "not allowed"), (404, "does not find"), (500, "server failed")])
+async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_listed(
+    status: int, why: str, open_session: Opener
+) -> None:
+    graph = Graph()
+    fails = [True]
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/workflows"):
+            return reply(200, {"value": [{"id": name, "displayName": name.title()} for name in ("onboard", "leave")]})
+        if "/leave/runs" in request.url.path:
+            return graph_error(status, "x", "No.")() if fails else reply(200, {"value": []})
+        return graph._handle(request)
+
+    async with open_session(wire=httpx.MockTransport(handle)) as session:
+        progress = session.workspace.refresh
+        await session.until(
+            lambda: "The list is incomplete. The runs of Leave could not be read." in status_of(session)
+        )
+        assert why in status_of(session)
+        assert session.workbench.left.runs.table.total == 5
+        assert {"as", "of", "incomplete"} <= set(session.text().splitlines()[0].split())
+        session.workbench.say("Something else.")
+        last = progress.progress.finished_at
+        await session.press("r")
+        await session.until(lambda: not progress.progress.listing and progress.progress.finished_at != last)
+        assert status_of(session) == "Something else.", "said once; the first line says it all the time"
+        fails.clear()
+        await session.press("r")
+        await session.until(lambda: "incomplete" not in session.text())
 
 
 async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(open_session: Opener) -> None:

@@ -25,7 +25,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert "Contoso" in desk.header
         assert "Nobody is signed in." in desk.words
         assert "Browser elsewhere" in desk.words
-        await desk.session.until(lambda: desk.status == "The list is not whole. Sign in first (A).")
+        await desk.session.until(lambda: desk.status == "The list is incomplete. Sign in first (A).")
 
         code = await desk.ask_for_code()
         assert "  ".join(code) in desk.session.text()
@@ -40,7 +40,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert desk.session.workbench.left.view == "runs"
         assert "lee.admin" in desk.header
         assert f"Signed in as {DEMO_ADMIN.username}, tenant {desk.authority.directory.tenant_id}." in desk.status
-        assert "not whole" not in desk.words
+        assert "incomplete" not in desk.words
 
 
 async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:

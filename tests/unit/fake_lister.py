@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from runtui.graph.client import GraphError, Pace, Page
+from runtui.graph.client import GraphError, Page
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, fault_of
+from runtui.graph.retry import Pace
 from runtui.services.store import Query, Store
 
 NEVER = 86_400.0
@@ -87,7 +88,7 @@ class FakeGraph:
             if not refusals:
                 return
             error = refusals.pop(0)
-            if not pace.again(error, tries):
+            if not pace.retry(error.exchange, tries):
                 raise error
 
 

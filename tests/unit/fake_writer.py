@@ -11,6 +11,7 @@ from typing import Any
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault
+from runtui.graph.retry import Pace
 
 WORKFLOW = "w1"
 RUN: dict[str, Any] = {
@@ -62,7 +63,7 @@ class FakeGraph:
         self.on_write: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id], method="PATCH")
         self.on_read: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id])
 
-    async def run(self, workflow_id: str, run_id: str) -> Answer:
+    async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         assert workflow_id == WORKFLOW
         self.calls.append(f"GET {run_id}")
         return self.on_read(run_id)

@@ -22,11 +22,16 @@ NOW = parse_ticks("2026-11-20T09:15:03Z")
 
 
 def refused(
-    status: int, outcome: Outcome = Outcome.NOT_DONE, *, code: str = "Refused", wait: str | None = None
+    status: int,
+    outcome: Outcome = Outcome.NOT_DONE,
+    *,
+    code: str = "Refused",
+    wait: str | None = None,
+    method: str = "PATCH",
 ) -> Answer:
     """An answer of that status, and what it says of the write."""
     headers = (("Retry-After", wait),) if wait is not None else ()
-    sent = replace(exchange("PATCH"), status=status, response_headers=headers)
+    sent = replace(exchange(method), status=status, response_headers=headers)
     return Answer(sent, None, replace(fault(outcome), status=status, code=code))
 
 

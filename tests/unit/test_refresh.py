@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.errors import RuntuiError
+from runtui.services import refresh as refresh_module
 from runtui.services.refresh import (
     CONCURRENT_WORKFLOWS,
     LISTING_SHARE,
     MAX_BACK_OFF_SECONDS,
+    Missing,
     Progress,
     Refresh,
     rest_seconds,
@@ -101,12 +103,73 @@ async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
     graph.pages = {"joiner": [[run("a")], trouble], "leaver": [[run("c"), run("d")]]}
     await refresh.list_once()
     assert ids(store) == {"a", "b", "c", "d"}, "b may be on the page that could not be read"
-    assert refresh.progress.fault is trouble
-    assert refresh.progress.finished_at == whole_at, "the list is only as new as its last whole reading"
+    progress = refresh.progress
+    assert [(missing.workflow_id, missing.name, missing.fault) for missing in progress.missing] == [
+        ("joiner", "Joiner", trouble)
+    ]
+    assert progress.fault is None
+    assert "The runs of Joiner could not be read" in str(progress.complaint)
+    assert trouble.title in str(progress.complaint)
+    assert whole_at is not None
+    assert progress.finished_at is not None
+    assert progress.finished_at > whole_at, "all the others are as new as this"
     graph.pages["joiner"] = [[run("a")]]
     await refresh.list_once()
     assert ids(store) == {"a", "c", "d"}
-    assert refresh.progress.fault is None
+    assert refresh.progress.complaint is None
+
+
+def refused_joiner() -> RuntuiError:
+    return RuntuiError("You are not allowed", "No.", "Ask.")
+
+
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        ([], "None"),
+        ([refused_joiner()], "The runs of W0 could not be read. You are not allowed. No. Ask."),
+        ([refused_joiner()] * 2, "The runs of W0, W1 could not be read. You are not allowed. No. Ask."),
+        ([refused_joiner()] * 5, "The runs of W0, W1, W2 and 2 more could not be read. You are not allowed. No. Ask."),
+        (
+            [refused_joiner(), RuntuiError("It broke", "Badly.")],
+            "The runs of W0, W1 could not be read. W0: You are not allowed. W1: It broke. Ask.",
+        ),
+    ],
+)
+def test_the_workflows_that_are_missing_are_named_and_why(faults: list[RuntuiError], words: str) -> None:
+    missing = tuple(Missing(f"w{number}", f"W{number}", fault) for number, fault in enumerate(faults))
+    assert str(Progress(missing=missing).complaint) == words
+
+
+async def rests_of(refresh: Refresh, count: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """How long each of so many listings took, by its own account, and how many failures in a row that makes."""
+    rests: list[tuple[float, int]] = []
+
+    def no_rest(_interval: float, took: float, failures: int) -> float:
+        rests.append((took, failures))
+        return 0.001  # the loop has to come round
+
+    monkeypatch.setattr(refresh_module, "rest_seconds", no_rest)
+    ends = watch(refresh)
+    refresh.start()
+    for _ in range(count + 1):
+        await next_end(ends)
+    await refresh.stop()
+    return rests[:count]
+
+
+async def test_a_workflow_that_fails_makes_nobody_back_off_and_a_service_that_fails_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = FakeGraph(joiner=[graph_error()], leaver=[[run("a")]])
+    rests = await rests_of(Refresh(graph, store, interval=NEVER), 3, monkeypatch)
+    assert [failures for _, failures in rests] == [0, 0, 0]
+    graph.pages["leaver"] = [graph_error()]
+    rests = await rests_of(Refresh(graph, store, interval=NEVER), 3, monkeypatch)
+    assert [failures for _, failures in rests] == [1, 2, 3], "nothing could be read"
+    graph.workflows_error = graph_error()
+    rests = await rests_of(Refresh(graph, store, interval=NEVER), 2, monkeypatch)
+    assert [failures for _, failures in rests] == [1, 2]
 
 
 async def test_trouble_with_the_workflows_takes_nothing_away(store: Store) -> None:
@@ -234,7 +297,7 @@ async def test_stopping_ends_a_listing_under_way(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "took", "strikes", "seconds"),
+    ("interval", "took", "failures", "seconds"),
     [
         (30, 0.2, 0, 30),
         (30, 8, 0, 80),
@@ -247,16 +310,16 @@ async def test_stopping_ends_a_listing_under_way(store: Store) -> None:
         (30, 100, 3, 1000),
     ],
 )
-def test_how_long_it_rests(interval: float, took: float, strikes: int, seconds: float) -> None:
-    assert rest_seconds(interval, took, strikes) == seconds
+def test_how_long_it_rests(interval: float, took: float, failures: int, seconds: float) -> None:
+    assert rest_seconds(interval, took, failures) == seconds
 
 
 @given(st.floats(0.001, 86_400), st.floats(0, 3_600), st.integers(0, 10**9))
 def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit(
-    interval: float, took: float, strikes: int
+    interval: float, took: float, failures: int
 ) -> None:
-    seconds = rest_seconds(interval, took, strikes)
+    seconds = rest_seconds(interval, took, failures)
     healthy = rest_seconds(interval, took, 0)
     assert healthy == max(interval, took * LISTING_SHARE)
     assert healthy <= seconds <= max(healthy, MAX_BACK_OFF_SECONDS)
-    assert seconds <= rest_seconds(interval, took, strikes + 1)
+    assert seconds <= rest_seconds(interval, took, failures + 1)

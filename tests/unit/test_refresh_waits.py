@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from runtui.graph.client import GraphError
-from runtui.services.refresh import CONCURRENT_WORKFLOWS, PAGE_RETRIES, Refresh
+from runtui.graph.exchange import Failure, FailureKind
+from runtui.graph.faults import fault_of
+from runtui.graph.retry import MOST_REPEATS
+from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh
 from runtui.services.store import Store
-from tests.unit.fake_lister import NEVER, FakeGraph, ids, refused, run
+from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
+
+
+def unreachable() -> GraphError:
+    """The connection cannot be made."""
+    exchange = replace(EXCHANGE, failure=Failure(FailureKind.CONNECTION_REFUSED, "no", "The connection was refused."))
+    fault = fault_of(exchange, writing=False)
+    assert fault is not None
+    return GraphError(fault, exchange)
 
 
 @pytest.fixture
@@ -22,9 +34,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @pytest.mark.parametrize("where", ["workflows", "joiner"])
-async def test_a_busy_server_is_asked_for_the_same_page_again_after_the_wait(
+async def test_a_server_that_fails_for_a_while_is_asked_for_the_same_page_again_after_the_wait(
     where: str, status: int, store: Store
 ) -> None:
     graph = FakeGraph(joiner=[[run("a")], [run("b")]])
@@ -37,7 +49,7 @@ async def test_a_busy_server_is_asked_for_the_same_page_again_after_the_wait(
     await refresh.list_once()
     assert ids(store) == {"a", "b"}
     assert (refresh.progress.fault, refresh.progress.waiting_until) == (None, None)
-    assert graph.asked.count(where) == PAGE_RETRIES + 1
+    assert graph.asked.count(where) == MOST_REPEATS + 1
     assert any(waits)
     assert not waits[-1], "once it goes on, nothing is said of waiting"
 
@@ -78,8 +90,10 @@ async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
     ("error", "asked"),
     [
         (refused(401), 1),
-        (refused(429, "0"), PAGE_RETRIES + 1),
-        (refused(503, "0"), PAGE_RETRIES + 1),
+        (refused(429, "0"), MOST_REPEATS + 1),
+        (refused(503, "0"), MOST_REPEATS + 1),
+        (refused(503, "0", body=b"<html>"), MOST_REPEATS + 1),
+        (unreachable(), 1),
     ],
 )
 async def test_what_every_request_would_meet_ends_the_listing_in_all_workflows(
@@ -114,13 +128,40 @@ async def test_a_refused_token_ends_the_waiting_of_the_others(store: Store) -> N
     assert refresh.progress.fault.fault.status == 401
 
 
-@pytest.mark.parametrize("error", [refused(500), refused(403), refused(503, body=b"<html>"), refused(429, body=b"")])
-async def test_other_trouble_is_not_waited_for_and_stops_nobody_else(error: GraphError, store: Store) -> None:
+@pytest.mark.parametrize("error", [refused(403), refused(404), refused(501), refused(500, "0"), refused(504, "0")])
+async def test_a_workflow_that_cannot_be_read_stops_nobody_else(error: GraphError, store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
-    graph.busy["w0"] = [error]
+    graph.busy["w0"] = [error] * 9
     refresh = Refresh(graph, store, interval=NEVER)
     await refresh.list_once()
-    assert graph.asked.count("w0") == 1
+    repeats = MOST_REPEATS if error.fault.status in (500, 504) else 0
+    assert graph.asked.count("w0") == 1 + repeats
     assert ids(store) == set(names[1:])
-    assert refresh.progress.fault is error
+    assert refresh.progress.fault is None
+    assert [missing.fault for missing in refresh.progress.missing] == [error]
+    graph.asked.clear()
+    await refresh.list_once()
+    assert graph.asked.count("w0") == 1, "what failed the last time is not waited for"
+    assert [missing.name for missing in refresh.progress.missing] == ["W0"]
+    graph.busy.clear()
+    await refresh.list_once()
+    assert ids(store) == set(names)
+    assert refresh.progress.missing == ()
+
+
+async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
+    names = [f"w{number}" for number in range(8)]
+    graph = FakeGraph(**{name: [[run(name)]] for name in names})
+    graph.busy["w0"] = [refused(500, "40")]
+    refresh = Refresh(graph, store, interval=NEVER)
+    others = asyncio.Event()
+    refresh.changed.subscribe(lambda progress: others.set() if progress.runs_read == len(names) - 1 else None)
+    refresh.start()
+    async with asyncio.timeout(30):
+        await others.wait()
+    assert ids(store) == set(names[1:])
+    assert refresh.progress.listing, "w0 is asked for again in 40 seconds"
+    assert refresh.progress.waiting_until is not None
+    async with asyncio.timeout(30):
+        await refresh.stop()

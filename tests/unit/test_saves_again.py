@@ -48,16 +48,25 @@ async def test_the_intent_is_in_the_journal_before_the_request_leaves(bench: Ben
     assert save.entry == intent.number
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 async def test_a_read_that_is_throttled_is_repeated_and_nothing_is_sent_before_it_succeeds(
     status: int, bench: Bench
 ) -> None:
-    left = [refused(status, wait="0"), refused(status, wait="0")]
+    left = [refused(status, wait="0", method="GET")] * 3
     bench.graph.on_read = lambda run_id: left.pop() if left else answered(bench.graph.runs[run_id])
     save = await bench.ended(draft())
     assert save.outcome is Outcome.DONE
-    assert bench.graph.calls == ["GET r1", "GET r1", "GET r1", "PATCH r1"]
+    assert bench.graph.calls == [*["GET r1"] * 4, "PATCH r1"]
     assert len(bench.journal.entries()) == 1
+
+
+@pytest.mark.parametrize(("status", "reads"), [(503, 4), (500, 4), (403, 1), (404, 1), (501, 1)])
+async def test_a_read_that_goes_on_failing_is_the_end_of_the_save(status: int, reads: int, bench: Bench) -> None:
+    bench.graph.on_read = lambda _run_id: refused(status, wait="0", method="GET")
+    save = await bench.ended(draft())
+    assert (save.outcome, save.exchange and save.exchange.status) == (Outcome.NOT_DONE, status)
+    assert bench.graph.calls == ["GET r1"] * reads
+    assert bench.journal.entries() == []
 
 
 async def test_a_write_that_graph_throttled_begins_anew_with_a_fresh_read_and_an_entry_of_its_own(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import pytest
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
+from runtui.graph.retry import Pace
 from runtui.services import settling as settling_module
 from runtui.services.journal import Entry, Journal
 from runtui.services.settling import LOOKS, Settling
@@ -330,7 +331,7 @@ async def test_a_change_that_becomes_unknown_begins_the_looks_anew(
 async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> None:
     asked, never = asyncio.Event(), asyncio.Event()
 
-    async def silent(workflow_id: str, run_id: str) -> Answer:
+    async def silent(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         asked.set()
         await never.wait()
         raise AssertionError("it was stopped")

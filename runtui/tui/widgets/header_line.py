@@ -107,8 +107,8 @@ def headline(
         state = f"as of {progress.finished_at.astimezone():%H:%M:%S}"
     else:
         state = "reading…" if progress.listing else ""
-    if progress.fault is not None:
-        state = f"{state} not whole".strip()
+    if progress.complaint is not None:
+        state = f"{state} incomplete".strip()
     if progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from runtui.domain.visible import visible
-from runtui.graph.waits import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
+from runtui.graph.retry import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.telling import message_of
 from runtui.services.save import Step
 from tests.contract.faults.cases import case, covers
@@ -211,6 +211,34 @@ async def test_a_throttled_change_waits_and_begins_anew(
     (paused,) = [news for news in trial.news if news.step is Step.PAUSED]
     assert paused.resumes_at is not None, "a countdown can be shown"
     await trial.judge(save, DONE, patches=2, entries=(NOT_DONE, DONE))
+
+
+DEV_PROXY: Final = "client-request-id: 8c1f0d3e-0000-4000-8000-00000000beef\r\n"
+"""An id of its own, as Microsoft's Dev Proxy puts it on the answers that it makes up."""
+
+
+@covers(47, note="under another id")
+async def test_a_throttled_change_that_names_another_request_waits_and_begins_anew(trial: Trial) -> None:
+    trial.line.at_write = [swallowed(refuses(429, headers=f"Retry-After: 7\r\n{DEV_PROXY}")), honest]
+    save = await trial.save()
+    assert trial.time.slept == [7.0]
+    await trial.judge(save, DONE, patches=2, entries=(NOT_DONE, DONE))
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@covers(51, note="of the read")
+async def test_a_read_that_fails_three_times_is_made_a_fourth_time(status: int, trial: Trial) -> None:
+    left = [1, 2, 3]
+
+    async def fail(call: Call) -> None:
+        left.pop()
+        trial.line.at_read = fail if left else honest
+        await refuses(status, headers=f"Retry-After: 2\r\n{DEV_PROXY}")(call, b"")
+
+    trial.line.at_read = fail
+    save = await trial.save()
+    assert trial.time.slept == [2.0] * 3
+    await trial.judge(save, DONE)
 
 
 @pytest.mark.parametrize(

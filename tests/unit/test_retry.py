@@ -1,8 +1,10 @@
-"""How long to wait before the next try: what servers ask for in every form, and our own back-off."""
+"""What is sent again, and after how long: one rule, what servers ask for in every form, and our own back-off."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -10,13 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.graph.exchange import Exchange
-from runtui.graph.waits import (
+from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.retry import (
     BACK_OFF_SECONDS,
     JITTER,
     LONGEST_WAIT,
+    MOST_REPEATS,
+    Pace,
+    Throttle,
+    Wait,
     asked_wait,
+    concerns_all,
     length_words,
+    may_retry,
     wait_of,
     wait_words,
 )
@@ -133,3 +141,96 @@ def test_programs_that_were_refused_together_do_not_come_back_together() -> None
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0s"), (0.2, "1s"), (59.5, "1m 00s"), (7_200, "2h 00m")])
 def test_a_wait_is_never_told_too_short(seconds: float, words: str) -> None:
     assert length_words(seconds) == words
+
+
+def read(status: int, wait: str = "") -> Exchange:
+    """The answer to a GET."""
+    return replace(answered(*([("Retry-After", wait)] if wait else []), status=status), method="GET")
+
+
+@pytest.mark.parametrize(
+    ("status", "of_a_read", "of_a_write"),
+    [
+        *((status, True, status == 429) for status in (429, 500, 502, 503, 504)),
+        *((status, False, False) for status in (200, 204, 302, 400, 401, 403, 404, 408, 409, 410, 412, 423, 501, 505)),
+    ],
+)
+def test_which_answers_may_pass_by_themselves(status: int, of_a_read: bool, of_a_write: bool) -> None:
+    assert may_retry(read(status), 1) is of_a_read
+    assert may_retry(answered(status=status), 1) is of_a_write
+
+
+def test_a_read_is_repeated_three_times_and_a_write_as_often_as_its_caller_likes() -> None:
+    assert [may_retry(read(503), tries) for tries in range(1, 6)] == [True] * 3 + [False] * 2
+    assert may_retry(answered(), 99)
+
+
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_what_never_reached_the_server_concerns_all_but_for_what_lies_in_the_request(kind: FailureKind) -> None:
+    of_this_one = kind in (FailureKind.REFUSED_ADDRESS, FailureKind.HEADER)
+    failed = replace(read(200), status=None, failure=Failure(kind, "no", "It failed."))
+    assert concerns_all(failed) is not of_this_one
+    assert concerns_all(replace(failed, failure=Failure(kind, "maybe", "It failed."))) is (kind is FailureKind.TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("status", "of_all"),
+    [(401, True), (429, True), (503, True), (403, False), (404, False), (500, False), (504, False)],
+)
+def test_a_refused_token_and_a_busy_service_concern_all(status: int, of_all: bool) -> None:
+    assert concerns_all(read(status)) is of_all
+
+
+class Clock:
+    """The loop's clock; sleeping puts it forward, and whoever sleeps is remembered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop, sleep = asyncio.get_running_loop(), asyncio.sleep
+        self.now = 1_000.0
+        self.slept: list[float] = []
+
+        async def no_sleep(seconds: float) -> None:
+            self.slept.append(round(seconds, 3))
+            self.now += seconds
+            await sleep(0)
+
+        monkeypatch.setattr(loop, "time", lambda: self.now)
+        monkeypatch.setattr(asyncio, "sleep", no_sleep)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_a_pace_allows_three_repeats_each_after_the_wait_that_was_asked_for(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, pace = Clock(monkeypatch), Pace()
+    tries = 0
+    while True:
+        await pace.ready()
+        tries += 1
+        if not pace.retry(read(status, str(tries)), tries):
+            break
+    assert tries == MOST_REPEATS + 1
+    assert clock.slept == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(("status", "waits"), [(429, True), (503, True), (500, False), (504, False)])
+async def test_all_wait_for_a_service_that_is_busy_and_nobody_for_the_trouble_of_another(
+    status: int, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    told: list[Wait | None] = []
+    throttle = Throttle(told.append, longest=60)
+    struck, other = Pace(throttle), Pace(throttle)
+    assert struck.retry(read(status, "3600"), 1)
+    await other.ready()
+    assert clock.slept == ([60.0] if waits else [])
+    await struck.ready()
+    assert clock.slept == [60.0]
+    assert [wait and wait.seconds for wait in told] == [60.0, None], "the longest wait, and its end"
+
+
+async def test_what_failed_the_last_time_is_not_waited_for_but_a_busy_service_is() -> None:
+    pace = Pace(failed_before=True)
+    assert not pace.retry(read(500), 1)
+    assert pace.retry(read(503), 1)
+    assert not Pace().retry(read(200), 1)

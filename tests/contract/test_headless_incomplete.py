@@ -1,0 +1,133 @@
+"""`runtui list` and `show` in this process, where the server answers for some of what is asked and not for the rest."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.errors import ExitCode, RuntuiError
+from runtui.graph.retry import MOST_REPEATS
+from runtui.headless.listing import Format, list_runs
+from runtui.headless.opening import Server
+from runtui.headless.showing import show_run
+from tests.contract.headless_commands import Commands, refusing
+
+Out = pytest.CaptureFixture[str]
+
+
+class Refusing(httpx.AsyncBaseTransport):
+    """Answers with a status, so many times, whatever has this in its path; the sandbox answers the rest."""
+
+    def __init__(self, commands: Commands, part: str, status: int, times: int = 99) -> None:
+        self._commands = commands
+        self._part = part
+        self._status = status
+        self.left = times
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._part in request.url.path and self.left:
+            self.left -= 1
+            return await refusing(self._status, **{"retry-after": "0"})(request, NotImplemented)
+        return await self._commands.line.handle_async_request(request)
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
+    return Commands(sandbox_app, tmp_path)
+
+
+def listed(server: Server, capsys: Out, output: Format = "jsonl") -> tuple[int, str, str]:
+    code = list_runs(server, filter_text="", output=output)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def ids(out: str) -> set[str]:
+    return {json.loads(line)["run"]["id"] for line in out.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "requests"),
+    [
+        (403, "You are not allowed to do this", 1),
+        (404, "The server does not find it", 1),
+        (500, "The server failed", MOST_REPEATS + 1),
+    ],
+)
+def test_a_workflow_that_cannot_be_read_is_named_and_the_rest_is_printed(
+    status: int, why: str, requests: int, commands: Commands, capsys: Out
+) -> None:
+    run_id, workflow_id = commands.a_run()
+    _, whole, _ = listed(commands.server(), capsys)
+    runs: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
+    rest = {run["run"]["id"] for run in runs if run["workflowId"] != workflow_id}
+    name = next(run["workflow"] for run in runs if run["run"]["id"] == run_id)
+    wire = Refusing(commands, f"{workflow_id}/runs", status)
+    code, out, err = listed(replace(commands.server(), wire=wire), capsys)
+    assert code == ExitCode.NOT_DONE
+    assert ids(out) == rest, "what an earlier listing left of the workflow is not shown as today's"
+    assert f"runtui: The list is incomplete. The runs of {name} could not be read: {why}." in err
+    assert 99 - wire.left == requests
+
+
+def test_the_rest_is_printed_in_every_format(commands: Commands, capsys: Out) -> None:
+    _, workflow_id = commands.a_run()
+    server = replace(commands.server(), wire=Refusing(commands, f"{workflow_id}/runs", 404))
+    rest = ids(listed(server, capsys)[1])
+    assert rest
+    for output in ("table", "json", "csv"):
+        code, out, _ = listed(server, capsys, output)
+        assert code == ExitCode.NOT_DONE
+        if output == "json":
+            found = {item["run"]["id"] for item in json.loads(out)}
+        elif output == "csv":
+            found = {record["id"] for record in csv.DictReader(out.splitlines())}
+        else:
+            found = {line.split()[-1] for line in out.splitlines()[1:]}
+        assert found == rest
+
+
+@pytest.mark.parametrize(("status", "times"), [(500, 3), (502, 2), (503, 3), (504, 1), (429, 3)])
+def test_a_server_that_fails_for_a_while_is_asked_again(
+    status: int, times: int, commands: Commands, capsys: Out
+) -> None:
+    wire = Refusing(commands, "/workflows", status, times)
+    code, out, err = listed(replace(commands.server(), wire=wire), capsys)
+    assert (code, wire.left) == (ExitCode.DONE, 0)
+    assert ids(out)
+    assert "Waiting for the service. Going on in 0s." in err
+
+
+def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:
+    server = replace(commands.server(), wire=Refusing(commands, "/workflows", 500))
+    with pytest.raises(RuntuiError, match="The runs could not be read"):
+        listed(server, capsys)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("status", "words"), [(500, "The server failed (500)."), (503, "The service is busy.")])
+def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run("failed")
+    for part in (f"/runs/{run_id}", "Results"):
+        wire = Refusing(commands, part, status, MOST_REPEATS)
+        server = replace(commands.server(), wire=wire)
+        assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.DONE
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)["failedTasks"]
+        assert captured.err.count(f"{words} Trying again in 0s.") == MOST_REPEATS
+        assert wire.left == 0
+
+
+def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_through(commands: Commands) -> None:
+    run_id, workflow_id = commands.a_run()
+    server = replace(commands.server(), wire=Refusing(commands, f"{workflow_id}/runs", 403))
+    with pytest.raises(RuntuiError, match="There is no such run") as caught:
+        show_run(server, run_id, as_json=True)
+    assert "could not be read: You are not allowed to do this." in str(caught.value)
