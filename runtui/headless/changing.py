@@ -68,7 +68,7 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
 
 async def settle_earlier(workspace: Workspace, run_id: str) -> None:
     """Read back what earlier changes left unknown, and say what came of it where it matters."""
-    for entry in await workspace.settling.look():
+    for entry in await workspace.settling.look(before_change_of=run_id):
         if entry.is_settled:
             narrate(f"Entry {entry.number} was unknown: read back, the run {entry.run_id} shows that it is done.")
         elif entry.run_id == run_id:

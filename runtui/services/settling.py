@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Outcome
+from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.retry import concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.journal_file import broken_journal
@@ -21,6 +24,18 @@ from runtui.services.store import Store
 
 LOOKS: Final = (30.0, 120.0, 600.0)
 """Seconds from one look at an unknown change to the next, for as long as it stays unknown; the last one goes on."""
+
+OLD: Final = timedelta(days=1)
+"""An unknown change older than this is looked at once a session, and when it is asked for: it will hardly land now."""
+
+CONCURRENT_READS: Final = 4
+"""Runs read back at once."""
+
+MOST_OTHERS: Final = 20
+"""Other runs with unknown changes that are read back before one run is changed."""
+
+SECONDS_FOR_OTHERS: Final = 3.0
+"""How long before that change the reading of another run may still begin."""
 
 
 class Settling:
@@ -32,16 +47,27 @@ class Settling:
         store: Takes each run as read.
         root: The Graph root.
         looks: Seconds between looks.
+        clock: The time (UTC), by which a change is old.
     """
 
     def __init__(
-        self, client: RunWriter, journal: Journal, store: Store, root: str, *, looks: tuple[float, ...] = LOOKS
+        self,
+        client: RunWriter,
+        journal: Journal,
+        store: Store,
+        root: str,
+        *,
+        looks: tuple[float, ...] = LOOKS,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._journal = journal
         self._store = store
         self._root = root
         self._looks = looks
+        self._clock = clock
+        self._read_back: set[int] = set()
+        """The numbers of the changes that this session has looked at."""
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.unsettled: dict[str, Entry] = {}
@@ -74,19 +100,21 @@ class Settling:
             task.cancel()
             await asyncio.wait([task])
 
-    async def look(self) -> list[Entry]:
-        """Read back every run with an unsettled change; the entries as they are after that.
+    async def look(self, *, before_change_of: str | None = None) -> list[Entry]:
+        """Read back the runs with an unsettled change; all unsettled entries as they are after that.
 
-        Trouble with the journal is in `fault`; a run that cannot be read leaves its entry as it is.
+        With `before_change_of`, a run that is about to be changed, that run is read first, and only some of the
+        others: the change is waited for. Trouble with the journal is in `fault`; a run that cannot be read leaves its
+        entries as they are.
         """
         try:
             found = await asyncio.to_thread(self._find)
             self.fault = None
             self._remember(found)
-            looked = [await self._look_at(entry) for entry in found]
+            looked = await self._look_at_all(found, before_change_of)
             self.looked = True
             self._tell(self.broken)
-            return looked
+            return [looked.get(entry.number, entry) for entry in found]
         except RuntuiError as error:
             self.fault = error
             self._tell(error)
@@ -110,7 +138,10 @@ class Settling:
             JournalError: when the journal cannot be used.
         """
         entry = await asyncio.to_thread(self._entry, number)
-        return None if entry is None else await self._look_at(entry)
+        if entry is None:
+            return None
+        looked, _ = await self._look_at([entry])
+        return looked[0]
 
     async def decide(self, number: int, outcome: Outcome) -> None:
         """Settle an unknown change by a person's word; one that is on its way, or known, stays as it is.
@@ -141,18 +172,60 @@ class Settling:
         words = "runtui ended before the answer was there."
         self._journal.settle(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
 
-    async def _look_at(self, entry: Entry) -> Entry:
-        if entry.outcome is not Outcome.UNKNOWN:
-            return entry
-        answer = await self._client.run(entry.workflow_id, entry.run_id)
-        if answer.entity is None:
-            return entry
+    async def _look_at_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
+        """Read back the runs of the entries that are due, some at once; by number, what became of those."""
+        by_run: dict[str, list[Entry]] = {}
+        for entry in found:
+            if entry.run_id == first_run or self._is_due(entry):
+                by_run.setdefault(entry.run_id, []).append(entry)
+        runs = sorted(by_run, key=lambda run_id: run_id != first_run)
+        remaining = iter(runs if first_run is None else runs[: MOST_OTHERS + 1])
+        loop = asyncio.get_running_loop()
+        end = None if first_run is None else loop.time() + SECONDS_FOR_OTHERS
+        after: dict[int, Entry] = {}
+        is_over = False
+
+        async def work() -> None:
+            nonlocal is_over
+            for run_id in remaining:
+                if is_over or (end is not None and run_id != first_run and loop.time() >= end):
+                    return
+                looked, exchange = await self._look_at(by_run[run_id])
+                after.update((entry.number, entry) for entry in looked)
+                is_over = is_over or (exchange is not None and concerns_all(exchange))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CONCURRENT_READS):
+                    group.create_task(work())
+        except* RuntuiError as trouble:
+            raise trouble.exceptions[0] from None
+        return after
+
+    def _is_due(self, entry: Entry) -> bool:
+        return entry.number not in self._read_back or self._clock() - entry.opened_at < OLD
+
+    async def _look_at(self, entries: list[Entry]) -> tuple[list[Entry], Exchange | None]:
+        """Read the one run of some entries back; the entries after that, and the reading, where there was one."""
+        if all(entry.outcome is not Outcome.UNKNOWN for entry in entries):
+            return entries, None
+        answer = await self._client.run(entries[0].workflow_id, entries[0].run_id)
+        self._read_back.update(entry.number for entry in entries)
+        run = answer.entity
+        if run is None:
+            return entries, answer.exchange
         # Where the list cannot be brought up to date, what the run shows is known all the same.
         with contextlib.suppress(RuntuiError):
-            await asyncio.to_thread(self._store.put_run, entry.workflow_id, answer.entity)
-        if proves(answer.entity, entry) and not await asyncio.to_thread(self._journal.is_explained_otherwise, entry):
-            return await self._settle(entry, Outcome.DONE, "read-back")
-        return entry
+            await asyncio.to_thread(self._store.put_run, entries[0].workflow_id, run)
+        return [await self._judge(entry, run) for entry in entries], answer.exchange
+
+    async def _judge(self, entry: Entry, run: Mapping[str, Any]) -> Entry:
+        """An entry after its run was read back."""
+        if entry.outcome is not Outcome.UNKNOWN or not proves(run, entry):
+            return entry
+        if await asyncio.to_thread(self._journal.is_explained_otherwise, entry):
+            return entry
+        return await self._settle(entry, Outcome.DONE, "read-back")
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy) -> Entry:
         await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)
