@@ -210,8 +210,9 @@ class Settling:
         if all(entry.outcome is not Outcome.UNKNOWN for entry in entries):
             return entries, None
         answer = await self._client.run(entries[0].workflow_id, entries[0].run_id)
-        self._read_back.update(entry.number for entry in entries)
         run = answer.entity
+        if run is not None or answer.exchange.status in (404, 410):
+            self._read_back.update(entry.number for entry in entries)
         if run is None:
             return entries, answer.exchange
         # Where the list cannot be brought up to date, what the run shows is known all the same.
