@@ -54,6 +54,8 @@ class FailureKind(Enum):
     """The server could not prove who it is."""
     PROXY = "proxy"
     """The proxy did not let the request through."""
+    PROXY_UNREACHABLE = "proxy unreachable"
+    """No connection to the proxy; nothing is known of the server behind it."""
     TIMEOUT = "timeout"
     """No whole answer in time."""
     CUT = "cut"
@@ -72,12 +74,14 @@ class FailureKind(Enum):
 class Failure:
     """Why a request has no whole answer.
 
-    `sent` is "no" only where it is proved that the server cannot have seen the request; `what` is one sentence.
+    `sent` is "no" only where it is proved that the server cannot have seen the request; `what` is one sentence. `hint`
+    is the next step, where more is known than the kind alone says.
     """
 
     kind: FailureKind
     sent: Literal["no", "maybe"]
     what: str
+    hint: str = ""
 
 
 class AnswerError(ValueError):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import httpx
 
 from runtui.graph.exchange import Failure, FailureKind
+from runtui.graph.proxies import Proxy
 from runtui.redact import redact
 
 # All of these end before the request's first byte is written, or before the tunnel to the server stands. A root with
@@ -55,16 +56,57 @@ _OTHER = _Case((Exception,), FailureKind.PROTOCOL, "The request could not be car
 _CUT_PHRASES = ("peer closed connection", "server disconnected")
 
 
-def failure_of(error: Exception, *, may_be_sent: bool) -> Failure:
+# OpenSSL's verify codes (x509_vfy.h): what is wrong with a certificate whose issuer is trusted.
+_BAD_CERTIFICATES = {
+    9: "Its certificate is not valid yet: check the clock of this machine (date -u), then tell its administrator.",
+    10: "A certificate has expired, its own or one above it: check the clock of this machine (date -u), then tell its "
+    "administrator.",
+    23: "Its certificate is revoked: do not go on, and tell its administrator.",
+    62: "The certificate is another server's: check the host of the root.",
+    64: "The certificate is another server's: check the host of the root.",
+}
+_NO_TLS = "Check scheme and port of the root: what answers there may not speak TLS."
+
+
+def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = None) -> Failure:
     """The Failure that an exception of the client amounts to.
 
     `may_be_sent` tells whether any byte of the request was handed to a connection; where that is not known, say True.
+    `proxy` is on the way to the server, and then the connection that could not be made was the one to it.
     """
     case = _case(error)
+    of_proxy = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+    if proxy is not None and of_proxy and case.kind is not FailureKind.TLS:
+        return _of_proxy(error, case, proxy)
     cause = "" if case.kind is FailureKind.CONNECTION_REFUSED else _root_cause(error)
     what = redact(f"{case.what}: {cause}." if cause else f"{case.what}.")
     sent = may_be_sent and not isinstance(error, _NEVER_SENT)
-    return Failure(case.kind, "maybe" if sent else "no", what)
+    return Failure(case.kind, "maybe" if sent else "no", what, _tls_hint(error) if case.kind is FailureKind.TLS else "")
+
+
+def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
+    """The proxy refused, or could not be reached; either way the server has seen nothing."""
+    cause = _root_cause(error)
+    if isinstance(error, httpx.ProxyError):
+        wants_sign_in = "407" in cause
+        what = f"The proxy {proxy.address} refused to connect to the server: {cause}."
+        cure = f"Put its user and password into {proxy.source}." if wants_sign_in else f"Check {proxy.source}."
+        return Failure(FailureKind.PROXY, "no", redact(what), cure)
+    if isinstance(error, httpx.ConnectTimeout):
+        # The connection to the proxy, or the handshake with the server behind it.
+        what = f"The proxy {proxy.address}, or the server behind it, did not take the connection in time."
+        return Failure(FailureKind.TIMEOUT, "no", redact(what), f"Check {proxy.source}, and the network.")
+    why = "the connection was refused" if case.kind is FailureKind.CONNECTION_REFUSED else cause
+    what = f"No connection to the proxy {proxy.address} could be made: {why}."
+    return Failure(FailureKind.PROXY_UNREACHABLE, "no", redact(what), f"Check {proxy.source}, and the network.")
+
+
+def _tls_hint(error: Exception) -> str:
+    """What is known beyond a certificate that nobody trusts; empty for such a one."""
+    cause = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _BAD_CERTIFICATES.get(getattr(cause, "verify_code", 0), "")
+    return _NO_TLS
 
 
 def _case(error: Exception) -> _Case:

@@ -95,7 +95,7 @@ _BY_STATUS: dict[int, Words] = {
     407: Words(
         "A proxy wants a sign-in",
         "It answered in the place of the server.",
-        "Check HTTPS_PROXY and the sign-in to the proxy.",
+        "Check the sign-in to the proxies on the way.",
     ),
     412: Words(
         "The run has changed meanwhile",
@@ -166,7 +166,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     ),
     FailureKind.SETUP: (
         "The connection cannot be set up",
-        "Check the CA file and the proxy variables (HTTPS_PROXY, ALL_PROXY, NO_PROXY).",
+        "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
     ),
     FailureKind.NAME: ("The server's name is not known", "Check the root for a typing error, and the network."),
     FailureKind.CONNECTION_REFUSED: (
@@ -178,7 +178,8 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The server cannot prove who it is",
         "If your company inspects traffic, name its certificate with --ca-file; otherwise do not go on.",
     ),
-    FailureKind.PROXY: ("The proxy refuses", "Check HTTPS_PROXY and the sign-in to the proxy."),
+    FailureKind.PROXY: ("The proxy refuses", "Check the proxy, and the sign-in to it."),
+    FailureKind.PROXY_UNREACHABLE: ("The proxy cannot be reached", "Check the address of the proxy, and the network."),
     FailureKind.TIMEOUT: ("No answer in time", "If it happens again, check the network."),
     FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies on the way."),
     FailureKind.PROTOCOL: ("The answer is not HTTP", "Check the root: scheme and port may not belong together."),
@@ -235,7 +236,7 @@ def _unproved(writing: bool) -> Outcome:
 def _failed(exchange: Exchange, failure: Failure, writing: bool) -> Fault:
     title, hint = _BY_FAILURE[failure.kind]
     outcome = Outcome.NOT_DONE if failure.sent == "no" else _unproved(writing)
-    return _fault(exchange, Words(title, failure.what, hint), outcome)
+    return _fault(exchange, Words(title, failure.what, failure.hint or hint), outcome)
 
 
 def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] | None, Fault | None]:

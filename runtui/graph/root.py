@@ -71,7 +71,12 @@ def linked(page: str, link: str) -> str:
 
     An absolute link, and one that no server should write, comes back as it is; `refusal` judges what comes of it.
     """
-    return urljoin(page, link) if _RELATIVE.fullmatch(link) else link
+    if not _RELATIVE.fullmatch(link):
+        return link
+    try:
+        return urljoin(page, link)
+    except ValueError:
+        return link
 
 
 def refusal(root: str, address: str) -> str | None:
@@ -85,7 +90,7 @@ def refusal(root: str, address: str) -> str | None:
     if found is None or home is None:
         return "The address is not a plain http or https address."
     if _origin(found) != _origin(home):
-        return f"The address leads to {found['host']}, which is not the configured server {home['host']}."
+        return f"The address leads to {_server(found)}, which is not the configured server {_server(home)}."
     path, base = found["path"] or "", home["path"] or ""
     if not path.startswith(base + "/"):
         return f"The address lies outside the configured root {root}."
@@ -93,6 +98,12 @@ def refusal(root: str, address: str) -> str | None:
     if not {"", ".", ".."}.isdisjoint(segments) or _DISGUISED.search(path):
         return "A part of its path is empty, or holds marks that could lead elsewhere."
     return None
+
+
+def _server(found: re.Match[str]) -> str:
+    """Scheme, host and port: whichever of them differs has to be seen."""
+    scheme, host, port = _origin(found)
+    return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else f':{port}'}"
 
 
 def _origin(found: re.Match[str]) -> tuple[str, str, int]:

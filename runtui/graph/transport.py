@@ -24,6 +24,7 @@ from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.proxies import check_environment, proxy_of
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.graph.trust import no_trust, tls_context
 from runtui.redact import MARK, hide_secrets, redact, redact_body, register_secret
@@ -254,7 +255,8 @@ class Transport:
         except BodyError as error:
             raise _RequestEndedError(progress.failure(error.kind, str(error))) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise _RequestEndedError(failure_of(error, may_be_sent=progress.sent)) from None
+            proxy = proxy_of(self.root, self._proxy)
+            raise _RequestEndedError(failure_of(error, may_be_sent=progress.sent, proxy=proxy)) from None
 
     async def _read(self, response: httpx.Response, progress: _Progress) -> None:
         progress.response = response
@@ -301,7 +303,7 @@ class Transport:
         heeds_environment = not root_is_loopback(self.root)
         try:
             if heeds_environment:
-                _check_proxies()
+                check_environment()
             return httpx.AsyncClient(
                 verify=no_trust() if self.root.startswith("http:") else tls_context(self._ca_file),
                 trust_env=heeds_environment,
@@ -332,20 +334,6 @@ def load_httpx() -> None:
     # At INFO they print whole addresses, at DEBUG cookies.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _check_proxies() -> None:
-    """ValueError for a proxy port that is none: httpx takes it, and fails at each request in an undeclared way."""
-    from urllib.request import getproxies
-
-    import httpx
-
-    proxies = getproxies()
-    for scheme in ("https", "all"):
-        address = proxies.get(scheme, "")
-        port = httpx.URL(address if "://" in address else f"http://{address}").port
-        if port is not None and port > 65_535:
-            raise ValueError(f"The proxy for {scheme} has the port {port}, and there is no such port")
 
 
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:

@@ -5,11 +5,13 @@ Invariant: a text that cannot be understood is refused with what is possible; it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from runtui.domain.times import interpret, parse_ticks
 from runtui.errors import UsageError
+from runtui.options import nearest_words
 from runtui.services.journal import Entry
 
 Condition: TypeAlias = Callable[[Entry], bool]
@@ -22,6 +24,14 @@ DAMAGED: Final = "damaged"
 
 HELP: Final = "plain text, #12, outcome:unknown (done, not-done, unknown, open), since:-24h, before:2026-11-20"
 """The language in one line."""
+
+FIELDS: Final = ("outcome", "since", "before")
+"""What may stand before a colon."""
+
+_ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
+"""A field and what is asked of it; an address, which has a colon too, is plain text."""
+
+_QUOTED: Final = re.compile(r'"(.+)"', re.DOTALL)
 
 _OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
 
@@ -44,18 +54,30 @@ def outcome_word(entry: Entry) -> str:
 
 
 def _condition(word: str, now: int) -> Condition:
-    key, colon, value = word.partition(":")
-    if colon and key == "outcome":
-        return _outcome(value)
-    if colon and key in ("since", "before"):
-        limit = _moment(word, value, now)
-        is_since = key == "since"
-        return lambda entry: not entry.damage and (_opened(entry) >= limit) is is_since
+    if asking := _ASKING.fullmatch(word):
+        return _question(word, asking[1], asking[2], now)
     if word[0] == "#" and word[1:].isdecimal():
         number = int(word[1:])
         return lambda entry: entry.number == number
-    wanted = word.casefold()
+    quoted = _QUOTED.fullmatch(word)
+    wanted = (quoted[1] if quoted else word).casefold()
     return lambda entry: any(wanted in text.casefold() for text in _texts(entry))
+
+
+def _question(word: str, name: str, value: str, now: int) -> Condition:
+    key = name.casefold()
+    if key not in FIELDS:
+        meant = nearest_words(key, FIELDS)
+        raise UsageError(
+            "This filter makes no sense",
+            f"No field is called {name!r}.{meant} Possible: {', '.join(FIELDS)}.",
+            'To look for the text itself, put it in "quotes".',
+        )
+    if key == "outcome":
+        return _outcome(value.casefold())
+    limit = _moment(word, value, now)
+    is_since = key == "since"
+    return lambda entry: not entry.damage and (_opened(entry) >= limit) is is_since
 
 
 def _outcome(value: str) -> Condition:

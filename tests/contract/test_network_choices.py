@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,40 @@ async def test_a_proxy_of_ones_own_is_used_whatever_the_environment_says(
     async with RawServer([REFUSAL] * 5) as proxy:
         address = f"http://someone:hidden-word@127.0.0.1:{proxy.port}"
         said = await listed(tmp_path, root="https://graph.example/beta", proxy=address)
-    assert "proxy" in said
+    assert f"The proxy 127.0.0.1:{proxy.port} refused to connect to the server: 407" in said
+    assert "Put its user and password into proxy (--proxy, RUNTUI_PROXY, or the profile)." in said
+    assert "HTTPS_PROXY" not in said
     assert "hidden-word" not in said
     assert proxy.requests[0].startswith(b"CONNECT graph.example:443")
     assert not canary.holds_canary(proxy.requests[0])
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+async def test_a_dead_proxy_is_blamed_and_not_the_root(tmp_path: Path, dead_port: int) -> None:
+    said = await listed(tmp_path, root="https://graph.example/beta", proxy=f"http://127.0.0.1:{dead_port}")
+    assert said == (
+        f"The proxy cannot be reached. No connection to the proxy 127.0.0.1:{dead_port} could be made: the connection "
+        "was refused. Check proxy (--proxy, RUNTUI_PROXY, or the profile), and the network."
+    )
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+async def test_the_variable_that_names_a_dead_proxy_is_named(
+    name: str, tmp_path: Path, dead_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in [other for other in os.environ if other.lower().endswith("_proxy")]:
+        monkeypatch.delenv(other)
+    monkeypatch.setenv(name, f"127.0.0.1:{dead_port}")
+    said = await listed(tmp_path, root="https://graph.example/beta")
+    assert f"No connection to the proxy 127.0.0.1:{dead_port} could be made" in said
+    assert f"Check {name}, and the network." in said
 
 
 async def test_this_machine_is_never_reached_through_a_proxy() -> None:

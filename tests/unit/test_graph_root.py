@@ -124,6 +124,20 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("address", "there", "home"),
+    [
+        ("http://localhost:8081/beta/x", "http://localhost:8081", "http://localhost:8080"),
+        ("https://localhost:8080/beta/x", "https://localhost:8080", "http://localhost:8080"),
+        ("http://localhost/beta/x", "http://localhost", "http://localhost:8080"),
+        ("https://evil.example/beta/x", "https://evil.example", "http://localhost:8080"),
+    ],
+)
+def test_what_differs_is_seen_in_the_refusal(address: str, there: str, home: str) -> None:
+    sentence = f"The address leads to {there}, which is not the configured server {home}."
+    assert refusal("http://localhost:8080/beta", address) == sentence
+
+
 @pytest.mark.parametrize("address", HOSTILE)
 def test_hostile_links_are_refused(address: str) -> None:
     assert refusal(ROOT, address) is not None
@@ -161,6 +175,7 @@ ADDRESSES = [str, f"{ROOT}/{{}}".format, partial(linked, f"{ROOT}/a/b?c"), parti
 
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.sampled_from(ADDRESSES))
 @example("https://graph.example/beta/x", str)
+@example("//beta[", partial(linked, f"{ROOT}/a/b?c"))
 def test_what_passes_is_under_the_root_for_every_reader(text: str, made: Callable[[str], str]) -> None:
     address = made(text)
     if refusal(ROOT, address) is not None:

@@ -38,6 +38,10 @@ ENTRIES = (
         ("#4", [4]),
         ("run-a outcome:done", [1]),
         ("nobody", []),
+        ("Outcome:Done", [1]),
+        ('"processingStatus"', [1, 2, 3]),
+        ('"outcome:done"', []),
+        ("https://graph.example/beta", []),
     ],
 )
 def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
@@ -50,6 +54,10 @@ def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
     [
         ("outcome:maybe", "There is no outcome 'maybe'. Possible: done, not-done, unknown, open, damaged."),
         ("outcome:", "There is no outcome ''."),
+        ("foo:bar", "No field is called 'foo'. Possible: outcome, since, before."),
+        ("foo:bar", 'To look for the text itself, put it in "quotes".'),
+        ("run-a outcom:done", "No field is called 'outcom'. Did you mean outcome?"),
+        ("status:", "No field is called 'status'."),
         ("since:soon", "since:soon: Type a date-time"),
         ("since:", "Type a date-time"),
     ],

@@ -139,6 +139,47 @@ async def signed_out(trial: Trial) -> AsyncIterator[None]:
     trial.token.fault = None
 
 
+@pytest.mark.parametrize(
+    ("days", "step"),
+    [
+        ((-730, -365), "A certificate has expired, its own or one above it: check the clock of this machine"),
+        ((365, 730), "Its certificate is not valid yet: check the clock of this machine"),
+    ],
+    ids=["expired", "not yet valid"],
+)
+@covers(5, note="words")
+@covers(6, note="words")
+async def test_a_certificate_out_of_its_time_is_not_called_interception(
+    days: tuple[int, int], step: str, trial: Trial, ca_file: Path
+) -> None:
+    begin, end = (datetime.now(UTC) + timedelta(days=number) for number in days)
+    certify(trial.line, "localhost", not_before=begin, not_after=end)
+    trial.connect(secure=True, ca_file=ca_file)
+    save = await trial.save()
+    assert save.fault is not None
+    assert step in save.fault.hint
+    assert "inspects" not in save.fault.hint
+
+
+@covers(3, note="words")
+@covers(4, note="words")
+@covers(8, note="words")
+async def test_a_strange_certificate_another_name_and_no_tls_at_all_have_steps_of_their_own(
+    trial: Trial, ca_file: Path
+) -> None:
+    trial.connect(secure=True, ca_file=ca_file)
+    hints: list[str] = []
+    for trouble in (certified("localhost", stranger=True), certified("elsewhere.example"), accepted(plain_http)):
+        certify(trial.line, "localhost")
+        async with trouble(trial):
+            save = await trial.save()
+        assert save.fault is not None
+        hints.append(save.fault.hint)
+    assert "--ca-file" in hints[0]
+    assert "another server's: check the host of the root" in hints[1]
+    assert "may not speak TLS" in hints[2]
+
+
 TROUBLES: Final = [
     case(1, no_address, FailureKind.NAME),
     case(2, nobody_listens, FailureKind.CONNECTION_REFUSED),
