@@ -27,6 +27,11 @@ class Account:
     home_account_id: str = ""
     """MSAL's key of the account; empty for a program."""
 
+    def __str__(self) -> str:
+        """Whose it is, for people: an authority may name neither."""
+        name = self.username or "an account without a name"
+        return f"{name}, tenant {self.tenant_id}" if self.tenant_id else name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -79,7 +84,7 @@ def choose(accounts: Iterable[Account], *, home_account_id: str, username: str) 
         SignInError: it is not there, or there are several to choose from.
     """
     accounts = list(accounts)
-    names = ", ".join(account.username for account in accounts)
+    names = ", ".join(account.username or str(account) for account in accounts)
     if home_account_id:
         accounts = [account for account in accounts if account.home_account_id == home_account_id]
     elif username:

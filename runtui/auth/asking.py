@@ -210,7 +210,8 @@ class Asking:
 
     def _held(self, answer: Mapping[str, Any]) -> Held:
         if "error" in answer:
-            raise refusal_of(answer, client_id=self.settings.client_id, scopes=self.scopes)
+            settings = self.settings
+            raise refusal_of(answer, client_id=settings.client_id, scopes=self.scopes, method=settings.method)
         return held_of(answer, self._clock())
 
     def _given(self) -> Found:

@@ -134,6 +134,16 @@ _ASSERTION: Final = _Words(
     "It is not registered for this program, or the clock of this machine is wrong.",
     "Compare the certificate with the app registration, and the clock with the right time.",
 )
+_SECRET_REFUSED: Final = _Words(
+    "The client secret was not accepted",
+    "It is wrong or has expired; the sign-in service wants the secret's value, not its id.",
+    "Correct RUNTUI_CLIENT_SECRET.",
+)
+_CREDENTIAL: Final = _Words(
+    "The credential of this program was not accepted",
+    "Its secret, certificate or federated token is wrong, has expired, or is not registered for it.",
+    "Compare it with the app registration, and the clock of this machine with the right time.",
+)
 _ACCOUNT: Final = _Words(
     "This account cannot sign in here",
     "It is not in this tenant, not assigned to the program, disabled or locked.",
@@ -178,28 +188,39 @@ _BY_ERROR: Final[Mapping[str, _Words]] = {
     "authorization_declined": _REFUSED,
     "access_denied": _REFUSED,
     "unauthorized_client": _UNKNOWN,
-    "invalid_client": _ASSERTION,
+    "invalid_client": _CREDENTIAL,
     "invalid_scope": _SCOPE,
     "invalid_resource": _SCOPE,
     "temporarily_unavailable": _AWAY,
     "server_error": _AWAY,
 }
 
+_INVALID_CLIENT: Final[Mapping[str, _Words]] = {
+    "secret": _SECRET_REFUSED,
+    "certificate": _ASSERTION,
+    "federated": _ASSERTION,
+}
+"""What `invalid_client` means, by the method of signing in; without a number nothing else tells them apart."""
+
 _BY_SUBERROR: Final[Mapping[str, _Words]] = {"consent_required": _CONSENT, "basic_action": _MORE}
 
 
-def refusal_of(answer: Mapping[str, Any], *, client_id: str = "", scopes: tuple[str, ...] = ()) -> SignInError:
+def refusal_of(
+    answer: Mapping[str, Any], *, client_id: str = "", scopes: tuple[str, ...] = (), method: str = ""
+) -> SignInError:
     """What an OAuth error says, in words.
 
     Args:
         answer: The JSON of the sign-in service, with `error`.
         client_id: Of this program, for whoever has to allow it.
         scopes: What it asks for.
+        method: How it signs in; empty where it does not matter.
     """
     error, suberror = _text(answer, "error"), _text(answer, "suberror")
     said = _text(answer, "error_description")
     by_code = next((_BY_CODE[code] for code in _codes(answer, said) if code in _BY_CODE), None)
-    words = by_code or _BY_SUBERROR.get(suberror) or _BY_ERROR.get(error)
+    by_method = _INVALID_CLIENT.get(method) if error == "invalid_client" else None
+    words = by_code or _BY_SUBERROR.get(suberror) or by_method or _BY_ERROR.get(error)
     if words is None:
         words = _Words(f"The sign-in service refused: {error or 'no reason given'}", "", "Pass this on as it is.")
     headline = _TAIL.sub("", said).strip()

@@ -16,6 +16,7 @@ from runtui import __version__
 from runtui.auth.application import ServiceError
 from runtui.auth.clouds import is_loopback
 from runtui.graph.body import BodyError, BoundedBody
+from runtui.graph.proxies import proxy_of
 from runtui.graph.transport import load_httpx
 from runtui.graph.trust import tls_context
 from runtui.redact import redact
@@ -60,6 +61,7 @@ class SignInHttp:
         load_httpx()
         import httpx
 
+        self._proxy = proxy
         try:
             self._client = httpx.Client(
                 verify=tls_context(ca_file),
@@ -111,6 +113,8 @@ class SignInHttp:
     ) -> SignInAnswer:
         import httpx
 
+        from runtui.graph.failures import failure_of
+
         _check_address(url)
         # MSAL says None for what is absent; httpx would send it as an empty value.
         given = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **_present(headers)}
@@ -129,8 +133,8 @@ class SignInHttp:
         except BodyError as error:
             raise ServiceError(str(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # The kind and the library's own words; it never quotes a form.
-            raise ServiceError(redact(f"{type(error).__name__}: {error}.")) from None
+            failure = failure_of(error, may_be_sent=True, proxy=proxy_of(url, self._proxy))
+            raise ServiceError(failure.what) from None
 
 
 class DemoSignInHttp(SignInHttp):

@@ -101,7 +101,7 @@ async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[l
             return [problem("sign-in", f"Nobody is signed in; asked for would be {scopes}.", _SIGN_IN)], ""
         if offline:
             account = state.account
-            who = account.username if account else settings.sign_in.client_id if settings.sign_in else ""
+            who = str(account) if account else settings.sign_in.client_id if settings.sign_in else ""
             return [ok("sign-in", f"{who}{_until(state.expires_at)}; {scopes}.")], ""
         token = await source()
         return list(_token_findings(token, settings)), token

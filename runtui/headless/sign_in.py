@@ -224,7 +224,7 @@ async def _logout(settings: Settings) -> int:
         print("Nobody was signed in.")
         return int(ExitCode.DONE)
     for account in accounts:
-        print(visible(f"Forgotten: the tokens of {account.username}, tenant {account.tenant_id}."))
+        print(visible(f"Forgotten: the tokens of {account}."))
     narrate("The browser that signed in is still signed in; sign out there as well if others use it.")
     return int(ExitCode.DONE)
 

@@ -124,14 +124,15 @@ def _left(state: SignInState, now: datetime) -> timedelta | None:
 def signed_in(account: Account, *, goes_on: bool) -> str:
     """After a sign-in."""
     onward = " What waited for it goes on." if goes_on else ""
-    return f"Signed in as {account.username}, tenant {account.tenant_id}.{onward}"
+    return f"Signed in as {account}.{onward}"
 
 
 def standing(state: SignInState) -> tuple[str, ...]:
     """Who is signed in, line by line."""
     if state.account is None:
         return ("Nobody is signed in.",)
-    lines = [f"account  {state.account.username}", f"tenant   {state.account.tenant_id}"]
+    nowhere = "the token does not say"
+    lines = [f"account  {state.account.username or nowhere}", f"tenant   {state.account.tenant_id or nowhere}"]
     if state.needs_person:
         return tuple(lines)
     if state.expires_at is not None:

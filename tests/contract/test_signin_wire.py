@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -118,9 +119,20 @@ def test_plain_http_is_for_this_machine_and_for_azures_link_local_service() -> N
     for address in ("http://login.microsoftonline.com/x", "ftp://127.0.0.1/", "x"):
         with pytest.raises(ServiceError, match="no https"):
             http.get(address)
-    with pytest.raises(ServiceError, match="Connect"):
+    with pytest.raises(ServiceError, match="connection"):
         http.get("http://127.0.0.1:9/metadata")
     http.close()
+
+
+def test_a_dead_proxy_is_blamed_and_not_the_service() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        http = SignInHttp(proxy=f"http://me:hidden-word@{place}")
+        with pytest.raises(ServiceError, match=f"No connection to the proxy {place} could be made") as caught:
+            http.get("https://login.microsoftonline.com/x")
+        http.close()
+    assert "hidden-word" not in str(caught.value)
 
 
 async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None:

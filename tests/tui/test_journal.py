@@ -151,6 +151,9 @@ async def test_the_filter_finds_and_complains(open_session: Opener) -> None:
         await session.until(lambda: len(shown(session)) == 6)
         assert view_of(session) == "journal"
         await session.press("slash")
+        await session.type("foo:bar")
+        assert "No field is called 'foo'." in " ".join(session.text().split())
+        await session.press("escape", "slash")
         await session.type("nowhere")
         await session.until(lambda: "No entry matches the filter." in session.text())
         await session.press("escape", "escape")

@@ -71,6 +71,23 @@ def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        ("secret", "The client secret was not accepted"),
+        ("certificate", "The certificate or the federated token was not accepted"),
+        ("federated", "The certificate or the federated token was not accepted"),
+        ("device-code", "The credential of this program was not accepted"),
+        ("", "The credential of this program was not accepted"),
+    ],
+)
+def test_a_credential_without_a_number_is_named_by_the_method(method: str, says: str) -> None:
+    assert refusal_of({"error": "invalid_client"}, method=method).title == says
+    assert refusal_of(answer(7000215), method="certificate").title == "The client secret is wrong", (
+        "a number tells more"
+    )
+
+
+@pytest.mark.parametrize(
     ("given_", "says"),
     [
         ({"error": "invalid_grant"}, "expired"),

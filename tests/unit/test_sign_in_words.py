@@ -12,6 +12,7 @@ from runtui.settings import SignInSettings
 from runtui.tui.sign_in_words import countdown, has_browser, next_change, short_name, ways, who
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
+NOBODY = Account(username="", tenant_id="")
 LEE = Account(username="lee.admin@contoso.example", tenant_id="t")
 
 
@@ -75,3 +76,9 @@ def test_a_browser_of_this_machine_is_offered_only_where_there_is_one() -> None:
     assert ways(settings, remote) == ("browser", "device-code")
     assert has_browser(local)
     assert not has_browser(remote)
+
+
+def test_an_account_that_the_authority_does_not_name_leaves_no_gap() -> None:
+    assert str(NOBODY) == "an account without a name"
+    assert str(LEE) == "lee.admin@contoso.example, tenant t"
+    assert str(Account(username="lee", tenant_id="")) == "lee"
