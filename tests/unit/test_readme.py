@@ -120,7 +120,8 @@ def test_every_option_and_command_that_is_named_exists() -> None:
     parser = _parser()
     (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
     helps = " ".join(known.format_help() for known in (parser, *commands.values()))
-    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - {"--quiet"}  # pip's
+    of_pip = {"--quiet", "--require-hashes", "--no-deps"}
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - of_pip
     named = {match[1] for code in CODE.findall(README) if (match := re.search(r"\bruntui ([a-z]+)", code))}
     assert {"--root", "--no-mouse"} <= options
     assert {"demo", "sandbox"} <= named
