@@ -176,9 +176,21 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
     tried.close()
 
 
-@pytest.mark.parametrize("link", [link for link in HOSTILE if link])
+RELATIVE = {
+    "//graph.example/beta/x": f"{ROOT}/x",
+    "graph.example/beta/x": f"{ROOT}/identityGovernance/lifecycleWorkflows/graph.example/beta/x",
+}
+"""What is no address of its own leads below the root, as a link on a page, and where to."""
+
+
+@pytest.mark.parametrize("link", [link for link in HOSTILE if link and link not in RELATIVE])
 def test_no_hostile_link_is_asked_for_anything(tried: Tried, link: str) -> None:
     assert len(tried.follow(link)) == 1
+
+
+@pytest.mark.parametrize(("link", "address"), RELATIVE.items())
+def test_a_relative_link_never_leaves_the_root(tried: Tried, link: str, address: str) -> None:
+    assert [str(request.url) for request in tried.follow(link)][1:] == [address]
 
 
 @settings(max_examples=100, deadline=None)
