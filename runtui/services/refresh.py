@@ -80,7 +80,7 @@ class Progress:
         if {missing.fault.title for missing in self.missing} == {fault.title}:
             return RuntuiError(title, f"{fault.title}. {fault.message}", fault.hint)
         reasons = (f"{missing.name}: {missing.fault.title}." for missing in self.missing[:MOST_NAMED])
-        return RuntuiError(title, " ".join(reasons), fault.hint)
+        return RuntuiError(title, " ".join(reasons))
 
 
 class RunLister(Protocol):

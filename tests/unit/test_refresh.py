@@ -132,7 +132,7 @@ def refused_joiner() -> RuntuiError:
         ([refused_joiner()] * 5, "The runs of W0, W1, W2 and 2 more could not be read. You are not allowed. No. Ask."),
         (
             [refused_joiner(), RuntuiError("It broke", "Badly.")],
-            "The runs of W0, W1 could not be read. W0: You are not allowed. W1: It broke. Ask.",
+            "The runs of W0, W1 could not be read. W0: You are not allowed. W1: It broke.",
         ),
     ],
 )
