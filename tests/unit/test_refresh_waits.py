@@ -14,6 +14,7 @@ from runtui.graph.client import GraphError
 from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.retry import MOST_REPEATS
+from runtui.services import refresh as refresh_module
 from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh
 from runtui.services.store import Store
 from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
@@ -165,3 +166,30 @@ async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
     assert refresh.progress.waiting_until is not None
     async with asyncio.timeout(30):
         await refresh.stop()
+
+
+async def test_a_wait_for_one_workflow_makes_the_rest_no_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = FakeGraph(joiner=[[run("a")]], leaver=[[run("b")]])
+    graph.busy["joiner"] = [refused(500, "40"), refused(403)]
+    took: asyncio.Queue[float] = asyncio.Queue()
+
+    def rest(_interval: float, seconds: float, _failures: int) -> float:
+        took.put_nowait(seconds)
+        return NEVER
+
+    monkeypatch.setattr(refresh_module, "rest_seconds", rest)
+    loop, sleep = asyncio.get_running_loop(), asyncio.sleep
+    now = [loop.time()]
+
+    async def until_the_others_are_there(seconds: float) -> None:
+        while refresh.progress.runs_read < 1:
+            await sleep(0)
+        now[0] += seconds
+
+    monkeypatch.setattr(loop, "time", lambda: now[0])
+    monkeypatch.setattr(asyncio, "sleep", until_the_others_are_there)
+    refresh = Refresh(graph, store, interval=NEVER)
+    refresh.start()
+    assert await took.get() == 0.0, "from the first page to the last"
+    assert now[0] >= 40.0
+    await refresh.stop()
