@@ -1,12 +1,17 @@
-"""What holds for the whole run: no secret is left behind anywhere."""
+"""What holds for the whole run: no secret is left behind anywhere, and no test asks for a fast machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.canary import leaks
+
+# A deadline would measure what else the machine is doing.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -209,7 +209,7 @@ def paged() -> Iterator[Any]:
     app.state.database.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.integers(1, 40),
     clause=st.none() | st.sampled_from(CLAUSES),
@@ -246,7 +246,7 @@ TOKENS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map("".join) | st.text(max_size=20))
 def test_no_filter_breaks_the_service(paged: Any, text: str) -> None:
     assert _status_of_filter(paged, text) in {200, 400}

@@ -71,7 +71,7 @@ def plans() -> list[RunPlan]:
     return plan_runs(480, 5, NOW, workflows(5))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(plans()), st.integers(-2 * DAY, 2 * DAY))
 def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan, shift: int) -> None:
     now = max(plan.rests, plan.started + shift)
@@ -93,7 +93,7 @@ def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan
     assert all((task["failureReason"] is not None) == (task["processingStatus"] == "failed") for task in tasks)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(plans()), st.lists(st.integers(-600, 40_000), min_size=2, max_size=5).map(sorted))
 def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> None:
     order = ["queued", "inProgress"]

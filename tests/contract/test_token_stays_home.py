@@ -193,7 +193,7 @@ def test_a_relative_link_never_leaves_the_root(tried: Tried, link: str, address:
     assert [str(request.url) for request in tried.follow(link)][1:] == [address]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.booleans())
 def test_whatever_a_server_names_every_request_is_below_the_root(tried: Tried, link: str, prefixed: bool) -> None:
     for request in tried.follow(f"{ROOT}/{link}" if prefixed else link):

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain.filter_tree import (
@@ -233,7 +233,6 @@ questions = st.tuples(
 
 
 @given(st.lists(pages, max_size=4), st.lists(questions, min_size=1, max_size=6))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_window_count_and_position_agree_with_a_plain_list(
     pages: list[tuple[str, list[Raw], bool]], questions: list[tuple[str | None, Column, bool, int, int, bool]]
 ) -> None:
