@@ -126,8 +126,8 @@ class GraphClient:
         return self._pages(path, "list task results")
 
     async def run(self, workflow_id: str, run_id: str) -> Answer:
-        """One run, as it is now."""
-        exchange = await self._read(_run_path(workflow_id, run_id), "read run", _prefer(_ALL_ENUM_MEMBERS))
+        """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
+        exchange = await self._read(_run_path(workflow_id, run_id), "read run", _prefer(_ALL_ENUM_MEMBERS), alone=True)
         return _about(run_id, exchange, writing=False)
 
     async def update_run(
@@ -139,7 +139,9 @@ class GraphClient:
         client_request_id: str | None = None,
         if_match: str | None = None,
     ) -> Answer:
-        """Change one run, with one request: whoever asks decides what a refusal or a silence calls for.
+        """Change one run, with one request over a connection of its own.
+
+        Whoever asks decides what a refusal or a silence calls for.
 
         Args:
             workflow_id: The workflow of the run.
@@ -164,6 +166,7 @@ class GraphClient:
             json_body=body,
             headers=headers,
             client_request_id=client_request_id,
+            alone=True,
         )
         return _about(run_id, exchange, writing=True)
 
@@ -184,11 +187,11 @@ class GraphClient:
         path = self._patch_path.replace("{runId}", _segment(run_id)).replace("{workflowId}", _segment(workflow_id))
         return "PATCH", self._transport.url(path)
 
-    async def _read(self, path_or_url: str, purpose: str, headers: Headers) -> Exchange:
+    async def _read(self, path_or_url: str, purpose: str, headers: Headers, *, alone: bool = False) -> Exchange:
         """GET, and once more when the token was refused and there is another one."""
-        exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
+        exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers, alone=alone)
         if exchange.status == 401 and await self.renew_token(exchange):
-            return await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
+            return await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers, alone=alone)
         return exchange
 
     async def _page(
