@@ -15,7 +15,7 @@ from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.journal_file import broken_journal
-from runtui.services.proof import proves
+from runtui.services.proof import finding
 from runtui.services.save import RunWriter
 from runtui.services.store import Store
 
@@ -150,9 +150,14 @@ class Settling:
         # Where the list cannot be brought up to date, what the run shows is known all the same.
         with contextlib.suppress(RuntuiError):
             await asyncio.to_thread(self._store.put_run, entry.workflow_id, answer.entity)
-        if proves(answer.entity, entry) and not await asyncio.to_thread(self._journal.is_explained_otherwise, entry):
+        found = finding(entry, answer, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
+        if found.is_proof:
             return await self._settle(entry, Outcome.DONE, "read-back")
-        return entry
+        if found.why in entry.words:
+            return entry
+        words = f"{entry.words} {found.why}".strip()
+        await asyncio.to_thread(self._journal.settle, entry.client_request_id, Outcome.UNKNOWN, "", words=words)
+        return await asyncio.to_thread(self._journal.entry, entry.number) or entry
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy) -> Entry:
         await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)

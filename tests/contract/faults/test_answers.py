@@ -15,6 +15,7 @@ from runtui.domain.visible import visible
 from runtui.graph.waits import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.telling import message_of
 from runtui.services.save import Step
+from runtui.services.undo import draft_to_undo
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DEADLINE, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import HEAD_END, Call, honest
@@ -94,6 +95,48 @@ async def test_a_refusal_in_graphs_own_words_is_not_done(reply: Reply, trial: Tr
     save = await trial.save()
     assert trial.time.slept == []
     await trial.judge(save, NOT_DONE)
+
+
+async def arrives_twice(call: Call) -> None:
+    """A gateway loses the first answer and sends the request again."""
+    await call.apply()
+    await honest(call)
+
+
+@covers(43, note="412 to the second copy of a request")
+async def test_a_change_that_a_gateway_sent_twice_is_found_out_and_can_be_undone(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+    before = trial.truth()[COUNT]
+    trial.line.at_write = [arrives_twice, honest]
+    save = await trial.save()
+    assert save.exchange is not None
+    assert (save.exchange.status, save.seen_on_read_back) == (412, True)
+    await trial.judge(save, DONE)
+    undo = await draft_to_undo(trial.entries()[0], trial.workspace.client)
+    assert (await trial.save(undo)).outcome is DONE
+    assert trial.truth()[COUNT] == before
+
+
+@covers(43, note="412 to the second copy, and nothing can be read")
+async def test_a_refused_copy_is_unknown_until_the_run_is_read(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+
+    async def then_break(call: Call) -> None:
+        trial.line.at_read = unreadable
+        await arrives_twice(call)
+
+    trial.line.at_write = [then_break]
+    save = await trial.save()
+    trial.line.at_read = honest
+    await trial.judge(save, UNKNOWN)
+    assert [entry.outcome for entry in trial.entries()] == [DONE]
+
+
+@covers(51, note="with Retry-After, under an ETag")
+async def test_a_service_that_asks_to_wait_is_not_sent_the_change_again(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+    trial.line.at_write = [swallowed(refuses(503, headers="Retry-After: 2\r\n"))]
+    await trial.judge(await trial.save(), UNKNOWN)
 
 
 @covers(56)
@@ -312,7 +355,9 @@ async def test_an_answer_too_many_does_not_become_the_answer_to_the_next_request
 
 
 @pytest.mark.parametrize("echoes_ids", [True, False], ids=["ids echoed", "no ids"])
-@pytest.mark.parametrize("values", [case(55, {}, note="before the change"), case(55, {COUNT: 4_711}, note="our values")])
+@pytest.mark.parametrize(
+    "values", [case(55, {}, note="before the change"), case(55, {COUNT: 4_711}, note="our values")]
+)
 @pytest.mark.parametrize("reply", [says("204 No Content"), says("200 OK"), close_it])
 async def test_an_answer_that_nobody_asked_for_is_not_taken_for_one(
     reply: Reply, values: dict[str, int], echoes_ids: bool, trial: Trial
