@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING
@@ -121,7 +121,7 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
     if before is MISSING or UPDATED in entry.after or holds(entity, UPDATED, before) or ahead is None:
         return ""
     try:
-        updated = to_datetime(parse_ticks(str(now)))
+        updated = to_datetime(parse_ticks(str(now)), UTC)
         sent = entry.opened_at + timedelta(seconds=ahead)
         return str(now) if updated + CLOCK_TOLERANCE < sent else ""
     except (ValueError, OverflowError):
