@@ -1,4 +1,4 @@
-"""The only place that opens connections: one client, one root, one way to send a request.
+"""The only place that opens connections: one root, one way to send a request.
 
 Invariant: the token goes to addresses under the root and nowhere else; what is sent is sent as given, and ends as one
 Exchange that shows no secret. Trouble with the network or the form of an answer is a Failure in it, not an exception.

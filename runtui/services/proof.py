@@ -9,7 +9,7 @@ may still land. By the answer to the request:
 | a success, without one (204, 200)      | shows a value that it brings             | done, by the answer              |
 |                                        | shows none, or cannot be read            | unknown                          |
 | a refusal in Graph's own words         | is not read                              | not done                         |
-| a refusal that a copy of it causes     | shows no value that it brings            | not done                         |
+| a refusal that a copy of it causes     | `bears_out` the refusal                  | not done                         |
 | (409, 412), or anything else, or none  | `finding` says that it proves the change | done, seen on read-back          |
 |                                        | anything else                            | unknown                          |
 
@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runtui.domain.draft import MISSING
 from runtui.domain.fields import FIELD_BY_NAME
 from runtui.domain.times import parse_ticks, to_datetime
+from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import AnswerError, Outcome, load_strict_json
 
 if TYPE_CHECKING:
-    from runtui.graph.client import Answer
     from runtui.services.journal import Entry, Intent
 
 CAUSED_BY_A_COPY: Final = frozenset({409, 412})
@@ -66,6 +66,16 @@ def shows_some(intent: Intent, entity: Mapping[str, Any]) -> bool:
     """Whether a run has a value that a change brings."""
     brought = [name for name, value in intent.after.items() if not holds(intent.before, name, value)]
     return any(holds(entity, name, intent.after[name]) for name in brought or intent.after)
+
+
+def bears_out(intent: Intent, status: int | None, entity: Mapping[str, Any]) -> bool:
+    """Whether a reading bears out a refusal that a copy of the change may have caused: it has nothing of the change.
+
+    412 says that the version is gone that the change was made for; a reading of that very version is older than it.
+    """
+    if status == 412 and intent.if_match is not None and etag_of(entity) in (None, intent.if_match):
+        return False
+    return not shows_some(intent, entity)
 
 
 def finding(entry: Entry, reading: Answer, others: Collection[Entry]) -> Finding:

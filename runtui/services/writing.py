@@ -22,7 +22,7 @@ from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
 from runtui.graph.waits import asked_wait, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import CAUSED_BY_A_COPY, UPDATED, Finding, finding, shows_some
+from runtui.services.proof import CAUSED_BY_A_COPY, UPDATED, Finding, bears_out, finding, shows_some
 from runtui.services.save import Origin, RunWriter, Save, Step
 from runtui.services.store import Store
 
@@ -211,7 +211,7 @@ class Writing:
         intent, fault = save.intent, save.fault
         if intent is None or fault is None or reading.entity is None:
             return save
-        if fault.status in CAUSED_BY_A_COPY and answer.fault is not None and not shows_some(intent, reading.entity):
+        if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading.entity):
             return replace(save, fault=answer.fault)
         found = await asyncio.to_thread(self._finding, save, intent, reading)
         if found.is_proof:

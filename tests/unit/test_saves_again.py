@@ -196,9 +196,9 @@ async def test_a_stale_etag_begins_anew_when_nothing_of_ours_moved(bench: Bench)
 
 
 async def test_a_stale_etag_shows_what_moved(bench: Bench) -> None:
-    theirs = {**RUN, "processingStatus": "canceled"}
-    fresh = [RUN, theirs, theirs]
-    bench.graph.on_read = lambda _run_id: answered({**fresh.pop(0), "@odata.etag": ETAG})
+    theirs = {**RUN, "processingStatus": "canceled", "@odata.etag": '"2"'}
+    fresh = [{**RUN, "@odata.etag": ETAG}, theirs, theirs]
+    bench.graph.on_read = lambda _run_id: answered(fresh.pop(0))
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
     assert save.outcome is Outcome.NOT_DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,11 @@ import pytest
 
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
+from runtui.services.journal import Intent
+from runtui.services.journal_file import JournalError
 from runtui.services.save import Save, Step
 from runtui.services.undo import draft_to_undo
+from runtui.services.writing import MOST_ATTEMPTS
 from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 
@@ -177,6 +181,28 @@ async def test_a_refusal_of_what_the_run_does_not_show_is_not_done(status: int, 
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", status)]
 
 
+@pytest.mark.parametrize(
+    ("tag", "outcome"),
+    [(lambda _writes: ETAG, Outcome.UNKNOWN), (lambda _writes: None, Outcome.UNKNOWN), (str, Outcome.NOT_DONE)],
+    ids=["the version that is gone", "no version", "a newer version"],
+)
+async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
+    tag: Callable[[int], str | None], outcome: Outcome, bench: Bench
+) -> None:
+    """The first copy may have been applied, and what is read afterwards may be older than that."""
+    bench.graph.on_read = lambda _run_id: answered({**RUN, "@odata.etag": tag(bench.writes) if bench.writes else ETAG})
+    bench.answer_writes(refused(412))
+    save = await bench.ended(draft())
+    assert (bench.journal.entries()[-1].outcome, save.outcome) == (outcome, outcome)
+    assert bench.writes == (MOST_ATTEMPTS if outcome is Outcome.NOT_DONE else 1)
+
+
+async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) -> None:
+    bench.graph.runs["r1"]["@odata.etag"] = ETAG
+    bench.answer_writes(refused(409))
+    assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
+
+
 async def test_any_other_refusal_is_believed_at_once(bench: Bench) -> None:
     bench.answer_writes(refused(403))
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
@@ -217,6 +243,21 @@ async def test_leaving_while_the_intent_is_recorded_leaves_no_open_entry(
     save = await broken_off(bench, monkeypatch, bench.journal, "open")
     assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, 0)
     assert bench.outcomes() == [(Outcome.NOT_DONE, "", None)]
+
+
+async def test_leaving_while_the_intent_cannot_be_recorded_is_no_defect(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+
+    def fail(_intent: Intent) -> int:
+        raise JournalError(bench.journal.path, "database or disk is full")
+
+    monkeypatch.setattr(bench.journal, "open", fail)
+    save = await broken_off(bench, monkeypatch, bench.journal, "open")
+    gc.collect()
+    assert (save.outcome, bench.writes, reported) == (Outcome.NOT_DONE, 0, [])
 
 
 async def test_leaving_while_the_outcome_is_recorded_says_what_was_recorded(

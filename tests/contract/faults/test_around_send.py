@@ -55,13 +55,11 @@ LOST_ANSWERS: Final = [
 ]
 
 
-@pytest.mark.parametrize("is_fresh", [False, True], ids=["kept connection", "fresh connection"])
 @pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "not applied"])
 @pytest.mark.parametrize("make_reply", LOST_ANSWERS)
 async def test_a_change_whose_answer_is_lost_is_done_where_the_run_shows_it_and_else_unknown(
-    make_reply: Callable[[Trial], Reply], is_applied: bool, is_fresh: bool, trial: Trial
+    make_reply: Callable[[Trial], Reply], is_applied: bool, trial: Trial
 ) -> None:
-    trial.line.parts_after_reads = is_fresh
     trial.line.at_write = [(applied if is_applied else swallowed)(make_reply(trial)), honest]
     save = await trial.save()
     assert save.seen_on_read_back is is_applied
