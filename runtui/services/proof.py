@@ -51,6 +51,10 @@ class Finding(NamedTuple):
     why: str = ""
 
 
+NOTHING: Final = Finding(False)
+"""What a run that does not have the values proves."""
+
+
 def holds(values: Mapping[str, Any], name: str, value: object) -> bool:
     """Whether a run has this value of an editable property. One that was not received is not null."""
     field = FIELD_BY_NAME.get(name)
@@ -68,12 +72,13 @@ def shows_some(intent: Intent, entity: Mapping[str, Any]) -> bool:
     return any(holds(entity, name, intent.after[name]) for name in brought or intent.after)
 
 
-def bears_out(intent: Intent, status: int | None, entity: Mapping[str, Any]) -> bool:
+def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
     """Whether a reading bears out a refusal that a copy of the change may have caused: it has nothing of the change.
 
     412 says that the version is gone that the change was made for; a reading of that very version is older than it.
     """
-    if status == 412 and intent.if_match is not None and etag_of(entity) in (None, intent.if_match):
+    entity = reading.entity or {}
+    if status == 412 and intent.if_match is not None and etag_of(reading.received) in (None, intent.if_match):
         return False
     return not shows_some(intent, entity)
 
@@ -88,7 +93,7 @@ def finding(entry: Entry, reading: Answer, others: Collection[Entry]) -> Finding
     """
     entity = reading.entity
     if entity is None or not shows(entry.after, entity):
-        return Finding(False)
+        return NOTHING
     why = next(_objections(entry, reading, entity, others), None)
     return Finding(True) if why is None else Finding(False, f"The run has these values, but {why}.")
 

@@ -22,7 +22,7 @@ from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
 from runtui.graph.waits import asked_wait, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import CAUSED_BY_A_COPY, UPDATED, Finding, bears_out, finding, shows_some
+from runtui.services.proof import CAUSED_BY_A_COPY, NOTHING, UPDATED, Finding, bears_out, finding, shows_some
 from runtui.services.save import Origin, RunWriter, Save, Step
 from runtui.services.store import Store
 
@@ -209,27 +209,22 @@ class Writing:
     async def _judged(self, save: Save, answer: Answer, reading: Answer) -> Save:
         """The save after a reading that alone can tell what became of it."""
         intent, fault = save.intent, save.fault
-        if intent is None or fault is None or reading.entity is None:
+        if intent is None or fault is None:
             return save
-        if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading.entity):
+        if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
             return replace(save, fault=answer.fault)
-        found = await asyncio.to_thread(self._finding, save, intent, reading)
+        found = await asyncio.to_thread(self._finding, save.entry, reading)
         if found.is_proof:
             return replace(save, fault=None, known_by="read-back")
         return replace(save, fault=replace(fault, message=f"{fault.message} {found.why}".strip()))
 
-    def _finding(self, save: Save, intent: Intent, reading: Answer) -> Finding:
-        """What a reading proves of what was sent; nothing without the journal."""
+    def _finding(self, number: int | None, reading: Answer) -> Finding:
+        """What a reading proves of an entry of the journal; nothing without the journal."""
         try:
-            entry = self._journal.entry(save.entry) if save.entry is not None else None
-            if entry is None:
-                return Finding(False)
-            others = self._journal.of_run(entry.root, entry.run_id)
+            entry = self._journal.entry(number) if number is not None else None
+            return NOTHING if entry is None else finding(entry, reading, self._journal.of_run(entry.root, entry.run_id))
         except JournalError:
-            return Finding(False)
-        # What was sent, not what the journal holds of it, which is redacted.
-        sent = replace(entry, before=intent.before, after=intent.after, body=intent.body)
-        return finding(sent, reading, others)
+            return NOTHING
 
     async def _pause(self, save: Save, exchange: Exchange, attempt: int) -> Save:
         """Wait as long as the service asks; the save can be stopped meanwhile."""

@@ -130,6 +130,20 @@ async def test_a_twin_that_may_still_land_leaves_both_unknown(bench: Bench) -> N
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", 504)] * 2
 
 
+@pytest.mark.parametrize("trouble", [None, JournalError(Path("journal.db"), "disk I/O error")])
+async def test_without_its_entry_a_reading_proves_nothing(
+    trouble: JournalError | None, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_number: int) -> None:
+        if trouble is not None:
+            raise trouble
+
+    monkeypatch.setattr(bench.journal, "entry", lost)
+    bench.graph.on_write = lambda _run_id: refused(504, Outcome.UNKNOWN)
+    assert (await bench.ended(draft())).outcome is Outcome.UNKNOWN
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", 504)]
+
+
 # Refusals that a copy of the same request brings about
 
 
@@ -241,7 +255,7 @@ async def test_leaving_while_the_intent_is_recorded_leaves_no_open_entry(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = await broken_off(bench, monkeypatch, bench.journal, "open")
-    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, 0)
+    assert (save.outcome, save.unrecorded, bench.writes) == (Outcome.NOT_DONE, False, 0)
     assert bench.outcomes() == [(Outcome.NOT_DONE, "", None)]
 
 
