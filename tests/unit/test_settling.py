@@ -151,6 +151,18 @@ async def test_half_of_a_change_is_no_proof_of_it(after: Mapping[str, Any], sess
     assert session.settling.fault is None
 
 
+async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Session, graph: FakeGraph) -> None:
+    number = session.record(before={"processingStatus": "failed"})
+    show(graph)
+    for _ in range(2):
+        (entry,) = await session.settling.look()
+        assert entry.words == "The run has these values, but it had them before this change was sent."
+    assert session.outcome(number) == (Outcome.UNKNOWN, "")
+    recorded = session.journal.entry(number)
+    assert recorded is not None
+    assert recorded.words == entry.words
+
+
 async def test_of_two_unknown_changes_of_a_run_the_newer_one_stands_for_it(session: Session, graph: FakeGraph) -> None:
     session.record(after={"failedTasksCount": 8})
     newer = session.record(after={"processingStatus": "failed"})
