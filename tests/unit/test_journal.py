@@ -115,8 +115,6 @@ def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
     journal.changed.subscribe(told.append)
     with pytest.raises(JournalError, match="not in it"):
         journal.settle("nobody's", Outcome.DONE, "answer")
-    with pytest.raises(JournalError, match="not in it"):
-        journal.sent_again("nobody's")
     assert (journal.entries(), told) == ([], [])
 
 

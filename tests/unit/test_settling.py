@@ -234,7 +234,20 @@ async def test_looking_at_one_change_leaves_the_others(session: Session, graph: 
 async def test_two_runtui_that_settle_the_same_change_agree(session: Session, other: Session, graph: FakeGraph) -> None:
     number = session.record()
     show(graph)
-    ours, theirs = await asyncio.gather(session.settling.look(), other.settling.look())
+    read, both, asked = graph.run, asyncio.Event(), 0
+
+    async def together(workflow_id: str, run_id: str) -> Answer:
+        """Neither reads the run before both have found the change."""
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            both.set()
+        await both.wait()
+        return await read(workflow_id, run_id)
+
+    graph.run = together  # type: ignore[method-assign]
+    async with asyncio.timeout(PATIENCE):
+        ours, theirs = await asyncio.gather(session.settling.look(), other.settling.look())
     assert [entry.outcome for entry in (*ours, *theirs)] == [Outcome.DONE, Outcome.DONE]
     assert (ours[0].ended_at, theirs[0].ended_at) == (ours[0].ended_at,) * 2
     assert session.outcome(number) == other.outcome(number) == (Outcome.DONE, "read-back")
