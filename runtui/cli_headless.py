@@ -64,6 +64,10 @@ def add_commands(commands: argparse._SubParsersAction[Any]) -> None:
     add_writing_options(undo)
     undo.add_argument("entry", type=_entry, metavar="ENTRY", help="its number in the journal")
     _add_manner(undo)
+    undo.add_argument(
+        "--seen-on-read-back", action="store_true",
+        help="with --yes: also a change that is done as seen on read-back, which somebody else may have made",
+    )  # fmt: skip
 
     journal = commands.add_parser("journal", help="what was changed, and what became of it; asks no server")
     journal.set_defaults(run=_journal)
@@ -169,7 +173,7 @@ def _undo(parsed: argparse.Namespace) -> int:
 
     entry = entry_to_undo(state_folder(), parsed.entry, root_of(parsed))
     settings = settings_of_entry(parsed, entry.root, entry.tenant, entry.profile)
-    return undo_entry(_server(settings), entry.number, _manner(parsed))
+    return undo_entry(_server(settings), entry.number, _manner(parsed), seen_on_read_back=parsed.seen_on_read_back)
 
 
 @_printing

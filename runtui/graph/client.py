@@ -120,8 +120,9 @@ class GraphClient:
         return self._pages(path, "list task results", pace)
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """One run, as it is now."""
-        exchange = await self._read(_run_path(workflow_id, run_id), "read run", _prefer(_ALL_ENUM_MEMBERS), pace)
+        """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
+        path = _run_path(workflow_id, run_id)
+        exchange = await self._read(path, "read run", _prefer(_ALL_ENUM_MEMBERS), pace, alone=True)
         return _about(run_id, exchange, writing=False)
 
     async def update_run(
@@ -133,7 +134,9 @@ class GraphClient:
         client_request_id: str | None = None,
         if_match: str | None = None,
     ) -> Answer:
-        """Change one run, with one request: whoever asks decides what a refusal or a silence calls for.
+        """Change one run, with one request over a connection of its own.
+
+        Whoever asks decides what a refusal or a silence calls for.
 
         Args:
             workflow_id: The workflow of the run.
@@ -158,6 +161,7 @@ class GraphClient:
             json_body=body,
             headers=headers,
             client_request_id=client_request_id,
+            alone=True,
         )
         return _about(run_id, exchange, writing=True)
 
@@ -178,13 +182,15 @@ class GraphClient:
         path = self._patch_path.replace("{runId}", _segment(run_id)).replace("{workflowId}", _segment(workflow_id))
         return "PATCH", self._transport.url(path)
 
-    async def _read(self, path_or_url: str, purpose: str, headers: Headers, pace: Pace | None) -> Exchange:
+    async def _read(
+        self, path_or_url: str, purpose: str, headers: Headers, pace: Pace | None, *, alone: bool = False
+    ) -> Exchange:
         """GET as often as the pace says, and once more when the token was refused and there is another one."""
         tries, has_new_token = 0, False
         while True:
             if pace is not None:
                 await pace.ready()
-            exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers)
+            exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers, alone=alone)
             if exchange.status == 401 and not has_new_token and await self.renew_token(exchange):
                 has_new_token = True
                 continue

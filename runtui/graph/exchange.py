@@ -12,7 +12,8 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Literal, NoReturn
 
@@ -144,6 +145,16 @@ class Exchange:
         if self.method == "GET" or self.status in (429, 503):
             return False
         return self.response_header("client-request-id") != "" and not self.echoes_id
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds that the server's clock is ahead of ours, at least: `Date` is cut to whole seconds and was on its way
+        (RFC 9110, section 6.6.1). None where the answer does not date itself."""
+        try:
+            date = parsedate_to_datetime(self.response_header("date"))
+        except (ValueError, IndexError, OverflowError):
+            return None
+        return ((date if date.tzinfo is not None else date.replace(tzinfo=UTC)) - self.ended_at).total_seconds()
 
     @property
     def lacks_token(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -227,6 +227,19 @@ def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """The fault of an answer that is well formed and does not say what it must, such as another run's id."""
     words = Words("The answer does not fit", message, "Look at the whole answer.")
     return _fault(exchange, words, _unproved(writing))
+
+
+def unconfirmed(exchange: Exchange) -> Fault:
+    """The fault of a write that was answered with success and without the run, which could not be read afterwards."""
+    message = f"The service answered {exchange.status} without the run, and the run could not be read afterwards."
+    words = Words("Not confirmed", message, "If it happens again, check the network.")
+    return _fault(exchange, words, Outcome.UNKNOWN)
+
+
+def perhaps_repeated(fault: Fault) -> Fault:
+    """The refusal of a write that a gateway may have sent twice: what became of the first copy is not known."""
+    message = f"{fault.message} A gateway that sends a change twice gets this answer to the second one."
+    return replace(fault, message=message, hint=f"{READ_BACK} {fault.hint}", outcome=Outcome.UNKNOWN)
 
 
 def _unproved(writing: bool) -> Outcome:

@@ -16,8 +16,8 @@ from runtui import __version__
 from runtui.auth.application import ServiceError
 from runtui.auth.clouds import is_loopback
 from runtui.graph.body import BodyError, BoundedBody
+from runtui.graph.loading import load_httpx
 from runtui.graph.proxies import proxy_of
-from runtui.graph.transport import load_httpx
 from runtui.graph.trust import tls_context
 from runtui.redact import redact
 

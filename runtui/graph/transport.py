@@ -1,4 +1,4 @@
-"""The only place that opens connections: one client, one root, one way to send a request.
+"""The only place that opens connections: one root, one way to send a request.
 
 Invariant: the token goes to addresses under the root and nowhere else; what is sent is sent as given, and ends as one
 Exchange that shows no secret. Trouble with the network or the form of an answer is a Failure in it, not an exception.
@@ -7,23 +7,23 @@ Exchange that shows no secret. Trouble with the network or the form of an answer
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.loading import load_httpx
 from runtui.graph.proxies import check_environment, proxy_of
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.graph.trust import no_trust, tls_context
@@ -41,7 +41,7 @@ MAX_BYTES = 16 * 1024 * 1024
 """Bytes of an answer, unpacked, that are read before the rest is refused; a page of 999 runs takes 0.6 MB."""
 
 MAX_CONNECTIONS = 16
-"""Connections of the one client; httpx's pool slows down badly from 32 on."""
+"""Connections of one client; httpx's pool slows down badly from 32 on."""
 
 CONNECT_SECONDS = 10.0
 """The part of a request's time that may pass before a connection stands."""
@@ -61,6 +61,15 @@ class _RequestEndedError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.what)
         self.failure = failure
+
+
+class _Clients(NamedTuple):
+    """Two clients with connections of their own; they share one set of certificates."""
+
+    keeping: httpx.AsyncClient
+    """Keeps a connection for the next request."""
+    parting: httpx.AsyncClient
+    """Opens a connection for each request and closes it behind the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +137,8 @@ class Transport:
         """How many were begun; the number of the last one."""
         self._renewal = _Renewal()
         self._renewing = asyncio.Lock()
-        self._client_task: asyncio.Task[httpx.AsyncClient] | None = None
-        self._retired: list[asyncio.Task[httpx.AsyncClient]] = []
+        self._client_task: asyncio.Task[_Clients] | None = None
+        self._retired: list[asyncio.Task[_Clients]] = []
         """Clients whose connections are used no more, and which may still be answering somebody."""
 
     async def __aenter__(self) -> Self:
@@ -149,10 +158,11 @@ class Transport:
         for building in retired:
             await asyncio.wait([building])
             if not building.cancelled() and building.exception() is None:
-                await building.result().aclose()
+                for client in building.result():
+                    await client.aclose()
 
     def _retire(self) -> None:
-        """Have the next request build a client with connections of its own."""
+        """Have the next request build clients with connections of their own."""
         if self._client_task is not None:
             self._retired.append(self._client_task)
             self._client_task = None
@@ -170,12 +180,14 @@ class Transport:
         json_body: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
         client_request_id: str | None = None,
+        alone: bool = False,
     ) -> Exchange:
         """Send one request and read its answer to the end.
 
         Network and HTTP trouble becomes `Exchange.failure`; only cancellation is raised, once `on_exchange` was told.
         `json_body` is sent as it is, byte for byte; `headers` are sent besides those that every request carries.
         `client_request_id` is the GUID to send it under, for whoever has to know it beforehand; None makes one.
+        `alone` opens a connection for this request, so that no answer left over on a kept one is taken for its own.
         """
         url = self.url(path_or_url) if path_or_url.startswith("/") else path_or_url
         self._requests += 1
@@ -194,7 +206,7 @@ class Transport:
         failure: Failure | None = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._carry_out(method, url, carried, json_body, progress)
+                await self._carry_out(method, url, carried, json_body, progress, alone=alone)
         except _RequestEndedError as ended:
             failure = ended.failure
         except TimeoutError:
@@ -227,13 +239,21 @@ class Transport:
         return exchange
 
     async def _carry_out(
-        self, method: str, url: str, headers: Sequence[tuple[str, str]], json_body: str | None, progress: _Progress
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        json_body: str | None,
+        progress: _Progress,
+        *,
+        alone: bool,
     ) -> None:
         """From the address to the last byte of the answer; what is learned on the way is in `progress`."""
         self._check_address(url)
         _check_headers(headers)
         token = await self._bearer()
-        client = await self._client()
+        clients = await asyncio.shield(self._building())
+        client = clients.parting if alone else clients.keeping
         import httpx
 
         from runtui.graph.failures import failure_of
@@ -282,11 +302,8 @@ class Transport:
         register_secret(token)
         return token
 
-    async def _client(self) -> httpx.AsyncClient:
-        return await asyncio.shield(self._building())
-
-    def _building(self) -> asyncio.Task[httpx.AsyncClient]:
-        """The task that builds the client, or has built it; a failed one is replaced, so that a cure is noticed."""
+    def _building(self) -> asyncio.Task[_Clients]:
+        """The task that builds the clients, or has built them; a failed one is replaced, so that a cure is noticed."""
         task = self._client_task
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.create_task(asyncio.to_thread(self._build), name="build the HTTP client")
@@ -295,8 +312,8 @@ class Transport:
             self._client_task = task
         return task
 
-    def _build(self) -> httpx.AsyncClient:
-        """Import httpx, load the certificates, build the client. Takes about 100 ms, so it runs in a thread."""
+    def _build(self) -> _Clients:
+        """Import httpx, load the certificates, build the clients. Takes about 100 ms, so it runs in a thread."""
         load_httpx()
         import httpx
 
@@ -304,36 +321,19 @@ class Transport:
         try:
             if heeds_environment:
                 check_environment()
-            return httpx.AsyncClient(
+            usual = partial(
+                httpx.AsyncClient,
                 verify=no_trust() if self.root.startswith("http:") else tls_context(self._ca_file),
                 trust_env=heeds_environment,
                 proxy=self._proxy or None,
                 timeout=httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
-                limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
                 follow_redirects=False,
                 transport=self._wire,
             )
+            limits = [httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=n) for n in (None, 0)]
+            return _Clients(*(usual(limits=limit) for limit in limits))
         except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
             raise _RequestEndedError(Failure(FailureKind.SETUP, "no", redact(f"{error}."))) from None
-
-
-def load_httpx() -> None:
-    """Import httpx without its command line, and with the event loop support that its first request would load.
-
-    `httpx` imports a command line made of click, rich and pygments when it finds them (40 ms); it copes without.
-    """
-    if "httpx" not in sys.modules:
-        sys.modules["httpx._main"] = None  # type: ignore[assignment]
-        try:
-            import httpx  # noqa: F401
-        finally:
-            del sys.modules["httpx._main"]
-        import anyio
-
-        anyio.run(anyio.sleep, 0)
-    # At INFO they print whole addresses, at DEBUG cookies.
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:

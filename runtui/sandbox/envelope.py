@@ -1,6 +1,7 @@
 """What every answer of Graph carries, and what every request must: ids, date, versions; a bearer token.
 
-Invariant: nothing leaves the sandbox without `request-id`, `client-request-id` and `Date`, whatever went wrong.
+Invariant: nothing leaves the sandbox without `request-id`, `client-request-id` and `Date`, whatever went wrong. There
+is one clock: what `Date` says is the moment by which runs move and are updated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.sandbox.faults import GraphError, unauthenticated
 
 _JSON: Final = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
@@ -51,6 +53,7 @@ class GraphEnvelope:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["client_request_id"] = headers.get("client-request-id") or request_id
+        state["date"] = http_date(scope["app"].state.clock())
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -75,11 +78,16 @@ def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
     return {
         "request-id": state["request_id"],
         "client-request-id": state["client_request_id"],
-        "Date": formatdate(usegmt=True),
+        "Date": state["date"],
         "OData-Version": "4.0",
         "Cache-Control": "no-store, no-cache",
         "x-ms-ags-diagnostic": _DIAGNOSTIC,
     }
+
+
+def http_date(ticks: int) -> str:
+    """A moment as HTTP writes it: GMT, in whole seconds."""
+    return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
 
 
 def receive_once(body: bytes, then: Receive) -> Receive:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 from typing import Any, Final, NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,10 +20,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.authority import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
-from runtui.sandbox.envelope import GraphEnvelope, fault_response, receive_once
+from runtui.sandbox.envelope import GraphEnvelope, fault_response, http_date, receive_once
 from runtui.sandbox.faults import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.scenarios import (
     BIG_BODY_BYTES,
@@ -205,7 +204,7 @@ class Misbehave:
             return
         match call.current.scenario.fault:
             case Refusal() as refusal:
-                await call.refuse(_in_words(refusal, Headers(scope=scope)))
+                await call.refuse(_in_words(refusal, Headers(scope=scope), scope["app"].state.clock()))
             case WebPage() as page:
                 await _answer_with_page(call, page)
             case Act() as act:
@@ -227,11 +226,11 @@ def _refusing(fault: GraphError) -> ASGIApp:
     return refuse
 
 
-def _in_words(refusal: Refusal, headers: Headers) -> GraphError:
-    """The refusal, with what its texts leave open."""
+def _in_words(refusal: Refusal, headers: Headers, now: int) -> GraphError:
+    """The refusal, with what its texts leave open at this moment (ticks)."""
     known = {
         "authorization": headers.get("authorization", ""),
-        "soon": formatdate(time.time() + _SOON_SECONDS, usegmt=True),
+        "soon": http_date(now + _SOON_SECONDS * TICKS_PER_SECOND),
     }
     return GraphError(
         refusal.status,

@@ -29,7 +29,6 @@ from runtui.services.journal_file import (
     open_journal,
 )
 from runtui.services.journal_rows import TEXTS, DamagedRowError, checksum, facts_of
-from runtui.services.proof import is_explained_by
 from runtui.services.sessions import Session
 
 KnownBy = Literal["", "answer", "read-back", "person"]
@@ -52,8 +51,8 @@ class RunBusyError(RuntuiError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One change that is about to be sent. `before` and `after` hold the changed properties only; one that was not
-    received is absent from `before`."""
+    """One change that is about to be sent. `before` and `after` hold the changed properties, and `before` when the run
+    was last updated; what was not received is absent from `before`."""
 
     who: str
     """The account as the token names it; empty when it does not."""
@@ -83,7 +82,7 @@ class Entry(Intent):
     opened_at: datetime
     ended_at: datetime | None
     sends: int
-    """How often it was sent; more than once only under one ETag."""
+    """How often it was sent: once, unless an older runtui sent it again under one ETag."""
     outcome: Outcome | None
     known_by: KnownBy
     status: int | None
@@ -154,13 +153,6 @@ class Journal:
         with self._using():  # what is committed by now is only worth something where it can be found
             return number
 
-    def sent_again(self, client_request_id: str) -> None:
-        """Record that the same request goes out once more, under the same ETag, before it does."""
-        with self._using() as db, _transaction(db):
-            self._sound_row(db, client_request_id)
-            change = "UPDATE entry SET sends = sends + 1 WHERE client_request_id = ? RETURNING *"
-            _sealed(db, db.execute(change, (client_request_id,)))
-
     def settle(
         self,
         client_request_id: str,
@@ -225,10 +217,6 @@ class Journal:
         """The sound entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
         found = self._select("root = ? AND (outcome IS NULL OR outcome = 'unknown')", (root,))
         return [entry for entry in found if entry.outcome is Outcome.UNKNOWN or self.is_forgotten(entry)]
-
-    def is_explained_otherwise(self, entry: Entry) -> bool:
-        """Whether other changes of ours may have put there what this one was to write."""
-        return is_explained_by(entry, self.of_run(entry.root, entry.run_id))
 
     def is_forgotten(self, entry: Entry) -> bool:
         """Whether an entry is open and its process is gone."""

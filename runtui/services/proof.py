@@ -1,33 +1,101 @@
-"""What a run, read back after a change was sent, proves of that change.
+"""What proves that a change was made: the answer to it, and the run as it is read afterwards.
 
-Invariant: it proves that a change was applied, or nothing. A run without the values may still get them, and values that
-were there before, or that another change of ours may have brought, are no proof.
+Invariant: no proof, no *done*. A reading can prove that a change was made, never that it was not: what is on its way
+may still land. By the answer to the request:
+
+| The answer                             | The run, as read afterwards              | The change is                    |
+|----------------------------------------|------------------------------------------|----------------------------------|
+| a success, with a value that it brings | is read only where the answer lacks some | done, by the answer              |
+| a success, without one (204, 200)      | shows a value that it brings             | done, by the answer              |
+|                                        | shows none, or cannot be read            | unknown                          |
+| a refusal in Graph's own words         | is not read                              | not done                         |
+| a refusal that a copy of it causes     | `bears_out` the refusal                  | not done                         |
+| (409, 412), or anything else, or none  | `finding` says that it proves the change | done, seen on read-back          |
+|                                        | anything else                            | unknown                          |
+
+A success is a 2xx other than 202, about this run, that names this request where the reading before it was named too.
+Nothing but this request has gone over its connection. A change brings the values that the run did not have before it;
+all of them, where it had them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING
 from runtui.domain.fields import FIELD_BY_NAME
-from runtui.graph.exchange import Outcome
+from runtui.domain.times import parse_ticks, to_datetime
+from runtui.graph.client import Answer, etag_of
+from runtui.graph.exchange import AnswerError, Outcome, load_strict_json
 
 if TYPE_CHECKING:
     from runtui.services.journal import Entry, Intent
 
+CAUSED_BY_A_COPY: Final = frozenset({409, 412})
+"""Refusals that the same request brings about when it arrives twice, as gateways make it: the first copy applied."""
 
-def shows(values: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
-    """Whether a run holds exactly these values of its editable properties; of others it is not known."""
-    return all(
-        (field := FIELD_BY_NAME.get(name)) is not None and field.same(value, entity.get(name))
-        for name, value in values.items()
-    )
+UPDATED: Final = "lastUpdatedDateTime"
+"""When a run was last changed, by the service's clock."""
+
+CLOCK_TOLERANCE: Final = timedelta(seconds=1)
+"""`Date` counts whole seconds, `lastUpdatedDateTime` may do so too, and two machines of a service differ a little."""
 
 
-def proves(entity: Mapping[str, Any], intent: Intent) -> bool:
-    """Whether a run holds all that a change was to write, and did not hold it when the change was sent."""
-    return shows(intent.after, entity) and not shows(intent.after, intent.before)
+class Finding(NamedTuple):
+    """Whether a reading proves a change; `why` it does not, in a sentence, where the run shows the values."""
+
+    is_proof: bool
+    why: str = ""
+
+
+NOTHING: Final = Finding(False)
+"""What a run that does not have the values proves."""
+
+
+def holds(values: Mapping[str, Any], name: str, value: object) -> bool:
+    """Whether a run has this value of an editable property. One that was not received is not null."""
+    field = FIELD_BY_NAME.get(name)
+    return field is not None and name in values and field.same(value, values[name])
+
+
+def shows(wanted: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
+    """Whether a run has exactly these values of its editable properties; of others it is not known."""
+    return all(holds(entity, name, value) for name, value in wanted.items())
+
+
+def shows_some(intent: Intent, entity: Mapping[str, Any]) -> bool:
+    """Whether a run has a value that a change brings."""
+    brought = [name for name, value in intent.after.items() if not holds(intent.before, name, value)]
+    return any(holds(entity, name, intent.after[name]) for name in brought or intent.after)
+
+
+def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
+    """Whether a reading bears out a refusal that a copy of the change may have caused: it has nothing of the change.
+
+    412 says that the version is gone that the change was made for; a reading of that very version is older than it.
+    """
+    entity = reading.entity or {}
+    if status == 412 and intent.if_match is not None and etag_of(reading.received) in (None, intent.if_match):
+        return False
+    return not shows_some(intent, entity)
+
+
+def finding(entry: Entry, reading: Answer, others: Collection[Entry]) -> Finding:
+    """What a reading proves of a change that no answer vouches for.
+
+    Args:
+        entry: The change.
+        reading: The run as it was read after the change was sent.
+        others: The changes of the same run in the journal.
+    """
+    entity = reading.entity
+    if entity is None or not shows(entry.after, entity):
+        return NOTHING
+    why = next(_objections(entry, reading, entity, others), None)
+    return Finding(True) if why is None else Finding(False, f"The run has these values, but {why}.")
 
 
 def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
@@ -41,4 +109,44 @@ def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
         if (other.number > entry.number and other.outcome is not Outcome.NOT_DONE)
         or (other.number < entry.number and not other.is_settled)
     ]
-    return all(any(after.get(name, MISSING) == value for after in rivals) for name, value in entry.after.items())
+    return all(any(holds(after, name, value) for after in rivals) for name, value in entry.after.items())
+
+
+def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Iterator[str]:
+    """Why a run that has the values of a change may have them from elsewhere."""
+    if shows(entry.after, entry.before):
+        yield "it had them before this change was sent"
+    if is_explained_by(entry, others):
+        yield "another change of yours may have brought them"
+    if moment := _updated_before_sent(entry, reading, entity):
+        yield f"it was last updated at {moment}, before this change was sent: somebody else made the same change"
+    for name, value in _body(entry).items():
+        if name in entity.keys() & FIELD_BY_NAME and name not in entry.after and not holds(entity, name, value):
+            now, sent = json.dumps(entity[name]), json.dumps(value)
+            yield f"{name} is {now} and not {sent}, as this change sent it: the run was changed by something else too"
+
+
+def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any]) -> str:
+    """When the run was last updated, if that was before the change was sent; empty where nothing says so.
+
+    A service that leaves `lastUpdatedDateTime` alone when a run is changed says nothing by it.
+    """
+    before, now = entry.before.get(UPDATED, MISSING), entity.get(UPDATED)
+    ahead = reading.exchange.clock_ahead
+    if before is MISSING or UPDATED in entry.after or holds(entity, UPDATED, before) or ahead is None:
+        return ""
+    try:
+        updated = to_datetime(parse_ticks(str(now)), UTC)
+        sent = entry.opened_at + timedelta(seconds=ahead)
+        return str(now) if updated + CLOCK_TOLERANCE < sent else ""
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _body(entry: Entry) -> Mapping[str, Any]:
+    """The properties that were sent."""
+    try:
+        body = load_strict_json(entry.body.encode())
+    except AnswerError:
+        return {}
+    return body if isinstance(body, dict) else {}

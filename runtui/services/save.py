@@ -16,7 +16,7 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault
 from runtui.graph.retry import Pace
-from runtui.services.journal import Intent
+from runtui.services.journal import Intent, KnownBy
 
 
 class Step(Enum):
@@ -47,8 +47,8 @@ class Save:
     conflicts: tuple[Conflict, ...] = ()
     ignored: tuple[str, ...] = ()
     """Properties whose value, read after the write, is not the one that was sent."""
-    seen_on_read_back: bool = False
-    """Whether "done" is known from reading the run back, not from the answer to the PATCH."""
+    known_by: KnownBy = ""
+    """What proves that it is done: the answer, or the run as it was read afterwards; empty as long as nothing does."""
     row_is_stale: bool = False
     """Whether the list may still show the old values: the run could not be read back or not be stored."""
     undoes: int | None = None
@@ -92,12 +92,14 @@ class Save:
             return Outcome.UNKNOWN
         if self.step is not Step.SETTLING:
             return Outcome.NOT_DONE
-        return Outcome.UNKNOWN if self.all_ignored else outcome_of(self.fault)
+        if self.fault is not None:
+            return self.fault.outcome
+        return Outcome.DONE if self.known_by else Outcome.UNKNOWN
 
     @property
-    def all_ignored(self) -> bool:
-        """Whether the run, read after the write, shows nothing of the change: a success in the answer is no proof."""
-        return len(self.ignored) == len(self.draft.changes())
+    def seen_on_read_back(self) -> bool:
+        """Whether "done" is known from the run alone, not from the answer to the PATCH."""
+        return self.known_by == "read-back"
 
 
 class RunWriter(Protocol):
@@ -133,8 +135,3 @@ class Origin:
     profile: str
     who: Callable[[], Awaitable[str]]
     """The account, as the token names it; empty when it does not."""
-
-
-def outcome_of(fault: Fault | None) -> Outcome:
-    """What a fault says of a write; done when there is none."""
-    return Outcome.DONE if fault is None else fault.outcome

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from runtui.errors import RuntuiError
+from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.retry import concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.journal_file import broken_journal
-from runtui.services.proof import proves
+from runtui.services.proof import finding
 from runtui.services.save import RunWriter
 from runtui.services.store import Store
 
@@ -218,15 +219,20 @@ class Settling:
         # Where the list cannot be brought up to date, what the run shows is known all the same.
         with contextlib.suppress(RuntuiError):
             await asyncio.to_thread(self._store.put_run, entries[0].workflow_id, run)
-        return [await self._judge(entry, run) for entry in entries], answer.exchange
+        return [await self._judge(entry, answer) for entry in entries], answer.exchange
 
-    async def _judge(self, entry: Entry, run: Mapping[str, Any]) -> Entry:
+    async def _judge(self, entry: Entry, reading: Answer) -> Entry:
         """An entry after its run was read back."""
-        if entry.outcome is not Outcome.UNKNOWN or not proves(run, entry):
+        if entry.outcome is not Outcome.UNKNOWN:
             return entry
-        if await asyncio.to_thread(self._journal.is_explained_otherwise, entry):
+        found = finding(entry, reading, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
+        if found.is_proof:
+            return await self._settle(entry, Outcome.DONE, "read-back")
+        if found.why in entry.words:
             return entry
-        return await self._settle(entry, Outcome.DONE, "read-back")
+        words = f"{entry.words} {found.why}".strip()
+        await asyncio.to_thread(self._journal.settle, entry.client_request_id, Outcome.UNKNOWN, "", words=words)
+        return await asyncio.to_thread(self._journal.entry, entry.number) or entry
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy) -> Entry:
         await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)

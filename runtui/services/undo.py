@@ -70,6 +70,13 @@ def why_not(entry: Entry) -> str | None:
     return next(_unfit(entry), None)
 
 
+def doubt_of(entry: Entry) -> str:
+    """Why an entry that can be undone may not be ours, so that a person is asked twice; empty where nothing says so."""
+    if entry.known_by != "read-back":
+        return ""
+    return f"Entry {entry.number} was only seen on read-back: somebody else may have made the same change."
+
+
 def _unfit(entry: Entry) -> Iterator[str]:
     """What of the values before cannot be written."""
     for name in entry.after:

@@ -1,8 +1,8 @@
 """One save from the fresh read to its recorded outcome: read, compare, record the intent, send, settle, record the end.
 
-Invariant: nothing is sent that the journal does not hold. A write that may have been applied is never repeated, but for
-one under an ETag: with the same If-Match at most one of its copies applies. Rules: HTTP (RFC 9110, sections 9.2.2 and
-13.1.1), Microsoft Graph's throttling guidance.
+Invariant: nothing is sent that the journal does not hold, and what may have been applied is never sent again, not even
+under an ETag: a service that gives ETags need not heed them. What proves an outcome is in `proof`. Rules: HTTP (RFC
+9110, sections 9.2.2 and 13.1.1), Microsoft Graph's throttling guidance.
 """
 
 from __future__ import annotations
@@ -18,19 +18,16 @@ from runtui.domain.draft import Draft
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.faults import Fault, mismatch
+from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
 from runtui.graph.retry import asked_wait, may_retry, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import proves
+from runtui.services.proof import CAUSED_BY_A_COPY, NOTHING, UPDATED, Finding, bears_out, finding, shows_some
 from runtui.services.save import Origin, RunWriter, Save, Step
 from runtui.services.store import Store
 
 MOST_ATTEMPTS: Final = 5
 """Times that a save begins anew after the service proved that it applied nothing: throttled, or a stale ETag."""
-
-MOST_SENDS: Final = 3
-"""Times that one request goes out under one ETag."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,11 +52,9 @@ class Writing:
 
     async def carry_out(self, save: Save) -> None:
         """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
-        for attempt in range(1, MOST_ATTEMPTS + 1):
-            again = await self._attempt(save, attempt)
-            if again is None:
-                return
-            save = again
+        attempt = 1
+        while (again := await self._attempt(save, attempt)) is not None:
+            save, attempt = again, attempt + 1
 
     async def _attempt(self, save: Save, attempt: int) -> Save | None:
         """Once from the fresh read on; the save to begin anew with, or None when it has ended."""
@@ -77,20 +72,19 @@ class Writing:
         save, answer = await self._send(save, fresh)
         if answer is None:
             return None
-        if save.outcome_if_stopped is not Outcome.NOT_DONE:
-            await self._settle(save, answer, fresh)
-            return None
-        save = await self._record(save, Outcome.NOT_DONE, "answer")
-        again = await self._again(save, answer, attempt)
+        save, entity = await self._settle(save, answer, fresh)
+        outcome = save.outcome_if_stopped
+        save = await self._record(save, outcome)
+        again = await self._again(save, answer, attempt) if outcome is Outcome.NOT_DONE else None
         if again is None:
-            is_stale = not await self._keep(save, fresh.entity)
-            self._end(save, Outcome.NOT_DONE, row_is_stale=is_stale)
+            is_stale = entity is None or not await self._keep(save, entity)
+            self._end(save, outcome, row_is_stale=is_stale)
         return again
 
     async def _again(self, save: Save, answer: Answer, attempt: int) -> Save | None:
         """The save to begin anew with after a request that applied nothing; None when that would be of no use."""
         exchange = answer.exchange
-        if attempt == MOST_ATTEMPTS:
+        if attempt >= MOST_ATTEMPTS:
             return None
         if may_retry(exchange, attempt):
             return await self._pause(save, exchange, attempt)
@@ -110,7 +104,7 @@ class Writing:
                     outcome,
                     known_by_of(save),
                     exchange=save.exchange,
-                    words="runtui stopped waiting for it.",
+                    words=_words(save) or "runtui stopped waiting for it.",
                 )
             unrecorded = False
         except JournalError:
@@ -127,15 +121,20 @@ class Writing:
         """Record the intent and send it once; no answer when it could not be recorded, which ends the save."""
         try:
             intent = await self._intent(save, fresh)
-            save = self._at(replace(save, intent=intent), Step.RECORDING)
+            save = self._at(replace(save, intent=intent, exchange=None, fault=None), Step.RECORDING)
             number = await _whatever_happens(self._journal.open, intent)
         except RuntuiError as error:
             self._end(save, Outcome.NOT_DONE, fault=_refusal(error))
             return save, None
         save = self._at(replace(save, entry=number), Step.SENDING)
         answer = await self._patch(intent, save.draft, fresh.exchange)
+        fault = answer.fault
+        if fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in CAUSED_BY_A_COPY:
+            fault = perhaps_repeated(fault)
+        is_shown = fault is None and answer.entity is not None and shows_some(intent, answer.entity)
         # The step follows at once, without an announcement: a break from here on knows what was answered.
-        save = replace(save, exchange=answer.exchange, fault=answer.fault, step=Step.SETTLING)
+        known_by: KnownBy = "answer" if is_shown else ""
+        save = replace(save, exchange=answer.exchange, fault=fault, known_by=known_by, step=Step.SETTLING)
         self._announce(save)
         return save, answer
 
@@ -149,7 +148,7 @@ class Writing:
             if_match=intent.if_match,
         )
         if answer.fault is None and read.echoes_id and not answer.exchange.echoes_id:
-            # A kept connection may hand over what was meant for somebody else; the run itself shows what is true.
+            # A gateway may hand over what was meant for somebody else; the run itself shows what is true.
             what = "It does not name this request, as the answer before it did."
             return replace(answer, entity=None, fault=mismatch(answer.exchange, what, writing=True))
         return answer
@@ -172,63 +171,60 @@ class Writing:
             method=method,
             url=url,
             body=draft.revealed(received).body_text(),
-            before={change.field.name: held[change.field.name] for change in changes if change.field.name in held},
+            before={name: held[name] for name in (*(change.field.name for change in changes), UPDATED) if name in held},
             after={change.field.name: change.after for change in changes},
             client_request_id=str(uuid4()),
             if_match=etag_of(received),
             undoes=save.undoes,
         )
 
-    async def _settle(self, save: Save, answer: Answer, fresh: Answer) -> None:
-        """From the answer to an outcome; a shortened, empty or missing answer is read back."""
-        before = fresh.entity or {}
-        entity: Mapping[str, Any] | None = answer.entity
-        sends = 1
-        while True:
-            is_done = save.fault is None
-            if not is_done or entity is None or not _properties(before) <= _properties(entity):
-                entity = (await self._client.run(save.draft.workflow_id, save.run_id)).entity
-            ignored = ignored_of(save.draft, entity) if entity is not None else ()
-            if is_done or entity is None or not ignored or not _may_repeat(save, entity, sends):
-                break
-            sends += 1
-            save, entity = await self._repeat(save, fresh.exchange)
-        shown = replace(save, ignored=ignored)
-        if not is_done and entity is not None and await self._is_proved(save, entity):
-            shown = replace(shown, fault=None, seen_on_read_back=True)
-        if shown != save:
-            # Before anything else is waited for: a break from here on knows what the run showed. Where that proves
-            # nothing the write may still land, and only a person can decide.
-            save = self._at(shown, Step.SETTLING)
-        is_stale = entity is None or not await self._keep(save, entity)
-        outcome = save.outcome_if_stopped
-        await self._end_recorded(save, outcome, known_by_of(save), row_is_stale=is_stale)
+    async def _settle(self, save: Save, answer: Answer, fresh: Answer) -> tuple[Save, Mapping[str, Any] | None]:
+        """From the answer to an outcome, by the table in `proof`; and the run as it was read last, None if it was not.
 
-    async def _is_proved(self, save: Save, entity: Mapping[str, Any]) -> bool:
-        """Whether the run, read back, shows that the change was applied."""
-        if save.intent is None or save.entry is None or not proves(entity, save.intent):
-            return False
+        What is found out is announced before anything else is waited for: a break from here on knows it.
+        """
+        before, entity, settled = fresh.entity or {}, answer.entity, save
+        if save.outcome_if_stopped is Outcome.NOT_DONE:
+            return save, before
+        reading: Answer | None = None
+        if save.fault is not None or entity is None or not _properties(before) <= _properties(entity):
+            reading = await self._read_back(save, fresh)
+            entity = reading.entity if reading is not None else None
+        if save.fault is not None:
+            settled = await self._judged(save, answer, reading) if reading is not None else save
+        elif save.intent is not None and entity is not None:
+            is_shown = shows_some(save.intent, entity)
+            settled = replace(save, known_by="answer" if is_shown else "", ignored=ignored_of(save.draft, entity))
+        elif not save.known_by:
+            settled = replace(save, fault=unconfirmed(answer.exchange))
+        return settled if settled == save else self._at(settled, Step.SETTLING), entity
+
+    async def _read_back(self, save: Save, fresh: Answer) -> Answer | None:
+        """The run as it is now; None when it cannot be read, or when the answer does not name its request as the
+        reading before the change did."""
+        reading = await self._client.run(save.draft.workflow_id, save.run_id)
+        is_ours = reading.exchange.echoes_id or not fresh.exchange.echoes_id
+        return reading if reading.entity is not None and is_ours else None
+
+    async def _judged(self, save: Save, answer: Answer, reading: Answer) -> Save:
+        """The save after a reading that alone can tell what became of it."""
+        intent, fault = save.intent, save.fault
+        if intent is None or fault is None:
+            return save
+        if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
+            return replace(save, fault=answer.fault)
+        found = await asyncio.to_thread(self._finding, save.entry, reading)
+        if found.is_proof:
+            return replace(save, fault=None, known_by="read-back")
+        return replace(save, fault=replace(fault, message=f"{fault.message} {found.why}".strip()))
+
+    def _finding(self, number: int | None, reading: Answer) -> Finding:
+        """What a reading proves of an entry of the journal; nothing without the journal."""
         try:
-            entry = await asyncio.to_thread(self._journal.entry, save.entry)
-            return entry is not None and not await asyncio.to_thread(self._journal.is_explained_otherwise, entry)
+            entry = self._journal.entry(number) if number is not None else None
+            return NOTHING if entry is None else finding(entry, reading, self._journal.of_run(entry.root, entry.run_id))
         except JournalError:
-            return False
-
-    async def _repeat(self, save: Save, read: Exchange) -> tuple[Save, Mapping[str, Any] | None]:
-        """Send the same request under the same ETag once more: at most one of the two is applied."""
-        intent = save.intent
-        assert intent is not None  # noqa: S101 - `_may_repeat` looked
-        try:
-            await _whatever_happens(self._journal.sent_again, intent.client_request_id)
-        except RuntuiError:
-            return save, None
-        save = self._at(save, Step.SENDING)
-        answer = await self._patch(intent, save.draft, read)
-        fault = answer.fault
-        if fault is not None and fault.outcome is Outcome.NOT_DONE:
-            # This copy was not applied; the one before it may have been.
-            fault = replace(fault, outcome=Outcome.UNKNOWN)
-        return self._at(replace(save, exchange=answer.exchange, fault=fault), Step.SETTLING), answer.entity
+            return NOTHING
 
     async def _pause(self, save: Save, exchange: Exchange, attempt: int) -> Save:
         """Wait as long as the service asks; the save can be stopped meanwhile."""
@@ -248,11 +244,11 @@ class Writing:
             return False
         return True
 
-    async def _record(self, save: Save, outcome: Outcome, known_by: KnownBy) -> Save:
+    async def _record(self, save: Save, outcome: Outcome) -> Save:
         intent = save.intent
         if intent is None:
             return save
-        words = f"{save.fault.title}. {save.fault.message}" if save.fault is not None else ""
+        known_by, words = known_by_of(save), _words(save)
 
         def settle() -> None:
             self._journal.settle(intent.client_request_id, outcome, known_by, exchange=save.exchange, words=words)
@@ -262,9 +258,6 @@ class Writing:
         except RuntuiError:
             return replace(save, unrecorded=True)
         return save
-
-    async def _end_recorded(self, save: Save, outcome: Outcome, known_by: KnownBy, **facts: Any) -> None:
-        self._end(await self._record(replace(save, **facts), outcome, known_by), outcome)
 
     def _at(self, save: Save, step: Step) -> Save:
         save = replace(save, step=step)
@@ -288,13 +281,12 @@ def known_by_of(save: Save) -> KnownBy:
     """How the outcome of a save is known, as far as it has come."""
     if save.step is not Step.SETTLING or save.outcome_if_stopped is Outcome.UNKNOWN:
         return ""
-    return "read-back" if save.seen_on_read_back else "answer"
+    return save.known_by or "answer"
 
 
-def _may_repeat(save: Save, entity: Mapping[str, Any], sends: int) -> bool:
-    """Whether the run still carries the ETag that the write was sent under."""
-    etag = save.intent.if_match if save.intent is not None else None
-    return sends < MOST_SENDS and etag is not None and etag == etag_of(entity)
+def _words(save: Save) -> str:
+    """What went wrong, for the journal; empty when nothing did."""
+    return f"{save.fault.title}. {save.fault.message}" if save.fault is not None else ""
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:
@@ -308,10 +300,15 @@ def _refusal(error: RuntuiError) -> Fault:
 
 
 async def _whatever_happens(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `call` in a thread. When cancelled, it still ends first: what it wrote has to be known."""
+    """Run `call` in a thread. However often it is cancelled, it ends first: what it wrote has to be known."""
     task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()  # it was seen: nobody else will ask for it
+        raise cancelled
+    return task.result()

@@ -61,7 +61,7 @@ def still_open(entry: Entry) -> str:
     if entry.outcome is None:
         return f"Entry {entry.number} is still on its way."
     return (
-        f"Entry {entry.number} is still unknown: the run does not show the change, or could not be read. "
+        f"Entry {entry.number} is still unknown: the run does not prove the change, or could not be read. "
         f"It may still come; if you know better, {_key('was_done')} or {_key('was_not_done')} settles it."
     )
 
@@ -90,6 +90,11 @@ def nothing_to_undo(entries: Collection[Entry]) -> str:
     if any(entry.undone_by is not None for entry in entries):
         return f"Every change of yours on this run is taken back; {_key('journal')} shows them."
     return "There is nothing of yours to undo on this run."
+
+
+def doubtful(doubt: str, key: str) -> str:
+    """Before a change is taken back that may be somebody else's."""
+    return f"{doubt} {key} again undoes it all the same."
 
 
 def reading_to_undo(entry: Entry) -> str:

@@ -14,7 +14,7 @@ from textual.worker import Worker
 
 from runtui.errors import RuntuiError
 from runtui.services.journal import Entry
-from runtui.services.undo import draft_to_undo
+from runtui.services.undo import doubt_of, draft_to_undo
 from runtui.tui import entry_words
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.bridge import JournalChanged
@@ -102,7 +102,7 @@ class Journaling(Changes):
             self.say(entry_words.nothing_to_undo(entries), "warning")
         else:
             table = self.left.runs.table
-            await self._undo(entry, lambda: self.left.view == "runs" and table.cursor_id == run_id)
+            await self._undo(entry, "undo", lambda: self.left.view == "runs" and table.cursor_id == run_id)
 
     def on_undo_requested(self, event: UndoRequested) -> None:
         """Take back an entry of the journal."""
@@ -112,10 +112,18 @@ class Journaling(Changes):
             now = journal.entry
             return self.left.view == "journal" and now is not None and now.number == entry.number
 
-        self._aside(partial(self._undo, entry, is_looking), "undo")
+        self._aside(partial(self._undo, entry, "undo_entry", is_looking), "undo")
 
-    async def _undo(self, entry: Entry, is_looking: Callable[[], bool]) -> None:
-        """Read the run, and ask whether to send the change that takes the entry back, if the person still waits."""
+    async def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
+        """Read the run, and ask whether to send the change that takes the entry back, if the person still waits.
+
+        Where the change may be somebody else's, `action_id` has to be repeated with that in sight.
+        """
+        if doubt := doubt_of(entry):
+            question = entry_words.doubtful(doubt, ACTION_BY_ID[action_id].shown_key)
+            if self.query_one(StatusLine).text != question:
+                self.say(question, "warning")
+                return
         self.say(entry_words.reading_to_undo(entry))
         draft = await draft_to_undo(entry, self._workspace.client, self._workspace.settings.body_mode)
         await self.left.prepare()

@@ -170,7 +170,7 @@ def entry_response_page(entry: Entry) -> Page:
     if entry.words:
         facts.append(Fact(entry.words))
     if entry.sends > 1:
-        facts.append(Fact(f"It was sent {entry.sends} times, under one ETag: at most one of them applied."))
+        facts.append(Fact(f"It was sent {entry.sends} times, under one ETag."))
     if entry.undoes is not None:
         facts.append(Fact(f"It takes entry {entry.undoes} back."))
     if entry.undone_by is not None:

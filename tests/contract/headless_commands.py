@@ -41,8 +41,9 @@ class Commands:
         how = Manner(**{"yes": True} | manner)
         return update_run(self.server(), run_id, assignments, how, workflow_id=workflow)
 
-    def undo(self, number: int, **manner: bool) -> int:
-        return undo_entry(self.server(), number, Manner(**{"yes": True} | manner))
+    def undo(self, number: int, *, seen_on_read_back: bool = False, **manner: bool) -> int:
+        how = Manner(**{"yes": True} | manner)
+        return undo_entry(self.server(), number, how, seen_on_read_back=seen_on_read_back)
 
     def a_run(self, status: str = "completed") -> tuple[str, str]:
         """The ids of a run of that status and of its workflow, as the server has them."""

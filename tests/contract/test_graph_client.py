@@ -200,12 +200,12 @@ async def test_a_reading_is_believed_whatever_request_its_answer_names_and_keeps
             answer = await graph.run("w1", "r1")
             assert (answer.entity is not None, answer.fault) == (True, None)
             assert await items(graph.runs("w1")) == ["r1"]
-            clients.add(id(await transport._client()))
+            clients.add(id(await transport._building()))
         assert len(clients) == 1
         write = await graph.update_run("w1", "r1", "{}")
         assert write.fault is not None
         assert write.fault.outcome is Outcome.UNKNOWN
-        assert id(await transport._client()) not in clients, "a change goes out on another connection from here on"
+        assert id(await transport._building()) not in clients, "a change goes out on another connection from here on"
 
 
 @pytest.mark.parametrize("body", [{"id": "r2"}, {"id": 5}, {"id": None}, {}, {"value": [{"id": "r1"}]}])

@@ -253,6 +253,22 @@ def test_undo_puts_back_what_was_there(commands: Commands, capsys: Out) -> None:
     assert refused.value.exit_code is ExitCode.NOT_DONE
 
 
+def test_yes_alone_does_not_undo_what_was_only_seen_on_read_back(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    commands.line.bend = lost_on_the_way_back
+    assert commands.update(run_id, "processingStatus=failed") == 0
+    assert commands.entries()[0].known_by == "read-back"
+    commands.line.bend = straight
+    assert commands.undo(1, dry_run=True) == 0
+    with pytest.raises(RuntuiError, match="Entry 1 cannot be undone") as refused:
+        commands.undo(1)
+    assert "somebody else may have made the same change" in refused.value.message
+    assert "--seen-on-read-back" in refused.value.hint
+    assert (refused.value.exit_code, len(commands.applied)) == (ExitCode.NOT_DONE, 1)
+    assert commands.undo(1, seen_on_read_back=True) == 0
+    assert commands.applied[-1]["processingStatus"] == "completed"
+
+
 def test_undo_is_done_where_the_change_was_made_or_not_at_all(commands: Commands) -> None:
     number = commands.record()
     assert entry_to_undo(commands.folder, number, None).root == ROOT

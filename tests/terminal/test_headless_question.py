@@ -82,6 +82,24 @@ def test_only_y_sends(tmp_path: Path, keys: tuple[str, ...], code: int, words: s
     assert outcomes(tmp_path) == entries
 
 
+def test_what_was_only_seen_on_read_back_is_undone_after_a_second_yes(tmp_path: Path) -> None:
+    with sandbox("reset-after") as root:
+        run_id = a_run(tmp_path, root)
+        changed = run(tmp_path, "update", run_id, "--root", root, "--set", "failedTasksCount=77", "--yes")
+        assert changed.stdout == "done (entry 1): Seen when the run was read back.\n"
+        for keys, code, words in ((("enter",), 1, "Not confirmed. Nothing was sent."), (("y", "enter"), 0, "done")):
+            with PtyProbe((*RUNTUI, "undo", "1"), columns=WIDE, env=environment(tmp_path)) as terminal:
+                terminal.wait_for("somebody else may have made the same change")
+                terminal.wait_for(r"Undo it all the same\? \[y/N\]")
+                terminal.press(*keys)
+                if code == 0:
+                    terminal.wait_for(r"Send this change\? \[y/N\]")
+                    terminal.press("y", "enter")
+                terminal.wait_for(words)
+                assert terminal.wait_for_exit() == code
+    assert outcomes(tmp_path) == ["done", "done"]
+
+
 def test_what_was_typed_before_the_question_is_no_answer(tmp_path: Path) -> None:
     with sandbox("none") as root, updating(tmp_path, root) as terminal:
         terminal.press("y", "enter")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
+import pytest
+
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
+from runtui.tui.views.journal import JournalView
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_review import to_the_review
-from tests.tui.wires import Graph
+from tests.tui.wires import Graph, reply
 
 
 def view_of(session: Session) -> str:
@@ -45,6 +51,35 @@ async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> 
         assert (newest.undoes, older.undone_by, newest.outcome) == (older.number, newest.number, Outcome.DONE)
         await session.press("u")
         await session.until(lambda: "Every change of yours on this run is taken back" in status_of(session))
+        assert len(graph.patches) == 2
+
+
+@pytest.mark.parametrize("place", ["runs", "journal"])
+async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place: str, open_session: Opener) -> None:
+    graph = Graph()
+
+    def applied_and_lost(entity: dict[str, Any]) -> httpx.Response:
+        graph.runs[entity["id"]] = entity
+        return reply(504, "<title>Gateway Time-out</title>")
+
+    async with open_session(wire=graph.wire) as session:
+        graph.answer_to_patch = applied_and_lost
+        entry = await change(session)
+        assert entry.known_by == "read-back"
+        graph.answer_to_patch = None
+        if place == "journal":
+            await session.press("J")
+            await session.until(lambda: view_of(session) == "journal")
+            await session.until(lambda: session.workbench.query_one(JournalView).entry is not None)
+        await session.press("u")
+        question = f"Entry {entry.number} was only seen on read-back: somebody else may have made the same change."
+        await session.until(lambda: question in status_of(session))
+        assert "u again undoes it all the same" in status_of(session)
+        assert view_of(session) == place, "nothing else happens before the second u"
+        await session.press("u")
+        await session.until(lambda: view_of(session) == "review")
+        await session.press("y")
+        await session.until(lambda: "is taken back" in status_of(session))
         assert len(graph.patches) == 2
 
 

@@ -134,3 +134,18 @@ def test_what_is_hidden_is_read_only_to_be_sent_back() -> None:
     assert not canary.holds_canary(f"{echoed!r}{echoed.body_text}{echoed.curl()}".encode())
     plain = exchange(response_body=b'{"a": 1}')
     assert plain.json_as_received() == plain.json() == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead"),
+    [
+        ("Mon, 23 Nov 2026 02:00:05 GMT", 7_203.5),
+        ("Mon, 23 Nov 2026 02:00:05 -0000", 7_203.5),
+        ("Sun, 22 Nov 2026 23:59:59 GMT", -2.5),
+        ("Mon, 99 Nov 2026 00:00:00 GMT", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_how_far_the_servers_clock_is_ahead_is_told_by_the_end_of_its_answer(date: str, ahead: float | None) -> None:
+    assert exchange(seconds=1.5, response_headers=(("Date", date),)).clock_ahead == ahead

@@ -71,12 +71,11 @@ def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, 
     journal.changed.subscribe(told.append)
     some = intent()
     number = journal.open(some)
-    journal.sent_again(some.client_request_id)
     journal.settle(
         some.client_request_id, Outcome.DONE, "answer", exchange=answer(b'{"id": "r1"}'), words="It was slow."
     )
     entry = the(other, number)
-    assert (entry.outcome, entry.known_by, entry.sends, entry.is_settled) == (Outcome.DONE, "answer", 2, True)
+    assert (entry.outcome, entry.known_by, entry.sends, entry.is_settled) == (Outcome.DONE, "answer", 1, True)
     assert (entry.status, entry.reason, entry.request_id, entry.seconds) == (200, "OK", "their-id", 0.25)
     assert (entry.response, entry.words) == ('{"id": "r1"}', "It was slow.")
     assert entry.ended_at is not None
@@ -116,8 +115,6 @@ def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
     journal.changed.subscribe(told.append)
     with pytest.raises(JournalError, match="not in it"):
         journal.settle("nobody's", Outcome.DONE, "answer")
-    with pytest.raises(JournalError, match="not in it"):
-        journal.sent_again("nobody's")
     assert (journal.entries(), told) == ([], [])
 
 

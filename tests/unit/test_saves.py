@@ -143,11 +143,29 @@ async def test_annotations_do_not_make_an_answer_look_shortened(saves: Saves, gr
     assert graph.calls == ["GET r1", "PATCH r1"]
 
 
-async def test_a_done_change_stays_done_when_the_read_back_fails(saves: Saves, graph: FakeGraph) -> None:
-    graph.on_write = lambda _run_id: answered(method="PATCH")
+NO_VALUES = [None, {"id": "r1"}, {"id": "r1", "processingStatus": "inProgress"}]
+
+
+@pytest.mark.parametrize("entity", NO_VALUES)
+async def test_a_success_that_shows_nothing_is_unknown_when_nothing_can_be_read(
+    entity: dict[str, Any] | None, saves: Saves, graph: FakeGraph
+) -> None:
+    graph.on_write = lambda _run_id: answered(entity, method="PATCH")
     graph.on_read = reads_once(graph)
     save = await ended(saves, draft())
-    assert (save.outcome, save.row_is_stale) == (Outcome.DONE, True)
+    assert (save.outcome, save.row_is_stale, save.ignored) == (Outcome.UNKNOWN, True, ())
+    assert save.fault is not None
+    assert "could not be read afterwards" in save.fault.message
+
+
+async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_read(
+    saves: Saves, graph: FakeGraph
+) -> None:
+    graph.on_write = lambda _run_id: answered({"id": "r1", "processingStatus": "failed"}, method="PATCH")
+    graph.on_read = reads_once(graph)
+    save = await ended(saves, draft(processingStatus="failed", failedTasksCount="3"))
+    assert (save.outcome, save.row_is_stale, save.seen_on_read_back) == (Outcome.DONE, True, False)
+    assert save.ignored == (), "of what the answer leaves out nothing is known"
 
 
 def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
@@ -292,14 +310,34 @@ async def test_leaving_while_something_is_sent_says_that_the_outcome_is_unknown(
     await saves.abandon()
 
 
-async def test_leaving_while_a_confirmed_change_is_read_back_says_done(saves: Saves, graph: FakeGraph) -> None:
-    graph.on_write = lambda _run_id: answered(method="PATCH")
+@pytest.mark.parametrize(
+    ("entity", "outcome"),
+    [(None, Outcome.UNKNOWN), ({"id": "r1", "processingStatus": "failed"}, Outcome.DONE)],
+)
+async def test_leaving_during_the_reading_back_says_what_the_answer_proved(
+    entity: dict[str, Any] | None,
+    outcome: Outcome,
+    saves: Saves,
+    graph: FakeGraph,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph.on_write = lambda _run_id: answered(entity, method="PATCH")
+    read, reading_back = graph.run, asyncio.Event()
+
+    async def never_read_back(workflow_id: str, run_id: str) -> Answer:
+        if graph.bodies:
+            reading_back.set()
+            await asyncio.Event().wait()
+        return await read(workflow_id, run_id)
+
+    monkeypatch.setattr(graph, "run", never_read_back)
     news = listen(saves)
     saves.submit(draft())
-    await until(saves, Step.SETTLING)
+    async with asyncio.timeout(30):
+        await reading_back.wait()
     await saves.abandon()
     (last,) = [save for save in news if not save.active]
-    assert (last.outcome, last.row_is_stale) == (Outcome.DONE, True)
+    assert (last.outcome, last.row_is_stale) == (outcome, True)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.NOT_DONE])

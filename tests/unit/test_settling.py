@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -159,6 +160,18 @@ async def test_half_of_a_change_is_no_proof_of_it(after: Mapping[str, Any], sess
     assert session.settling.fault is None
 
 
+async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Session, graph: FakeGraph) -> None:
+    number = session.record(before={"processingStatus": "failed"})
+    show(graph)
+    for _ in range(2):
+        (entry,) = await session.settling.look()
+        assert entry.words == "The run has these values, but it had them before this change was sent."
+    assert session.outcome(number) == (Outcome.UNKNOWN, "")
+    recorded = session.journal.entry(number)
+    assert recorded is not None
+    assert recorded.words == entry.words
+
+
 async def test_of_two_unknown_changes_of_a_run_the_newer_one_stands_for_it(session: Session, graph: FakeGraph) -> None:
     session.record(after={"failedTasksCount": 8})
     newer = session.record(after={"processingStatus": "failed"})
@@ -230,10 +243,22 @@ async def test_looking_at_one_change_leaves_the_others(session: Session, graph: 
 async def test_two_runtui_that_settle_the_same_change_agree(session: Session, other: Session, graph: FakeGraph) -> None:
     number = session.record()
     show(graph)
-    ours, theirs = await asyncio.gather(session.settling.look(), other.settling.look())
-    # One of them may come when it is settled already.
-    assert {entry.outcome for entry in (*ours, *theirs)} == {Outcome.DONE}
-    assert len({entry.ended_at for entry in (*ours, *theirs)}) == 1
+    read, both, asked = graph.run, asyncio.Event(), 0
+
+    async def together(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
+        """Neither reads the run before both have found the change."""
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            both.set()
+        await both.wait()
+        return await read(workflow_id, run_id, pace=pace)
+
+    graph.run = together  # type: ignore[method-assign]
+    async with asyncio.timeout(PATIENCE):
+        ours, theirs = await asyncio.gather(session.settling.look(), other.settling.look())
+    assert [entry.outcome for entry in (*ours, *theirs)] == [Outcome.DONE, Outcome.DONE]
+    assert (ours[0].ended_at, theirs[0].ended_at) == (ours[0].ended_at,) * 2
     assert session.outcome(number) == other.outcome(number) == (Outcome.DONE, "read-back")
     assert session.settling.unsettled == other.settling.unsettled == {}
 
@@ -276,7 +301,8 @@ async def test_trouble_with_the_journal_is_said_and_over_when_it_is_over(tmp_pat
 
 
 async def test_a_run_with_several_unknown_changes_is_read_once(session: Session, graph: FakeGraph) -> None:
-    numbers = [session.record(after={"failedTasksCount": count}) for count in (7, 8, 9)]
+    changes = [{"failedTasksCount": count} for count in (7, 8, 9)]
+    numbers = [session.record(after=change, body=json.dumps(change)) for change in changes]
     show(graph, failedTasksCount=8)
     looked = {entry.number: entry.outcome for entry in await session.settling.look()}
     assert looked == dict(zip(numbers, (Outcome.UNKNOWN, Outcome.DONE, Outcome.UNKNOWN), strict=True))

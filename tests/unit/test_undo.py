@@ -13,8 +13,9 @@ from runtui import redact
 from runtui.domain.draft import Draft
 from runtui.domain.times import parse_ticks
 from runtui.graph.exchange import Outcome
-from runtui.services.journal import Entry, Journal
-from runtui.services.undo import UndoError, draft_to_undo, why_not
+from runtui.services.journal import Entry, Journal, KnownBy
+from runtui.services.undo import UndoError, doubt_of, draft_to_undo, why_not
+from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
 
@@ -138,6 +139,15 @@ async def test_a_property_that_was_not_there_and_may_be_empty_is_emptied(journal
     graph.runs["r1"]["completedDateTime"] = "2026-11-20T09:15:03Z"
     undo = await draft_to_undo(entry, graph)
     assert undo.body()["completedDateTime"] is None
+
+
+@pytest.mark.parametrize(("known_by", "is_sure"), [("answer", True), ("person", True), ("read-back", False)])
+def test_only_a_change_that_was_seen_on_read_back_may_be_somebody_elses(known_by: KnownBy, is_sure: bool) -> None:
+    doubt = doubt_of(an_entry(7, known_by=known_by))
+    assert doubt == ("" if is_sure else f"Entry 7 was only seen on read-back: {SOMEBODY_ELSE}")
+
+
+SOMEBODY_ELSE = "somebody else may have made the same change."
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.UNKNOWN])

@@ -26,6 +26,7 @@ from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from tests import canary
+from tests.contract.conftest import Clock
 from tests.contract.faults.meddling import MeddlingProxy
 
 DONE: Final = Outcome.DONE
@@ -107,6 +108,7 @@ class Trial:
         run_id: str,
     ) -> None:
         self.app = app
+        self.clock: Clock = app.state.clock
         self.line = line
         self.monkeypatch = monkeypatch
         self.time = LoopTime(monkeypatch)

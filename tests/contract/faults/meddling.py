@@ -25,10 +25,11 @@ _ID: Final = re.compile(rb"\r\nclient-request-id: *([^\r]+)", re.IGNORECASE)
 class Call:
     """One request that has arrived at the proxy, as far as it was read."""
 
-    def __init__(self, connection: Connection, head: bytes, upstream: tuple[str, int]) -> None:
+    def __init__(self, connection: Connection, head: bytes, upstream: tuple[str, int], *, echoes_ids: bool) -> None:
         self.connection = connection
         self.head = head
         self._upstream = upstream
+        self._echoes_ids = echoes_ids
         self._body: bytes | None = None
 
     @property
@@ -53,7 +54,8 @@ class Call:
         try:
             writer.write(request)
             head = await reader.readuntil(HEAD_END)
-            return head + await reader.readexactly(_length(head))
+            body = await reader.readexactly(_length(head))
+            return (head if self._echoes_ids else _ID.sub(b"", head)) + body
         finally:
             await _closed(writer)
 
@@ -76,7 +78,8 @@ class MeddlingProxy:
     What a test may set, at any moment: `tls`, what it speaks with (None: plain); `at_accept`, what happens to a new
     connection in place of everything else; `at_connect`, what is answered to a CONNECT before the tunnel stands;
     `at_read` and `at_write`, what happens to a request: `at_write` one after the other, the last one again and again;
-    `parts_after_reads`, whether the connection ends after each reading, so that a change needs another one.
+    `parts_after_reads`, whether the connection ends after each reading; `echoes_ids`, whether the answers of the
+    sandbox keep the client-request-id.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -90,6 +93,7 @@ class MeddlingProxy:
         self.at_read: Meddling = honest
         self.at_write: list[Meddling] = [honest]
         self.parts_after_reads = False
+        self.echoes_ids = True
         self.writes: list[Call] = []
         """The changes that arrived, at least their heads."""
 
@@ -135,7 +139,7 @@ class MeddlingProxy:
                 await connection.writer.start_tls(self.tls)
             while not connection.writer.is_closing():
                 head = await connection.reader.readuntil(HEAD_END)
-                await self._handle(Call(connection, head, self._upstream))
+                await self._handle(Call(connection, head, self._upstream, echoes_ids=self.echoes_ids))
         except (asyncio.IncompleteReadError, OSError):
             return  # runtui has gone, or a case broke the connection
         finally:

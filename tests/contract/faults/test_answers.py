@@ -15,10 +15,11 @@ from runtui.domain.visible import visible
 from runtui.graph.retry import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.telling import message_of
 from runtui.services.save import Step
+from runtui.services.undo import draft_to_undo
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DEADLINE, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import HEAD_END, Call, honest
-from tests.contract.faults.replies import Reply, applied, refuses, says, swallowed
+from tests.contract.faults.replies import Reply, applied, close_it, refuses, says, swallowed
 from tests.contract.raw_server import RawServer, answer
 
 GATEWAY: Final = "<title>Bad Gateway</title>"
@@ -96,6 +97,48 @@ async def test_a_refusal_in_graphs_own_words_is_not_done(reply: Reply, trial: Tr
     await trial.judge(save, NOT_DONE)
 
 
+async def arrives_twice(call: Call) -> None:
+    """A gateway loses the first answer and sends the request again."""
+    await call.apply()
+    await honest(call)
+
+
+@covers(43, note="412 to the second copy of a request")
+async def test_a_change_that_a_gateway_sent_twice_is_found_out_and_can_be_undone(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+    before = trial.truth()[COUNT]
+    trial.line.at_write = [arrives_twice, honest]
+    save = await trial.save()
+    assert save.exchange is not None
+    assert (save.exchange.status, save.seen_on_read_back) == (412, True)
+    await trial.judge(save, DONE)
+    undo = await draft_to_undo(trial.entries()[0], trial.workspace.client)
+    assert (await trial.save(undo)).outcome is DONE
+    assert trial.truth()[COUNT] == before
+
+
+@covers(43, note="412 to the second copy, and nothing can be read")
+async def test_a_refused_copy_is_unknown_until_the_run_is_read(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+
+    async def then_break(call: Call) -> None:
+        trial.line.at_read = unreadable
+        await arrives_twice(call)
+
+    trial.line.at_write = [then_break]
+    save = await trial.save()
+    trial.line.at_read = honest
+    await trial.judge(save, UNKNOWN)
+    assert [entry.outcome for entry in trial.entries()] == [DONE]
+
+
+@covers(51, note="with Retry-After, under an ETag")
+async def test_a_service_that_asks_to_wait_is_not_sent_the_change_again(trial: Trial) -> None:
+    trial.app.state.scenario.use("etag")
+    trial.line.at_write = [swallowed(refuses(503, headers="Retry-After: 2\r\n"))]
+    await trial.judge(await trial.save(), UNKNOWN)
+
+
 @covers(56)
 async def test_a_message_that_attacks_the_terminal_is_told_as_signs(trial: Trial) -> None:
     trial.line.at_write = [swallowed(refuses(400, "\x1b]52;c;cm0=\x07\x1b[2J\u202egone"))]
@@ -146,6 +189,40 @@ async def test_a_success_that_the_run_does_not_show_is_unknown(status: str, tria
     body = trial.truth() if status.startswith("200") else b""
     trial.line.at_write = [swallowed(says(status, body)), honest]
     await trial.judge(await trial.save(), UNKNOWN)
+
+
+async def unreadable(call: Call) -> None:
+    """A reading that breaks."""
+    call.connection.reset()
+
+
+EMPTY_SUCCESSES: Final = [
+    case(34, "200 OK", False, note="and nothing can be read"),
+    case(36, "204 No Content", False, note="and nothing can be read"),
+    case(34, "200 OK", True, note="but for the id, and nothing can be read"),
+]
+
+
+@pytest.mark.parametrize("echoes_ids", [True, False], ids=["ids echoed", "no ids"])
+@pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "not applied"])
+@pytest.mark.parametrize(("status", "has_id"), EMPTY_SUCCESSES)
+async def test_a_success_without_the_run_is_unknown_until_the_run_is_read(
+    status: str, has_id: bool, is_applied: bool, echoes_ids: bool, trial: Trial
+) -> None:
+    trial.line.echoes_ids = echoes_ids
+
+    async def then_break(call: Call, _answer: bytes) -> None:
+        trial.line.at_read = unreadable
+        echo = f"client-request-id: {call.client_request_id}\r\n" if echoes_ids else ""
+        await says(status, {"id": trial.run_id} if has_id else b"", echo)(call, b"")
+
+    trial.line.at_write = [(applied if is_applied else swallowed)(then_break)]
+    save = await trial.save()
+    assert save.row_is_stale
+    assert save.fault is not None
+    assert await trial.workspace.settling.look() == trial.entries(), "it cannot be read yet"
+    trial.line.at_read = honest
+    await trial.judge(save, UNKNOWN)
 
 
 @pytest.mark.parametrize("status", [302, 307, 308])
@@ -305,8 +382,16 @@ async def test_an_answer_too_many_does_not_become_the_answer_to_the_next_request
     assert len(trial.line.writes) == 1
 
 
-async def save_after_a_poisoned_read(trial: Trial, **values: int) -> None:
-    """An answer that nobody asked for follows the reading, and the service swallows the change."""
+@pytest.mark.parametrize("echoes_ids", [True, False], ids=["ids echoed", "no ids"])
+@pytest.mark.parametrize(
+    "values", [case(55, {}, note="before the change"), case(55, {COUNT: 4_711}, note="our values")]
+)
+@pytest.mark.parametrize("reply", [says("204 No Content"), says("200 OK"), close_it])
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_one(
+    reply: Reply, values: dict[str, int], echoes_ids: bool, trial: Trial
+) -> None:
+    """It follows a reading on a connection that is kept, and the service swallows the change."""
+    trial.line.echoes_ids = echoes_ids
     run = {**trial.truth(), **values}
 
     async def and_one_more(call: Call) -> None:
@@ -314,15 +399,5 @@ async def save_after_a_poisoned_read(trial: Trial, **values: int) -> None:
         await call.answer(await call.apply() + answer(json.dumps(run).encode()))
 
     trial.line.at_read = and_one_more
-    trial.line.at_write = [swallowed(says("204 No Content"))]
+    trial.line.at_write = [swallowed(reply)]
     await trial.judge(await trial.save(), UNKNOWN)
-
-
-@covers(55, note="an answer too many, before the change")
-async def test_an_answer_that_came_before_the_question_is_not_taken_for_one(trial: Trial) -> None:
-    await save_after_a_poisoned_read(trial)
-
-
-@covers(55, note="with the very values")
-async def test_an_answer_that_came_before_the_question_is_no_proof_even_with_the_very_values(trial: Trial) -> None:
-    await save_after_a_poisoned_read(trial, **{COUNT: 4_711})
