@@ -5,12 +5,17 @@ Invariant: no draft is lost by one key, and whoever types hears at once when the
 
 from __future__ import annotations
 
+import asyncio
+
+from runtui.domain.draft import Draft
+from runtui.errors import RuntuiError
 from runtui.services.workspace import Workspace
-from runtui.tui import draft_words
+from runtui.tui import draft_words, sign_in_words
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.bridge import DraftsFailed
 from runtui.tui.frame import Frame
-from runtui.tui.messages import DraftChanged, DropRequested, MergeChanged
+from runtui.tui.messages import DraftChanged, DropRequested, FormOpened, MergeChanged
+from runtui.tui.views.edit import EditView
 from runtui.tui.widgets.status_line import StatusLine
 
 
@@ -48,6 +53,27 @@ class Drafting(Frame):
     def on_drafts_failed(self, event: DraftsFailed) -> None:
         """What is typed stays in memory alone."""
         self.say(f"Drafts are not on disk: they last until you leave. {event.fault}", "error")
+
+    def on_form_opened(self, event: FormOpened) -> None:
+        """Read the run that the form is about: the list may be old."""
+        reading = self._read_run_of(event.draft)
+        self.run_worker(reading, group="read the run", exclusive=True, description="read the run in the form")
+
+    async def _read_run_of(self, draft: Draft) -> None:
+        """Hand the run as it is now to the form, and to the list; trouble is told, and editing goes on."""
+        answer = await self._workspace.client.run(draft.workflow_id, draft.run_id)
+        form = self.left.query_one(EditView)
+        if answer.entity is not None:
+            form.catch_up(draft.run_id, answer.entity)
+            try:
+                await asyncio.to_thread(self._workspace.store.put_run, draft.workflow_id, answer.entity)
+            except RuntuiError as error:
+                self.say(str(error), "error")
+        elif answer.fault is not None and self.left.edited is not None and self.left.edited.run_id == draft.run_id:
+            self.say(
+                f"{draft_words.unread(answer.fault)} {sign_in_words.cannot_write(self._workspace.sign_in)}".strip(),
+                "warning",
+            )
 
     def on_draft_changed(self, event: DraftChanged) -> None:
         """Show the request it would make."""

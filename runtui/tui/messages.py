@@ -30,6 +30,14 @@ class DetailsRequested(Message):
         self.run_id = run_id
 
 
+class FormOpened(Message):
+    """A draft stands in the form: its run is to be read."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
+
+
 class DraftChanged(Message):
     """The draft in the form is another one now; it is kept already."""
 
