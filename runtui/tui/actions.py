@@ -292,7 +292,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("other", "conflict", ("space",), "the other", "Take the other one of the two."),
     Action("merge_in_form", "conflict", ("e", "f4"), "edit", "Open the form over the values chosen.", 60, _may_edit),
     Action("drop_merge", "conflict", ("D", "shift+f8"), "drop draft", "Drop the whole draft, when pressed twice.", 50),
-    Action("leave_merge", "conflict", ("escape",), "back", "Back to the list; the draft is kept as it was.", 80),
+    Action("leave_merge", "conflict", ("escape",), "back", "Back; the draft is kept as it was.", 80),
     # The review
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, _may_write),
     Action("reject", "review", ("n", "escape"), "back", "Send nothing, and go back.", 80),
@@ -381,15 +381,21 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Textual's bindings for some scopes; what can be refused with a reason runs through `perform`."""
-    return [
-        Binding(
-            ",".join(action.keys),
-            action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
-            action.label,
-            id=action.id,
-        )
-        for action in in_scopes(*scopes)
-    ]
+    return [_binding(action) for action in in_scopes(*scopes)]
+
+
+def bindings_of(*action_ids: str) -> list[BindingType]:
+    """Textual's bindings for some actions."""
+    return [_binding(ACTION_BY_ID[action_id]) for action_id in action_ids]
+
+
+def _binding(action: Action) -> Binding:
+    return Binding(
+        ",".join(action.keys),
+        action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
+        action.label,
+        id=action.id,
+    )
 
 
 def hints(actions: Iterable[Action]) -> list[Action]:

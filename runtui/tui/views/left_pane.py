@@ -210,11 +210,11 @@ class LeftPane(ContentSwitcher):
     def _review(self, draft: Draft, *, undoes: int | None = None) -> None:
         method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
         target = (
-            ("request", f"{method} {url}"),
-            ("tenant", self._workspace.settings.tenant),
-            *_account(self._workspace),
             ("workflow", self._name_of(draft)),
             ("run", draft.run_id),
+            ("tenant", self._workspace.settings.tenant),
+            *_account(self._workspace),
+            ("request", f"{method} {url}"),
         )
         self.query_one(ReviewView).open(draft, target, undoes=undoes, hint=self._hint())
         self.post_message(Said(""))
