@@ -154,7 +154,7 @@ class Workbench(SigningIn):
         self._workspace.refresh.toggle_pause()
 
     def on_exchanged(self, _event: Exchanged) -> None:
-        """The history grew."""
+        """The log grew."""
         self.panel.exchange_ended()
 
     # What views ask for

@@ -60,18 +60,18 @@ class RunPanel(SidePanel):
             self.show("run", page)
 
     def choose(self, tab: Tab) -> None:
-        """Bring a tab into sight; the history is filled as it is now."""
-        if tab == "history":
-            self.show_history(self._workspace.exchanges)
+        """Bring a tab into sight; the log is filled as it is now."""
+        if tab == "log":
+            self.show_log(self._workspace.exchanges)
         super().choose(tab)
 
     def exchange_ended(self) -> None:
-        """The history grew."""
-        if self.tab == "history":
-            self.show_history(self._workspace.exchanges)
+        """The log grew."""
+        if self.tab == "log":
+            self.show_log(self._workspace.exchanges)
 
     def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
-        """Show one request of the history again, with what it means."""
+        """Show one request of the log again, with what it means."""
         event.stop()
         for exchange in self._workspace.exchanges:
             if exchange.number == event.number:

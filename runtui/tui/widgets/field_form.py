@@ -26,7 +26,7 @@ from textual.widgets._select import SelectCurrent
 from runtui.domain.draft import Draft
 from runtui.domain.enums import OpenEnum
 from runtui.domain.fields import FIELDS, FieldSpec
-from runtui.domain.times import ago, local_text, now_ticks, parse_ticks
+from runtui.domain.times import ago, local_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.line_input import LineInput
 from runtui.tui.widgets.option_lists import PagedOverlay
@@ -205,8 +205,9 @@ class FieldRow(Widget):
             return self.field.type_name
         edit = draft.edits.get(self.field.name)
         value = draft.received.get(self.field.name) if edit is None else edit.value
+        distance = since if edit is None and self.field.is_recorded else ago
         try:
-            return ago(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
+            return distance(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
         except ValueError:
             return "no date"
 
