@@ -10,16 +10,17 @@ from runtui.services.journal import Entry
 from runtui.services.journal_export import Format
 from runtui.services.journal_query import EntryQuery
 from runtui.tui.sign_in_words import Way
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.widgets.status_line import Holds, Severity, for_good
 
 
 class Said(Message):
-    """A sentence for the status line."""
+    """A sentence for the status line; it goes with the view in sight, or before that when it holds no longer."""
 
-    def __init__(self, text: str, severity: Severity = "information") -> None:
+    def __init__(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         super().__init__()
         self.text = text
         self.severity: Severity = severity
+        self.holds = holds
 
 
 class DetailsRequested(Message):

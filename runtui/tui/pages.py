@@ -33,6 +33,9 @@ TOLD_CHANGES: Final = 2
 TOLD_SUBJECTS: Final = 6
 """Subjects that were hit and are named in the Run tab."""
 
+NO_ENTRY: Final = Page((Fact("No entry is selected.", "$text-muted"),))
+"""What the panel shows beside an empty journal."""
+
 UNRECORDED: Final = "The outcome could not be written to the journal, which calls it unknown."
 
 _OUTCOME_STYLE = {

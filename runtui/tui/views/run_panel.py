@@ -42,11 +42,11 @@ class RunPanel(SidePanel):
         if self._followed == save.number:
             self.show_save(save)
 
-    def show_entry(self, entry: Entry) -> None:
-        """An entry of the journal: what was sent, and what came back."""
+    def show_entry(self, entry: Entry | None) -> None:
+        """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
         self._followed = None
-        self.show("request", pages.entry_request_page(entry))
-        self.show("response", pages.entry_response_page(entry))
+        self.show("request", pages.NO_ENTRY if entry is None else pages.entry_request_page(entry))
+        self.show("response", pages.NO_ENTRY if entry is None else pages.entry_response_page(entry))
 
     def show_run(self, run_id: str) -> None:
         """A run as the store has it at once, then what its tasks did."""

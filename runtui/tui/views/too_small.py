@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from runtui.tui.actions import ACTION_BY_ID, bindings_of
 from runtui.tui.text import content
-from runtui.tui.widgets.status_line import Severity, StatusLine
+from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
 
 SMALLEST: Final = Size(60, 16)
 """The smallest terminal, in cells, in which every view shows what its keys act on."""
@@ -45,9 +45,9 @@ class TooSmall(Screen[None]):
             )
         )
 
-    def say(self, text: str, severity: Severity) -> None:
+    def say(self, text: str, severity: Severity, holds: Holds = for_good) -> None:
         """Put a sentence into the status line."""
-        self.query_one(StatusLine).say(text, severity)
+        self.query_one(StatusLine).say(text, severity, holds)
 
 
 def is_too_small(size: Size) -> bool:
