@@ -66,7 +66,7 @@ class Drafting(Frame):
 
     async def _read_run_of(self, draft: Draft) -> None:
         """Hand the run as it is now to the form, and to the list; trouble is told, and editing goes on."""
-        answer = await self._workspace.client.run(draft.workflow_id, draft.run_id)
+        answer = await self._workspace.client.peek(draft.workflow_id, draft.run_id)
         form = self.left.query_one(EditView)
         if answer.entity is not None:
             form.catch_up(draft.run_id, answer.entity)
