@@ -381,21 +381,15 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 
 def bindings(*scopes: Scope) -> list[BindingType]:
     """Textual's bindings for some scopes; what can be refused with a reason runs through `perform`."""
-    return [_binding(action) for action in in_scopes(*scopes)]
-
-
-def bindings_of(*action_ids: str) -> list[BindingType]:
-    """Textual's bindings for some actions."""
-    return [_binding(ACTION_BY_ID[action_id]) for action_id in action_ids]
-
-
-def _binding(action: Action) -> Binding:
-    return Binding(
-        ",".join(action.keys),
-        action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
-        action.label,
-        id=action.id,
-    )
+    return [
+        Binding(
+            ",".join(action.keys),
+            action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
+            action.label,
+            id=action.id,
+        )
+        for action in in_scopes(*scopes)
+    ]
 
 
 def hints(actions: Iterable[Action]) -> list[Action]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
-from runtui.tui.actions import ACTION_BY_ID, bindings_of
+from runtui.tui.actions import ACTION_BY_ID, bindings
 from runtui.tui.text import content
 from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
 
@@ -23,7 +24,9 @@ SMALLEST: Final = Size(60, 16)
 class TooSmall(Screen[None]):
     """Says how large the terminal is, and how large it has to be."""
 
-    BINDINGS = bindings_of("quit", "repaint")
+    BINDINGS = [
+        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "repaint")
+    ]
     DEFAULT_CSS = """
     TooSmall { layout: vertical; padding: 0 1; }
     TooSmall #size-notice { height: 1fr; }
