@@ -118,7 +118,9 @@ class Workbench(SigningIn):
         complaint = f"The list is incomplete. {self.in_words(why)}" if why is not None else ""
         self.left.runs.say_when_empty("There are no runs." if why is None else self.in_words(why))
         # A workflow that stays missing is said once: the first line goes on to say that the list is incomplete.
-        if progress.fault is not None or (complaint and complaint != self._complaint):
+        is_news = bool(complaint) and complaint != self._complaint
+        self._complaint = complaint
+        if progress.fault is not None or is_news:
             self.say(complaint, "error", lambda: self._complaint == complaint)
         if progress.fault is None:
             self.left.runs.reload()
