@@ -216,7 +216,7 @@ def _sentinels(body: Mapping[str, Any]) -> Iterator[str]:
 
 def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
     if "processingStatus" in changed and values["processingStatus"] in {"canceled", "canceling"}:
-        yield "This rewrites the report. To stop a run, the service offers cancelProcessing on the workflow."
+        yield "To stop a run, the service offers cancelProcessing on the workflow."
 
 
 def _order_of_times(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:

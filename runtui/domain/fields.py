@@ -61,6 +61,11 @@ class FieldSpec:
         return not self.required
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether it is a moment that the service wrote down when it came, not one that was planned."""
+        return self.kind == "datetime" and self.name != "scheduledDateTime"
+
+    @property
     def type_name(self) -> str:
         """The type as the API page writes it."""
         if self.choices is not None:

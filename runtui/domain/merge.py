@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from runtui.domain.draft import Draft, Edit
+from runtui.domain.draft import MISSING, Draft, Edit, same_value
+from runtui.domain.fields import FIELDS
 
 Choice = Literal["ours", "theirs"]
 """ours: the value of the draft, typed or as opened. theirs: the value that the run has now."""
@@ -24,6 +25,25 @@ def default_choices(draft: Draft, now: Mapping[str, Any]) -> dict[str, Choice]:
         conflict.field.name: "ours" if conflict.field.name in draft.edits else "theirs"
         for conflict in draft.conflicts(now)
     }
+
+
+def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
+    """The draft over the run as it is now, but for what a person typed and somebody else wrote meanwhile.
+
+    Those properties stay as opened, so that `Draft.conflicts` has their three values until a person chooses. Where
+    nothing moved, the result is the draft itself.
+    """
+    disputed = {
+        conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
+    }
+    received = {name: value for name, value in {**now, **disputed}.items() if value is not MISSING}
+    if all(_is_as_opened(field.name, draft, received) for field in FIELDS):
+        return draft
+    return draft.rebased(received)
+
+
+def _is_as_opened(name: str, draft: Draft, received: Mapping[str, Any]) -> bool:
+    return (name in received) == (name in draft.received) and same_value(received.get(name), draft.received.get(name))
 
 
 def resolve(draft: Draft, now: Mapping[str, Any], choices: Mapping[str, Choice]) -> Draft:

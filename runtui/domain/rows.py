@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from runtui.domain.times import TICKS_PER_SECOND, ago, parse_ticks
+from runtui.domain.times import TICKS_PER_SECOND, ago, parse_ticks, since
 from runtui.errors import RuntuiError
 
 ABSENT: Final = -(2**62)
@@ -284,8 +284,12 @@ def _type(row: RunRow, _now: int) -> Cell:
     return Cell(row.execution_type) if row.execution_type else _NOTHING
 
 
-def _ago(moment: int | None, now: int) -> Cell:
+def _planned(moment: int | None, now: int) -> Cell:
     return _NOTHING if moment is None else Cell(ago(moment, now))
+
+
+def _past(moment: int | None, now: int) -> Cell:
+    return _NOTHING if moment is None else Cell(since(moment, now))
 
 
 def _short(count: int | None) -> str:
@@ -306,14 +310,14 @@ _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 COLUMNS: Final[tuple[Column, ...]] = (
     Column("status", "status", 21, 1, ("-severity", "-recency"), _status),
     Column("workflow", "workflow", 16, 1, ("workflow_key", "-recency"), _workflow, flexible=True),
-    Column("started", "started", 8, 2, ("-recency",), lambda row, now: _ago(row.started, now)),
+    Column("started", "started", 8, 2, ("-recency",), lambda row, now: _past(row.started, now)),
     Column("users", "users", 9, 3, ("-total_users", "-recency"), _users, "right"),
     Column("failedUsers", "✗ users", 7, 4, ("-failed_users", "-recency"), _failed_users, "right"),
     Column("failedTasks", "✗ tasks", 7, 5, ("-failed_tasks", "-recency"), _failed_tasks, "right"),
     Column("type", "type", 18, 6, ("type_key", "-recency"), _type),
-    Column("scheduled", "scheduled", 9, 9, ("-scheduled", "-recency"), lambda row, now: _ago(row.scheduled, now)),
-    Column("completed", "completed", 9, 8, ("-completed", "-recency"), lambda row, now: _ago(row.completed, now)),
-    Column("updated", "updated", 8, 7, ("-last_updated", "-recency"), lambda row, now: _ago(row.last_updated, now)),
+    Column("scheduled", "scheduled", 9, 9, ("-scheduled", "-recency"), lambda row, now: _planned(row.scheduled, now)),
+    Column("completed", "completed", 9, 8, ("-completed", "-recency"), lambda row, now: _past(row.completed, now)),
+    Column("updated", "updated", 8, 7, ("-last_updated", "-recency"), lambda row, now: _past(row.last_updated, now)),
     Column("id", "id", _ID_WIDTH, 10, ("id",), lambda row, _now: Cell(short_id(row.id), "muted")),
 )
 """All columns, in the order in which they stand."""

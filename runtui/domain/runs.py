@@ -7,7 +7,8 @@ Shapes: `microsoft.graph.identityGovernance.run`, `workflow`, `userProcessingRes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -112,12 +113,17 @@ class UserResult(GraphObject):
 
 
 class TaskResult(GraphObject):
-    """What one task did for one user, and why it failed."""
+    """What one task did for one subject, and why it failed.
+
+    A user stands in `subject`; anything else in `workflowSubject`, of a type derived from
+    `microsoft.graph.identityGovernance.workflowSubject`.
+    """
 
     processing_status: Text = None
     failure_reason: Text = None
     processing_info: Text = None
     subject: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
+    workflow_subject: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
     task: Annotated[Mapping[str, Any] | None, WrapValidator(_none_if_odd)] = None
 
     @property
@@ -127,9 +133,29 @@ class TaskResult(GraphObject):
         return _first_text(task.get("displayName"), task.get("id"))
 
     @property
-    def subject_id(self) -> str:
-        """The id of the user it was for, or a question mark."""
-        return _first_text((self.subject or {}).get("id"))
+    def subject_name(self) -> str:
+        """A user's id; of another subject what it is, and its id."""
+        subject = self.subject or self.workflow_subject
+        return _subject_name(subject) if subject else "a subject that is not named"
+
+
+def subjects_line(results: Sequence[TaskResult], most: int, more: str = "") -> str:
+    """Whom some results are about, each once: the first `most` by name, then how many are left (and `more` of that)."""
+    names = list(dict.fromkeys(result.subject_name for result in results))
+    label = "subjects" if any(" " in name for name in names) else "users"
+    left = f" and {len(names) - most} more{more}" if len(names) > most else ""
+    return f"{label}: {', '.join(names[:most])}{left}"
+
+
+def _subject_name(subject: Mapping[str, Any]) -> str:
+    if isinstance(held := subject.get("directoryObject"), Mapping):
+        return _subject_name(held)
+    kind = str(subject.get("@odata.type", "")).rpartition(".")[2].removesuffix("WorkflowSubject")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+    subject_id = _first_text(subject.get("id"), subject.get("displayName"))
+    if words in ("", "user"):
+        return subject_id if subject_id != "?" else "a user without an id"
+    return f"{words} {subject_id}" if subject_id != "?" else f"{words} without an id"
 
 
 def _first_text(*values: object) -> str:

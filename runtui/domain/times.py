@@ -23,6 +23,9 @@ _YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MINUTE: Final = 60 * TICKS_PER_SECOND
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
+_CLOCK_SKEW: Final = 5 * _MINUTE
+"""How far two clocks may differ; beyond that, tokens are refused (Microsoft Entra: at most 5 minutes of skew)."""
+
 _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
 
 # The letters T and Z may be small (OData 4.01 ABNF); \d is ASCII alone, as JSON's digits are.
@@ -140,6 +143,11 @@ def ago(ticks: int, now: int) -> str:
     else:
         amount = f"{distance // _DAY}d"
     return f"in {amount}" if ticks > now else f"{amount} ago"
+
+
+def since(ticks: int, now: int) -> str:
+    """As `ago`, for a moment that the service recorded: where its clock is a little ahead of ours that is "now"."""
+    return "now" if 0 < ticks - now <= _CLOCK_SKEW else ago(ticks, now)
 
 
 def duration_text(ticks: int) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from runtui.domain.draft import Draft
 from runtui.domain.fields import FIELDS
-from runtui.domain.runs import TaskResult
-from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks
+from runtui.domain.runs import TaskResult, subjects_line
+from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphError
@@ -28,8 +28,8 @@ from runtui.services.journal_export import change_words, record, value_word
 from runtui.services.journal_filter import outcome_word
 from runtui.services.workspace import Workspace
 
-TOLD_USERS: Final = 20
-"""Users that were hit and are named in the text."""
+TOLD_SUBJECTS: Final = 20
+"""Subjects that were hit and are named in the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,8 @@ def _lines(details: Details, now: int) -> Iterator[str]:
     yield f"{'workflow':27} {details.workflow or details.workflow_id}"
     for field in FIELDS:
         value = details.run.get(field.name)
-        when = _when(value, now) if field.kind == "datetime" and isinstance(value, str) else ""
+        distance = since if field.is_recorded else ago
+        when = _when(value, now, distance) if field.kind == "datetime" and isinstance(value, str) else ""
         yield f"{field.name:27} {value_word(value)}{when}"
     if took := _took(details.run):
         yield f"{'took':27} {took}"
@@ -128,12 +129,12 @@ def _lines(details: Details, now: int) -> Iterator[str]:
         yield f"Entry {entry.number}, a change of it, is {outcome_word(entry)}: {what}."
 
 
-def _when(value: str, now: int) -> str:
+def _when(value: str, now: int, distance: Callable[[int, int], str]) -> str:
     try:
         ticks = parse_ticks(value)
     except ValueError:
         return ""
-    return f"  ({local_text(ticks)}, {ago(ticks, now)})"
+    return f"  ({local_text(ticks)}, {distance(ticks, now)})"
 
 
 def _took(run: Mapping[str, Any]) -> str:
@@ -144,7 +145,7 @@ def _took(run: Mapping[str, Any]) -> str:
 
 
 def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
-    """Each reason once, the most frequent first, then the users that were hit."""
+    """Each reason once, the most frequent first, then who was hit."""
     if not failed:
         yield "What its tasks did is not known." if failed is None else "No task failed."
         return
@@ -152,6 +153,4 @@ def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
     reasons = Counter((result.task_name, result.failure_reason or "no reason given") for result in results)
     for (name, reason), count in reasons.most_common():
         yield f"✗ {name} ({count}×): {reason}"
-    users = list(dict.fromkeys(result.subject_id for result in results))
-    more = f" and {len(users) - TOLD_USERS} more (--json tells all)" if len(users) > TOLD_USERS else ""
-    yield f"users: {', '.join(users[:TOLD_USERS])}{more}"
+    yield subjects_line(results, TOLD_SUBJECTS, " (--json tells all)")

@@ -36,7 +36,7 @@ LISTINGS: Final = frozenset({"list workflows", "list runs"})
 JOURNAL_FILE: Final = "journal.db"
 
 KEPT_EXCHANGES: Final = 200
-"""Requests kept for the History tab; older ones are dropped, bodies and all."""
+"""Requests kept for the Log tab; older ones are dropped, bodies and all."""
 
 
 class Workspace:

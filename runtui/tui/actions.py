@@ -292,7 +292,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("other", "conflict", ("space",), "the other", "Take the other one of the two."),
     Action("merge_in_form", "conflict", ("e", "f4"), "edit", "Open the form over the values chosen.", 60, _may_edit),
     Action("drop_merge", "conflict", ("D", "shift+f8"), "drop draft", "Drop the whole draft, when pressed twice.", 50),
-    Action("leave_merge", "conflict", ("escape",), "back", "Back to the list; the draft is kept as it was.", 80),
+    Action("leave_merge", "conflict", ("escape",), "back", "Back; the draft is kept as it was.", 80),
     # The review
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, _may_write),
     Action("reject", "review", ("n", "escape"), "back", "Send nothing, and go back.", 80),

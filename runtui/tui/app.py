@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from textual import events
 from textual.command import CommandPalette
 from textual.filter import LineFilter
+from textual.geometry import Size
 
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
@@ -27,7 +28,8 @@ from runtui.tui.palette import ActionProvider, Palette
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.views.too_small import TooSmall, is_too_small
+from runtui.tui.widgets.status_line import Holds, Severity, for_good
 from runtui.tui.workbench import PREPARE, Workbench
 
 QUIT_SECONDS: Final = 10.0
@@ -96,6 +98,21 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Open the palette, once."""
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(Palette(id="--command-palette"))
+
+    def on_mount(self) -> None:
+        """A terminal may be too small from the start."""
+        self._mind_size(self.size)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cover everything while the terminal is too small, and uncover it as it was."""
+        if self.screen_stack:
+            self._mind_size(event.size)
+
+    def _mind_size(self, size: Size) -> None:
+        if is_too_small(size) and not isinstance(self.screen, TooSmall):
+            self.push_screen(TooSmall())
+        elif not is_too_small(size) and isinstance(self.screen, TooSmall):
+            self.pop_screen()
 
     async def on_event(self, event: events.Event) -> None:
         """Run what a key is bound to before the next key is looked at.
@@ -177,7 +194,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         active = self._workspace.saves.active()
         if active and not self._quitting:
             self._quitting = True
-            self._say(f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once.", "warning")
+            words = f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once."
+            self._say(words, "warning", self._is_saving)
             self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
         else:
             self.exit(return_code=0)
@@ -193,7 +211,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             unsubscribe()
         if open_saves:
             self.onward = None
-            self._say(_left_open(saves.active()), "error")
+            self._say(_left_open(saves.active()), "error", self._is_saving)
             return
         self._quitting = False
         if all(save.active or save.outcome is Outcome.DONE for save in told):
@@ -207,9 +225,12 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             if isinstance(screen, Workbench):
                 screen.stop_asking()
 
-    def _say(self, text: str, severity: Severity) -> None:
-        if isinstance(self.screen, Workbench):
-            self.screen.say(text, severity)
+    def _is_saving(self) -> bool:
+        return bool(self._workspace.saves.active())
+
+    def _say(self, text: str, severity: Severity, holds: Holds = for_good) -> None:
+        if isinstance(self.screen, Workbench | TooSmall):
+            self.screen.say(text, severity, holds)
 
 
 def _left_open(saves: Sequence[Save]) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.timer import Timer
 
-from runtui.errors import UsageError
+from runtui.errors import RuntuiError, UsageError
 from runtui.graph.exchange import Outcome
 from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
@@ -18,7 +18,7 @@ from runtui.tui import draft_words, entry_words, pages
 from runtui.tui.bridge import JournalFailed, SaveChanged, SettlingChanged
 from runtui.tui.drafting import Drafting
 from runtui.tui.messages import SendConfirmed
-from runtui.tui.widgets.status_line import StatusLine
+from runtui.tui.widgets.status_line import Severity, StatusLine
 
 COUNTDOWN_SECONDS: Final = 1.0
 """How often the time that a save still waits is told."""
@@ -68,18 +68,23 @@ class Changes(Drafting):
         if save.entry is not None:
             self._sent.add(save.entry)
         self.left.runs.table.flags_changed(save.run_id)
-        self.panel.show_save(save)
+        if self.left.view != "journal":  # there the panel shows the entry under the cursor
+            self.panel.show_save(save)
         if save.outcome is not None:
             good = save.outcome is Outcome.DONE and not save.ignored and not save.unrecorded
             failed = save.outcome is Outcome.NOT_DONE
-            self.say(self._save_words(save), "success" if good else "error" if failed else "warning")
+            severity: Severity = "success" if good else "error" if failed else "warning"
+            self.say(self._save_words(save), severity, lambda: not failed or self._is_kept(save))
         elif save.step is Step.PAUSED:
-            self._told_wait = pages.wait_sentence(save, datetime.now(UTC))
-            self.say(self._told_wait, "warning")
+            self._say_wait(save)
         self._count_down_while_waiting()
         self.refresh_chrome()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
             await self.left.edit(save.run_id)
+
+    def _is_kept(self, save: Save) -> bool:
+        """Whether the draft of a save is there to be sent again; what was to be undone has none."""
+        return save.undoes is not None or save.run_id in self._workspace.drafts
 
     def _is_looking_at(self, run_id: str) -> bool:
         """Whether the person still waits before this run: only then may its values in conflict take the screen.
@@ -117,19 +122,26 @@ class Changes(Drafting):
 
     def count_down(self) -> None:
         """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
-        status, now = self.query_one(StatusLine), datetime.now(UTC)
+        status = self.query_one(StatusLine)
         for save in self.waiting():
             self.panel.follow_save(save)
-            words = pages.wait_sentence(save, now)
             if status.text == self._told_wait:
-                self._told_wait = words
-                self.say(words, "warning")
+                self._say_wait(save)
+
+    def _say_wait(self, save: Save) -> None:
+        """Tell how long a save still waits, as long as it does."""
+        self._told_wait = pages.wait_sentence(save, datetime.now(UTC))
+        self.say(self._told_wait, "warning", lambda: save.number in {waiting.number for waiting in self.waiting()})
 
     def action_give_up(self) -> None:
         """Stop a save that waits: the one under the cursor, or the oldest."""
         for save in self.waiting()[:1]:
             if not self._workspace.saves.stop(save.number):
-                self.say("It is on its way again and cannot be given up.", "warning")
+                self.say(
+                    "It is on its way again and cannot be stopped.",
+                    "warning",
+                    lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
+                )
 
     # Read-only
 
@@ -138,7 +150,8 @@ class Changes(Drafting):
         workspace = self._workspace
         workspace.toggle_read_only()
         words = entry_words.read_only(entry_words.why_read_only(workspace), len(workspace.saves.active()))
-        self.say(words, "warning" if workspace.read_only else "information")
+        now = workspace.read_only
+        self.say(words, "warning" if now else "information", lambda: workspace.read_only == now)
         self.show_headline()
         self.refresh_chrome()
 
@@ -149,7 +162,7 @@ class Changes(Drafting):
         workspace = self._workspace
         drafts, settling = workspace.drafts, workspace.settling
         if (trouble := settling.fault or settling.broken) is not None:
-            self.say(str(trouble), "error")
+            self._say_trouble(trouble)
             return
         found = {entry.number: entry for entry in (*settling.unsettled.values(), *settling.settled.values())}
         earlier = [entry for number, entry in found.items() if number not in self._sent]
@@ -161,7 +174,11 @@ class Changes(Drafting):
 
     def on_journal_failed(self, event: JournalFailed) -> None:
         """Nothing can be sent, or what was sent before is not shown."""
-        self.say(str(event.trouble), "error")
+        self._say_trouble(event.trouble)
+
+    def _say_trouble(self, trouble: RuntuiError) -> None:
+        settling = self._workspace.settling
+        self.say(str(trouble), "error", lambda: trouble in (settling.fault, settling.broken))
 
     def on_settling_changed(self, event: SettlingChanged) -> None:
         """A change is known to be unknown, or what became of it was found out."""

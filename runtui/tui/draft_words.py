@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from runtui.domain.draft import Conflict, Draft
+from runtui.domain.fields import FIELDS
+from runtui.graph.faults import Fault
 from runtui.tui.actions import ACTION_BY_ID
 
 WEEK: Final = timedelta(days=6)
@@ -33,9 +35,35 @@ def moved(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) ->
     )
 
 
+def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
+    """The run was read while its form was open: what moved, and what of that a person has to decide."""
+    moved = [
+        f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
+        for field in FIELDS
+        if field.name not in before.edits and not field.same(*(d.received.get(field.name) for d in (before, draft)))
+    ]
+    words = []
+    if disputed:
+        names = ", ".join(conflict.field.name for conflict in disputed)
+        words.append(f"Changed on the server while you edit: {names}. {_key('review')} shows the three values.")
+    if moved:
+        words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
+    if before.edits and not draft.edits:
+        words.append(overtaken())
+    return " ".join(words)
+
+
+def unread(fault: Fault) -> str:
+    """The run of the form could not be read."""
+    return (
+        f"The run could not be read: {fault.title}. The form has the values of the list; "
+        "the run is read again before anything is sent."
+    )
+
+
 def overtaken() -> str:
     """Every edit of a draft has come true on the server."""
-    return "The run holds by now all that your draft would have written; the draft is done."
+    return "The run already has every value of your draft; there is nothing left to send."
 
 
 def given_up() -> str:

@@ -21,7 +21,7 @@ from runtui.tui.views.left_pane import LeftPane
 from runtui.tui.views.run_panel import RunPanel
 from runtui.tui.widgets.header_line import HeaderLine
 from runtui.tui.widgets.hint_bar import HintBar
-from runtui.tui.widgets.status_line import Severity, StatusLine
+from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
 
 
 class Frame(Screen[None]):
@@ -68,12 +68,13 @@ class Frame(Screen[None]):
     # Words
 
     def on_said(self, event: Said) -> None:
-        """Say it."""
-        self.say(event.text, event.severity)
+        """Say what a view has to say, as long as that view is in sight."""
+        view = self.left.view
+        self.say(event.text, event.severity, lambda: self.left.view == view and event.holds())
 
-    def say(self, text: str, severity: Severity = "information") -> None:
-        """Put a sentence into the status line."""
-        self.query_one(StatusLine).say(text, severity)
+    def say(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+        """Put a sentence into the status line, where it stands as long as it holds."""
+        self.query_one(StatusLine).say(text, severity, holds)
 
     def refresh_chrome(self) -> None:
         """Draw what depends on the situation; what is the same is not drawn."""
@@ -84,6 +85,7 @@ class Frame(Screen[None]):
         hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(self.left.view, "app")
         hints.situation = self.situation()
         hints.typing = isinstance(self.focused, Input)
+        self.query_one(StatusLine).check()
 
     # Panes
 
@@ -124,7 +126,7 @@ class Frame(Screen[None]):
         """Run any action by its id, as the palette does."""
         action = ACTION_BY_ID[action_id]
         if reason := action.reason(self.situation()) if action.scope in ("app", "panel") else None:
-            self.say(reason, "warning")
+            self.say(reason, "warning", lambda: action.reason(self.situation()) == reason)
         elif action.scope in ("app", "panel"):
             await self.run_action(action.call or action.id)
         elif action.scope == self.left.view:

@@ -37,15 +37,11 @@ from runtui.tui.widgets.status_line import StatusLine
 class Journaling(Changes):
     """A frame that has the journal."""
 
-    _follows_entries = False
-    """Whether the panel shows the entry under the cursor."""
-
     async def action_journal(self) -> None:
         """The journal takes the left pane."""
         await self.left.prepare()
         self.left.query_one(JournalView).open(self._workspace.journal, self._workspace.root)
         self.left.show("journal")
-        self._follows_entries = False
         if not self.waiting():
             self.say("")  # the journal tells it, entry by entry
 
@@ -55,15 +51,13 @@ class Journaling(Changes):
             self.left.query_one(JournalView).reload()
 
     def on_entry_table_cursor_moved(self, _event: EntryTable.CursorMoved) -> None:
-        """Another entry: what can be done may have changed; a panel that shows entries shows this one."""
-        entry = self.left.query_one(JournalView).entry
-        if self._follows_entries and entry is not None:
-            self.panel.show_entry(entry)
+        """Another entry, or none: the panel shows it, and what can be done may have changed."""
+        if self.left.leads_through("journal"):
+            self.panel.show_entry(self.left.query_one(JournalView).entry)
         self.refresh_chrome()
 
     def on_entry_requested(self, event: EntryRequested) -> None:
         """Show what was sent and what came back."""
-        self._follows_entries = True
         self.open_panel()
         self.panel.show_entry(event.entry)
         self.panel.choose("response")
@@ -72,22 +66,28 @@ class Journaling(Changes):
 
     def on_look_requested(self, event: LookRequested) -> None:
         """Read the run of an unknown change again."""
-        self.say(entry_words.looking(event.entry))
-        self._aside(partial(self._look, event.entry.number), "look at an entry")
+        look = partial(self._look, event.entry.number)
+        self._aside(look, "look at an entry", entry_words.looking(event.entry))
 
     async def _look(self, number: int) -> None:
         entry = await self._workspace.settling.look_at(number)
         if entry is not None and not entry.is_settled:
-            self.say(entry_words.still_open(entry), "warning")
+            self.say(entry_words.still_open(entry), "warning", lambda: self._is_at(entry.number))
 
     def on_decided(self, event: Decided) -> None:
         """Record a person's word when the question is already in sight, or ask it."""
         question = entry_words.decision(event.entry, event.outcome, ACTION_BY_ID[event.action_id].shown_key)
         if self.query_one(StatusLine).text != question:
-            self.say(question, "warning")
+            self.say(question, "warning", lambda: self._is_at(event.entry.number))
             return
         settle = partial(self._workspace.settling.decide, event.entry.number, event.outcome)
         self._aside(settle, "settle an entry")
+
+    def _is_at(self, number: int) -> bool:
+        """Whether the cursor stands on this entry, and nobody knows what became of it."""
+        entry = self.left.query_one(JournalView).entry
+        is_there = self.left.view == "journal" and entry is not None and entry.number == number
+        return is_there and entry is not None and not entry.is_settled
 
     # Taking back
 
@@ -148,13 +148,26 @@ class Journaling(Changes):
         path, count = await asyncio.to_thread(event.entries.write, event.form)
         self.say(entry_words.exported(path, count), "success")
 
-    def _aside(self, work: Callable[[], Awaitable[None]], what: str) -> None:
-        """Do what takes a while beside the screen, the newest of each kind; its failure is told."""
+    def _aside(self, work: Callable[[], Awaitable[None]], what: str, saying: str = "") -> None:
+        """Do what takes a while beside the screen, the newest of each kind; its failure is told.
+
+        Args:
+            work: What is done.
+            what: The kind, for the worker.
+            saying: Stands in the status line meanwhile.
+        """
+        is_under_way = True
+        if saying:
+            self.say(saying, holds=lambda: is_under_way)
 
         async def told() -> None:
+            nonlocal is_under_way
             try:
                 await work()
             except RuntuiError as error:
                 self.say(str(error), "error")
+            finally:
+                is_under_way = False
+                self.refresh_chrome()
 
         _: Worker[None] = self.run_worker(told, group=what, description=what, exclusive=what == "undo")

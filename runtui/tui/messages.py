@@ -10,16 +10,17 @@ from runtui.services.journal import Entry
 from runtui.services.journal_export import Format
 from runtui.services.journal_query import EntryQuery
 from runtui.tui.sign_in_words import Way
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.widgets.status_line import Holds, Severity, for_good
 
 
 class Said(Message):
-    """A sentence for the status line."""
+    """A sentence for the status line; it goes with the view in sight, or before that when it holds no longer."""
 
-    def __init__(self, text: str, severity: Severity = "information") -> None:
+    def __init__(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         super().__init__()
         self.text = text
         self.severity: Severity = severity
+        self.holds = holds
 
 
 class DetailsRequested(Message):
@@ -28,6 +29,14 @@ class DetailsRequested(Message):
     def __init__(self, run_id: str) -> None:
         super().__init__()
         self.run_id = run_id
+
+
+class FormOpened(Message):
+    """A draft stands in the form: its run is to be read."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
 
 
 class DraftChanged(Message):

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from runtui.domain.draft import MISSING, Change, Draft
-from runtui.domain.times import ago, duration_text, local_text, parse_ticks
+from runtui.domain.times import ago, duration_text, local_text, parse_ticks, since
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import READ_BACK, Fault
 from runtui.graph.retry import LONGEST_WAIT, length_words
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
+
+TOLD_SUBJECTS: Final = 6
+"""Subjects that were hit and are named in the Run tab."""
+
+NO_ENTRY: Final = Page((Fact("No entry is selected.", "$text-muted"),))
+"""What the panel shows beside an empty journal."""
 
 UNRECORDED: Final = "The outcome could not be written to the journal, which calls it unknown."
 
@@ -210,15 +216,15 @@ def _local(moment: datetime | None) -> str:
 def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = "") -> Page:
     """A run: its times in words, what failed in it (`tasks`: None while unread), and the object as received."""
     facts = [Fact(workflow_name, "bold"), Fact(f"{run.processing_status} · {run.workflow_execution_type}")]
-    for label, text in (
-        ("scheduled", run.scheduled_date_time),
-        ("started", run.started_date_time),
-        ("completed", run.completed_date_time),
-        ("updated", run.last_updated_date_time),
+    for label, text, distance in (
+        ("scheduled", run.scheduled_date_time, ago),
+        ("started", run.started_date_time, since),
+        ("completed", run.completed_date_time, since),
+        ("updated", run.last_updated_date_time, since),
     ):
         if text is not None:
             ticks = parse_ticks(text)
-            facts.append(Fact(f"{label:10} {local_text(ticks)}  {ago(ticks, now)}", "$text-muted"))
+            facts.append(Fact(f"{label:10} {local_text(ticks)}  {distance(ticks, now)}", "$text-muted"))
     if run.started_date_time and run.completed_date_time:
         took = parse_ticks(run.completed_date_time) - parse_ticks(run.started_date_time)
         facts.append(Fact(f"{'took':10} {duration_text(took)}", "$text-muted"))
@@ -234,6 +240,8 @@ def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult]
 
 def _failures(tasks: Sequence[TaskResult]) -> Iterable[Fact]:
     """The tasks that failed, the same reason told once, the most frequent first; then who was hit."""
+    from runtui.domain.runs import subjects_line
+
     failed = [task for task in tasks if task.processing_status == "failed"]
     if not failed:
         waiting = Counter(task.task_name for task in tasks if task.processing_status == "inProgress")
@@ -245,9 +253,7 @@ def _failures(tasks: Sequence[TaskResult]) -> Iterable[Fact]:
     for (name, reason), count in reasons.most_common(8):
         yield Fact(f"✗ {name} ({count}×)", "bold $text-error")
         yield Fact(reason)
-    subjects = list(dict.fromkeys(task.subject_id for task in failed))
-    more = f" and {len(subjects) - 6} more" if len(subjects) > 6 else ""
-    yield Fact(f"users: {', '.join(subjects[:6])}{more}", "$text-muted")
+    yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:

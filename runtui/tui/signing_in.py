@@ -139,7 +139,9 @@ class SigningIn(Journaling):
             return
         if isinstance(self.focused, Input):
             key = ACTION_BY_ID["sign_in"].shown_key
-            self.say(sign_in_words.needed(self._sign_in.state.needs_person, key), "warning")
+            sign_in = self._sign_in
+            words = sign_in_words.needed(sign_in.state.needs_person, key)
+            self.say(words, "warning", lambda: self._asked is not None or sign_in.state.needs_person is not None)
         else:
             self.run_worker(self.action_sign_in(), group="show sign-in", exclusive=True, description="show sign-in")
 
@@ -217,13 +219,15 @@ class SigningIn(Journaling):
             self._attempt.cancel()
             self._attempt = None
             self._show_ways()
-            self.say(sign_in_words.given_up(), "warning")
+            self.say(sign_in_words.given_up(), "warning", lambda: self.left.view == "sign_in")
             return
         somebody_waited = self._answer(False)
         self._go_back()
         if self._sign_in is not None and (somebody_waited or self._sign_in.state.needs_person):
             key = ACTION_BY_ID["sign_in"].shown_key
-            self.say(sign_in_words.left_without(key, somebody_waited=somebody_waited), "warning")
+            words = sign_in_words.left_without(key, somebody_waited=somebody_waited)
+            sign_in = self._sign_in
+            self.say(words, "warning", lambda: somebody_waited or sign_in.state.needs_person is not None)
 
     def _give_room(self, alone: bool) -> None:
         """Take the panel away, which would leave too few lines; or leave it."""
@@ -244,7 +248,7 @@ class SigningIn(Journaling):
         """Sign out when the question is in sight, or ask it."""
         question = sign_in_words.sign_out_question(ACTION_BY_ID["sign_out"].shown_key)
         if self.query_one(StatusLine).text != question:
-            self.say(question, "warning")
+            self.say(question, "warning", lambda: self.left.view == "sign_in")
         else:
             self.run_worker(self._sign_out(), group="sign out", description="sign out", exclusive=True)
 

@@ -29,7 +29,6 @@ from runtui.tui.views.profiles import ProfilesView
 from runtui.tui.views.scenarios import ScenariosView
 from runtui.tui.widgets.header_line import HeaderLine, headline
 from runtui.tui.widgets.run_table import RunTable
-from runtui.tui.widgets.status_line import StatusLine
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts what is not in sight yet."""
@@ -114,21 +113,20 @@ class Workbench(SigningIn):
         self.refresh_chrome()
 
     def _listing_ended(self, progress: Progress) -> None:
-        """Say why the list is incomplete; when it is whole, take back what was said of the one before."""
+        """Say why the list is incomplete, for as long as it is so for that reason."""
         why = progress.complaint
         complaint = f"The list is incomplete. {self.in_words(why)}" if why is not None else ""
         self.left.runs.say_when_empty("There are no runs." if why is None else self.in_words(why))
         # A workflow that stays missing is said once: the first line goes on to say that the list is incomplete.
-        if progress.fault is not None or (complaint and complaint != self._complaint):
-            self.say(complaint, "error")
+        is_news = bool(complaint) and complaint != self._complaint
+        self._complaint = complaint
+        if progress.fault is not None or is_news:
+            self.say(complaint, "error", lambda: self._complaint == complaint)
         if progress.fault is None:
             self.left.runs.reload()
-            if not complaint and self._complaint and self.query_one(StatusLine).text == self._complaint:
-                self.say("")
             self.tell_of_unlisted_drafts()
             if not self._is_prepared:
                 self.run_worker(self._prepare_the_rest(), group=PREPARE, exclusive=True, description="prepare the rest")
-        self._complaint = complaint
 
     async def _prepare_the_rest(self) -> None:
         """Now that the first rows are there: the other views, and what the first edit needs.
@@ -154,7 +152,7 @@ class Workbench(SigningIn):
         self._workspace.refresh.toggle_pause()
 
     def on_exchanged(self, _event: Exchanged) -> None:
-        """The history grew."""
+        """The log grew."""
         self.panel.exchange_ended()
 
     # What views ask for
@@ -184,7 +182,9 @@ class Workbench(SigningIn):
             return
         self.left.leave("scenarios")
         self.show_headline()
-        self.say(f"The sandbox from its next request on: {self._misbehaviour.scenarios[event.name]}")
+        misbehaviour = self._misbehaviour
+        words = f"Simulating: {misbehaviour.scenarios[event.name]}"
+        self.say(words, holds=lambda: misbehaviour.scenario == event.name)
 
     # The profiles
 

@@ -24,6 +24,7 @@ from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.workbench import Workbench
 from tests import canary
+from tests.tui.wires import Graph
 
 ROOT = "http://127.0.0.1:1/beta"
 
@@ -35,6 +36,8 @@ class Session:
     pilot: Pilot[int]
     workspace: Workspace
     server: Starlette | None
+    graph: Graph | None = None
+    """The Graph of a few lines that takes the sandbox's place, where one does."""
 
     @property
     def app(self) -> RuntuiApp:
@@ -92,11 +95,13 @@ def open_session(tmp_path: Path) -> Opener:
         runs: int = 240,
         hostile: bool = False,
         wire: httpx.AsyncBaseTransport | None = None,
+        graph: Graph | None = None,
         ready: bool = True,
         misbehaviour: Misbehaviour | None = None,
         profiles: Profiles | None = None,
         **choices: Any,
     ) -> AsyncIterator[Session]:
+        wire = graph.wire if graph is not None else wire
         server = create_app(runs=runs, hostile=hostile) if wire is None else None
         if server is not None:
             wire = httpx.ASGITransport(server)
@@ -111,7 +116,7 @@ def open_session(tmp_path: Path) -> Opener:
         try:
             workspace.refresh.start()
             async with app.run_test(size=size, notifications=True) as pilot:
-                session = Session(pilot, workspace, server)
+                session = Session(pilot, workspace, server, graph)
                 if ready:
                     await session.until(
                         lambda: workspace.connected and workspace.refresh.progress.finished_at is not None

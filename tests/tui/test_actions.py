@@ -153,7 +153,7 @@ async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_sessi
         assert check()[0] == "ctrl+s review"
         await session.press("ctrl+s")
         assert check()[0] == "y send"
-        for width in (58, 40, 20, 200):
+        for width in (72, 60, 200):
             await session.pilot.resize_terminal(width, 24)
             check()
 

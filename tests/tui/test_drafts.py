@@ -45,6 +45,7 @@ async def type_into_a_count(session: Session, text: str) -> None:
     await session.until(lambda: view_of(session) == "edit")
     session.workbench.query_one(FieldForm).row("totalUsersCount").control.focus()
     await session.pilot.pause()
+    await session.press("end")
     await session.type(text)
 
 

@@ -200,7 +200,7 @@ async def test_a_refresh_by_hand_keeps_the_place_and_shows_what_changed(open_ses
 
 
 COLUMN_SETS = {
-    58: "status workflow started users",
+    60: "status workflow started users",
     80: "status workflow started users ✗ users ✗ tasks",
     200: "status workflow started users ✗ users ✗ tasks type scheduled completed updated id",
 }
@@ -244,7 +244,7 @@ async def test_resizing_keeps_the_cursor_in_sight(open_session: Opener) -> None:
         table = table_of(session)
         await session.press("pagedown")
         run_id = table.cursor_id
-        for size in ((80, 12), (58, 24), (200, 50)):
+        for size in ((80, 16), (60, 24), (200, 50)):
             await session.pilot.resize_terminal(*size)
             await session.pilot.pause()
             assert table.cursor_id == run_id

@@ -1,14 +1,17 @@
-"""Small screens: the same job at 80x24 and below, with tenant and badges always in sight."""
+"""Small screens: the same job at 80x24 and below, with tenant and badges in sight; a notice where that cannot be."""
 
 from __future__ import annotations
 
+import pytest
 from rich.cells import cell_len
 
 from runtui.domain.fields import FIELDS
 from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener
+from tests.tui.test_conflict import bench
+from tests.tui.wires import Graph
 
-SIZES = [(80, 24), (58, 20), (40, 15), (20, 8)]
+SIZES = [(80, 24), (72, 18), (60, 16)]
 
 
 async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
@@ -21,9 +24,8 @@ async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
                 lines = session.text().splitlines()
                 assert len(lines) <= height
                 assert all(cell_len(line) <= width for line in lines)
-                if width >= 40:
-                    assert "SANDBOX" in lines[0]
-                    assert "Contoso" in lines[0]
+                assert "SANDBOX" in lines[0]
+                assert "Contoso" in lines[0]
                 assert session.app.focused is not None
             await session.pilot.resize_terminal(80, 24)
 
@@ -63,3 +65,48 @@ async def test_a_narrow_list_gives_the_panel_back_its_room(open_session: Opener)
         assert table.size.height == height
         assert table.cursor_id is not None
         assert table.scroll_offset.y == table.total - height
+
+
+@pytest.mark.parametrize("size", [(59, 40), (120, 15), (20, 8)])
+async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(
+    open_session: Opener, size: tuple[int, int]
+) -> None:
+    async with open_session(size=(80, 24), graph=Graph()) as session:
+        await session.press("e")
+        await session.until(lambda: bench(session).left.view == "edit")
+        await session.press("enter", "down", "enter", "tab", "tab")
+        await session.type("2026-11-2")
+        before, focused, draft = session.text(), session.app.focused, bench(session).left.edited
+        await session.pilot.resize_terminal(*size)
+        await session.until(lambda: f"This one is {size[0]}x{size[1]}" in " ".join(session.text().split()))
+        assert "runtui needs a terminal of 60x16" in " ".join(session.text().split())
+        await session.type("e9x\x7f")
+        await session.press("enter", "tab", "f8", "shift+f8", "shift+f8", "ctrl+s", "y", "M", "escape", "ctrl+p", "J")
+        assert bench(session).left.edited is draft
+        await session.pilot.resize_terminal(80, 24)
+        await session.until(lambda: "This one is" not in session.text())
+        assert session.text() == before
+        assert session.app.focused is focused
+        await session.type("0")
+        assert bench(session).left.edited is not draft, "typing goes on"
+        assert "2026-11-20" in session.text()
+        assert session.graph is not None
+        assert session.graph.patches == []
+
+
+async def test_a_terminal_that_starts_too_small_shows_the_list_once_it_has_grown(open_session: Opener) -> None:
+    async with open_session(size=(40, 10), graph=Graph(), ready=False) as session:
+        await session.until(lambda: "This one is 40x10" in " ".join(session.text().split()))
+        await session.press("e", "x", "A")
+        await session.pilot.resize_terminal(120, 40)
+        await session.until(lambda: "Onboard" in session.text())
+        assert bench(session).left.view == "runs"
+        assert session.app.focused is bench(session).left.runs.table
+
+
+async def test_q_quits_from_the_notice(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), graph=Graph()) as session:
+        await session.pilot.resize_terminal(40, 10)
+        await session.until(lambda: "This one is 40x10" in " ".join(session.text().split()))
+        await session.press("q")
+        await session.until(lambda: session.app._exit)

@@ -1,4 +1,4 @@
-"""The side panel: request, answer, run and history, each whole and each reachable by keys."""
+"""The side panel: request, answer, run and log, each whole and each reachable by keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def title_of(session: Session) -> str:
     return session.workbench.panel.tab
 
 
-async def test_request_response_and_history(open_session: Opener) -> None:
+async def test_request_response_and_log(open_session: Opener) -> None:
     async with open_session() as session:
         await to_the_review(session)
         assert title_of(session) == "request"
@@ -36,10 +36,10 @@ async def test_request_response_and_history(open_session: Opener) -> None:
             assert words in text
 
         await session.press("2", "right_square_bracket", "right_square_bracket", "right_square_bracket")
-        assert title_of(session) == "history"
-        history = session.workbench.query_one("#tab-history", OptionList)
-        assert session.app.focused is history
-        assert history.option_count == len(session.workspace.exchanges) == 2  # the fresh read and the write
+        assert title_of(session) == "log"
+        log = session.workbench.query_one("#tab-log", OptionList)
+        assert session.app.focused is log
+        assert log.option_count == len(session.workspace.exchanges) == 3  # the form's read, the fresh one, the write
         assert "PATCH" in session.text()
         await session.press("end", "enter")
         assert title_of(session) == "response"
@@ -53,7 +53,7 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         for _ in range(4):
             seen.append(panel.tab)
             await session.press("f9")
-        assert (seen, panel.tab) == (["response", "request", "run", "history"], "response")
+        assert (seen, panel.tab) == (["response", "request", "run", "log"], "response")
         await session.press("left_square_bracket", "shift+f9")
         assert panel.tab == "run"
         assert session.app.focused is left.runs.table, "the keys stay where they are"
@@ -62,7 +62,7 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         await session.press("z")
         assert (left.display, panel.size.width) == (False, 120)
         await session.press("f9")
-        assert session.app.focused is panel.query_one("#tab-history")
+        assert session.app.focused is panel.query_one("#tab-log")
         await session.press("1")
         assert left.display
         assert session.app.focused is left.runs.table

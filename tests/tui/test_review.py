@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from textual.widgets import Button
 
+from runtui.tui.pages import value_word
 from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph
 
 
 async def to_the_review(session: Session) -> None:
@@ -79,6 +81,41 @@ async def test_warnings_are_shown_and_do_not_block(open_session: Opener) -> None
             assert warning[:30] in session.text()
         await session.press("y")
         await session.until(lambda: writes(session) == [draft.run_id])
+
+
+async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_the_rest_is_reached(
+    open_session: Opener,
+) -> None:
+    async with open_session(size=(80, 24), graph=Graph(), tenant="Contoso") as session:
+        await session.press("e", "enter")
+        await session.type("canceled")
+        await session.press("enter")
+        for downs, text in ((2, "2026-11-20T10:00:00Z"), (2, "2026-11-20T09:00:00Z"), (2, "999"), (1, "888")):
+            await session.press(*["tab"] * downs)
+            await session.type(text)
+        await session.press("ctrl+s")
+        await session.until(lambda: session.workbench.left.view == "review")
+        draft = session.workbench.left.edited
+        assert draft is not None
+        assert len(draft.changes()) == 5
+        assert len(draft.warnings()) == 2
+
+        def view() -> str:
+            lines = session.text().splitlines()
+            return " ".join("\n".join(lines[1 : session.workbench.left.size.height + 1]).split())
+
+        for change in draft.changes():
+            assert f"{change.field.name} {value_word(change.before)} → {change.after}" in view()
+        for warning in draft.warnings():
+            assert f"! {warning}" in view()
+        assert "it neither stops nor repeats any work" in view()
+        assert "Send (y)" in view()
+        await session.press(*["down"] * 12)
+        for words in ("tenant Contoso", "run run-4", "PATCH http://127.0.0.1:1/beta/workflowBase/runs/run-4"):
+            assert words in view()
+        assert "Also sends 4 unchanged required properties; the Request tab has the body." in view()
+        await session.press(*["up"] * 12)
+        assert "processingStatus failed" in view()
 
 
 async def test_nothing_changed_means_nothing_to_review(open_session: Opener) -> None:

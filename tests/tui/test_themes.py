@@ -8,7 +8,11 @@ from rich.color import ColorSystem
 from textual.app import App
 from textual.color import Color
 
+from runtui.domain.fields import FIELDS
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
+from runtui.tui.widgets.field_form import FieldForm
+from tests.tui.conftest import Opener
+from tests.tui.wires import Graph
 
 AA = 4.5
 NAMES = ["primary", "secondary", "accent", "warning", "error", "success", "muted"]
@@ -67,6 +71,43 @@ def test_what_a_status_can_be_has_colours_that_differ(theme: str) -> None:
     known = variables(theme)
     names = ["text-primary", "text-accent", "text-warning", "text-error", "text-success"]
     assert len({known[name].lower() for name in names}) >= (5 if not THEMES[theme].ansi else 4)
+
+
+@pytest.mark.parametrize("theme", sorted(THEMES))
+async def test_a_field_has_an_edge_in_every_theme(open_session: Opener, theme: str) -> None:
+    async with open_session(graph=Graph(), theme=theme) as session:
+        await session.press("e", *["tab"] * 3)
+        await session.until(lambda: session.workbench.left.view == "edit")
+        form = session.workbench.query_one(FieldForm)
+        lines = session.app.screen._compositor.render_strips(session.app.size)
+        for field in FIELDS:
+            region = form.row(field.name).control.region
+            styles = [segment.style for segment in lines[region.y].crop(region.x - 2, region.x + 3)]
+            label, control = styles[0], styles[-1]
+            assert label is not None
+            assert control is not None
+            if THEMES[theme].ansi:
+                assert control.underline, "seen without any colour"
+                assert not label.underline
+            else:
+                assert control.bgcolor != label.bgcolor
+
+
+@pytest.mark.parametrize("theme", [ANSI_DARK, ANSI_LIGHT])
+async def test_the_cursor_and_what_is_selected_are_seen_without_colours(open_session: Opener, theme: str) -> None:
+    async with open_session(graph=Graph(), theme=theme) as session:
+        await session.press("e", *["tab"] * 2)
+        await session.until(lambda: session.workbench.left.view == "edit")
+        region = session.workbench.query_one(FieldForm).row("scheduledDateTime").control.region
+
+        def reversed_text() -> str:
+            line = session.app.screen._compositor.render_strips(session.app.size)[region.y]
+            parts = line.crop(region.x, region.right)
+            return "".join(part.text for part in parts if part.style is not None and part.style.reverse)
+
+        await session.until(lambda: reversed_text().startswith("2026-11-20T09:15:04.9206151Z"))
+        await session.press("home")
+        assert reversed_text() == "2"
 
 
 def test_ours_are_dark_and_light() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtui.domain.draft import Draft
 from runtui.domain.fields import FIELD_BY_NAME, FIELDS
-from runtui.domain.merge import Choice, default_choices, resolve
+from runtui.domain.merge import Choice, caught_up, default_choices, resolve
 from runtui.domain.times import parse_ticks
 from tests.unit.fake_writer import RUN
 
@@ -100,6 +100,28 @@ def test_a_property_that_is_gone_can_be_given_up_or_kept() -> None:
     assert "failedUsersCount" not in resolve(ours, now, {"failedUsersCount": "theirs"}).body()
 
 
+# Catching up while somebody types
+
+
+def test_untouched_values_follow_the_run_and_typed_ones_wait_for_a_choice() -> None:
+    ours = draft({"failedUsersCount": "7", "processingStatus": "canceled"})
+    now = moved(ours, failedUsersCount=9, failedTasksCount=77, startedDateTime=LATER)
+    followed = caught_up(ours, now)
+    assert followed.edits == ours.edits
+    assert followed.body()["failedTasksCount"] == 77
+    assert followed.received["startedDateTime"] == LATER
+    assert [(c.field.name, c.opened, c.now, c.ours) for c in followed.conflicts(now)] == [
+        ("failedUsersCount", ours.received["failedUsersCount"], 9, 7)
+    ]
+    assert caught_up(followed, now) is followed, "there is nothing more to follow"
+
+
+def test_an_edit_that_came_true_is_dropped() -> None:
+    ours = draft({"failedUsersCount": "7"})
+    followed = caught_up(ours, moved(ours, failedUsersCount=7))
+    assert (followed.edits, followed.received["failedUsersCount"]) == ({}, 7)
+
+
 # Whatever the values
 
 JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("a0Z:- é", max_size=4)
@@ -141,6 +163,31 @@ def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
             assert edit is not None
             assert edit.error is None
             assert exact(edit.value, conflict.ours)
+
+
+@given(
+    opened=st.dictionaries(st.sampled_from(NAMES), VALUES),
+    now=st.dictionaries(st.sampled_from(NAMES), VALUES),
+    texts=st.dictionaries(st.sampled_from(NAMES), TEXTS),
+    mode=st.sampled_from(["full", "changed"]),
+)
+def test_whatever_moved_only_what_was_typed_is_left_to_choose(
+    opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], mode: Any
+) -> None:
+    ours = Draft("r", "w", opened, mode)
+    for name, text in texts.items():
+        ours = ours.typed(name, text, NOW)
+    followed = caught_up(ours, now)
+    disputed = [str(conflict) for conflict in ours.conflicts(now) if conflict.field.name in ours.edits]
+    assert [str(conflict) for conflict in followed.conflicts(now)] == disputed
+    for name in NAMES:
+        if name not in ours.edits:
+            assert (name in followed.received) == (name in now)
+            assert exact(followed.received.get(name), now.get(name))
+        elif name in followed.edits:
+            assert followed.edits[name] == ours.edits[name]
+        else:
+            assert exact(ours.edits[name].value, now.get(name)), "the run has that value by now"
 
 
 def exact(left: object, right: object) -> bool:

@@ -141,6 +141,8 @@ def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(fact
     ("key", "facts", "expected"),
     [
         ("started", {"started": NOW - 2 * HOUR}, Cell("2h ago")),
+        ("updated", {"last_updated": NOW + HOUR // 73}, Cell("now")),
+        ("scheduled", {"scheduled": NOW + HOUR // 73}, Cell("in 49s")),
         ("started", {"started": None, "scheduled": NOW}, Cell("–", "muted")),
         ("scheduled", {"scheduled": NOW + 4 * 60 * TICKS_PER_SECOND}, Cell("in 4m")),
         ("users", {"successful_users": 11, "total_users": 12}, Cell("11/12", "number")),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtui.domain.runs import Run, TaskResult, UserResult, Workflow
+from runtui.domain.runs import Run, TaskResult, UserResult, Workflow, subjects_line
 
 RUN: dict[str, Any] = {
     "@odata.context": "https://graph.microsoft.com/beta/$metadata#runs/$entity",
@@ -128,9 +128,50 @@ def test_a_task_result_names_its_task(task: object, name: str) -> None:
     assert TaskResult.from_graph({"id": "x", "task": task}).task_name == name
 
 
-@pytest.mark.parametrize(("subject", "subject_id"), [({"id": "u1"}, "u1"), ({"id": 5}, "?"), ({}, "?"), (None, "?")])
-def test_a_task_result_names_its_user(subject: object, subject_id: str) -> None:
-    assert TaskResult.from_graph({"id": "x", "subject": subject}).subject_id == subject_id
+GOVERNANCE = "#microsoft.graph.identityGovernance."
+
+SUBJECTS: list[tuple[dict[str, Any], str]] = [
+    ({"subject": {"id": "u1"}}, "u1"),
+    ({"subject": {"@odata.type": "#microsoft.graph.user", "id": "u1"}}, "u1"),
+    ({"subject": {"id": 5}}, "a user without an id"),
+    ({"subject": {}}, "a subject that is not named"),
+    ({"subject": None}, "a subject that is not named"),
+    ({}, "a subject that is not named"),
+    (
+        {"workflowSubject": {"@odata.type": f"{GOVERNANCE}provisioningObjectWorkflowSubject", "id": "p1"}},
+        "provisioning object p1",
+    ),
+    (
+        {"subject": None, "workflowSubject": {"@odata.type": f"{GOVERNANCE}provisioningObjectWorkflowSubject"}},
+        "provisioning object without an id",
+    ),
+    (
+        {
+            "workflowSubject": {
+                "@odata.type": f"{GOVERNANCE}directoryObjectWorkflowSubject",
+                "directoryObject": {"@odata.type": "#microsoft.graph.servicePrincipal", "id": "s1"},
+            }
+        },
+        "service principal s1",
+    ),
+    (
+        {"workflowSubject": {"@odata.type": f"{GOVERNANCE}directoryObjectWorkflowSubject"}},
+        "directory object without an id",
+    ),
+    ({"workflowSubject": {"@odata.type": f"{GOVERNANCE}agentWorkflowSubject", "id": "a1"}}, "agent a1"),
+]
+
+
+@pytest.mark.parametrize(("result", "name"), SUBJECTS)
+def test_a_task_result_names_what_it_was_for(result: dict[str, Any], name: str) -> None:
+    assert TaskResult.from_graph({"id": "x", **result}).subject_name == name
+
+
+def test_a_line_of_subjects_names_each_once_and_counts_the_rest() -> None:
+    users = [TaskResult.from_graph({"id": "x", "subject": {"id": f"u{number}"}}) for number in (1, 1, 2, 3)]
+    assert subjects_line(users, 2, " (--json tells all)") == "users: u1, u2 and 1 more (--json tells all)"
+    other = TaskResult.from_graph({"id": "x", **SUBJECTS[6][0]})
+    assert subjects_line([users[0], other], 6) == "subjects: u1, provisioning object p1"
 
 
 def test_workflows_and_user_results_are_understood_too() -> None:

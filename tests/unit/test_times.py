@@ -23,6 +23,7 @@ from runtui.domain.times import (
     now_ticks,
     parse_duration,
     parse_ticks,
+    since,
     to_datetime,
 )
 
@@ -323,6 +324,21 @@ def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str]
 )
 def test_distances_in_one_unit(distance: int, words: str) -> None:
     assert ago(NOW - distance, NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (-2 * SECOND, "2s ago"),
+        (0, "0s ago"),
+        (1, "now"),
+        (49 * SECOND, "now"),
+        (5 * MINUTE, "now"),
+        (6 * MINUTE, "in 6m"),
+    ],
+)
+def test_a_clock_that_is_a_little_ahead_puts_nothing_into_the_future(ahead: int, words: str) -> None:
+    assert since(NOW + ahead, NOW) == words
 
 
 @pytest.mark.parametrize(

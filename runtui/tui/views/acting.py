@@ -27,8 +27,9 @@ class Acting(Widget):
 
     async def action_perform(self, action_id: str) -> None:
         """Run one action, or say why not."""
-        if reason := ACTION_BY_ID[action_id].reason(self.situation()):
-            self.post_message(Said(reason, "warning"))
+        action = ACTION_BY_ID[action_id]
+        if reason := action.reason(self.situation()):
+            self.post_message(Said(reason, "warning", lambda: action.reason(self.situation()) == reason))
             return
         outcome = getattr(self, f"action_{action_id}")()
         if isawaitable(outcome):

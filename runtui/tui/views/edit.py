@@ -5,16 +5,19 @@ Invariant: the draft is the only state; leaving the form loses nothing, and noth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.draft import BodyMode, Draft
-from runtui.domain.fields import FieldSpec
+from runtui.domain.draft import BodyMode, Conflict, Draft
+from runtui.domain.fields import FIELDS, FieldSpec
+from runtui.domain.merge import caught_up
 from runtui.domain.times import now_ticks
+from runtui.tui import draft_words
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import DraftChanged, DropRequested, Left, ReviewRequested, Said
 from runtui.tui.text import content, middle
@@ -36,6 +39,10 @@ class EditView(Acting):
     def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
         super().__init__(situation, id=id)
         self.draft: Draft | None = None
+        self.newer: Mapping[str, Any] = {}
+        """The run as read since the form was opened, Graph's JSON object; empty until then."""
+        self._disputed: tuple[Conflict, ...] = ()
+        """What was typed and changed on the server meanwhile, as far as it was told."""
         self._drawn: Draft | None = None
         """The draft that title, help and fields stand for."""
         self._keep: Callable[[Draft], object] = lambda _draft: None
@@ -63,6 +70,7 @@ class EditView(Acting):
             keep: Takes each state of the draft before it is drawn: what is seen is on its way to the disk.
         """
         self.draft = self._drawn = draft
+        self.newer, self._disputed = {}, ()
         self._keep = keep
         self._workflow_name = workflow_name
         self.form.load(draft)
@@ -73,6 +81,34 @@ class EditView(Acting):
         """Back to the field that had the keys; in a new form to processingStatus."""
         if self._focused is not None:
             self.screen.set_focus(self._focused)
+        self._follow_the_run()
+
+    def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
+        """The run of the draft has been read; of another run, nothing happens."""
+        if self.draft is not None and self.draft.run_id == run_id:
+            # A property that the answer leaves out says nothing.
+            self.newer = {**self.draft.received, **now}
+            self._follow_the_run()
+
+    def _follow_the_run(self) -> None:
+        """Let untouched fields take the values that the run has by now, and say what moved.
+
+        Not below a review, whose request must stay as it is shown, nor below an open dropdown: that would close.
+        """
+        if not self.newer or not self.display or self.form.is_choosing:
+            return
+        self._keep_what_is_typed()
+        before = self.draft
+        if before is None:
+            return
+        draft = caught_up(before, self.newer)
+        self.form.put(draft, *(field.name for field in FIELDS if draft.text(field) != before.text(field)))
+        disputed = tuple(conflict for conflict in draft.conflicts(self.newer) if conflict.field.name in draft.edits)
+        if draft is not before or disputed != self._disputed:
+            self._disputed = disputed
+            self._follow(draft)
+            if words := draft_words.caught_up(before, draft, disputed):
+                self.post_message(Said(words, "warning" if disputed else "information"))
 
     def on_field_form_typed(self, _event: FieldForm.Typed) -> None:
         """Something was typed."""
@@ -97,6 +133,7 @@ class EditView(Acting):
         self._field = event.field
         self._focused = event.form.row(event.field.name).control
         self._show_help()
+        self._follow_the_run()
 
     def _follow(self, draft: Draft) -> None:
         self.draft = draft
@@ -105,7 +142,7 @@ class EditView(Acting):
 
     def _draw(self, draft: Draft) -> None:
         self._drawn = draft
-        self.form.show(draft)
+        self.form.show(draft, self.newer)
         self._show_title()
         self._show_help()
         self.post_message(DraftChanged(draft))
@@ -143,7 +180,7 @@ class EditView(Acting):
         """As everywhere, on what is typed by now; a review that is refused also brings the errors into sight."""
         self._take_what_is_typed()
         if action_id == "review" and self.draft is not None and self.draft.errors():
-            self.form.show_errors()
+            self.form.focus_error()
         await super().action_perform(action_id)
 
     def action_body_mode(self) -> None:
@@ -160,8 +197,9 @@ class EditView(Acting):
         row = self.form.focused_row()
         if row is not None and self.draft is not None:
             draft = self.draft.reverted(row.field.name)
-            self.form.revert(draft, row.field.name)
+            self.form.put(draft, row.field.name)
             self._follow(draft)
+            self._follow_the_run()
 
     def action_drop_draft(self) -> None:
         """Ask to drop the whole draft."""

@@ -7,9 +7,9 @@ here: which draft the form opens, what the review shows, where esc leads.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from textual.app import ComposeResult
 from textual.message import Message
@@ -20,7 +20,7 @@ from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
 from runtui.tui import draft_words, sign_in_words
 from runtui.tui.actions import Situation
-from runtui.tui.messages import DraftChanged, Left, Merged, ReviewRequested, Said
+from runtui.tui.messages import DraftChanged, FormOpened, Left, Merged, ReviewRequested, Said
 from runtui.tui.views.acting import Acting
 from runtui.tui.views.conflict import ConflictView
 from runtui.tui.views.edit import EditView
@@ -139,14 +139,13 @@ class LeftPane(ContentSwitcher):
         if left is not None and (conflicts := left.conflicts(stored.raw)):
             words = draft_words.moved(self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts)
             self.post_message(Said(f"{words} {self._hint()}".strip(), "warning"))
-            with self.app.batch_update():
-                self.query_one(ConflictView).open(left, stored.raw, stored.workflow_name)
-                self.show("conflict")
+            self._open_conflict(left, stored.raw, stored.workflow_name)
             return
         draft, words = self._draft_of(run_id, stored)
         hint = self._hint()
         self.post_message(Said(f"{words} {hint}".strip(), "warning" if hint else "information"))
         self._open_form(draft, stored.workflow_name)
+        self.post_message(FormOpened(draft))
 
     def _hint(self) -> str:
         """What speaks against a change before it is made."""
@@ -190,9 +189,19 @@ class LeftPane(ContentSwitcher):
         return stored.workflow_name if stored is not None else draft.workflow_id
 
     def on_review_requested(self, event: ReviewRequested) -> None:
-        """Show the change, where it would go, and ask."""
+        """Show the change, where it would go, and ask; first the values in conflict with the run as read, if any."""
         event.stop()
-        self._review(event.draft)
+        draft, newer = event.draft, self.query_one(EditView).newer
+        if newer and draft.conflicts(newer):
+            self.post_message(Said(""))
+            self._open_conflict(draft, newer, self._name_of(draft))
+        else:
+            self._review(draft)
+
+    def _open_conflict(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
+        with self.app.batch_update():
+            self.query_one(ConflictView).open(draft, now, workflow_name)
+            self.show("conflict")
 
     def review_undo(self, draft: Draft, number: int) -> None:
         """Show the change that takes an entry of the journal back, and ask."""
@@ -201,20 +210,15 @@ class LeftPane(ContentSwitcher):
     def _review(self, draft: Draft, *, undoes: int | None = None) -> None:
         method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
         target = (
-            ("request", f"{method} {url}"),
-            ("tenant", self._workspace.settings.tenant),
-            *self._account(),
             ("workflow", self._name_of(draft)),
             ("run", draft.run_id),
+            ("tenant", self._workspace.settings.tenant),
+            *_account(self._workspace),
+            ("request", f"{method} {url}"),
         )
         self.query_one(ReviewView).open(draft, target, undoes=undoes, hint=self._hint())
         self.post_message(Said(""))
         self.show("review")
-
-    def _account(self) -> tuple[tuple[str, str], ...]:
-        sign_in = self._workspace.sign_in
-        account = sign_in.state.account if sign_in is not None else None
-        return (("account", account.username),) if account is not None else ()
 
     def on_left(self, event: Left) -> None:
         """One step back; from the list the message goes on to the screen."""
@@ -237,3 +241,8 @@ class LeftPane(ContentSwitcher):
         if workspace.connected and run_id in workspace.settling.unsettled:
             return UNKNOWN
         return DRAFT if run_id in workspace.drafts else None
+
+
+def _account(workspace: Workspace) -> tuple[tuple[str, str], ...]:
+    account = workspace.sign_in.state.account if workspace.sign_in is not None else None
+    return (("account", account.username),) if account is not None else ()

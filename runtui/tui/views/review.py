@@ -1,7 +1,8 @@
 """The last look before a write: which run, which request, what changes from what to what.
 
 Invariant: nothing is sent but by `y` or the button that says so. The focus rests on *no*, and enter there sends
-nothing.
+nothing. The change, what speaks against it and what it does not do are in sight wherever the view is shown; the rest
+is reached by scrolling.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
@@ -25,10 +27,15 @@ from runtui.tui.widgets.pane_title import PaneTitle
 class ReviewView(Acting):
     """Shows one draft as the change that it would be."""
 
-    BINDINGS = bindings("review")
+    BINDINGS = [
+        *bindings("review"),
+        Binding("up", "scroll_facts(-1)", "scroll up"),
+        Binding("down", "scroll_facts(1)", "scroll down"),
+    ]
     DEFAULT_CSS = """
     ReviewView { layout: vertical; height: 1fr; }
-    ReviewView VerticalScroll { height: 1fr; padding: 0 1; }
+    ReviewView VerticalScroll { height: 1fr; min-height: 3; padding: 0 1; scrollbar-size-vertical: 1; }
+    ReviewView #review-notes { height: auto; padding: 0 1; }
     ReviewView Horizontal { height: 1; padding: 0 1; }
     ReviewView Button { margin: 0 2 0 0; }
     """
@@ -39,10 +46,11 @@ class ReviewView(Acting):
         self._undoes: int | None = None
 
     def compose(self) -> ComposeResult:
-        """The facts, then the question."""
+        """The change and its address, what speaks against it, the question."""
         yield PaneTitle("Review", id="review-title")
         with VerticalScroll(can_focus=False):
             yield Static(id="review-facts", markup=False)
+        yield Static(id="review-notes", markup=False)
         with Horizontal():
             yield Button(Content("No, back (n)"), id="review-no", compact=True)
             yield Button(Content("Send (y)"), id="review-yes", compact=True)
@@ -53,12 +61,18 @@ class ReviewView(Acting):
         """Show a draft, where it would go, which entry of the journal it takes back, and what speaks against it."""
         self.draft, self._undoes = draft, undoes
         question = "send this change?" if undoes is None else f"take back entry {undoes}?"
-        self.query_one("#review-facts", Static).update(_facts(draft, target, hint))
+        self.query_one("#review-facts", Static).update(_facts(draft, target))
+        self.query_one("#review-notes", Static).update(_notes(draft, hint))
+        self.query_one(VerticalScroll).scroll_home(animate=False)
         self.query_one("#review-title", PaneTitle).show(Content(f"Review: {question}"), active=True)
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""
         self.query_one("#review-no", Button).focus()
+
+    def action_scroll_facts(self, lines: int) -> None:
+        """Some lines on, or back."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     @on(Button.Pressed, "#review-yes")
     async def _pressed(self) -> None:
@@ -76,25 +90,31 @@ class ReviewView(Acting):
         self.post_message(Left())
 
 
-def _facts(draft: Draft, target: Sequence[tuple[str, str]], hint: str) -> Content:
-    lines = [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
-    lines += [content(f"! {hint}", "$text-warning")] if hint else []
-    lines.append(Content(""))
+def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:
+    """The change, then what else goes with it and where."""
     names = max((len(change.field.name) for change in draft.changes()), default=0)
-    for change in draft.changes():
-        lines.append(
-            Content.assemble(
-                f"{change.field.name:{names}}  ",
-                content(_value(change.before), "$text-error"),
-                "  →  ",
-                content(_value(change.after), "$text-success"),
-            )
+    lines = [
+        Content.assemble(
+            (f"{change.field.name:{names}}  ", "bold"),
+            content(_value(change.before), "$text-error"),
+            "  →  ",
+            content(_value(change.after), "bold $text-success"),
         )
+        for change in draft.changes()
+    ]
     lines.append(Content(""))
-    extra = len(draft.body()) - 1 - len(draft.changes())
-    if extra:
-        lines.append(Content(f"With it go {extra} required properties, as they were received (see the Request tab)."))
-    lines += [Content.assemble("! ", content(sentence)) for sentence in draft.warnings()]
+    lines += [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    if extra := len(draft.body()) - 1 - len(draft.changes()):
+        several = "property" if extra == 1 else "properties"
+        lines.append(Content(f"Also sends {extra} unchanged required {several}; the Request tab has the body."))
+    return Content("\n").join(lines)
+
+
+def _notes(draft: Draft, hint: str) -> Content:
+    """What speaks against the change, and what it does not do."""
+    lines = [content(f"! {hint}", "$text-warning")] if hint else []
+    lines += [content(f"! {sentence}", "$text-warning") for sentence in draft.warnings()]
+    lines.append(Content("This rewrites the report: it neither stops nor repeats any work."))
     return Content("\n").join(lines)
 
 

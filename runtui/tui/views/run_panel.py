@@ -42,11 +42,11 @@ class RunPanel(SidePanel):
         if self._followed == save.number:
             self.show_save(save)
 
-    def show_entry(self, entry: Entry) -> None:
-        """An entry of the journal: what was sent, and what came back."""
+    def show_entry(self, entry: Entry | None) -> None:
+        """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
         self._followed = None
-        self.show("request", pages.entry_request_page(entry))
-        self.show("response", pages.entry_response_page(entry))
+        self.show("request", pages.NO_ENTRY if entry is None else pages.entry_request_page(entry))
+        self.show("response", pages.NO_ENTRY if entry is None else pages.entry_response_page(entry))
 
     def show_run(self, run_id: str) -> None:
         """A run as the store has it at once, then what its tasks did."""
@@ -60,18 +60,18 @@ class RunPanel(SidePanel):
             self.show("run", page)
 
     def choose(self, tab: Tab) -> None:
-        """Bring a tab into sight; the history is filled as it is now."""
-        if tab == "history":
-            self.show_history(self._workspace.exchanges)
+        """Bring a tab into sight; the log is filled as it is now."""
+        if tab == "log":
+            self.show_log(self._workspace.exchanges)
         super().choose(tab)
 
     def exchange_ended(self) -> None:
-        """The history grew."""
-        if self.tab == "history":
-            self.show_history(self._workspace.exchanges)
+        """The log grew."""
+        if self.tab == "log":
+            self.show_log(self._workspace.exchanges)
 
     def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
-        """Show one request of the history again, with what it means."""
+        """Show one request of the log again, with what it means."""
         event.stop()
         for exchange in self._workspace.exchanges:
             if exchange.number == event.number:

@@ -1,13 +1,15 @@
 """The form: one row per editable property, made from `domain.fields`.
 
 Invariant: the form shows a draft and reports what is typed; it decides nothing. Text is never lost or rewritten while
-someone types, and an error appears when the field is left, then follows every key until it is gone.
+someone types, and an error stands under its field while the text there is no value. A field that gets the keys is
+selected whole: what is typed takes its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, Final
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -24,7 +26,7 @@ from textual.widgets._select import SelectCurrent
 from runtui.domain.draft import Draft
 from runtui.domain.enums import OpenEnum
 from runtui.domain.fields import FIELDS, FieldSpec
-from runtui.domain.times import ago, local_text, now_ticks, parse_ticks
+from runtui.domain.times import ago, local_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.line_input import LineInput
 from runtui.tui.widgets.option_lists import PagedOverlay
@@ -34,17 +36,24 @@ class FieldInput(LineInput):
     """One line of free text; `typed` is called within the key that changes it, before anything is drawn."""
 
     def __init__(self, typed: Callable[[], object]) -> None:
-        super().__init__()
+        super().__init__(select_on_focus=True)
         self._typed = typed
 
     def _watch_value(self, value: str) -> None:
         super()._watch_value(value)
         self._typed()
 
+    def on_blur(self) -> None:
+        """Show a text that is too long from its beginning."""
+        self.cursor_position = 0
+
     def show(self, text: str) -> None:
-        """Put a text into it, the cursor at its end."""
+        """Put a text into it, as if the keys had just come."""
         self.value = plain(text)
-        self.cursor_position = len(self.value)
+        if self.has_focus:
+            self.select_all()
+        else:
+            self.cursor_position = 0
 
     def text_over(self, known: str) -> str:
         """The text in it; the `known` one when it stands there as it was shown, whatever signs that took."""
@@ -132,7 +141,7 @@ class FieldRow(Widget):
         FieldInput, FieldSelect { width: 1fr; }
         FieldSelect #label { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         FieldSelect > SelectOverlay { width: 62; text-wrap: nowrap; text-overflow: ellipsis; }
-        .field--note { width: 12; padding: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        .field--note { width: 11; padding: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         .field--was, .field--error { display: none; padding: 0 1 0 29; height: auto; }
         &.-changed .field--was { display: block; }
         &.-invalid .field--error { display: block; }
@@ -143,7 +152,6 @@ class FieldRow(Widget):
         super().__init__(id=f"field-{field.name}")
         self.field = field
         self._typed = typed
-        self._error_is_shown = False
 
     def compose(self) -> ComposeResult:
         """Lay the row out."""
@@ -163,31 +171,30 @@ class FieldRow(Widget):
         """The input or the dropdown."""
         return self.query_one(FieldInput) if self.field.choices is None else self.query_one(FieldSelect)
 
-    def load(self, draft: Draft) -> None:
-        """Begin anew with a draft: its text in the control, its error in sight if it has one."""
+    def put(self, draft: Draft) -> None:
+        """Put the text that the draft has for the field into the control."""
         text, control = draft.text(self.field), self.control
         if isinstance(control, FieldSelect):
             control.offer(draft.received_text(self.field), text)
         else:
             control.show(text)
-        self._error_is_shown = True
-        self.show(draft)
 
-    def show(self, draft: Draft) -> None:
-        """Follow the draft: what it was, or what it is; and the error once the field was left with it."""
-        self.set_class(self.field.name in draft.edits, "-changed")
+    def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
+        """Follow the draft: what the field was and is on the server, and why its text is no value."""
+        is_changed = self.field.name in draft.edits
+        self.set_class(is_changed, "-changed")
         error = draft.errors().get(self.field.name, "")
-        self._error_is_shown = self._error_is_shown and bool(error)
-        self.set_class(self._error_is_shown, "-invalid")
+        self.set_class(bool(error), "-invalid")
         if self.field.choices is None:
             self._say(".field--note", self._reading(draft))
-        self._say(".field--was", f"was {draft.received_text(self.field) or 'empty'}")
+        self._say(".field--was", self._was(draft, now) if is_changed else "")
         self._say(".field--error", error)
 
-    def show_error(self, draft: Draft) -> None:
-        """From now on the error of this field, if any, is in sight."""
-        self._error_is_shown = True
-        self.show(draft)
+    def _was(self, draft: Draft, now: Mapping[str, Any]) -> str:
+        received = draft.received.get(self.field.name)
+        was = f"was {self.field.text(received) or 'empty'}"
+        value = now.get(self.field.name, received)
+        return was if self.field.same(received, value) else f"{was}, {self.field.text(value) or 'empty'} on the server"
 
     def _say(self, place: str, text: str) -> None:
         self.query_one(place, Words).say(text)
@@ -198,10 +205,16 @@ class FieldRow(Widget):
             return self.field.type_name
         edit = draft.edits.get(self.field.name)
         value = draft.received.get(self.field.name) if edit is None else edit.value
+        distance = since if edit is None and self.field.is_recorded else ago
         try:
-            return ago(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
+            return distance(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
         except ValueError:
             return "no date"
+
+
+ROOMY: Final = 1 + 29 + 29 + 11
+"""Cells of a form from which on a note fits beside a date-time of seven fractional digits and the cursor behind it:
+edge, label, field, note."""
 
 
 class FieldForm(VerticalScroll, can_focus=False):
@@ -211,6 +224,7 @@ class FieldForm(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     FieldForm { scrollbar-size-vertical: 1; }
     FieldForm .form--group { height: 1; }
+    FieldForm.-tight .field--note { display: none; }
     """
 
     class Typed(Message):
@@ -245,7 +259,6 @@ class FieldForm(VerticalScroll, can_focus=False):
     def __init__(self, typed: Callable[[], object]) -> None:
         """A form; `typed` is called within each key that changes a text, before anything is drawn."""
         super().__init__()
-        self._draft: Draft | None = None
         self._typed = typed
         self._is_filling = False
 
@@ -258,25 +271,25 @@ class FieldForm(VerticalScroll, can_focus=False):
                 yield Static(group, classes="form--group", markup=False)
             yield FieldRow(field, self._text_changed)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Give the fields the room of the notes where they need it."""
+        self.set_class(event.size.width < ROOMY, "-tight")
+
     def row(self, name: str) -> FieldRow:
         """The row of a property."""
         return self.query_one(f"#field-{name}", FieldRow)
 
     def load(self, draft: Draft) -> None:
         """Begin anew with a draft; nothing is left of the one before."""
-        self._draft = draft
         self.scroll_home(animate=False)
-        with self._filling():
-            for row in self.query(FieldRow):
-                row.load(draft)
+        self.put(draft, *(field.name for field in FIELDS))
+        self.show(draft, draft.received)
 
-    def revert(self, draft: Draft, name: str) -> None:
-        """Follow a draft in which one field is as received again."""
-        self._draft = draft
-        row = self.row(name)
+    def put(self, draft: Draft, *names: str) -> None:
+        """Put the texts that a draft has for some fields into their controls."""
         with self._filling():
-            row.control.show(draft.text(row.field))
-        self.show(draft)
+            for row in map(self.row, names):
+                row.put(draft)
 
     @contextmanager
     def _filling(self) -> Iterator[None]:
@@ -291,11 +304,15 @@ class FieldForm(VerticalScroll, can_focus=False):
         if not self._is_filling:
             self._typed()
 
-    def show(self, draft: Draft) -> None:
-        """Follow the draft."""
-        self._draft = draft
+    def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
+        """Follow the draft; `now` is the run as it is on the server, as far as that is known."""
         for row in self.query(FieldRow):
-            row.show(draft)
+            row.show(draft, now)
+
+    @property
+    def is_choosing(self) -> bool:
+        """Whether the list of a dropdown is open."""
+        return any(select.expanded for select in self.query(FieldSelect))
 
     def typed_over(self, draft: Draft, now: int) -> Draft:
         """The draft with what stands in the controls; `now` (ticks) is what "-2h" counts from."""
@@ -306,12 +323,8 @@ class FieldForm(VerticalScroll, can_focus=False):
                 draft = draft.typed(row.field.name, _as_received(draft, row.field, text), now)
         return draft
 
-    def show_errors(self) -> None:
-        """Bring every error into sight, and the focus to the first one."""
-        if self._draft is None:
-            return
-        for row in self.query(FieldRow):
-            row.show_error(self._draft)
+    def focus_error(self) -> None:
+        """Give the first field that is wrong the keys."""
         for row in self.query(FieldRow).filter(".-invalid"):
             row.control.focus()
             break
@@ -345,12 +358,6 @@ class FieldForm(VerticalScroll, can_focus=False):
         row = next((node for node in event.widget.ancestors if isinstance(node, FieldRow)), None)
         if row is not None:
             self.post_message(self.FieldEntered(self, row.field))
-
-    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """A field that is left shows its error."""
-        row = next((node for node in event.widget.ancestors if isinstance(node, FieldRow)), None)
-        if row is not None and self._draft is not None:
-            row.show_error(self._draft)
 
 
 def _as_received(draft: Draft, field: FieldSpec, text: str) -> str:

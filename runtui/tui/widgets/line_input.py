@@ -24,8 +24,8 @@ _EDITING: Final = {
 class LineInput(Input):
     """One line of text, one line high."""
 
-    def __init__(self, *, placeholder: str = "", id: str | None = None) -> None:
-        super().__init__(placeholder=placeholder, compact=True, select_on_focus=False, id=id)
+    def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
+        super().__init__(placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id)
         self.cursor_blink = False
 
     async def _on_key(self, event: events.Key) -> None:

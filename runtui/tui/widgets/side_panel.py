@@ -24,8 +24,8 @@ from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.option_lists import PagedList
 from runtui.tui.widgets.pane_title import PaneTitle
 
-Tab = Literal["response", "request", "run", "history"]
-TABS: Final[tuple[Tab, ...]] = ("response", "request", "run", "history")
+Tab = Literal["response", "request", "run", "log"]
+TABS: Final[tuple[Tab, ...]] = ("response", "request", "run", "log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class SidePanel(Vertical):
     """
 
     class ExchangeChosen(Message):
-        """A request of the history was chosen."""
+        """A request of the log was chosen."""
 
         def __init__(self, panel: SidePanel, number: int) -> None:
             super().__init__()
@@ -84,7 +84,7 @@ class SidePanel(Vertical):
             yield JsonView(id="tab-response")
             yield JsonView(id="tab-request")
             yield JsonView(id="tab-run")
-            yield PagedList(id="tab-history")
+            yield PagedList(id="tab-log")
 
     def on_mount(self) -> None:
         """Draw the first tab."""
@@ -101,11 +101,11 @@ class SidePanel(Vertical):
             self._pages[tab] = page
             self._draw(tab, keep_place=keep_place)
 
-    def show_history(self, exchanges: Iterable[Exchange]) -> None:
+    def show_log(self, exchanges: Iterable[Exchange]) -> None:
         """List the requests of this session, the newest first."""
-        history = self.query_one(OptionList)
-        history.clear_options()
-        history.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
+        log = self.query_one(OptionList)
+        log.clear_options()
+        log.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
 
     def choose(self, tab: Tab) -> None:
         """Bring a tab into sight; the focus follows when it was in the panel."""

@@ -1,11 +1,13 @@
 """What runtui has to say, kept in sight until there is something newer: no toast that is gone after five seconds.
 
-Invariant: it takes no line while there is nothing to say, and never more than three.
+Invariant: it takes no line while there is nothing to say, and never more than three. A sentence does not outlive its
+cause: whoever says it says how long it holds, and what happened holds until something newer is said.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from textual.content import Content
 from textual.widgets import Static
@@ -13,6 +15,15 @@ from textual.widgets import Static
 from runtui.tui.text import content
 
 Severity = Literal["information", "success", "warning", "error"]
+
+Holds: TypeAlias = Callable[[], bool]
+"""Whether a sentence is still true."""
+
+
+def for_good() -> bool:
+    """What happened has happened."""
+    return True
+
 
 _SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}
 
@@ -28,9 +39,11 @@ class StatusLine(Static):
     def __init__(self, *, id: str) -> None:
         super().__init__(markup=False, id=id)
         self.text = ""
+        self._holds: Holds = for_good
 
-    def say(self, text: str, severity: Severity = "information") -> None:
+    def say(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Replace what is said; an empty text gives the line back."""
+        self._holds = holds
         if text == self.text and self.has_class(f"-{severity}"):
             return
         self.text = text
@@ -38,3 +51,8 @@ class StatusLine(Static):
             self.set_class(known == severity, f"-{known}")
         self.set_class(bool(text), "-speaking")
         self.update(Content(f"{_SIGNS[severity]} ") + content(text))
+
+    def check(self) -> None:
+        """Something changed: take back what is true no longer."""
+        if self.text and not self._holds():
+            self.say("")

@@ -1,0 +1,58 @@
+"""The notice that takes the screen while the terminal is too small to show what keys would act on.
+
+Invariant: while it stands nothing below it gets a key. What was there comes back as it was.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Static
+
+from runtui.tui.actions import ACTION_BY_ID, bindings
+from runtui.tui.text import content
+from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
+
+SMALLEST: Final = Size(60, 16)
+"""The smallest terminal, in cells, in which every view shows what its keys act on."""
+
+
+class TooSmall(Screen[None]):
+    """Says how large the terminal is, and how large it has to be."""
+
+    BINDINGS = [
+        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "repaint")
+    ]
+    DEFAULT_CSS = """
+    TooSmall { layout: vertical; padding: 0 1; }
+    TooSmall #size-notice { height: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The notice, and what quitting has to say."""
+        yield Static(id="size-notice", markup=False)
+        yield StatusLine(id="size-status")
+
+    def on_resize(self) -> None:
+        """Say the size as it is now."""
+        size = self.app.size
+        self.query_one("#size-notice", Static).update(
+            content(
+                f"runtui needs a terminal of {SMALLEST.width}x{SMALLEST.height}. "
+                f"This one is {size.width}x{size.height}. "
+                f"Enlarge it to go on where you were; {ACTION_BY_ID['quit'].shown_key} quits."
+            )
+        )
+
+    def say(self, text: str, severity: Severity, holds: Holds = for_good) -> None:
+        """Put a sentence into the status line."""
+        self.query_one(StatusLine).say(text, severity, holds)
+
+
+def is_too_small(size: Size) -> bool:
+    """Whether a terminal of that size, in cells, cannot show a view."""
+    return size.width < SMALLEST.width or size.height < SMALLEST.height

@@ -1,0 +1,256 @@
+"""Opening the form reads the run: what nobody touched follows it, what somebody typed has its three values shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from runtui.domain.draft import Draft
+from runtui.tui.views.conflict import ConflictView
+from runtui.tui.views.edit import EditView
+from runtui.tui.widgets.field_form import FieldForm, FieldInput, FieldSelect
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_faults import graph_error, status_of
+from tests.tui.wires import Graph
+
+RUN = "run-4"
+
+
+@dataclass
+class Slow:
+    """A Graph that answers the read of a run only when it may."""
+
+    graph: Graph = field(default_factory=Graph)
+    reads: int = 0
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: Any = None
+
+    @property
+    def wire(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._handle)
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and request.url.path.endswith(f"/{RUN}"):
+            self.reads += 1
+            await self.may_answer.wait()
+            if self.trouble is not None:
+                answer: httpx.Response = self.trouble()
+                return answer
+        return self.graph._handle(request)
+
+    def move(self, **values: Any) -> None:
+        """Somebody else changes the run."""
+        self.graph.runs[RUN] = self.graph.runs[RUN] | values
+
+
+def draft_of(session: Session) -> Draft:
+    draft = session.workbench.left.edited
+    assert draft is not None
+    return draft
+
+
+def view_of(session: Session) -> str:
+    """The view at the left."""
+    return session.workbench.left.view
+
+
+def form_of(session: Session) -> EditView:
+    return session.workbench.query_one(EditView)
+
+
+def stored_count(session: Session) -> object:
+    """failedTasksCount as the list has it."""
+    stored = session.workspace.store.get(RUN)
+    return stored.raw["failedTasksCount"] if stored is not None else None
+
+
+def control(session: Session, name: str) -> FieldInput | FieldSelect:
+    return session.workbench.query_one(FieldForm).row(name).control
+
+
+async def open_form(session: Session, slow: Slow) -> None:
+    """Open the form of the first run; its read is on the way."""
+    assert session.workbench.left.runs.table.cursor_id == RUN
+    await session.press("e")
+    await session.until(lambda: view_of(session) == "edit" and slow.reads)
+
+
+async def go_to(session: Session, name: str) -> None:
+    control(session, name).focus()
+    await session.pilot.pause()
+
+
+async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        slow.move(processingStatus="canceled", failedTasksCount=77)
+        await open_form(session, slow)
+        assert control(session, "failedTasksCount").value == "2", "what the list had"
+        await go_to(session, "totalUsersCount")
+        await session.type("8")
+        slow.may_answer.set()
+        await session.until(lambda: control(session, "failedTasksCount").value == "77")
+        assert session.app.focused is control(session, "totalUsersCount"), "the cursor stays where it is"
+        assert control(session, "totalUsersCount").value == "8"
+        assert control(session, "processingStatus").value == "canceled"
+        assert status_of(session) == (
+            "The run has changed since it was listed: processingStatus failed → canceled, failedTasksCount 2 → 77."
+        )
+        body = draft_of(session).body()
+        assert (body["processingStatus"], body["failedTasksCount"], body["totalUsersCount"]) == ("canceled", 77, 8)
+        assert list(draft_of(session).edits) == ["totalUsersCount"]
+        await session.until(lambda: stored_count(session) == 77)
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Done."))
+        assert json.loads(slow.graph.patches[0])["failedTasksCount"] == 77
+
+
+async def test_nothing_is_said_of_a_run_that_did_not_move(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        before = draft_of(session)
+        slow.may_answer.set()
+        await session.until(lambda: form_of(session).newer)
+        assert draft_of(session) is before
+        assert status_of(session) == ""
+
+
+async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_review(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        slow.move(totalUsersCount=40, failedTasksCount=77)
+        await open_form(session, slow)
+        await go_to(session, "totalUsersCount")
+        await session.type("8")
+        slow.may_answer.set()
+        await session.until(lambda: "three values" in status_of(session))
+        assert "Changed on the server while you edit: totalUsersCount. ctrl+s shows the three values." in status_of(
+            session
+        )
+        assert "was 3, 40 on the server" in session.text()
+        await session.type("1")
+        assert control(session, "totalUsersCount").value == "81", "typing goes on where it was"
+        await session.press("ctrl+s")
+        assert view_of(session) == "conflict"
+        line = next(line for line in session.text().splitlines() if "totalUsersCount  " in line)
+        assert line.split("▏")[0].split() == ["totalUsersCount", "3", "○", "40", "●", "81", "yours"]
+        assert "failedTasksCount" not in session.text().split("Response │")[0]
+        await session.press("escape")
+        assert view_of(session) == "edit", "back to the form it came from"
+        assert control(session, "totalUsersCount").value == "81"
+        await session.press("ctrl+s", "t", "enter")
+        assert view_of(session) == "edit"
+        assert control(session, "totalUsersCount").value == "40"
+        assert draft_of(session).edits == {}
+        assert slow.graph.patches == []
+
+
+async def test_a_field_put_back_takes_the_value_of_the_server(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        slow.move(totalUsersCount=40)
+        await open_form(session, slow)
+        await go_to(session, "totalUsersCount")
+        await session.type("8")
+        slow.may_answer.set()
+        await session.until(lambda: "three values" in status_of(session))
+        await session.press("f8")
+        assert control(session, "totalUsersCount").value == "40"
+        assert draft_of(session).body()["totalUsersCount"] == 40
+        assert draft_of(session).edits == {}
+
+
+async def test_an_open_dropdown_is_left_alone_until_it_closes(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        slow.move(processingStatus="queued", failedTasksCount=77)
+        await open_form(session, slow)
+        await session.press("enter")
+        select = control(session, "processingStatus")
+        assert isinstance(select, FieldSelect)
+        slow.may_answer.set()
+        await session.until(lambda: form_of(session).newer)
+        assert select.expanded
+        assert select.value == "failed"
+        await session.press("escape")
+        await session.until(lambda: select.value == "queued")
+        assert control(session, "failedTasksCount").value == "77"
+        assert draft_of(session).edits == {}
+
+
+async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        slow.move(failedTasksCount=77)
+        await open_form(session, slow)
+        await go_to(session, "totalUsersCount")
+        await session.type("8")
+        await session.press("ctrl+s")
+        assert view_of(session) == "review"
+        reviewed = draft_of(session)
+        slow.may_answer.set()
+        await session.until(lambda: form_of(session).newer)
+        assert draft_of(session) is reviewed
+        await session.press("n")
+        assert control(session, "failedTasksCount").value == "77"
+        assert control(session, "totalUsersCount").value == "8"
+
+
+async def test_a_run_that_cannot_be_read_is_told_and_editing_goes_on(open_session: Opener) -> None:
+    slow = Slow(trouble=graph_error(500, "InternalServerError", "It broke."))
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await go_to(session, "totalUsersCount")
+        await session.type("8")
+        slow.may_answer.set()
+        await session.until(lambda: status_of(session))
+        assert status_of(session) == (
+            "The run could not be read: The server failed. The form has the values of the list; the run is read again "
+            "before anything is sent."
+        )
+        assert control(session, "totalUsersCount").value == "8"
+        slow.trouble = None
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Done."))
+
+
+async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_session: Opener) -> None:
+    slow = Slow()
+    async with open_session(wire=slow.wire) as session:
+        slow.move(totalUsersCount=40)
+        await open_form(session, slow)
+        await session.press("escape", "j", "e")
+        await session.until(lambda: view_of(session) == "edit")
+        other = draft_of(session).run_id
+        assert other != RUN
+        slow.may_answer.set()
+        await session.pilot.pause()
+        assert draft_of(session).run_id == other
+        assert control(session, "totalUsersCount").value == "3"
+
+
+async def test_what_a_colleague_wrote_since_the_form_was_opened_is_not_overwritten_in_silence(
+    open_session: Opener,
+) -> None:
+    async with open_session(runs=12) as session:
+        assert session.server is not None
+        current = session.server.state.scenario
+        current.use("colleague")
+        await session.press("e")
+        await session.until(lambda: view_of(session) == "edit" and current.edits)
+        ((run_id, theirs),) = current.edits
+        await go_to(session, "failedTasksCount")
+        await session.type("999")
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: view_of(session) == "conflict")
+        assert "(processingStatus). Nothing was written" in status_of(session)
+        merged = session.workbench.query_one(ConflictView).draft
+        assert merged is not None
+        assert (merged.run_id, merged.body()["failedTasksCount"]) == (run_id, 999)
+        assert merged.body()["processingStatus"] == theirs["processingStatus"], "what nobody here touched is theirs"
+        assert session.server.state.applied == []

@@ -1,0 +1,165 @@
+"""The status line: a sentence goes as soon as what it speaks of is over."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from runtui.tui.views.journal import JournalView
+from runtui.tui.widgets.field_form import FieldForm
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_conflict import type_a_draft
+from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_journal import open_journal, record
+from tests.tui.test_panel import panel_text
+from tests.tui.test_review import to_the_review
+from tests.tui.test_scenarios import Sandbox
+from tests.tui.test_undo import change, view_of
+from tests.tui.wires import Graph
+
+
+async def open_form(session: Session) -> None:
+    await session.press("e")
+    await session.until(lambda: view_of(session) == "edit")
+
+
+async def go_to(session: Session, name: str) -> None:
+    session.workbench.query_one(FieldForm).row(name).control.focus()
+    await session.pilot.pause()
+
+
+async def test_a_refusal_goes_when_its_reason_does(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        await open_form(session)
+        await session.press("ctrl+s")
+        assert status_of(session) == "Nothing has changed yet."
+        await go_to(session, "totalUsersCount")
+        await session.type("x")
+        assert status_of(session) == ""
+        await session.press("ctrl+s")
+        assert "no valid value" in status_of(session)
+        await session.press("home", "delete")
+        assert "no valid value" in status_of(session), "empty is as wrong"
+        await session.type("5")
+        assert status_of(session) == ""
+
+
+@pytest.mark.parametrize("leave", ["escape", "f1", "shift+f3"])
+async def test_what_the_form_says_goes_with_the_form(open_session: Opener, leave: str) -> None:
+    async with open_session(graph=Graph()) as session:
+        await open_form(session)
+        await session.press("ctrl+t")
+        assert status_of(session).startswith("The request carries only what changed")
+        await session.press(leave)
+        await session.until(lambda: view_of(session) != "edit")
+        assert status_of(session) == ""
+
+
+async def test_a_question_is_void_once_it_asks_about_something_else(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        await type_a_draft(session)
+        await session.press("shift+f8")
+        assert "again drops the draft" in status_of(session)
+        await session.type("1")
+        assert status_of(session) == ""
+        await session.press("shift+f8", "f1", "escape")
+        assert view_of(session) == "edit"
+        assert status_of(session) == ""
+
+
+async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_are_there(
+    open_session: Opener,
+) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+        await type_a_draft(session)
+    async with open_session(graph=graph) as session:
+        assert "1 draft is kept" in status_of(session)
+        session.workspace.drafts.drop("run-4")
+        await session.press("j")
+        assert status_of(session) == ""
+
+
+async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(graph=Graph()) as session:
+
+        def refuse(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        await open_form(session)
+        await go_to(session, "totalUsersCount")
+        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
+        await session.type("9")
+        await session.until(lambda: "Drafts are not on disk" in status_of(session))
+        monkeypatch.undo()
+        await session.type("1")
+        session.workspace.drafts.flush()
+        await session.press("home")
+        await session.type("2")
+        await session.until(lambda: status_of(session) == "")
+
+
+async def test_what_a_save_left_open_goes_with_its_draft(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+        graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: "The draft is kept." in status_of(session))
+        await session.press("j")
+        assert "The draft is kept." in status_of(session), "what happened stays in sight"
+        session.workspace.drafts.drop("run-4")
+        await session.press("k")
+        assert status_of(session) == ""
+
+
+async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_session: Opener) -> None:
+    sandbox = Sandbox()
+    async with open_session(runs=12, misbehaviour=sandbox) as session:
+        await session.press("M", "down", "enter")
+        assert status_of(session).startswith("Simulating: ")
+        sandbox.scenario = "none"
+        await session.press("j")
+        assert status_of(session) == ""
+
+
+async def test_what_is_asked_about_an_entry_goes_with_the_cursor(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
+    async with open_session(graph=graph) as session:
+        record(session.workspace.journal, 1)
+        await change(session)
+        await open_journal(session)
+        await session.press("d")
+        assert "d again records" in status_of(session)
+        await session.press("j")
+        assert status_of(session) == ""
+        await session.press("k", "l")
+        await session.until(lambda: "is still unknown" in status_of(session))
+        await session.press("j")
+        assert status_of(session) == ""
+
+
+async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+        await change(session)
+        await change(session)
+        await session.until(lambda: "entry 2 of the journal" in panel_text(session))
+        for number in range(3, 5):
+            record(session.workspace.journal, number)
+        await open_journal(session)
+        await session.until(lambda: "Entry 4:" in panel_text(session))
+        await session.press("j", "j")
+        await session.until(lambda: "Entry 2:" in panel_text(session))
+        await session.press("escape", "J")
+        view = session.workbench.query_one(JournalView)
+        entry = view.entry
+        assert entry is not None
+        await session.until(lambda: f"Entry {entry.number}:" in panel_text(session))
+        await session.press("slash")
+        await session.type("nowhere")
+        await session.until(lambda: view.entry is None)
+        await session.until(lambda: "No entry is selected." in panel_text(session))
