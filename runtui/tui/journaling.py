@@ -19,6 +19,7 @@ from runtui.tui import entry_words
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.bridge import JournalChanged
 from runtui.tui.changes import Changes
+from runtui.tui.keys import awaited
 from runtui.tui.messages import (
     Decided,
     EntryRequested,
@@ -87,22 +88,27 @@ class Journaling(Changes):
             self.say(question, "warning")
             return
         settle = partial(self._workspace.settling.decide, event.entry.number, event.outcome)
-        self._aside(settle, "settle an entry")
+        self._aside(settle, awaited("settle an entry"))
 
     # Taking back
 
     def on_undo_run_requested(self, event: UndoRunRequested) -> None:
         """Take back what was changed last in a run."""
-        self._aside(partial(self._undo_last, event.run_id), "undo")
+        self.workers.cancel_group(self, "undo")
+        self._aside(partial(self._undo_last, event.run_id), awaited("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
         entry = entry_words.undoable(entries)
         if entry is None:
             self.say(entry_words.nothing_to_undo(entries), "warning")
-        else:
-            table = self.left.runs.table
-            await self._undo(entry, lambda: self.left.view == "runs" and table.cursor_id == run_id)
+            return
+        table = self.left.runs.table
+
+        def is_looking() -> bool:
+            return self.left.view == "runs" and table.cursor_id == run_id
+
+        self._aside(partial(self._undo, entry, is_looking), "undo")
 
     def on_undo_requested(self, event: UndoRequested) -> None:
         """Take back an entry of the journal."""
@@ -134,7 +140,7 @@ class Journaling(Changes):
     def on_export_chosen(self, event: ExportChosen) -> None:
         """Write the file, and go back to the journal."""
         self.left.leave("export")
-        self._aside(partial(self._export, event), "export")
+        self._aside(partial(self._export, event), awaited("export"))
 
     async def _export(self, event: ExportChosen) -> None:
         path, count = await asyncio.to_thread(event.entries.write, event.form)

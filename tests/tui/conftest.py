@@ -54,13 +54,18 @@ class Session:
         """Press keys one by one, each time waiting until the screen has followed."""
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
-            await self.pilot.pause()
+            await self.settled()
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Type text into what has the focus, faster than the screen follows; then wait until it has."""
         for letter in text:
             self.app.post_message(events.Key(_character_to_key(letter), letter))
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until every key has taken effect, on the screen too."""
+        await self.app.keys.drained()
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
@@ -120,6 +125,7 @@ def open_session(tmp_path: Path) -> Opener:
                     # As it will be once the other views are there, which most tests need not wait for.
                     session.workbench.left.runs.table.row_under_cursor(hold=True)
                 yield session
+                assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
             await workspace.close()
