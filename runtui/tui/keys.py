@@ -40,6 +40,10 @@ MOST_LOOKS: Final = LOOKS_AT_ONCE + 2_500
 _AWAITED: Final = "keys wait for "
 
 
+TypedAhead = tuple[events.Event, ...]
+"""Events that nothing was done about yet, oldest first."""
+
+
 def awaited(group: str) -> str:
     """Name a group of workers that the next key waits for.
 
@@ -102,7 +106,7 @@ class KeyQueue:
         if self._waiting and not self._is_closed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._route_all(), name="route keys")
 
-    def close(self) -> tuple[events.Event, ...]:
+    def close(self) -> TypedAhead:
         """Route nothing more; what is not routed."""
         self._is_closed = True
         if self._task is not None and self._task is not asyncio.current_task():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,6 +101,7 @@ def open_session(tmp_path: Path) -> Opener:
         ready: bool = True,
         misbehaviour: Misbehaviour | None = None,
         profiles: Profiles | None = None,
+        typed_ahead: Sequence[events.Event] = (),
         **choices: Any,
     ) -> AsyncIterator[Session]:
         server = create_app(runs=runs, hostile=hostile) if wire is None else None
@@ -110,11 +112,13 @@ def open_session(tmp_path: Path) -> Opener:
             **choices,
         )
 
-        workspace = Workspace(settings, tmp_path / "runs.db", StaticToken(canary.TOKEN), wire=wire)
+        workspace = Workspace(settings, settings.state_folder / "runs.db", StaticToken(canary.TOKEN), wire=wire)
         workspace.connect(ROOT)
-        app = RuntuiApp(workspace, misbehaviour=misbehaviour, profiles=profiles)
+        app = RuntuiApp(workspace, misbehaviour=misbehaviour, profiles=profiles, typed_ahead=typed_ahead)
         try:
             workspace.refresh.start()
+            while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # keys are typed over rows that are in sight
             async with app.run_test(size=size, notifications=True) as pilot:
                 session = Session(pilot, workspace, server)
                 if ready:

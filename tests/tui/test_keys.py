@@ -10,7 +10,7 @@ from runtui.tui.actions import ACTIONS
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import MANNERS, Manner, parsed, type_keys
 
-manners = pytest.mark.parametrize("manner", MANNERS)
+manners = pytest.mark.parametrize("manner", MANNERS[1:])
 
 
 def edited(session: Session) -> Draft:
@@ -49,19 +49,17 @@ async def test_enter_lands_on_the_list_that_the_filter_shows(open_session: Opene
         assert edited(session).run_id == wanted
 
 
-@manners
-async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: Opener, manner: Manner) -> None:
+async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         first, second = session.workspace.store.window(session.workbench.left.runs.table.shown, 0, 2)
         assert session.workbench.left.runs.table.cursor_id == first.id
-        await type_keys(session, ["e", "escape", "j", "e"], manner)
+        await type_keys(session, ["e", "escape", "j", "e"], "in one packet")
         assert edited(session).run_id == second.id
 
 
-@manners
-async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener, manner: Manner) -> None:
+async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        await type_keys(session, ["ctrl+p", *"show the keys", "enter"], manner)
+        await type_keys(session, ["ctrl+p", *"show the keys", "enter"], "in one packet")
         await session.until(lambda: session.app.screen.id != "--command-palette")
         assert session.workbench.left.view == "help"
 
