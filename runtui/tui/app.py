@@ -5,7 +5,7 @@ Invariant: nothing here knows what a run is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -109,6 +109,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.keys.put(message)
             return True
         return super().post_message(message)
+
+    def call_when_caught_up(self, call: Callable[[], object]) -> None:
+        """Call when all that the terminal has sent so far is on its way to the widgets."""
+        self.keys.call_when_routed(call)
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands."""
