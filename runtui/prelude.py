@@ -31,6 +31,8 @@ _WITHOUT_A_SCREEN: Final = "Without a screen, `runtui list` shows the same runs;
 _ENTER: Final = "\x1b[?1049h"
 _CLEAR: Final = "\x1b[?25l\x1b[H\x1b[2J"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+_INPUT, _LOCAL = 0, 3
+"""Where the modes of input and the local modes stand in what `termios.tcgetattr` returns."""
 _PLAIN: Final = "\x1b[0m"
 _ROLES: Final[Mapping[str, str]] = {
     "status-failed": "\x1b[1;31m",
@@ -137,21 +139,19 @@ class FirstPaint:
 def first_paint(
     settings: Settings, misbehaviour: Misbehaviour | None = None, *, follows: bool = False
 ) -> Iterator[FirstPaint]:
-    """Take the terminal for the first paint: alternate screen, no cursor, no echo of keys pressed meanwhile.
+    """Take the terminal for the first paint: alternate screen, no cursor, and keys as the screen will read them.
 
     Leaving it without an error hands the terminal on with the alternate screen and its rows; keys stay in its queue.
-    An error gives the terminal back as it was. Where it follows another screen, the alternate screen is on already.
+    An error gives the screen back as it was. Where it follows another screen, the alternate screen is on already.
+    `keyboard_given_back` is to stand around it.
     """
-    screen, keyboard = sys.stderr.fileno(), sys.stdin.fileno()
+    screen = sys.stderr.fileno()
 
     def write(text: str) -> None:
         _write(screen, text)
 
     paint = FirstPaint(settings, *terminal_size(), write, misbehaviour)
-    before = termios.tcgetattr(keyboard)
-    quiet = termios.tcgetattr(keyboard)
-    quiet[3] &= ~(termios.ECHO | termios.ICANON)
-    termios.tcsetattr(keyboard, termios.TCSANOW, quiet)
+    _take_keys()
     paint.write(_CLEAR if follows else _ENTER + _CLEAR)
     try:
         yield paint
@@ -159,8 +159,29 @@ def first_paint(
         with contextlib.suppress(OSError):  # the terminal itself may be what is gone
             paint.write(_LEAVE)
         raise
+
+
+def _take_keys() -> None:
+    """Have the terminal keep keys as they are pressed: no echo, no lines, no enter as ctrl+j, no stop by ctrl+s.
+
+    Only ctrl+c and its like stay signals; there is no screen yet that would act on them.
+    """
+    keyboard = sys.stdin.fileno()
+    modes = termios.tcgetattr(keyboard)
+    modes[_INPUT] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+    modes[_LOCAL] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+    termios.tcsetattr(keyboard, termios.TCSANOW, modes)
+
+
+@contextlib.contextmanager
+def keyboard_given_back() -> Iterator[None]:
+    """Give the keyboard back as it was found, after the last screen."""
+    keyboard = sys.stdin.fileno()
+    before = termios.tcgetattr(keyboard)
+    try:
+        yield
     finally:
-        with contextlib.suppress(termios.error):
+        with contextlib.suppress(termios.error):  # the terminal itself may be what is gone
             termios.tcsetattr(keyboard, termios.TCSANOW, before)
 
 

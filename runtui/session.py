@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtui.errors import ExitCode
-from runtui.prelude import first_paint, given_back_on_error, require_terminal
+from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
 from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
@@ -24,6 +24,7 @@ from runtui.settings import Settings, store_path
 
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
+    from runtui.tui.keys import TypedAhead
 
 FIRST_PAGE_SECONDS: Final = 0.25
 """How long the screen is held back for the first page of a list that was never read before."""
@@ -39,6 +40,16 @@ class Opening(NamedTuple):
     """Makes what gives the bearer token of a request; called on the event loop, before anything is drawn."""
     start: Callable[[], Awaitable[str]]
     """Gives the Graph root once the server can be asked."""
+
+
+class Ended(NamedTuple):
+    """How a screen ended."""
+
+    code: int
+    onward: Settings | None
+    """What the person wants to open next; None: nothing, the person leaves."""
+    typed_ahead: TypedAhead
+    """Keys that came behind the one that ended it."""
 
 
 def open_server(settings: Settings, profiles: Profiles) -> int:
@@ -84,24 +95,29 @@ def _server(settings: Settings) -> Opening:
 def _on_terminal(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None) -> int:
     require_terminal()
     try:
-        return asyncio.run(_run(opening, misbehaviour, profiles))
+        with keyboard_given_back():
+            return asyncio.run(_run(opening, misbehaviour, profiles))
     except asyncio.CancelledError:
         return int(ExitCode.NOT_DONE)
 
 
 async def _run(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None) -> int:
     """One screen after the other, on a terminal that never sees the shell in between."""
-    code, onward = await _one(opening, misbehaviour, profiles, follows=False)
-    while onward is not None:
+    ended = await _one(opening, misbehaviour, profiles)
+    while ended.onward is not None:
         gc.unfreeze()  # the screen that has ended was kept from the collector to its end, and no longer
-        code, onward = await _one(_server(onward), misbehaviour, profiles, follows=True)
-    return code
+        ended = await _one(_server(ended.onward), misbehaviour, profiles, ended.typed_ahead)
+    return ended.code
 
 
 async def _one(
-    opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None, *, follows: bool
-) -> tuple[int, Settings | None]:
-    """One screen; the exit code, and what the person wants to open next."""
+    opening: Opening,
+    misbehaviour: Misbehaviour | None,
+    profiles: Profiles | None,
+    typed_ahead: TypedAhead | None = None,
+) -> Ended:
+    """One screen. Where it follows another one, `typed_ahead` is what that one has read and not acted on."""
+    follows = typed_ahead is not None
     end_on_signals()
     settings = opening.settings
     workspace: Workspace | None = None
@@ -119,8 +135,14 @@ async def _one(
                 paint.show(workspace.store)
             from runtui.tui import app as screen
 
-            app = screen.RuntuiApp(workspace, takes_over=True, misbehaviour=misbehaviour, profiles=profiles)
-        return await screen.run(app), app.onward
+            app = screen.RuntuiApp(
+                workspace,
+                takes_over=True,
+                misbehaviour=misbehaviour,
+                profiles=profiles,
+                typed_ahead=typed_ahead or (),
+            )
+        return Ended(await screen.run(app), app.onward, app.keys.close())
     finally:
         with given_back_on_error():
             if workspace is not None:

@@ -5,7 +5,7 @@ Invariant: nothing here knows what a run is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -14,6 +14,7 @@ from textual import events
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.geometry import Size
+from textual.message import Message
 
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
@@ -22,6 +23,7 @@ from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.save import Save
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
+from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.messages import ProfileChosen
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
@@ -53,6 +55,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         takes_over: Whether the first paint is on the terminal already.
         misbehaviour: The demo's sandbox; None on a real server.
         profiles: Where the person can go on to; None for nowhere.
+        typed_ahead: Keys for this screen that the one before it has read.
     """
 
     TITLE = "runtui"
@@ -68,8 +71,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         takes_over: bool = False,
         misbehaviour: Misbehaviour | None = None,
         profiles: Profiles | None = None,
+        typed_ahead: Iterable[events.Event] = (),
     ) -> None:
         settings = workspace.settings
+        self.keys = KeyQueue(self, super().post_message, typed_ahead)
+        """What comes from the terminal, on its way to the widgets."""
         super().__init__(
             theme=starting_theme(chosen=settings.theme),
             crash_folder=settings.state_folder,
@@ -99,9 +105,21 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         if not isinstance(self.screen, CommandPalette):
             self.push_screen(Palette(id="--command-palette"))
 
+    def post_message(self, message: Message) -> bool:
+        """Have what comes from the terminal wait for its turn; all else goes the usual way."""
+        if is_from_terminal(message):
+            self.keys.put(message)
+            return True
+        return super().post_message(message)
+
+    def call_when_caught_up(self, call: Callable[[], object]) -> None:
+        """Call when all that the terminal has sent so far is on its way to the widgets."""
+        self.keys.call_when_routed(call)
+
     def on_mount(self) -> None:
-        """A terminal may be too small from the start."""
+        """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
         self._mind_size(self.size)
+        self.keys.start()
 
     def on_resize(self, event: events.Resize) -> None:
         """Cover everything while the terminal is too small, and uncover it as it was."""
@@ -114,22 +132,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         elif not is_too_small(size) and isinstance(self.screen, TooSmall):
             self.pop_screen()
 
-    async def on_event(self, event: events.Event) -> None:
-        """Run what a key is bound to before the next key is looked at.
-
-        Textual hands a key to the focused widget and looks for its binding when it has bubbled back, behind the keys
-        that came after it: of "/failed", typed ahead on a slow line, all but the first letter would act on the list.
-        Where text is typed Textual's way is kept, so that letters and the keys after them stay in order.
-        """
-        if isinstance(event, events.Key) and not event.is_forwarded and not self._takes_letters():
-            self.app_focus = True
-            if await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key):
-                return
-        await super().on_event(event)
-
-    def _takes_letters(self) -> bool:
-        """Whether the widget with the focus takes letters for text: an input, or a dropdown that searches."""
-        return self.focused is not None and self.focused.check_consume_key("a", "a")
+    def on_unmount(self) -> None:
+        """Route nothing to widgets that are gone."""
+        self.keys.close()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
@@ -143,6 +148,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Exit, once no view is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""
+        self.keys.close()
         workbench = next((screen for screen in self.screen_stack if isinstance(screen, Workbench)), None)
         if workbench is not None and workbench.is_mounted:
             if workbench.left.is_preparing:

@@ -13,11 +13,12 @@ from typing import Final
 from textual.dom import DOMNode
 
 from runtui.services.store import EVERY_RUN, Query, Store
+from runtui.tui.keys import awaited
 
 MANY_RUNS: Final = 20_000
 """Runs from which on a filter is counted in a thread; below, it takes a few milliseconds."""
 
-_GROUP: Final = "counting"
+_GROUP: Final = awaited("counting")
 
 
 class CountAside:

@@ -19,6 +19,7 @@ from runtui.tui import entry_words
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.bridge import JournalChanged
 from runtui.tui.changes import Changes
+from runtui.tui.keys import awaited
 from runtui.tui.messages import (
     Decided,
     EntryRequested,
@@ -81,7 +82,7 @@ class Journaling(Changes):
             self.say(question, "warning", lambda: self._is_at(event.entry.number))
             return
         settle = partial(self._workspace.settling.decide, event.entry.number, event.outcome)
-        self._aside(settle, "settle an entry")
+        self._aside(settle, awaited("settle an entry"))
 
     def _is_at(self, number: int) -> bool:
         """Whether the cursor stands on this entry, and nobody knows what became of it."""
@@ -93,16 +94,17 @@ class Journaling(Changes):
 
     def on_undo_run_requested(self, event: UndoRunRequested) -> None:
         """Take back what was changed last in a run."""
-        self._aside(partial(self._undo_last, event.run_id), "undo")
+        self.workers.cancel_group(self, "undo")
+        self._aside(partial(self._undo_last, event.run_id), awaited("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
         entry = entry_words.undoable(entries)
         if entry is None:
             self.say(entry_words.nothing_to_undo(entries), "warning")
-        else:
-            table = self.left.runs.table
-            await self._undo(entry, "undo", lambda: self.left.view == "runs" and table.cursor_id == run_id)
+            return
+        table = self.left.runs.table
+        self._undo(entry, "undo", lambda: self.left.view == "runs" and table.cursor_id == run_id)
 
     def on_undo_requested(self, event: UndoRequested) -> None:
         """Take back an entry of the journal."""
@@ -112,18 +114,20 @@ class Journaling(Changes):
             now = journal.entry
             return self.left.view == "journal" and now is not None and now.number == entry.number
 
-        self._aside(partial(self._undo, entry, "undo_entry", is_looking), "undo")
+        self._undo(entry, "undo_entry", is_looking)
 
-    async def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
-        """Read the run, and ask whether to send the change that takes the entry back, if the person still waits.
-
-        Where the change may be somebody else's, `action_id` has to be repeated with that in sight.
-        """
+    def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
+        """Take an entry back. Where the change may be somebody else's, `action_id` has to be repeated with that in
+        sight."""
         if doubt := doubt_of(entry):
             question = entry_words.doubtful(doubt, ACTION_BY_ID[action_id].shown_key)
             if self.query_one(StatusLine).text != question:
-                self.say(question, "warning")
+                self.say(question, "warning", is_looking)
                 return
+        self._aside(partial(self._review_undo, entry, is_looking), "undo")
+
+    async def _review_undo(self, entry: Entry, is_looking: Callable[[], bool]) -> None:
+        """Read the run, and ask whether to send the change that takes the entry back, if the person still waits."""
         self.say(entry_words.reading_to_undo(entry))
         draft = await draft_to_undo(entry, self._workspace.client, self._workspace.settings.body_mode)
         await self.left.prepare()
@@ -142,7 +146,7 @@ class Journaling(Changes):
     def on_export_chosen(self, event: ExportChosen) -> None:
         """Write the file, and go back to the journal."""
         self.left.leave("export")
-        self._aside(partial(self._export, event), "export")
+        self._aside(partial(self._export, event), awaited("export"))
 
     async def _export(self, event: ExportChosen) -> None:
         path, count = await asyncio.to_thread(event.entries.write, event.form)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,13 +58,18 @@ class Session:
         """Press keys one by one, each time waiting until the screen has followed."""
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
-            await self.pilot.pause()
+            await self.settled()
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Type text into what has the focus, faster than the screen follows; then wait until it has."""
         for letter in text:
             self.app.post_message(events.Key(_character_to_key(letter), letter))
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until every key has taken effect, on the screen too."""
+        await self.app.keys.drained()
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
@@ -99,6 +105,7 @@ def open_session(tmp_path: Path) -> Opener:
         ready: bool = True,
         misbehaviour: Misbehaviour | None = None,
         profiles: Profiles | None = None,
+        typed_ahead: Sequence[events.Event] = (),
         **choices: Any,
     ) -> AsyncIterator[Session]:
         wire = graph.wire if graph is not None else wire
@@ -110,11 +117,13 @@ def open_session(tmp_path: Path) -> Opener:
             **choices,
         )
 
-        workspace = Workspace(settings, tmp_path / "runs.db", StaticToken(canary.TOKEN), wire=wire)
+        workspace = Workspace(settings, settings.state_folder / "runs.db", StaticToken(canary.TOKEN), wire=wire)
         workspace.connect(ROOT)
-        app = RuntuiApp(workspace, misbehaviour=misbehaviour, profiles=profiles)
+        app = RuntuiApp(workspace, misbehaviour=misbehaviour, profiles=profiles, typed_ahead=typed_ahead)
         try:
             workspace.refresh.start()
+            while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # keys are typed over rows that are in sight
             async with app.run_test(size=size, notifications=True) as pilot:
                 session = Session(pilot, workspace, server, graph)
                 if ready:
@@ -125,6 +134,7 @@ def open_session(tmp_path: Path) -> Opener:
                     # As it will be once the other views are there, which most tests need not wait for.
                     session.workbench.left.runs.table.row_under_cursor(hold=True)
                 yield session
+                assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
             await workspace.close()

@@ -405,9 +405,10 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
         assert choices is not None
         names = list(choices.names)
         start = names.index(row.status)
-        for key in (*before, "enter", "down", "enter", "ctrl+s", "y"):
+        for key in (*before, "enter", "down", "enter", "ctrl+s"):
             session.app.post_message(events.Key(key, key if len(key) == 1 else None))
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.settled()
+        assert session.workbench.left.view == "review"
         draft = session.workbench.left.edited
         assert draft is not None
         changed = [(change.field.name, change.after) for change in draft.changes()]

@@ -13,7 +13,7 @@ from runtui.tui.views.journal import JournalView
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_review import to_the_review
-from tests.tui.wires import Graph, reply
+from tests.tui.wires import Graph, Held, reply
 
 
 def view_of(session: Session) -> str:
@@ -163,10 +163,12 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
 
 async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opener) -> None:
     """`y` pressed for something else must never send: the review is not opened over another view."""
-    graph = Graph()
-    async with open_session(wire=graph.wire) as session:
+    wire = Held(Graph().wire)
+    async with open_session(wire=wire) as session:
         entry = await change(session)
+        wire.hold()
         await session.type("uj")
+        wire.release()
         await session.until(lambda: f"Entry {entry.number} can be taken back" in status_of(session))
         assert view_of(session) == "runs"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,3 +78,24 @@ class Graph:
             return self.answer_to_patch(entity)
         self.runs[run_id] = entity
         return reply(200, entity)
+
+
+class Held(httpx.AsyncBaseTransport):
+    """A network that carries nothing while it is held."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        """Let every request from now on wait."""
+        self._free.clear()
+
+    def release(self) -> None:
+        """Carry what waits, and what comes."""
+        self._free.set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._free.wait()
+        return await self._inner.handle_async_request(request)

@@ -19,6 +19,7 @@ from runtui.services import journal_filter
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_query import PAGE, EntryQuery, condition
 from runtui.tui.actions import Situation, bindings
+from runtui.tui.keys import awaited
 from runtui.tui.messages import Decided, EntryRequested, ExportRequested, Left, LookRequested, UndoRequested
 from runtui.tui.text import content
 from runtui.tui.views.acting import Acting
@@ -87,7 +88,7 @@ class JournalView(Acting):
         if self.shown is not None:
             self._show_page(self.shown, before, wanted)
 
-    @work(group="journal", exclusive=True, description="read the journal")
+    @work(group=awaited("journal"), exclusive=True, description="read the journal")
     async def _show_page(self, query: EntryQuery, before: int | None, wanted: int) -> None:
         try:
             found, self.older = await asyncio.to_thread(query.page, before, wanted)

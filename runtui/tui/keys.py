@@ -1,0 +1,208 @@
+"""Keys, pastes and the mouse, one after the other: the next is routed when the one before has taken effect.
+
+Textual routes a key to the widget that has the focus when the key arrives, while what the key before it caused (a focus
+that moves, a view that opens, rows that are counted) still stands in the queues of other widgets. Over SSH several keys
+arrive in one packet, so each of them would act on what the person did not see yet.
+
+Invariant: the same keys lead to the same state, typed slowly or arriving at once, and none is routed before a screen
+stands. No key waits for the network or for a save: only for messages, for the layout, and for workers whose group says
+so (`awaited`). What never comes to rest is waited for once, for a limited time.
+
+What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_keys.py`: the queue
+of a message pump and whether it waits there, `App._registry`, `App._dom_ready`, what the animator and a screen still
+have to do, and the palette's group of workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeGuard
+
+from textual import events
+from textual._queue import Queue
+from textual.app import App
+from textual.command import CommandPalette
+from textual.message import Message
+from textual.message_pump import MessagePump
+from textual.widgets import Input
+
+LOOKS_AT_ONCE: Final = 200
+"""How often it is looked without a pause whether the app is settled; most keys take fewer turns of the loop."""
+
+PAUSE_SECONDS: Final = 0.002
+"""The pause between two looks after that."""
+
+MOST_LOOKS: Final = LOOKS_AT_ONCE + 2_500
+"""Looks after which keys go on without what has not come to rest: 5 s, and more where the machine is slow."""
+
+_AWAITED: Final = "keys wait for "
+
+
+TypedAhead = tuple[events.Event, ...]
+"""Events that nothing was done about yet, oldest first."""
+
+
+def awaited(group: str) -> str:
+    """Name a group of workers that the next key waits for.
+
+    For local work that a key starts and the next key acts on, such as counting what a filter finds; never for the
+    network.
+    """
+    return f"{_AWAITED}{group}"
+
+
+def is_from_terminal(message: Message) -> TypeGuard[events.InputEvent | events.Paste]:
+    """Whether a message is a key, a paste or the mouse, on its way from the terminal to the app."""
+    return isinstance(message, events.InputEvent | events.Paste) and not message.is_forwarded
+
+
+class KeyQueue:
+    """Holds what comes from the terminal, and routes it in order. All of it runs on the event loop.
+
+    Args:
+        app: Whose keys these are.
+        route: Hands one event to the app's own queue.
+        typed_ahead: Events that the screen before this one did not come to.
+    """
+
+    def __init__(
+        self, app: App[Any], route: Callable[[Message], bool], typed_ahead: Iterable[events.Event] = ()
+    ) -> None:
+        self._app = app
+        self._route = route
+        self._waiting: deque[events.Event | Callable[[], object]] = deque(typed_ahead)
+        """What is to be routed, and between that whom to tell how far it has come."""
+        self._routed: events.Event | None = None
+        self._typing: Input | None = None
+        """The input that took the event routed last, where that was a letter."""
+        self.restless: set[object] = set()
+        """What did not come to rest in time; it is waited for again once it has."""
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        """How many events are not routed yet."""
+        return sum(not callable(waiting) for waiting in self._waiting)
+
+    def put(self, event: events.Event) -> None:
+        """Take an event in; it is routed at once where nothing stands before it."""
+        self._waiting.append(event)
+        self.start()
+
+    def call_when_routed(self, call: Callable[[], object]) -> None:
+        """Call when everything taken in so far is routed, or when nothing more will be.
+
+        Whoever reads the terminal waits for that, and so this queue stays short.
+        """
+        self._waiting.append(call)
+        if self._is_closed:
+            self.close()
+        self.start()
+
+    def start(self) -> None:
+        """Begin to route what waits."""
+        if self._waiting and not self._is_closed and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._route_all(), name="route keys")
+
+    def close(self) -> TypedAhead:
+        """Route nothing more; what is not routed."""
+        self._is_closed = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        left, self._waiting = self._waiting, deque()
+        for call in left:
+            if callable(call):
+                call()
+        self._waiting.extend(event for event in left if not callable(event))
+        return tuple(event for event in left if not callable(event))
+
+    async def drained(self) -> None:
+        """Wait until all events are routed and the last one has taken effect."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+        await self._settled(self._outstanding)
+
+    async def _route_all(self) -> None:
+        while self._waiting:
+            first = self._waiting[0]
+            if callable(first):
+                self._waiting.popleft()
+                first()
+                continue
+            await self._ready_for(first)
+            self._waiting.popleft()
+            focused = self._app.focused
+            is_letter = isinstance(first, events.Key) and first.is_printable
+            self._typing = focused if is_letter and isinstance(focused, Input) else None
+            self._routed = first
+            self._route(first)
+
+    async def _ready_for(self, event: events.Event) -> None:
+        """Wait until an event can be routed."""
+        while not self._stands():  # noqa: ASYNC110 - Textual tells of it only those who are part of it
+            await asyncio.sleep(PAUSE_SECONDS)
+        typing = self._typing
+        if typing is not None and isinstance(event, events.Key) and event.is_printable:
+            # Whatever a letter causes, the next one belongs into the same input.
+            await self._settled(lambda: _busy((self._app, typing)))
+            if self._app.focused is typing:
+                return
+        if not self._goes_on(event):
+            await self._settled(self._outstanding)
+
+    def _goes_on(self, event: events.Event) -> bool:
+        """Whether an event of the mouse only goes on with the one before: a move, or the next notch of the wheel."""
+        is_wheel = isinstance(event, events.MouseScrollUp | events.MouseScrollDown)
+        return isinstance(event, events.MouseMove) or (is_wheel and type(event) is type(self._routed))
+
+    def _stands(self) -> bool:
+        """Whether there is a screen with all its widgets, laid out once."""
+        app = self._app
+        return app._dom_ready and bool(app.screen_stack) and app.screen.is_mounted
+
+    async def _settled(self, outstanding: Callable[[], set[object]]) -> None:
+        """Wait until nothing is outstanding, or for the longest time that it may take."""
+        for look in range(MOST_LOOKS):
+            found = outstanding()
+            self.restless &= found
+            if not found - self.restless:
+                return
+            await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
+        self.restless |= outstanding()
+
+    def _outstanding(self) -> set[object]:
+        """What still follows from earlier events: busy pumps, awaited workers, a scroll or a layout that is due."""
+        app = self._app
+        found = _busy([app, *app._registry])
+        found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
+        if app.animator._animations:
+            found.add(app.animator)
+        if app.screen_stack and _is_due(app.screen):
+            found.add(app.screen)
+        return found
+
+
+def _is_awaited(group: str) -> bool:
+    return group.startswith(_AWAITED) or group == CommandPalette._GATHER_COMMANDS_GROUP
+
+
+def _is_due(screen: Any) -> bool:
+    """Whether a screen has something to lay out, or to call once it has."""
+    return screen._layout_required or screen._scroll_required or bool(screen._callbacks)
+
+
+def _busy(pumps: Iterable[MessagePump]) -> set[object]:
+    """Those of some pumps that handle a message, or have one.
+
+    One that is still being mounted is left out: whatever waits for it is busy itself.
+    """
+    return {pump for pump in pumps if pump._running and pump._is_mounted and not _waits(pump)}
+
+
+def _waits(pump: MessagePump) -> bool:
+    """Whether a pump waits for a message, and has none."""
+    queue: Queue[Message | None] = pump._message_queue
+    is_waited_for: object = getattr(queue.ready_event, "_waiters")  # noqa: B009 - typeshed does not know it
+    return bool(is_waited_for) and queue.empty() and pump._pending_message is None and not pump._next_callbacks

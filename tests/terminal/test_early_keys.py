@@ -1,0 +1,69 @@
+"""Keys pressed while it starts, on a real terminal: rows are in sight before the screen stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from runtui.tui.actions import ACTIONS
+from tests.terminal.pty_probe import PtyProbe
+from tests.terminal.test_session import runtui
+from tests.tui.keyboard import sent
+
+LEAVING = {"q", "f10", "ctrl+q"}
+EVERY_KEY = list(dict.fromkeys(key for action in ACTIONS for key in action.keys))
+MOMENTS = range(0, 1_501, 50)
+
+
+def pressed_early(terminal: PtyProbe, keys: Sequence[str], milliseconds: int) -> None:
+    """Press keys in one packet, so long after the start."""
+    end = time.monotonic() + milliseconds / 1000
+    while (left := end - time.monotonic()) > 0:
+        terminal._pump(left)
+    terminal._write("".join(map(sent, keys)))
+
+
+def survives(folder: Path, keys: Sequence[str], milliseconds: int) -> None:
+    """It acts on the keys or not, and then on ctrl+q."""
+    with runtui(folder, "demo", "--runs", "20", "--refresh", "0") as terminal:
+        pressed_early(terminal, keys, milliseconds)
+        if LEAVING.isdisjoint(keys):
+            terminal.wait_for(r"20 runs.*as of|account|help")
+            terminal.press("ctrl+q")
+        assert terminal.wait_for_exit() == 0, terminal.text
+        assert not list(folder.glob("crash*"))
+
+
+@pytest.mark.parametrize("milliseconds", [300, 800])
+def test_keys_in_the_first_second_crash_nothing(tmp_path: Path, milliseconds: int) -> None:
+    survives(tmp_path, [*"2]AMPw"], milliseconds)
+
+
+def test_enter_pressed_early_is_enter(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", "--runs", "20", columns=80, rows=24) as terminal:
+        terminal.wait_for("(?m)^  [✓✗●◌] ")
+        terminal.press("j", "enter")
+        terminal.wait_for("(?s)│ History.*scheduled  20")
+
+
+def test_ctrl_q_pressed_early_leaves(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", "--runs", "20") as terminal:
+        terminal.wait_for("(?m)^  [✓✗●◌] ")
+        terminal.press("ctrl+q")
+        assert terminal.wait_for_exit() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("milliseconds", MOMENTS)
+def test_all_keys_at_once_crash_nothing_at_any_moment(tmp_path: Path, milliseconds: int) -> None:
+    survives(tmp_path, [key for key in EVERY_KEY if key not in LEAVING], milliseconds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("milliseconds", MOMENTS)
+@pytest.mark.parametrize("key", EVERY_KEY)
+def test_no_key_crashes_it_at_any_moment(tmp_path: Path, key: str, milliseconds: int) -> None:
+    survives(tmp_path, [key], milliseconds)

@@ -1,0 +1,198 @@
+"""Random keys on every screen: typed slowly, in pairs and in one packet they come to the same end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from runtui.config import read_config
+from runtui.domain.draft import Draft
+from runtui.domain.times import now_ticks
+from runtui.profiles import Profiles
+from runtui.sandbox.app import create_app
+from runtui.services.store import EVERY_RUN
+from runtui.tui.workbench import Workbench
+from tests import canary
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import MANNERS, Manner, type_keys
+from tests.tui.test_profiles import FILE
+from tests.tui.test_scenarios import Sandbox
+from tests.tui.wires import Held
+
+PHRASES: Final = {
+    "list": "j|k|G|g|pagedown|space|s|S|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
+    "|/ o n enter j e|2|]|[|z|1|?|J|M|P|A|T|p|w",
+    "form": "tab|shift+tab|up|down|7|backspace|tab 7|home 1|enter down enter|enter c enter|enter end enter|enter escape"
+    "|space up up space|f8|ctrl+t|ctrl+s|ctrl+s y|ctrl+s n|tab tab n o w|tab tab tab - 2 h enter 5|escape e|shift+f8"
+    "|2 ] 1|f1 escape|escape j e",
+    "review": "y|n|enter|tab enter|escape|2 G 1|J escape",
+    "journal": "j|k|enter|u|n|d|d d|l|a|x enter|x escape|/ d o n e enter|escape|G",
+    "help": "pagedown|end|pageup|escape|q|j",
+    "panel": "j|G|]|[|escape|z|enter|1",
+    "scenarios": "j|G|enter|escape|M|pagedown",
+    "profiles": "j|k|escape|P",
+    "sign_in": "j|k|enter|c|escape|o",
+    "conflict": "o|t|space|j|enter|e|escape|D|ctrl+s",
+    "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
+}
+"""What is typed on each screen: some phrases, of keys separated by blanks."""
+
+WAYS: Final = {
+    "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": "2",
+    "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
+}  # fmt: skip
+"""The keys from the list to each screen."""
+
+_NOW: Final = now_ticks()
+
+_PASSING: Final = re.compile(
+    r"\d\d:\d\d(:\d\d)?(\.\d+)?|\d+ ms|\s*(in )?\d+[smhd]( ago)?|[0-9a-f]{8}-[0-9a-f-]{27}|\S*/journal-\S*"
+)
+"""What is another one each time: clocks, durations, ids of requests, names of files."""
+
+
+def script(seed: int) -> list[str]:
+    """Some keys: to a screen, on it, and wherever that leads."""
+    chance = Random(seed)
+    screen = list(WAYS)[seed % len(WAYS)]
+    phrases = [WAYS[screen]]
+    for _ in range(chance.randint(3, 8)):
+        place = screen if chance.random() < 0.6 else chance.choice(list(PHRASES))
+        phrases.append(chance.choice(PHRASES[place].split("|")))
+    return " ".join(phrases).split()
+
+
+@dataclass(frozen=True)
+class End:
+    """Where keys led to."""
+
+    view: str
+    screen: tuple[str, ...]
+    focus: tuple[str, ...]
+    cursor: str | None
+    draft: Any
+    drafts: Any
+    journal: Any
+    written: Any
+
+
+def overtake(session: Session) -> None:
+    """Leave a draft on the last run, of a value that somebody else has changed since."""
+    store = session.workspace.store
+    last = store.window(session.workbench.left.runs.table.shown, store.count(EVERY_RUN) - 1, 1)[0]
+    stored = store.get(last.id)
+    assert stored is not None
+    before = {**stored.raw, "totalUsersCount": stored.raw["totalUsersCount"] + 1}
+    session.workspace.drafts.keep(Draft(last.id, stored.workflow_id, before).typed("totalUsersCount", "9999", _NOW))
+
+
+def workbench_of(session: Session) -> Workbench:
+    workbench = session.app.screen_stack[0]
+    assert isinstance(workbench, Workbench)
+    return workbench
+
+
+def screen_of(session: Session) -> tuple[str, ...]:
+    """What is in sight; the first line tells the time."""
+    return tuple(_PASSING.sub("…", session.text()).splitlines()[1:])
+
+
+async def rested(session: Session) -> None:
+    """Wait until the screen stays the same, with the network still held."""
+    last, same = screen_of(session), 0
+    while same < 3:
+        await session.pilot.pause(0.02)
+        await session.settled()
+        last, same = screen_of(session), (same + 1 if screen_of(session) == last else 0)
+
+
+async def end_of(session: Session, wire: Held, server: Any) -> End:
+    await rested(session)
+    bench, workspace = workbench_of(session), session.workspace
+    focused, form = session.app.focused, bench.left.edited
+    view, screen = bench.left.view, screen_of(session)
+    focus = tuple(f"{node.__class__.__name__}#{node.id}" for node in focused.ancestors_with_self) if focused else ()
+    wire.release()
+    await session.until(lambda: not workspace.saves.active())
+    await session.until(lambda: not workspace.refresh.progress.listing)
+    kept = [draft for run_id in workspace.drafts if (draft := workspace.drafts.get(run_id)) is not None]
+    entries = [(entry.run_id, entry.after, entry.outcome) for entry in workspace.journal.entries()]
+    return End(
+        view,
+        screen,
+        focus,
+        bench.left.runs.table.cursor_id,
+        form and texts_of(form),
+        sorted(map(texts_of, kept)),
+        [_PASSING.sub("…", str(entry)) for entry in entries],
+        [_PASSING.sub("…", str(write)) for write in server.state.applied],
+    )
+
+
+def texts_of(draft: Draft) -> Any:
+    return draft.run_id, draft.mode, sorted((name, edit.text) for name, edit in draft.edits.items())
+
+
+def profiles_in(folder: Path) -> Profiles:
+    folder.mkdir()
+    config = folder / "config.toml"
+    config.write_text(FILE)
+    return Profiles(read_config(config), {}, {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN})
+
+
+@asynccontextmanager
+async def a_session(
+    open_session: Opener, folder: Path, size: tuple[int, int]
+) -> AsyncIterator[tuple[Session, Held, Any]]:
+    """A list of 30 runs, the last of which has a draft that somebody else's change has overtaken."""
+    profiles = profiles_in(folder)
+    server = create_app(runs=30, clock=lambda: _NOW)
+    wire = Held(httpx.ASGITransport(server))
+    async with open_session(
+        wire=wire,
+        size=size,
+        misbehaviour=Sandbox(),
+        profiles=profiles,
+        profile="prod",
+        state_folder=folder,
+        body_mode="full",
+    ) as session:
+        await session.until(lambda: session.workbench.left.query("HelpView"))
+        overtake(session)
+        await session.settled()
+        wire.hold()
+        yield session, wire, server
+
+
+async def end_after(open_session: Opener, folder: Path, keys: list[str], manner: Manner, size: tuple[int, int]) -> End:
+    async with a_session(open_session, folder, size) as (session, wire, server):
+        await type_keys(session, keys, manner)
+        return await end_of(session, wire, server)
+
+
+async def compare(open_session: Opener, folder: Path, seed: int) -> None:
+    keys, size = script(seed), ((80, 24), (120, 40))[seed // 7 % 2]
+    slowly, *others = [
+        await end_after(open_session, folder / str(number), keys, manner, size) for number, manner in enumerate(MANNERS)
+    ]
+    for manner, end in zip(MANNERS[1:], others, strict=True):
+        assert end == slowly, f"{manner}: {' '.join(keys)}"
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_random_keys_come_to_the_same_end(open_session: Opener, tmp_path: Path, seed: int) -> None:
+    await compare(open_session, tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 500))
+async def test_500_random_scripts_come_to_the_same_end(open_session: Opener, tmp_path: Path, seed: int) -> None:
+    await compare(open_session, tmp_path, seed)

@@ -1,0 +1,79 @@
+"""The same keys lead to the same state, typed slowly, in pairs, or in one packet."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input
+
+from runtui.domain.draft import Draft
+from runtui.tui.actions import ACTIONS
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import MANNERS, Manner, parsed, type_keys
+
+manners = pytest.mark.parametrize("manner", MANNERS[1:])
+
+
+def edited(session: Session) -> Draft:
+    draft = session.workbench.left.edited
+    assert draft is not None
+    return draft
+
+
+def test_every_key_of_the_registry_is_what_a_terminal_sends() -> None:
+    for key in {key for action in ACTIONS for key in action.keys}:
+        (event,) = parsed([key])
+        assert getattr(event, "key", None) == key
+
+
+@manners
+async def test_a_number_goes_into_the_field_that_tab_leads_to(open_session: Opener, manner: Manner) -> None:
+    async with open_session(runs=12) as session:
+        await type_keys(session, ["e", *["tab"] * 7], "slowly")
+        row = session.workbench.left.query_one("EditView #field-successfulUsersCount")
+        assert session.app.focused in row.walk_children()
+        successful = edited(session).received["successfulUsersCount"]
+        failed = edited(session).received["failedUsersCount"]
+        await type_keys(session, ["tab", "7"], manner)
+        edits = edited(session).edits
+        assert "successfulUsersCount" not in edits, successful
+        assert set(edits) == {"failedUsersCount"}, failed
+        assert edits["failedUsersCount"].text.endswith("7")
+
+
+@manners
+async def test_enter_lands_on_the_list_that_the_filter_shows(open_session: Opener, manner: Manner) -> None:
+    async with open_session(runs=40) as session:
+        wanted = session.workspace.store.window(session.workbench.left.runs.table.shown, 25, 1)[0].id
+        await type_keys(session, [*f"/id:{wanted[-6:]}", "enter", "e"], manner)
+        assert session.workbench.left.runs.filter_text == f"id:{wanted[-6:]}"
+        assert edited(session).run_id == wanted
+
+
+async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        first, second = session.workspace.store.window(session.workbench.left.runs.table.shown, 0, 2)
+        assert session.workbench.left.runs.table.cursor_id == first.id
+        await type_keys(session, ["e", "escape", "j", "e"], "in one packet")
+        assert edited(session).run_id == second.id
+
+
+async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        await type_keys(session, ["ctrl+p", *"show the keys", "enter"], "in one packet")
+        await session.until(lambda: session.app.screen.id != "--command-palette")
+        assert session.workbench.left.view == "help"
+
+
+@manners
+async def test_pages_are_turned_one_after_the_other(open_session: Opener, manner: Manner) -> None:
+    async with open_session(runs=12, size=(80, 24)) as session:
+        await type_keys(session, ["question_mark", "pagedown", "pagedown"], manner)
+        page = session.workbench.query_one("#help-page")
+        assert page.scroll_offset.y == 2 * page.scrollable_content_region.height
+
+
+async def test_letters_and_a_paste_keep_their_order(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        packet = [*"/ab", *"\x1b[200~cd\x1b[201~", *"ef", "backspace", "left", "x"]
+        await type_keys(session, packet, "in one packet")
+        assert session.workbench.query_one("RunsView FilterInput", Input).value == "abcdxe"

@@ -1,0 +1,66 @@
+"""Keys pressed before the screen stands: acted on in order once it does, and never a crash."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtui.tui.actions import ACTIONS
+from runtui.tui.widgets.status_line import StatusLine
+from runtui.tui.workbench import Workbench
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import parsed, type_keys
+from tests.tui.test_scenarios import Sandbox
+
+EVERY_KEY = list(dict.fromkeys(key for action in ACTIONS for key in action.keys))
+LEAVING = {"q", "f10", "ctrl+q"}
+
+
+def seen(session: Session) -> dict[str, object]:
+    """What keys can change here."""
+    workbench = session.app.screen_stack[0]
+    assert isinstance(workbench, Workbench)
+    focused = session.app.focused
+    return {
+        "view": workbench.left.view,
+        "focus": focused.id if focused else None,
+        "filter": workbench.left.runs.filter_text,
+        "cursor": workbench.left.runs.table.cursor,
+        "panel": (workbench.panel.tab, workbench.panel.has_class("-open")),
+        "status": workbench.query_one(StatusLine).text,
+        "theme": session.app.theme,
+        "draft": workbench.left.edited and workbench.left.edited.edits,
+        "screens": len(session.app.screen_stack),
+    }
+
+
+async def seen_after(open_session: Opener, keys: list[str], *, early: bool) -> dict[str, object]:
+    typed = list(parsed(keys)) if early else []
+    async with open_session(runs=12, size=(80, 24), misbehaviour=Sandbox(), typed_ahead=typed) as session:
+        if not early:
+            await type_keys(session, keys, "slowly")
+        await session.settled()
+        return seen(session)
+
+
+@pytest.mark.parametrize("keys", ["2]AMPw", "jje7"], ids=str)
+async def test_a_key_typed_ahead_does_what_it_does_later(open_session: Opener, keys: str) -> None:
+    assert await seen_after(open_session, [*keys], early=True) == await seen_after(open_session, [*keys], early=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", [key for key in EVERY_KEY if key not in LEAVING])
+async def test_every_key_typed_ahead_does_what_it_does_later(open_session: Opener, key: str) -> None:
+    assert await seen_after(open_session, [key], early=True) == await seen_after(open_session, [key], early=False)
+
+
+async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> None:
+    keys = list(parsed(key for key in EVERY_KEY if key not in LEAVING))
+    async with open_session(runs=12, ready=False, misbehaviour=Sandbox(), typed_ahead=keys) as session:
+        await session.settled()
+        assert session.app.is_running
+        assert len(session.app.keys) == 0
+
+
+async def test_leaving_before_the_first_mount_leaves(open_session: Opener) -> None:
+    async with open_session(runs=12, ready=False, typed_ahead=list(parsed(["q", "2", "]"]))) as session:
+        await session.until(lambda: session.app.return_code == 0)

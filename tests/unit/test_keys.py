@@ -1,0 +1,205 @@
+"""What the queue of keys takes from Textual, and when it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from textual import events
+from textual._queue import Queue
+from textual.app import App, ComposeResult
+from textual.command import CommandPalette
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from runtui.tui import keys
+from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (Widget(), ["_message_queue", "_pending_message", "_next_callbacks", "_running", "_is_mounted"]),
+        (Queue[int](), ["ready_event", "empty"]),
+        (Queue[int]().ready_event, ["_waiters"]),
+        (App[None](), ["_registry", "_dom_ready"]),
+        (App[None]().animator, ["_animations"]),
+        (Screen[None](), ["_layout_required", "_scroll_required", "_callbacks"]),
+        (CommandPalette, ["_GATHER_COMMANDS_GROUP"]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else type(value).__name__,
+)
+def test_textual_still_has_the_private_names_that_are_used(owner: object, names: list[str]) -> None:
+    missing = [name for name in names if not hasattr(owner, name)]
+    assert missing == [], f"{type(owner).__name__} changed: see the list in runtui/tui/keys.py"
+
+
+class Slow(Static, can_focus=True):
+    """Handles a key for as long as a test wants."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, id=name)
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.got: list[str] = []
+
+    async def on_key(self, event: events.Key) -> None:
+        self.got.append(event.key)
+        await self.may_end.wait()
+        if event.key == "n":
+            self.screen.focus_next()
+
+
+class Desk(App[None]):
+    """Two widgets and an input; what comes from the terminal waits for its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = KeyQueue(self, super().post_message)
+
+    def post_message(self, message: Message) -> bool:
+        if is_from_terminal(message):
+            self.keys.put(message)
+            return True
+        return super().post_message(message)
+
+    def compose(self) -> ComposeResult:
+        yield Slow("first")
+        yield Slow("second")
+        yield Input()
+
+    def press(self, *pressed: str) -> None:
+        for key in pressed:
+            self.post_message(events.Key(key, key if len(key) == 1 else None))
+
+    def got(self) -> list[list[str]]:
+        return [widget.got for widget in self.query(Slow)]
+
+
+@contextmanager
+def stuck(widget: Slow) -> Iterator[None]:
+    """Meanwhile the widget does not come to an end with any key."""
+    widget.may_end.clear()
+    try:
+        yield
+    finally:
+        widget.may_end.set()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    while not holds():  # noqa: ASYNC110 - the test's own time limit ends a wait in vain
+        await asyncio.sleep(0)
+
+
+async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
+    app = Desk()
+    async with app.run_test():
+        first = app.query_one("#first", Slow)
+        with stuck(first):
+            app.press("n", "b")
+            await until(lambda: first.got)
+            routed: list[int] = []
+            app.keys.call_when_routed(lambda: routed.append(len(app.keys)))
+            await asyncio.sleep(0.05)
+            assert (len(app.keys), routed) == (1, [])
+        await app.keys.drained()
+        assert app.got() == [["n"], ["b"]]
+        assert routed == [0]
+
+
+async def test_keys_from_before_the_first_screen_wait_for_it() -> None:
+    app = Desk()
+    app.press("a", "n", "b")
+    async with app.run_test():
+        await app.keys.drained()
+        assert app.got() == [["a", "n"], ["b"]]
+
+
+async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Desk()
+    async with app.run_test():
+        await app.keys.drained()
+        first, second = app.query(Slow)
+        with stuck(first):
+            with monkeypatch.context() as patch:
+                patch.setattr(keys, "MOST_LOOKS", 30)
+                app.press("a")
+                await app.keys.drained()
+            assert app.keys.restless == {first}
+            second.focus()
+            await app.keys.drained()
+            app.press("n", "x")
+            await app.keys.drained()
+            assert second.got == ["n"]
+            assert app.query_one(Input).value == "x"
+        while app.keys.restless:
+            await asyncio.sleep(0)
+            await app.keys.drained()
+
+
+async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others() -> None:
+    app = Desk()
+    async with app.run_test():
+        done, never = asyncio.Event(), asyncio.Event()
+        app.run_worker(never.wait(), group="network")
+        app.run_worker(done.wait(), group=awaited("counting"))
+        app.press("a")
+        await asyncio.sleep(0.05)
+        assert app.got()[0] == []
+        done.set()
+        await app.keys.drained()
+        assert app.got()[0] == ["a"]
+
+
+async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes() -> None:
+    app = Desk()
+    async with app.run_test():
+        app.query_one(Input).focus()
+        await app.keys.drained()
+        done = asyncio.Event()
+        app.press("a")
+        await app.keys.drained()
+        app.run_worker(done.wait(), group=awaited("counting"))
+        app.press("b", "c")
+        await until(lambda: app.query_one(Input).value == "abc")
+        app.press("tab")
+        await asyncio.sleep(0.05)
+        assert len(app.keys) == 1
+        done.set()
+        await app.keys.drained()
+        assert app.focused is app.query_one("#first")
+
+
+async def test_what_is_not_routed_when_it_closes_is_handed_back() -> None:
+    app = Desk()
+    async with app.run_test():
+        first = app.query_one("#first", Slow)
+        with stuck(first):
+            app.press("a", "b", "c")
+            await until(lambda: first.got)
+            told: list[str] = []
+            app.keys.call_when_routed(lambda: told.append("before"))
+            left = app.keys.close()
+            app.press("d")
+            app.keys.call_when_routed(lambda: told.append("after"))
+            assert told == ["before", "after"]
+            assert [event.key for event in left if isinstance(event, events.Key)] == ["b", "c"]
+        await asyncio.sleep(0.02)
+        assert first.got == ["a"]
+
+
+async def test_a_drag_keeps_its_place_between_keys() -> None:
+    app = Desk()
+    async with app.run_test():
+        second = app.query_one("#second", Slow)
+        x, y = second.region.offset
+        app.press("a")
+        for kind in (events.MouseMove, events.MouseDown, events.MouseUp):
+            app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, x, y))
+        app.press("b")
+        await app.keys.drained()
+        assert app.got() == [["a"], ["b"]]
