@@ -177,8 +177,8 @@ class Changes(Drafting):
         self._say_trouble(event.trouble)
 
     def _say_trouble(self, trouble: RuntuiError) -> None:
-        settling = self._workspace.settling
-        self.say(str(trouble), "error", lambda: trouble in (settling.fault, settling.broken))
+        settling, words = self._workspace.settling, str(trouble)
+        self.say(words, "error", lambda: words in (str(settling.fault), str(settling.broken)))
 
     def on_settling_changed(self, event: SettlingChanged) -> None:
         """A change is known to be unknown, or what became of it was found out."""
