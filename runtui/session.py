@@ -120,7 +120,12 @@ async def _one(
             from runtui.tui import app as screen
 
             app = screen.RuntuiApp(workspace, takes_over=True, misbehaviour=misbehaviour, profiles=profiles)
-        return await screen.run(app), app.onward
+        code = await screen.run(app)
+        if app.onward is None:
+            from runtui.headless.console import keep_exit_code
+
+            await keep_exit_code()
+        return code, app.onward
     finally:
         with given_back_on_error():
             if workspace is not None:

@@ -19,7 +19,7 @@ from runtui.auth.signin import SignIn, SignInError
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
 from runtui.graph.waits import length_words, wait_of, wait_words
-from runtui.headless.console import narrate
+from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import in_shell
 from runtui.services.refresh import Progress
 from runtui.services.workspace import Workspace
@@ -52,7 +52,7 @@ class Server:
 
 @asynccontextmanager
 async def connected(server: Server) -> AsyncIterator[Workspace]:
-    """The services on a server, closed at the end.
+    """The services on a server, closed at the end. Once the command is through, ctrl+c is ignored.
 
     Raises:
         RuntuiError: there is no token, and what a person has to do about it.
@@ -65,6 +65,7 @@ async def connected(server: Server) -> AsyncIterator[Workspace]:
             if (trouble := workspace.settling.broken) is not None:
                 narrate(str(trouble))
             yield workspace
+            await keep_exit_code()
         finally:
             await workspace.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtui.errors import UsageError
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
-from runtui.headless.console import confirmed, narrate
+from runtui.headless.console import confirmed, narrate, run_command
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.opening import Server, connected
 from runtui.services.journal import Entry
@@ -53,7 +53,7 @@ def undo_entry(server: Server, number: int, manner: Manner, *, seen_on_read_back
             sent then.
     """
     check_consent(server.settings, manner)
-    return asyncio.run(_undo(server, number, manner, seen_on_read_back))
+    return run_command(_undo(server, number, manner, seen_on_read_back))
 
 
 async def _undo(server: Server, number: int, manner: Manner, seen_on_read_back: bool) -> int:
