@@ -19,6 +19,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.exchange import Outcome
+from runtui.graph.identity import same_run
 from runtui.graph.waits import length_words, wait_words
 from runtui.headless import telling
 from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate
@@ -71,7 +72,7 @@ async def settle_earlier(workspace: Workspace, run_id: str) -> None:
     for entry in await workspace.settling.look():
         if entry.is_settled:
             narrate(f"Entry {entry.number} was unknown: read back, the run {entry.run_id} shows that it is done.")
-        elif entry.run_id == run_id:
+        elif same_run(entry.run_id, run_id):
             narrate(f"Entry {entry.number}, a change of this run, is still unknown: it may yet be carried out.")
     if workspace.settling.fault is not None:
         narrate(str(workspace.settling.fault))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runtui.auth.signin import SignIn, SignInError
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
+from runtui.graph.identity import run_key
 from runtui.graph.waits import length_words, wait_of, wait_words
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import in_shell
@@ -28,6 +29,7 @@ from runtui.settings import Settings, store_path
 
 if TYPE_CHECKING:
     from runtui.graph.transport import Wire
+    from runtui.services.store import StoredRun
 
 
 MOST_READS: Final = 5
@@ -125,13 +127,18 @@ async def workflow_of(workspace: Workspace, run_id: str) -> str:
     Raises:
         RuntuiError: there is no such run, or the list could not be read whole.
     """
-    if (stored := workspace.store.get(run_id)) is not None:
+    if (stored := _stored(workspace, run_id)) is not None:
         return stored.workflow_id
     narrate("The run is not in the local store: listing all runs. --workflow ID skips that.")
     await list_all(workspace)
-    if (stored := workspace.store.get(run_id)) is not None:
+    if (stored := _stored(workspace, run_id)) is not None:
         return stored.workflow_id
     raise RuntuiError("There is no such run", f"The server lists no run {run_id!r}.", "runtui list shows all.")
+
+
+def _stored(workspace: Workspace, run_id: str) -> StoredRun | None:
+    """A run of the local store; a person may type its id in upper case."""
+    return workspace.store.get(run_id) or workspace.store.get(run_key(run_id))
 
 
 async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:

@@ -98,5 +98,6 @@ async def _update(
                 await settle_earlier(workspace, run_id)
             workflow_id = workflow_id or await workflow_of(workspace, run_id)
             received = await read_run(workspace, workflow_id, run_id)
-        draft = type_in(Draft(run_id, workflow_id, received, workspace.settings.body_mode))
+        # The id as the service spells it, so that the journal has one spelling.
+        draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
         return await change(workspace, draft, manner)

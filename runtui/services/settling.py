@@ -12,6 +12,7 @@ from typing import Final
 
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
+from runtui.graph.identity import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.journal_file import broken_journal
@@ -45,7 +46,7 @@ class Settling:
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.unsettled: dict[str, Entry] = {}
-        """By run id, the newest change that nobody knows the outcome of."""
+        """By the key of the run (`run_key`), the newest change that nobody knows the outcome of."""
         self.settled: dict[int, Entry] = {}
         """By number, what this session found out."""
         self.looked = False
@@ -168,9 +169,9 @@ class Settling:
         return settled
 
     def _remember(self, found: list[Entry]) -> None:
-        before, self.unsettled = self.unsettled, {entry.run_id: entry for entry in reversed(found)}
+        before, self.unsettled = self.unsettled, {run_key(entry.run_id): entry for entry in reversed(found)}
         for entry in found:
-            if before.get(entry.run_id) != entry:
+            if before.get(run_key(entry.run_id)) != entry:
                 self.changed.announce(entry)
 
     async def _go_on(self) -> None:

@@ -273,6 +273,22 @@ async def test_two_saves_of_one_run_take_turns_and_the_second_sees_the_first(sav
     assert [conflict.now for conflict in last.conflicts] == ["failed"], "it was made for a run that is no more"
 
 
+async def test_two_spellings_of_one_id_are_one_run(saves: Saves, graph: FakeGraph) -> None:
+    graph.gate.clear()
+    first = saves.submit(draft(processingStatus="failed"))
+    async with asyncio.timeout(30):
+        await graph.arrived.get()
+    second = saves.submit(draft("R1", processingStatus="completed"))
+    await asyncio.sleep(0)
+    assert [(save.number, save.step) for save in saves.active()] == [
+        (first.number, Step.SENDING), (second.number, Step.WAITING)
+    ]  # fmt: skip
+    assert saves.of_run("R1") is saves.of_run("r1") is not None
+    graph.gate.set()
+    assert await saves.drain(30) == 0
+    assert graph.most_at_once == {"r1": 1}
+
+
 async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Saves, graph: FakeGraph) -> None:
     run: dict[str, Any] = RUN
     for count in range(3, 13):
