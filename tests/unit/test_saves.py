@@ -17,6 +17,7 @@ from runtui.domain.times import parse_ticks
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
+from runtui.headless.telling import message_of
 from runtui.services.journal import Journal
 from runtui.services.save import Origin, Save, Step
 from runtui.services.saves import Saves
@@ -191,6 +192,30 @@ async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: Saves, 
     )
     save = await ended(saves, draft(completedDateTime="2026-11-20T10:15:03.9200000+01:00"))
     assert (save.outcome, save.ignored) == (Outcome.DONE, ())
+
+
+@pytest.mark.parametrize("name", ["processingStatus", "completedDateTime"])
+async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_nobody(
+    name: str, saves: Saves, graph: FakeGraph
+) -> None:
+    text = {"processingStatus": "failed", "completedDateTime": "2026-11-20T09:00:00Z"}[name]
+    graph.on_read = lambda run_id: answered({key: value for key, value in graph.runs[run_id].items() if key != name})
+    save = await ended(saves, draft(RUN["id"], RUN, **{name: text}))
+    assert (save.outcome, save.conflicts, save.entry) == (Outcome.NOT_DONE, (), None)
+    assert graph.calls == ["GET r1"]
+    told = message_of(save)
+    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so nobody can tell")
+    assert "Nothing was sent." in told
+    assert "changed meanwhile" not in told
+
+
+async def test_a_fresh_read_without_what_nobody_touched_does_not_stop_the_save(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_read = lambda run_id: answered(
+        {name: graph.runs[run_id][name] for name in ("id", "processingStatus", "lastUpdatedDateTime")}
+    )
+    some = draft()
+    save = await ended(saves, some)
+    assert (save.outcome, graph.bodies) == (Outcome.DONE, [some.body_text()])
 
 
 async def test_a_run_that_moved_meanwhile_is_not_written(saves: Saves, graph: FakeGraph, store: Store) -> None:
