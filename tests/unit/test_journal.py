@@ -16,6 +16,7 @@ from runtui import redact
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, KnownBy, RunBusyError
 from runtui.services.journal_file import JournalError
+from runtui.services.proof import is_explained_by
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent
 
@@ -187,7 +188,7 @@ def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spell
     assert (entry.root, entry.run_id) == (root, run_id), "it stays as it was recorded"
     assert journal.of_run(ROOT, "r1") == journal.entries(root=ROOT) == journal.unsettled(ROOT) == [entry]
     ours = the(journal, journal.open(intent()))
-    assert journal.is_explained_otherwise(ours), "theirs may have brought the same values"
+    assert is_explained_by(ours, journal.of_run(ours.root, ours.run_id)), "theirs may have brought the same values"
 
 
 def test_a_run_is_free_when_the_runtui_that_wrote_it_is_gone(journal: Journal, other: Journal) -> None:

@@ -23,6 +23,7 @@ from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 
 ETAG = '"1"'
+CLEARED = "startedDateTime"
 
 
 @pytest.fixture
@@ -330,3 +331,16 @@ async def test_the_words_of_an_unknown_outcome_outlive_the_leaving(
     await bench.saves.abandon()
     (entry,) = bench.journal.entries()
     assert (entry.outcome, entry.words) == (Outcome.UNKNOWN, "It went wrong. The line was cut.")
+
+
+async def test_a_property_that_the_reading_back_leaves_out_is_not_shown_as_cleared(bench: Bench) -> None:
+    bench.answer_writes(refused(502, Outcome.UNKNOWN))
+
+    def read(run_id: str) -> Answer:
+        is_read_back = bool(bench.graph.bodies)
+        return answered({k: v for k, v in bench.graph.runs[run_id].items() if not (is_read_back and k == CLEARED)})
+
+    bench.graph.on_read = read
+    save = await bench.ended(draft(RUN, **{CLEARED: ""}))
+    assert (save.outcome, bench.applied) == (Outcome.UNKNOWN, 0)
+    assert bench.outcomes()[0][:2] == (Outcome.UNKNOWN, "")
