@@ -218,6 +218,18 @@ async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) ->
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
 
 
+@pytest.mark.parametrize("status", [409, 412])
+async def test_a_reading_without_what_was_changed_does_not_bear_a_refusal_out(status: int, bench: Bench) -> None:
+    partial = {name: value for name, value in RUN.items() if name != "processingStatus"}
+    bench.graph.on_read = lambda _run_id: answered(
+        {**(partial if bench.writes else RUN), "@odata.etag": f'"{bench.writes}"'}
+    )
+    gateway_repeats(bench, status)
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", status)]
+
+
 async def test_any_other_refusal_is_believed_at_once(bench: Bench) -> None:
     bench.answer_writes(refused(403))
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE

@@ -31,7 +31,7 @@ from tests.contract.faults.first_faults import FirstFault, shuffled
 from tests.contract.faults.judge import LoopTime
 from tests.contract.faults.read_faults import READ_FAULTS
 
-SEED: Final = 10
+SEED: Final = 22
 MODES: Final = [(etags, echoes_ids) for etags in Etags for echoes_ids in (True, False)]
 STRIKES: Final = (1, 1, 1, 2, 3, 99)
 """How often a fault strikes in one save; the last one is always."""
