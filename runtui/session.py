@@ -142,7 +142,12 @@ async def _one(
                 profiles=profiles,
                 typed_ahead=typed_ahead or (),
             )
-        return Ended(await screen.run(app), app.onward, app.keys.close())
+        code = await screen.run(app)
+        if app.onward is None:
+            from runtui.headless.console import keep_exit_code
+
+            await keep_exit_code()
+        return Ended(code, app.onward, app.keys.close())
     finally:
         with given_back_on_error():
             if workspace is not None:

@@ -146,17 +146,25 @@ class Draft:
     def conflicts(self, fresh: Mapping[str, Any]) -> tuple[Conflict, ...]:
         """The properties in the body that moved on the server since the run was opened, to a value that is not ours.
 
-        One in which a secret is hidden cannot be compared; it goes back as it is on the server.
+        One that `fresh` lacks is not among them: an answer that leaves a property out says nothing of it. One in which
+        a secret is hidden cannot be compared; it goes back as it is on the server.
         """
         body = self.body()
         return tuple(
-            Conflict(spec, self.received.get(spec.name, MISSING), fresh.get(spec.name, MISSING), body[spec.name])
+            Conflict(spec, self.received.get(spec.name, MISSING), fresh[spec.name], body[spec.name])
             for spec in FIELDS
             if spec.name in body
+            and spec.name in fresh
             and not _hides(body[spec.name])
             and not spec.same(self.received.get(spec.name), fresh.get(spec.name))
             and not spec.same(body[spec.name], fresh.get(spec.name))
         )
+
+    def lacking(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
+        """The changed properties that were received when the run was opened and that `fresh` lacks: nobody can tell
+        whether they moved."""
+        names = (change.field.name for change in self.changes())
+        return tuple(name for name in names if name in self.received and name not in fresh)
 
     def rebased(self, fresh: Mapping[str, Any]) -> Draft:
         """The same edits over the run as it is now; an edit to the very value that it has by now is dropped."""

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.identity import same_run
 from runtui.graph.retry import Pace
 from runtui.graph.root import linked
 from runtui.graph.transport import Transport
@@ -262,7 +263,7 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
     if entity is None:
         return Answer(exchange, None, fault)
     named = entity.get("id")
-    if isinstance(named, str) and named.lower() == run_id.lower():
+    if isinstance(named, str) and same_run(named, run_id):
         return Answer(exchange, entity, fault)
     message = f"It is about run {named!r}, and {run_id!r} was asked for." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))

@@ -19,9 +19,10 @@ from runtui.domain.draft import Draft
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.exchange import Outcome
+from runtui.graph.identity import same_run
 from runtui.graph.retry import length_words, wait_words
 from runtui.headless import telling
-from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, narrate
+from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate
 from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
@@ -71,7 +72,7 @@ async def settle_earlier(workspace: Workspace, run_id: str) -> None:
     for entry in await workspace.settling.look(before_change_of=run_id):
         if entry.is_settled:
             narrate(f"Entry {entry.number} was unknown: read back, the run {entry.run_id} shows that it is done.")
-        elif entry.run_id == run_id:
+        elif same_run(entry.run_id, run_id):
             narrate(f"Entry {entry.number}, a change of this run, is still unknown: it may yet be carried out.")
     if workspace.settling.fault is not None:
         narrate(str(workspace.settling.fault))
@@ -85,7 +86,7 @@ async def change(workspace: Workspace, draft: Draft, manner: Manner, *, undoes: 
     """
     if not draft.changes():
         message = "The run has these values already. Nothing was sent."
-        return _tell(draft, Outcome.DONE, message, manner)
+        return await _tell(draft, Outcome.DONE, message, manner)
     with nothing_sent_if_cancelled():
         method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
         facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
@@ -96,9 +97,9 @@ async def change(workspace: Workspace, draft: Draft, manner: Manner, *, undoes: 
             _print_request(draft, method, url, manner)
             return int(ExitCode.DONE)
         if not manner.yes and not await confirmed("Send this change?"):
-            return _tell(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", manner)
+            return await _tell(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", manner)
     save = await _followed(workspace, draft, undoes)
-    return _tell(draft, save.outcome or Outcome.UNKNOWN, telling.message_of(save), manner, save)
+    return await _tell(draft, save.outcome or Outcome.UNKNOWN, telling.message_of(save), manner, save)
 
 
 def _print_request(draft: Draft, method: str, url: str, manner: Manner) -> None:
@@ -108,15 +109,16 @@ def _print_request(draft: Draft, method: str, url: str, manner: Manner) -> None:
         print(f"{method} {visible(url)}\n{draft.body_text()}")
 
 
-def _tell(draft: Draft, outcome: Outcome, message: str, manner: Manner, save: Save | None = None) -> int:
+async def _tell(draft: Draft, outcome: Outcome, message: str, manner: Manner, save: Save | None = None) -> int:
     found = telling.result(draft, outcome, message, save)
     if manner.as_json:
         line = json.dumps(found)
     else:
         entry = f" (entry {found['entry']})" if found["entry"] is not None else ""
         line = f"{outcome.value}{entry}: {visible(message)}"
-    # A reader that is gone must not change what the exit code tells.
+    # A reader that is gone, or ctrl+c from here on, must not change what the exit code tells.
     with suppress(BrokenPipeError):
+        await keep_exit_code()
         print(line)
         sys.stdout.flush()
     return int(telling.EXIT_CODES[outcome])

@@ -8,17 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from runtui.domain.cells import cells
 from runtui.domain.visible import visible
 
 _STDIN: Final = 0
 """By its number: where a shell closed it, Python has no object for it."""
+
+
+def run_command(command: Coroutine[Any, Any, int]) -> int:
+    """Run a command to its exit code, which ctrl+c does not change once the command has ended."""
+
+    async def to_the_end() -> int:
+        code = await command
+        await keep_exit_code()
+        return code
+
+    return asyncio.run(to_the_end())
+
+
+async def keep_exit_code() -> None:
+    """Ignore ctrl+c from here to the end of the process: what the command did is known, and about to be told or told.
+
+    Whatever is open is still closed, which takes no longer than a person can wait. A ctrl+c that has not reached the
+    caller yet is dropped.
+
+    Raises:
+        BrokenPipeError: the reader of standard output is gone.
+    """
+    sys.stdout.flush()
+    # The loop's own handler, which the screen has put there, would be put back to the default when the loop closes.
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
 
 
 def narrate(*lines: str) -> None:

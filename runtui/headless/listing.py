@@ -6,7 +6,6 @@ received, in ASCII, so that no character of it acts on a terminal.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
@@ -19,7 +18,7 @@ from runtui.domain.rows import COLUMN_BY_KEY, RunRow, cell
 from runtui.domain.times import now_ticks
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode
-from runtui.headless.console import narrate
+from runtui.headless.console import narrate, run_command
 from runtui.headless.opening import Server, connected, list_all
 from runtui.services.journal_export import csv_value, json_array
 from runtui.services.store import Query, Store, StoredRun
@@ -47,7 +46,7 @@ def list_runs(server: Server, *, filter_text: str, output: Format) -> int:
         RuntuiError: the filter makes no sense, or nothing could be read; nothing is printed then.
     """
     query = Query(parse(filter_text, now_ticks()) if filter_text.strip() else None)
-    return asyncio.run(_list(server, query, output))
+    return run_command(_list(server, query, output))
 
 
 async def _list(server: Server, query: Query, output: Format) -> int:

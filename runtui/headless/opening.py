@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from runtui.auth.signin import SignIn, SignInError
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
+from runtui.graph.identity import run_key
 from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Pace, Throttle, Wait, length_words, wait_words
-from runtui.headless.console import narrate
+from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import in_shell
 from runtui.services.refresh import Missing, Progress
 from runtui.services.workspace import Workspace
@@ -26,6 +27,7 @@ from runtui.settings import Settings, store_path
 
 if TYPE_CHECKING:
     from runtui.graph.transport import Wire
+    from runtui.services.store import StoredRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class Server:
 
 @asynccontextmanager
 async def connected(server: Server) -> AsyncIterator[Workspace]:
-    """The services on a server, closed at the end.
+    """The services on a server, closed at the end. Once the command is through, ctrl+c is ignored.
 
     Raises:
         RuntuiError: there is no token, and what a person has to do about it.
@@ -59,6 +61,7 @@ async def connected(server: Server) -> AsyncIterator[Workspace]:
             if (trouble := workspace.settling.broken) is not None:
                 narrate(str(trouble))
             yield workspace
+            await keep_exit_code()
         finally:
             await workspace.close()
 
@@ -132,14 +135,19 @@ async def workflow_of(workspace: Workspace, run_id: str) -> str:
     Raises:
         RuntuiError: there is no such run, or the list could not be read whole.
     """
-    if (stored := workspace.store.get(run_id)) is not None:
+    if (stored := _stored(workspace, run_id)) is not None:
         return stored.workflow_id
     narrate("The run is not in the local store: listing all runs. --workflow ID skips that.")
     missing = await list_all(workspace)
-    if (stored := workspace.store.get(run_id)) is not None:
+    if (stored := _stored(workspace, run_id)) is not None:
         return stored.workflow_id
     what = " ".join((f"The server lists no run {run_id!r}.", *map(str, missing)))
     raise RuntuiError("There is no such run", what, "runtui list shows all.")
+
+
+def _stored(workspace: Workspace, run_id: str) -> StoredRun | None:
+    """A run of the local store; a person may type its id in upper case."""
+    return workspace.store.get(run_id) or workspace.store.get(run_key(run_id))
 
 
 async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ received.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphError
-from runtui.headless.console import narrate
+from runtui.headless.console import narrate, run_command
 from runtui.headless.opening import Server, connected, pace, read_run, workflow_of
 from runtui.headless.telling import changed
 from runtui.services.journal import Entry
@@ -52,7 +51,7 @@ def show_run(server: Server, run_id: str, *, as_json: bool, workflow_id: str | N
     Raises:
         RuntuiError: the run cannot be found or read; nothing is printed then.
     """
-    return asyncio.run(_show(server, run_id, workflow_id, as_json))
+    return run_command(_show(server, run_id, workflow_id, as_json))
 
 
 async def _show(server: Server, run_id: str, workflow_id: str | None, as_json: bool) -> int:

@@ -21,7 +21,7 @@ from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
 from runtui.domain.visible import visible
 from runtui.errors import ExitCode, FieldError, UsageError
 from runtui.graph.retry import length_words
-from runtui.headless.console import PassingLine, count_seconds, narrate, typed_lines
+from runtui.headless.console import PassingLine, count_seconds, narrate, run_command, typed_lines
 from runtui.headless.identity import identity_json, identity_lines, in_shell, next_step, short_scopes
 from runtui.headless.welcome import REGISTRATION
 from runtui.session_settings import token_source
@@ -58,7 +58,7 @@ def login(settings: Settings, *, no_browser: bool = False, environ: Mapping[str,
     if method.method == "token":
         what = f"The token comes from {method.token_file}, which another program keeps fresh."
         raise UsageError("There is nothing to sign in to", what, "runtui whoami tells whose it is.")
-    return asyncio.run(_login(settings, no_browser, environ))
+    return run_command(_login(settings, no_browser, environ))
 
 
 def logout(settings: Settings) -> int:
@@ -67,7 +67,7 @@ def logout(settings: Settings) -> int:
     Raises:
         RuntuiError: they cannot be deleted.
     """
-    return asyncio.run(_logout(settings))
+    return run_command(_logout(settings))
 
 
 def whoami(settings: Settings, *, as_json: bool, environ: Mapping[str, str] = os.environ) -> int:
@@ -76,7 +76,7 @@ def whoami(settings: Settings, *, as_json: bool, environ: Mapping[str, str] = os
     Raises:
         RuntuiError: nobody is.
     """
-    return asyncio.run(_whoami(settings, as_json, environ))
+    return run_command(_whoami(settings, as_json, environ))
 
 
 def is_local(environ: Mapping[str, str]) -> bool:

@@ -1,6 +1,6 @@
 """`runtui undo`: take one change back, by the same review and the same write path.
 
-Invariant: a change is taken back where it was made; another root is refused before it hears anything.
+Invariant: a change is taken back where it was made; another server is refused before it hears anything.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import asyncio
 from pathlib import Path
 
 from runtui.errors import UsageError
+from runtui.graph.identity import same_server
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
-from runtui.headless.console import confirmed, narrate
+from runtui.headless.console import confirmed, narrate, run_command
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.opening import Server, connected, pace
 from runtui.services.journal import Entry
@@ -19,10 +20,10 @@ from runtui.services.undo import UndoError, doubt_of, draft_to_undo
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
-    """The journal's entry of that number, which must belong to `root`, where one is given.
+    """The journal's entry of that number, which must be of the server of `root`, where one is given.
 
     Raises:
-        RuntuiError: there is no such entry, it belongs to another root, or the journal cannot be used.
+        RuntuiError: there is no such entry, it is of another server, or the journal cannot be used.
     """
     with journal_in(state_folder) as journal:
         entry = journal.entry(number)
@@ -30,7 +31,7 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
         raise no_such_entry(number)
     if entry.damage:
         raise UndoError(entry, f"{damage_sentence(entry)} Nothing was sent.")
-    if root is not None and root != entry.root:
+    if root is not None and not same_server(root, entry.root):
         raise UsageError(
             f"Entry {number} cannot be undone there",
             f"It changed a run of {entry.root}, and --root says {root}. Nothing was sent.",
@@ -53,7 +54,7 @@ def undo_entry(server: Server, number: int, manner: Manner, *, seen_on_read_back
             sent then.
     """
     check_consent(server.settings, manner)
-    return asyncio.run(_undo(server, number, manner, seen_on_read_back))
+    return run_command(_undo(server, number, manner, seen_on_read_back))
 
 
 async def _undo(server: Server, number: int, manner: Manner, seen_on_read_back: bool) -> int:

@@ -6,7 +6,6 @@ stands on the run as it is now.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
@@ -16,6 +15,7 @@ from runtui.domain.fields import FIELD_BY_NAME
 from runtui.domain.times import now_ticks
 from runtui.errors import FieldError, UsageError
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
+from runtui.headless.console import run_command
 from runtui.headless.opening import Server, connected, read_run, workflow_of
 
 NULL: Final = "null"
@@ -46,7 +46,7 @@ def update_run(
             draft = draft.typed(name, text, now)
         return draft
 
-    return asyncio.run(_update(server, run_id, workflow_id, type_in, manner))
+    return run_command(_update(server, run_id, workflow_id, type_in, manner))
 
 
 def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
@@ -98,5 +98,6 @@ async def _update(
                 await settle_earlier(workspace, run_id)
             workflow_id = workflow_id or await workflow_of(workspace, run_id)
             received = await read_run(workspace, workflow_id, run_id)
-        draft = type_in(Draft(run_id, workflow_id, received, workspace.settings.body_mode))
+        # The id as the service spells it, so that the journal has one spelling.
+        draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
         return await change(workspace, draft, manner)

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.identity import same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import (
@@ -108,6 +109,8 @@ class Entry(Intent):
 class Journal:
     """The entries of one state folder. Every method may be called from any thread, and raises JournalError when the
     file cannot be used; it is opened at the first call, and again after a failure.
+
+    A run is the same one under every name of its server and in every spelling of its id (see `graph.identity`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -142,10 +145,10 @@ class Journal:
     def _insert(self, intent: Intent) -> int:
         with self._using() as db, _transaction(db):
             self._own_session().hold()
-            for row in db.rows(
-                "SELECT number, session FROM entry WHERE root = ? AND run_id = ? AND outcome IS NULL",
-                (intent.root, intent.run_id),
-            ):
+            here, roots = self._at_server(intent.root)
+            where = f"{here} AND {_SAME_RUN} AND outcome IS NULL"
+            open_ones = f"SELECT number, session FROM entry WHERE {where}"  # noqa: S608 - only our own words
+            for row in db.rows(open_ones, (*roots, intent.run_id)):
                 session = str(row["session"])
                 if session != self._own_session().id and not self._own_session().is_gone(session):
                     raise RunBusyError(row["number"])
@@ -205,17 +208,19 @@ class Journal:
         return next(iter(self._select("number = ?", (number,))), None)
 
     def entries(self, *, root: str | None = None, before: int | None = None, limit: int = 1_000) -> list[Entry]:
-        """The newest entries, newest first; of one root, or of all; with `before`, those older than that number."""
-        condition = "(? IS NULL OR root = ?) AND (? IS NULL OR number < ?)"
-        return self._select(condition, (root, root, before, before), limit=limit)
+        """The newest entries, newest first; of one server, or of all; with `before`, those older than that number."""
+        here, roots = ("TRUE", ()) if root is None else self._at_server(root)
+        return self._select(f"{here} AND (? IS NULL OR number < ?)", (*roots, before, before), limit=limit)
 
     def of_run(self, root: str, run_id: str) -> list[Entry]:
         """All entries of a run, newest first."""
-        return self._select("root = ? AND run_id = ?", (root, run_id))
+        here, roots = self._at_server(root)
+        return self._select(f"{here} AND {_SAME_RUN}", (*roots, run_id))
 
     def unsettled(self, root: str) -> list[Entry]:
         """The sound entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
-        found = self._select("root = ? AND (outcome IS NULL OR outcome = 'unknown')", (root,))
+        here, roots = self._at_server(root)
+        found = self._select(f"{here} AND (outcome IS NULL OR outcome = 'unknown')", roots)
         return [entry for entry in found if entry.outcome is Outcome.UNKNOWN or self.is_forgotten(entry)]
 
     def is_forgotten(self, entry: Entry) -> bool:
@@ -230,6 +235,14 @@ class Journal:
             session, self._session = self._session, None
             if session is not None:
                 session.close()
+
+    def _at_server(self, root: str) -> tuple[str, tuple[str, ...]]:
+        """A condition that holds for the entries of one server, by whatever name, and its values."""
+        with self._using() as db:
+            names = [row["root"] for row in db.rows("SELECT DISTINCT root FROM entry")]
+        # In a damaged row it may be anything.
+        roots = tuple(name for name in names if isinstance(name, str) and same_server(name, root))
+        return f"root IN ({', '.join('?' * len(roots))})", roots
 
     def _select(self, condition: str, values: Sequence[object], *, limit: int = -1) -> list[Entry]:
         with self._using() as db:
@@ -301,6 +314,8 @@ _INSERT: Final = (
     f"INSERT INTO entry ({', '.join(_COLUMNS)}) "  # noqa: S608 - only our own names
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING *"
 )
+_SAME_RUN: Final = "run_id = ? COLLATE NOCASE"
+"""As `graph.identity.same_run`: ids are ASCII."""
 _SELECT: Final = """
     SELECT entry.*, (
         SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'

@@ -73,14 +73,15 @@ def shows_some(intent: Intent, entity: Mapping[str, Any]) -> bool:
 
 
 def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
-    """Whether a reading bears out a refusal that a copy of the change may have caused: it has nothing of the change.
+    """Whether a reading bears out a refusal that a copy of the change may have caused: it has other values for all that
+    the change brings.
 
     412 says that the version is gone that the change was made for; a reading of that very version is older than it.
     """
     entity = reading.entity or {}
     if status == 412 and intent.if_match is not None and etag_of(reading.received) in (None, intent.if_match):
         return False
-    return not shows_some(intent, entity)
+    return intent.after.keys() <= entity.keys() and not shows_some(intent, entity)
 
 
 def finding(entry: Entry, reading: Answer, others: Collection[Entry]) -> Finding:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from runtui.domain.draft import Draft
 from runtui.errors import UsageError
+from runtui.graph.identity import run_key, same_run
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.save import Origin, RunWriter, Save
@@ -82,7 +83,7 @@ class Saves:
 
     def of_run(self, run_id: str) -> Save | None:
         """The oldest save on its way to this run, if any: the one that is not waiting for another."""
-        return next((save for save in self._active.values() if save.run_id == run_id), None)
+        return next((save for save in self._active.values() if same_run(save.run_id, run_id)), None)
 
     def stop(self, number: int) -> bool:
         """Give a save up before anything of it is sent, or sent again; whether that was still possible."""
@@ -114,7 +115,7 @@ class Saves:
 
     async def _carry_out(self, save: Save) -> None:
         try:
-            async with self._locks.setdefault(save.run_id, asyncio.Lock()):
+            async with self._locks.setdefault(run_key(save.run_id), asyncio.Lock()):
                 await self._writing.carry_out(save)
         finally:
             # Cancelled, or ended by a defect: no row may wait for ever, and nobody is told more than is known.

@@ -15,6 +15,7 @@ from typing import Final
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.identity import run_key
 from runtui.graph.retry import concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
@@ -72,7 +73,7 @@ class Settling:
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.unsettled: dict[str, Entry] = {}
-        """By run id, the newest change that nobody knows the outcome of."""
+        """By the key of the run (`run_key`), the newest change that nobody knows the outcome of."""
         self.settled: dict[int, Entry] = {}
         """By number, what this session found out."""
         self.looked = False
@@ -175,23 +176,24 @@ class Settling:
 
     async def _look_at_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
         """Read back the runs of the entries that are due, some at once; by number, what became of those."""
+        first = None if first_run is None else run_key(first_run)
         by_run: dict[str, list[Entry]] = {}
         for entry in found:
-            if entry.run_id == first_run or self._is_due(entry):
-                by_run.setdefault(entry.run_id, []).append(entry)
-        runs = sorted(by_run, key=lambda run_id: run_id != first_run)
-        remaining = iter(runs if first_run is None else runs[: MOST_OTHERS + 1])
+            if (key := run_key(entry.run_id)) == first or self._is_due(entry):
+                by_run.setdefault(key, []).append(entry)
+        runs = sorted(by_run, key=lambda key: key != first)
+        remaining = iter(runs if first is None else runs[: MOST_OTHERS + 1])
         loop = asyncio.get_running_loop()
-        end = None if first_run is None else loop.time() + SECONDS_FOR_OTHERS
+        end = None if first is None else loop.time() + SECONDS_FOR_OTHERS
         after: dict[int, Entry] = {}
         is_over = False
 
         async def work() -> None:
             nonlocal is_over
-            for run_id in remaining:
-                if is_over or (end is not None and run_id != first_run and loop.time() >= end):
+            for key in remaining:
+                if is_over or (end is not None and key != first and loop.time() >= end):
                     return
-                looked, exchange = await self._look_at(by_run[run_id])
+                looked, exchange = await self._look_at(by_run[key])
                 after.update((entry.number, entry) for entry in looked)
                 is_over = is_over or (exchange is not None and concerns_all(exchange))
 
@@ -243,9 +245,9 @@ class Settling:
         return settled
 
     def _remember(self, found: list[Entry]) -> None:
-        before, self.unsettled = self.unsettled, {entry.run_id: entry for entry in reversed(found)}
+        before, self.unsettled = self.unsettled, {run_key(entry.run_id): entry for entry in reversed(found)}
         for entry in found:
-            if before.get(entry.run_id) != entry:
+            if before.get(run_key(entry.run_id)) != entry:
                 self.changed.announce(entry)
 
     async def _go_on(self) -> None:

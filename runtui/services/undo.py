@@ -51,7 +51,7 @@ async def draft_to_undo(
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
         raise UndoError(entry, words, "Edit the run to set its values by hand.")
-    draft = Draft(entry.run_id, entry.workflow_id, answer.entity, mode)
+    draft = Draft(answer.entity["id"], entry.workflow_id, answer.entity, mode)
     return draft.with_values({name: entry.before.get(name) for name in entry.after})
 
 

@@ -8,7 +8,7 @@ under an ETag: a service that gives ETags need not heed them. What proves an out
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, ParamSpec, TypeVar
@@ -65,6 +65,9 @@ class Writing:
             if again is None:
                 self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
             return again
+        if lacking := save.draft.lacking(fresh.entity):
+            self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
+            return None
         if conflicts := save.draft.conflicts(fresh.entity):
             is_stale = not await self._keep(save, fresh.entity)
             self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, conflicts=conflicts, row_is_stale=is_stale)
@@ -292,6 +295,12 @@ def _words(save: Save) -> str:
 def _properties(entity: Mapping[str, Any]) -> set[str]:
     """The names of an entity's properties, without annotations such as @odata.context."""
     return {name for name in entity if "@" not in name}
+
+
+def _lacks(names: Sequence[str]) -> RuntuiError:
+    """Why nothing is sent when the fresh read lacks what the change is about."""
+    what = f"The answer lacks {', '.join(names)}, so nobody can tell whether somebody changed it. Nothing was sent."
+    return RuntuiError("The run was read only in part", what, "Try again; a service may leave properties out.")
 
 
 def _refusal(error: RuntuiError) -> Fault:

@@ -83,13 +83,16 @@ def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
 def install_signals(
     loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None], on_terminate: Callable[[], None]
 ) -> None:
-    """Have SIGHUP (the line dropped) and SIGTERM (asked to end) call back in the loop.
+    """Have SIGHUP (the line dropped), SIGTERM and SIGINT (asked to end) call back in the loop.
+
+    SIGINT comes from another process, or as ctrl+c while the terminal is given back: on the screen ctrl+c is a key.
 
     Also where SIGHUP was inherited as ignored, as under nohup: without a handler Textual's input thread would spin on
     the dead terminal for ever.
     """
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    loop.add_signal_handler(signal.SIGTERM, on_terminate)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_terminate)
 
 
 def silence_output() -> None:
@@ -285,11 +288,16 @@ class TerminalApp(App[int]):
     def on_mount(self) -> None:
         """Listen for the end of the line and of the process."""
         if not self.is_headless:
-            install_signals(asyncio.get_running_loop(), self.hang_up, self.end_unattended)
+            install_signals(asyncio.get_running_loop(), self.hang_up, self._end_unless_leaving)
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""
         self.exit(return_code=int(ExitCode.NOT_DONE))
+
+    def _end_unless_leaving(self) -> None:
+        """End, unless it ends already: the exit code of the first end stands."""
+        if self.return_code is None:
+            self.end_unattended()
 
     def hang_up(self) -> None:
         """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks.
@@ -302,7 +310,7 @@ class TerminalApp(App[int]):
             # For good, unlike `disable_input`: with SIGHUP comes SIGCONT, on which Textual starts a second reader.
             self._driver.exit_event.set()
         silence_output()
-        self.end_unattended()
+        self._end_unless_leaving()
 
     def call_when_caught_up(self, call: Callable[[], object]) -> None:
         """Call when all that the terminal has sent so far is acted on; until then no more of it is read."""

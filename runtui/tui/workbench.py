@@ -11,6 +11,7 @@ from typing import Final
 
 from runtui.domain.fields import FIELDS
 from runtui.errors import RuntuiError
+from runtui.graph.identity import same_server
 from runtui.profiles import Profiles
 from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.refresh import Progress
@@ -77,7 +78,7 @@ class Workbench(SigningIn):
             marks=len(self.left.runs.marks),
             waiting=bool(self.waiting()),
             entry=entry,
-            is_elsewhere=entry is not None and entry.root != workspace.root,
+            is_elsewhere=entry is not None and not same_server(entry.root, workspace.root),
             profiles=len(self._profiles or ()),
             why_no_sign_in=sign_in_words.why_nobody(workspace.sign_in),
             is_signing_in=self.is_signing_in,

@@ -71,7 +71,7 @@ class RawServer:
     async def _serve(self, connection: Connection) -> None:
         try:
             while True:
-                self.requests.append(await _read_request(connection.reader))
+                self.requests.append(await read_request(connection.reader))
                 reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
                 if isinstance(reply, bytes):
                     connection.write(reply)
@@ -87,7 +87,7 @@ class RawServer:
             await asyncio.wait([asyncio.ensure_future(connection.writer.wait_closed())])
 
 
-async def _read_request(reader: asyncio.StreamReader) -> bytes:
+async def read_request(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     length = 0
     for line in head.split(b"\r\n"):

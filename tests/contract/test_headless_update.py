@@ -71,6 +71,22 @@ def test_the_exit_code_tells_the_outcome(
     assert out.count("\n") == 1
 
 
+def test_an_id_typed_in_upper_case_is_recorded_as_the_service_spells_it(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, _ = commands.a_run()
+    straight_on = commands.line.handle_async_request
+
+    async def without_regard_to_case(request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(path=request.url.path.replace(run_id.upper(), run_id))
+        return await straight_on(request)
+
+    monkeypatch.setattr(commands.line, "handle_async_request", without_regard_to_case)
+    assert commands.update(run_id, "failedTasksCount=3") == ExitCode.DONE
+    assert commands.update(run_id.upper(), "failedTasksCount=4") == ExitCode.DONE
+    assert [entry.run_id for entry in commands.entries()] == [run_id, run_id]
+
+
 def test_a_dry_run_prints_the_request_and_sends_no_write(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id, dry_run=True, yes=False) == 0
@@ -272,7 +288,8 @@ def test_yes_alone_does_not_undo_what_was_only_seen_on_read_back(commands: Comma
 def test_undo_is_done_where_the_change_was_made_or_not_at_all(commands: Commands) -> None:
     number = commands.record()
     assert entry_to_undo(commands.folder, number, None).root == ROOT
-    assert entry_to_undo(commands.folder, number, ROOT).number == number
+    for name in (ROOT, "http://localhost/beta", "http://127.0.0.1/v1.0"):
+        assert entry_to_undo(commands.folder, number, name).number == number, "a name of the same server"
     with pytest.raises(UsageError, match="cannot be undone there"):
         entry_to_undo(commands.folder, number, "https://graph.microsoft.com/beta")
     with pytest.raises(UsageError, match="no such entry"):

@@ -82,13 +82,15 @@ def entries(folder: Path) -> list[Entry]:
         journal.close()
 
 
+@pytest.mark.parametrize(("host", "version"), [("127.0.0.1", "beta"), ("localhost", "v1.0")])
 async def test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing(
-    held: Held, tmp_path: Path
+    host: str, version: str, held: Held, tmp_path: Path
 ) -> None:
     async with loopback(held.app) as root, writers(tmp_path) as started, asyncio.timeout(PATIENCE):
         first = started.start(**held.order(root, 1001))
         await held.arrived.wait()
-        second = started.start(**held.order(root, 1002))
+        other_name = root.replace("127.0.0.1", host).replace("beta", version)
+        second = started.start(**held.order(other_name, 1002))
         await second.gone
         assert second.said == {
             "outcome": "not done",

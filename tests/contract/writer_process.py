@@ -1,4 +1,4 @@
-"""Processes that write, for tests that look at one journal from several processes, or kill one of them.
+"""Processes that write, for tests that look at one journal from several processes, or end one of them.
 
 `python -m tests.contract.writer_process` reads one order a line, as JSON, and carries each out in a process of its own
 that it forks, so that a test pays for one start of the interpreter. It says a line when such a process is there and one
@@ -8,21 +8,27 @@ when it is gone; the process itself says what it would tell its user. `Writers` 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
+from runtui import cli
 from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
+from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
 from runtui.graph.exchange import Outcome
+from runtui.headless import changing, update  # noqa: F401 - loaded before the first fork
+from runtui.headless.console import narrate
 from runtui.services import refresh, saves, settling  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
 from runtui.services.save import Save, Step
@@ -47,13 +53,24 @@ class Written:
         """The steps of a save that it announced."""
         self.said: dict[str, Any] = {}
         """What it told its user, as far as it came to that."""
+        self.code: int | None = None
+        """Its exit code once it is gone, negative for a signal."""
 
-    async def kill(self) -> None:
-        """End it as `kill -9` does; returns when it is gone."""
+    async def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
         pid = await self.pid
         if not self.gone.done():
             with suppress(ProcessLookupError):  # it ended by itself just now
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
+
+    async def kill(self) -> None:
+        """End it as `kill -9` does; returns when it is gone."""
+        await self.send(signal.SIGKILL)
+        await asyncio.shield(self.gone)
+
+    async def interrupt(self) -> None:
+        """End it as ctrl+c does; returns when it is gone."""
+        await self.send(signal.SIGINT)
         await asyncio.shield(self.gone)
 
 
@@ -66,7 +83,8 @@ class Writers:
         self._all: list[Written] = []
 
     def start(self, **order: Any) -> Written:
-        """A new process that carries an order out: the arguments of `save` or `record` beside the folder."""
+        """A new process that carries an order out: the arguments of `save`, `record` or `run_update` beside the
+        folder."""
         assert self._process.stdin is not None
         self._all.append(Written())
         line = {"writer": len(self._all) - 1, "folder": str(self._folder), **order}
@@ -88,6 +106,7 @@ class Writers:
             if "pid" in facts:
                 writer.pid.set_result(facts["pid"])
             elif "gone" in facts:
+                writer.code = facts["gone"]
                 writer.gone.set_result(None)
             elif "step" in facts:
                 writer.reached[facts["step"]].set()
@@ -130,20 +149,27 @@ def _attended(order: dict[str, Any]) -> int:
         return attendant
     pid = os.fork()
     if not pid:
-        _carry_out(order)
-        os._exit(0)
+        code = int(ExitCode.NOT_DONE)
+        try:
+            code = _carry_out(order)
+        finally:
+            os._exit(code)
     _say(writer=order["writer"], pid=pid)
-    os.waitpid(pid, 0)
-    _say(writer=order["writer"], gone=True)
+    _, status = os.waitpid(pid, 0)
+    _say(writer=order["writer"], gone=os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 
-def _carry_out(order: dict[str, Any]) -> None:
+def _carry_out(order: dict[str, Any]) -> int:
+    """Carry an order out in this process; its exit code."""
     writer, folder = order.pop("writer"), Path(order.pop("folder"))
+    if order.pop("is_command", False):
+        return run_update(folder, writer, **order)
     if "count" in order:
         _say(writer=writer, **record(folder, **order))
     else:
         _say(writer=writer, **asyncio.run(save(folder, writer, **order)))
+    return 0
 
 
 def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
@@ -196,6 +222,31 @@ async def save(
         return {"outcome": end.outcome.value, "fault": fault, "unrecorded": end.unrecorded}
     finally:
         await workspace.close()
+
+
+def run_update(
+    folder: Path, writer: int, *, root: str, workflow_id: str, run_id: str, value: int, dies_at: str | None = None
+) -> int:
+    """Run `runtui update` as a shell does; its exit code. The arguments are those of `save`, and `dies_at` a ctrl+c."""
+    steps = {f"{step.value}…": step.name for step in Step}
+
+    def follow(*lines: str) -> None:
+        narrate(*lines)
+        for name in filter(None, map(steps.get, lines)):
+            _say(writer=writer, step=name)
+            if name == dies_at:
+                signal.raise_signal(signal.SIGINT)
+
+    os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": str(folder / "none")}
+    change = ("update", run_id, "--workflow", workflow_id, "--set", f"{FIELD}={value}", "--root", root)
+    printed = io.StringIO()
+    try:
+        with patch.object(changing, "narrate", follow), redirect_stdout(printed), redirect_stderr(io.StringIO()):
+            return cli.main([*change, "--yes", "--json"])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        told = json.loads(printed.getvalue()) if printed.getvalue() else {}
+        _say(writer=writer, **({"outcome": told["outcome"]} if told else {}))
 
 
 def _say(**facts: Any) -> None:

@@ -190,6 +190,13 @@ class PtyProbe:
                 raise AssertionError(f"{pattern!r} was {state}; the screen:\n{self.text}")
             self._pump(0.05)
 
+    def wait_for_output(self, data: bytes) -> None:
+        """Wait until the program has written these bytes, or has ended."""
+        end = time.monotonic() + self.timeout
+        while data not in self.received and not self._closed:
+            assert time.monotonic() < end, f"{data!r} was not written; the screen:\n{self.text}"
+            self._pump(0.05)
+
     def wait_until_quiet(self, seconds: float = 0.2) -> None:
         """Wait until the program has written nothing for `seconds`."""
         end = time.monotonic() + self.timeout

@@ -1,14 +1,16 @@
-"""`kill -9` at any moment of a write: what the journal says after the next start is what the service did.
+"""`kill -9` and ctrl+c at any moment of a write: what the journal says after the next start is what the service did.
 
 The judge is the sandbox in this process, behind a real socket: its log of applied writes is the truth. The writer is a
-real process on a real state folder. After each kill a new session opens the folder and looks, and what it says is held
-against that log.
+real process on a real state folder. After each end a new session opens the folder and looks, and what it says is held
+against that log. Ctrl+c leaves an exit code and perhaps a word, which are held against it too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +24,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.auth.tokens import StaticToken
-from runtui.domain.times import parse_ticks
+from runtui.domain.draft import Draft
+from runtui.domain.times import now_ticks, parse_ticks
 from runtui.graph.exchange import Outcome
 from runtui.sandbox.app import create_app
 from runtui.sandbox.envelope import receive_once
@@ -34,8 +37,11 @@ from runtui.settings import Settings, store_path
 from tests import canary
 from tests.contract.loopback import loopback
 from tests.contract.writer_process import FIELD, Writers, Written, writers
+from tests.terminal.test_session import runtui
 
 PATIENCE: Final = 60
+EXIT_CODES: Final = {"done": 0, "not done": 1, "unknown": 3, None: 1}
+"""By what a command told; one that told nothing has sent nothing."""
 SEED: Final = 7
 FIRST_VALUE: Final = 100_000
 """No run has such a value by itself."""
@@ -84,6 +90,8 @@ class Judge:
 
     def __init__(self) -> None:
         self.deadly: Stage | None = None
+        self.is_gentle = False
+        """Whether writers are commands that are ended by ctrl+c, and not processes that are killed."""
         self.writer: Written | None = None
         self.arrived: set[str] = set()
         """The client-request-ids of the writes that reached the server."""
@@ -96,7 +104,8 @@ class Judge:
         await asyncio.sleep(DWELL)
         if stage is self.deadly:
             assert self.writer is not None
-            await self.writer.kill()
+            # What ctrl+c ends may still be waiting for this very answer.
+            await (self.writer.kill() if not self.is_gentle else self.writer.send(signal.SIGINT))
 
 
 class Judged:
@@ -145,7 +154,7 @@ class Judged:
 
 
 class Kill(NamedTuple):
-    """One write whose process was killed, and what is known of it."""
+    """One write whose process was ended, and what is known of it. The screen is no writer: it has no exit code here."""
 
     value: int
     run_id: str
@@ -183,6 +192,7 @@ class Court:
         """Start a writer."""
         (workflow_id, run_id), value = next(self._runs), next(self._values)
         order = {"root": self._root, "workflow_id": workflow_id, "run_id": run_id, "value": value}
+        order |= {"is_command": self._judge.is_gentle}
         kill = Kill(value, run_id, workflow_id, self._started.start(**order, dies_at=dies_at))
         self._judge.writer = kill.writer
         return kill
@@ -200,7 +210,7 @@ class Court:
         return sorted(lives)[1]
 
     async def kill_at(self, point: str | Stage) -> Kill:
-        """Kill a writer at an exact point."""
+        """End a writer at an exact point."""
         self._judge.deadly = point if isinstance(point, Stage) else None
         kill = self.write(dies_at=point if isinstance(point, str) else None)
         await kill.writer.gone
@@ -208,12 +218,40 @@ class Court:
         return kill
 
     async def kill_after(self, seconds: float, step: str | None = None) -> Kill:
-        """Kill a writer so long after it announced a step, or after its start, wherever it is by then."""
+        """End a writer so long after it announced a step, or after its start, wherever it is by then."""
         kill = self.write()
         await (kill.writer.reached[step].wait() if step is not None else kill.writer.pid)
         await asyncio.sleep(seconds)
-        await kill.writer.kill()
+        await (kill.writer.interrupt() if self._judge.is_gentle else kill.writer.kill())
         return kill
+
+    async def interrupt_screen(self, seconds: float) -> tuple[Kill, int]:
+        """Send a draft from the screen, with ctrl+c as a key and as a signal so long after the yes; the exit code."""
+        (workflow_id, run_id), value = next(self._runs), next(self._values)
+        async with self.session() as workspace:
+            entity = (await workspace.client.run(workflow_id, run_id)).entity
+            assert entity is not None
+            workspace.drafts.keep(Draft(run_id, workflow_id, entity).typed(FIELD, str(value), now_ticks()))
+        ended = Kill(value, run_id, workflow_id, Written())
+        self._judge.writer = ended.writer
+        return ended, await asyncio.to_thread(self._at_screen, run_id, seconds)
+
+    def _at_screen(self, run_id: str, seconds: float) -> int:
+        with runtui(self._folder, "--root", self._root) as terminal:
+            terminal.wait_for("runs.*as of")
+            terminal.press("/")
+            terminal.type(f"id:{run_id[-12:]}")
+            terminal.press("enter")
+            terminal.wait_for(rf"\b1 of \d+  /id:{run_id[-12:]}\b")
+            terminal.press("e")
+            terminal.wait_for("is open again")
+            terminal.press("ctrl+s")
+            terminal.wait_for("send this change")
+            terminal.press("y")
+            time.sleep(seconds)
+            terminal.press("ctrl+c")
+            terminal.process.send_signal(signal.SIGINT)
+            return terminal.wait_for_exit()
 
     async def judge(self, kill: Kill) -> Phase:
         """Start anew on the folder and compare what the journal says with what the service did; how far it had come."""
@@ -227,22 +265,25 @@ class Court:
             await workspace.settling.look()
             entry = entry_of(kill, workspace)
             applied = [write for write in self._applied if write.body[FIELD] == kill.value]
-            told = kill.writer.said.get("outcome")
+            told, is_killed = kill.writer.said.get("outcome"), not self._judge.is_gentle
+            assert is_killed or kill.writer.code == EXIT_CODES[told], "the exit code is what was told"
             assert len(applied) <= 1
             assert [write.client_request_id for write in applied] in ([], [entry.client_request_id] if entry else [])
             if applied:
                 assert entry is not None, "what was applied is in the journal"
                 assert entry.outcome is Outcome.DONE
-                assert told in (None, "done")
+                assert told in (("done", None) if is_killed else ("done", "unknown"))
             else:
-                assert entry is None or entry.outcome is Outcome.UNKNOWN, "it may have been sent"
-                assert told is None
+                assert entry is None or entry.outcome is not Outcome.DONE
+                is_abrupt = is_killed and kill.writer.code is not None
+                assert entry is None or entry.outcome is Outcome.UNKNOWN or not is_abrupt, "it may have been sent"
+                assert told in ((None,) if is_killed else (None, "not done", "unknown"))
             if found is not None and found.is_settled:
                 assert entry == found, "what was known stays as it was"
-            if told is not None:
+            if told is not None and (found is not None or told != "not done"):
                 assert found is not None
-                assert found.outcome is Outcome.DONE, "what a person was told was in the journal by then"
-            if entry is not None and not applied:
+                assert found.outcome is Outcome(told), "what a person was told was in the journal by then"
+            if entry is not None and entry.outcome is Outcome.UNKNOWN:
                 await workspace.settling.decide(entry.number, Outcome.NOT_DONE)
             assert workspace.journal.unsettled(self._root) == []
             return phase
@@ -265,9 +306,10 @@ def entry_of(kill: Kill, workspace: Workspace) -> Entry | None:
 
 
 @asynccontextmanager
-async def court_in(folder: Path) -> AsyncIterator[Court]:
+async def court_in(folder: Path, *, is_gentle: bool = False) -> AsyncIterator[Court]:
     now = parse_ticks("2026-11-20T10:00:00Z")
     app, judge = create_app(clock=lambda: now), Judge()
+    judge.is_gentle = is_gentle
     app.add_middleware(Judged, judge=judge)
     try:
         async with loopback(app) as root, writers(folder) as started:
@@ -299,3 +341,53 @@ async def test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did(
                 kill = await court.kill_after(chance.uniform(0, longest), step)
                 phases[await court.judge(kill)] += 1
     assert len(phases) > 1, "the kills are spread over the life of a write"
+
+
+COMMAND_POINTS: Final = tuple(point for point in EXACT if point not in ("WAITING", "ENDED"))
+"""Those of a command, which says nothing of waiting for others, and tells its end after it."""
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.slow)])
+async def test_after_ctrl_c_at_any_point_the_exit_code_and_the_journal_say_what_the_service_did(
+    rounds: int, tmp_path: Path
+) -> None:
+    async with court_in(tmp_path, is_gentle=True) as court:
+        for point in rounds * COMMAND_POINTS:
+            async with asyncio.timeout(PATIENCE):
+                ended = await court.kill_at(point)
+                await court.judge(ended)
+            if point in ("READING", "RECORDING"):
+                assert ended.writer.said["outcome"] == "not done", point
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(110, marks=pytest.mark.slow)])
+async def test_after_ctrl_c_at_any_moment_the_exit_code_and_the_journal_say_what_the_service_did(
+    times: int, tmp_path: Path
+) -> None:
+    chance = random.Random(SEED)
+    words: Counter[str | None] = Counter()
+    async with court_in(tmp_path, is_gentle=True) as court:
+        life = await court.seconds_of_a_write()
+        moments = [(None, 1.1 * life), ("RECORDING", 2 * DWELL), ("SENDING", 6 * DWELL), ("SETTLING", 4 * DWELL)]
+        for step, longest in islice(cycle(moments), times):
+            async with asyncio.timeout(PATIENCE):
+                ended = await court.kill_after(chance.uniform(0, longest), step)
+                await court.judge(ended)
+                words[ended.writer.said.get("outcome")] += 1
+    assert len(words) > 1, "the moments are spread over the life of a command"
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(50, marks=pytest.mark.slow)])
+async def test_ctrl_c_on_the_screen_at_any_moment_of_a_write_waits_for_what_was_sent(
+    times: int, tmp_path: Path
+) -> None:
+    chance = random.Random(SEED)
+    phases: Counter[Phase] = Counter()
+    async with court_in(tmp_path) as court:
+        for _ in range(times):
+            async with asyncio.timeout(PATIENCE):
+                ended, code = await court.interrupt_screen(chance.uniform(0, 60 * DWELL))
+                assert code == 1, "it was asked to end"
+                phases[await court.judge(ended)] += 1
+    print(phases)
+    assert phases.keys() <= {Phase.NOT_RECORDED, Phase.COMPLETE}, phases

@@ -50,10 +50,11 @@ def test_quitting_is_done(tmp_path: Path) -> None:
         assert LEAVE_ALTERNATE_SCREEN in terminal.received
 
 
-def test_sigterm_restores_the_terminal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     with probe(tmp_path) as terminal:
         terminal.wait_for("ready")
-        terminal.process.send_signal(signal.SIGTERM)
+        terminal.process.send_signal(number)
         assert terminal.wait_for_exit() == 1
         assert LEAVE_ALTERNATE_SCREEN in terminal.received
     assert (tmp_path / "unmounted").exists()

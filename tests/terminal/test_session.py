@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,4 +111,13 @@ def test_the_main_job_against_a_server_started_by_hand(tmp_path: Path, columns: 
         terminal.press("y")
         terminal.wait_for("200 OK")
         terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
+def test_ctrl_c_while_it_closes_is_no_failure(tmp_path: Path) -> None:
+    with sandbox() as root, runtui(tmp_path, "--root", root) as terminal:
+        terminal.wait_for("30 runs.*as of")
+        terminal.press("q")
+        terminal.wait_for_output(LEAVE_SCREEN)
+        terminal.process.send_signal(signal.SIGINT)
         assert terminal.wait_for_exit() == 0

@@ -112,6 +112,16 @@ async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> N
         assert "processingStatus:failed→canceling" in text
 
 
+async def test_another_name_of_this_server_is_no_other_root(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, size=(160, 30)) as session:
+        record(session.workspace.journal, 0, root=ROOT.replace("127.0.0.1", "localhost").replace("beta", "v1.0"))
+        await open_journal(session)
+        assert [entry.number for entry in shown(session)] == [1]
+        assert "at localhost" not in session.text()
+        assert not session.workbench.situation().is_elsewhere
+
+
 async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, size=(160, 30)) as session:

@@ -16,8 +16,13 @@ from runtui import redact
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, KnownBy, RunBusyError
 from runtui.services.journal_file import JournalError
+from runtui.services.proof import is_explained_by
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent
+
+ELSEWHERE = "http://127.0.0.1:8080/beta"
+OTHER_NAMES = ["http://localhost/beta", "http://127.0.0.1/v1.0", "http://[::1]"]
+"""Names of the server of `ROOT`."""
 
 SECRET = "a-secret-that-nobody-may-read"
 
@@ -119,7 +124,7 @@ def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
 
 
 def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(journal: Journal) -> None:
-    places = [(ROOT, "r1"), (ROOT, "r2"), ("http://127.0.0.1/v1.0", "r1"), (ROOT, "r1")]
+    places = [(ROOT, "r1"), (ROOT, "r2"), (ELSEWHERE, "r1"), (ROOT, "r1")]
     one, two, three, four = (journal.open(intent(root=root, run_id=run_id)) for root, run_id in places)
     assert [entry.number for entry in journal.entries()] == [four, three, two, one]
     assert [entry.number for entry in journal.entries(root=ROOT, limit=2)] == [four, two]
@@ -134,7 +139,7 @@ def test_unsettled_is_what_is_unknown_or_forgotten_and_not_what_is_on_its_way(jo
         some = intent(run_id=outcome.value)
         journal.open(some)
         journal.settle(some.client_request_id, outcome, "answer")
-    elsewhere = intent(root="http://127.0.0.1/v1.0")
+    elsewhere = intent(root=ELSEWHERE)
     journal.open(elsewhere)
     journal.settle(elsewhere.client_request_id, Outcome.UNKNOWN, "")
     assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown"]
@@ -164,9 +169,26 @@ def test_a_run_that_another_living_runtui_is_writing_is_refused_and_nothing_reco
         journal.open(intent())
     assert [entry.number for entry in journal.entries()] == [number]
     journal.open(intent(run_id="r2"))
-    journal.open(intent(root="http://127.0.0.1/v1.0"))
+    journal.open(intent(root=ELSEWHERE))
     other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
     journal.open(intent())
+
+
+@pytest.mark.parametrize("root", OTHER_NAMES)
+@pytest.mark.parametrize("run_id", ["r1", "R1"])
+def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spelling(
+    root: str, run_id: str, journal: Journal, other: Journal
+) -> None:
+    theirs = intent(root=root, run_id=run_id)
+    number = other.open(theirs)
+    with pytest.raises(RunBusyError, match=f"entry {number} "):
+        journal.open(intent())
+    other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
+    entry = the(journal, number)
+    assert (entry.root, entry.run_id) == (root, run_id), "it stays as it was recorded"
+    assert journal.of_run(ROOT, "r1") == journal.entries(root=ROOT) == journal.unsettled(ROOT) == [entry]
+    ours = the(journal, journal.open(intent()))
+    assert is_explained_by(ours, journal.of_run(ours.root, ours.run_id)), "theirs may have brought the same values"
 
 
 def test_a_run_is_free_when_the_runtui_that_wrote_it_is_gone(journal: Journal, other: Journal) -> None:

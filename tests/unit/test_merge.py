@@ -93,11 +93,11 @@ def test_text_in_error_goes_over_with_its_sentence() -> None:
     assert merged.errors()
 
 
-def test_a_property_that_is_gone_can_be_given_up_or_kept() -> None:
+def test_a_property_that_an_answer_lacks_is_no_conflict_and_keeps_its_edit() -> None:
     ours = draft({"failedUsersCount": "7"})
     now = {name: value for name, value in ours.received.items() if name != "failedUsersCount"}
+    assert default_choices(ours, now) == {}
     assert resolve(ours, now, {}).body()["failedUsersCount"] == 7
-    assert "failedUsersCount" not in resolve(ours, now, {"failedUsersCount": "theirs"}).body()
 
 
 # Catching up while somebody types

@@ -17,6 +17,7 @@ from runtui.domain.times import parse_ticks
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
+from runtui.headless.telling import message_of
 from runtui.services.journal import Journal
 from runtui.services.save import Origin, Save, Step
 from runtui.services.saves import Saves
@@ -193,6 +194,30 @@ async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: Saves, 
     assert (save.outcome, save.ignored) == (Outcome.DONE, ())
 
 
+@pytest.mark.parametrize("name", ["processingStatus", "completedDateTime"])
+async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_nobody(
+    name: str, saves: Saves, graph: FakeGraph
+) -> None:
+    text = {"processingStatus": "failed", "completedDateTime": "2026-11-20T09:00:00Z"}[name]
+    graph.on_read = lambda run_id: answered({key: value for key, value in graph.runs[run_id].items() if key != name})
+    save = await ended(saves, draft(RUN["id"], RUN, **{name: text}))
+    assert (save.outcome, save.conflicts, save.entry) == (Outcome.NOT_DONE, (), None)
+    assert graph.calls == ["GET r1"]
+    told = message_of(save)
+    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so nobody can tell")
+    assert "Nothing was sent." in told
+    assert "changed meanwhile" not in told
+
+
+async def test_a_fresh_read_without_what_nobody_touched_does_not_stop_the_save(saves: Saves, graph: FakeGraph) -> None:
+    graph.on_read = lambda run_id: answered(
+        {name: graph.runs[run_id][name] for name in ("id", "processingStatus", "lastUpdatedDateTime")}
+    )
+    some = draft()
+    save = await ended(saves, some)
+    assert (save.outcome, graph.bodies) == (Outcome.DONE, [some.body_text()])
+
+
 async def test_a_run_that_moved_meanwhile_is_not_written(saves: Saves, graph: FakeGraph, store: Store) -> None:
     graph.runs["r1"]["processingStatus"] = "completed"
     save = await ended(saves, draft())
@@ -271,6 +296,22 @@ async def test_two_saves_of_one_run_take_turns_and_the_second_sees_the_first(sav
     assert outcomes == {1: Outcome.DONE, 2: Outcome.NOT_DONE, 3: Outcome.DONE}
     (last,) = [save for save in news if save.number == second.number and not save.active]
     assert [conflict.now for conflict in last.conflicts] == ["failed"], "it was made for a run that is no more"
+
+
+async def test_two_spellings_of_one_id_are_one_run(saves: Saves, graph: FakeGraph) -> None:
+    graph.gate.clear()
+    first = saves.submit(draft(processingStatus="failed"))
+    async with asyncio.timeout(30):
+        await graph.arrived.get()
+    second = saves.submit(draft("R1", processingStatus="completed"))
+    await asyncio.sleep(0)
+    assert [(save.number, save.step) for save in saves.active()] == [
+        (first.number, Step.SENDING), (second.number, Step.WAITING)
+    ]  # fmt: skip
+    assert saves.of_run("R1") is saves.of_run("r1") is not None
+    graph.gate.set()
+    assert await saves.drain(30) == 0
+    assert graph.most_at_once == {"r1": 1}
 
 
 async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Saves, graph: FakeGraph) -> None:

@@ -23,6 +23,7 @@ from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 
 ETAG = '"1"'
+CLEARED = "startedDateTime"
 
 
 @pytest.fixture
@@ -217,6 +218,18 @@ async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) ->
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
 
 
+@pytest.mark.parametrize("status", [409, 412])
+async def test_a_reading_without_what_was_changed_does_not_bear_a_refusal_out(status: int, bench: Bench) -> None:
+    partial = {name: value for name, value in RUN.items() if name != "processingStatus"}
+    bench.graph.on_read = lambda _run_id: answered(
+        {**(partial if bench.writes else RUN), "@odata.etag": f'"{bench.writes}"'}
+    )
+    gateway_repeats(bench, status)
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
+    assert bench.outcomes() == [(Outcome.UNKNOWN, "", status)]
+
+
 async def test_any_other_refusal_is_believed_at_once(bench: Bench) -> None:
     bench.answer_writes(refused(403))
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
@@ -330,3 +343,16 @@ async def test_the_words_of_an_unknown_outcome_outlive_the_leaving(
     await bench.saves.abandon()
     (entry,) = bench.journal.entries()
     assert (entry.outcome, entry.words) == (Outcome.UNKNOWN, "It went wrong. The line was cut.")
+
+
+async def test_a_property_that_the_reading_back_leaves_out_is_not_shown_as_cleared(bench: Bench) -> None:
+    bench.answer_writes(refused(502, Outcome.UNKNOWN))
+
+    def read(run_id: str) -> Answer:
+        is_read_back = bool(bench.graph.bodies)
+        return answered({k: v for k, v in bench.graph.runs[run_id].items() if not (is_read_back and k == CLEARED)})
+
+    bench.graph.on_read = read
+    save = await bench.ended(draft(RUN, **{CLEARED: ""}))
+    assert (save.outcome, bench.applied) == (Outcome.UNKNOWN, 0)
+    assert bench.outcomes()[0][:2] == (Outcome.UNKNOWN, "")

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from runtui.domain.draft import Draft
+from runtui.graph.identity import run_key
 from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
 from runtui.tui import draft_words, sign_in_words
@@ -238,7 +239,7 @@ class LeftPane(ContentSwitcher):
         workspace = self._workspace
         if workspace.connected and workspace.saves.of_run(run_id) is not None:
             return SAVING
-        if workspace.connected and run_id in workspace.settling.unsettled:
+        if workspace.connected and run_key(run_id) in workspace.settling.unsettled:
             return UNKNOWN
         return DRAFT if run_id in workspace.drafts else None
 

@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from runtui.graph.exchange import Outcome
+from runtui.graph.identity import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words
 from runtui.services.journal_filter import outcome_word
@@ -206,11 +207,11 @@ def entry_cells(entry: Entry, width: int, root: str) -> tuple[tuple[str, str], .
 
 
 def _change(entry: Entry, root: str) -> str:
-    """What changed in short; before it what the entry has to do with another one, or with another root."""
+    """What changed in short; before it what the entry has to do with another one, or with another server."""
     if entry.damage:
         return entry.damage
     parts = []
-    if entry.root != root:
+    if not same_server(entry.root, root):
         parts.append(f"at {entry.root.partition('://')[2]}")
     if entry.undoes is not None:
         parts.append(f"undoes #{entry.undoes}")

@@ -1,0 +1,91 @@
+"""What a command told is what its exit code says, though ctrl+c comes while it closes: real processes, real signals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+
+from tests import canary
+from tests.contract.conftest import WORKFLOWS, Sandbox
+from tests.contract.loopback import loopback
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PATIENCE = 60
+
+
+class Shell:
+    """Starts `runtui` in processes of its own, on one state folder, on the sandbox of this process."""
+
+    def __init__(self, root: str, folder: Path) -> None:
+        self._root = root
+        self._environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT), "RUNTUI_STATE": str(folder),
+                         "RUNTUI_TOKEN": canary.TOKEN, "PYTHONUNBUFFERED": "1"}  # fmt: skip
+
+    async def interrupted_at(self, words: str, *arguments: str) -> tuple[int, str]:
+        """Send ctrl+c the moment a line with these words is printed, twice; the exit code, and all that was printed."""
+        pipe = asyncio.subprocess.PIPE
+        command = (sys.executable, "-m", "runtui", *arguments, "--root", self._root)
+        process = await asyncio.create_subprocess_exec(*command, env=self._environ, stdout=pipe, stderr=pipe)
+        assert process.stdout is not None
+        printed = ""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while words not in printed and (line := await process.stdout.readline()):
+                    printed += line.decode()
+                for _ in range(2):
+                    if process.returncode is None:
+                        process.send_signal(signal.SIGINT)
+                rest, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert words in printed, errors.decode()
+        assert b"Traceback" not in errors
+        return process.returncode or 0, printed + rest.decode()
+
+
+@pytest.fixture
+async def shell(sandbox_app: Starlette, tmp_path: Path) -> AsyncIterator[Shell]:
+    async with loopback(sandbox_app) as root:
+        yield Shell(root, tmp_path)
+
+
+@pytest.fixture
+async def run_and_workflow(sandbox: Sandbox) -> tuple[str, str]:
+    workflow_id = (await sandbox.get(WORKFLOWS))["value"][0]["id"]
+    runs = await sandbox.get(f"{WORKFLOWS}/{workflow_id}/runs", filter="processingStatus eq 'completed'")
+    return runs["value"][0]["id"], workflow_id
+
+
+async def test_ctrl_c_after_a_change_was_told_changes_no_exit_code(
+    shell: Shell, run_and_workflow: tuple[str, str]
+) -> None:
+    run_id, workflow_id = run_and_workflow
+    change = ("update", run_id, "--workflow", workflow_id, "--set", "failedTasksCount=77", "--yes")
+    code, printed = await shell.interrupted_at("done", *change, "--json")
+    assert (code, json.loads(printed)["outcome"]) == (0, "done")
+    code, printed = await shell.interrupted_at("done (", "undo", "1", "--yes")
+    assert (code, printed.count("\n")) == (0, 1)
+
+
+async def test_ctrl_c_after_unknown_was_told_stays_unknown(
+    shell: Shell, sandbox_app: Starlette, run_and_workflow: tuple[str, str]
+) -> None:
+    run_id, workflow_id = run_and_workflow
+    sandbox_app.state.scenario.use("reset-before")
+    change = ("update", run_id, "--workflow", workflow_id, "--set", "failedTasksCount=77", "--yes")
+    code, _ = await shell.interrupted_at("unknown (", *change)
+    assert code == 3
+
+
+async def test_ctrl_c_after_the_last_line_of_a_list_is_not_an_interrupted_list(shell: Shell) -> None:
+    code, printed = await shell.interrupted_at("\n]", "list", "--format", "json", "--filter", "status:failed")
+    assert (code, bool(json.loads(printed))) == (0, True)
