@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -138,5 +139,7 @@ def open_session(tmp_path: Path) -> Opener:
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
             await workspace.close()
+            # A screen keeps what is loaded from the collector to the end of the process; here others follow.
+            gc.unfreeze()
 
     return opened
