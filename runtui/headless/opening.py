@@ -20,7 +20,7 @@ from runtui.graph.identity import run_key
 from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Pace, Throttle, Wait, length_words, wait_words
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import in_shell
-from runtui.services.refresh import Missing, Progress
+from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.workspace import Workspace
 from runtui.session_settings import token_source
 from runtui.settings import Settings, store_path
@@ -91,7 +91,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         await token.aclose()
 
 
-async def list_all(workspace: Workspace) -> tuple[Missing, ...]:
+async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
     """Read all runs of all workflows into the local store; a wait is told. The workflows that could not be read.
 
     Raises:

@@ -10,7 +10,7 @@ may still land. By the answer to the request:
 |                                        | shows none, or cannot be read            | unknown                          |
 | a refusal in Graph's own words         | is not read                              | not done                         |
 | a refusal that a copy of it causes     | `bears_out` the refusal                  | not done                         |
-| (409, 412), or anything else, or none  | `finding` says that it proves the change | done, seen on read-back          |
+| (409, 412), or anything else, or none  | `verdict` says that it proves the change | done, seen on read-back          |
 |                                        | anything else                            | unknown                          |
 
 A success is a 2xx other than 202, about this run, that names this request where the reading before it was named too.
@@ -44,14 +44,14 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=1)
 """`Date` counts whole seconds, `lastUpdatedDateTime` may do so too, and two machines of a service differ a little."""
 
 
-class Finding(NamedTuple):
+class Verdict(NamedTuple):
     """Whether a reading proves a change; `why` it does not, in a sentence, where the run shows the values."""
 
     is_proof: bool
     why: str = ""
 
 
-NOTHING: Final = Finding(False)
+NOTHING: Final = Verdict(False)
 """What a run that does not have the values proves."""
 
 
@@ -84,7 +84,7 @@ def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
     return intent.after.keys() <= entity.keys() and not shows_some(intent, entity)
 
 
-def finding(entry: Entry, reading: Answer, others: Collection[Entry]) -> Finding:
+def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:
     """What a reading proves of a change that no answer vouches for.
 
     Args:
@@ -96,7 +96,7 @@ def finding(entry: Entry, reading: Answer, others: Collection[Entry]) -> Finding
     if entity is None or not shows(entry.after, entity):
         return NOTHING
     why = next(_objections(entry, reading, entity, others), None)
-    return Finding(True) if why is None else Finding(False, f"The run has these values, but {why}.")
+    return Verdict(True) if why is None else Verdict(False, f"The run has these values, but {why}.")
 
 
 def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:

@@ -39,7 +39,7 @@ _MOST_DOUBLINGS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class UnreadWorkflow:
     """A workflow whose runs could not be read."""
 
     workflow_id: str
@@ -63,7 +63,7 @@ class Progress:
     """When the last listing ended that read all it could (UTC)."""
     fault: RuntuiError | None = None
     """Why the last listing broke off: trouble that each of its requests would meet."""
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[UnreadWorkflow, ...] = ()
     """The workflows that the last listing could not read, beside those it read."""
     waiting_until: datetime | None = None
     """When the listing goes on (UTC), while it waits before it asks again."""
@@ -105,7 +105,7 @@ class _Listing:
     throttle: Throttle
     names: Mapping[str, str] = field(default_factory=dict)
     """The workflows: their names, by id."""
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[UnreadWorkflow] = field(default_factory=list)
     fault: RuntuiError | None = None
 
 
@@ -195,7 +195,7 @@ class Refresh:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
                         listing.fault = listing.fault or error
                         raise _ListingOverError from error
-                    listing.missing.append(Missing(workflow_id, listing.names[workflow_id], error))
+                    listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -20,7 +20,7 @@ from runtui.graph.retry import concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.journal_file import broken_journal
-from runtui.services.proof import finding
+from runtui.services.proof import verdict
 from runtui.services.save import RunWriter
 from runtui.services.store import Store
 
@@ -227,7 +227,7 @@ class Settling:
         """An entry after its run was read back."""
         if entry.outcome is not Outcome.UNKNOWN:
             return entry
-        found = finding(entry, reading, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
+        found = verdict(entry, reading, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
         if found.is_proof:
             return await self._settle(entry, Outcome.DONE, "read-back")
         if found.why in entry.words:

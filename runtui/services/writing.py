@@ -22,7 +22,7 @@ from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
 from runtui.graph.retry import asked_wait, may_retry, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import CAUSED_BY_A_COPY, NOTHING, UPDATED, Finding, bears_out, finding, shows_some
+from runtui.services.proof import CAUSED_BY_A_COPY, NOTHING, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.save import Origin, RunWriter, Save, Step
 from runtui.services.store import Store
 
@@ -216,16 +216,16 @@ class Writing:
             return save
         if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
             return replace(save, fault=answer.fault)
-        found = await asyncio.to_thread(self._finding, save.entry, reading)
+        found = await asyncio.to_thread(self._verdict, save.entry, reading)
         if found.is_proof:
             return replace(save, fault=None, known_by="read-back")
         return replace(save, fault=replace(fault, message=f"{fault.message} {found.why}".strip()))
 
-    def _finding(self, number: int | None, reading: Answer) -> Finding:
+    def _verdict(self, number: int | None, reading: Answer) -> Verdict:
         """What a reading proves of an entry of the journal; nothing without the journal."""
         try:
             entry = self._journal.entry(number) if number is not None else None
-            return NOTHING if entry is None else finding(entry, reading, self._journal.of_run(entry.root, entry.run_id))
+            return NOTHING if entry is None else verdict(entry, reading, self._journal.of_run(entry.root, entry.run_id))
         except JournalError:
             return NOTHING
 

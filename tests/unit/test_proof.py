@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
-from runtui.services.proof import UPDATED, finding, is_explained_by, shows, shows_some
+from runtui.services.proof import UPDATED, is_explained_by, shows, shows_some, verdict
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 
@@ -50,7 +50,7 @@ def moment(seconds: float) -> str:
 
 
 def test_a_run_with_all_the_values_proves_the_change() -> None:
-    assert finding(change(), reading(), []) == (True, "")
+    assert verdict(change(), reading(), []) == (True, "")
 
 
 @pytest.mark.parametrize(
@@ -64,26 +64,26 @@ def test_a_run_with_all_the_values_proves_the_change() -> None:
     ],
 )
 def test_a_run_without_all_the_values_proves_nothing_and_there_is_nothing_to_say(values: dict[str, Any]) -> None:
-    assert finding(change(), reading(**values), []) == (False, "")
+    assert verdict(change(), reading(**values), []) == (False, "")
 
 
 def test_an_answer_without_a_run_proves_nothing() -> None:
-    assert finding(change(), replace(reading(), entity=None), []) == (False, "")
+    assert verdict(change(), replace(reading(), entity=None), []) == (False, "")
 
 
 def test_null_has_to_be_read_to_be_a_proof() -> None:
     """A property that an answer leaves out is not null."""
     clearing = change(before={"completedDateTime": EARLIER}, after={"completedDateTime": None}, body="{}")
-    assert finding(clearing, reading(completedDateTime=None), []).is_proof
-    assert finding(clearing, reading(completedDateTime=...), []) == (False, "")
-    assert not finding(change(before={}, after={"completedDateTime": None}), reading(), []).is_proof
+    assert verdict(clearing, reading(completedDateTime=None), []).is_proof
+    assert verdict(clearing, reading(completedDateTime=...), []) == (False, "")
+    assert not verdict(change(before={}, after={"completedDateTime": None}), reading(), []).is_proof
 
 
 def test_values_that_were_there_before_are_said_to_have_been_there() -> None:
-    found = finding(change(before={"processingStatus": "failed", "failedTasksCount": 7}), reading(), [])
+    found = verdict(change(before={"processingStatus": "failed", "failedTasksCount": 7}), reading(), [])
     assert found == (False, "The run has these values, but it had them before this change was sent.")
     half = change(before={"processingStatus": "failed", "failedTasksCount": 0})
-    assert finding(half, reading(), []).is_proof, "one of them is new"
+    assert verdict(half, reading(), []).is_proof, "one of them is new"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_values_that_were_there_before_are_said_to_have_been_there() -> None:
 def test_a_run_that_was_last_updated_before_the_change_was_sent_is_somebody_elses_work(
     updated: Any, is_proof: bool
 ) -> None:
-    found = finding(change(), reading(**{UPDATED: updated}), [])
+    found = verdict(change(), reading(**{UPDATED: updated}), [])
     assert found.is_proof is is_proof
     assert is_proof or f"it was last updated at {updated}, before this change was sent: somebody else" in found.why
 
@@ -124,15 +124,15 @@ def test_a_run_that_was_last_updated_before_the_change_was_sent_is_somebody_else
 def test_when_it_was_last_updated_says_nothing_without_something_to_compare_it_with(
     facts: dict[str, Any], dated: datetime | None
 ) -> None:
-    assert finding(change(**facts), reading(dated, **{UPDATED: moment(-3_600)}), []).is_proof
+    assert verdict(change(**facts), reading(dated, **{UPDATED: moment(-3_600)}), []).is_proof
 
 
 def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_read_hours_later() -> None:
     later = timedelta(hours=5)
     read = reading(SENT + AHEAD + later, **{UPDATED: moment(-10)})
     read = replace(read, exchange=replace(read.exchange, started_at=SENT + later))
-    assert not finding(change(), read, []).is_proof
-    assert finding(change(), replace(read, entity={**(read.entity or {}), UPDATED: moment(10)}), []).is_proof
+    assert not verdict(change(), read, []).is_proof
+    assert verdict(change(), replace(read, entity={**(read.entity or {}), UPDATED: moment(10)}), []).is_proof
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_re
     ],
 )
 def test_a_value_beside_that_is_not_as_it_was_sent_is_somebody_elses_work(body: str, value: object, why: str) -> None:
-    found = finding(change(body=body), reading(totalUsersCount=value), [])
+    found = verdict(change(body=body), reading(totalUsersCount=value), [])
     assert found.is_proof is not bool(why)
     assert why in found.why
 
@@ -173,7 +173,7 @@ def test_another_change_of_ours_with_the_same_values_explains_them(
 ) -> None:
     other = replace(change(), number=number, outcome=outcome)
     assert is_explained_by(change(), [other]) is explains
-    found = finding(change(), reading(), [change(), other])
+    found = verdict(change(), reading(), [change(), other])
     assert found == (not explains, f"The run has these values, but {ANOTHER}." if explains else "")
 
 
@@ -201,7 +201,7 @@ def test_a_change_is_never_proved_by_values_that_are_not_there_or_not_new(
     before: dict[str, Any], after: dict[str, Any], now: dict[str, Any]
 ) -> None:
     entry = change(before=before, after=after, body="{}")
-    found = finding(entry, replace(reading(), entity=now), [])
+    found = verdict(entry, replace(reading(), entity=now), [])
     new = {name for name in after if name not in before or before[name] != after[name]}
     assert found.is_proof == (after.items() <= now.items() and bool(new))
     assert shows(after, now) == (after.items() <= now.items())

@@ -17,9 +17,9 @@ from runtui.services.refresh import (
     CONCURRENT_WORKFLOWS,
     LISTING_SHARE,
     MAX_BACK_OFF_SECONDS,
-    Missing,
     Progress,
     Refresh,
+    UnreadWorkflow,
     rest_seconds,
 )
 from runtui.services.store import Query, Store
@@ -137,7 +137,7 @@ def refused_joiner() -> RuntuiError:
     ],
 )
 def test_the_workflows_that_are_missing_are_named_and_why(faults: list[RuntuiError], words: str) -> None:
-    missing = tuple(Missing(f"w{number}", f"W{number}", fault) for number, fault in enumerate(faults))
+    missing = tuple(UnreadWorkflow(f"w{number}", f"W{number}", fault) for number, fault in enumerate(faults))
     assert str(Progress(missing=missing).complaint) == words
 
 
