@@ -129,18 +129,18 @@ def _tell_wait(wait: Wait | None) -> None:
         narrate(f"{reason} {wait_words(wait.exchange, wait.seconds, datetime.now(UTC))}")
 
 
-async def workflow_of(workspace: Workspace, run_id: str) -> str:
-    """The id of the workflow that a run belongs to: from the local store, else from a listing.
+async def find_run(workspace: Workspace, run_id: str) -> tuple[str, str]:
+    """The workflow of a run, and the run's id as the service spells it: from the local store, else from a listing.
 
     Raises:
         RuntuiError: there is no such run, or the list could not be read whole.
     """
     if (stored := _stored(workspace, run_id)) is not None:
-        return stored.workflow_id
+        return stored.workflow_id, stored.raw["id"]
     narrate("The run is not in the local store: listing all runs. --workflow ID skips that.")
     missing = await list_all(workspace)
     if (stored := _stored(workspace, run_id)) is not None:
-        return stored.workflow_id
+        return stored.workflow_id, stored.raw["id"]
     what = " ".join((f"The server lists no run {run_id!r}.", *map(str, missing)))
     raise RuntuiError("There is no such run", what, "runtui list shows all.")
 

@@ -20,7 +20,7 @@ from runtui.domain.visible import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphError
 from runtui.headless.console import narrate, run_command
-from runtui.headless.opening import Server, connected, pace, read_run, workflow_of
+from runtui.headless.opening import Server, connected, find_run, pace, read_run
 from runtui.headless.telling import changed
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words, record, value_word
@@ -56,7 +56,9 @@ def show_run(server: Server, run_id: str, *, as_json: bool, workflow_id: str | N
 
 async def _show(server: Server, run_id: str, workflow_id: str | None, as_json: bool) -> int:
     async with connected(server) as workspace:
-        details = await _details(workspace, run_id, workflow_id or await workflow_of(workspace, run_id))
+        if workflow_id is None:
+            workflow_id, run_id = await find_run(workspace, run_id)
+        details = await _details(workspace, run_id, workflow_id)
     if as_json:
         print(json.dumps(_object(details)))
     else:

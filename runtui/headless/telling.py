@@ -34,7 +34,7 @@ def review(draft: Draft, facts: Sequence[tuple[str, str]]) -> Iterator[str]:
     for change in draft.changes():
         yield f"  {change.field.name:{width}}  {value_word(change.before)} → {value_word(change.after)}"
     if extra := len(draft.body()) - 1 - len(draft.changes()):
-        yield f"With it go {extra} required properties, as they were received."
+        yield f"Also sends {extra} unchanged required {'property' if extra == 1 else 'properties'}."
     yield from (f"! {sentence}" for sentence in draft.warnings())
 
 

@@ -16,7 +16,7 @@ from runtui.domain.times import now_ticks
 from runtui.errors import FieldError, UsageError
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
 from runtui.headless.console import run_command
-from runtui.headless.opening import Server, connected, read_run, workflow_of
+from runtui.headless.opening import Server, connected, find_run, read_run
 
 NULL: Final = "null"
 """What stands for clearing a property, beside nothing at all."""
@@ -96,7 +96,8 @@ async def _update(
         with nothing_sent_if_cancelled():
             if not manner.dry_run:
                 await settle_earlier(workspace, run_id)
-            workflow_id = workflow_id or await workflow_of(workspace, run_id)
+            if workflow_id is None:
+                workflow_id, run_id = await find_run(workspace, run_id)
             received = await read_run(workspace, workflow_id, run_id)
         # The id as the service spells it, so that the journal has one spelling.
         draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))

@@ -41,6 +41,12 @@ def test_a_run_and_what_failed_in_it(commands: Commands, capsys: Out) -> None:
     assert {task["processingStatus"] for task in told["failedTasks"]} == {"failed"}
 
 
+def test_an_id_in_upper_case_is_asked_for_as_the_service_spells_it(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run("failed")
+    assert show_run(commands.server(), run_id.upper(), as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["id"] == run_id
+
+
 def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     commands.record(run_id=run_id, workflow_id=workflow_id, outcome=Outcome.UNKNOWN)
