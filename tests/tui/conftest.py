@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ from tests import canary
 from tests.tui.wires import Graph
 
 ROOT = "http://127.0.0.1:1/beta"
+
+SESSIONS_KEPT = 20
+"""Sessions that are kept in memory: to give each back at once would make every pass of the collector a long one."""
+
+ended = count(1)
+"""The sessions of this process that have ended."""
 
 
 @dataclass
@@ -139,7 +146,8 @@ def open_session(tmp_path: Path) -> Opener:
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
             await workspace.close()
-            # A screen keeps what is loaded from the collector to the end of the process; here others follow.
-            gc.unfreeze()
+            # A screen keeps what is loaded from the collector to the end of the process; here many others follow.
+            if next(ended) % SESSIONS_KEPT == 0:
+                gc.unfreeze()
 
     return opened
