@@ -40,11 +40,11 @@ class Answer(Protocol):
     """What MSAL looks at in an HTTP answer."""
 
     @property
-    def status_code(self) -> int: ...  # noqa: D102
+    def status_code(self) -> int: ...
     @property
-    def headers(self) -> Mapping[str, str]: ...  # noqa: D102
+    def headers(self) -> Mapping[str, str]: ...
     @property
-    def text(self) -> str: ...  # noqa: D102
+    def text(self) -> str: ...
 
     def raise_for_status(self) -> None:
         """OSError for a refusal."""
