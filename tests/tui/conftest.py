@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import httpx
 import pytest
@@ -17,17 +17,27 @@ from starlette.applications import Starlette
 from textual import events
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from runtui.auth.tokens import StaticToken
+from runtui.domain.draft import Draft
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
+from runtui.tui.actions import Situation
 from runtui.tui.app import RuntuiApp
+from runtui.tui.views.journal import JournalView
+from runtui.tui.views.run_panel import RunPanel
+from runtui.tui.views.runs import RunsView
+from runtui.tui.widgets.field_form import FieldForm
+from runtui.tui.widgets.status_line import StatusLine
 from runtui.tui.workbench import Workbench
 from tests import canary
 from tests.tui.wires import Graph
+
+T = TypeVar("T", bound=Widget)
 
 ROOT = "http://127.0.0.1:1/beta"
 
@@ -57,10 +67,102 @@ class Session:
 
     @property
     def workbench(self) -> Workbench:
-        """The one screen."""
-        screen = self.app.screen
+        """The one screen, whatever lies over it."""
+        screen = self.app.screen_stack[0]
         assert isinstance(screen, Workbench)
         return screen
+
+    @property
+    def view(self) -> str:
+        """The name of the view in sight."""
+        return self.workbench.left.view
+
+    @property
+    def draft(self) -> Draft | None:
+        """The draft in the form, in the review, or that the values chosen make; None elsewhere."""
+        return self.workbench.left.edited
+
+    @property
+    def runs(self) -> RunsView:
+        """The list of runs."""
+        return self.workbench.left.runs
+
+    @property
+    def form(self) -> FieldForm:
+        """The fields of the form."""
+        return self.find(FieldForm)
+
+    @property
+    def journal(self) -> JournalView:
+        """The list of the journal."""
+        return self.find(JournalView)
+
+    @property
+    def panel(self) -> RunPanel:
+        """The side panel."""
+        return self.workbench.panel
+
+    @property
+    def status(self) -> StatusLine:
+        """The status line."""
+        return self.find(StatusLine)
+
+    @property
+    def left(self) -> Widget:
+        """The left pane."""
+        return self.workbench.left
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether everything is there that is loaded after the first rows."""
+        return bool(self.workbench.query("HelpView"))
+
+    @property
+    def preparing(self) -> asyncio.Lock:
+        """Held while a view is being mounted."""
+        return self.workbench.left._preparing
+
+    @property
+    def counts_down(self) -> bool:
+        """Whether a clock runs."""
+        return self.workbench._countdown is not None
+
+    def count_down(self) -> None:
+        """Let the clock tick."""
+        self.workbench.count_down()
+
+    def tell_what_was_left(self) -> None:
+        """Say what the start says of earlier sessions."""
+        self.workbench.tell_what_was_left()
+
+    def context(self) -> Situation:
+        """What can be done now."""
+        return self.workbench.situation()
+
+    def keep_headline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the first line stay as the test draws it."""
+        monkeypatch.setattr(self.workbench, "show_headline", lambda: None)
+
+    @overload
+    def find(self, selector: str) -> Widget: ...
+
+    @overload
+    def find(self, selector: type[T]) -> T: ...
+
+    @overload
+    def find(self, selector: str, kind: type[T]) -> T: ...
+
+    def find(self, selector: Any, kind: Any = Widget) -> Any:
+        """The widget that a selector or a type names."""
+        return (
+            self.workbench.query_one(selector, kind)
+            if isinstance(selector, str)
+            else self.workbench.query_one(selector)
+        )
+
+    def set_status(self, text: str) -> None:
+        """Put a sentence into the status line."""
+        self.workbench.say(text)
 
     async def press(self, *keys: str) -> None:
         """Press keys one by one, each time waiting until the screen has followed."""
@@ -138,9 +240,9 @@ def open_session(tmp_path: Path) -> Opener:
                     await session.until(
                         lambda: workspace.connected and workspace.refresh.progress.finished_at is not None
                     )
-                    await session.until(lambda: session.workbench.left.runs.table.total > 0)
+                    await session.until(lambda: session.runs.table.total > 0)
                     # As it will be once the other views are there, which most tests need not wait for.
-                    session.workbench.left.runs.table.row_under_cursor(hold=True)
+                    session.runs.table.row_under_cursor(hold=True)
                 yield session
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())

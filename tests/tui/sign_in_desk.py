@@ -22,7 +22,6 @@ from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.views.sign_in import SignInView
-from runtui.tui.widgets.status_line import StatusLine
 from tests.contract.signing_in import ROOT as GRAPH
 from tests.contract.signing_in import Gate, GatedHttp, settings_for
 from tests.tui.conftest import ROOT, Session
@@ -70,11 +69,11 @@ class Desk:
 
     @property
     def view(self) -> SignInView:
-        return self.session.workbench.left.query_one(SignInView)
+        return self.session.find(SignInView)
 
     @property
     def status(self) -> str:
-        return self.session.workbench.query_one(StatusLine).text
+        return self.session.status.text
 
     @property
     def header(self) -> str:
@@ -86,7 +85,7 @@ class Desk:
         return " ".join(" ".join(line.partition("▏")[0] for line in self.session.text().splitlines()).split())
 
     async def sees_sign_in(self) -> None:
-        await self.session.until(lambda: self.session.workbench.left.view == "sign_in")
+        await self.session.until(lambda: self.session.view == "sign_in")
         await self.session.until(lambda: "Device code" in self.session.text() or self.view.is_waiting)
 
     async def ask_for_code(self) -> str:
@@ -100,7 +99,7 @@ class Desk:
         code = await self.ask_for_code()
         self.authority.approve(code, **account)
         self.polls.go_on()
-        await self.session.until(lambda: self.session.workbench.left.view != "sign_in")
+        await self.session.until(lambda: self.session.view != "sign_in")
 
     def seen_secrets(self, folder: Path) -> list[str]:
         """The secrets that are where they do not belong."""
@@ -169,4 +168,4 @@ async def is_in(sign_in: SignIn, authority: Authority) -> None:
 async def listed(desk: Desk) -> None:
     """Wait until there are runs, and the first edit is prepared."""
     await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at is not None)
-    await desk.session.until(lambda: desk.session.workbench.left.runs.table.total > 0)
+    await desk.session.until(lambda: desk.session.runs.table.total > 0)

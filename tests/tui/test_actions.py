@@ -117,9 +117,9 @@ async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
         await session.press("e", "f8")
         assert "Nothing has changed yet." in session.text().splitlines()[-2]
         await session.press("f1")
-        assert session.workbench.query_one(HelpView).display
+        assert session.find(HelpView).display
         await session.press("escape")
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
 
 
 async def test_refresh_and_pause_by_key(open_session: Opener) -> None:
@@ -170,7 +170,7 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
         await session.press("escape", "slash")
         assert "F4 edit" in session.text().splitlines()[-1]
         await session.press("f5", "x")
-        assert session.workbench.left.runs.filter_text == "x"
+        assert session.runs.filter_text == "x"
 
 
 async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener) -> None:
@@ -179,7 +179,7 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
         assert "Moving" in session.text()
         await session.press("end")
         await session.until(lambda: "being saved" in session.text())
-        help_view = session.workbench.query_one(HelpView)
+        help_view = session.find(HelpView)
         assert help_view.query_one("#help-page").scroll_offset.y > 0
         for key in ("escape", "q", "question_mark", "f1"):
             await session.press(key)
@@ -194,13 +194,13 @@ async def test_a_page_down_is_one_step(open_session: Opener) -> None:
     """Each step of an animation is a frame that a slow line has to carry."""
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("question_mark")
-        page = session.workbench.query_one("#help-page")
+        page = session.find("#help-page")
         seen: list[float] = []
 
         def see(y: float) -> None:
             seen.append(y)
 
-        session.workbench.watch(page, "scroll_y", see, init=False)
+        session.app.screen.watch(page, "scroll_y", see, init=False)
         await session.press("pagedown")
         await session.until(lambda: page.scroll_offset.y == page.scrollable_content_region.height)
         assert len(seen) == 1
@@ -208,13 +208,13 @@ async def test_a_page_down_is_one_step(open_session: Opener) -> None:
 
 async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) -> None:
     async with open_session(size=(100, 30), runs=40) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press("ctrl+p")
         await session.until(lambda: "Unmark" in session.text() or "Edit" in session.text())
         await session.type("unmark")
         await session.until(lambda: "No run is marked." in session.text())
         await session.press("escape")
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
         await session.press("colon")
         palette_input = session.app.screen.query_one(Input)
         assert palette_input.has_focus

@@ -12,8 +12,6 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.tui.views.conflict import ConflictView
-from runtui.tui.widgets.status_line import StatusLine
-from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -21,20 +19,13 @@ PATCH_OF = "run-4"
 """The run that the cursor stands on first: the one that started last."""
 
 
-def bench(session: Session) -> Workbench:
-    """The one screen, also below the palette."""
-    screen = session.app.screen_stack[0]
-    assert isinstance(screen, Workbench)
-    return screen
-
-
 def view_of(session: Session) -> str:
     """The view at the left."""
-    return bench(session).left.view
+    return session.view
 
 
 def status_of(session: Session) -> str:
-    return bench(session).query_one(StatusLine).text
+    return session.status.text
 
 
 def flag_of(session: Session) -> str:
@@ -43,20 +34,20 @@ def flag_of(session: Session) -> str:
 
 
 def merged(session: Session) -> Draft:
-    draft = session.workbench.query_one(ConflictView).draft
+    draft = session.find(ConflictView).draft
     assert draft is not None
     return draft
 
 
 async def type_a_draft(session: Session, text: str = "8") -> None:
     """Change processingStatus to canceled and type into totalUsersCount; the form stays open."""
-    assert session.workbench.left.runs.table.cursor_id == PATCH_OF
+    assert session.runs.table.cursor_id == PATCH_OF
     await session.press("e")
     await session.until(lambda: view_of(session) == "edit")
     await session.press("enter")
     await session.type("canceled")
     await session.press("enter")
-    session.workbench.query_one("#field-totalUsersCount FieldInput").focus()
+    session.find("#field-totalUsersCount FieldInput").focus()
     await session.pilot.pause()
     await session.press("end")
     await session.type(text)
@@ -160,7 +151,7 @@ async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
         await leave_and_meet(session, graph, processingStatus="queued")
         await session.press("t", "e")
         assert view_of(session) == "edit"
-        draft = session.workbench.left.edited
+        draft = session.draft
         assert draft is not None
         assert list(draft.edits) == ["totalUsersCount"]
 

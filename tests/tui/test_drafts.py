@@ -12,19 +12,18 @@ from runtui.domain.draft import Draft
 from runtui.services.drafts import Drafts
 from runtui.services.journal_file import STEPS, open_journal
 from runtui.tui import draft_words
-from runtui.tui.widgets.field_form import FieldForm, FieldSelect
-from runtui.tui.widgets.status_line import StatusLine
+from runtui.tui.widgets.field_form import FieldSelect
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, a_run
 
 
 def view_of(session: Session) -> str:
     """The view at the left."""
-    return session.workbench.left.view
+    return session.view
 
 
 def status_of(session: Session) -> str:
-    return session.workbench.query_one(StatusLine).text
+    return session.status.text
 
 
 def first_flag(session: Session) -> str:
@@ -43,7 +42,7 @@ def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:
 async def type_into_a_count(session: Session, text: str) -> None:
     await session.press("e")
     await session.until(lambda: view_of(session) == "edit")
-    session.workbench.query_one(FieldForm).row("totalUsersCount").control.focus()
+    session.form.row("totalUsersCount").control.focus()
     await session.pilot.pause()
     await session.press("end")
     await session.type(text)
@@ -102,8 +101,8 @@ async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: O
         assert first_flag(session) == " "
         await session.press("e")
         await session.until(lambda: view_of(session) == "edit")
-        assert session.workbench.left.edited is not None
-        assert session.workbench.left.edited.edits == {}
+        assert session.draft is not None
+        assert session.draft.edits == {}
 
 
 async def test_what_is_typed_between_the_two_presses_is_asked_about_again(open_session: Opener) -> None:
@@ -140,7 +139,7 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
         await type_into_a_count(session, "9")
         await session.until(lambda: "Drafts are not on disk" in status_of(session))
         assert "disk is full" in status_of(session)
-        session.workbench.say("")
+        session.set_status("")
         await session.type("1")
         session.workspace.drafts.flush()
         await session.pilot.pause()

@@ -53,13 +53,13 @@ TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
 
 
 def status_of(session: Session) -> str:
-    return session.workbench.query_one("#status").text  # type: ignore[attr-defined, no-any-return]
+    return session.status.text
 
 
 async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press("j")
         run_id = table.cursor_id
         for trouble, title, step in TROUBLES.values():
@@ -98,9 +98,9 @@ async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_l
             lambda: "The list is incomplete. The runs of Leave could not be read." in status_of(session)
         )
         assert why in status_of(session)
-        assert session.workbench.left.runs.table.total == 5
+        assert session.runs.table.total == 5
         assert {"as", "of", "incomplete"} <= set(session.text().splitlines()[0].split())
-        session.workbench.say("Something else.")
+        session.set_status("Something else.")
         last = progress.progress.finished_at
         await session.press("r")
         await session.until(lambda: not progress.progress.listing and progress.progress.finished_at != last)
@@ -119,22 +119,22 @@ async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(o
         assert "There is no run under the cursor." in session.text()
         graph.answer_to_list = None
         await session.press("r")
-        await session.until(lambda: session.workbench.left.runs.table.total == 5)
+        await session.until(lambda: session.runs.table.total == 5)
 
 
 async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.workbench.left.runs.table.cursor_id
+        run_id = session.runs.table.cursor_id
         assert run_id is not None
         for name, (trouble, title, step) in TROUBLES.items():
             graph.answer_to_patch = trouble
             await session.press("e")
-            await session.until(lambda: session.workbench.left.view == "edit")
+            await session.until(lambda: session.view == "edit")
             if run_id not in session.workspace.drafts:
                 await session.press("enter", "down", "enter")
             await session.press("ctrl+s")
-            await session.until(lambda: session.workbench.left.view == "review")
+            await session.until(lambda: session.view == "review")
             sent = len(graph.patches)
             await session.press("y")
             await session.until(lambda: len(graph.patches) > sent and not session.workspace.saves.active())  # noqa: B023
@@ -145,10 +145,8 @@ async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Ope
             assert step in told
             assert "The draft is kept." in told
             assert run_id in session.workspace.drafts
-            assert session.workbench.left.runs.table.row_under_cursor() is not None
-            first_lines = "\n".join(
-                session.workbench.panel.query_one("#tab-response").render_line(y).text for y in range(12)
-            )
+            assert session.runs.table.row_under_cursor() is not None
+            first_lines = "\n".join(session.panel.query_one("#tab-response").render_line(y).text for y in range(12))
             assert title in first_lines
             assert "\x1b" not in session.text()
         graph.answer_to_patch = None
@@ -170,7 +168,7 @@ async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
         await session.press("y")
         await session.until(lambda: status_of(session).startswith("Done."))
         assert "204" in session.text()
-        row = session.workbench.left.runs.row
+        row = session.runs.row
         assert row is not None
         assert row.status == "canceling"
 
@@ -201,12 +199,12 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
     wire = HeldBack(graph)
     async with open_session(wire=wire) as session:
         await to_the_review(session)
-        draft = session.workbench.left.edited
+        draft = session.draft
         assert draft is not None
         await session.press("y")
         await session.until(lambda: wire.under_way)
         await session.press("e")
-        assert session.workbench.left.view == "runs", "the form waits for the answer"
+        assert session.view == "runs", "the form waits for the answer"
         assert "being saved" in session.text()
         session.workspace.saves.submit(draft.typed("failedTasksCount", "9", 0))
         await session.press("j", "k", "s", "S")  # the list stays usable
@@ -220,13 +218,13 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)
-        run_id = session.workbench.left.runs.table.cursor_id
+        run_id = session.runs.table.cursor_id
         assert run_id is not None
         graph.runs[run_id] = graph.runs[run_id] | {"processingStatus": "completed"}
         await session.press("y")
-        await session.until(lambda: session.workbench.left.view == "conflict")
+        await session.until(lambda: session.view == "conflict")
         assert graph.patches == []
-        session.workbench.panel.choose("response")
+        session.panel.choose("response")
         await session.pilot.pause()
         assert "was failed when opened, is completed now" in " ".join(panel_text(session).split())
         await session.press("ctrl+s", "y")
@@ -276,7 +274,7 @@ async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await session.press("e", "enter", "down", "enter", "q")
         assert session.app.return_code == 0
-        draft = session.workbench.left.edited
+        draft = session.draft
         assert draft is not None
         assert draft.changes()
     async with open_session(wire=graph.wire) as session:

@@ -10,13 +10,13 @@ from tests.tui.conftest import Opener, Session
 
 
 def statuses(session: Session) -> set[str]:
-    table = session.workbench.left.runs.table
+    table = session.runs.table
     return {row.status for row in session.workspace.store.window(table.shown, 0, table.total)}
 
 
 async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         failed = session.workspace.store.totals().failed
         await session.press("j", "j", "slash")
         await session.type("status:fai")
@@ -50,7 +50,7 @@ async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
 
 async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press("slash")
         await session.type("status:failed")
         failed = table.total
@@ -83,7 +83,7 @@ async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: 
 
 async def test_problems_toggle(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press("x")
         await session.until(lambda: table.total == session.workspace.store.totals().problems)
         assert "/is:problem" in session.text()
@@ -95,7 +95,7 @@ async def test_problems_toggle(open_session: Opener) -> None:
 
 async def test_text_of_any_language_is_found_and_a_paste_arrives_in_one_line(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press("slash")
         await session.type("入社手続き")
         assert table.total > 0
@@ -113,7 +113,7 @@ async def test_relative_times_in_a_filter_go_on_with_the_clock(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session(size=(100, 24)) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press("slash")
         await session.type("started>-24h")
         await session.press("enter")
@@ -132,8 +132,8 @@ async def test_a_likely_slip_is_pointed_out_when_nothing_is_found(open_session: 
 
 async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
-        runs = session.workbench.left.runs
+        runs = session.runs
         before = runs.table.shown.sort
         await session.type("/status:quex")
         assert runs.filter_text == "status:quex"
-        assert (runs.table.shown.sort, session.workbench.left.view) == (before, "runs")
+        assert (runs.table.shown.sort, session.view) == (before, "runs")

@@ -20,7 +20,7 @@ async def test_the_screen_draws_over_the_first_paint(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], hostile: bool
 ) -> None:
     async with open_session(size=size, hostile=hostile) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         table.tick()
         monkeypatch.setattr("runtui.prelude.now_ticks", lambda: table._now)
         written: list[str] = []
@@ -28,7 +28,7 @@ async def test_the_screen_draws_over_the_first_paint(
         painted = {int(line): _COLOUR.sub("", text) for line, text in _PLACED.findall("".join(written))}
         assert table.size.width == list_width(size[0])
         # A list that keeps changing is drawn a few times a second: its last page may be due still.
-        await session.until(lambda: not session.workbench.left.runs.drawing._is_due)
+        await session.until(lambda: not session.runs.drawing._is_due)
         shown = session.text().split("\n")
         for line in range(4, 4 + min(table.size.height, len(painted) - 3)):
             assert shown[line - 1].startswith(painted[line].rstrip()), line

@@ -13,8 +13,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.fields import FIELD_BY_NAME, FIELDS
 from runtui.domain.times import parse_ticks
 from runtui.tui.text import plain
-from runtui.tui.views.edit import EditView
-from runtui.tui.widgets.field_form import FieldForm, FieldInput, FieldRow, FieldSelect
+from runtui.tui.widgets.field_form import FieldInput, FieldRow, FieldSelect
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -41,13 +40,13 @@ def open_session(open_session: Opener) -> Opener:
 
 
 def draft_of(session: Session) -> Draft:
-    draft = session.workbench.left.edited
+    draft = session.draft
     assert draft is not None
     return draft
 
 
 def row_of(session: Session, name: str) -> FieldRow:
-    return session.workbench.query_one(FieldForm).row(name)
+    return session.form.row(name)
 
 
 def under(session: Session, name: str) -> str:
@@ -79,14 +78,14 @@ async def clear(session: Session) -> None:
 
 async def open_run(session: Session, **values: Any) -> dict[str, Any]:
     """Open a run that has these values, in the store and on the server; the run as received."""
-    run_id = session.workbench.left.runs.table.cursor_id
+    run_id = session.runs.table.cursor_id
     assert run_id is not None
     stored = session.workspace.store.get(run_id)
     assert stored is not None
     raw = stored.raw | values
     put_run(session, raw)
     await session.press("e")
-    await session.until(lambda: session.workbench.left.view == "edit")
+    await session.until(lambda: session.view == "edit")
     await session.until(lambda: '"@odata.type"' in session.text())
     return raw
 
@@ -123,7 +122,7 @@ async def test_an_error_stands_under_its_field_while_the_text_is_wrong(open_sess
         await session.type("9999999999")
         assert "the largest is 2147483647" in under(session, "failedTasksCount")
         await session.press("ctrl+s")
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
         await clear(session)
         await session.type("-1")
         assert "cannot be negative" in under(session, "failedTasksCount")
@@ -237,7 +236,7 @@ async def test_the_dropdown_is_worked_by_keys_and_by_typing(open_session: Opener
         assert draft_of(session).body()["processingStatus"] == "quarantined"
         await session.press("enter", "up", "escape")
         assert draft_of(session).body()["processingStatus"] == "quarantined", "esc chooses nothing"
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
         await session.press("f8")
         assert draft_of(session).edits == {}
         assert row_of(session, "processingStatus").control.value == "failed"
@@ -276,7 +275,7 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
             for field in FIELDS:
                 if field.required and field.name != "totalUnprocessedTasksCount":
                     assert body[field.name] == raw[field.name]
-            for row in session.workbench.query(FieldRow):
+            for row in session.app.query(FieldRow):
                 row.control.focus()
             await session.pilot.pause()
             assert list(draft_of(session).edits) == ["totalUnprocessedTasksCount"]
@@ -300,11 +299,11 @@ async def test_text_that_is_typed_back_is_no_edit_even_when_signs_stand_for_it(o
 
 async def test_missing_values_open_and_stay_missing(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        run_id = session.workbench.left.runs.table.cursor_id
+        run_id = session.runs.table.cursor_id
         assert run_id is not None
         put_run(session, {"id": run_id})
         await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         assert "no value received" in session.text()
         await go_to(session, "totalUsersCount")
         await session.type("1")
@@ -318,7 +317,7 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         await session.type("x")
         await session.press("down", "up")
         await session.press("escape", "j")
-        second = session.workbench.left.runs.table.cursor_id
+        second = session.runs.table.cursor_id
         await open_run(session)
         assert draft_of(session).run_id == second
         assert draft_of(session).edits == {}
@@ -345,9 +344,9 @@ async def test_a_draft_left_goes_on_over_what_the_run_is_by_then(open_session: O
         draft_id = raw["id"]
         put_run(session, raw | {"failedTasksCount": 5, "totalUsersCount": 11})
         await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "conflict")
+        await session.until(lambda: session.view == "conflict")
         await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         assert draft_of(session).run_id == draft_id
         assert under(session, "failedTasksCount") == "was 5"
         assert draft_of(session).body()["failedTasksCount"] == 12
@@ -372,7 +371,7 @@ async def test_keys_walk_the_fields_in_order_and_scroll_at_80x24(open_session: O
         await open_run(session)
         seen = []
         for _ in FIELDS:
-            row = session.workbench.query_one(FieldForm).focused_row()
+            row = session.form.focused_row()
             assert row is not None
             seen.append(row.field.name)
             assert row.field.name in session.text(), "the field with the keys is in sight"
@@ -389,17 +388,17 @@ async def test_keys_typed_ahead_are_all_in_the_review(open_session: Opener) -> N
         for key in ("1", "2", "3"):
             session.app.post_message(events.Key(key, key))
         session.app.post_message(events.Key("ctrl+s", None))
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: session.view == "review")
         assert "0  →  0123" in session.text() or "0  →  123" in session.text()
 
 
 @pytest.mark.parametrize("before", [["e"], []], ids=["form and list at once", "form open"])
 async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], open_session: Opener) -> None:
     async with open_session(runs=12, size=(80, 24)) as session:
-        await session.until(lambda: session.workbench.left.query(EditView))
+        await session.until(lambda: session.is_prepared)
         if not before:
             await session.press("e")
-        row = session.workbench.left.runs.row
+        row = session.runs.row
         assert row is not None
         choices = FIELD_BY_NAME["processingStatus"].choices
         assert choices is not None
@@ -408,8 +407,8 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
         for key in (*before, "enter", "down", "enter", "ctrl+s"):
             session.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await session.settled()
-        assert session.workbench.left.view == "review"
-        draft = session.workbench.left.edited
+        assert session.view == "review"
+        draft = session.draft
         assert draft is not None
         changed = [(change.field.name, change.after) for change in draft.changes()]
         assert changed == [("processingStatus", names[start + 1])]

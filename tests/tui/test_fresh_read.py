@@ -12,7 +12,7 @@ import httpx
 from runtui.domain.draft import Draft
 from runtui.tui.views.conflict import ConflictView
 from runtui.tui.views.edit import EditView
-from runtui.tui.widgets.field_form import FieldForm, FieldInput, FieldSelect
+from runtui.tui.widgets.field_form import FieldInput, FieldSelect
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.wires import Graph
@@ -48,18 +48,18 @@ class Slow:
 
 
 def draft_of(session: Session) -> Draft:
-    draft = session.workbench.left.edited
+    draft = session.draft
     assert draft is not None
     return draft
 
 
 def view_of(session: Session) -> str:
     """The view at the left."""
-    return session.workbench.left.view
+    return session.view
 
 
 def form_of(session: Session) -> EditView:
-    return session.workbench.query_one(EditView)
+    return session.find(EditView)
 
 
 def stored_count(session: Session) -> object:
@@ -69,12 +69,12 @@ def stored_count(session: Session) -> object:
 
 
 def control(session: Session, name: str) -> FieldInput | FieldSelect:
-    return session.workbench.query_one(FieldForm).row(name).control
+    return session.form.row(name).control
 
 
 async def open_form(session: Session, slow: Slow) -> None:
     """Open the form of the first run; its read is on the way."""
-    assert session.workbench.left.runs.table.cursor_id == RUN
+    assert session.runs.table.cursor_id == RUN
     await session.press("e")
     await session.until(lambda: view_of(session) == "edit" and slow.reads)
 
@@ -249,7 +249,7 @@ async def test_what_a_colleague_wrote_since_the_form_was_opened_is_not_overwritt
         await session.press("ctrl+s", "y")
         await session.until(lambda: view_of(session) == "conflict")
         assert "(processingStatus). Nothing was written" in status_of(session)
-        merged = session.workbench.query_one(ConflictView).draft
+        merged = session.find(ConflictView).draft
         assert merged is not None
         assert (merged.run_id, merged.body()["failedTasksCount"]) == (run_id, 999)
         assert merged.body()["processingStatus"] == theirs["processingStatus"], "what nobody here touched is theirs"

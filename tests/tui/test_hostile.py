@@ -22,7 +22,7 @@ def is_safe(session: Session) -> bool:
 
 async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_session: Opener) -> None:
     async with open_session(size=(200, 50), hostile=True, runs=120) as session:
-        store, table = session.workspace.store, session.workbench.left.runs.table
+        store, table = session.workspace.store, session.runs.table
         names = {workflow["displayName"] for workflow in store.workflows()}
         assert names >= set(HOSTILE_TEXTS)
         for text in HOSTILE_TEXTS:
@@ -31,7 +31,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
             await session.type(f'wf:"{word}"')
             await session.press("enter")
             assert table.total > 0
-            row = session.workbench.left.runs.row
+            row = session.runs.row
             assert row is not None
             assert plain(row.workflow_name)[:12] in session.text()
             assert is_safe(session)
@@ -42,10 +42,10 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
         assert table.total > 0
 
         await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         assert "[/x] closes what was never opened" in session.text()
         await session.press("enter", "down", "enter", "ctrl+s")
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: session.view == "review")
         assert "[/x] closes what was never opened" in session.text()
         await session.press("n", "escape", "enter")
         await session.until(lambda: "[/x] closes what was never opened" in panel_text(session))
@@ -58,7 +58,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
 
 async def test_hostile_names_sort(open_session: Opener) -> None:
     async with open_session(size=(120, 40), hostile=True, runs=60) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         await session.press(*["s"] * 11)
         assert table.shown.sort == "started"
         await session.press("s", "s")
@@ -88,13 +88,13 @@ async def test_what_is_edited_beside_an_attack_leaves_it_untouched_on_the_server
         await session.press("enter")
         await session.until(lambda: "No task failed." in session.text())
         await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         await session.press("enter")
         assert is_safe(session)
         await session.press("escape", *["down"] * 9)
         await session.type("7")
         await session.press("ctrl+s")
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: session.view == "review")
         assert is_safe(session)
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and graph.patches)
@@ -134,6 +134,6 @@ async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener
         await session.until(lambda: "Not done" in session.text())
         assert plain(ATTACK)[:20] in session.text()
         assert is_safe(session)
-        view = session.workbench.panel.query_one("#tab-response", JsonView)
+        view = session.panel.query_one("#tab-response", JsonView)
         assert json.loads(view.text)["error"]["code"] == ATTACK
         assert session.app.is_running

@@ -12,7 +12,6 @@ from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.views.journal import JournalView
 from runtui.tui.widgets.entry_table import ROOM_FOR_IDS, entry_cells
-from runtui.tui.widgets.status_line import StatusLine
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
@@ -24,7 +23,7 @@ OTHER_ROOT = "https://graph.example/beta"
 
 
 def view(session: Session) -> JournalView:
-    return session.workbench.query_one(JournalView)
+    return session.journal
 
 
 def shown(session: Session) -> list[Entry]:
@@ -72,7 +71,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         await session.until(lambda: status_of(session).startswith("Unknown"))
         assert "runtui reads the run again by itself; J shows the journal." in status_of(session)
         assert "read the run again before" not in session.text()
-        assert session.workbench.query_one(StatusLine).has_class("-warning"), "unknown is no failure"
+        assert session.status.has_class("-warning"), "unknown is no failure"
         await open_journal(session)
         assert not status_of(session), "the journal tells it"
         assert [entry.number for entry in shown(session)] == [3, 2, 1]
@@ -105,7 +104,7 @@ async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> N
         text = " ".join(panel_text(session).split())
         assert "200" in text
         assert entry.client_request_id in text
-        session.workbench.panel.choose("request")
+        session.panel.choose("request")
         await session.pilot.pause()
         text = "".join(panel_text(session).split())
         assert f"PATCH{ROOT}/workflowBase/runs/run-4" in text
@@ -119,7 +118,7 @@ async def test_another_name_of_this_server_is_no_other_root(open_session: Opener
         await open_journal(session)
         assert [entry.number for entry in shown(session)] == [1]
         assert "at localhost" not in session.text()
-        assert not session.workbench.situation().is_elsewhere
+        assert not session.context().is_elsewhere
 
 
 async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session: Opener) -> None:

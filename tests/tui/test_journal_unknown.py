@@ -33,7 +33,7 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
         assert "unknown" not in header(session)
         entry = await change(session)
         await session.until(lambda: "1 unknown" in header(session))
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         assert table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
         assert status_of(session).startswith("Unknown"), "the save itself is told, not the look after it"
         graph.runs[entry.run_id] |= entry.after
@@ -73,7 +73,7 @@ async def test_what_was_found_before_the_screen_was_there_is_told_with_the_draft
     journal.close()
     async with open_session(wire=graph.wire) as session:
         await session.workspace.settling.look()
-        session.workbench.tell_what_was_left()
+        session.tell_what_was_left()
         await session.pilot.pause()
         assert "1 change of an earlier session: 1 unknown." in status_of(session)
         assert "1 draft is kept" in status_of(session)

@@ -53,7 +53,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
         await session.until(lambda: not session.workspace.saves.active())
         await session.until(lambda: status_of(session).startswith("Not done: given up while it waited."))
         assert "The draft is kept." in status_of(session)
-        assert session.workbench._countdown is None, "an idle screen has no clock"
+        assert not session.counts_down, "an idle screen has no clock"
         assert len(graph.patches) == 1
 
 
@@ -63,8 +63,8 @@ async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open
         await send(session)
         await session.press("U")
         assert "No run is marked." in status_of(session)
-        session.workbench.panel.show_entry(session.workspace.journal.entries()[0])
-        session.workbench.count_down()
+        session.panel.show_entry(session.workspace.journal.entries()[0])
+        session.count_down()
         assert "No run is marked." in status_of(session)
         assert "trying again" not in panel_text(session)
 

@@ -19,7 +19,6 @@ from runtui.domain.times import now_ticks
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
-from runtui.tui.workbench import Workbench
 from tests import canary
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import MANNERS, Manner, type_keys
@@ -87,17 +86,11 @@ class End:
 def overtake(session: Session) -> None:
     """Leave a draft on the last run, of a value that somebody else has changed since."""
     store = session.workspace.store
-    last = store.window(session.workbench.left.runs.table.shown, store.count(EVERY_RUN) - 1, 1)[0]
+    last = store.window(session.runs.table.shown, store.count(EVERY_RUN) - 1, 1)[0]
     stored = store.get(last.id)
     assert stored is not None
     before = {**stored.raw, "totalUsersCount": stored.raw["totalUsersCount"] + 1}
     session.workspace.drafts.keep(Draft(last.id, stored.workflow_id, before).typed("totalUsersCount", "9999", _NOW))
-
-
-def workbench_of(session: Session) -> Workbench:
-    workbench = session.app.screen_stack[0]
-    assert isinstance(workbench, Workbench)
-    return workbench
 
 
 def screen_of(session: Session) -> tuple[str, ...]:
@@ -116,9 +109,9 @@ async def rested(session: Session) -> None:
 
 async def end_of(session: Session, wire: Held, server: Any) -> End:
     await rested(session)
-    bench, workspace = workbench_of(session), session.workspace
-    focused, form = session.app.focused, bench.left.edited
-    view, screen = bench.left.view, screen_of(session)
+    workspace = session.workspace
+    focused, form = session.app.focused, session.draft
+    view, screen = session.view, screen_of(session)
     focus = tuple(f"{node.__class__.__name__}#{node.id}" for node in focused.ancestors_with_self) if focused else ()
     wire.release()
     await session.until(lambda: not workspace.saves.active())
@@ -129,7 +122,7 @@ async def end_of(session: Session, wire: Held, server: Any) -> End:
         view,
         screen,
         focus,
-        bench.left.runs.table.cursor_id,
+        session.runs.table.cursor_id,
         form and texts_of(form),
         sorted(map(texts_of, kept)),
         [_PASSING.sub("…", str(entry)) for entry in entries],
@@ -165,7 +158,7 @@ async def a_session(
         state_folder=folder,
         body_mode="full",
     ) as session:
-        await session.until(lambda: session.workbench.left.query("HelpView"))
+        await session.until(lambda: session.is_prepared)
         overtake(session)
         await session.settled()
         wire.hold()

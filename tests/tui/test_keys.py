@@ -14,7 +14,7 @@ manners = pytest.mark.parametrize("manner", MANNERS[1:])
 
 
 def edited(session: Session) -> Draft:
-    draft = session.workbench.left.edited
+    draft = session.draft
     assert draft is not None
     return draft
 
@@ -29,7 +29,7 @@ def test_every_key_of_the_registry_is_what_a_terminal_sends() -> None:
 async def test_a_number_goes_into_the_field_that_tab_leads_to(open_session: Opener, manner: Manner) -> None:
     async with open_session(runs=12) as session:
         await type_keys(session, ["e", *["tab"] * 7], "slowly")
-        row = session.workbench.left.query_one("EditView #field-successfulUsersCount")
+        row = session.find("#field-successfulUsersCount")
         assert session.app.focused in row.walk_children()
         successful = edited(session).received["successfulUsersCount"]
         failed = edited(session).received["failedUsersCount"]
@@ -43,16 +43,16 @@ async def test_a_number_goes_into_the_field_that_tab_leads_to(open_session: Open
 @manners
 async def test_enter_lands_on_the_list_that_the_filter_shows(open_session: Opener, manner: Manner) -> None:
     async with open_session(runs=40) as session:
-        wanted = session.workspace.store.window(session.workbench.left.runs.table.shown, 25, 1)[0].id
+        wanted = session.workspace.store.window(session.runs.table.shown, 25, 1)[0].id
         await type_keys(session, [*f"/id:{wanted[-6:]}", "enter", "e"], manner)
-        assert session.workbench.left.runs.filter_text == f"id:{wanted[-6:]}"
+        assert session.runs.filter_text == f"id:{wanted[-6:]}"
         assert edited(session).run_id == wanted
 
 
 async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        first, second = session.workspace.store.window(session.workbench.left.runs.table.shown, 0, 2)
-        assert session.workbench.left.runs.table.cursor_id == first.id
+        first, second = session.workspace.store.window(session.runs.table.shown, 0, 2)
+        assert session.runs.table.cursor_id == first.id
         await type_keys(session, ["e", "escape", "j", "e"], "in one packet")
         assert edited(session).run_id == second.id
 
@@ -61,14 +61,14 @@ async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener) -
     async with open_session(runs=12) as session:
         await type_keys(session, ["ctrl+p", *"show the keys", "enter"], "in one packet")
         await session.until(lambda: session.app.screen.id != "--command-palette")
-        assert session.workbench.left.view == "help"
+        assert session.view == "help"
 
 
 @manners
 async def test_pages_are_turned_one_after_the_other(open_session: Opener, manner: Manner) -> None:
     async with open_session(runs=12, size=(80, 24)) as session:
         await type_keys(session, ["question_mark", "pagedown", "pagedown"], manner)
-        page = session.workbench.query_one("#help-page")
+        page = session.find("#help-page")
         assert page.scroll_offset.y == 2 * page.scrollable_content_region.height
 
 
@@ -76,4 +76,4 @@ async def test_letters_and_a_paste_keep_their_order(open_session: Opener) -> Non
     async with open_session(runs=12) as session:
         packet = [*"/ab", *"\x1b[200~cd\x1b[201~", *"ef", "backspace", "left", "x"]
         await type_keys(session, packet, "in one packet")
-        assert session.workbench.query_one("RunsView FilterInput", Input).value == "abcdxe"
+        assert session.find("FilterInput", Input).value == "abcdxe"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from runtui.tui.actions import ACTIONS
-from runtui.tui.widgets.status_line import StatusLine
-from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import parsed, type_keys
 from tests.tui.test_scenarios import Sandbox
@@ -17,18 +15,16 @@ LEAVING = {"q", "f10", "ctrl+q"}
 
 def seen(session: Session) -> dict[str, object]:
     """What keys can change here."""
-    workbench = session.app.screen_stack[0]
-    assert isinstance(workbench, Workbench)
     focused = session.app.focused
     return {
-        "view": workbench.left.view,
+        "view": session.view,
         "focus": focused.id if focused else None,
-        "filter": workbench.left.runs.filter_text,
-        "cursor": workbench.left.runs.table.cursor,
-        "panel": (workbench.panel.tab, workbench.panel.has_class("-open")),
-        "status": workbench.query_one(StatusLine).text,
+        "filter": session.runs.filter_text,
+        "cursor": session.runs.table.cursor,
+        "panel": (session.panel.tab, session.panel.has_class("-open")),
+        "status": session.status.text,
         "theme": session.app.theme,
-        "draft": workbench.left.edited and workbench.left.edited.edits,
+        "draft": session.draft and session.draft.edits,
         "screens": len(session.app.screen_stack),
     }
 

@@ -14,7 +14,7 @@ from tests.tui.wires import Graph, a_run, reply
 
 
 def table_of(session: Session) -> RunTable:
-    return session.workbench.left.runs.table
+    return session.runs.table
 
 
 def line_of(session: Session) -> str:
@@ -30,7 +30,7 @@ def ids(session: Session) -> list[str]:
 
 
 def titles(session: Session) -> str:
-    return session.workbench.query_one(ColumnHeader).render_line(0).text
+    return session.find(ColumnHeader).render_line(0).text
 
 
 async def test_keys_move_the_cursor_and_scroll_only_as_far_as_needed(open_session: Opener) -> None:
@@ -82,7 +82,7 @@ async def test_every_column_sorts_both_ways_and_the_cursor_stays_on_its_run(open
 
 async def test_marks_belong_to_runs(open_session: Opener) -> None:
     async with open_session(size=(120, 24), runs=60) as session:
-        runs, order = session.workbench.left.runs, ids(session)
+        runs, order = session.runs, ids(session)
         await session.press("space", "j", "space")
         assert runs.marks == {order[0], order[2]}
         assert "2 marked" in session.text()

@@ -16,19 +16,18 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
         await session.press("slash")
         await session.type("status:failed")
         await session.press("enter")
-        left = session.workbench.left
-        run = left.runs.row
+        run = session.runs.row
         assert run is not None
         assert run.status == "failed"
 
         await session.press("e")
-        await session.until(lambda: left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         await session.press("enter", "up", "enter")  # the value above "failed" in the dropdown
-        await session.until(lambda: left.edited is not None and left.edited.changes())
+        await session.until(lambda: session.draft is not None and session.draft.changes())
         assert '"processingStatus": "canceled"' in session.text()
 
         await session.press("ctrl+s")
-        await session.until(lambda: left.view == "review")
+        await session.until(lambda: session.view == "review")
         assert "failed  →  canceled" in session.text()
         assert "Contoso" in session.text()
         await session.press("y")
@@ -49,10 +48,10 @@ async def test_a_wrong_value_is_refused_with_a_sentence_and_kept(open_session: O
         await session.press("down")
         assert "A count is a whole number" in session.text()
         await session.press("ctrl+s")
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
         assert "correct it first" in session.text()
         await session.press("escape", "e")
-        draft = session.workbench.left.edited
+        draft = session.draft
         assert draft is not None
         assert any(edit.text.endswith("x") for edit in draft.edits.values())
 
@@ -60,9 +59,9 @@ async def test_a_wrong_value_is_refused_with_a_sentence_and_kept(open_session: O
 async def test_enter_on_the_review_sends_nothing(open_session: Opener) -> None:
     async with open_session() as session:
         await session.press("e", "enter", "down", "enter", "ctrl+s")
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: session.view == "review")
         await session.press("enter")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         assert session.server is not None
         assert session.server.state.applied == []
 

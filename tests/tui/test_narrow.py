@@ -6,9 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from runtui.domain.fields import FIELDS
-from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener
-from tests.tui.test_conflict import bench
 from tests.tui.wires import Graph
 
 SIZES = [(80, 24), (72, 18), (60, 16)]
@@ -34,7 +32,7 @@ async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
         await check()
         await session.press("e", "enter", "down", "enter")
         await check()
-        form = session.workbench.query_one(FieldForm)
+        form = session.form
         await session.press(*["down"] * (len(FIELDS) - 1))
         row = form.focused_row()
         assert row is not None
@@ -56,7 +54,7 @@ async def test_the_header_drops_counts_before_it_drops_where_one_is(open_session
 
 async def test_a_narrow_list_gives_the_panel_back_its_room(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=40) as session:
-        table = session.workbench.left.runs.table
+        table = session.runs.table
         height = table.size.height
         await session.press("G", "enter")
         assert table.size.height < height
@@ -73,22 +71,22 @@ async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(
 ) -> None:
     async with open_session(size=(80, 24), graph=Graph()) as session:
         await session.press("e")
-        await session.until(lambda: bench(session).left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         await session.press("enter", "down", "enter", "tab", "tab")
         await session.type("2026-11-2")
-        before, focused, draft = session.text(), session.app.focused, bench(session).left.edited
+        before, focused, draft = session.text(), session.app.focused, session.draft
         await session.pilot.resize_terminal(*size)
         await session.until(lambda: f"This one is {size[0]}x{size[1]}" in " ".join(session.text().split()))
         assert "runtui needs a terminal of 60x16" in " ".join(session.text().split())
         await session.type("e9x\x7f")
         await session.press("enter", "tab", "f8", "shift+f8", "shift+f8", "ctrl+s", "y", "M", "escape", "ctrl+p", "J")
-        assert bench(session).left.edited is draft
+        assert session.draft is draft
         await session.pilot.resize_terminal(80, 24)
         await session.until(lambda: "This one is" not in session.text())
         assert session.text() == before
         assert session.app.focused is focused
         await session.type("0")
-        assert bench(session).left.edited is not draft, "typing goes on"
+        assert session.draft is not draft, "typing goes on"
         assert "2026-11-20" in session.text()
         assert session.graph is not None
         assert session.graph.patches == []
@@ -100,8 +98,8 @@ async def test_a_terminal_that_starts_too_small_shows_the_list_once_it_has_grown
         await session.press("e", "x", "A")
         await session.pilot.resize_terminal(120, 40)
         await session.until(lambda: "Onboard" in session.text())
-        assert bench(session).left.view == "runs"
-        assert session.app.focused is bench(session).left.runs.table
+        assert session.view == "runs"
+        assert session.app.focused is session.runs.table
 
 
 async def test_q_quits_from_the_notice(open_session: Opener) -> None:

@@ -18,7 +18,7 @@ async def test_a_page_key_while_the_hits_are_not_on_the_screen_does_nothing(open
         hits.clear_options().add_options(["one", "two", "three"])
         hits.highlighted = 1
         await session.press("pageup", "escape", "escape")
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
 
 
 async def test_an_action_runs_from_the_palette(open_session: Opener) -> None:
@@ -27,4 +27,4 @@ async def test_an_action_runs_from_the_palette(open_session: Opener) -> None:
         await session.type("problems")
         await session.until(lambda: "Show only runs" in session.text())
         await session.press("enter")
-        await session.until(lambda: session.workbench.left.runs.filter_text == "is:problem")
+        await session.until(lambda: session.runs.filter_text == "is:problem")

@@ -17,7 +17,7 @@ def shown(widget: Widget) -> bool:
 
 
 def title_of(session: Session) -> str:
-    return session.workbench.panel.tab
+    return session.panel.tab
 
 
 async def test_request_response_and_log(open_session: Opener) -> None:
@@ -37,7 +37,7 @@ async def test_request_response_and_log(open_session: Opener) -> None:
 
         await session.press("2", "right_square_bracket", "right_square_bracket", "right_square_bracket")
         assert title_of(session) == "log"
-        log = session.workbench.query_one("#tab-log", OptionList)
+        log = session.find("#tab-log", OptionList)
         assert session.app.focused is log
         assert log.option_count == len(session.workspace.exchanges) == 3  # the form's read, the fresh one, the write
         assert "PATCH" in session.text()
@@ -48,7 +48,7 @@ async def test_request_response_and_log(open_session: Opener) -> None:
 
 async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
     async with open_session() as session:
-        panel, left = session.workbench.panel, session.workbench.left
+        panel, left = session.panel, session.left
         seen = []
         for _ in range(4):
             seen.append(panel.tab)
@@ -56,7 +56,7 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         assert (seen, panel.tab) == (["response", "request", "run", "log"], "response")
         await session.press("left_square_bracket", "shift+f9")
         assert panel.tab == "run"
-        assert session.app.focused is left.runs.table, "the keys stay where they are"
+        assert session.app.focused is session.runs.table, "the keys stay where they are"
         await session.press("2")
         assert session.app.focused is panel.query_one("#tab-run")
         await session.press("z")
@@ -65,20 +65,20 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         assert session.app.focused is panel.query_one("#tab-log")
         await session.press("1")
         assert left.display
-        assert session.app.focused is left.runs.table
+        assert session.app.focused is session.runs.table
         await session.press("z")
         assert (panel.display, left.size.width) == (False, 120)
         await session.press("2")
         assert shown(panel) is True
         assert panel.has_focus_within
         await session.press("escape")
-        assert session.app.focused is left.runs.table
+        assert session.app.focused is session.runs.table
         assert left.display
 
 
 async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
-        panel = session.workbench.panel
+        panel = session.panel
         assert shown(panel) is False
         await session.press("2")
         assert shown(panel) is True
@@ -87,11 +87,11 @@ async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open
         assert shown(panel) is False
         await session.press("enter")
         assert shown(panel) is True
-        assert session.app.focused is session.workbench.left.runs.table
+        assert session.app.focused is session.runs.table
         await session.press("z")
         assert shown(panel) is False
         await session.press("z", "2", "z")
-        assert shown(session.workbench.left) is False
+        assert shown(session.left) is False
         await session.press("escape", "right_square_bracket", "escape")
         assert shown(panel) is False
 
@@ -102,7 +102,7 @@ async def test_details_say_what_failed(open_session: Opener) -> None:
         await session.type("status:failed")
         await session.press("enter", "enter")
         await session.until(lambda: "✗" in panel_text(session) and "users:" in panel_text(session))
-        row = session.workbench.left.runs.row
+        row = session.runs.row
         assert row is not None
         assert row.workflow_name[:20] in panel_text(session)
         assert "×)" in panel_text(session)
@@ -111,7 +111,7 @@ async def test_details_say_what_failed(open_session: Opener) -> None:
 
 
 def panel_text(session: Session) -> str:
-    left = session.workbench.left.region.right
+    left = session.left.region.right
     return "\n".join(line[left + 1 :] for line in session.text().splitlines())
 
 
@@ -122,7 +122,7 @@ async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:
         await to_the_review(session)
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active())
-        view = session.workbench.panel.query_one("#tab-response")
+        view = session.panel.query_one("#tab-response")
         await session.until(lambda: view.virtual_size.height > 4 * 36_000)
         await session.press("2", "G")
         await session.until(lambda: '"n": 35999' in session.text())
@@ -135,10 +135,10 @@ async def test_only_the_lines_that_differ_are_drawn_while_typing(
 ) -> None:
     async with open_session() as session:
         await session.press("e")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         await session.press(*["down"] * 6)
         await session.type("1")
-        view = session.workbench.panel.query_one("#tab-request", JsonView)
+        view = session.panel.query_one("#tab-request", JsonView)
         drawn: list[int] = []
         monkeypatch.setattr(view, "refresh_line", drawn.append)
         await session.type("2")

@@ -55,9 +55,9 @@ async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
 async def test_the_present_one_is_just_gone_back_to(open_session: Opener, profiles: Profiles) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "enter")
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
         await session.press("P", "P")
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
         assert session.app.onward is None
 
 
@@ -66,7 +66,7 @@ async def test_one_that_cannot_be_opened_from_here_says_why(open_session: Opener
         await session.press("P", "j", "j", "enter")
         assert "RUNTUI_TOKEN, which was given for" in session.text()
         assert session.app.onward is None
-        assert session.workbench.left.view == "profiles"
+        assert session.view == "profiles"
 
 
 async def test_without_another_profile_the_key_says_so(open_session: Opener, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ async def test_without_another_profile_the_key_says_so(open_session: Opener, tmp
         async with open_session(runs=5, profiles=only) as session:
             await session.press("P")
             assert "There is no other profile" in session.text()
-            assert session.workbench.left.view == "runs"
+            assert session.view == "runs"
 
 
 async def test_leaving_for_good_forgets_the_profile_that_was_to_follow(

@@ -12,9 +12,9 @@ from tests.tui.wires import Graph
 async def to_the_review(session: Session) -> None:
     """Change the status of the run under the cursor to the next value, and ask for the review."""
     await session.press("e")
-    await session.until(lambda: session.workbench.left.view == "edit")
+    await session.until(lambda: session.view == "edit")
     await session.press("enter", "down", "enter", "ctrl+s")
-    await session.until(lambda: session.workbench.left.view == "review")
+    await session.until(lambda: session.view == "review")
 
 
 def writes(session: Session) -> list[str]:
@@ -24,14 +24,14 @@ def writes(session: Session) -> list[str]:
 
 async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
-        row = session.workbench.left.runs.row
+        row = session.runs.row
         assert row is not None
         await session.press("x")
-        row = session.workbench.left.runs.row
+        row = session.runs.row
         assert row is not None
         await to_the_review(session)
         text = session.text()
-        draft = session.workbench.left.edited
+        draft = session.draft
         assert draft is not None
         (change,) = draft.changes()
         for words in ("PATCH http://127.0.0.1:1/beta/workflowBase/runs/", "Contoso", row.workflow_name[:20]):
@@ -40,12 +40,12 @@ async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> 
         assert isinstance(session.app.focused, Button)
         assert session.app.focused.id == "review-no"
         await session.press("enter")
-        await session.until(lambda: session.workbench.left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         assert writes(session) == []
         await session.press("ctrl+s", "n")
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
         await session.press("ctrl+s", "escape")
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
         assert writes(session) == []
 
 
@@ -55,14 +55,14 @@ async def test_y_sends_once_however_often_it_is_pressed(open_session: Opener) ->
         await session.type("yyy")
         await session.until(lambda: writes(session) and not session.workspace.saves.active())
         assert len(writes(session)) == 1
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
 
 
 async def test_the_button_that_sends_is_reached_by_tab(open_session: Opener) -> None:
     async with open_session() as session:
         await to_the_review(session)
         await session.press("tab")
-        assert session.app.focused is session.workbench.query_one("#review-yes")
+        assert session.app.focused is session.find("#review-yes")
         await session.press("enter", "enter")
         await session.until(lambda: writes(session) and not session.workspace.saves.active())
         assert len(writes(session)) == 1
@@ -73,8 +73,8 @@ async def test_warnings_are_shown_and_do_not_block(open_session: Opener) -> None
         await session.press("e", *["down"] * 8)
         await session.type("999")
         await session.press("ctrl+s")
-        await session.until(lambda: session.workbench.left.view == "review")
-        draft = session.workbench.left.edited
+        await session.until(lambda: session.view == "review")
+        draft = session.draft
         assert draft is not None
         assert draft.warnings()
         for warning in draft.warnings():
@@ -94,15 +94,15 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
             await session.press(*["tab"] * downs)
             await session.type(text)
         await session.press("ctrl+s")
-        await session.until(lambda: session.workbench.left.view == "review")
-        draft = session.workbench.left.edited
+        await session.until(lambda: session.view == "review")
+        draft = session.draft
         assert draft is not None
         assert len(draft.changes()) == 5
         assert len(draft.warnings()) == 2
 
         def view() -> str:
             lines = session.text().splitlines()
-            return " ".join("\n".join(lines[1 : session.workbench.left.size.height + 1]).split())
+            return " ".join("\n".join(lines[1 : session.left.size.height + 1]).split())
 
         for change in draft.changes():
             assert f"{change.field.name} {value_word(change.before)} → {change.after}" in view()
@@ -121,14 +121,14 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
 async def test_nothing_changed_means_nothing_to_review(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("e", "ctrl+s")
-        assert session.workbench.left.view == "edit"
+        assert session.view == "edit"
         assert "Nothing has changed yet." in session.text().splitlines()[-2]
 
 
 async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> None:
     async with open_session(runs=12, read_only=True) as session:
         await session.press("e")
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
         assert "This session is read-only." in session.text()
         assert "READ-ONLY" in session.text()
 
@@ -138,7 +138,7 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         await session.press("slash")
         await session.type("status:failed")
         await session.press("enter")
-        failed = session.workbench.left.runs.table.total
+        failed = session.runs.table.total
         assert f"{failed} failed" in session.text().splitlines()[0]
         await to_the_review(session)
         await session.press("y")
@@ -146,5 +146,5 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         text = " ".join(session.text().split())
         assert "processingStatus: failed → canceling" in text
         assert "The filter no longer shows the run." in text
-        await session.until(lambda: session.workbench.left.runs.table.total == failed - 1)
+        await session.until(lambda: session.runs.table.total == failed - 1)
         assert f"{failed - 1} failed" in session.text().splitlines()[0], "the counts above follow"

@@ -11,7 +11,6 @@ from runtui.errors import RuntuiError
 from runtui.prelude import FirstPaint
 from runtui.sandbox.scenarios import summaries
 from runtui.tui.widgets.hint_bar import HintBar
-from runtui.tui.widgets.status_line import StatusLine
 from tests.tui.conftest import Opener, Session
 
 
@@ -36,11 +35,11 @@ def header(session: Session) -> str:
 
 def view_of(session: Session) -> str:
     """The view at the left."""
-    return session.workbench.left.view
+    return session.view
 
 
 def status_of(session: Session) -> str:
-    return session.workbench.query_one(StatusLine).text
+    return session.status.text
 
 
 async def test_every_scenario_is_listed_with_its_sentence_and_enter_uses_it(open_session: Opener) -> None:
@@ -98,7 +97,7 @@ async def test_on_a_server_it_says_that_it_is_for_the_demo_alone(open_session: O
         await session.press("M")
         assert view_of(session) == "runs"
         assert "runtui demo" in status_of(session)
-        assert "M scenario" not in str(session.workbench.query_one(HintBar).render())
+        assert "M scenario" not in str(session.find(HintBar).render())
 
 
 async def test_in_a_demo_the_hint_bar_shows_the_key_at_80_columns(open_session: Opener) -> None:

@@ -84,7 +84,6 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
 
 async def test_the_main_job_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
-        left = session.workbench.left
         # The cursor stands on the run that came in first, whichever that was.
         await session.press("g")
         picture(session, "list")
@@ -98,14 +97,14 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
         picture(session, "details")
 
         await session.press("e")
-        await session.until(lambda: left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         await session.press("enter", "up", "enter", *["down"] * 6, "end", "backspace")
         await session.type("7")
-        await session.until(lambda: left.edited is not None and len(left.edited.changes()) == 2)
+        await session.until(lambda: session.draft is not None and len(session.draft.changes()) == 2)
         picture(session, "form")
 
         await session.press("ctrl+s")
-        await session.until(lambda: left.view == "review")
+        await session.until(lambda: session.view == "review")
         picture(session, "review")
 
         await session.press("y")
@@ -131,7 +130,7 @@ async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
 
         session.server.state.scenario.use("none")
         await session.press("g", "u")
-        await session.until(lambda: session.workbench.left.view == "review")
+        await session.until(lambda: session.view == "review")
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "is taken back" in session.text())
         await session.press("J")
@@ -146,7 +145,7 @@ async def test_a_run_that_changed_under_a_draft_in_a_picture(open_session: Opene
         await draft_a_change(session)
         await edit_as_a_colleague(session, processingStatus="quarantined", totalUnprocessedTasksCount=0)
         await send(session)
-        await session.until(lambda: session.workbench.left.view == "conflict")
+        await session.until(lambda: session.view == "conflict")
         picture(session, "conflict")
 
 
@@ -164,13 +163,12 @@ async def test_the_list_in_sixteen_colours(open_session: Opener) -> None:
 
 async def test_the_form_at_80_by_24(open_session: Opener) -> None:
     async with open_session(size=(80, 24), theme="runtui-dark") as session:
-        left = session.workbench.left
         await session.press("slash")
         await session.type("status:failed")
         await session.press("enter", "e")
-        await session.until(lambda: left.view == "edit")
+        await session.until(lambda: session.view == "edit")
         await session.press("enter", "up", "enter")
-        await session.until(lambda: left.edited is not None and left.edited.changes())
+        await session.until(lambda: session.draft is not None and session.draft.changes())
         picture(session, "narrow")
 
 
@@ -184,28 +182,26 @@ def test_no_picture_is_left_over_or_loads_anything() -> None:
 
 async def draft_a_change(session: Session) -> None:
     """Choose canceled for the run under the cursor."""
-    left = session.workbench.left
     await session.press("e")
-    await session.until(lambda: left.view == "edit")
+    await session.until(lambda: session.view == "edit")
     await session.press("enter")
     await session.type("canceled")
     await session.press("enter")
-    await session.until(lambda: left.edited is not None and left.edited.changes())
+    await session.until(lambda: session.draft is not None and session.draft.changes())
 
 
 async def send(session: Session) -> None:
     """Review the draft in the form, send it, and wait for its end."""
-    left = session.workbench.left
     await session.press("ctrl+s")
-    await session.until(lambda: left.view == "review")
+    await session.until(lambda: session.view == "review")
     await session.press("y")
-    await session.until(lambda: not session.workspace.saves.active() and left.view != "review")
+    await session.until(lambda: not session.workspace.saves.active() and session.view != "review")
 
 
 async def edit_as_a_colleague(session: Session, **values: object) -> None:
     """Change the run under the cursor as another client would."""
     assert session.server is not None
-    address = f"{ROOT}/workflowBase/runs/{session.workbench.left.runs.table.cursor_id}"
+    address = f"{ROOT}/workflowBase/runs/{session.runs.table.cursor_id}"
     body = {"@odata.type": "#microsoft.graph.identityGovernance.run", **values}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(session.server)) as colleague:
         answer = await colleague.patch(address, json=body, headers={"Authorization": "Bearer a-colleague"})

@@ -37,7 +37,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         desk.authority.approve(code)
         desk.polls.go_on()
         await listed(desk)
-        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.view == "runs"
         assert "lee.admin" in desk.header
         assert f"Signed in as {DEMO_ADMIN.username}, tenant {desk.authority.directory.tenant_id}." in desk.status
         assert "incomplete" not in desk.words
@@ -57,7 +57,7 @@ async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:
         await desk.session.until(lambda: "account lee.admin@contoso.example" in desk.words)
         assert not desk.view.is_waiting
         await desk.session.press("escape")
-        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.view == "runs"
 
 
 async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Pa
         assert (await desk.sign_in.look()).account is None
 
         await desk.session.press("escape")
-        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.view == "runs"
         assert "A signs in" in desk.status
         await desk.session.press("A")
         await desk.sees_sign_in()
@@ -161,9 +161,9 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
         await desk.session.press("enter")
         await listed(desk)
         assert "lee.admin" in desk.header
-        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.view == "runs"
         if columns >= 100:
-            await desk.session.until(lambda: desk.session.workbench.panel.region.width > 0)
+            await desk.session.until(lambda: desk.session.panel.region.width > 0)
 
 
 async def paste(desk: Desk, text: str) -> None:
@@ -207,13 +207,13 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         assert desk.sign_in.state.account is None
         await desk.session.press("o")
         assert "Nobody is signed in." in desk.status
-        assert desk.session.workbench.left.runs.table.total > 0, "what was read stays"
+        assert desk.session.runs.table.total > 0, "what was read stays"
 
 
 async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session: Opener) -> None:
     async with open_session(runs=5) as session:
         await session.press("A")
-        assert session.workbench.left.view == "runs"
+        assert session.view == "runs"
         assert "a token by hand" in session.text()
 
 
@@ -230,8 +230,8 @@ async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_
     open_session: Opener, monkeypatch: pytest.MonkeyPatch, columns: int, has_who: bool
 ) -> None:
     async with open_session(runs=5, size=(columns, 24)) as session:
-        monkeypatch.setattr(session.workbench, "show_headline", lambda: None)
-        line = session.workbench.query_one(HeaderLine)
+        session.keep_headline(monkeypatch)
+        line = session.find(HeaderLine)
         badges = ("SANDBOX: 503", "READ-ONLY")
         line.headline = Headline("Contoso Holding Limited", badges, ("240 runs",), "as of 10:00:00", "lee.admin")
         await session.pilot.pause()
@@ -246,10 +246,10 @@ async def test_a_permission_that_is_missing_is_told_before_the_form_is_filled_in
     async with open_desk(tmp_path, size=(120, 40), write=False, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")
-        await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+        await desk.session.until(lambda: desk.session.view == "edit")
         assert "does not say that you may change runs" in desk.status
         await desk.session.press("enter", "down", "enter", "ctrl+s")
-        assert desk.session.workbench.left.view == "review", "it never blocks"
+        assert desk.session.view == "review", "it never blocks"
         assert "does not say that you may change runs" in desk.words
         assert f"account {DEMO_ADMIN.username}" in desk.words
 
@@ -258,5 +258,5 @@ async def test_nothing_is_said_of_a_permission_that_is_there(tmp_path: Path) -> 
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")
-        await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+        await desk.session.until(lambda: desk.session.view == "edit")
         assert "may change runs" not in desk.words

@@ -21,12 +21,12 @@ def saves_of(desk: Desk) -> list[Save]:
 
 async def send_a_change(desk: Desk) -> str:
     """Give the first run another status, and send that; its id."""
-    run_id = desk.session.workbench.left.runs.table.cursor_id
+    run_id = desk.session.runs.table.cursor_id
     assert run_id is not None
     await desk.session.press("e")
-    await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+    await desk.session.until(lambda: desk.session.view == "edit")
     await desk.session.press("enter", "down", "enter", "ctrl+s")
-    await desk.session.until(lambda: desk.session.workbench.left.view == "review")
+    await desk.session.until(lambda: desk.session.view == "review")
     await desk.session.press("y")
     return run_id
 
@@ -49,7 +49,7 @@ async def test_a_save_goes_on_with_the_same_item_after_a_sign_in(tmp_path: Path,
         assert (saves[-1].outcome, saves[-1].run_id) == (Outcome.DONE, run_id)
         assert [write.run_id for write in desk.session.server.state.applied] == [run_id]
         assert {save.run_id for save in saves} == {run_id}
-        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.view == "runs"
         assert run_id not in desk.session.workspace.drafts
 
 
@@ -66,7 +66,7 @@ async def test_a_save_that_nobody_signs_in_for_is_not_done_and_its_draft_is_kept
         assert desk.session.server is not None
         assert desk.session.server.state.applied == []
         assert run_id in desk.session.workspace.drafts
-        assert desk.session.workbench.left.view == "runs"
+        assert desk.session.view == "runs"
 
 
 async def test_leaving_does_not_wait_for_somebody_to_sign_in(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Pa
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")
-        await desk.session.until(lambda: desk.session.workbench.left.view == "edit")
+        await desk.session.until(lambda: desk.session.view == "edit")
         await desk.session.press("enter", "down", "enter")
-        draft = desk.session.workbench.left.edited
+        draft = desk.session.draft
         assert draft is not None
         assert draft.changes()
         desk.authority.revoke(DEMO_ADMIN)
@@ -94,8 +94,8 @@ async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Pa
         await desk.sees_sign_in()
         before = desk.session.workspace.refresh.progress.finished_at
         await desk.sign_in_by_code()
-        assert desk.session.workbench.left.view == "edit"
-        assert desk.session.workbench.left.edited == draft
+        assert desk.session.view == "edit"
+        assert desk.session.draft == draft
         await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at != before)
 
 
@@ -103,14 +103,14 @@ async def test_whoever_types_is_told_and_not_disturbed(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("slash")
-        assert isinstance(desk.session.workbench.focused, Input)
+        assert isinstance(desk.session.app.focused, Input)
         await desk.session.type("fai")
         desk.authority.revoke(DEMO_ADMIN)
         desk.session.workspace.refresh.now()
         await desk.session.until(lambda: "Sign in when it suits you" in desk.status)
         await desk.session.type("led")
-        assert desk.session.workbench.left.view == "runs"
-        assert desk.session.workbench.focused.value == "failed"
+        assert desk.session.view == "runs"
+        assert desk.session.app.focused.value == "failed"
         await desk.session.press("shift+f2")
         await desk.sees_sign_in()
         await desk.sign_in_by_code()

@@ -6,8 +6,6 @@ import sqlite3
 
 import pytest
 
-from runtui.tui.views.journal import JournalView
-from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_conflict import type_a_draft
 from tests.tui.test_faults import graph_error, status_of
@@ -25,7 +23,7 @@ async def open_form(session: Session) -> None:
 
 
 async def go_to(session: Session, name: str) -> None:
-    session.workbench.query_one(FieldForm).row(name).control.focus()
+    session.form.row(name).control.focus()
     await session.pilot.pause()
 
 
@@ -155,7 +153,7 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
         await session.press("j", "j")
         await session.until(lambda: "Entry 2:" in panel_text(session))
         await session.press("escape", "J")
-        view = session.workbench.query_one(JournalView)
+        view = session.journal
         entry = view.entry
         assert entry is not None
         await session.until(lambda: f"Entry {entry.number}:" in panel_text(session))

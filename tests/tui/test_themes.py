@@ -10,7 +10,6 @@ from textual.color import Color
 
 from runtui.domain.fields import FIELDS
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
-from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener
 from tests.tui.wires import Graph
 
@@ -77,8 +76,8 @@ def test_what_a_status_can_be_has_colours_that_differ(theme: str) -> None:
 async def test_a_field_has_an_edge_in_every_theme(open_session: Opener, theme: str) -> None:
     async with open_session(graph=Graph(), theme=theme) as session:
         await session.press("e", *["tab"] * 3)
-        await session.until(lambda: session.workbench.left.view == "edit")
-        form = session.workbench.query_one(FieldForm)
+        await session.until(lambda: session.view == "edit")
+        form = session.form
         lines = session.app.screen._compositor.render_strips(session.app.size)
         for field in FIELDS:
             region = form.row(field.name).control.region
@@ -97,8 +96,8 @@ async def test_a_field_has_an_edge_in_every_theme(open_session: Opener, theme: s
 async def test_the_cursor_and_what_is_selected_are_seen_without_colours(open_session: Opener, theme: str) -> None:
     async with open_session(graph=Graph(), theme=theme) as session:
         await session.press("e", *["tab"] * 2)
-        await session.until(lambda: session.workbench.left.view == "edit")
-        region = session.workbench.query_one(FieldForm).row("scheduledDateTime").control.region
+        await session.until(lambda: session.view == "edit")
+        region = session.form.row("scheduledDateTime").control.region
 
         def reversed_text() -> str:
             line = session.app.screen._compositor.render_strips(session.app.size)[region.y]

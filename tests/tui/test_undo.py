@@ -9,7 +9,6 @@ import pytest
 
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
-from runtui.tui.views.journal import JournalView
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_review import to_the_review
@@ -17,7 +16,7 @@ from tests.tui.wires import Graph, Held, reply
 
 
 def view_of(session: Session) -> str:
-    return session.workbench.left.view
+    return session.view
 
 
 async def change(session: Session) -> Entry:
@@ -34,7 +33,7 @@ async def change(session: Session) -> Entry:
 async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.workbench.left.runs.table.cursor_id
+        run_id = session.runs.table.cursor_id
         assert run_id is not None
         before = dict(graph.runs[run_id])
         entry = await change(session)
@@ -70,7 +69,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
         if place == "journal":
             await session.press("J")
             await session.until(lambda: view_of(session) == "journal")
-            await session.until(lambda: session.workbench.query_one(JournalView).entry is not None)
+            await session.until(lambda: session.journal.entry is not None)
         await session.press("u")
         question = f"Entry {entry.number} was only seen on read-back: somebody else may have made the same change."
         await session.until(lambda: question in status_of(session))
@@ -86,7 +85,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
 async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.workbench.left.runs.table.cursor_id
+        run_id = session.runs.table.cursor_id
         assert run_id is not None
         before = dict(graph.runs[run_id])
         entries = [await change(session), await change(session)]
