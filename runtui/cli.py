@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with strays_reported(reports):
             return command(parsed)
     except RuntuiError as error:
-        from runtui.domain.visible import visible
+        from runtui.domain.text import visible
 
         print(f"runtui: {visible(error, newlines=True)}", file=sys.stderr)
         return int(error.exit_code)

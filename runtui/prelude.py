@@ -14,10 +14,9 @@ import termios
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
-from runtui.domain.cells import fit
 from runtui.domain.rows import GAP, GUTTER, RunRow, cell, list_layout, list_width
+from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
-from runtui.domain.visible import visible
 from runtui.errors import RuntuiError
 from runtui.services.misbehaviour import Misbehaviour, sandbox_badge
 from runtui.services.store import EVERY_RUN, Store
@@ -120,17 +119,17 @@ class FirstPaint:
     def _header(self) -> str:
         settings = self._settings
         badges = [sandbox_badge(self._misbehaviour)] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
-        return fit(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
+        return fit_cells(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
 
     def _titles(self) -> str:
-        return " " * GUTTER + " ".join(fit(column.title, width, column.align) for column, width in self._layout)
+        return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in self._layout)
 
     def _row(self, row: RunRow, now: int) -> str:
         parts = [" " * GUTTER]
         for column, width in self._layout:
             content = cell(column, row, now)
             colour = _ROLES.get(content.role, "") if self._has_colours else ""
-            text = fit(visible(content.text), width, column.align)
+            text = fit_cells(visible(content.text), width, column.align)
             parts += [colour, text, _PLAIN if colour else "", " " * GAP]
         return "".join(parts)
 

@@ -1,7 +1,8 @@
-"""A draft: one run as it was opened, and what a person typed over it.
+"""A draft: one run as it was opened and what a person typed over it; merged with the run as it is now.
 
 Invariant: a draft never changes; an edit makes a new one. Text that is no value stays in the draft with its error, so
-nothing typed is lost. A property nobody touched goes into the body exactly as received.
+nothing typed is lost. A property nobody touched goes into the body exactly as received. A merged draft stands over the
+run as it is now and no longer conflicts with it; a property that is not in conflict keeps its edit, errors included.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ RUN_TYPE: Final = "#microsoft.graph.identityGovernance.run"
 
 BodyMode = Literal["full", "changed"]
 """full: `@odata.type`, every Required property and the optional ones that changed. changed: only what changed."""
+
+
+Side = Literal["ours", "theirs"]
+"""ours: the value of the draft, typed or as opened. theirs: the value that the run has now."""
+
+OTHER: Final[Mapping[Side, Side]] = {"ours": "theirs", "theirs": "ours"}
 
 
 class Missing:
@@ -195,6 +202,13 @@ class Draft:
         )
 
 
+def value_word(value: object) -> str:
+    """A JSON value for people: a string as it is, anything else as JSON, a missing one as "(not received)"."""
+    if isinstance(value, str | Missing):
+        return str(value)
+    return json.dumps(value)
+
+
 def same_value(left: object, right: object) -> bool:
     """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
     return type(left) is type(right) and left == right
@@ -246,3 +260,51 @@ def _sums(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]
         return
     if good + bad > total:
         yield f"{good} successful and {bad} failed users are more than the total of {total}."
+
+
+def default_choices(draft: Draft, now: Mapping[str, Any]) -> dict[str, Side]:
+    """One choice for each property in conflict: what a person typed is ours, what nobody touched is theirs."""
+    return {
+        conflict.field.name: "ours" if conflict.field.name in draft.edits else "theirs"
+        for conflict in draft.conflicts(now)
+    }
+
+
+def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
+    """The draft over the run as it is now, but for what a person typed and somebody else wrote meanwhile.
+
+    Those properties stay as opened, so that `Draft.conflicts` has their three values until a person chooses. Where
+    nothing moved, the result is the draft itself.
+    """
+    disputed = {
+        conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
+    }
+    received = {name: value for name, value in {**now, **disputed}.items() if value is not MISSING}
+    if all(_is_as_opened(field.name, draft, received) for field in FIELDS):
+        return draft
+    return draft.rebased(received)
+
+
+def _is_as_opened(name: str, draft: Draft, received: Mapping[str, Any]) -> bool:
+    return (name in received) == (name in draft.received) and same_value(received.get(name), draft.received.get(name))
+
+
+def resolve(draft: Draft, now: Mapping[str, Any], choices: Mapping[str, Side]) -> Draft:
+    """The draft over the run as it is now.
+
+    Args:
+        draft: The run as opened, and the edits.
+        now: The run as it is, Graph's JSON object.
+        choices: By property in conflict; one that is left out takes its default.
+    """
+    chosen = default_choices(draft, now) | dict(choices)
+    edits = dict(draft.rebased(now).edits)
+    for conflict in draft.conflicts(now):
+        field = conflict.field
+        if chosen[field.name] == "theirs":
+            edits.pop(field.name, None)
+        elif field.name not in draft.edits:
+            # Nobody typed it, so it is the value as opened: writing it takes back what happened meanwhile.
+            value = draft.received[field.name]
+            edits[field.name] = Edit(field.text(value), value)
+    return Draft(draft.run_id, draft.workflow_id, now, draft.mode, MappingProxyType(edits))

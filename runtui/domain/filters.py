@@ -1,4 +1,4 @@
-"""The filter language as it is typed: text -> tree, or a sentence that says where it went wrong.
+"""The filter language of the list: text -> tree -> SQL, or a sentence that says where the text is wrong.
 
     filter  = all { "or" all }            "or" binds less than a blank does
     all     = term { ["and"] term }
@@ -10,45 +10,259 @@ understood whatever their case. Times are relative to now ("-24h", "+2h", "now")
 zone ("2026-11-20", "today", "2026-11-20T09:15"), or a full DateTimeOffset; `null` or `none` asks for a value that
 is not there. A status or type that nobody knows is accepted, since services add new ones: it finds the names that
 begin with it, and the filter carries a hint to show when it finds nothing.
+
+Invariant: a tree holds only what was resolved when it was read (names, numbers, ticks), so it means the same wherever
+it is carried out. Every text reaches SQL as a parameter; the SQL is made of names and numbers declared in the domain.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from difflib import get_close_matches
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from runtui.domain.filter_tree import (
-    FIELDS,
-    FLAGS,
-    Absent,
-    AllOf,
-    AnyOf,
-    Choice,
-    Contains,
-    Field,
-    Filter,
-    Is,
-    Moment,
-    Node,
-    Not,
-    Number,
-    Operator,
-    Text,
-    describe,
-)
+from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS, OpenEnum
+from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
 from runtui.errors import UsageError
 
-__all__ = ["Filter", "FilterError", "describe", "parse"]
+FieldKind = Literal["choice", "text", "number", "moment", "flag"]
+Operator = Literal[">", ">=", "<", "<=", "=", "!="]
+Flag = Literal["problem", "stuck", "active"]
+
+Sql: TypeAlias = tuple[str, tuple[Any, ...]]
+"""A condition on the table `run` of the store, and its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterField:
+    """Something a term can ask about."""
+
+    name: str
+    kind: FieldKind
+    sql: str = ""
+    """A column of the store, or an expression over columns."""
+    aliases: tuple[str, ...] = ()
+    """Other names for it; Graph's own property name is among them."""
+    choices: OpenEnum | None = None
+    present: str = ""
+    """For a moment: the column that says whether there is one, where `sql` is not that column itself."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+FILTER_FIELDS: Final[tuple[FilterField, ...]] = (
+    FilterField("status", "choice", "status_key", ("processingStatus",), PROCESSING_STATUS),
+    FilterField("type", "choice", "type_key", ("workflowExecutionType", "executionType"), EXECUTION_TYPE),
+    FilterField("workflow", "text", "workflow_key", ("wf", "workflowName")),
+    FilterField("id", "text", "id_key", ("run", "runId")),
+    # The greater of the two: "failed>0" finds a run with any failure, "failed=0" one without.
+    FilterField("failed", "number", "max(failed_users, failed_tasks)", ("failures",)),
+    FilterField("failedUsers", "number", "failed_users", ("failedUsersCount",)),
+    FilterField("failedTasks", "number", "failed_tasks", ("failedTasksCount",)),
+    FilterField("users", "number", "total_users", ("totalUsers", "totalUsersCount")),
+    FilterField("successful", "number", "successful_users", ("successfulUsers", "successfulUsersCount")),
+    FilterField("tasks", "number", "total_tasks", ("totalTasks", "totalTasksCount")),
+    FilterField("unprocessed", "number", "unprocessed_tasks", ("unprocessedTasks", "totalUnprocessedTasksCount")),
+    FilterField("scheduled", "moment", "scheduled", ("scheduledDateTime",)),
+    # Where a run has started, `recency` is that very moment, and it has the index of the default order.
+    FilterField("started", "moment", "recency", ("startedDateTime",), present="started"),
+    FilterField("completed", "moment", "completed", ("completedDateTime",)),
+    FilterField("updated", "moment", "last_updated", ("lastUpdated", "lastUpdatedDateTime")),
+    FilterField("is", "flag"),
+)
+
+FLAGS: Final[tuple[Flag, ...]] = get_args(Flag)
+"""problem: failed, completed with errors, canceled, quarantined or stuck. stuck: at work, and not touched
+for 3 hours. active: at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class HasText:
+    """Plain text: part of the workflow's name, the run's id, status or type, whatever the case."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IsOneOf:
+    """An enumeration is one of these: a known name exactly, anything else as the beginning of a name. "" is: none."""
+
+    field: FilterField
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextIs:
+    """A text has this in it, or (`whole`) is this, whatever the case."""
+
+    field: FilterField
+    text: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CountIs:
+    """A count compares to a number; a run without that count never does."""
+
+    field: FilterField
+    operator: Operator
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeIs:
+    """A time compares to a stretch of time, `first` up to but without `end` (ticks): a day, a minute, one tick.
+
+    "After" a day is after its end. A run without that time never compares.
+    """
+
+    field: FilterField
+    operator: Operator
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A count or a time is not there."""
+
+    field: FilterField
+
+
+@dataclass(frozen=True, slots=True)
+class IsFlag:
+    """What triage calls a run; `now` (ticks) decides what is stuck."""
+
+    flag: Flag
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite."""
+
+    part: Node
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part holds."""
+
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part holds."""
+
+    parts: tuple[Node, ...]
+
+
+Node: TypeAlias = HasText | IsOneOf | TextIs | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter as typed, and what it means; `tree` is None for an empty one, which finds everything."""
+
+    text: str
+    tree: Node | None = None
+    hint: str = ""
+    """A likely slip, to be shown when the filter finds nothing: an unknown status may be newer than we are."""
+
+    def where(self) -> Sql:
+        """The filter as a condition in the store."""
+        return ("1", ()) if self.tree is None else where(self.tree)
+
+
+def where(node: Node) -> Sql:  # noqa: PLR0911 - one line for each kind of node
+    """A tree as an SQL condition with its parameters. Conditions are never NULL, so that NOT is their opposite."""
+    match node:
+        case AllOf(parts):
+            return _join(" AND ", parts)
+        case AnyOf(parts):
+            return _join(" OR ", parts)
+        case Not(part):
+            sql, values = where(part)
+            return f"NOT {sql}", values
+        case HasText(text):
+            columns = ("workflow_key", "id_key", "status_key", "type_key")
+            return f"({' OR '.join(f'instr({name}, ?)' for name in columns)})", (text.casefold(),) * len(columns)
+        case TextIs(field, text, whole):
+            return (f"{field.sql} = ?" if whole else f"instr({field.sql}, ?) > 0"), (text.casefold(),)
+        case IsOneOf(field, values):
+            return _choice(field, values)
+        case CountIs(field, sign, value):
+            return f"({field.sql} {sign} ? AND {field.sql} > {ABSENT})", (value,)
+        case TimeIs():
+            return _moment(node)
+        case Absent(field):
+            return f"{field.present or field.sql} = {ABSENT}", ()
+        case IsFlag(flag, now):
+            return _is(flag, now)
+
+
+def _join(word: str, parts: tuple[Node, ...]) -> Sql:
+    conditions = [where(part) for part in parts]
+    return f"({word.join(sql for sql, _ in conditions)})", tuple(value for _, values in conditions for value in values)
+
+
+def _choice(field: FilterField, values: tuple[str, ...]) -> Sql:
+    """Statuses with a severity of their own are found by it, because that is what the index holds."""
+    by_severity = field.choices is PROCESSING_STATUS
+    severities = [SEVERITY[value] for value in values if by_severity and value in STATUS_LOOKS and value]
+    others = [value for value in values if not (by_severity and value in STATUS_LOOKS and value)]
+    conditions = [_is_in("severity", severities)] if severities else []
+    parameters: list[str] = []
+    for value in others:
+        key = value.casefold()
+        if not key or (field.choices is not None and field.choices.is_known(value)):
+            conditions.append(f"{field.sql} = ?")
+            parameters.append(key)
+        else:
+            conditions.append(f"substr({field.sql}, 1, {len(key)}) = ?")
+            parameters.append(key)
+    return f"({' OR '.join(conditions)})", tuple(parameters)
+
+
+def _is_in(column: str, numbers: list[int] | tuple[int, ...]) -> str:
+    return f"{column} = {numbers[0]}" if len(numbers) == 1 else f"{column} IN ({', '.join(map(str, numbers))})"
+
+
+def _moment(node: TimeIs) -> Sql:
+    column, first, end = node.field.sql, node.first, node.end
+    comparisons: dict[Operator, Sql] = {
+        ">": (f"{column} >= ?", (end,)),
+        ">=": (f"{column} >= ?", (first,)),
+        "<": (f"{column} < ?", (first,)),
+        "<=": (f"{column} < ?", (end,)),
+        "=": (f"{column} >= ? AND {column} < ?", (first, end)),
+        "!=": (f"({column} < ? OR {column} >= ?)", (first, end)),
+    }
+    sql, values = comparisons[node.operator]
+    return f"({sql} AND {node.field.present or column} > {ABSENT})", values
+
+
+def _is(flag: Flag, now: int) -> Sql:
+    active = _is_in("severity", ACTIVE_SEVERITIES)
+    if flag == "active":
+        return active, ()
+    stuck = f"({active} AND touched < ?)"
+    if flag == "stuck":
+        return stuck, (now - STUCK_AFTER,)
+    return f"({_is_in('severity', PROBLEM_SEVERITIES)} OR {stuck})", (now - STUCK_AFTER,)
+
 
 MOST_TERMS: Final = 64
 DEEPEST: Final = 32
 """Bounds on a filter, well above what a person types: SQLite bounds the depth of an expression too."""
 
-_FIELD_BY_NAME: Final = {name.casefold(): field for field in FIELDS for name in (field.name, *field.aliases)}
+_FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for name in (field.name, *field.aliases)}
 _BLANK: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 _ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
@@ -70,7 +284,7 @@ class FilterError(UsageError):
         self.length = length
 
 
-def parse(text: str, now: int, zone: tzinfo | None = None) -> Filter:
+def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter:
     """Read a filter. Relative times count from `now` (ticks), days lie in `zone` (None: the local one).
 
     Raises:
@@ -143,7 +357,7 @@ class _Reader:
         if match := _ASKING.match(self.text, self.at):
             return self._question(match)
         word = self._typed(_WORD)
-        return Text(word.text)
+        return HasText(word.text)
 
     def _nested(self, rule: Callable[[], Node], start: int) -> Node:
         self.depth += 1
@@ -158,7 +372,7 @@ class _Reader:
         field = _FIELD_BY_NAME.get(match[1].casefold())
         if field is None:
             near = _nearest(match[1], list(_FIELD_BY_NAME))
-            names = ", ".join(known.name for known in FIELDS)
+            names = ", ".join(known.name for known in FILTER_FIELDS)
             possible = f"Did you mean {_FIELD_BY_NAME[near]}?" if near else f"Possible: {names}."
             message = f'No field is called {match[1]}. {possible} To look for the text itself, put it in "quotes".'
             raise FilterError(message, match.start(1), len(match[1]))
@@ -170,7 +384,7 @@ class _Reader:
         sign = _Typed(match[2], match.start(2), len(match[2]), quoted=False)
         return self._answer(field, sign, values)
 
-    def _value(self, field: Field) -> _Typed:
+    def _value(self, field: FilterField) -> _Typed:
         if self.at >= len(self.text) or self.text[self.at] in " \t\n),(":
             start = max(0, self.at - 1)
             raise FilterError(f"A value for {field} is missing here.", start, 1)
@@ -192,7 +406,7 @@ class _Reader:
         self.at = word.end()
         return _Typed(word[0], start, self.at - start, quoted=False)
 
-    def _answer(self, field: Field, sign: _Typed, values: list[_Typed]) -> Node:
+    def _answer(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
         """The node for a field, by its kind. Several values are alternatives; with "!=" none of them may hold."""
         if field.kind in ("choice", "text", "flag") and sign.text not in (":", "=", "!="):
             raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
@@ -200,18 +414,18 @@ class _Reader:
             raise values[1].error(f"{sign.text} takes one value.")
         negated = sign.text == "!="
         if field.kind == "choice":
-            node: Node = Choice(field, tuple(self._choice(field, value) for value in values))
+            node: Node = IsOneOf(field, tuple(self._choice(field, value) for value in values))
         else:
             sign = sign._replace(text="=") if negated else sign
             nodes = tuple(self._single(field, sign, value) for value in values)
             node = nodes[0] if len(nodes) == 1 else AnyOf(nodes)
         return Not(node) if negated else node
 
-    def _single(self, field: Field, sign: _Typed, value: _Typed) -> Node:
+    def _single(self, field: FilterField, sign: _Typed, value: _Typed) -> Node:
         if field.kind == "flag":
             return self._flag(value)
         if field.kind == "text":
-            return Contains(field, value.text, whole=sign.text == "=")
+            return TextIs(field, value.text, whole=sign.text == "=")
         if value.text.casefold() in _NOTHING and not value.quoted:
             if sign.text not in (":", "="):
                 raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")
@@ -220,10 +434,10 @@ class _Reader:
         if field.kind == "number":
             if not _NUMBER.fullmatch(value.text):
                 raise value.error(f"{field} is a whole number, such as {field}>0.")
-            return Number(field, comparison, int(value.text))
+            return CountIs(field, comparison, int(value.text))
         return self._moment(field, comparison, value)
 
-    def _choice(self, field: Field, value: _Typed) -> str:
+    def _choice(self, field: FilterField, value: _Typed) -> str:
         if value.text.casefold() in _NOTHING and not value.quoted:
             return ""
         names = field.choices.names if field.choices else ()
@@ -240,17 +454,17 @@ class _Reader:
     def _flag(self, value: _Typed) -> Node:
         for flag in FLAGS:
             if flag == value.text.casefold():
-                return Is(flag, self.now)
+                return IsFlag(flag, self.now)
         raise value.error(f"is: takes {', '.join(FLAGS)}.")
 
-    def _moment(self, field: Field, comparison: Operator, value: _Typed) -> Node:
+    def _moment(self, field: FilterField, comparison: Operator, value: _Typed) -> Node:
         try:
             first, end = _stretch(value.text.strip(), self.now, self.zone)
         except ValueError as error:
             raise value.error(f"{error} For example {field}>-24h.") from None
         if comparison == "=" and _RELATIVE.fullmatch(value.text.strip().lower()):
             raise value.error(f"{value.text} is one instant: write {field}>{value.text} or {field}<{value.text}.")
-        return Moment(field, comparison, first, end)
+        return TimeIs(field, comparison, first, end)
 
     def _next(self) -> str:
         """The next character that is no blank; "" at the end."""

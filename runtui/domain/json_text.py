@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 INDENT: Final = 2
 DEEPEST_INDENT: Final = 60
@@ -34,7 +34,7 @@ _TOKEN: Final = re.compile(
 _PLAIN_LINE: Final = re.compile(r"[^\n]*+")
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """What a token is, for its colour."""
 
     KEY = "key"
@@ -48,7 +48,7 @@ class Token(NamedTuple):
     """A stretch of a line. `kind` is None for white space and for text that is no JSON."""
 
     text: str
-    kind: Kind | None
+    kind: TokenKind | None
 
 
 class _Span(NamedTuple):
@@ -100,10 +100,10 @@ class Document:
         if not self.is_json:
             yield Token(line, None)
         elif self._parts[number]:
-            yield Token(line, Kind.STRING)
+            yield Token(line, TokenKind.STRING)
         else:
             for match in _TOKEN.finditer(line):
-                yield Token(match[0], Kind(match.lastgroup) if match.lastgroup else None)
+                yield Token(match[0], TokenKind(match.lastgroup) if match.lastgroup else None)
 
     def top_level_key(self, number: int) -> str | None:
         """Return the key on line `number` when it belongs to the outermost object, else None."""
@@ -172,6 +172,15 @@ def _item(text: str, start: int) -> str:
 def _plain_line(text: str, start: int) -> str:
     line = _PLAIN_LINE.match(text, start)
     return line[0].removesuffix("\r").expandtabs(TAB_SIZE) if line else ""
+
+
+def json_array(values: Iterable[Any]) -> Iterator[str]:
+    """The lines of a JSON array with one value a line, in ASCII."""
+    opening = "["
+    for value in values:
+        yield opening + json.dumps(value)
+        opening = ","
+    yield "]" if opening == "," else "[]"
 
 
 def is_strict_json(text: str) -> bool:

@@ -61,7 +61,7 @@ _MOST_URGENT_FIRST: Final = (
 )
 """Every status with a look of its own; the one without a name stands for all that are unknown or missing."""
 
-LOOKS: Final[Mapping[str, StatusLook]] = {look.name: look for look in _MOST_URGENT_FIRST}
+STATUS_LOOKS: Final[Mapping[str, StatusLook]] = {look.name: look for look in _MOST_URGENT_FIRST}
 SEVERITY: Final[Mapping[str, int]] = {look.name: rank for rank, look in enumerate(reversed(_MOST_URGENT_FIRST))}
 """The sort key of a status: the greater, the more urgent. Statuses not named here share the one of ""."""
 
@@ -69,9 +69,9 @@ PROBLEM_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_F
 ACTIVE_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_FIRST if look.is_active)
 
 
-def look(status: str) -> StatusLook:
+def status_look(status: str) -> StatusLook:
     """How a status is shown; an unknown one as "?"."""
-    return LOOKS.get(status) or LOOKS[""]
+    return STATUS_LOOKS.get(status) or STATUS_LOOKS[""]
 
 
 class RunRecord(NamedTuple):
@@ -202,7 +202,7 @@ def is_stuck(row: RunRow, now: int) -> bool:
     """Whether the run is at work and has not been touched for longer than STUCK_AFTER."""
     moments = (row.scheduled, row.started, row.completed, row.last_updated)
     touched = max((moment for moment in moments if moment is not None), default=ABSENT)
-    return look(row.status).is_active and touched < now - STUCK_AFTER
+    return status_look(row.status).is_active and touched < now - STUCK_AFTER
 
 
 class Cell(NamedTuple):
@@ -250,7 +250,7 @@ def short_id(run_id: str) -> str:
 
 
 def _status(row: RunRow, now: int) -> Cell:
-    shown = look(row.status)
+    shown = status_look(row.status)
     if is_stuck(row, now):
         return Cell(f"{shown.glyph} {row.status} · stuck", "status-stuck")
     return Cell(f"{shown.glyph} {row.status or 'no status'}", shown.role)

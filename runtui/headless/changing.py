@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from math import ceil
 
 from runtui.domain.draft import Draft
-from runtui.domain.visible import visible
+from runtui.domain.text import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.exchange import Outcome
 from runtui.graph.identity import same_run

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from runtui.config import PROFILE_VARIABLE, Choices, Config, Problem, read_config
-from runtui.domain.cells import cells
-from runtui.domain.visible import visible
+from runtui.domain.text import cell_width, visible
 from runtui.errors import ExitCode, UsageError
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.profiles import alone, sign_in_word
@@ -151,7 +150,7 @@ def _table(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines with columns as wide as they have to be; a row of one cell is a title and takes no part in that."""
     texts = [[visible(cell) for cell in row] for row in rows]
     columns = zip_longest(*(row for row in texts if len(row) > 1), fillvalue="")
-    widths = [max(sum(map(cells, cell)) for cell in column) for column in columns]
+    widths = [max(sum(map(cell_width, cell)) for cell in column) for column in columns]
     for row in texts:
-        padded = (cell + " " * (width - sum(map(cells, cell))) for cell, width in zip(row, widths, strict=False))
+        padded = (cell + " " * (width - sum(map(cell_width, cell))) for cell, width in zip(row, widths, strict=False))
         yield (row[0] if len(row) == 1 else "  ".join(padded)).rstrip()

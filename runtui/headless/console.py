@@ -15,8 +15,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from runtui.domain.cells import cells
-from runtui.domain.visible import visible
+from runtui.domain.text import cell_width, visible
 
 _STDIN: Final = 0
 """By its number: where a shell closed it, Python has no object for it."""
@@ -82,7 +81,7 @@ class PassingLine:
         shown = visible(text)
         self.clear()
         _write(shown)
-        self._width = sum(map(cells, shown))
+        self._width = sum(map(cell_width, shown))
 
     def clear(self) -> None:
         """Take it off the terminal."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runtui.config import Choices, Config, choose, config_path, read_config
-from runtui.domain.visible import visible
+from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.headless import doctor_place, doctor_server
 from runtui.headless.config import problems_of

@@ -14,7 +14,7 @@ from typing import Any
 from runtui.auth.application import PEOPLE
 from runtui.auth.claims import WRITE_PERMISSION
 from runtui.auth.signin import SignInError, SignInState
-from runtui.domain.visible import visible
+from runtui.domain.text import visible
 from runtui.errors import RuntuiError
 from runtui.graph.retry import length_words
 from runtui.settings import Settings

@@ -12,15 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from runtui.domain.cells import fit
-from runtui.domain.draft import MISSING
+from runtui.domain.draft import MISSING, value_word
+from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import local_text, now_ticks, parse_ticks
-from runtui.domain.visible import visible
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.services import journal_export
 from runtui.services.journal import Entry, Journal
-from runtui.services.journal_export import change_words, damage_sentence, export, record, value_word
+from runtui.services.journal_export import change_words, damage_sentence, export, record
 from runtui.services.journal_file import broken_journal
 from runtui.services.journal_filter import outcome_word, parse
 from runtui.services.workspace import JOURNAL_FILE
@@ -92,11 +91,11 @@ def no_such_entry(number: int) -> RuntuiError:
 
 
 def _table(entries: Iterable[Entry]) -> Iterator[str]:
-    yield " ".join([*(fit(title, width) for title, width in TABLE), "run"])
+    yield " ".join([*(fit_cells(title, width) for title, width in TABLE), "run"])
     for entry in entries:
         texts = (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
         cells = (*texts, entry.damage or ", ".join(change_words(entry)))
-        fitted = (fit(visible(text), width) for text, (_, width) in zip(cells, TABLE, strict=True))
+        fitted = (fit_cells(visible(text), width) for text, (_, width) in zip(cells, TABLE, strict=True))
         yield " ".join([*fitted, visible(entry.run_id)])
 
 

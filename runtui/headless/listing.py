@@ -10,17 +10,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.cells import fit
-from runtui.domain.csv_text import csv_line
+from runtui.domain.csv import csv_line, csv_value
 from runtui.domain.fields import FIELDS
-from runtui.domain.filters import parse
+from runtui.domain.filters import parse_filter
+from runtui.domain.json_text import json_array
 from runtui.domain.rows import COLUMN_BY_KEY, RunRow, cell
+from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
-from runtui.domain.visible import visible
 from runtui.errors import ExitCode
 from runtui.headless.console import narrate, run_command
 from runtui.headless.opening import Server, connected, list_all
-from runtui.services.journal_export import csv_value, json_array
 from runtui.services.store import Query, Store, StoredRun
 
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
@@ -45,7 +44,7 @@ def list_runs(server: Server, *, filter_text: str, output: Format) -> int:
     Raises:
         RuntuiError: the filter makes no sense, or nothing could be read; nothing is printed then.
     """
-    query = Query(parse(filter_text, now_ticks()) if filter_text.strip() else None)
+    query = Query(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
     return run_command(_list(server, query, output))
 
 
@@ -94,10 +93,10 @@ def _csv(store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
 
 
 def _table(_store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
-    yield " ".join([*(fit(column.title, width, column.align) for column, width in TABLE), "id"])
+    yield " ".join([*(fit_cells(column.title, width, column.align) for column, width in TABLE), "id"])
     now = now_ticks()
     for row in rows:
-        texts = (fit(visible(cell(column, row, now).text), width, column.align) for column, width in TABLE)
+        texts = (fit_cells(visible(cell(column, row, now).text), width, column.align) for column, width in TABLE)
         yield " ".join([*texts, visible(row.id)])
 
 

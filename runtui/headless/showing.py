@@ -12,18 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runtui.domain.draft import Draft
+from runtui.domain.draft import Draft, value_word
 from runtui.domain.fields import FIELDS
 from runtui.domain.runs import TaskResult, subjects_line
+from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
-from runtui.domain.visible import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphError
 from runtui.headless.console import narrate, run_command
 from runtui.headless.opening import Server, connected, find_run, pace, read_run
 from runtui.headless.telling import changed
 from runtui.services.journal import Entry
-from runtui.services.journal_export import change_words, record, value_word
+from runtui.services.journal_export import change_words, record
 from runtui.services.journal_filter import outcome_word
 from runtui.services.workspace import Workspace
 

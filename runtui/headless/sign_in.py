@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
-from runtui.domain.visible import visible
+from runtui.domain.text import visible
 from runtui.errors import ExitCode, FieldError, UsageError
 from runtui.graph.retry import length_words
 from runtui.headless.console import PassingLine, count_seconds, narrate, run_command, typed_lines

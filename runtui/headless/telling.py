@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from runtui.domain.draft import MISSING, Change, Draft
+from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.errors import ExitCode
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.services.journal_export import value_word
 from runtui.services.save import Save
 
 EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {

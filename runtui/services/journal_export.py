@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.csv_text import csv_line
-from runtui.domain.draft import MISSING
-from runtui.domain.visible import visible
+from runtui.domain.csv import csv_line, csv_value
+from runtui.domain.draft import MISSING, value_word
+from runtui.domain.json_text import json_array
+from runtui.domain.text import visible
 from runtui.services.journal import Entry
 from runtui.services.journal_filter import outcome_word
 
@@ -70,15 +71,6 @@ def export(entries: Iterable[Entry], form: Format) -> Iterator[str]:
     return _FORMS[form](entries)
 
 
-def json_array(values: Iterable[Any]) -> Iterator[str]:
-    """The lines of a JSON array with one value a line, in ASCII."""
-    opening = "["
-    for value in values:
-        yield opening + json.dumps(value)
-        opening = ","
-    yield "]" if opening == "," else "[]"
-
-
 def damage_sentence(entry: Entry) -> str:
     """That an entry cannot be read, and why."""
     return f"Entry {entry.number} cannot be read: {entry.damage}."
@@ -88,11 +80,6 @@ def change_words(entry: Entry) -> Iterator[str]:
     """Each changed property, from what to what, as raw text."""
     for name, value in entry.after.items():
         yield f"{name}: {value_word(entry.before.get(name, MISSING))} → {value_word(value)}"
-
-
-def value_word(value: object) -> str:
-    """A JSON value for people: a text as it is, the rest as JSON."""
-    return value if isinstance(value, str) else str(value) if value is MISSING else json.dumps(value)
 
 
 def _json_lines(entries: Iterable[Entry]) -> Iterator[str]:
@@ -107,13 +94,6 @@ def _csv(entries: Iterable[Entry]) -> Iterator[str]:
     yield csv_line(COLUMNS)
     for entry in entries:
         yield csv_line(map(csv_value, record(entry).values()))
-
-
-def csv_value(value: Any) -> str | int | None:
-    """A JSON value as a cell: a whole number or nothing as it is, text made visible, the rest as JSON."""
-    if value is None or type(value) is int:
-        return value
-    return visible(value if isinstance(value, str) else json.dumps(value), newlines=True)
 
 
 def _markdown(entries: Iterable[Entry]) -> Iterator[str]:

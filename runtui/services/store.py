@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.rows import ACTIVE_SEVERITIES, LOOKS, STUCK_AFTER, RunRow, run_key, storable
+from runtui.domain.rows import ACTIVE_SEVERITIES, STATUS_LOOKS, STUCK_AFTER, RunRow, run_key, storable
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
@@ -227,7 +227,7 @@ class Store:
         with self._reading() as db:
             by_status: dict[str, int] = dict(db.execute("SELECT status, runs FROM status_count"))
             stuck: int = db.execute(_COUNT_STUCK, (before,)).fetchone()[0]
-        problems = sum(by_status.get(look.name, 0) for look in LOOKS.values() if look.is_problem)
+        problems = sum(by_status.get(look.name, 0) for look in STATUS_LOOKS.values() if look.is_problem)
         return Totals(sum(by_status.values()), by_status, by_status.get("failed", 0), problems + stuck, stuck)
 
     def meta(self, key: str, default: str = "") -> str:

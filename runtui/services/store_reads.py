@@ -17,7 +17,7 @@ from runtui.domain.rows import ABSENT, COLUMN_BY_KEY, RunRow
 from runtui.services.store_file import order_terms
 
 if TYPE_CHECKING:
-    from runtui.domain.filter_tree import Filter
+    from runtui.domain.filters import Filter
 
 # The SQL below is put together from the names of columns and from conditions that `filter_tree` builds; whatever comes
 # from a person or a server is a parameter.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from runtui.domain.draft import MISSING, Change, Draft
+from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.times import ago, duration_text, local_text, parse_ticks, since
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import READ_BACK, Fault
@@ -285,10 +285,3 @@ def _reasons(fault: Fault | None) -> list[Fact]:
     if hint := fault.hint.removeprefix(READ_BACK).strip():
         facts.append(Fact(f"→ {hint}", "$text-accent"))
     return facts
-
-
-def value_word(value: object) -> str:
-    """A JSON value as one word for a person."""
-    if value is None:
-        return "null"
-    return "(not received)" if value is MISSING else str(value)

@@ -17,7 +17,7 @@ from textual.filter import LineFilter
 from textual.fuzzy import Matcher
 from textual.style import Style
 
-from runtui.domain.visible import UNSAFE, visible
+from runtui.domain.text import UNSAFE, visible
 
 ELLIPSIS: Final = "…"
 _REPLACEMENT: Final = "\ufffd"

@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.domain.draft import Draft
-from runtui.domain.filters import parse
+from runtui.domain.filters import parse_filter
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.transport import Transport
@@ -87,7 +87,7 @@ class Bench(NamedTuple):
 
     def draft(self, text: str = "status:completed", at: int = 0, **typed: str) -> Draft:
         """A draft of a listed run, with text typed into its fields."""
-        row = self.store.window(Query(parse(text, self.clock())), at, 1)[0]
+        row = self.store.window(Query(parse_filter(text, self.clock())), at, 1)[0]
         stored = self.store.get(row.id)
         assert stored is not None
         draft = Draft(row.id, stored.workflow_id, stored.raw)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtui.domain.draft import Draft
-from runtui.domain.filters import parse
+from runtui.domain.filters import parse_filter
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Outcome
 from runtui.graph.transport import Transport
@@ -50,7 +50,7 @@ async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clo
         assert refresh.progress.fault is None
         saves = Saves(client, store, journal, Origin(ROOT, "Contoso", "", nobody))
         saves.changed.subscribe(news.append)
-        row = store.window(Query(parse("status:completed", clock())), 0, 1)[0]
+        row = store.window(Query(parse_filter("status:completed", clock())), 0, 1)[0]
         stored = store.get(row.id)
         assert stored is not None
         draft = Draft(row.id, stored.workflow_id, stored.raw).typed("processingStatus", "failed", clock())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from runtui.domain.visible import UNSAFE
+from runtui.domain.text import UNSAFE
 from runtui.sandbox.hostile import HOSTILE_TEXTS
 from runtui.tui.text import plain
 from runtui.tui.widgets.json_view import JsonView

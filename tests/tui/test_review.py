@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.widgets import Button
 
-from runtui.tui.pages import value_word
+from runtui.domain.draft import value_word
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from runtui.domain.cells import fit
+from runtui.domain.text import fit_cells
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ from runtui.domain.cells import fit
     ],
 )
 def test_fit(text: str, width: int, shown: str) -> None:
-    assert fit(text, width) == shown
+    assert fit_cells(text, width) == shown
 
 
 def test_numbers_stand_at_the_right() -> None:
-    assert fit("11/12", 7, "right") == "  11/12"
+    assert fit_cells("11/12", 7, "right") == "  11/12"
 
 
 @given(st.text(alphabet="abc 入社手続き東京é✗●…", max_size=30), st.integers(0, 20))
 def test_fit_fills_exactly_the_cells_it_is_given(text: str, width: int) -> None:
-    assert cell_len(fit(text, width)) == width
+    assert cell_len(fit_cells(text, width)) == width

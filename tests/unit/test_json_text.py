@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.json_text import DEEPEST_INDENT, INDENT, LINE_LIMIT, Document, Kind, is_strict_json
+from runtui.domain.json_text import DEEPEST_INDENT, INDENT, LINE_LIMIT, Document, TokenKind, is_strict_json
+
+KEY, STRING, NUMBER, KEYWORD, PUNCTUATION = TokenKind
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -52,12 +54,32 @@ def test_tokens_carry_their_kind() -> None:
     document = Document('{"a:b":"c: 1","n":-1.5e3,"t":true,"z":null,"l":["x"]}').lay_out()
     kinds = [[(text, kind) for text, kind in document.tokens(number) if kind] for number in range(1, 7)]
     assert kinds == [
-        [('"a:b"', Kind.KEY), (":", Kind.PUNCTUATION), ('"c: 1"', Kind.STRING), (",", Kind.PUNCTUATION)],
-        [('"n"', Kind.KEY), (":", Kind.PUNCTUATION), ("-1.5e3", Kind.NUMBER), (",", Kind.PUNCTUATION)],
-        [('"t"', Kind.KEY), (":", Kind.PUNCTUATION), ("true", Kind.KEYWORD), (",", Kind.PUNCTUATION)],
-        [('"z"', Kind.KEY), (":", Kind.PUNCTUATION), ("null", Kind.KEYWORD), (",", Kind.PUNCTUATION)],
-        [('"l"', Kind.KEY), (":", Kind.PUNCTUATION), ("[", Kind.PUNCTUATION)],
-        [('"x"', Kind.STRING)],
+        [
+            ('"a:b"', KEY),
+            (":", PUNCTUATION),
+            ('"c: 1"', STRING),
+            (",", PUNCTUATION),
+        ],
+        [
+            ('"n"', KEY),
+            (":", PUNCTUATION),
+            ("-1.5e3", NUMBER),
+            (",", PUNCTUATION),
+        ],
+        [
+            ('"t"', KEY),
+            (":", PUNCTUATION),
+            ("true", KEYWORD),
+            (",", PUNCTUATION),
+        ],
+        [
+            ('"z"', KEY),
+            (":", PUNCTUATION),
+            ("null", KEYWORD),
+            (",", PUNCTUATION),
+        ],
+        [('"l"', KEY), (":", PUNCTUATION), ("[", PUNCTUATION)],
+        [('"x"', STRING)],
     ]
 
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.draft import Draft
+from runtui.domain.draft import Draft, Side, caught_up, default_choices, resolve
 from runtui.domain.fields import FIELD_BY_NAME, FIELDS
-from runtui.domain.merge import Choice, caught_up, default_choices, resolve
 from runtui.domain.times import parse_ticks
 from tests.unit.fake_writer import RUN
 
@@ -33,7 +32,7 @@ def moved(opened: Draft, **values: Any) -> dict[str, Any]:
     return {**opened.received, **values}
 
 
-Case = tuple[Mapping[str, str], Mapping[str, Any], Mapping[str, Choice], Mapping[str, Any]]
+Case = tuple[Mapping[str, str], Mapping[str, Any], Mapping[str, Side], Mapping[str, Any]]
 
 CASES: dict[str, Case] = {
     # edits, what moved, choices, the values of the edits afterwards
@@ -138,7 +137,7 @@ NAMES = [field.name for field in FIELDS]
     mode=st.sampled_from(["full", "changed"]),
 )
 def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
-    opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], choices: dict[str, Choice], mode: Any
+    opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], choices: dict[str, Side], mode: Any
 ) -> None:
     ours = Draft("r", "w", opened, mode)
     for name, text in texts.items():

@@ -14,17 +14,17 @@ from runtui.domain.rows import (
     COLUMN_BY_KEY,
     COLUMNS,
     GAP,
-    LOOKS,
     SEVERITY,
+    STATUS_LOOKS,
     STUCK_AFTER,
     Cell,
     Role,
     RunRow,
     cell,
     layout,
-    look,
     record,
     short_id,
+    status_look,
 )
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.errors import RuntuiError
@@ -112,7 +112,7 @@ def test_a_status_is_a_glyph_and_a_word(status: str, text: str, role: Role) -> N
 
 
 def test_every_known_status_has_a_look_and_fits_its_column() -> None:
-    assert set(PROCESSING_STATUS.names) - {SENTINEL} == set(LOOKS) - {""}
+    assert set(PROCESSING_STATUS.names) - {SENTINEL} == set(STATUS_LOOKS) - {""}
     longest = [shown("status", a_row(status=name, started=NOW - 4 * HOUR)).text for name in PROCESSING_STATUS.names]
     assert max(map(len, longest)) <= COLUMN_BY_KEY["status"].width
 
@@ -224,4 +224,4 @@ def test_a_wider_screen_never_shows_fewer_columns(width: int) -> None:
 def test_every_column_sorts_by_indexed_fields_and_every_role_is_declared() -> None:
     fields = {*record({"id": "a"}, "w")._fields, "workflow_key"}
     assert {term.lstrip("-") for column in COLUMNS for term in column.order} <= fields
-    assert {look(name).role for name in LOOKS} <= set(get_args(Role))
+    assert {status_look(name).role for name in STATUS_LOOKS} <= set(get_args(Role))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.filters import parse
+from runtui.domain.filters import parse_filter
 from runtui.domain.rows import COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
@@ -130,7 +130,7 @@ def test_a_renamed_workflow_is_renamed_in_its_rows_and_found_by_its_new_name(sto
     store.put_workflows([{"id": "w1", "displayName": "STRAßE 入社"}, {"id": "w2"}])
     assert [row.workflow_name for row in store.window(Query(), 0, 9)] == ["STRAßE 入社"]
     for text in ("strasse", "入社", 'wf:"Strasse"', 'wf="straße 入社"'):
-        assert ids(store, Query(parse(text, NOW))) == ["r1"]
+        assert ids(store, Query(parse_filter(text, NOW))) == ["r1"]
     assert [workflow["id"] for workflow in store.workflows()] == ["w1", "w2"]
 
 
@@ -257,7 +257,7 @@ def test_totals(store: Store) -> None:
     totals = store.totals(NOW)
     assert totals.by_status == {"failed": 1, "completed": 1, "inProgress": 2, "pausedByPolicy": 1, "": 1}
     assert (totals.total, totals.failed, totals.stuck, totals.problems) == (6, 1, 1, 2)
-    assert store.count(Query(parse("is:problem", NOW))) == 2
+    assert store.count(Query(parse_filter("is:problem", NOW))) == 2
 
 
 # Order
@@ -328,7 +328,7 @@ def test_the_usual_filters_are_found_by_an_index_in_the_usual_order(
     store: Store, path: Path, text: str, index: str
 ) -> None:
     put(store, a_run(1))
-    query = Query(parse(text, NOW))
+    query = Query(parse_filter(text, NOW))
     first, *rest = plans(path, lambda db: walk(db, query, 0, 10))
     assert f"USING INDEX {index}" in first
     # At most the row numbers of runs that began in the same tick are sorted.
@@ -336,7 +336,7 @@ def test_the_usual_filters_are_found_by_an_index_in_the_usual_order(
 
 
 def test_a_finding_is_not_used_once_the_runs_have_changed(store: Store) -> None:
-    query = Query(parse("status:failed", NOW))
+    query = Query(parse_filter("status:failed", NOW))
     put(store, a_run(1, processingStatus="failed"), a_run(2))
     assert (store.count(query), ids(store, query)) == (1, ["r1"])
     put(store, a_run(2, processingStatus="failed"))
@@ -380,7 +380,7 @@ def test_many_threads_write_and_read_at_once(store: Store) -> None:
             store.put_runs(f"w{worker}", runs, listing)
             found = store.count(Query())
             assert len(store.window(Query(), 0, 1000)) >= found
-            assert store.count(Query(parse("r", NOW))) >= found
+            assert store.count(Query(parse_filter("r", NOW))) >= found
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
@@ -389,7 +389,7 @@ def test_many_threads_write_and_read_at_once(store: Store) -> None:
 
 
 def test_a_second_program_sees_what_the_first_one_stores(store: Store, path: Path) -> None:
-    query = Query(parse("r", NOW))
+    query = Query(parse_filter("r", NOW))
     second = Store(path)
     assert second.count(query) == 0
     put(store, a_run(1))

@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.filter_tree import (
+from runtui.domain.filters import (
     Absent,
     AllOf,
     AnyOf,
-    Choice,
-    Contains,
-    Field,
-    Is,
-    Moment,
+    CountIs,
+    FilterField,
+    HasText,
+    IsFlag,
+    IsOneOf,
     Node,
     Not,
-    Number,
-    Text,
+    TextIs,
+    TimeIs,
+    parse_filter,
 )
-from runtui.domain.filters import parse
 from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, SEVERITY, STUCK_AFTER, Column
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.services.store import Query, Store
@@ -115,7 +115,7 @@ def number(raw: Raw, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def values(raw: Raw, field: Field) -> list[int]:
+def values(raw: Raw, field: FilterField) -> list[int]:
     read = moment if field.kind == "moment" else number
     found = [read(raw, name) for name in NAMES[field.name]]
     return [value for value in found if value is not None]
@@ -146,27 +146,27 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
             return any(matches(part, raw, workflow) for part in parts)
         case Not(part):
             return not matches(part, raw, workflow)
-        case Text(wanted):
+        case HasText(wanted):
             texts = (workflow, raw["id"], status(raw), text(raw, "workflowExecutionType"))
             return any(wanted.casefold() in each.casefold() for each in texts)
-        case Choice(field, wanted):
+        case IsOneOf(field, wanted):
             return any(is_choice(field, one, raw) for one in wanted)
-        case Contains(field, wanted, whole):
+        case TextIs(field, wanted, whole):
             has = (workflow if field.name == "workflow" else raw["id"]).casefold()
             return has == wanted.casefold() if whole else wanted.casefold() in has
-        case Number(field, sign, wanted):
+        case CountIs(field, sign, wanted):
             return any(COMPARE[sign](max(each), wanted, wanted + 1) for each in [values(raw, field)] if each)
-        case Moment(field, sign, first, end):
+        case TimeIs(field, sign, first, end):
             return any(COMPARE[sign](value, first, end) for value in values(raw, field))
         case Absent(field):
             return not values(raw, field)
-        case Is(flag, _):
+        case IsFlag(flag, _):
             problem = status(raw) in ("failed", "completedWithErrors", "canceled", "quarantined") or is_stuck(raw)
             active = status(raw) in ("inProgress", "canceling")
             return {"problem": problem, "stuck": is_stuck(raw), "active": active}[flag]
 
 
-def is_choice(field: Field, wanted: str, raw: Raw) -> bool:
+def is_choice(field: FilterField, wanted: str, raw: Raw) -> bool:
     assert field.choices is not None
     has = text(raw, field.aliases[0])
     if field.choices.is_known(wanted) and field.name == "status":
@@ -249,7 +249,7 @@ def test_window_count_and_position_agree_with_a_plain_list(
                     store.finish_listing(workflow_id, listing)
                     model.keep(WORKFLOWS[workflow_id], runs)
             for typed, column, descending, start, count, counted_first in questions:
-                query = Query(None if typed is None else parse(typed, NOW), column.key, descending)
+                query = Query(None if typed is None else parse_filter(typed, NOW), column.key, descending)
                 expected = model.find(query)
                 if counted_first:
                     assert store.count(query) == len(expected)
@@ -310,6 +310,6 @@ def test_what_a_filter_finds(tmp_path: Path, typed: str, numbers: str) -> None:
     store = Store(tmp_path / "runs.db")
     store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
     store.put_runs("w1", TABLE, store.next_listing())
-    query = Query(parse(typed, NOW), "id", descending=False)
+    query = Query(parse_filter(typed, NOW), "id", descending=False)
     assert [row.id for row in store.window(query, 0, 9)] == [f"r{number}" for number in numbers]
     store.close()

@@ -10,7 +10,7 @@ from textual.color import Color
 from textual.content import Content
 from textual.fuzzy import Matcher
 
-from runtui.domain.visible import UNSAFE
+from runtui.domain.text import UNSAFE
 from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, middle, palette_help, plain
 
 BLACK = Color(0, 0, 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.visible import COMBINING_LIMIT, UNSAFE, visible
+from runtui.domain.text import COMBINING_LIMIT, UNSAFE, visible
 
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
 hostile_text = st.lists(

@@ -16,17 +16,15 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.widgets.option_list import Option
 
-from runtui.domain.draft import Conflict, Draft
-from runtui.domain.merge import OTHER, Choice, default_choices, resolve
+from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import DropRequested, Left, MergeChanged, Merged
-from runtui.tui.pages import value_word
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.pane_title import PaneTitle
 
-_WORDS: Final[Mapping[Choice, str]] = {"ours": "yours", "theirs": "theirs"}
+_WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
 _GAP: Final = 2
 
@@ -49,7 +47,7 @@ class ConflictView(Acting):
         self._left: Draft | None = None
         self._now: Mapping[str, Any] = {}
         self._conflicts: tuple[Conflict, ...] = ()
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, Side] = {}
 
     def compose(self) -> ComposeResult:
         """Title, column titles, one entry a property."""
@@ -99,7 +97,7 @@ class ConflictView(Acting):
             self._list.replace_option_prompt_at_index(index, lines[index + 1] if is_table else block)
         self.post_message(MergeChanged(self.draft))
 
-    def _choose(self, choose: Callable[[Choice], Choice]) -> None:
+    def _choose(self, choose: Callable[[Side], Side]) -> None:
         index = self._list.highlighted
         if index is not None:
             name = self._conflicts[index].field.name
@@ -138,7 +136,7 @@ class ConflictView(Acting):
         self.post_message(Left())
 
 
-def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Choice], left: Draft) -> list[Content]:
+def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:
     """One line a property, below the titles; as wide as its values."""
     rows = [_TITLES, *(_row(conflict, choices[conflict.field.name], left) for conflict in conflicts)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
@@ -149,7 +147,7 @@ def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Choice], left:
     return lines
 
 
-def _row(conflict: Conflict, choice: Choice, left: Draft) -> tuple[str, ...]:
+def _row(conflict: Conflict, choice: Side, left: Draft) -> tuple[str, ...]:
     opened, now, ours = (plain(value_word(value)) for value in (conflict.opened, conflict.now, conflict.ours))
     if conflict.field.name not in left.edits:
         ours = "as opened"
@@ -162,7 +160,7 @@ def _row(conflict: Conflict, choice: Choice, left: Draft) -> tuple[str, ...]:
     )
 
 
-def _block(conflict: Conflict, choice: Choice, *, is_typed: bool, width: int) -> Content:
+def _block(conflict: Conflict, choice: Side, *, is_typed: bool, width: int) -> Content:
     """Four lines a property, for narrow panes and long values."""
     ours = value_word(conflict.ours) if is_typed else f"{value_word(conflict.ours)}  (not edited, as opened)"
     lines = (
@@ -174,5 +172,5 @@ def _block(conflict: Conflict, choice: Choice, *, is_typed: bool, width: int) ->
     return Content("\n").join(content(fit(line, width).rstrip()) for line in lines)
 
 
-def _mark(choice: Choice, value: Choice) -> str:
+def _mark(choice: Side, value: Side) -> str:
     return "●" if choice == value else "○"

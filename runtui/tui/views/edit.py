@@ -13,9 +13,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.draft import BodyMode, Conflict, Draft
+from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.fields import FIELDS, FieldSpec
-from runtui.domain.merge import caught_up
 from runtui.domain.times import now_ticks
 from runtui.tui import draft_words
 from runtui.tui.actions import Situation, bindings

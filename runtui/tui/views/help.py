@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from runtui.domain.rows import LOOKS
+from runtui.domain.rows import STATUS_LOOKS
 from runtui.services import journal_filter
 from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
 from runtui.tui.messages import Left
@@ -65,6 +65,6 @@ def help_text() -> Content:
         Content(f"{journal_filter.HELP}\n\n"),
         Content.styled("Signs\n", "bold"),
     ]
-    parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in LOOKS.values())))
+    parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in STATUS_LOOKS.values())))
     parts.append(Content("\n↑ being saved   ? outcome not known   ~ draft not sent   ◆ marked"))
     return Content("").join(parts)

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from runtui.domain.filters import Filter, FilterError, parse
+from runtui.domain.filters import Filter, FilterError, parse_filter
 from runtui.domain.times import now_ticks
 from runtui.errors import UsageError
 from runtui.tui.text import content, plain
@@ -135,4 +135,4 @@ def filter_now(text: str) -> Filter | None:
     Raises:
         FilterError: where and why it makes no sense.
     """
-    return parse(text, now_ticks()) if text.strip() else None
+    return parse_filter(text, now_ticks()) if text.strip() else None

@@ -20,7 +20,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from runtui.domain.json_text import Document, Kind
+from runtui.domain.json_text import Document, TokenKind
 from runtui.tui.text import plain
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -53,7 +53,7 @@ class JsonView(ScrollView, can_focus=True):
     | g, G | To the top, to the end. |
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in Kind} | {"json-view--changed"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in TokenKind} | {"json-view--changed"}
     """
     | Class | Description |
     | :- | :- |

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from runtui.domain.visible import visible
+from runtui.domain.text import visible
 from runtui.graph.retry import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.telling import message_of
 from runtui.services.save import Step

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 _CONTROLS: Final = "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
 _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -127,3 +127,28 @@ def _close_run(shown: list[str], run: int) -> None:
 
 def _seat_combining(match: re.Match[str]) -> str:
     return _DOTTED_CIRCLE + match[0] if _is_combining(match[0]) else match[0]
+
+
+def fit_cells(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
+    """Show `text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    room = width - sum(map(cell_width, text))
+    if room >= 0:
+        return " " * room + text if align == "right" else text + " " * room
+    if width <= 0:
+        return ""
+    kept, room = "", width - 1
+    for letter in text:
+        if cell_width(letter) > room:
+            break
+        room -= cell_width(letter)
+        kept += letter
+    return kept + " " * room + "…"
+
+
+def cell_width(letter: str) -> int:
+    """How many cells a terminal gives a character."""
+    if letter.isascii():
+        return 1
+    if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1

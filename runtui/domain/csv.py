@@ -6,9 +6,12 @@ apostrophe in front, as OWASP's page "CSV Injection" asks for; numbers stay numb
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
+
+from runtui.domain.text import visible
 
 # What begins a formula, in ASCII and full width, and the control characters that spreadsheets skip in front of one.
 _FORMULA: Final = re.compile("[\\s\ufeff'\"]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n\x00]")
@@ -18,6 +21,13 @@ def csv_line(values: Iterable[str | int | None]) -> str:
     """One record, without the line end; a text may hold line ends of its own. None is an empty cell."""
     # A line of nothing would be no record.
     return ",".join(map(_cell, values)) or '""'
+
+
+def csv_value(value: Any) -> str | int | None:
+    """A JSON value as a cell: a whole number or nothing as it is, text made visible, the rest as JSON."""
+    if value is None or type(value) is int:
+        return value
+    return visible(value if isinstance(value, str) else json.dumps(value), newlines=True)
 
 
 def _cell(value: str | int | None) -> str:
