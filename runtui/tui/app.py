@@ -27,10 +27,10 @@ from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.messages import ProfileChosen
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
+from runtui.tui.screens.too_small import TooSmall, is_too_small
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
-from runtui.tui.views.too_small import TooSmall, is_too_small
 from runtui.tui.widgets.status_line import Holds, Severity, for_good
 from runtui.tui.workbench import PREPARE, Workbench
 

@@ -15,7 +15,7 @@ from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.bridge import DraftsFailed
 from runtui.tui.frame import Frame
 from runtui.tui.messages import DraftChanged, DropRequested, FormOpened, MergeChanged
-from runtui.tui.views.edit import EditView
+from runtui.tui.screens.form import EditView
 from runtui.tui.widgets.status_line import StatusLine
 
 

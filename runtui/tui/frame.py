@@ -17,8 +17,8 @@ from runtui.domain.rows import WIDE
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
 from runtui.tui.messages import Left, Said
-from runtui.tui.views.left_pane import LeftPane
-from runtui.tui.views.run_panel import RunPanel
+from runtui.tui.screens.left_pane import LeftPane
+from runtui.tui.screens.run_panel import RunPanel
 from runtui.tui.widgets.header_line import HeaderLine
 from runtui.tui.widgets.hint_bar import HintBar
 from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good

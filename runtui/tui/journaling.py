@@ -29,8 +29,8 @@ from runtui.tui.messages import (
     UndoRequested,
     UndoRunRequested,
 )
-from runtui.tui.views.export import ExportView
-from runtui.tui.views.journal import JournalView
+from runtui.tui.screens.export import ExportView
+from runtui.tui.screens.journal import JournalView
 from runtui.tui.widgets.entry_table import EntryTable
 from runtui.tui.widgets.status_line import StatusLine
 

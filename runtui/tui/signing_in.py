@@ -22,8 +22,8 @@ from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.bridge import SignInChanged
 from runtui.tui.journaling import Journaling
 from runtui.tui.messages import LeaveSignIn, SignInChosen, SignOutRequested
+from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.sign_in_words import Way
-from runtui.tui.views.sign_in import SignInView
 from runtui.tui.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from runtui.tui.messages import (
     ListChanged,
     ScenarioChosen,
 )
+from runtui.tui.screens.journal import JournalView
+from runtui.tui.screens.profiles import ProfilesView
+from runtui.tui.screens.scenarios import ScenariosView
 from runtui.tui.signing_in import SigningIn
-from runtui.tui.views.journal import JournalView
-from runtui.tui.views.profiles import ProfilesView
-from runtui.tui.views.scenarios import ScenariosView
 from runtui.tui.widgets.header_line import HeaderLine, headline
 from runtui.tui.widgets.run_table import RunTable
 

@@ -28,9 +28,9 @@ from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.actions import Situation
 from runtui.tui.app import RuntuiApp
-from runtui.tui.views.journal import JournalView
-from runtui.tui.views.run_panel import RunPanel
-from runtui.tui.views.runs import RunsView
+from runtui.tui.screens.journal import JournalView
+from runtui.tui.screens.run_panel import RunPanel
+from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.status_line import StatusLine
 from runtui.tui.workbench import Workbench

@@ -21,7 +21,7 @@ from runtui.sandbox.authority import Authority
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
-from runtui.tui.views.sign_in import SignInView
+from runtui.tui.screens.sign_in import SignInView
 from tests.contract.signing_in import ROOT as GRAPH
 from tests.contract.signing_in import Gate, GatedHttp, settings_for
 from tests.tui.conftest import ROOT, Session

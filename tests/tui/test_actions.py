@@ -11,17 +11,17 @@ from textual.widgets import Input
 
 from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Action, Scope, Situation, in_scopes, key_text
 from runtui.tui.app import RuntuiApp
+from runtui.tui.screens.conflict import ConflictView
+from runtui.tui.screens.export import ExportView
+from runtui.tui.screens.form import EditView
+from runtui.tui.screens.help import HelpView, help_text
+from runtui.tui.screens.journal import JournalView
+from runtui.tui.screens.profiles import ProfilesView
+from runtui.tui.screens.review import ReviewView
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.scenarios import ScenariosView
+from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
-from runtui.tui.views.conflict import ConflictView
-from runtui.tui.views.edit import EditView
-from runtui.tui.views.export import ExportView
-from runtui.tui.views.help import HelpView, help_text
-from runtui.tui.views.journal import JournalView
-from runtui.tui.views.profiles import ProfilesView
-from runtui.tui.views.review import ReviewView
-from runtui.tui.views.runs import RunsView
-from runtui.tui.views.scenarios import ScenariosView
-from runtui.tui.views.sign_in import SignInView
 from runtui.tui.widgets.run_table import RunTable
 from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from runtui.domain.draft import Draft
-from runtui.tui.views.conflict import ConflictView
-from runtui.tui.views.edit import EditView
+from runtui.tui.screens.conflict import ConflictView
+from runtui.tui.screens.form import EditView
 from runtui.tui.widgets.field_form import FieldInput, FieldSelect
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
-from runtui.tui.views.journal import JournalView
+from runtui.tui.screens.journal import JournalView
 from runtui.tui.widgets.entry_table import ROOM_FOR_IDS, entry_cells
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of

@@ -22,8 +22,8 @@ from runtui.services.journal_query import EXPORTS
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
 from runtui.tui.actions import SCOPE_TITLES, in_scopes, key_text
+from runtui.tui.screens.help import FILTER_HELP
 from runtui.tui.themes import THEMES
-from runtui.tui.views.help import FILTER_HELP
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = (ROOT / "README.md").read_text("utf-8")

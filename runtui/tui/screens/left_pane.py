@@ -22,17 +22,17 @@ from runtui.services.workspace import Workspace
 from runtui.tui import draft_words, sign_in_words
 from runtui.tui.actions import Situation
 from runtui.tui.messages import DraftChanged, FormOpened, Left, Merged, ReviewRequested, Said
-from runtui.tui.views.acting import Acting
-from runtui.tui.views.conflict import ConflictView
-from runtui.tui.views.edit import EditView
-from runtui.tui.views.export import ExportView
-from runtui.tui.views.help import HelpView
-from runtui.tui.views.journal import JournalView
-from runtui.tui.views.profiles import ProfilesView
-from runtui.tui.views.review import ReviewView
-from runtui.tui.views.runs import RunsView
-from runtui.tui.views.scenarios import ScenariosView
-from runtui.tui.views.sign_in import SignInView
+from runtui.tui.screens.acting import Acting
+from runtui.tui.screens.conflict import ConflictView
+from runtui.tui.screens.export import ExportView
+from runtui.tui.screens.form import EditView
+from runtui.tui.screens.help import HelpView
+from runtui.tui.screens.journal import JournalView
+from runtui.tui.screens.profiles import ProfilesView
+from runtui.tui.screens.review import ReviewView
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.scenarios import ScenariosView
+from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.widgets.run_table import RowFlag
 
 View = Literal["runs", "edit", "conflict", "review", "journal", "export", "scenarios", "profiles", "sign_in", "help"]

@@ -14,7 +14,7 @@ from runtui.domain.rows import STATUS_LOOKS
 from runtui.services import journal_filter
 from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
 from runtui.tui.messages import Left
-from runtui.tui.views.acting import Acting
+from runtui.tui.screens.acting import Acting
 from runtui.tui.widgets.pane_title import PaneTitle
 
 FILTER_HELP = """\

@@ -16,8 +16,8 @@ from runtui.services.journal_export import Format
 from runtui.services.journal_query import EntryQuery
 from runtui.tui.actions import bindings
 from runtui.tui.messages import ExportChosen, Left
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.pane_title import PaneTitle
 

@@ -19,9 +19,9 @@ from runtui.services.store import EVERY_RUN, Query, Store
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.counting import CountAside
 from runtui.tui.messages import DetailsRequested, Left, ListChanged, UndoRunRequested
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content
 from runtui.tui.throttle import Throttle
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.filter_bar import PLACEHOLDER, FilterBar, filter_now
 from runtui.tui.widgets.pane_title import PaneTitle
 from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable

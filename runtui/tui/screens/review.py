@@ -19,8 +19,8 @@ from textual.widgets import Button, Static
 from runtui.domain.draft import MISSING, Draft
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import Left, SendConfirmed
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.pane_title import PaneTitle
 
 

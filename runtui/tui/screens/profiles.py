@@ -16,8 +16,8 @@ from textual.widgets.option_list import Option
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import Left, ProfileChosen
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content, fit
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.pane_title import PaneTitle
 

@@ -19,8 +19,8 @@ from runtui.domain.times import now_ticks
 from runtui.tui import draft_words
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import DraftChanged, DropRequested, Left, ReviewRequested, Said
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content, middle
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.field_form import FieldForm, FieldSelect, moment_reading
 from runtui.tui.widgets.pane_title import PaneTitle
 

@@ -21,8 +21,8 @@ from runtui.services.journal_query import PAGE, EntryQuery, condition
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.keys import awaited
 from runtui.tui.messages import Decided, EntryRequested, ExportRequested, Left, LookRequested, UndoRequested
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.entry_table import EntryTable
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.pane_title import PaneTitle

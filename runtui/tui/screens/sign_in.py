@@ -20,9 +20,9 @@ from runtui.errors import FieldError
 from runtui.tui import sign_in_words
 from runtui.tui.actions import ACTION_BY_ID, Situation, bindings
 from runtui.tui.messages import LeaveSignIn, Said, SignInChosen, SignOutRequested
+from runtui.tui.screens.acting import Acting
 from runtui.tui.sign_in_words import WAYS, Asker, Way
 from runtui.tui.text import content
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.line_input import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.pane_title import PaneTitle

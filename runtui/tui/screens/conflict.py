@@ -19,8 +19,8 @@ from textual.widgets.option_list import Option
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import DropRequested, Left, MergeChanged, Merged
+from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content, fit, middle, plain
-from runtui.tui.views.acting import Acting
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.pane_title import PaneTitle
 
