@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from runtui.auth.clouds import CLOUDS, Cloud, check_pair, cloud_of_authority, cloud_of_root, parse_authority
+from runtui.auth.clouds import CLOUD_BY_NAME, Cloud, check_pair, cloud_of_authority, cloud_of_root, parse_authority
 from runtui.config import Choices
 from runtui.errors import UsageError
 from runtui.graph.root import parse_root, root_is_loopback
@@ -103,10 +103,10 @@ def _server(choices: Choices) -> tuple[Cloud | None, str]:
             "Nothing says which Graph root to ask.",
             "Give --root, or write a profile: runtui alone shows how. Or try: runtui demo.",
         )
-    named = CLOUDS[choices.get("cloud")] if choices.get("cloud") else None
+    named = CLOUD_BY_NAME[choices.get("cloud")] if choices.get("cloud") else None
     if not _said(choices, "root"):
         # Azure's own variable chooses among the clouds only where nobody else does.
-        chosen = named or _cloud_of_authority(choices) or CLOUDS["global"]
+        chosen = named or _cloud_of_authority(choices) or CLOUD_BY_NAME["global"]
         return chosen, f"{chosen.graph}/{_VERSION}"
     with _named(choices, "root"):
         root = parse_root(choices.get("root"))

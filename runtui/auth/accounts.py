@@ -1,7 +1,7 @@
-"""Who is signed in, and with which token: read from what MSAL keeps, without MSAL and without a network.
+"""Who is signed in, and with which token: read from what MSAL stores, without MSAL and without a network.
 
-Invariant: an account is chosen by its id or its name; of several, none is taken by chance. A token cannot be printed
-by accident.
+Invariant: an account is chosen by its id or its name; of several, none is taken by chance. A token's value stays out of
+`repr`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from runtui.auth.words import SignInError, signed_out
+from runtui.auth.errors import SignInError, not_signed_in
 
 EXPIRES_SOON_SECONDS = 300
 """A token with less left is renewed before it is used, as MSAL does."""
@@ -19,54 +19,53 @@ EXPIRES_SOON_SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who is signed in. Foreign text."""
+    """An account that is signed in. Foreign text."""
 
     username: str
-    """The name people know; of a program, its client id."""
+    """The name people know; for a program, its client id."""
     tenant_id: str
     home_account_id: str = ""
     """MSAL's key of the account; empty for a program."""
 
     def __str__(self) -> str:
-        """Whose it is, for people: an authority may name neither."""
         name = self.username or "an account without a name"
         return f"{name}, tenant {self.tenant_id}" if self.tenant_id else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """An access token. Moments are seconds since 1970."""
+class AccessToken:
+    """An access token. Times are seconds since 1970."""
 
     value: str = field(repr=False)
     expires_at: float | None
-    """None: it does not say."""
+    """None: the token does not say."""
     refresh_at: float | None
-    """From when on it should be renewed, while it is still good; None: never."""
+    """When to renew it, while it is still valid; None: never."""
 
-    def is_good(self, now: float) -> bool:
-        """Whether it can be used."""
+    def is_valid(self, now: float) -> bool:
+        """Whether it has not expired."""
         return self.expires_at is None or now < self.expires_at
 
     def is_due(self, now: float) -> bool:
-        """Whether it should be renewed."""
+        """Whether it is time to renew it."""
         return self.refresh_at is not None and now >= self.refresh_at
 
     @property
-    def ends(self) -> datetime | None:
-        """When it ends (UTC)."""
+    def expires(self) -> datetime | None:
+        """`expires_at` as a date-time (UTC)."""
         return None if self.expires_at is None else datetime.fromtimestamp(self.expires_at, UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Who is signed in, and the token that was found or brought; None where there is none."""
+class SignedIn:
+    """An account and its token; None where there is none."""
 
     account: Account | None
-    held: Held | None
+    token: AccessToken | None
 
 
-def accounts_in(tokens: Mapping[str, Any]) -> list[Account]:
-    """The accounts in what MSAL keeps, each once."""
+def stored_accounts(tokens: Mapping[str, Any]) -> list[Account]:
+    """The accounts in a token store, each once."""
     found: dict[str, Account] = {}
     for entry in tokens.get("Account", {}).values():
         home, name, realm = (entry.get(key) for key in ("home_account_id", "username", "realm"))
@@ -77,8 +76,8 @@ def accounts_in(tokens: Mapping[str, Any]) -> list[Account]:
     return list(found.values())
 
 
-def choose(accounts: Iterable[Account], *, home_account_id: str, username: str) -> Account:
-    """The account of this session: that id, else that name, else the only one.
+def choose_account(accounts: Iterable[Account], *, home_account_id: str, username: str) -> Account:
+    """The account with that id, else with that name, else the only one.
 
     Raises:
         SignInError: it is not there, or there are several to choose from.
@@ -93,43 +92,43 @@ def choose(accounts: Iterable[Account], *, home_account_id: str, username: str) 
         return accounts[0]
     if not accounts:
         who = username or "The account of this session"
-        raise signed_out(f"{who} is not signed in here; {names} is." if names else "No account is signed in.")
+        raise not_signed_in(f"{who} is not signed in here; {names} is." if names else "No account is signed in.")
     raise SignInError(
         "Which account?",
         f"Several are signed in here: {names}.",
-        "Set username in the profile, or sign in again as the one you mean.",
+        "Set username in the profile, or sign in again with the one you mean.",
         needs_person=True,
     )
 
 
-def held_in(tokens: Mapping[str, Any], home_account_id: str, scopes: Iterable[str]) -> Held | None:
-    """The account's token that lasts longest and has all those scopes; None without one."""
+def stored_token(tokens: Mapping[str, Any], home_account_id: str, scopes: Iterable[str]) -> AccessToken | None:
+    """The account's token with all those scopes that expires last; None without one."""
     wanted = {scope.lower() for scope in scopes}
-    fits = (
-        _held(entry)
+    fitting = (
+        _token_of_entry(entry)
         for entry in tokens.get("AccessToken", {}).values()
         if entry.get("home_account_id") == home_account_id
         and wanted <= {scope.lower() for scope in str(entry.get("target", "")).split()}
     )
-    return max((held for held in fits if held is not None), key=lambda held: held.expires_at or 0.0, default=None)
+    return max((token for token in fitting if token), key=lambda token: token.expires_at or 0.0, default=None)
 
 
-def held_of(answer: Mapping[str, Any], now: float) -> Held:
-    """The token of an answer that MSAL gave.
+def issued_token(answer: Mapping[str, Any], now: float) -> AccessToken:
+    """The token in a token response that MSAL returned at `now`.
 
     Raises:
         ValueError: there is none.
     """
     value, seconds, due = answer.get("access_token"), answer.get("expires_in"), answer.get("refresh_on")
     if not isinstance(value, str) or not value:
-        raise ValueError("an answer without a token")
+        raise ValueError("a token response without a token")
     life = float(seconds) if isinstance(seconds, int | float) else 0.0
     # A token that lives for minutes is renewed half-way, not at each use.
     refresh_at = now + life / 2 if life < 2 * EXPIRES_SOON_SECONDS else _refresh_at(now + life, due)
-    return Held(value=value, expires_at=now + life, refresh_at=refresh_at)
+    return AccessToken(value=value, expires_at=now + life, refresh_at=refresh_at)
 
 
-def _held(entry: Mapping[str, Any]) -> Held | None:
+def _token_of_entry(entry: Mapping[str, Any]) -> AccessToken | None:
     value = entry.get("secret")
     try:
         expires_at = float(entry["expires_on"])
@@ -137,7 +136,7 @@ def _held(entry: Mapping[str, Any]) -> Held | None:
         return None
     if not isinstance(value, str) or not value:
         return None
-    return Held(value=value, expires_at=expires_at, refresh_at=_refresh_at(expires_at, entry.get("refresh_on")))
+    return AccessToken(value=value, expires_at=expires_at, refresh_at=_refresh_at(expires_at, entry.get("refresh_on")))
 
 
 def _refresh_at(expires_at: float, due: object) -> float:

@@ -1,7 +1,7 @@
-"""What a token says about itself, and what a server wants it to say.
+"""The claims in an access token, and the claims that a server requests.
 
-Invariant: nothing is verified here, so nothing is allowed because of it: it fills labels and hints. Whatever a token
-or a server holds, the answer is a value, never an error.
+Invariant: nothing is verified here, so nothing is allowed because of it: claims fill labels and hints. No token and no
+header makes these functions raise.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ READ_PERMISSION: Final = "LifecycleWorkflows.Read.All"
 WRITE_PERMISSION: Final = "LifecycleWorkflows.ReadWrite.All"
 
 _ACCOUNT_CLAIMS: Final = ("upn", "preferred_username", "unique_name", "app_displayname", "appid")
-"""What names the account in Microsoft's access tokens: people first, programs after them."""
+"""The claims that name the account in Microsoft's access tokens: people first, then programs."""
 
 _LONGEST_LABEL: Final = 256
 """Characters of a name that are kept."""
 
 _LONGEST_CHALLENGE: Final = 16_384
-"""Characters of a challenge that are looked at."""
+"""Characters of a challenge that are read."""
 
 _CLAIMS: Final = re.compile(r"\bclaims\s*=\s*\"([A-Za-z0-9+/_=-]*)\"", re.IGNORECASE)
 _INSUFFICIENT: Final = re.compile(r"\berror\s*=\s*\"?insufficient_claims\b", re.IGNORECASE)
@@ -32,7 +32,7 @@ _INSUFFICIENT: Final = re.compile(r"\berror\s*=\s*\"?insufficient_claims\b", re.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a token says. Texts are printable; empty and None stand for what it does not say."""
+    """The claims of a token. Texts are printable; empty and None stand for a claim that is missing."""
 
     account: str = ""
     tenant_id: str = ""
@@ -43,37 +43,34 @@ class Claims:
 
 
 def read_claims(token: str) -> Claims:
-    """What `token` says; nothing when it is opaque or odd."""
+    """The claims of a JWT; none when it is opaque or malformed."""
     claims = _payload(token)
     names = (claims.get(claim) for claim in _ACCOUNT_CLAIMS)
     return Claims(
         account=next((label for name in names if (label := _label(name))), ""),
         tenant_id=_label(claims.get("tid")),
         object_id=_label(claims.get("oid")),
-        expires_at=_moment(claims.get("exp")),
+        expires_at=_date_time(claims.get("exp")),
         permissions=_permissions(claims),
     )
 
 
 def account_of(token: str) -> str:
-    """Whose token this seems to be: a label for the journal, never a proof.
-
-    Empty when the token is opaque or odd. Holds printable characters only.
-    """
+    """The account that a token names, printable: a label for the journal, never a proof; empty when it names none."""
     return read_claims(token).account
 
 
 def can_write(token: str) -> bool | None:
-    """Whether the token has the permission to change runs; None when it does not say.
+    """Whether a token has the permission to change runs; None when it does not say.
 
-    A hint: a person also needs a role in the directory, which a token need not name.
+    A hint: a person also needs a directory role, which a token need not name.
     """
     permissions = read_claims(token).permissions
     return None if permissions is None else WRITE_PERMISSION in permissions
 
 
 def wanted_claims(challenge: str) -> str:
-    """The claims (JSON) that a `WWW-Authenticate` wants of the next token; empty when it wants none.
+    """The claims (JSON) that a `WWW-Authenticate` requests for the next token; empty without any.
 
     `challenge` may hold several schemes and challenges, as servers send them.
     """
@@ -107,7 +104,7 @@ def _label(value: object) -> str:
     return "".join(character for character in value if character.isprintable()).strip()[:_LONGEST_LABEL]
 
 
-def _moment(value: object) -> datetime | None:
+def _date_time(value: object) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -1,7 +1,7 @@
 """Microsoft's clouds: which sign-in service belongs to which Graph.
 
-Invariant: a token is asked for and used within one cloud. A pair that is not known here is refused, unless a person
-says so in as many words, or both ends are this machine or the demo.
+Invariant: a token is requested and used within one cloud. Any other pair is refused, unless a person asks for it with
+unsafe-endpoint, or both ends are this machine or the demo.
 """
 
 from __future__ import annotations
@@ -16,28 +16,27 @@ from urllib.parse import urlsplit
 from runtui.errors import UsageError
 
 _DEMO_DOMAIN: Final = ".test"
-"""The end of names that no real host can have (RFC 2606)."""
+"""The ending of names that no real host can have (RFC 2606)."""
 
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """One cloud. `graph` is the origin of its Graph, `authority` the sign-in service to use."""
+    """A cloud: `graph` is the origin of its Graph, `authority` its sign-in service."""
 
     name: str
     title: str
     graph: str
     authority: str
-    also: tuple[str, ...] = ()
-    """Older addresses of the same sign-in service."""
+    older_authorities: tuple[str, ...] = ()
 
     def has_authority(self, authority: str) -> bool:
-        """Whether an authority, as `parse_authority` gives it, signs in for this cloud."""
-        return authority == self.authority or authority in self.also
+        """Whether an authority (as `parse_authority` returns it) is this cloud's."""
+        return authority == self.authority or authority in self.older_authorities
 
 
-CLOUDS: Final[Mapping[str, Cloud]] = {
+CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {
     cloud.name: cloud
     for cloud in (
         Cloud("global", "Global", "https://graph.microsoft.com", "https://login.microsoftonline.com"),
@@ -55,7 +54,7 @@ CLOUDS: Final[Mapping[str, Cloud]] = {
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, as written in an address, is this machine: 127.0.0.0/8, ::1 or localhost."""
+    """Whether the host of an address is this machine: 127.0.0.0/8, ::1 or localhost."""
     if host.lower() == "localhost":
         return True
     try:
@@ -65,23 +64,23 @@ def is_loopback(host: str) -> bool:
 
 
 def cloud_of_root(root: str) -> Cloud | None:
-    """The cloud of a Graph root, as `parse_root` gives it; None when it is none of Microsoft's."""
-    return next((cloud for cloud in CLOUDS.values() if f"{root}/".startswith(cloud.graph + "/")), None)
+    """The cloud of a Graph root (as `parse_root` returns it); None when it is none of Microsoft's."""
+    return next((cloud for cloud in CLOUD_BY_NAME.values() if f"{root}/".startswith(cloud.graph + "/")), None)
 
 
 def cloud_of_authority(authority: str) -> Cloud | None:
-    """The first cloud that a sign-in service (as `parse_authority` gives it) is part of; None when it is none of them.
+    """The first cloud with that sign-in service (as `parse_authority` returns it); None when there is none.
 
-    The US Government's is part of two.
+    The US Government's serves two.
     """
-    return next((cloud for cloud in CLOUDS.values() if cloud.has_authority(authority)), None)
+    return next((cloud for cloud in CLOUD_BY_NAME.values() if cloud.has_authority(authority)), None)
 
 
 def parse_authority(text: str) -> str:
-    """The address of a sign-in service as it is used everywhere: https, lower-case host, no path. A bare host will do.
+    """Normalize the address of a sign-in service: https, lower-case host, no path. A bare host is accepted.
 
     Raises:
-        UsageError: it is no such address.
+        UsageError: it is not such an address.
     """
     given = text.strip()
     try:
@@ -98,12 +97,12 @@ def parse_authority(text: str) -> str:
 
 
 def check_pair(root: str, authority: str, *, unsafe: bool = False) -> None:
-    """Nothing, when tokens of that sign-in service may go to that Graph root.
+    """Check that tokens of a sign-in service may go to a Graph root.
 
     Args:
-        root: As `parse_root` gives it.
-        authority: As `parse_authority` gives it.
-        unsafe: Whether a person asked for a pair of their own.
+        root: As `parse_root` returns it.
+        authority: As `parse_authority` returns it.
+        unsafe: Whether a person set unsafe-endpoint.
 
     Raises:
         UsageError: they do not belong together.
@@ -114,14 +113,12 @@ def check_pair(root: str, authority: str, *, unsafe: bool = False) -> None:
     if _is_ours(root) and _is_ours(authority):
         return
     if cloud is not None:
-        what = f"{authority} does not sign in for {root}; the sign-in service of that cloud is {cloud.authority}."
-        raise UsageError(
-            "This root and this sign-in service do not belong together", what, "Correct root or authority."
-        )
+        message = f"{authority} is not the sign-in service for {root}; that cloud's is {cloud.authority}."
+        raise UsageError("Root and authority belong to different clouds", message, "Correct root or authority.")
     raise UsageError(
         "This is not one of Microsoft's clouds",
         f"A token of {authority} would go to {root}, and that server could use it in your name.",
-        "Check the root for a slip of the pen. If the server is meant, say so: unsafe-endpoint.",
+        "Check root for typos. If you trust that server, set unsafe-endpoint.",
     )
 
 
@@ -133,6 +130,6 @@ def _is_ours(address: str) -> bool:
 def _no_authority(text: str) -> UsageError:
     return UsageError(
         "This is not a sign-in service",
-        f"{text.strip()!r} is no https address of a host.",
-        f"Give it like {CLOUDS['global'].authority}.",
+        f"{text.strip()!r} is not the https address of a host.",
+        f"Use an address such as {CLOUD_BY_NAME['global'].authority}.",
     )

@@ -1,7 +1,7 @@
-"""Bearer tokens: where one comes from, held so that it cannot be printed by accident.
+"""Bearer tokens and credentials that a person or another program provides: a variable, a file, a certificate.
 
-Invariant: a token leaves this module only as the value of `Authorization`, asked for by the transport. One that could
-not be hidden where a server repeats it is refused.
+Invariant: a value leaves this module only to whom it is meant for, and is redacted from then on wherever else it shows
+up. A token that could not be redacted is refused.
 """
 
 from __future__ import annotations
@@ -9,49 +9,116 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn, Protocol, runtime_checkable
+from typing import Any, Final, NoReturn, Protocol, runtime_checkable
 
+from runtui.auth.errors import SignInError
 from runtui.errors import UsageError
 from runtui.redact import SHORTEST_SECRET, can_be_hidden, register_secret
+from runtui.settings import SignInSettings
 
 _TOKEN: Final = re.compile(r"[!-~]+")
+_SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
+_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
 _LARGEST_FILE: Final = 65_536
 """Bytes of a token file that are read."""
 
 _DUMP_FILTER: Final = Path("/proc/self/coredump_filter")
 """Which memory a core dump of this process holds, as bits."""
 
-_SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
-
 
 @runtime_checkable
 class TokenSource(Protocol):
-    """Where the token of each request comes from."""
+    """Where the bearer token of each request comes from."""
 
     async def __call__(self) -> str:
-        """The token, for one request; RuntuiError when there is none."""
+        """The token for one request; RuntuiError when there is none."""
 
     async def renew(self, challenge: str, /) -> bool:
-        """Get another token, because the server refused the last one; whether there is one. Never raises.
+        """Get another token after a 401; return whether there is one. Never raises.
 
-        `challenge` is what the server said about it in `WWW-Authenticate`: it may name claims that it wants. It is
-        foreign text.
+        `challenge` is the `WWW-Authenticate` of the 401 (foreign text); it may request claims.
         """
 
 
-def bare_token(value: str, hint: str) -> str:
-    """The token in a text as people paste it; from now on it is scrubbed from whatever is shown.
+class StaticToken:
+    """One bearer token, provided by a person; it is never renewed.
 
     Args:
-        value: A token; the word "Bearer" before it, as copied from a header, is dropped.
-        hint: The next step where it is none.
+        value: The token; a "Bearer" before it, as copied from a header, is dropped.
 
     Raises:
-        UsageError: when it is empty, holds a blank or a control character (it would corrupt the header), or is a short
-            text, a word or a number (it could not be told from ordinary data).
+        UsageError: it cannot be used; see `bare_token`.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = bare_token(value, "Put only the access token into RUNTUI_TOKEN.")
+
+    def __repr__(self) -> str:
+        return "StaticToken(…)"
+
+    async def __call__(self) -> str:
+        return self._value
+
+    async def renew(self, _challenge: str, /) -> bool:
+        return False
+
+
+def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
+    """The token in `RUNTUI_TOKEN`.
+
+    Raises:
+        UsageError: it is not set, or cannot be used.
+    """
+    value = environ.get("RUNTUI_TOKEN")
+    if value is None:
+        raise UsageError(
+            "No token",
+            "This server needs a bearer token, and RUNTUI_TOKEN is not set.",
+            "Set it, for example: export RUNTUI_TOKEN=$(your sign-in command). Or try: runtui demo.",
+        )
+    return StaticToken(value)
+
+
+def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
+    """The bearer token in the profile's `token-file`, else in RUNTUI_TOKEN.
+
+    Raises:
+        UsageError: there is none, it cannot be used, or others may read the file.
+    """
+    if settings.token_file is None:
+        return bare_token(secret_of(environ, "RUNTUI_TOKEN"), "Put the access token into RUNTUI_TOKEN.")
+    path = settings.token_file
+    hint = f"Put only the access token into it, and run: chmod 600 {path}"
+    try:
+        # Without blocking: in the place of a file there may be a pipe.
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(file, "rb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            data = stream.read(_LARGEST_FILE)
+    except OSError as error:
+        raise UsageError("The token file cannot be read", f"{path}: {error.strerror}.", hint) from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UsageError("Others may read the token file", f"{path} has mode {mode & 0o777:o}.", hint)
+    return bare_token(data.decode("ascii", "replace"), hint)
+
+
+def bare_token(value: str, hint: str) -> str:
+    """The token in a text as people paste it; it is redacted from then on.
+
+    Args:
+        value: A token; a "Bearer" before it, as copied from a header, is dropped.
+        hint: The next step of the error.
+
+    Raises:
+        UsageError: it is empty, holds a blank or a control character (it would corrupt the header), or is a short word
+            or number (it could not be told from ordinary data).
     """
     token = _SCHEME.sub("", value.strip())
     if not token:
@@ -60,20 +127,98 @@ def bare_token(value: str, hint: str) -> str:
         _refuse("A bearer token is one word of visible ASCII characters.", hint)
     if not can_be_hidden(token):
         _refuse(
-            f"A text of {len(token)} characters that may stand in a run by chance could not be hidden where a server "
-            "repeats it.",
-            f"{hint} A server that takes any token takes one of {SHORTEST_SECRET} or more, such as any-token-will-do.",
+            f"A token of {len(token)} characters that may also occur in a run could not be hidden in what a server "
+            "returns.",
+            f"{hint} Where any token works, use at least {SHORTEST_SECRET} characters, such as any-token-will-do.",
         )
     register_secret(token)
     return token
 
 
-def _refuse(what: str, hint: str) -> NoReturn:
-    raise UsageError("That token cannot be used", what, hint)
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise UsageError("That token cannot be used", message, hint)
+
+
+def secret_of(environ: Mapping[str, str], *names: str) -> str:
+    """The first of those variables that is set, redacted from then on; empty without one."""
+    value = next((environ[name] for name in names if environ.get(name)), "")
+    register_secret(value)
+    return value
+
+
+def program_credential(settings: SignInSettings, environ: Mapping[str, str]) -> str | dict[str, Any]:
+    """The `client_credential` of MSAL for a method `secret`, `certificate` or `federated`.
+
+    Raises:
+        SignInError: it is missing or cannot be used.
+    """
+    if settings.method == "certificate":
+        return _certificate(settings, environ)
+    if settings.method == "federated":
+        return {"client_assertion": _federated_token(settings)}
+    secret = secret_of(environ, "RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
+    if not secret:
+        raise SignInError("No client secret", "RUNTUI_CLIENT_SECRET is not set.", "Set it, or choose another sign-in.")
+    return secret
+
+
+def bad_certificate(path: Path | None) -> SignInError:
+    """The error for a certificate file that MSAL or we cannot use."""
+    return SignInError(
+        "The certificate cannot be used",
+        f"{path} does not hold a private key and its certificate, or the password is wrong.",
+        "Use a PEM file with both, and RUNTUI_CERTIFICATE_PASSWORD when the key has a password.",
+    )
+
+
+def _certificate(settings: SignInSettings, environ: Mapping[str, str]) -> dict[str, Any]:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    path = settings.certificate
+    if path is None:
+        raise SignInError("No certificate", "The profile names no file.", "Set certificate.")
+    password = secret_of(environ, "RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
+    if path.suffix.lower() in (".pfx", ".p12"):
+        return {"private_key_pfx_path": str(path), "public_certificate": True, "passphrase": password}
+    pem = _read_text(path, "The certificate")
+    key, public = _PRIVATE_KEY.search(pem), _CERTIFICATE.findall(pem)
+    if key is None or not public:
+        raise bad_certificate(path)
+    try:
+        # MSAL would notice only when it signs.
+        load_pem_private_key(key[0].encode(), password.encode() if password else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise bad_certificate(path) from None
+    return {"private_key": key[0], "public_certificate": "\n".join(public), "passphrase": password}
+
+
+def _federated_token(settings: SignInSettings) -> Callable[[], str]:
+    path = settings.federated_token_file
+    if path is None:
+        raise SignInError("No federated token", "The profile names no file.", "Set federated-token-file.")
+
+    def read() -> str:
+        # Such tokens live for minutes: the file is read each time one is sent.
+        value = _read_text(path, "The federated token").strip()
+        register_secret(value)
+        return value
+
+    return read
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        raise SignInError(
+            f"{what} cannot be read", f"{path}: {reason}.", "Check the path and its permissions."
+        ) from None
 
 
 def leave_no_core_dump() -> None:
-    """From now on a crash of this process puts no copy of its memory, tokens and all, on the disk.
+    """Keep a crash of this process from writing its memory, tokens included, to the disk.
 
     Linux ignores the limit where another program takes core dumps (core(5), "Piping core dumps to a program"); such a
     dump is left without memory in it.
@@ -84,93 +229,3 @@ def leave_no_core_dump() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
     with suppress(OSError):  # no Linux, or a /proc that cannot be written: the limit stands
         _DUMP_FILTER.write_text("0")
-
-
-class StaticToken:
-    """One bearer token, given by hand; it is never refreshed."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        """Hold a token; the word "Bearer" before it, as copied from a header, is dropped.
-
-        Raises:
-            UsageError: when it cannot be used; see `bare_token`.
-        """
-        self._value = bare_token(value, "Put the access token alone into RUNTUI_TOKEN.")
-
-    def __repr__(self) -> str:
-        return "StaticToken(…)"
-
-    async def __call__(self) -> str:
-        """The token, for one request."""
-        return self._value
-
-    async def renew(self, _challenge: str, /) -> bool:
-        """False: there is no other token."""
-        return False
-
-
-class TokenFile:
-    """A bearer token in a file of one's own, which some other program keeps fresh. Its methods read at once.
-
-    Args:
-        path: Of the file, which nobody else may read.
-    """
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self) -> str:
-        """The token that is in the file now.
-
-        Raises:
-            UsageError: it cannot be read, others may read it, or it holds no token.
-        """
-        hint = f"Put the access token alone into it, and: chmod 600 {self._path}"
-        try:
-            file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            with os.fdopen(file, "rb") as stream:
-                mode = os.fstat(stream.fileno()).st_mode
-                data = stream.read(_LARGEST_FILE)
-        except OSError as error:
-            raise UsageError("The token file cannot be read", f"{self._path}: {error.strerror}.", hint) from None
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise UsageError("Others may read the token file", f"{self._path} has the mode {mode & 0o777:o}.", hint)
-        return bare_token(data.decode("ascii", "replace"), hint)
-
-
-class SandboxToken:
-    """The token of the embedded sandbox, which takes every word: another one at each renewal."""
-
-    __slots__ = ("_renewals",)
-
-    def __init__(self) -> None:
-        self._renewals = 0
-
-    async def __call__(self) -> str:
-        """The token, for one request."""
-        return f"sandbox-token-{self._renewals}"
-
-    async def renew(self, _challenge: str, /) -> bool:
-        """True: the next request carries another token."""
-        self._renewals += 1
-        return True
-
-
-def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
-    """The token of `RUNTUI_TOKEN`.
-
-    Raises:
-        UsageError: when there is none, or it cannot be used.
-    """
-    value = environ.get("RUNTUI_TOKEN")
-    if value is None:
-        raise UsageError(
-            "No token",
-            "This server wants a bearer token, and RUNTUI_TOKEN is not set.",
-            "Set it, for example: export RUNTUI_TOKEN=$(your sign-in command). Or try: runtui demo.",
-        )
-    return StaticToken(value)

@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from runtui import __version__
-from runtui.auth.application import ServiceError
 from runtui.auth.clouds import is_loopback
+from runtui.auth.msal_client import ServiceError
 from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.loading import load_httpx
 from runtui.graph.proxies import proxy_of

@@ -95,7 +95,7 @@ async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[l
 
     assert isinstance(source, SignIn)  # noqa: S101 - every other source is a token by hand
     try:
-        state = await source.look()
+        state = await source.load()
         scopes = ", ".join(scope.rpartition("/")[2] for scope in source.scopes)
         if state.account is None and source.is_person:
             return [problem("sign-in", f"Nobody is signed in; asked for would be {scopes}.", _SIGN_IN)], ""

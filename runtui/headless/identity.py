@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from runtui.auth.application import PEOPLE
 from runtui.auth.claims import WRITE_PERMISSION
+from runtui.auth.msal_client import PERSON_METHODS
 from runtui.auth.signin import SignInError, SignInState
 from runtui.domain.text import visible
 from runtui.errors import RuntuiError
@@ -27,7 +27,7 @@ def next_step(settings: Settings) -> str:
         return "Put another token into RUNTUI_TOKEN, or take it out."
     if how.method == "token":
         return f"The token is in {how.token_file}."
-    if how.method not in PEOPLE:
+    if how.method not in PERSON_METHODS:
         return "A program signs in with each command; runtui login tries it."
     if how.token_cache == "memory":  # noqa: S105 - a place
         return 'token-cache is "memory": sign in inside runtui, or set it to "file" and use runtui login.'
@@ -78,7 +78,9 @@ def short_scopes(scopes: Sequence[str]) -> list[str]:
 def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dict[str, Any]:
     how, account = settings.sign_in, state.account
     # A program that has not signed in yet is who it is all the same.
-    program = how.client_id or "managed identity" if how is not None and how.method not in ("token", *PEOPLE) else ""
+    program = (
+        how.client_id or "managed identity" if how is not None and how.method not in ("token", *PERSON_METHODS) else ""
+    )
     return {
         "account": (account.username if account else program) or None,
         "tenantId": (account.tenant_id if account else how.tenant_id if how else "") or None,

@@ -118,7 +118,7 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
         return int(ExitCode.DONE)
     # What the next command will find, which also sees who was signed in before.
     async with _opened(settings, environ) as after:
-        found = await after.look()
+        found = await after.load()
     if found.trouble is not None:
         narrate(str(found.trouble))
     print(*identity_lines(settings, state if found.trouble else found, sign_in.scopes), sep="\n")
@@ -231,7 +231,7 @@ async def _logout(settings: Settings) -> int:
 
 async def _whoami(settings: Settings, as_json: bool, environ: Mapping[str, str]) -> int:
     async with _opened(settings, environ) as sign_in:
-        state = await sign_in.look()
+        state = await sign_in.load()
         scopes = () if sign_in.settings.method == "token" else sign_in.scopes
     if state.trouble is not None:
         raise in_shell(state.trouble, settings)

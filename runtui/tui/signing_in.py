@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
-from runtui.auth.words import SignInError
+from runtui.auth.errors import SignInError
 from runtui.errors import RuntuiError
 from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words

@@ -90,7 +90,7 @@ class TestAPerson:
             place.authority.refuse(CODE.findall(await login.says("and enter"))[0])
             ended = await login.ends()
         assert (ended.code, ended.out, place.caches) == (1, "", [])
-        assert "The sign-in was refused in the browser." in ended.err
+        assert "The sign-in was declined." in ended.err
         assert "Correlation ID: " in ended.err
 
     @pytest.mark.parametrize("method", ["device-code", "browser"])
@@ -303,7 +303,7 @@ class TestACommand:
         place.authority.revoke(DEMO_ADMIN)
         update = await place.runtui("update", run, "--set", "failedTasksCount=3", "--yes")
         assert (update.code, place.app.state.applied) == (1, [])
-        assert "The run cannot be read. Your saved sign-in has expired. " in update.err
+        assert "The run cannot be read. Your sign-in has expired. " in update.err
         assert "runtui login --profile demo" in update.err
         ended = await place.runtui("list")
         assert (ended.code, ended.out) == (1, "")

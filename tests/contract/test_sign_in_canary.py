@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msal
 import pytest
 
-from runtui.auth.application import tame_logger
+from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import SignInError
 from runtui.sandbox.authority import Authority
 from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION

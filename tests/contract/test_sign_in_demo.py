@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtui.auth.application import ServiceError
+from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app

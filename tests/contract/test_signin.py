@@ -52,7 +52,7 @@ class TestDeviceCode:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         calls = len(authority.calls)
         async with signing_in(authority, tmp_path) as again:
-            assert (await again.look()).account == account
+            assert (await again.load()).account == account
             assert isinstance(authority.verify(await again()), Identity)
         assert len(authority.calls) == calls, "no server was asked"
 
@@ -66,7 +66,7 @@ class TestDeviceCode:
         async with signing_in(authority, tmp_path) as sign_in:
             with pytest.raises(SignInError) as refused:
                 await sign_in.device_code(lambda code: authority.refuse(code.user_code))
-        assert "refused in the browser" in refused.value.title
+        assert "was declined" in refused.value.title
         assert refused.value.reference.correlation_id
         assert refused.value.reference.trace_id
         assert refused.value.reference.timestamp
@@ -93,7 +93,7 @@ class TestDeviceCode:
             flow = {"user_code": "ABC", "device_code": "d" * 40, "verification_uri": uri}
             authority.next_answer(AuthorityAnswer(200, {}, json.dumps(flow).encode()), endpoint="devicecode")
             async with signing_in(authority, tmp_path) as sign_in:
-                with pytest.raises(SignInError, match="no sign-in"):
+                with pytest.raises(SignInError, match="names no https address"):
                     await sign_in.device_code(lambda _code: pytest.fail("it was shown"))
 
     @pytest.mark.parametrize(("interval", "kept"), [(0, 1), (-3, 1), (2, 2), (3600, 60)])
@@ -154,12 +154,12 @@ class TestDeviceCode:
             with pytest.raises(asyncio.CancelledError):
                 await attempt
             gate.open()
-            assert (await sign_in.look()).account is None
+            assert (await sign_in.load()).account is None
             assert cache_files(tmp_path) == []
 
     async def test_somebody_else_is_told_and_not_kept(self, authority: Authority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path, username=DEMO_ADMIN.username.upper(), write=False) as sign_in:
-            with pytest.raises(SignInError, match="Somebody else") as other:
+            with pytest.raises(SignInError, match="another account") as other:
                 await by_device_code(sign_in, authority, DEMO_READER)
             assert DEMO_READER.username in other.value.message
             assert cache_files(tmp_path) == []
@@ -171,13 +171,13 @@ class TestDeviceCode:
         elsewhere = Authority(base=authority.base, directory=other)
         async with signing_in(authority, tmp_path) as sign_in:
             answer = {"id_token_claims": {"tid": elsewhere.directory.tenant_id}}
-            app, staging = await asyncio.to_thread(sign_in._asking.stage)
+            app, staging = await asyncio.to_thread(sign_in._client.stage)
             flow = app.initiate_device_flow(list(sign_in.scopes))
             authority.approve(flow["user_code"])
             app.acquire_token_by_device_flow(flow, exit_condition=lambda _flow: True)
             with pytest.raises(SignInError, match="another tenant") as told:
-                sign_in._asking.staged(staging, answer)
-            assert "Nothing was kept" in told.value.message
+                sign_in._client.staged_account(staging, answer)
+            assert "Nothing was saved" in told.value.message
             assert cache_files(tmp_path) == []
 
     @pytest.mark.parametrize("code", [530036, 53003, 65001, 700016, 90094])
@@ -360,7 +360,7 @@ class TestSigningOut:
             for thread in threading.enumerate():
                 if thread.name == "sign-in":
                     await asyncio.to_thread(thread.join)
-            assert sign_in._asking._keep.read() == {}
+            assert sign_in._client._store.read() == {}
             assert cache_files(tmp_path) == []
 
     async def test_a_refresh_in_another_process_brings_nothing_back(
@@ -370,7 +370,7 @@ class TestSigningOut:
         async with signing_in(authority, tmp_path) as here:
             await by_device_code(here, authority)
             async with signing_in(authority, tmp_path, gate=gate) as elsewhere:
-                await elsewhere.look()
+                await elsewhere.load()
                 later(monkeypatch, 3600)
                 gate.close()
                 caller = asyncio.create_task(elsewhere())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.auth.application import tame_logger
+from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.sandbox.authority import Authority, unavailable
 from runtui.sandbox.authority_directory import DEMO_ADMIN
@@ -127,7 +127,7 @@ async def test_a_step_up_signs_in_with_the_claims_of_the_refusal(authority: Auth
         authority.next_error(50076, claims=stronger)
         assert not await sign_in.renew("Bearer")
         assert sign_in.state.needs_person is not None
-        assert "more of you" in sign_in.state.needs_person.title
+        assert "more verification" in sign_in.state.needs_person.title
 
         def show(code: DeviceCode) -> None:
             authority.approve(code.user_code)
@@ -169,7 +169,7 @@ async def test_nothing_secret_is_logged_or_printed(
         authority.next_answer(AuthorityAnswer(200, {}, half))
         assert not await sign_in.renew("Bearer")
         assert sign_in.state.trouble is not None
-        told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._held!r} {vars(sign_in.state.trouble)}"
+        told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._token!r} {vars(sign_in.state.trouble)}"
         (codes,) = [call for call in authority.calls if call.endpoint == "devicecode"]
         assert codes.status == 200
         token = await sign_in()

@@ -108,7 +108,7 @@ async def test_a_refusal_in_the_browser_is_told(authority: Authority, tmp_path: 
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         page.paste(authority.browse(page.url, None).url)
-        with pytest.raises(SignInError, match="refused in the browser"):
+        with pytest.raises(SignInError, match="was declined"):
             await attempt
         assert cache_files(tmp_path) == []
 

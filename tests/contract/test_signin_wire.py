@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.auth.application import ServiceError
+from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.graph.sign_in_http import MAX_BYTES, SignInHttp
 from runtui.sandbox.authority import unavailable
@@ -89,7 +89,7 @@ async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority
         (AuthorityAnswer(200, {}, b" " * (MAX_BYTES + 1)), "larger than 1 MiB"),
         (AuthorityAnswer(200, {"Content-Encoding": "br"}, b"x"), "packed"),
         (AuthorityAnswer(200, {"Content-Encoding": "gzip"}, b"not gzip"), "gzip"),
-        (AuthorityAnswer(200, {}, b"\xff\xfe{}"), "something else than JSON"),
+        (AuthorityAnswer(200, {}, b"\xff\xfe{}"), "without JSON"),
         (unavailable(), "503"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtui.auth.application import ServiceError
+from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import SignIn
 from runtui.graph.client import GraphClient, GraphError
 from runtui.graph.exchange import Outcome

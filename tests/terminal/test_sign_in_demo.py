@@ -50,7 +50,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.wait_for("send this change\\?")
         assert "lee.admin@contoso.example" in terminal.text
         terminal.press("y")
-        terminal.wait_for("Your saved sign-in has expired")
+        terminal.wait_for("Your sign-in has expired")
         terminal.press("enter")
         terminal.wait_for(r"Waiting for you: 14:5\d left")
         assert code_on(terminal) != first_code

@@ -90,8 +90,8 @@ async def test_a_refusal_is_told_in_words_with_what_an_administrator_needs(tmp_p
         await desk.sees_sign_in()
         desk.authority.refuse(await desk.ask_for_code())
         desk.polls.go_on()
-        await desk.session.until(lambda: "refused in the browser" in desk.words)
-        for word in ("Correlation ID: ", "Trace ID: ", "Timestamp: ", "→ Begin again", "Device code"):
+        await desk.session.until(lambda: "was declined" in desk.words)
+        for word in ("Correlation ID: ", "Trace ID: ", "Timestamp: ", "→ Sign in again", "Device code"):
             assert word in desk.words
         assert "signed out" in desk.header
         await desk.sign_in_by_code()
@@ -123,7 +123,7 @@ async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Pa
         desk.gate.open()
         await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came, too late
         assert desk.sign_in.state.account is None
-        assert (await desk.sign_in.look()).account is None
+        assert (await desk.sign_in.load()).account is None
 
         await desk.session.press("escape")
         assert desk.session.view == "runs"
@@ -180,7 +180,7 @@ async def test_a_browser_that_is_refused_is_told(tmp_path: Path) -> None:
         await desk.session.press("ctrl+y")
         await paste(desk, desk.authority.browse(desk.session.app.clipboard, None).url)
         await desk.session.press("enter")
-        await desk.session.until(lambda: "refused in the browser" in desk.words)
+        await desk.session.until(lambda: "was declined" in desk.words)
 
 
 async def test_in_a_demo_the_address_is_the_one_that_a_browser_can_open(tmp_path: Path) -> None:

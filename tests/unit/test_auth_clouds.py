@@ -6,31 +6,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.auth.clouds import CLOUDS, check_pair, cloud_of_authority, cloud_of_root, parse_authority
+from runtui.auth.clouds import CLOUD_BY_NAME, check_pair, cloud_of_authority, cloud_of_root, parse_authority
 from runtui.errors import UsageError
 from runtui.graph.root import parse_root
 
 
-@pytest.mark.parametrize("name", CLOUDS)
+@pytest.mark.parametrize("name", CLOUD_BY_NAME)
 def test_each_cloud_goes_with_itself(name: str) -> None:
-    cloud = CLOUDS[name]
+    cloud = CLOUD_BY_NAME[name]
     root = parse_root(f"{cloud.graph.upper()}/beta/")
     assert cloud_of_root(root) is cloud
     assert cloud_of_root(cloud.graph) is cloud
-    for authority in (cloud.authority, *cloud.also):
+    for authority in (cloud.authority, *cloud.older_authorities):
         assert parse_authority(authority) == authority
         check_pair(root, authority)
 
 
 def test_no_cloud_goes_with_the_sign_in_service_of_another() -> None:
-    for cloud in CLOUDS.values():
-        for other in CLOUDS.values():
+    for cloud in CLOUD_BY_NAME.values():
+        for other in CLOUD_BY_NAME.values():
             if other.authority != cloud.authority:
-                with pytest.raises(UsageError, match="do not belong together") as refused:
+                with pytest.raises(UsageError, match="belong to different clouds") as refused:
                     check_pair(f"{cloud.graph}/beta", other.authority)
                 assert cloud.authority in refused.value.message
-    assert CLOUDS["usgov"].authority == CLOUDS["dod"].authority
-    assert cloud_of_authority("https://login.chinacloudapi.cn") is CLOUDS["china"]
+    assert CLOUD_BY_NAME["usgov"].authority == CLOUD_BY_NAME["dod"].authority
+    assert cloud_of_authority("https://login.chinacloudapi.cn") is CLOUD_BY_NAME["china"]
     assert cloud_of_authority("https://login.example") is None
 
 
@@ -47,8 +47,8 @@ def test_no_cloud_goes_with_the_sign_in_service_of_another() -> None:
 def test_a_root_that_is_not_microsofts_gets_no_token_of_microsofts(root: str) -> None:
     assert cloud_of_root(root) is None
     with pytest.raises(UsageError, match="not one of Microsoft's clouds"):
-        check_pair(root, CLOUDS["global"].authority)
-    check_pair(root, CLOUDS["global"].authority, unsafe=True)
+        check_pair(root, CLOUD_BY_NAME["global"].authority)
+    check_pair(root, CLOUD_BY_NAME["global"].authority, unsafe=True)
 
 
 @pytest.mark.parametrize("authority", ["https://127.0.0.1:4433", "https://localhost:4433", "https://login.fake.test"])

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from runtui.auth.cache import FileKeep
+from runtui.auth.token_store import FileTokenStore
 from runtui.crash import crash_sentence
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
@@ -44,7 +44,7 @@ def keep_drafts(state: Path) -> None:
 
 
 def keep_tokens(state: Path) -> None:
-    with FileKeep(state / "tokens.json").changing() as tokens:
+    with FileTokenStore(state / "tokens.json").update() as tokens:
         tokens["Account"] = {}
 
 
@@ -52,7 +52,7 @@ def read_tokens(state: Path) -> None:
     if not state.exists():
         private_folder(state)
     (state / "tokens.json").touch(0o600)
-    FileKeep(state / "tokens.json").read()
+    FileTokenStore(state / "tokens.json").read()
 
 
 def keep_a_session(state: Path) -> None:

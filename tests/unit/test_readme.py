@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from runtui import options
-from runtui.auth.cache import cache_path
+from runtui.auth.token_store import cache_path
 from runtui.cli import _parser
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION

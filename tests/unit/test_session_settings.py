@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from runtui.auth.clouds import CLOUDS
+from runtui.auth.clouds import CLOUD_BY_NAME
 from runtui.config import choose, no_config, read_config
 from runtui.errors import UsageError
 from runtui.options import CLOUDS as CLOUD_NAMES
@@ -60,9 +60,9 @@ def test_every_option_that_is_a_setting_becomes_one() -> None:
 @pytest.mark.parametrize("name", CLOUD_NAMES)
 def test_a_cloud_gives_root_and_sign_in_service(name: str) -> None:
     made = settings({**PERSON, "cloud": name})
-    assert made.root == f"{CLOUDS[name].graph}/beta"
+    assert made.root == f"{CLOUD_BY_NAME[name].graph}/beta"
     assert made.sign_in is not None
-    assert made.sign_in.authority == CLOUDS[name].authority
+    assert made.sign_in.authority == CLOUD_BY_NAME[name].authority
 
 
 def test_a_client_id_alone_means_a_person_on_the_global_cloud() -> None:
@@ -85,7 +85,9 @@ def test_what_is_set_for_azures_tools_alone_chooses_nothing() -> None:
     asked = settings({"sign-in": "device-code"}, **azure)
     assert asked.root == "https://graph.microsoft.us/beta"
     assert sign_in({"sign-in": "device-code"}, **azure).client_id == "c"
-    assert sign_in({"sign-in": "device-code", "cloud": "global"}, **azure).authority == CLOUDS["global"].authority
+    assert (
+        sign_in({"sign-in": "device-code", "cloud": "global"}, **azure).authority == CLOUD_BY_NAME["global"].authority
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_managed_identity_needs_nothing_and_a_token_file_no_service() -> None:
             {},
             "--authority: A token of https://login.microsoftonline.com would go to https://own.example/beta",
         ),
-        ({**PERSON, "authority": "http://login.example"}, {}, "--authority: 'http://login.example' is no https"),
+        ({**PERSON, "authority": "http://login.example"}, {}, "--authority: 'http://login.example' is not the https"),
         ({**PERSON, "authority": "login.microsoftonline.us", "cloud": "global"}, {}, "--authority:"),
         ({**TOKEN, "ca-file": "/no/such/file"}, {}, "--ca-file: /no/such/file: No such file or directory."),
         ({**TOKEN, "proxy": "socks5://p:1"}, {}, "pip install socksio, or install runtui[socks]."),

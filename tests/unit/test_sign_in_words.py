@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runtui.auth.errors import not_signed_in
 from runtui.auth.signin import Account, SignInState
-from runtui.auth.words import signed_out
 from runtui.settings import SignInSettings
 from runtui.tui.sign_in_words import countdown, has_browser, next_change, short_name, ways, who
 
@@ -39,8 +39,8 @@ def test_the_time_of_a_token_is_told_below_ten_minutes(seconds: float, words: st
 def test_who_is_signed_in() -> None:
     assert who(None, NOW) == ""
     assert who(SignInState(), NOW) == "", "not known yet"
-    assert who(SignInState(trouble=signed_out()), NOW) == "signed out"
-    assert who(SignInState(account=LEE, trouble=signed_out()), NOW) == "lee.admin: sign in again"
+    assert who(SignInState(trouble=not_signed_in()), NOW) == "signed out"
+    assert who(SignInState(account=LEE, trouble=not_signed_in()), NOW) == "lee.admin: sign in again"
     long = Account(username="x" * 50 + "@contoso.example", tenant_id="t")
     assert len(short_name(long)) == 20
 

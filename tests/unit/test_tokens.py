@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.auth.claims import account_of
-from runtui.auth.tokens import SandboxToken, StaticToken, TokenSource, environment_token
+from runtui.auth.tokens import StaticToken, TokenSource, environment_token
 from runtui.errors import ExitCode, UsageError
 from runtui.redact import MARK, redact
 
@@ -86,18 +86,10 @@ def test_without_a_token_the_next_step_is_named(environ: dict[str, str], title: 
     assert refused.value.hint
 
 
-async def test_only_a_source_that_has_another_token_says_so() -> None:
+async def test_a_static_token_is_never_renewed() -> None:
     static = StaticToken(TOKEN)
     assert not await static.renew('Bearer error="invalid_token"')
     assert await static() == TOKEN
-    sandbox = SandboxToken()
-    seen = {await sandbox()}
-    for _ in range(3):
-        assert await sandbox() in seen, "the same until it is renewed"
-        assert await sandbox.renew("")
-        assert await sandbox() not in seen
-        seen.add(await sandbox())
-    assert all(StaticToken(token) for token in seen), "fit for a header"
 
 
 def test_what_a_token_source_is() -> None:
@@ -105,7 +97,6 @@ def test_what_a_token_source_is() -> None:
         return TOKEN
 
     assert isinstance(StaticToken(TOKEN), TokenSource)
-    assert isinstance(SandboxToken(), TokenSource)
     assert not isinstance(bare, TokenSource)
 
 

@@ -1,8 +1,8 @@
-"""Where tokens are kept between two starts: one file for each sign-in service, tenant and program.
+"""Where tokens are stored between two starts: one file for each sign-in service, tenant and application.
 
-Invariant: the file is there whole or not at all, whoever is killed while writing; it is 0600, in a folder that nobody
-else may write to; and of two processes that write at once, neither loses what the other one wrote. A refresh that was
-under way while its account signed out is not kept.
+Invariant: the file is whole or absent, whoever is killed while writing; it is 0600, in a folder that nobody else may
+write to; of two processes that write at once, neither loses what the other wrote. A refresh that was under way while
+its account signed out is not stored. This module alone uses private names of MSAL (`TokenCache._cache`, `._lock`).
 """
 
 from __future__ import annotations
@@ -17,125 +17,103 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
-from runtui.auth.words import SignInError
+from runtui.auth.errors import SignInError
 from runtui.private_files import NotPrivateError, create_private, open_private, private_folder
 from runtui.redact import register_secret
 
 Tokens: TypeAlias = dict[str, Any]
-"""What MSAL keeps: kinds of entries ("AccessToken", "Account", …), each by key."""
+"""What MSAL stores: entries by kind ("AccessToken", "Account", …) and key."""
 
 _TOKEN_FIELDS: Final = ("access_token", "refresh_token", "id_token")
 _LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of a file that is still read."""
+"""Bytes; a larger file makes no sense."""
 
 
-class CacheError(SignInError):
-    """The file cannot be used: a folder others may write to, a link in its place, a full disk."""
+class TokenStoreError(SignInError):
+    """The file cannot be used: others may write to its folder, a link is in its place, the disk is full."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        what, cure = f"{path}: {reason}.", "Correct that."
+        message, cure = f"{path}: {reason}.", "Correct that."
         if isinstance(reason, NotPrivateError):
-            what, cure = reason.sentence, reason.cure
-        memory = 'Or keep tokens in memory alone: token-cache = "memory".'
-        super().__init__("The token cache cannot be used", what, f"{cure} {memory}")
+            message, cure = reason.sentence, reason.cure
+        super().__init__(
+            "The token cache cannot be used", message, f'{cure} Or keep tokens in memory only: token-cache = "memory".'
+        )
 
 
-class Keep(Protocol):
-    """Where tokens are kept."""
+class TokenStore(Protocol):
+    """Where tokens are stored. Its methods block."""
 
     def read(self) -> Tokens:
-        """What is kept; empty when nothing is."""
+        """A copy of what is stored; empty when nothing is."""
 
     @contextmanager
-    def changing(self) -> Iterator[Tokens]:
-        """What is kept, to be changed; written at the end, unless the block fails. Nobody else writes meanwhile."""
+    def update(self) -> Iterator[Tokens]:
+        """Yield the tokens to change, while nobody else writes; they are written at the end unless the block fails."""
 
-    def mark(self) -> object:
-        """Something that differs once somebody wrote."""
+    def version(self) -> object:
+        """A value that differs after each write, by whatever process."""
 
     def delete(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
 
 
-class MemoryKeep:
-    """Tokens that end with the process."""
+class MemoryTokenStore:
+    """Tokens that end with the process. MSAL's own lock keeps its threads apart."""
 
     def __init__(self) -> None:
         self._tokens = "{}"
         self._writes = 0
 
     def read(self) -> Tokens:
-        """A copy of what is kept."""
         tokens: Tokens = json.loads(self._tokens)
         return tokens
 
     @contextmanager
-    def changing(self) -> Iterator[Tokens]:
-        """What is kept, to be changed; MSAL's own lock keeps others out."""
+    def update(self) -> Iterator[Tokens]:
         tokens = self.read()
         yield tokens
         self._tokens, self._writes = json.dumps(tokens), self._writes + 1
 
-    def mark(self) -> object:
-        """How often it was written."""
+    def version(self) -> object:
         return self._writes
 
     def delete(self) -> None:
-        """Forget everything."""
         self._tokens, self._writes = "{}", self._writes + 1
 
 
-class FileKeep:
-    """Tokens in a file. Its methods read and write at once: call them in a thread.
+class FileTokenStore:
+    """Tokens in a file, which several processes may share. Every method raises TokenStoreError when it cannot be used.
 
     Args:
-        path: Of the file; its folder is made when there is none.
+        path: The file; its folder is made when missing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock_path = path.with_name(path.name + ".lock")
         self._new_path = path.with_name(path.name + ".tmp")
+        self._corrupt_path = path.with_name(path.name + ".corrupt")
 
     def read(self) -> Tokens:
-        """What is kept; a file that cannot be understood is set aside (`.corrupt`), and then nothing is.
-
-        Raises:
-            CacheError: the file or its folder cannot be used.
-        """
-        try:
+        """A copy of what is stored. A file that makes no sense is set aside (`.corrupt`) and counts as empty."""
+        with self._translated_errors():
             tokens = self._parse()
             if tokens is None:
                 with self._locked():
-                    tokens = self._parse()
-                    if tokens is None:
-                        self.path.replace(self.path.with_name(self.path.name + ".corrupt"))
-            return tokens or {}
-        except OSError as error:
-            raise CacheError(self.path, _reason(error)) from error
+                    tokens = self._parse_or_set_aside()
+            return tokens
 
     @contextmanager
-    def changing(self) -> Iterator[Tokens]:
-        """What is kept, to be changed; written at the end, unless the block fails. Nobody else writes meanwhile.
+    def update(self) -> Iterator[Tokens]:
+        with self._translated_errors(), self._locked():
+            tokens = self._parse_or_set_aside()
+            before = json.dumps(tokens)
+            yield tokens
+            if json.dumps(tokens) != before:
+                self._write(tokens)
 
-        Raises:
-            CacheError: the file or its folder cannot be used.
-        """
-        try:
-            with self._locked():
-                tokens = self._parse()
-                if tokens is None:
-                    self.path.replace(self.path.with_name(self.path.name + ".corrupt"))
-                    tokens = {}
-                before = json.dumps(tokens)
-                yield tokens
-                if json.dumps(tokens) != before:
-                    self._write(tokens)
-        except OSError as error:
-            raise CacheError(self.path, _reason(error)) from error
-
-    def mark(self) -> object:
-        """The identity of the file as it is now; another one after each write, by whatever process."""
+    def version(self) -> object:
         try:
             found = self.path.lstat()
         except OSError:
@@ -143,17 +121,18 @@ class FileKeep:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def delete(self) -> None:
-        """Delete the file, and what was set aside or left over.
+        """Delete the file, and what was set aside or left over."""
+        with self._translated_errors(), self._locked():
+            self.path.unlink(missing_ok=True)
+            self._corrupt_path.unlink(missing_ok=True)
 
-        Raises:
-            CacheError: it cannot be deleted.
-        """
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
         try:
-            with self._locked():
-                self.path.unlink(missing_ok=True)
-                self.path.with_name(self.path.name + ".corrupt").unlink(missing_ok=True)
+            yield
         except OSError as error:
-            raise CacheError(self.path, _reason(error)) from error
+            reason = error if isinstance(error, NotPrivateError) else error.strerror or error
+            raise TokenStoreError(self.path, reason) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -162,15 +141,21 @@ class FileKeep:
         lock = open_private(self._lock_path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever left one behind was killed: its writer held the lock.
+            # One that is left over belongs to a process that was killed: a writer holds the lock.
             self._new_path.unlink(missing_ok=True)
             yield
         finally:
             os.close(lock)
 
+    def _parse_or_set_aside(self) -> Tokens:
+        tokens = self._parse()
+        if tokens is None:
+            self.path.replace(self._corrupt_path)
+        return tokens or {}
+
     def _parse(self) -> Tokens | None:
-        """What is in the file; empty when there is none, None when it is not what MSAL keeps."""
-        if self.mark() is None:
+        """The tokens in the file; empty when there is no file, None when it makes no sense."""
+        if self.version() is None:
             return {}
         private_folder(self.path.parent)
         try:
@@ -185,7 +170,7 @@ class FileKeep:
             return None
         if not _is_sound(tokens) or len(data) > _LARGEST:
             return None
-        _register_kept(tokens)
+        _register_stored(tokens)
         return tokens  # type: ignore[no-any-return]
 
     def _write(self, tokens: Tokens) -> None:
@@ -202,16 +187,16 @@ class FileKeep:
 
 
 def cache_path(folder: Path, authority: str, tenant_id: str, client_id: str) -> Path:
-    """The file of one sign-in service, tenant and program; shared with no other tool."""
+    """The file for a sign-in service, tenant and application; no other tool uses it."""
     key = "\n".join((authority, tenant_id, client_id)).lower()
     return folder / f"tokens-{sha256(key.encode()).hexdigest()[:16]}.json"
 
 
-class _Kept:
-    """What makes MSAL's token cache one that is kept: it reads before each search; a change, however many entries it
-    touches, is one write."""
+class _Stored:
+    """Mixed into MSAL's token cache: reads the store before each search; a change, however many entries it touches, is
+    one write."""
 
-    keep: Keep
+    store: TokenStore
     _cache: Tokens
     _lock: threading.RLock
     _is_changing = False
@@ -229,7 +214,7 @@ class _Kept:
             super().modify(*entry, **options)  # type: ignore[misc]
 
     def update_rt(self, rt_item: Mapping[str, Any], new_rt: str) -> None:
-        # MSAL says so after each refresh, besides `add`; what is gone is not brought back.
+        # MSAL calls this after each refresh, besides `add`; a refresh token that is gone is not brought back.
         with self._changing():
             if self.key_makers["RefreshToken"](**rt_item) in self._cache.get("RefreshToken", {}):  # type: ignore[attr-defined]
                 super().update_rt(rt_item, new_rt)  # type: ignore[misc]
@@ -237,7 +222,7 @@ class _Kept:
     def search(self, *query: Any, **options: Any) -> Iterator[Any]:
         with self._lock:
             if not self._is_changing:
-                self._cache = self.keep.read()
+                self._cache = self.store.read()
         found: Iterator[Any] = super().search(*query, **options)  # type: ignore[misc]
         return found
 
@@ -247,7 +232,7 @@ class _Kept:
             if self._is_changing:
                 yield
                 return
-            with self.keep.changing() as self._cache:
+            with self.store.update() as self._cache:
                 self._is_changing = True
                 try:
                     yield
@@ -260,8 +245,8 @@ class _Kept:
 
 
 class _Staged:
-    """What makes MSAL's token cache one for a single sign-in: it holds the last answer alone, and remembers it as
-    `event`. An answer that MSAL added, stumbled over and asked for again is worth nothing."""
+    """Mixed into MSAL's token cache: holds the last token response alone, and remembers it as `event`. A response that
+    MSAL added, failed to use and requested again is worth nothing."""
 
     _cache: Tokens
     _lock: threading.RLock
@@ -278,20 +263,20 @@ class _Staged:
             super().add(event, **options)  # type: ignore[misc]
 
 
-def msal_cache(keep: Keep) -> Any:
-    """MSAL's token cache on top of `keep`. Imports MSAL: call it in a thread."""
+def stored_cache(store: TokenStore) -> Any:
+    """MSAL's token cache on top of a store. Imports MSAL: call it in a thread."""
     import msal
 
-    class KeptTokenCache(_Kept, msal.TokenCache):  # type: ignore[misc]
+    class StoredTokenCache(_Stored, msal.TokenCache):  # type: ignore[misc]
         pass
 
-    cache = KeptTokenCache()
-    cache.keep = keep
+    cache = StoredTokenCache()
+    cache.store = store
     return cache
 
 
 def staging_cache() -> Any:
-    """MSAL's token cache for one sign-in: nothing in it is kept until its `event` is added to the kept one."""
+    """MSAL's token cache for one sign-in: nothing is stored until its `event` is added to the stored cache."""
     import msal
 
     class StagingTokenCache(_Staged, msal.TokenCache):  # type: ignore[misc]
@@ -301,23 +286,18 @@ def staging_cache() -> Any:
 
 
 def register_tokens(answer: object) -> None:
-    """From now on the tokens in an answer of the sign-in service are scrubbed from everything that is shown."""
+    """Have the tokens in a token response redacted wherever they are shown."""
     if isinstance(answer, Mapping):
         for name in _TOKEN_FIELDS:
             if isinstance(token := answer.get(name), str):
                 register_secret(token)
 
 
-def _register_kept(tokens: Tokens) -> None:
-    """The same for tokens that an earlier start kept."""
+def _register_stored(tokens: Tokens) -> None:
     for entries in tokens.values():
         for entry in entries.values():
             if isinstance(secret := entry.get("secret"), str):
                 register_secret(secret)
-
-
-def _reason(error: OSError) -> object:
-    return error if isinstance(error, NotPrivateError) else error.strerror or error
 
 
 def _is_sound(tokens: object) -> bool:

@@ -15,7 +15,14 @@ from typing import Any
 
 import pytest
 
-from runtui.auth.cache import CacheError, FileKeep, MemoryKeep, cache_path, msal_cache, staging_cache
+from runtui.auth.token_store import (
+    FileTokenStore,
+    MemoryTokenStore,
+    TokenStoreError,
+    cache_path,
+    staging_cache,
+    stored_cache,
+)
 from runtui.redact import MARK, redact
 
 
@@ -42,130 +49,130 @@ def signed_in(name: str, *, size: int = 40) -> dict[str, Any]:
     }
 
 
-def usernames(keep: FileKeep | MemoryKeep) -> list[str]:
-    return sorted(entry["username"] for entry in keep.read().get("Account", {}).values())
+def usernames(store: FileTokenStore | MemoryTokenStore) -> list[str]:
+    return sorted(entry["username"] for entry in store.read().get("Account", {}).values())
 
 
 @pytest.fixture
-def keep(tmp_path: Path) -> FileKeep:
-    return FileKeep(tmp_path / "state" / "tokens.json")
+def store(tmp_path: Path) -> FileTokenStore:
+    return FileTokenStore(tmp_path / "state" / "tokens.json")
 
 
-def test_it_is_private_and_whole(keep: FileKeep) -> None:
-    msal_cache(keep).add(signed_in("ada"))
-    assert stat.S_IMODE(keep.path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(keep.path.parent.stat().st_mode) == 0o700
-    tokens = json.loads(keep.path.read_text())
+def test_it_is_private_and_whole(store: FileTokenStore) -> None:
+    stored_cache(store).add(signed_in("ada"))
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
+    tokens = json.loads(store.path.read_text())
     assert {"AccessToken", "RefreshToken", "Account", "IdToken"} <= tokens.keys()
-    assert {path.name for path in keep.path.parent.iterdir()} == {"tokens.json", "tokens.json.lock"}
+    assert {path.name for path in store.path.parent.iterdir()} == {"tokens.json", "tokens.json.lock"}
     # A sign-in is one write, although MSAL changes five entries for it.
     assert redact("access-ada-" + "a" * 40) == MARK
     assert redact("refresh-ada-" + "r" * 40) == MARK
 
 
-def test_a_sign_in_is_one_write(keep: FileKeep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sign_in_is_one_write(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[object] = []
-    real = FileKeep._write
+    real = FileTokenStore._write
 
-    def counted(self: FileKeep, tokens: dict[str, Any]) -> None:
+    def counted(self: FileTokenStore, tokens: dict[str, Any]) -> None:
         writes.append(tokens)
         real(self, tokens)
 
-    monkeypatch.setattr(FileKeep, "_write", counted)
-    cache = msal_cache(keep)
+    monkeypatch.setattr(FileTokenStore, "_write", counted)
+    cache = stored_cache(store)
     cache.add(signed_in("ada"))
     assert len(writes) == 1
     cache.add(signed_in("bob"))
     assert len(writes) == 2
 
 
-def test_a_mode_that_is_too_wide_is_repaired(keep: FileKeep) -> None:
-    msal_cache(keep).add(signed_in("ada"))
-    keep.path.chmod(0o644)
-    assert usernames(keep) == ["ada"]
-    assert stat.S_IMODE(keep.path.stat().st_mode) == 0o600
+def test_a_mode_that_is_too_wide_is_repaired(store: FileTokenStore) -> None:
+    stored_cache(store).add(signed_in("ada"))
+    store.path.chmod(0o644)
+    assert usernames(store) == ["ada"]
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[1]", b"null", b'"x"', b'{"Account": []}', b'{"Account": {"x": 1}}', b"\xff", b"[" * 100_000],
 )
-def test_a_file_that_makes_no_sense_is_set_aside(keep: FileKeep, content: bytes) -> None:
-    keep.path.parent.mkdir(mode=0o700)
+def test_a_file_that_makes_no_sense_is_set_aside(store: FileTokenStore, content: bytes) -> None:
+    store.path.parent.mkdir(mode=0o700)
     for change in (False, True):
-        keep.path.write_bytes(content)
+        store.path.write_bytes(content)
         if change:
-            msal_cache(keep).add(signed_in("ada"))
-            assert usernames(keep) == ["ada"]
+            stored_cache(store).add(signed_in("ada"))
+            assert usernames(store) == ["ada"]
         else:
-            assert keep.read() == {}
-            assert not keep.path.exists()
-        aside = keep.path.with_name("tokens.json.corrupt")
+            assert store.read() == {}
+            assert not store.path.exists()
+        aside = store.path.with_name("tokens.json.corrupt")
         assert aside.read_bytes() == content
         aside.unlink()
 
 
-def test_a_link_in_its_place_is_refused(keep: FileKeep, tmp_path: Path) -> None:
-    keep.path.parent.mkdir(mode=0o700)
+def test_a_link_in_its_place_is_refused(store: FileTokenStore, tmp_path: Path) -> None:
+    store.path.parent.mkdir(mode=0o700)
     target = tmp_path / "target"
     target.write_text("{}")
     for name in ("tokens.json", "tokens.json.lock"):
-        link = keep.path.with_name(name)
+        link = store.path.with_name(name)
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-        with pytest.raises(CacheError):
-            msal_cache(keep).add(signed_in("ada"))
+        with pytest.raises(TokenStoreError):
+            stored_cache(store).add(signed_in("ada"))
         link.unlink()
     assert target.read_text() == "{}"
     # One in the place of the temporary file is swept away, not followed.
-    keep.path.with_name("tokens.json.tmp").symlink_to(target)
-    msal_cache(keep).add(signed_in("ada"))
+    store.path.with_name("tokens.json.tmp").symlink_to(target)
+    stored_cache(store).add(signed_in("ada"))
     assert target.read_text() == "{}"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o1777])
-def test_a_folder_that_others_may_write_to_is_refused(keep: FileKeep, mode: int) -> None:
-    keep.path.parent.mkdir()
-    keep.path.parent.chmod(mode)
-    with pytest.raises(CacheError, match="Others may write"):
-        msal_cache(keep).add(signed_in("ada"))
-    assert not keep.path.exists()
+def test_a_folder_that_others_may_write_to_is_refused(store: FileTokenStore, mode: int) -> None:
+    store.path.parent.mkdir()
+    store.path.parent.chmod(mode)
+    with pytest.raises(TokenStoreError, match="Others may write"):
+        stored_cache(store).add(signed_in("ada"))
+    assert not store.path.exists()
 
 
-def test_a_pipe_or_a_folder_in_its_place_is_refused(keep: FileKeep) -> None:
-    keep.path.parent.mkdir(mode=0o700)
-    os.mkfifo(keep.path, 0o600)
-    with pytest.raises(CacheError):
-        keep.read()
-    keep.path.unlink()
-    keep.path.mkdir()
-    with pytest.raises(CacheError):
-        keep.read()
+def test_a_pipe_or_a_folder_in_its_place_is_refused(store: FileTokenStore) -> None:
+    store.path.parent.mkdir(mode=0o700)
+    os.mkfifo(store.path, 0o600)
+    with pytest.raises(TokenStoreError):
+        store.read()
+    store.path.unlink()
+    store.path.mkdir()
+    with pytest.raises(TokenStoreError):
+        store.read()
 
 
-def test_what_a_killed_writer_left_is_swept_away(keep: FileKeep) -> None:
-    keep.path.parent.mkdir(mode=0o700)
-    left = keep.path.with_name("tokens.json.tmp")
+def test_what_a_killed_writer_left_is_swept_away(store: FileTokenStore) -> None:
+    store.path.parent.mkdir(mode=0o700)
+    left = store.path.with_name("tokens.json.tmp")
     left.write_text("half a tok")
-    msal_cache(keep).add(signed_in("ada"))
+    stored_cache(store).add(signed_in("ada"))
     assert not left.exists()
-    assert usernames(keep) == ["ada"]
+    assert usernames(store) == ["ada"]
 
 
-def test_another_process_is_heard_of(keep: FileKeep) -> None:
-    here, elsewhere = msal_cache(keep), msal_cache(FileKeep(keep.path))
-    before = keep.mark()
+def test_another_process_is_heard_of(store: FileTokenStore) -> None:
+    here, elsewhere = stored_cache(store), stored_cache(FileTokenStore(store.path))
+    before = store.version()
     elsewhere.add(signed_in("ada"))
-    assert keep.mark() != before
+    assert store.version() != before
     assert [entry["username"] for entry in here.search("Account")] == ["ada"]
     here.add(signed_in("bob"))
-    assert usernames(keep) == ["ada", "bob"]
+    assert usernames(store) == ["ada", "bob"]
 
 
 @pytest.mark.parametrize("kind", ["file", "memory"])
-def test_a_refresh_of_somebody_who_signed_out_is_not_kept(keep: FileKeep, kind: str) -> None:
-    kept = keep if kind == "file" else MemoryKeep()
-    cache = msal_cache(kept)
+def test_a_refresh_of_somebody_who_signed_out_is_not_kept(store: FileTokenStore, kind: str) -> None:
+    kept = store if kind == "file" else MemoryTokenStore()
+    cache = stored_cache(kept)
     cache.add(signed_in("ada"))
     (used,) = cache.search("RefreshToken")
     refreshed = {
@@ -181,29 +188,29 @@ def test_a_refresh_of_somebody_who_signed_out_is_not_kept(keep: FileKeep, kind: 
     cache.add({**refreshed, "data": {"refresh_token": rotated["secret"]}})
     cache.update_rt(rotated, "refresh-of-nobody")
     assert kept.read() == {}
-    assert not keep.path.exists()
+    assert not store.path.exists()
 
 
-def test_deleting_leaves_nothing_of_a_token(keep: FileKeep) -> None:
-    msal_cache(keep).add(signed_in("ada"))
-    keep.path.with_name("tokens.json.corrupt").write_text("refresh-ada")
-    keep.path.with_name("tokens.json.tmp").write_text("refresh-ada")
-    keep.delete()
-    assert [path.name for path in keep.path.parent.iterdir()] == ["tokens.json.lock"]
-    keep.delete()
+def test_deleting_leaves_nothing_of_a_token(store: FileTokenStore) -> None:
+    stored_cache(store).add(signed_in("ada"))
+    store.path.with_name("tokens.json.corrupt").write_text("refresh-ada")
+    store.path.with_name("tokens.json.tmp").write_text("refresh-ada")
+    store.delete()
+    assert [path.name for path in store.path.parent.iterdir()] == ["tokens.json.lock"]
+    store.delete()
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(keep: FileKeep, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = msal_cache(keep)
+def test_a_full_disk_is_told_and_what_was_there_stays(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = stored_cache(store)
     cache.add(signed_in("ada"))
 
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CacheError, match="No space left"):
+    with pytest.raises(TokenStoreError, match="No space left"):
         cache.add(signed_in("bob"))
-    assert usernames(keep) == ["ada"]
+    assert usernames(store) == ["ada"]
 
 
 def test_one_file_for_each_service_tenant_and_program(tmp_path: Path) -> None:
@@ -215,9 +222,9 @@ def test_one_file_for_each_service_tenant_and_program(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from runtui.auth.cache import FileKeep, msal_cache
-from tests.unit.test_auth_cache import signed_in
-cache = msal_cache(FileKeep(Path(sys.argv[1])))
+from runtui.auth.token_store import FileTokenStore, stored_cache
+from tests.unit.test_auth_token_store import signed_in
+cache = stored_cache(FileTokenStore(Path(sys.argv[1])))
 print("ready", flush=True)
 sys.stdin.readline()
 names = [sys.argv[2]] if sys.argv[2] != "forever" else (f"user{n % 50}" for n in range(10**9))
@@ -235,8 +242,8 @@ def writer(path: Path, name: str) -> subprocess.Popen[str]:
     return process
 
 
-def test_of_eight_processes_at_once_all_are_kept(keep: FileKeep) -> None:
-    processes = [writer(keep.path, f"user{number}") for number in range(8)]
+def test_of_eight_processes_at_once_all_are_kept(store: FileTokenStore) -> None:
+    processes = [writer(store.path, f"user{number}") for number in range(8)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -244,7 +251,7 @@ def test_of_eight_processes_at_once_all_are_kept(keep: FileKeep) -> None:
     for process in processes:
         process.communicate()
         assert process.returncode == 0
-    assert usernames(keep) == [f"user{number}" for number in range(8)]
+    assert usernames(store) == [f"user{number}" for number in range(8)]
 
 
 def kill_while_writing(path: Path, times: int) -> None:
@@ -261,20 +268,20 @@ def kill_while_writing(path: Path, times: int) -> None:
             process.send_signal(signal.SIGKILL)
         tokens = json.loads(path.read_text())
         assert tokens["Account"]
-        assert FileKeep(path).read() == tokens
+        assert FileTokenStore(path).read() == tokens
         assert not path.with_name(path.name + ".corrupt").exists()
-    msal_cache(FileKeep(path)).add(signed_in("ada"))
+    stored_cache(FileTokenStore(path)).add(signed_in("ada"))
     assert not path.with_name(path.name + ".tmp").exists()
-    assert "ada" in usernames(FileKeep(path))
+    assert "ada" in usernames(FileTokenStore(path))
 
 
-def test_killed_while_writing_it_is_never_unreadable(keep: FileKeep) -> None:
-    kill_while_writing(keep.path, 8)
+def test_killed_while_writing_it_is_never_unreadable(store: FileTokenStore) -> None:
+    kill_while_writing(store.path, 8)
 
 
 @pytest.mark.slow
-def test_killed_sixty_times_while_writing_it_is_never_unreadable(keep: FileKeep) -> None:
-    kill_while_writing(keep.path, 60)
+def test_killed_sixty_times_while_writing_it_is_never_unreadable(store: FileTokenStore) -> None:
+    kill_while_writing(store.path, 60)
 
 
 def test_a_staged_sign_in_is_its_last_answer_alone() -> None:
@@ -284,3 +291,17 @@ def test_a_staged_sign_in_is_its_last_answer_alone() -> None:
     staging.add(last)
     assert [entry["username"] for entry in staging.search("Account")] == ["ada"]
     assert staging.event is last
+
+
+def test_the_private_names_of_msal_that_the_store_relies_on() -> None:
+    import msal
+
+    cache = msal.TokenCache()
+    assert cache._cache == {}
+    with cache._lock, cache._lock:
+        cache.add(signed_in("ada"))
+    assert {"AccessToken", "RefreshToken", "Account"} <= cache._cache.keys()
+    (entry,) = cache.search("RefreshToken")
+    assert cache.key_makers["RefreshToken"](**entry) in cache._cache["RefreshToken"]
+    for name in ("add", "modify", "update_rt", "search"):
+        assert callable(getattr(cache, name))

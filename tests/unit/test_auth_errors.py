@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.auth.words import SignInError, away, refusal_of
+from runtui.auth.errors import SignInError, from_oauth_error, unreachable
 from runtui.redact import MARK
 from runtui.sandbox.authority_errors import KNOWN, known
 from tests.canary import SECRET, TOKEN
@@ -23,36 +23,36 @@ def answer(number: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("number", "says", "person"),
     [
-        (700082, "saved sign-in has expired", True),
-        (50173, "saved sign-in has expired", True),
-        (70043, "saved sign-in has expired", True),
+        (700082, "sign-in has expired", True),
+        (50173, "sign-in has expired", True),
+        (70043, "sign-in has expired", True),
         (53003, "access policy blocked", True),
         (530032, "access policy blocked", True),
-        (530036, "does not allow sign-ins by device code", True),
-        (50076, "more of you", True),
-        (50079, "more of you", True),
-        (50158, "more of you", True),
-        (65001, "has not been allowed", True),
-        (90094, "has not been allowed", True),
-        (700016, "does not know this program", False),
-        (90002, "does not know this program", False),
+        (530036, "blocks sign-in by device code", True),
+        (50076, "more verification", True),
+        (50079, "more verification", True),
+        (50158, "more verification", True),
+        (65001, "needs consent", True),
+        (90094, "needs consent", True),
+        (700016, "does not know this application", False),
+        (90002, "does not know this application", False),
         (7000218, "does not allow this kind", False),
         (7000215, "secret is wrong", False),
         (7000222, "secret has expired", False),
-        (700024, "was not accepted", False),
-        (700027, "was not accepted", False),
+        (700024, "was rejected", False),
+        (700027, "was rejected", False),
         (50105, "account cannot sign in", True),
         (50020, "account cannot sign in", True),
         (50034, "account cannot sign in", True),
         (50057, "account cannot sign in", True),
         (50053, "account cannot sign in", True),
-        (70011, "permissions asked for are not known", False),
-        (500011, "permissions asked for are not known", False),
+        (70011, "does not know these permissions", False),
+        (500011, "does not know these permissions", False),
         (70020, "code has expired", True),
     ],
 )
 def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> None:
-    error = refusal_of(answer(number), client_id="client-1", scopes=SCOPES)
+    error = from_oauth_error(answer(number), client_id="client-1", scopes=SCOPES)
     assert says in error.title
     assert error.message
     assert error.hint
@@ -65,7 +65,7 @@ def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> Non
 
 @pytest.mark.parametrize("number", KNOWN)
 def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
-    error = refusal_of(answer(number))
+    error = from_oauth_error(answer(number))
     assert error.title
     assert error.hint
 
@@ -73,16 +73,16 @@ def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
 @pytest.mark.parametrize(
     ("method", "says"),
     [
-        ("secret", "The client secret was not accepted"),
-        ("certificate", "The certificate or the federated token was not accepted"),
-        ("federated", "The certificate or the federated token was not accepted"),
-        ("device-code", "The credential of this program was not accepted"),
-        ("", "The credential of this program was not accepted"),
+        ("secret", "The client secret was rejected"),
+        ("certificate", "The certificate or federated token was rejected"),
+        ("federated", "The certificate or federated token was rejected"),
+        ("device-code", "The application's credential was rejected"),
+        ("", "The application's credential was rejected"),
     ],
 )
 def test_a_credential_without_a_number_is_named_by_the_method(method: str, says: str) -> None:
-    assert refusal_of({"error": "invalid_client"}, method=method).title == says
-    assert refusal_of(answer(7000215), method="certificate").title == "The client secret is wrong", (
+    assert from_oauth_error({"error": "invalid_client"}, method=method).title == says
+    assert from_oauth_error(answer(7000215), method="certificate").title == "The client secret is wrong", (
         "a number tells more"
     )
 
@@ -91,10 +91,10 @@ def test_a_credential_without_a_number_is_named_by_the_method(method: str, says:
     ("given_", "says"),
     [
         ({"error": "invalid_grant"}, "expired"),
-        ({"error": "invalid_grant", "suberror": "consent_required"}, "not been allowed"),
-        ({"error": "interaction_required", "suberror": "basic_action"}, "more of you"),
-        ({"error": "authorization_declined"}, "refused in the browser"),
-        ({"error": "access_denied"}, "refused in the browser"),
+        ({"error": "invalid_grant", "suberror": "consent_required"}, "needs consent"),
+        ({"error": "interaction_required", "suberror": "basic_action"}, "more verification"),
+        ({"error": "authorization_declined"}, "was declined"),
+        ({"error": "access_denied"}, "was declined"),
         ({"error": "expired_token"}, "code has expired"),
         ({"error": "brand_new"}, "refused: brand_new"),
         ({}, "no reason given"),
@@ -102,12 +102,12 @@ def test_a_credential_without_a_number_is_named_by_the_method(method: str, says:
     ],
 )
 def test_without_a_number_the_word_decides(given_: dict[str, Any], says: str) -> None:
-    assert says in refusal_of(given_).title
+    assert says in from_oauth_error(given_).title
 
 
 def test_the_number_may_stand_in_the_text_alone() -> None:
     text = "AADSTS530036: blocked.\r\nTrace ID: t1\r\nCorrelation ID: c1\r\nTimestamp: 2026-01-02 03:04:05Z"
-    error = refusal_of({"error": "invalid_grant", "error_description": text})
+    error = from_oauth_error({"error": "invalid_grant", "error_description": text})
     assert "device code" in error.title
     assert "browser" in error.hint
     assert error.reference.correlation_id == "c1"
@@ -116,24 +116,26 @@ def test_the_number_may_stand_in_the_text_alone() -> None:
 
 
 def test_an_administrator_is_told_what_to_allow() -> None:
-    error = refusal_of(answer(65001), client_id="client-1", scopes=SCOPES)
+    error = from_oauth_error(answer(65001), client_id="client-1", scopes=SCOPES)
     assert "client-1" in error.hint
     assert SCOPES[0] in error.hint
     assert "read-only" not in error.hint
-    write = refusal_of(answer(65001), client_id="client-1", scopes=("https://g/LifecycleWorkflows.ReadWrite.All",))
+    write = from_oauth_error(
+        answer(65001), client_id="client-1", scopes=("https://g/LifecycleWorkflows.ReadWrite.All",)
+    )
     assert "read-only" in write.hint
 
 
 def test_the_claims_for_the_next_sign_in_are_kept() -> None:
-    assert refusal_of({"error": "interaction_required", "claims": '{"a":1}'}).claims == '{"a":1}'
-    assert refusal_of({"error": "interaction_required", "claims": 5}).claims == ""
+    assert from_oauth_error({"error": "interaction_required", "claims": '{"a":1}'}).claims == '{"a":1}'
+    assert from_oauth_error({"error": "interaction_required", "claims": 5}).claims == ""
 
 
 def test_foreign_text_is_redacted_and_bounded() -> None:
     secret = f"refresh_token={TOKEN} client_secret={SECRET}"
     told = dict.fromkeys(("error", "error_description", "trace_id", "correlation_id"), f"{secret} {'x' * 5000}")
-    error = refusal_of(told)
-    for text in (str(error), str(error.reference), str(away(secret))):
+    error = from_oauth_error(told)
+    for text in (str(error), str(error.reference), str(unreachable(secret))):
         assert TOKEN not in text
         assert SECRET not in text
         assert MARK in text
@@ -147,4 +149,4 @@ def test_foreign_text_is_redacted_and_bounded() -> None:
     )
 )
 def test_no_answer_breaks_the_words(given_: dict[str, Any]) -> None:
-    assert isinstance(refusal_of(given_), SignInError)
+    assert isinstance(from_oauth_error(given_), SignInError)

@@ -1,0 +1,275 @@
+"""Errors of the sign-in service as `SignInError`: what happened, the next step, and what an administrator looks up.
+
+Invariant: decisions follow OAuth's `error` and `suberror`. Microsoft advises against depending on AADSTS numbers, so
+they only choose better words. All foreign text is redacted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runtui.auth.claims import WRITE_PERMISSION
+from runtui.errors import RuntuiError
+from runtui.redact import redact
+
+_LONGEST: Final = 600
+"""Characters of foreign text that are kept."""
+
+_CODE: Final = re.compile(r"\bAADSTS([0-9]{4,8})\b")
+_TAIL: Final = re.compile(r"\s*\b(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an administrator finds a sign-in by in Entra's logs. Each may be empty. Foreign text, redacted."""
+
+    correlation_id: str = ""
+    trace_id: str = ""
+    timestamp: str = ""
+
+    def __str__(self) -> str:
+        named = (("Correlation ID", self.correlation_id), ("Trace ID", self.trace_id), ("Timestamp", self.timestamp))
+        return " · ".join(f"{name}: {value}" for name, value in named if value)
+
+
+NO_REFERENCE: Final = Reference()
+
+
+class SignInError(RuntuiError):
+    """A sign-in failed or has ended. All foreign text in it is redacted."""
+
+    def __init__(
+        self,
+        title: str,
+        message: str = "",
+        hint: str = "",
+        *,
+        needs_person: bool = False,
+        is_passing: bool = False,
+        reference: Reference = NO_REFERENCE,
+        claims: str = "",
+        pause: int = 0,
+    ) -> None:
+        super().__init__(title, message, hint)
+        self.needs_person = needs_person
+        """Whether signing in (again) would help."""
+        self.is_passing = is_passing
+        """Whether retrying later may work: the service or the network is down."""
+        self.reference = reference
+        self.claims = claims
+        """Claims that the next sign-in must request (JSON); empty without any."""
+        self.pause = pause
+        """Seconds that the service asks to wait (`Retry-After`); 0 when it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    title: str
+    message: str
+    hint: str
+    needs_person: bool = False
+    is_passing: bool = False
+
+
+_EXPIRED: Final = _Words(
+    "Your sign-in has expired",
+    "It was unused for too long, the password changed, or a policy asks for it from time to time.",
+    "Sign in again; nothing you typed is lost.",
+    needs_person=True,
+)
+_BLOCKED: Final = _Words(
+    "Your organisation's access policy blocked this sign-in",
+    "A Conditional Access policy does not allow it from here, or by this method.",
+    "Retrying will not help. Sign in with a browser instead of a device code, or ask an administrator.",
+    needs_person=True,
+)
+_BLOCKED_DEVICE_CODE: Final = _Words(
+    "Your organisation blocks sign-in by device code",
+    "A Conditional Access policy blocks this method, and sessions that began with it.",
+    'Sign in with a browser: set sign-in = "browser" in the profile.',
+    needs_person=True,
+)
+_VERIFICATION: Final = _Words(
+    "The sign-in service asks for more verification",
+    "It wants one more step, such as multi-factor authentication.",
+    "Sign in again.",
+    needs_person=True,
+)
+_CONSENT: Final = _Words(
+    "This application needs consent",
+    "Its permissions have not been granted yet; often only an administrator can.",
+    "Ask an administrator to grant them:",
+    needs_person=True,
+)
+_UNKNOWN: Final = _Words(
+    "The sign-in service does not know this application or tenant",
+    "The client id or the tenant id is wrong, or belongs to another cloud.",
+    "Compare with the app registration:",
+)
+_CODE_EXPIRED: Final = _Words(
+    "The code has expired", "Nobody completed the sign-in in time.", "Request a new code.", needs_person=True
+)
+_DECLINED: Final = _Words(
+    "The sign-in was declined", "Somebody declined it in the browser.", "Sign in again if that was a mistake.",
+    needs_person=True,
+)  # fmt: skip
+_NOT_PUBLIC: Final = _Words(
+    "The app registration does not allow this kind of sign-in",
+    "“Allow public client flows” is off.",
+    "An administrator can turn it on in the app registration, under Authentication.",
+)
+_SECRET_WRONG: Final = _Words(
+    "The client secret is wrong",
+    "The sign-in service expects the secret's value, not its id.",
+    "Correct RUNTUI_CLIENT_SECRET.",
+)
+_SECRET_EXPIRED: Final = _Words(
+    "The client secret has expired",
+    "The app registration lists it as expired.",
+    "Create a new one and set RUNTUI_CLIENT_SECRET.",
+)
+_SECRET_REJECTED: Final = _Words(
+    "The client secret was rejected",
+    "It is wrong or expired; the sign-in service expects the secret's value, not its id.",
+    "Correct RUNTUI_CLIENT_SECRET.",
+)
+_ASSERTION: Final = _Words(
+    "The certificate or federated token was rejected",
+    "It is not registered for this application, or this machine's clock is wrong.",
+    "Compare the certificate with the app registration, and check the clock.",
+)
+_CREDENTIAL: Final = _Words(
+    "The application's credential was rejected",
+    "Its secret, certificate or federated token is wrong, expired or not registered.",
+    "Compare it with the app registration, and check this machine's clock.",
+)
+_ACCOUNT: Final = _Words(
+    "This account cannot sign in here",
+    "It is not in this tenant, not assigned to the application, disabled or locked.",
+    "Use another account, or ask an administrator.",
+    needs_person=True,
+)
+_SCOPE: Final = _Words(
+    "The sign-in service does not know these permissions",
+    "The Graph root and the sign-in service may belong to different clouds.",
+    "Check root and cloud in the profile.",
+)
+_UNREACHABLE: Final = _Words(
+    "The sign-in service cannot be reached",
+    "It did not answer as expected.",
+    "runtui retries by itself; if it lasts, check the network, the proxy and ca-file.",
+    is_passing=True,
+)
+
+_BY_CODE: Final[Mapping[int, _Words]] = {
+    **dict.fromkeys((700082, 50173, 70043, 70008), _EXPIRED),
+    **dict.fromkeys((53003, 530032, 53000, 53001, 53002, 53004), _BLOCKED),
+    530036: _BLOCKED_DEVICE_CODE,
+    **dict.fromkeys((50076, 50079, 50158), _VERIFICATION),
+    **dict.fromkeys((65001, 90094, 90095), _CONSENT),
+    **dict.fromkeys((700016, 90002), _UNKNOWN),
+    **dict.fromkeys((70019, 70020), _CODE_EXPIRED),
+    65004: _DECLINED,
+    7000218: _NOT_PUBLIC,
+    7000215: _SECRET_WRONG,
+    7000222: _SECRET_EXPIRED,
+    **dict.fromkeys((700024, 700027, 700023, 700211, 700212, 700213), _ASSERTION),
+    **dict.fromkeys((50105, 50020, 50034, 50057, 50053), _ACCOUNT),
+    **dict.fromkeys((70011, 500011), _SCOPE),
+}
+_BY_SUBERROR: Final[Mapping[str, _Words]] = {"consent_required": _CONSENT, "basic_action": _VERIFICATION}
+_BY_METHOD: Final[Mapping[str, _Words]] = {
+    "secret": _SECRET_REJECTED,
+    "certificate": _ASSERTION,
+    "federated": _ASSERTION,
+}
+"""What `invalid_client` means for a method of signing in; without a number nothing else tells them apart."""
+
+_BY_ERROR: Final[Mapping[str, _Words]] = {
+    "consent_required": _CONSENT,
+    "interaction_required": _VERIFICATION,
+    "login_required": _VERIFICATION,
+    "invalid_grant": _EXPIRED,
+    "expired_token": _CODE_EXPIRED,
+    "authorization_declined": _DECLINED,
+    "access_denied": _DECLINED,
+    "unauthorized_client": _UNKNOWN,
+    "invalid_client": _CREDENTIAL,
+    "invalid_scope": _SCOPE,
+    "invalid_resource": _SCOPE,
+    "temporarily_unavailable": _UNREACHABLE,
+    "server_error": _UNREACHABLE,
+}
+
+
+def from_oauth_error(
+    answer: Mapping[str, Any], *, client_id: str = "", scopes: tuple[str, ...] = (), method: str = ""
+) -> SignInError:
+    """Translate an OAuth error response (RFC 6749, section 5.2).
+
+    Args:
+        answer: The JSON of the sign-in service, with `error`.
+        client_id: This application's, named where an administrator has to grant consent.
+        scopes: The scopes requested, named there too.
+        method: The profile's `sign-in`; it tells rejected credentials apart.
+    """
+    error, suberror = _redacted(answer, "error"), _redacted(answer, "suberror")
+    description = _redacted(answer, "error_description")
+    by_code = next((_BY_CODE[code] for code in _codes(answer, description) if code in _BY_CODE), None)
+    by_method = _BY_METHOD.get(method) if error == "invalid_client" else None
+    words = by_code or _BY_SUBERROR.get(suberror) or by_method or _BY_ERROR.get(error)
+    if words is None:
+        words = _Words(f"The sign-in service refused: {error or 'no reason given'}", "", "Ask an administrator.")
+    headline = _TAIL.sub("", description).strip()
+    message = " ".join(part for part in (words.message, f"It says: {headline}" if headline else "") if part)
+    hint = words.hint
+    if words in (_CONSENT, _UNKNOWN):
+        hint = " ".join((hint, f"client id {client_id};", ", ".join(scopes))).rstrip("; ") + "."
+    if words is _CONSENT and any(scope.endswith(WRITE_PERMISSION) for scope in scopes):
+        hint += " A read-only profile needs less."
+    claims = answer.get("claims")
+    return SignInError(
+        words.title,
+        message,
+        hint,
+        needs_person=words.needs_person,
+        is_passing=words.is_passing,
+        reference=_reference(answer, description),
+        claims=claims if isinstance(claims, str) else "",
+    )
+
+
+def unreachable(why: str, pause: int = 0) -> SignInError:
+    """The error for a sign-in service that gave no usable answer; `why` is a sentence, `pause` is in seconds."""
+    return SignInError(_UNREACHABLE.title, redact(why)[:_LONGEST], _UNREACHABLE.hint, is_passing=True, pause=pause)
+
+
+def not_signed_in(message: str = "No account is signed in.") -> SignInError:
+    """The error that only a person's sign-in cures; each face adds how to begin one."""
+    return SignInError("Sign in first", message, needs_person=True)
+
+
+def _redacted(answer: Mapping[str, Any], name: str) -> str:
+    value = answer.get(name)
+    return redact(value)[:_LONGEST] if isinstance(value, str) else ""
+
+
+def _codes(answer: Mapping[str, Any], description: str) -> list[int]:
+    given = answer.get("error_codes")
+    codes = [code for code in given if isinstance(code, int)] if isinstance(given, list) else []
+    return codes + [int(code) for code in _CODE.findall(description)]
+
+
+def _reference(answer: Mapping[str, Any], description: str) -> Reference:
+    """Read from the fields, or from the end of the description: an answer by way of the browser has only that."""
+
+    def field(name: str, label: str) -> str:
+        found = re.search(rf"\b{label}: ([^\r\n]*?)(?=\s+(?:Trace ID|Correlation ID|Timestamp):|\s*$)", description)
+        return _redacted(answer, name) or (found[1].strip() if found else "")
+
+    return Reference(
+        field("correlation_id", "Correlation ID"), field("trace_id", "Trace ID"), field("timestamp", "Timestamp")
+    )

@@ -1,0 +1,298 @@
+"""The two flows by which a person signs in: device code (RFC 8628), and authorization code with PKCE (RFC 7636).
+
+Invariant: nothing of a sign-in is stored here, so cancelling leaves nothing behind. The sign-in service is polled at
+the pace it asks for, never faster than once a second. A browser's answer counts only with the `state` of this attempt,
+whether it arrives on the loopback port or is pasted, and only once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from runtui.auth.errors import SignInError, from_oauth_error
+from runtui.errors import FieldError
+from runtui.redact import register_secret
+
+_SHORTEST_INTERVAL: Final = 1
+_LONGEST_INTERVAL: Final = 60
+"""Seconds between two polls, whatever the service says."""
+
+_LONGEST_SECONDS: Final = 900
+"""How long a person may take."""
+
+_PENDING: Final = ("authorization_pending", "slow_down", "temporarily_unavailable")
+
+_ASKED_MODE: Final = "form_post"
+"""The response mode that MSAL is told, because it prints a warning for any other. Only an address can be pasted, so the
+request goes out with `query`; the code in it is worth nothing without the verifier, which stays here."""
+
+_LONGEST_ADDRESS: Final = 16_384
+_READ_SECONDS: Final = 5.0
+_HOST: Final = "127.0.0.1"
+
+_PAGE: Final = (
+    "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Security-Policy: default-src 'none'\r\n"
+    "Referrer-Policy: no-referrer\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+)
+_DONE: Final = "<!doctype html><title>runtui</title><p>You can close this window and return to the terminal."
+_NOT_OURS: Final = "<!doctype html><title>runtui</title><p>This does not belong to the sign-in in progress."
+
+_T = TypeVar("_T")
+_RunBlocking = Callable[[Callable[[], _T]], Awaitable[_T]]
+"""Runs a blocking call beside the event loop; its failures are SignInError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCode:
+    """What a person needs to sign in on another device. The secret device code is not part of it."""
+
+    user_code: str
+    """A few letters to type. Foreign text."""
+    verification_uri: str
+    """The https address to type them at. Foreign text."""
+    expires_at: datetime
+    """UTC, at most 15 minutes from the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCodeFlow:
+    """One attempt to sign in by device code.
+
+    `app` is a MSAL application whose cache is thrown away unless the attempt succeeds; `claims` is JSON or empty.
+    """
+
+    app: Any
+    scopes: tuple[str, ...]
+    claims: str
+    run: _RunBlocking[Any]
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def __call__(self, show: Callable[[DeviceCode], None]) -> Mapping[str, Any]:
+        """Show the code, poll until it was used, and return the token response.
+
+        Raises:
+            SignInError: declined, expired or blocked.
+        """
+        claims = self.claims or None
+        flow = await self.run(lambda: self.app.initiate_device_flow(list(self.scopes), claims_challenge=claims))
+        if not isinstance(flow.get("user_code"), str) or not isinstance(flow.get("device_code"), str):
+            raise from_oauth_error(flow, client_id=self.app.client_id, scopes=self.scopes)
+        register_secret(flow["device_code"])
+        life = _clamped(flow.get("expires_in"), 1, _LONGEST_SECONDS)
+        ends = time.monotonic() + life
+        show(
+            DeviceCode(
+                user_code=flow["user_code"],
+                verification_uri=_https_address(flow.get("verification_uri")),
+                expires_at=datetime.fromtimestamp(time.time() + life, UTC),
+            )
+        )
+        wait = _interval(flow)
+        while time.monotonic() + wait < ends:
+            await self.pause(wait)
+            answer, wait = await self._poll(flow)
+            if "access_token" in answer:
+                return answer
+            if answer.get("error") not in _PENDING:
+                raise from_oauth_error(answer, client_id=self.app.client_id, scopes=self.scopes)
+        raise from_oauth_error({"error": "expired_token"})
+
+    async def _poll(self, flow: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
+        """The response to one poll, and the seconds until the next. A network failure counts as pending."""
+        interval = flow["interval"] = _interval(flow)
+        # Our clock keeps the interval; MSAL would print a warning about its own.
+        flow.pop("latest_attempt_at", None)
+        claims = self.claims or None
+        try:
+            answer = await self.run(
+                lambda: self.app.acquire_token_by_device_flow(
+                    flow, claims_challenge=claims, exit_condition=lambda _flow: True
+                )
+            )
+        except SignInError as error:
+            if not error.is_passing:
+                raise
+            return {"error": "temporarily_unavailable"}, max(interval, min(error.pause, _LONGEST_INTERVAL))
+        if not isinstance(answer.get("access_token", ""), str) or not ("access_token" in answer or "error" in answer):
+            # Neither yes nor no: poll until it is one.
+            return {"error": "temporarily_unavailable"}, interval
+        return answer, _interval(flow)
+
+
+class BrowserPage:
+    """A sign-in in a browser, anywhere, that comes back by itself or as a pasted address."""
+
+    def __init__(self, url: str, redirect_uri: str, state: str) -> None:
+        self.url = url
+        """The address to open, about 600 characters that this program made."""
+        self.redirect_uri = redirect_uri
+        """Where the browser ends, such as http://localhost:40123; this program listens there (`ssh -L` works)."""
+        self._state = state
+        self.landed: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+        """The parameters that the browser brought."""
+
+    def paste(self, address: str) -> None:
+        """Take the address that the browser ended at, as a person pasted it; the waiting `browser()` goes on.
+
+        An answer that says "declined" ends `browser()` with a SignInError.
+
+        Raises:
+            FieldError: it is no such address, or it belongs to another sign-in; the page goes on waiting.
+        """
+        # Terminals break long lines, and mail programs quote them.
+        self._land("".join(address.split()).strip("<>\"'"))
+
+    def _land(self, address: str) -> None:
+        parameters = _read_landing(address, self.redirect_uri, self._state)
+        register_secret(parameters.get("code", ""))
+        if not self.landed.done():
+            self.landed.set_result(parameters)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one request of a browser that was redirected here."""
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                line = (await reader.readline()).decode("ascii", "replace").split()
+                status, body = self._served(line)
+                writer.write(_PAGE.format(status=status, length=len(body), body=body).encode())
+                await writer.drain()
+        except (TimeoutError, OSError, ValueError):
+            pass  # a browser that went away, or something else that connected: the page goes on waiting
+        finally:
+            writer.close()
+
+    def _served(self, line: list[str]) -> tuple[str, str]:
+        if len(line) != 3 or line[0] != "GET":
+            return "405 Method Not Allowed", _NOT_OURS
+        try:
+            self._land(self.redirect_uri + line[1])
+        except FieldError:
+            return "404 Not Found", _NOT_OURS
+        return "200 OK", _DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserFlow:
+    """One attempt to sign in with a browser. `app` and `claims` are as for `DeviceCodeFlow`."""
+
+    app: Any
+    scopes: tuple[str, ...]
+    claims: str
+    username: str
+    run: _RunBlocking[Any]
+
+    async def __call__(
+        self, show: Callable[[BrowserPage], None], open_page: Callable[[str], object] | None
+    ) -> Mapping[str, Any]:
+        """Show the page, wait for the browser to come back, and return the token response.
+
+        Raises:
+            SignInError: declined, blocked, or not completed in time.
+        """
+        async with _listening() as (port, pages):
+            flow = await self.run(
+                lambda: self.app.initiate_auth_code_flow(
+                    list(self.scopes),
+                    redirect_uri=f"http://localhost:{port}",
+                    response_mode=_ASKED_MODE,
+                    login_hint=self.username or None,
+                    # Whoever is signed in in the browser need not be the one who is meant.
+                    prompt=None if self.username else "select_account",
+                    claims_challenge=self.claims or None,
+                )
+            )
+            url = flow["auth_uri"].replace(f"response_mode={_ASKED_MODE}", "response_mode=query")
+            page = BrowserPage(url, flow["redirect_uri"], flow["state"])
+            pages.append(page)
+            show(page)
+            if open_page is not None:
+                await self.run(lambda: open_page(page.url))
+            try:
+                async with asyncio.timeout(_LONGEST_SECONDS):
+                    landed = await page.landed
+            except TimeoutError:
+                raise SignInError(
+                    "The sign-in was not completed", "No browser came back in time.", "Sign in again.",
+                    needs_person=True,
+                ) from None  # fmt: skip
+        if "error" in landed:
+            raise from_oauth_error(landed, client_id=self.app.client_id, scopes=self.scopes)
+        answer: Mapping[str, Any] = await self.run(
+            lambda: self.app.acquire_token_by_auth_code_flow(flow, dict(landed), scopes=None)
+        )
+        if "access_token" not in answer:
+            raise from_oauth_error(answer, client_id=self.app.client_id, scopes=self.scopes)
+        return answer
+
+
+def _interval(flow: Mapping[str, Any]) -> int:
+    return _clamped(flow.get("interval"), _SHORTEST_INTERVAL, _LONGEST_INTERVAL)
+
+
+def _clamped(value: object, least: int, most: int) -> int:
+    return min(max(value, least), most) if isinstance(value, int) else most
+
+
+def _https_address(uri: object) -> str:
+    """The address for people to open.
+
+    Raises:
+        SignInError: no sign-in service would send them there.
+    """
+    parts = urlsplit(uri) if isinstance(uri, str) else None
+    if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        raise SignInError("There is no address to sign in at", "The sign-in service names no https address to open.")
+    return parts.geturl()
+
+
+def _read_landing(address: str, redirect_uri: str, state: str) -> dict[str, str]:
+    """The parameters that a browser brings in the address it ended at.
+
+    Raises:
+        FieldError: it is not the redirect of this sign-in.
+    """
+    if len(address) > _LONGEST_ADDRESS:
+        raise FieldError(f"This is longer than an address can be: {len(address):,} characters.")
+    try:
+        here, home = urlsplit(address), urlsplit(redirect_uri)
+        at_home = (here.scheme, here.hostname, here.port) == (home.scheme, home.hostname, home.port)
+        pairs = parse_qsl(here.query, max_num_fields=20)
+    except ValueError:
+        raise FieldError("This is not an address.") from None
+    if not here.scheme or not here.netloc:
+        raise FieldError(f"This is not an address: it must start with {redirect_uri}/?code=")
+    if not at_home or here.path not in ("", "/"):
+        raise FieldError(f"This is another address; the one to paste starts with {redirect_uri}/?code=")
+    parameters = dict(pairs)
+    if len(parameters) != len(pairs) or not parameters.keys() & {"code", "error"}:
+        raise FieldError("There is no code in this address: the sign-in did not end here.")
+    if parameters.get("state") != state:
+        raise FieldError("This address belongs to another sign-in. Open the address shown here, and finish there.")
+    return parameters
+
+
+@asynccontextmanager
+async def _listening() -> AsyncIterator[tuple[int, list[BrowserPage]]]:
+    """Listen on a loopback port; yield it, and the list that takes the page to answer with."""
+    pages: list[BrowserPage] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if pages:
+            await pages[0].answer(reader, writer)
+        else:
+            writer.close()
+
+    try:
+        server = await asyncio.start_server(answer, _HOST, 0, limit=_LONGEST_ADDRESS)
+    except OSError as error:
+        message = f"No port of this machine can be opened: {error.strerror}."
+        raise SignInError("The browser cannot return to runtui", message, "Sign in by device code.") from None
+    async with server:
+        yield server.sockets[0].getsockname()[1], pages

@@ -1,0 +1,447 @@
+"""MSAL's side of a sign-in, all of which blocks: its application, its requests, the tokens it stores.
+
+Invariant: nothing here runs on the event loop. MSAL reaches the configured sign-in service and nobody else, and sees
+JSON objects alone; any other answer is a `ServiceError` (MSAL would log it, with the tokens in it). An application's
+secret never replaces a person's sign-in: the method alone decides. What a person's sign-in brings is staged, and stored
+only by `commit`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from runtui.auth.accounts import (
+    AccessToken,
+    Account,
+    SignedIn,
+    choose_account,
+    issued_token,
+    stored_accounts,
+    stored_token,
+)
+from runtui.auth.claims import READ_PERMISSION, WRITE_PERMISSION, read_claims
+from runtui.auth.clouds import cloud_of_authority, parse_authority
+from runtui.auth.errors import SignInError, from_oauth_error, not_signed_in, unreachable
+from runtui.auth.token_store import (
+    FileTokenStore,
+    MemoryTokenStore,
+    TokenStore,
+    cache_path,
+    staging_cache,
+    stored_cache,
+)
+from runtui.auth.tokens import bad_certificate, given_token, program_credential
+from runtui.errors import RuntuiError
+from runtui.settings import SignInSettings
+
+PERSON_METHODS: Final = ("device-code", "browser", "interactive")
+"""The methods by which a person signs in."""
+
+_CAPABILITIES: Final = ["CP1"]
+"""This client understands claims challenges; Entra sends them only then."""
+
+_LONGEST_PAUSE: Final = 60
+"""Seconds; a longer `Retry-After` counts as this."""
+
+_ANY_TENANT: Final = ("organizations", "common", "consumers")
+
+_T = TypeVar("_T")
+
+
+class HttpResponse(Protocol):
+    """What MSAL reads of an HTTP response."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def text(self) -> str: ...
+
+    def raise_for_status(self) -> None:
+        """Raise OSError for 400 and above."""
+
+
+class HttpClient(Protocol):
+    """MSAL's `http_client`: `get(url, params=…, headers=…)`, `post(url, params=…, data=…, headers=…)`.
+
+    Both raise OSError when there is no response.
+    """
+
+    @property
+    def get(self) -> Callable[..., HttpResponse]: ...
+    @property
+    def post(self) -> Callable[..., HttpResponse]: ...
+
+    def close(self) -> None: ...
+
+
+class ServiceError(OSError):
+    """The sign-in service gave no usable answer; `pause` is its `Retry-After` in seconds, 0 without one.
+
+    An OSError, which is what MSAL expects of a failing network.
+    """
+
+    def __init__(self, what: str, pause: int = 0) -> None:
+        super().__init__(what)
+        self.pause = pause
+
+
+class _DiscoveryError(ServiceError):
+    """The sign-in service refused to describe the tenant; `answer` is its OAuth error."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        super().__init__("The sign-in service does not know the tenant.")
+        self.answer = answer
+
+
+class _GuardedHttp:
+    """MSAL's `http_client`: sends to one origin only, and passes on JSON objects only. Raises ServiceError."""
+
+    def __init__(self, http: HttpClient, origin: str) -> None:
+        self._http = http
+        self._origin = origin
+
+    def get(self, url: str, **options: Any) -> HttpResponse:
+        """Ask about the tenant: the only thing MSAL asks by GET."""
+        response, content = self._checked(url, self._http.get, options)
+        if response.status_code >= 400:
+            raise _DiscoveryError(content)
+        return response
+
+    def post(self, url: str, **options: Any) -> HttpResponse:
+        """Ask for a token or a code."""
+        return self._checked(url, self._http.post, options)[0]
+
+    def close(self) -> None:
+        """Do nothing: `MsalClient.close` closes the connections."""
+
+    def _checked(
+        self, url: str, send: Callable[..., HttpResponse], options: Mapping[str, Any]
+    ) -> tuple[HttpResponse, Mapping[str, Any]]:
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}".lower() != self._origin:
+            raise ServiceError(f"It names an address elsewhere, at {parts.hostname}; is the tenant in another cloud?")
+        response = send(url, **options)
+        status = response.status_code
+        if status == 429 or status >= 500:
+            raise ServiceError(f"It answered {status}.", _retry_after(response.headers))
+        try:
+            content = json.loads(response.text)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise ServiceError(f"It answered {status} without JSON. Is a proxy or a network's sign-in page in between?")
+        return response, content
+
+
+class MsalClient:
+    """Gets tokens from MSAL. Safe to use from several threads; every method blocks.
+
+    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`.
+
+    Args:
+        settings: How to sign in.
+        root: The Graph root; the scopes requested are those of its origin.
+        state_folder: Where the token store lies.
+        http: Makes MSAL's `http_client`; called once.
+        environ: Where secrets are looked up.
+        clock: The present in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: SignInSettings,
+        *,
+        root: str,
+        state_folder: Path,
+        http: Callable[[], HttpClient],
+        environ: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.scopes = _scopes(settings, root)
+        self._is_person = settings.method in PERSON_METHODS
+        self._clock = clock
+        self._make_http = http
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._http: HttpClient | None = None
+        self._app: Any = None
+        # What MSAL remembers of responses: a tenant's description for a day, a refusal for a minute. Each sign-in gets
+        # an application of its own and shares this, so that it need not ask about the tenant again.
+        self._http_cache: dict[str, Any] = {}
+        # A program's secret is at hand at each start; a token on disk would only be one more thing to lose.
+        is_stored = self._is_person and settings.token_cache != "memory"  # noqa: S105 -- a place
+        path = cache_path(state_folder, settings.authority, settings.tenant_id, settings.client_id)
+        self._store: TokenStore = FileTokenStore(path) if is_stored else MemoryTokenStore()
+
+    def version(self) -> object:
+        """A value that differs once somebody, in whatever process, signed in or out."""
+        return self._store.version()
+
+    def stored(self, home_account_id: str = "") -> SignedIn:
+        """The account and token in the store; no server is asked.
+
+        Raises:
+            SignInError: nobody is signed in, or it is unclear who.
+        """
+        if self.settings.method == "token":
+            return self._given()
+        if not self._is_person:
+            return SignedIn(None, None)
+        tokens = self._store.read()
+        account = choose_account(
+            stored_accounts(tokens), home_account_id=home_account_id, username=self.settings.username
+        )
+        return SignedIn(account, stored_token(tokens, account.home_account_id, self.scopes))
+
+    def renew(self, home_account_id: str, *, claims: str = "", is_refused: bool = False) -> SignedIn:
+        """A token that is valid for some time; the stored one unless it is due, refused, or lacks the claims.
+
+        Args:
+            home_account_id: Whose; empty for the account that the settings name.
+            claims: Claims that the server requires (JSON).
+            is_refused: Whether the server refused the last token.
+
+        Raises:
+            SignInError: there is none.
+        """
+        if self.settings.method == "token":
+            return self._given()
+        if not self._is_person:
+            return self._renew_program(claims, is_refused)
+        found = self.stored(home_account_id)
+        if found.token is not None and not claims and not is_refused and not found.token.is_due(self._clock()):
+            return found
+        account_id = found.account.home_account_id if found.account else ""
+        return self._renew_person(account_id, claims, is_refused)
+
+    def stage(self) -> tuple[Any, Any]:
+        """A MSAL application for one sign-in by a person, and the cache that holds what the sign-in brings.
+
+        Raises:
+            SignInError: the sign-in service cannot be reached.
+        """
+        staging = staging_cache()
+        return self._build(staging), staging
+
+    def staged_account(self, staging: Any, answer: Mapping[str, Any]) -> Account:
+        """The account that signed in with an application of `stage`.
+
+        Raises:
+            SignInError: there is none, or it is not the one that the settings name.
+        """
+        accounts = stored_accounts({"Account": dict(enumerate(staging.search("Account")))})
+        if not accounts:
+            raise SignInError("Nobody signed in", "The sign-in service sent a token without an account.")
+        account = accounts[0]
+        id_claims = answer.get("id_token_claims")
+        tenant = id_claims.get("tid") if isinstance(id_claims, Mapping) else None
+        wanted, expected = self.settings.username, self.settings.tenant_id
+        if wanted and account.username.lower() != wanted.lower():
+            raise SignInError(
+                "That is another account",
+                f"{account.username} signed in; this profile is for {wanted}. Nothing was saved.",
+                "Sign in with that account, or change username in the profile.",
+                needs_person=True,
+            )
+        if isinstance(tenant, str) and _is_id(expected) and tenant.lower() != expected.lower():
+            raise SignInError(
+                "That is another tenant",
+                f"The account belongs to {tenant}; this profile is for {expected}. Nothing was saved.",
+                "Sign in with an account of that tenant, or change tenant-id in the profile.",
+                needs_person=True,
+            )
+        return account
+
+    def commit(self, staging: Any, account: Account, answer: Mapping[str, Any]) -> SignedIn:
+        """Store what a sign-in brought.
+
+        Raises:
+            SignInError: the store cannot be written.
+        """
+        if staging.event is not None:
+            stored_cache(self._store).add(staging.event)
+        return SignedIn(account, self._token(answer))
+
+    def drop(self, token: AccessToken) -> None:
+        """Delete a token that a server refused: it would look valid at the next start.
+
+        Raises:
+            SignInError: the store cannot be written.
+        """
+        with self._store.update() as tokens:
+            entries = tokens.get("AccessToken", {})
+            tokens["AccessToken"] = {key: entry for key, entry in entries.items() if entry.get("secret") != token.value}
+
+    def sign_out(self) -> list[Account]:
+        """Delete every token; return whose they were.
+
+        Raises:
+            SignInError: the store cannot be deleted.
+        """
+        with self._lock:
+            self._app = None
+        forgotten: list[Account] = []
+        # What cannot be read has to go too.
+        with suppress(SignInError):
+            forgotten = stored_accounts(self._store.read())
+        self._store.delete()
+        return forgotten
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            http, self._http, self._app = self._http, None, None
+        if http is not None:
+            http.close()
+
+    def _renew_person(self, home_account_id: str, claims: str, is_refused: bool) -> SignedIn:
+        app = self._application()
+        known = [item for item in app.get_accounts() if item["home_account_id"] == home_account_id]
+        if not known:
+            raise not_signed_in()
+        answer = app.acquire_token_silent_with_error(
+            list(self.scopes), known[0], force_refresh=is_refused, claims_challenge=claims or None
+        )
+        if not answer:
+            raise not_signed_in(f"Nothing is left of the sign-in of {known[0]['username']}.")
+        return SignedIn(self.stored(home_account_id).account, self._token(answer))
+
+    def _renew_program(self, claims: str, is_refused: bool) -> SignedIn:
+        app = self._application()
+        if is_refused:
+            self._store.delete()
+        options: dict[str, Any] = {"claims_challenge": claims or None}
+        if self.settings.method == "managed-identity":
+            answer = app.acquire_token_for_client(resource=self.scopes[0].removesuffix("/.default"), **options)
+        else:
+            answer = app.acquire_token_for_client(list(self.scopes), **options)
+        token = self._token(answer)
+        claimed = read_claims(token.value)
+        name = claimed.account or self.settings.client_id or "managed identity"
+        return SignedIn(Account(username=name, tenant_id=claimed.tenant_id or self.settings.tenant_id), token)
+
+    def _given(self) -> SignedIn:
+        """The token that a person provides. A file is read again once its token ends; a variable never changes."""
+        value = given_token(self.settings, self._environ)
+        claimed = read_claims(value)
+        ends = None if claimed.expires_at is None else claimed.expires_at.timestamp()
+        return SignedIn(
+            Account(username=claimed.account, tenant_id=claimed.tenant_id),
+            AccessToken(value=value, expires_at=ends, refresh_at=ends),
+        )
+
+    def _token(self, answer: Mapping[str, Any]) -> AccessToken:
+        if "error" in answer:
+            settings = self.settings
+            raise from_oauth_error(answer, client_id=settings.client_id, scopes=self.scopes, method=settings.method)
+        return issued_token(answer, self._clock())
+
+    def _application(self) -> Any:
+        """The application for renewals, on the stored cache."""
+        if self._app is None:
+            self._app = self._build(stored_cache(self._store))
+        return self._app
+
+    def _build(self, cache: Any) -> Any:
+        """MSAL's application for the method (for a managed identity, its client); asks about the tenant."""
+        import msal
+
+        tame_logger()
+        with self._lock:
+            if self._http is None:
+                self._http = self._make_http()
+            http = self._http
+        settings, http_cache = self.settings, self._http_cache
+        if settings.method == "managed-identity":
+            identity = (
+                msal.UserAssignedManagedIdentity(client_id=settings.client_id)
+                if settings.client_id
+                else msal.SystemAssignedManagedIdentity()
+            )
+            return msal.ManagedIdentityClient(identity, http_client=http, token_cache=cache, http_cache=http_cache)
+        authority = parse_authority(settings.authority)
+        options: dict[str, Any] = {
+            "authority": f"{authority}/{settings.tenant_id}",
+            # MSAL has to learn the aliases of Microsoft's own hosts; about others it would ask Microsoft.
+            "instance_discovery": None if cloud_of_authority(authority) else False,
+            "http_client": _GuardedHttp(http, authority),
+            "token_cache": cache,
+            "http_cache": http_cache,
+            "client_capabilities": _CAPABILITIES,
+        }
+        if self._is_person:
+            return msal.PublicClientApplication(settings.client_id, **options)
+        if settings.tenant_id in _ANY_TENANT:
+            message = f"A program signs in to one tenant; {settings.tenant_id!r} is not one."
+            raise SignInError("Which tenant?", message, "Set tenant-id in the profile.")
+        credential = program_credential(settings, self._environ)
+        try:
+            return msal.ConfidentialClientApplication(settings.client_id, client_credential=credential, **options)
+        except ServiceError:
+            raise
+        except (ValueError, TypeError, OSError):
+            if settings.method != "certificate":
+                raise
+            raise bad_certificate(settings.certificate) from None
+
+
+def tame_logger() -> None:
+    """Silence MSAL's log: at DEBUG it holds device codes, and without a handler its errors go to the terminal."""
+    logger = logging.getLogger("msal")
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def translate_errors(work: Callable[[], _T], settings: SignInSettings, scopes: tuple[str, ...]) -> _T:
+    """Run an MSAL call and translate its errors into `SignInError`.
+
+    MSAL trusts responses: an odd one ends in whatever error Python has for it. Its text may hold a token, so only its
+    type is named.
+    """
+    try:
+        return work()
+    except SignInError:
+        raise
+    except RuntuiError as error:
+        raise SignInError(error.title, error.message, error.hint) from None
+    except _DiscoveryError as error:
+        raise from_oauth_error(error.answer, client_id=settings.client_id, scopes=scopes) from None
+    except TimeoutError:
+        raise unreachable("It did not answer in time.") from None
+    except OSError as error:
+        raise unreachable(str(error), getattr(error, "pause", 0)) from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise unreachable(f"Its answer makes no sense ({type(error).__name__}).") from None
+
+
+def _scopes(settings: SignInSettings, root: str) -> tuple[str, ...]:
+    """The scopes to request, always in this order: MSAL stores tokens by their scopes."""
+    parts = urlsplit(root)
+    resource = f"{parts.scheme}://{parts.netloc}"
+    if settings.method not in PERSON_METHODS:
+        return (f"{resource}/.default",)
+    names = (READ_PERMISSION, WRITE_PERMISSION) if settings.write else (READ_PERMISSION,)
+    return tuple(f"{resource}/{name}" for name in names)
+
+
+def _retry_after(headers: Mapping[str, str]) -> int:
+    """The seconds of a `Retry-After`, at most a minute; 0 without one that is a number (Entra sends numbers)."""
+    given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    return min(int(given[:9]), _LONGEST_PAUSE) if given.isascii() and given.isdigit() else 0
+
+
+def _is_id(tenant: str) -> bool:
+    return len(tenant) == 36 and tenant.count("-") == 4
