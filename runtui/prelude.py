@@ -14,7 +14,8 @@ import termios
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
-from runtui.domain.rows import GAP, GUTTER, RunRow, cell, list_layout, list_width
+from runtui.domain.columns import GAP, GUTTER, list_layout, list_width
+from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
@@ -102,7 +103,7 @@ class FirstPaint:
         self._misbehaviour = misbehaviour
         self._columns = columns
         self._lines = lines
-        self._layout = list_layout(list_width(columns))
+        self._layout = list_layout(RUN_COLUMNS, list_width(columns))
         self._has_colours = "NO_COLOR" not in os.environ
         self.write = write
 
@@ -127,7 +128,7 @@ class FirstPaint:
     def _row(self, row: RunRow, now: int) -> str:
         parts = [" " * GUTTER]
         for column, width in self._layout:
-            content = cell(column, row, now)
+            content = column.show(row, now)
             colour = _ROLES.get(content.role, "") if self._has_colours else ""
             text = fit_cells(visible(content.text), width, column.align)
             parts += [colour, text, _PLAIN if colour else "", " " * GAP]

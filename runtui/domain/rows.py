@@ -7,9 +7,10 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
+from runtui.domain.columns import DASH, NOTHING, Cell, Column, Role
 from runtui.domain.times import TICKS_PER_SECOND, ago, parse_ticks, since
 from runtui.errors import RuntuiError
 
@@ -19,21 +20,6 @@ ABSENT: Final = -(2**62)
 STUCK_AFTER: Final = 3 * 3600 * TICKS_PER_SECOND
 """A run at work that nothing has touched for longer is called stuck: the longest a custom task extension may wait for
 its callback is 3 hours (Microsoft Entra, "Understanding lifecycle workflows")."""
-
-Role = Literal[
-    "status-failed",
-    "status-problem",
-    "status-active",
-    "status-stuck",
-    "status-done",
-    "status-waiting",
-    "status-unknown",
-    "text",
-    "muted",
-    "number",
-    "alert",
-]
-"""What a cell means; the terminal gives each role its colour."""
 
 
 class StatusLook(NamedTuple):
@@ -205,40 +191,6 @@ def is_stuck(row: RunRow, now: int) -> bool:
     return status_look(row.status).is_active and touched < now - STUCK_AFTER
 
 
-class Cell(NamedTuple):
-    """The text of one cell, foreign text as received, and what it means."""
-
-    text: str
-    role: Role = "text"
-
-
-class Column(NamedTuple):
-    """One column of the list, declared once for the table, the sort menu and the store."""
-
-    key: str
-    title: str
-    width: int
-    """Cells; for the flexible column the least it is shown with."""
-    priority: int
-    """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
-    order: tuple[str, ...]
-    """Its natural order, the one of the first press: fields of RunRecord (or `workflow_key`), "-" for descending.
-    The other direction is the same list upside down."""
-    show: Callable[[RunRow, int], Cell]
-    align: Literal["left", "right"] = "left"
-    flexible: bool = False
-
-    @property
-    def descending_first(self) -> bool:
-        """Whether its natural order runs from great to small: the worst, the newest, the most."""
-        return self.order[0].startswith("-")
-
-
-def cell(column: Column, row: RunRow, now: int) -> Cell:
-    """What stands in a column of a row at the moment `now` (ticks)."""
-    return column.show(row, now)
-
-
 def short_id(run_id: str) -> str:
     """An id in at most 21 characters. Ids of one workflow share their head, so each part keeps more of its tail."""
     if len(run_id) <= _ID_WIDTH:
@@ -258,7 +210,7 @@ def _status(row: RunRow, now: int) -> Cell:
 
 def _users(row: RunRow, _now: int) -> Cell:
     if row.total_users is None and row.successful_users is None:
-        return _NOTHING
+        return NOTHING
     return Cell(f"{_short(row.successful_users)}/{_short(row.total_users)}", "number")
 
 
@@ -272,7 +224,7 @@ def _failed_tasks(row: RunRow, _now: int) -> Cell:
 
 def _failures(count: int | None) -> Cell:
     if count is None:
-        return _NOTHING
+        return NOTHING
     return Cell(_short(count), "alert" if count else "muted")
 
 
@@ -281,101 +233,43 @@ def _workflow(row: RunRow, _now: int) -> Cell:
 
 
 def _type(row: RunRow, _now: int) -> Cell:
-    return Cell(row.execution_type) if row.execution_type else _NOTHING
+    return Cell(row.execution_type) if row.execution_type else NOTHING
 
 
 def _planned(moment: int | None, now: int) -> Cell:
-    return _NOTHING if moment is None else Cell(ago(moment, now))
+    return NOTHING if moment is None else Cell(ago(moment, now))
 
 
 def _past(moment: int | None, now: int) -> Cell:
-    return _NOTHING if moment is None else Cell(since(moment, now))
+    return NOTHING if moment is None else Cell(since(moment, now))
 
 
 def _short(count: int | None) -> str:
     """A count in at most four digits and letters, so that a crop never turns it into another number."""
     if count is None:
-        return _DASH
+        return DASH
     if abs(count) < 10_000:
         return str(count)
     size, unit = next((size, unit) for size, unit in _UNITS if abs(count) >= size)
     return f"{int(count / size)}{unit}"
 
 
-_DASH: Final = "–"
-_NOTHING: Final = Cell(_DASH, "muted")
 _ID_WIDTH: Final = 21
 _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 
-COLUMNS: Final[tuple[Column, ...]] = (
-    Column("status", "status", 21, 1, ("-severity", "-recency"), _status),
-    Column("workflow", "workflow", 16, 1, ("workflow_key", "-recency"), _workflow, flexible=True),
-    Column("started", "started", 8, 2, ("-recency",), lambda row, now: _past(row.started, now)),
-    Column("users", "users", 9, 3, ("-total_users", "-recency"), _users, "right"),
-    Column("failedUsers", "✗ users", 7, 4, ("-failed_users", "-recency"), _failed_users, "right"),
-    Column("failedTasks", "✗ tasks", 7, 5, ("-failed_tasks", "-recency"), _failed_tasks, "right"),
-    Column("type", "type", 18, 6, ("type_key", "-recency"), _type),
-    Column("scheduled", "scheduled", 9, 9, ("-scheduled", "-recency"), lambda row, now: _planned(row.scheduled, now)),
-    Column("completed", "completed", 9, 8, ("-completed", "-recency"), lambda row, now: _past(row.completed, now)),
-    Column("updated", "updated", 8, 7, ("-last_updated", "-recency"), lambda row, now: _past(row.last_updated, now)),
-    Column("id", "id", _ID_WIDTH, 10, ("id",), lambda row, _now: Cell(short_id(row.id), "muted")),
+RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
+    Column("status", "status", 21, 1, _status, ("-severity", "-recency")),
+    Column("workflow", "workflow", 16, 1, _workflow, ("workflow_key", "-recency"), flexible=True),
+    Column("started", "started", 8, 2, lambda row, now: _past(row.started, now), ("-recency",)),
+    Column("users", "users", 9, 3, _users, ("-total_users", "-recency"), "right"),
+    Column("failedUsers", "✗ users", 7, 4, _failed_users, ("-failed_users", "-recency"), "right"),
+    Column("failedTasks", "✗ tasks", 7, 5, _failed_tasks, ("-failed_tasks", "-recency"), "right"),
+    Column("type", "type", 18, 6, _type, ("type_key", "-recency")),
+    Column("scheduled", "scheduled", 9, 9, lambda row, now: _planned(row.scheduled, now), ("-scheduled", "-recency")),
+    Column("completed", "completed", 9, 8, lambda row, now: _past(row.completed, now), ("-completed", "-recency")),
+    Column("updated", "updated", 8, 7, lambda row, now: _past(row.last_updated, now), ("-last_updated", "-recency")),
+    Column("id", "id", _ID_WIDTH, 10, lambda row, _now: Cell(short_id(row.id), "muted"), ("id",)),
 )
 """All columns, in the order in which they stand."""
 
-COLUMN_BY_KEY: Final[Mapping[str, Column]] = {column.key: column for column in COLUMNS}
-
-GAP: Final = 1
-"""Cells between two columns."""
-
-GUTTER: Final = 2
-"""Cells left of the first column: the sign of a row and a blank."""
-
-WIDE: Final = 100
-"""Columns of a screen from which something stands beside the list."""
-
-_SHARE: Final = (7, 12)
-"""The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
-
-ESSENTIAL: Final = 3
-"""Columns up to this priority are always shown."""
-
-COMFORT: Final = 26
-"""Cells the flexible column keeps before a column beyond ROOMY is shown beside it."""
-
-ROOMY: Final = 5
-"""Columns up to this priority may take all but the least width of the flexible one."""
-
-
-def layout(width: int) -> tuple[tuple[Column, int], ...]:
-    """Which columns stand in `width` cells, each with its own width; with GAP between them they fill it.
-
-    On a screen too narrow for the essential columns the flexible one gives way, down to one cell.
-    """
-    shown: set[str] = set()
-    flexible_width = width
-    for column in sorted(COLUMNS, key=lambda column: column.priority):
-        if column.flexible:
-            shown.add(column.key)
-            continue
-        least = COMFORT if column.priority > ROOMY else COLUMN_BY_KEY["workflow"].width
-        remaining = flexible_width - column.width - GAP
-        if column.priority > ESSENTIAL and remaining < least:
-            break
-        shown.add(column.key)
-        flexible_width = remaining
-    return tuple(
-        (column, max(1, flexible_width) if column.flexible else column.width)
-        for column in COLUMNS
-        if column.key in shown
-    )
-
-
-def list_width(screen_columns: int) -> int:
-    """The cells that the list takes on a screen so wide, gutter included."""
-    share, of = _SHARE if screen_columns >= WIDE else (1, 1)
-    return screen_columns * share // of
-
-
-def list_layout(width: int) -> tuple[tuple[Column, int], ...]:
-    """The columns in a list of `width` cells, beside its gutter and one blank at its right end."""
-    return layout(width - GUTTER - GAP)
+RUN_COLUMN_BY_KEY: Final[Mapping[str, Column[RunRow]]] = {column.key: column for column in RUN_COLUMNS}

@@ -14,7 +14,7 @@ from runtui.domain.csv import csv_line, csv_value
 from runtui.domain.fields import FIELDS
 from runtui.domain.filters import parse_filter
 from runtui.domain.json_text import json_array
-from runtui.domain.rows import COLUMN_BY_KEY, RunRow, cell
+from runtui.domain.rows import RUN_COLUMN_BY_KEY, RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode
@@ -27,7 +27,7 @@ Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 BATCH: Final = 1_000
 """Rows asked of the store at once."""
 
-TABLE: Final = tuple((COLUMN_BY_KEY[key], width) for key, width in (
+TABLE: Final = tuple((RUN_COLUMN_BY_KEY[key], width) for key, width in (
     ("status", 22), ("workflow", 28), ("started", 9), ("users", 9), ("failedTasks", 7), ("type", 18)
 ))  # fmt: skip
 """The columns of the table and their cells; the id stands after them, whole."""
@@ -96,7 +96,7 @@ def _table(_store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
     yield " ".join([*(fit_cells(column.title, width, column.align) for column, width in TABLE), "id"])
     now = now_ticks()
     for row in rows:
-        texts = (fit_cells(visible(cell(column, row, now).text), width, column.align) for column, width in TABLE)
+        texts = (fit_cells(visible(column.show(row, now).text), width, column.align) for column, width in TABLE)
         yield " ".join([*texts, visible(row.id)])
 
 

@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +30,10 @@ from runtui.services.store_file import StoreError, open_again, open_reader, open
 from runtui.services.store_reads import EVERY_RUN, Query, RowNumbers, find, pick, place, row_of, walk
 from runtui.services.store_writes import Changes, delete_runs, put_runs, put_workflow
 
-__all__ = ["EVERY_RUN", "Query", "Store", "StoreError", "StoredRun", "Totals"]
+__all__ = ["EVERY_RUN", "Query", "RunRows", "Store", "StoreError", "StoredRun", "Totals"]
+
+MANY_RUNS: Final = 20_000
+"""Runs from which on a filter may take more than a few milliseconds to count."""
 
 _KEPT_FINDINGS: Final = 4
 _COUNT_STUCK: Final = (
@@ -301,6 +305,28 @@ class Store:
                 raise StoreError(self._path, error) from error
         if changes:
             self._changed.announce(changes.news())
+
+
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """The rows of a query, in its order."""
+
+    store: Store
+    query: Query
+
+    @property
+    def is_slow_to_count(self) -> bool:
+        """Whether counting them is a matter for a thread; otherwise it takes a few milliseconds at most."""
+        return self.query.filter is not None and self.store.count(EVERY_RUN) >= MANY_RUNS
+
+    def count(self) -> int:
+        return self.store.count(self.query)
+
+    def window(self, start: int, count: int) -> list[RunRow]:
+        return self.store.window(self.query, start, count)
+
+    def position(self, run_id: str) -> int | None:
+        return self.store.position(self.query, run_id)
 
 
 def _with_ids(

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from runtui.domain.rows import COLUMNS, Column, RunRecord
+from runtui.domain.columns import Column
+from runtui.domain.rows import RUN_COLUMNS, RunRecord, RunRow
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database
 from runtui.services.database_files import FileIds, files_at, remove_log_of
@@ -83,7 +84,7 @@ def open_again(path: Path, lost: sqlite3.Connection, files: FileIds) -> sqlite3.
     return db
 
 
-def order_terms(column: Column) -> tuple[tuple[str, bool], ...]:
+def order_terms(column: Column[RunRow]) -> tuple[tuple[str, bool], ...]:
     """A column's natural order as (field, descending), down to the row number, so that it is total.
 
     The row number runs as the first field does: that is the order in which an index holds equal entries.
@@ -135,12 +136,12 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
         "CREATE INDEX run_by_workflow_id ON run (workflow_id)",
-        *(_index(column) for column in COLUMNS if column.order != ("id",)),
+        *(_index(column) for column in RUN_COLUMNS if column.order != ("id",)),
         f"PRAGMA user_version = {VERSION}",
     )
 
 
-def _index(column: Column) -> str:
+def _index(column: Column[RunRow]) -> str:
     """The index of a column's order, with its first field ascending: SQLite reads it from either end."""
     *terms, (_, backward) = order_terms(column)
     fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)

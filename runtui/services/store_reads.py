@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from runtui.domain.rows import ABSENT, COLUMN_BY_KEY, RunRow
+from runtui.domain.rows import ABSENT, RUN_COLUMN_BY_KEY, RunRow
 from runtui.services.store_file import order_terms
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _where(query: Query) -> tuple[str, tuple[Any, ...]]:
 
 
 def _terms(query: Query) -> Terms:
-    column = COLUMN_BY_KEY[query.sort]
+    column = RUN_COLUMN_BY_KEY[query.sort]
     upside_down = query.descending != column.descending_first
     return [(field, descending != upside_down) for field, descending in order_terms(column)]
 

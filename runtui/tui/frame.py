@@ -13,7 +13,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Input
 
-from runtui.domain.rows import WIDE
+from runtui.domain.columns import WIDE
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
 from runtui.tui.messages import Left, Said

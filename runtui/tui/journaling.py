@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from textual import on
 from textual.worker import Worker
 
 from runtui.errors import RuntuiError
@@ -31,7 +32,7 @@ from runtui.tui.messages import (
 )
 from runtui.tui.screens.export import ExportView
 from runtui.tui.screens.journal import JournalView
-from runtui.tui.widgets.entry_table import EntryTable
+from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.status_line import StatusLine
 
 
@@ -51,7 +52,8 @@ class Journaling(Changes):
         if self.left.leads_through("journal"):
             self.left.query_one(JournalView).reload()
 
-    def on_entry_table_cursor_moved(self, _event: EntryTable.CursorMoved) -> None:
+    @on(LineTable.CursorMoved, "#journal-table")
+    def _entry_cursor_moved(self) -> None:
         """Another entry, or none: the panel shows it, and what can be done may have changed."""
         if self.left.leads_through("journal"):
             self.panel.show_entry(self.left.query_one(JournalView).entry)

@@ -9,6 +9,8 @@ import asyncio
 import gc
 from typing import Final
 
+from textual import on
+
 from runtui.domain.fields import FIELDS
 from runtui.errors import RuntuiError
 from runtui.graph.identity import same_server
@@ -29,7 +31,7 @@ from runtui.tui.screens.profiles import ProfilesView
 from runtui.tui.screens.scenarios import ScenariosView
 from runtui.tui.signing_in import SigningIn
 from runtui.tui.widgets.header_line import HeaderLine, headline
-from runtui.tui.widgets.run_table import RunTable
+from runtui.tui.widgets.line_table import LineTable
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts what is not in sight yet."""
@@ -204,7 +206,8 @@ class Workbench(SigningIn):
         if self._workspace.connected:
             self.show_headline()
 
-    def on_run_table_cursor_moved(self, _event: RunTable.CursorMoved) -> None:
+    @on(LineTable.CursorMoved, "#runs-table")
+    def _run_cursor_moved(self) -> None:
         """Another run: what can be done may have changed."""
         self.refresh_chrome()
 

@@ -22,12 +22,12 @@ from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.scenarios import ScenariosView
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
-from runtui.tui.widgets.run_table import RunTable
+from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener
 
 HOMES: dict[Scope, type] = {
-    "table": RunTable,
+    "table": LineTable,
     "runs": RunsView,
     "edit": EditView,
     "conflict": ConflictView,

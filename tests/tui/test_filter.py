@@ -11,7 +11,7 @@ from tests.tui.conftest import Opener, Session
 
 def statuses(session: Session) -> set[str]:
     table = session.runs.table
-    return {row.status for row in session.workspace.store.window(table.shown, 0, table.total)}
+    return {row.status for row in session.workspace.store.window(session.runs.shown, 0, table.total)}
 
 
 async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
@@ -99,7 +99,7 @@ async def test_text_of_any_language_is_found_and_a_paste_arrives_in_one_line(ope
         await session.press("slash")
         await session.type("入社手続き")
         assert table.total > 0
-        rows = session.workspace.store.window(table.shown, 0, table.total)
+        rows = session.workspace.store.window(session.runs.shown, 0, table.total)
         assert all("入社手続き" in row.workflow_name for row in rows)
         await session.press("escape", "slash")
         box = session.app.focused
@@ -118,7 +118,7 @@ async def test_relative_times_in_a_filter_go_on_with_the_clock(
         await session.type("started>-24h")
         await session.press("enter")
         count, later = table.total, now_ticks() + parse_duration("20h")
-        monkeypatch.setattr("runtui.tui.widgets.filter_bar.now_ticks", lambda: later)
+        monkeypatch.setattr("runtui.tui.resources.now_ticks", lambda: later)
         await session.press("r")
         await session.until(lambda: table.total < count)
 
@@ -133,7 +133,7 @@ async def test_a_likely_slip_is_pointed_out_when_nothing_is_found(open_session: 
 async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         runs = session.runs
-        before = runs.table.shown.sort
+        before = runs.shown.sort
         await session.type("/status:quex")
         assert runs.filter_text == "status:quex"
-        assert (runs.table.shown.sort, session.view) == (before, "runs")
+        assert (runs.shown.sort, session.view) == (before, "runs")

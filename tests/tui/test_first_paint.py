@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from runtui.domain.rows import list_width
+from runtui.domain.columns import list_width
 from runtui.prelude import FirstPaint
 from tests.tui.conftest import Opener
 

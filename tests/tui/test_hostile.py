@@ -60,11 +60,11 @@ async def test_hostile_names_sort(open_session: Opener) -> None:
     async with open_session(size=(120, 40), hostile=True, runs=60) as session:
         table = session.runs.table
         await session.press(*["s"] * 11)
-        assert table.shown.sort == "started"
+        assert session.runs.shown.sort == "started"
         await session.press("s", "s")
-        while table.shown.sort != "workflow":
+        while session.runs.shown.sort != "workflow":
             await session.press("s")
-        rows = session.workspace.store.window(table.shown, 0, table.total)
+        rows = session.workspace.store.window(session.runs.shown, 0, table.total)
         keys = [row.workflow_name.casefold() for row in rows]
         assert keys == sorted(keys)
         assert is_safe(session)

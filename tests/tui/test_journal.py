@@ -7,11 +7,13 @@ import json
 import stat
 from pathlib import Path
 
+from runtui.domain.columns import list_layout
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
+from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.journal import JournalView
-from runtui.tui.widgets.entry_table import ROOM_FOR_IDS, entry_cells
+from runtui.tui.text import fit
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
@@ -27,7 +29,7 @@ def view(session: Session) -> JournalView:
 
 
 def shown(session: Session) -> list[Entry]:
-    return list(view(session).table.entries)
+    return view(session).entries
 
 
 async def open_journal(session: Session) -> None:
@@ -87,11 +89,15 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     record(journal, 1)
     (entry,) = journal.of_run(ROOT, "run-1")
     journal.close()
-    narrow = [text for text, _ in entry_cells(entry, 80, ROOT)]
-    assert narrow[-1].rstrip() == "processingStatus: failed → canceled"
-    assert "run-1" not in "".join(narrow)
-    wide = [text.rstrip() for text, _ in entry_cells(entry, ROOM_FOR_IDS, ROOT)]
-    assert wide[-2:] == ["run-1", "processingStatus: failed → canceled"]
+    (row,) = entry_rows([entry], ROOT).rows
+    assert texts(row, 80)[-1] == "processingStatus: failed → canceled"
+    assert "run-1" not in texts(row, 80)
+    assert texts(row, 100)[-2:] == ["run-1", "processingStatus: failed → canceled"]
+
+
+def texts(row: EntryRow, width: int) -> list[str]:
+    """What the cells of an entry show in a line of so many cells, cut as the table cuts them."""
+    return [fit(column.show(row, 0).text, room).rstrip() for column, room in list_layout(JOURNAL.columns, width)]
 
 
 async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> None:

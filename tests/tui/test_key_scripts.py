@@ -86,7 +86,7 @@ class End:
 def overtake(session: Session) -> None:
     """Leave a draft on the last run, of a value that somebody else has changed since."""
     store = session.workspace.store
-    last = store.window(session.runs.table.shown, store.count(EVERY_RUN) - 1, 1)[0]
+    last = store.window(session.runs.shown, store.count(EVERY_RUN) - 1, 1)[0]
     stored = store.get(last.id)
     assert stored is not None
     before = {**stored.raw, "totalUsersCount": stored.raw["totalUsersCount"] + 1}

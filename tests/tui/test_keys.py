@@ -43,7 +43,7 @@ async def test_a_number_goes_into_the_field_that_tab_leads_to(open_session: Open
 @manners
 async def test_enter_lands_on_the_list_that_the_filter_shows(open_session: Opener, manner: Manner) -> None:
     async with open_session(runs=40) as session:
-        wanted = session.workspace.store.window(session.runs.table.shown, 25, 1)[0].id
+        wanted = session.workspace.store.window(session.runs.shown, 25, 1)[0].id
         await type_keys(session, [*f"/id:{wanted[-6:]}", "enter", "e"], manner)
         assert session.runs.filter_text == f"id:{wanted[-6:]}"
         assert edited(session).run_id == wanted
@@ -51,7 +51,7 @@ async def test_enter_lands_on_the_list_that_the_filter_shows(open_session: Opene
 
 async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        first, second = session.workspace.store.window(session.runs.table.shown, 0, 2)
+        first, second = session.workspace.store.window(session.runs.shown, 0, 2)
         assert session.runs.table.cursor_id == first.id
         await type_keys(session, ["e", "escape", "j", "e"], "in one packet")
         assert edited(session).run_id == second.id

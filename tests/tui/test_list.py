@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.rows import COLUMNS
+from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.services.store import Query
-from runtui.tui.widgets.run_table import ColumnHeader, RunTable
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
 
 
-def table_of(session: Session) -> RunTable:
+def table_of(session: Session) -> LineTable[RunRow, str]:
     return session.runs.table
 
 
@@ -25,8 +25,17 @@ def line_of(session: Session) -> str:
 
 def ids(session: Session) -> list[str]:
     """All runs in the order of the list."""
-    table = table_of(session)
-    return [row.id for row in session.workspace.store.window(table.shown, 0, table.total)]
+    return [row.id for row in rows(session)]
+
+
+def rows(session: Session) -> list[RunRow]:
+    return session.workspace.store.window(session.runs.shown, 0, table_of(session).total)
+
+
+def flag_under_cursor(session: Session) -> str:
+    row = table_of(session).row_under_cursor()
+    assert row is not None
+    return table_of(session).flag(row).sign
 
 
 def titles(session: Session) -> str:
@@ -65,9 +74,9 @@ async def test_every_column_sorts_both_ways_and_the_cursor_stays_on_its_run(open
         await session.press("z", "j", "j", "j")
         run_id = table.cursor_id
         seen = []
-        for _ in COLUMNS:
+        for _ in RUN_COLUMNS:
             await session.press("s")
-            column = next(column for column in COLUMNS if column.key == table.shown.sort)
+            column = next(column for column in RUN_COLUMNS if column.key == session.runs.shown.sort)
             seen.append(column.key)
             assert f"{column.title}{'↓' if column.descending_first else '↑'}" in titles(session)
             natural = ids(session)
@@ -77,7 +86,7 @@ async def test_every_column_sorts_both_ways_and_the_cursor_stays_on_its_run(open
             assert table.cursor_id == run_id
             assert table.cursor == ids(session).index(run_id or "")
             assert table.scroll_offset.y <= table.cursor < table.scroll_offset.y + table.size.height
-        assert sorted(seen) == sorted(column.key for column in COLUMNS)
+        assert sorted(seen) == sorted(column.key for column in RUN_COLUMNS)
 
 
 async def test_marks_belong_to_runs(open_session: Opener) -> None:
@@ -89,7 +98,7 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
         assert session.text().count("◆ ") == 3  # two rows and the title
         await session.press("s", "S")
         assert runs.marks == {order[0], order[2]}
-        marked = [table_of(session)._flag(run_id).sign == "◆" for run_id in ids(session)]
+        marked = [table_of(session).flag(row).sign == "◆" for row in rows(session)]
         assert sum(marked) == 2
         await session.press("U")
         assert runs.marks == set()
@@ -229,9 +238,8 @@ async def test_a_row_says_that_it_has_a_draft_and_that_it_is_being_saved(open_se
         assert "The draft is kept" in session.text()
         signs = []
         session.workspace.saves.changed.subscribe(lambda save: signs.append(save.outcome))
-        table = table_of(session)
         flags: list[str] = []
-        session.workspace.saves.changed.subscribe(lambda save: flags.append(table._flag(save.run_id).sign))
+        session.workspace.saves.changed.subscribe(lambda _save: flags.append(flag_under_cursor(session)))
         await session.press("e", "ctrl+s", "y")
         await session.until(lambda: signs and signs[-1] is not None)
         assert flags[0] == "↑"

@@ -8,20 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtui.domain.columns import GAP, Cell, Role, layout
 from runtui.domain.enums import PROCESSING_STATUS, SENTINEL
 from runtui.domain.rows import (
     ABSENT,
-    COLUMN_BY_KEY,
-    COLUMNS,
-    GAP,
+    RUN_COLUMN_BY_KEY,
+    RUN_COLUMNS,
     SEVERITY,
     STATUS_LOOKS,
     STUCK_AFTER,
-    Cell,
-    Role,
     RunRow,
-    cell,
-    layout,
     record,
     short_id,
     status_look,
@@ -41,7 +37,7 @@ def a_row(**facts: Any) -> RunRow:
 
 
 def shown(key: str, row: RunRow) -> Cell:
-    return cell(COLUMN_BY_KEY[key], row, NOW)
+    return RUN_COLUMN_BY_KEY[key].show(row, NOW)
 
 
 def test_a_record_keeps_the_seventh_digit_and_orders_by_the_moment_not_by_the_text() -> None:
@@ -114,7 +110,7 @@ def test_a_status_is_a_glyph_and_a_word(status: str, text: str, role: Role) -> N
 def test_every_known_status_has_a_look_and_fits_its_column() -> None:
     assert set(PROCESSING_STATUS.names) - {SENTINEL} == set(STATUS_LOOKS) - {""}
     longest = [shown("status", a_row(status=name, started=NOW - 4 * HOUR)).text for name in PROCESSING_STATUS.names]
-    assert max(map(len, longest)) <= COLUMN_BY_KEY["status"].width
+    assert max(map(len, longest)) <= RUN_COLUMN_BY_KEY["status"].width
 
 
 def test_failed_is_the_most_urgent_and_completed_the_least() -> None:
@@ -170,9 +166,9 @@ def test_no_number_or_time_is_wider_than_its_column(width: int) -> None:
     counts = dict.fromkeys(("failed_tasks", "failed_users", "successful_users", "total_users"), huge)
     moments = dict.fromkeys(("scheduled", "started", "completed", "last_updated"), NOW - 900 * 24 * HOUR)
     row = a_row(status="completedWithErrors", execution_type="activatedWithScope", **counts, **moments)
-    for column, cells in layout(width):
+    for column, cells in layout(RUN_COLUMNS, width):
         if not column.flexible:
-            assert len(cell(column, row, NOW).text) <= cells
+            assert len(column.show(row, NOW).text) <= cells
 
 
 @pytest.mark.parametrize(
@@ -191,7 +187,7 @@ def test_a_long_id_is_shortened_in_the_middle(run_id: str, expected: str) -> Non
 
 @given(st.text())
 def test_a_shortened_id_fits_its_column(run_id: str) -> None:
-    assert len(short_id(run_id)) <= COLUMN_BY_KEY["id"].width
+    assert len(short_id(run_id)) <= RUN_COLUMN_BY_KEY["id"].width
 
 
 @pytest.mark.parametrize(
@@ -204,12 +200,12 @@ def test_a_shortened_id_fits_its_column(run_id: str) -> None:
     ],
 )
 def test_columns_drop_by_priority_as_the_screen_narrows(width: int, keys: str) -> None:
-    assert [column.key for column, _ in layout(width)] == keys.split()
+    assert [column.key for column, _ in layout(RUN_COLUMNS, width)] == keys.split()
 
 
 @given(st.integers(min_value=1, max_value=400))
 def test_a_layout_fills_its_width_exactly_once_the_essential_columns_fit(width: int) -> None:
-    columns = layout(width)
+    columns = layout(RUN_COLUMNS, width)
     taken = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
     assert all(cells > 0 for _, cells in columns)
     assert taken == width if width >= 42 else len(columns) == 4
@@ -217,11 +213,11 @@ def test_a_layout_fills_its_width_exactly_once_the_essential_columns_fit(width: 
 
 @given(st.integers(min_value=42, max_value=400))
 def test_a_wider_screen_never_shows_fewer_columns(width: int) -> None:
-    narrow = {column.key for column, _ in layout(width)}
-    assert narrow <= {column.key for column, _ in layout(width + 1)}
+    narrow = {column.key for column, _ in layout(RUN_COLUMNS, width)}
+    assert narrow <= {column.key for column, _ in layout(RUN_COLUMNS, width + 1)}
 
 
 def test_every_column_sorts_by_indexed_fields_and_every_role_is_declared() -> None:
     fields = {*record({"id": "a"}, "w")._fields, "workflow_key"}
-    assert {term.lstrip("-") for column in COLUMNS for term in column.order} <= fields
+    assert {term.lstrip("-") for column in RUN_COLUMNS for term in column.order} <= fields
     assert {status_look(name).role for name in STATUS_LOOKS} <= set(get_args(Role))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.filters import parse_filter
-from runtui.domain.rows import COLUMNS, STUCK_AFTER
+from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import Query, Store
@@ -307,7 +307,7 @@ def plans(path: Path, act: Callable[[sqlite3.Connection], object]) -> list[str]:
 
 
 @pytest.mark.parametrize("descending", [True, False])
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.key)
+@pytest.mark.parametrize("column", RUN_COLUMNS, ids=lambda column: column.key)
 def test_every_order_is_an_index_from_both_ends(store: Store, path: Path, column: Any, descending: bool) -> None:
     put(store, *(a_run(number) for number in range(20)))
     query = Query(None, column.key, descending)

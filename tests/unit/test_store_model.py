@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtui.domain.columns import Column
 from runtui.domain.filters import (
     Absent,
     AllOf,
@@ -26,7 +27,7 @@ from runtui.domain.filters import (
     TimeIs,
     parse_filter,
 )
-from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, SEVERITY, STUCK_AFTER, Column
+from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, SEVERITY, STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.services.store import Query, Store
 
@@ -214,7 +215,7 @@ class Model:
 
     def find(self, query: Query) -> list[str]:
         wanted = query.filter.tree if query.filter else None
-        column = COLUMN_BY_KEY[query.sort]
+        column = RUN_COLUMN_BY_KEY[query.sort]
         found = [run for run in self.runs.values() if matches(wanted, run[0], run[1])]
         # From the last key to the first: each sort keeps the order of equals that the one before it made.
         backward = column.descending_first
@@ -228,13 +229,18 @@ class Model:
 
 pages = st.tuples(st.sampled_from(sorted(WORKFLOWS)), st.lists(RUNS, max_size=12), st.booleans())
 questions = st.tuples(
-    st.none() | FILTERS, st.sampled_from(COLUMNS), st.booleans(), st.integers(0, 14), st.integers(0, 14), st.booleans()
+    st.none() | FILTERS,
+    st.sampled_from(RUN_COLUMNS),
+    st.booleans(),
+    st.integers(0, 14),
+    st.integers(0, 14),
+    st.booleans(),
 )
 
 
 @given(st.lists(pages, max_size=4), st.lists(questions, min_size=1, max_size=6))
 def test_window_count_and_position_agree_with_a_plain_list(
-    pages: list[tuple[str, list[Raw], bool]], questions: list[tuple[str | None, Column, bool, int, int, bool]]
+    pages: list[tuple[str, list[Raw], bool]], questions: list[tuple[str | None, Column[RunRow], bool, int, int, bool]]
 ) -> None:
     model = Model()
     with TemporaryDirectory() as folder:

@@ -15,16 +15,16 @@ from textual.widgets import Static
 
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
-from runtui.services import journal_filter
 from runtui.services.journal import Entry, Journal
-from runtui.services.journal_query import PAGE, EntryQuery, condition
+from runtui.services.journal_query import PAGE, EntryQuery
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.keys import awaited
 from runtui.tui.messages import Decided, EntryRequested, ExportRequested, Left, LookRequested, UndoRequested
+from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content
-from runtui.tui.widgets.entry_table import EntryTable
 from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from runtui.tui.widgets.pane_title import PaneTitle
 
 
@@ -34,7 +34,7 @@ class JournalView(Acting):
     BINDINGS = bindings("journal")
     DEFAULT_CSS = """
     JournalView { layout: vertical; height: 1fr; }
-    JournalView EntryTable { height: 1fr; }
+    JournalView LineTable { height: 1fr; }
     JournalView #journal-empty { display: none; padding: 1 2; height: auto; }
     JournalView.-empty #journal-empty { display: block; }
     """
@@ -45,23 +45,27 @@ class JournalView(Acting):
         self.older: int | None = None
         """Where the entries begin that are not read yet; None when all are."""
         self._root = ""
+        self.entries: list[Entry] = []
+        """Those that were read, newest first."""
 
     def compose(self) -> ComposeResult:
         """Title, filter, entries."""
         yield PaneTitle(id="journal-title")
-        yield FilterBar(journal_filter.HELP, condition)
+        yield FilterBar(JOURNAL.filter_help, JOURNAL.read_filter)
+        yield ColumnHeader(JOURNAL.columns)
         yield Static(id="journal-empty", markup=False)
-        yield EntryTable(id="journal-table")
+        yield LineTable(JOURNAL, id="journal-table")
 
     @property
-    def table(self) -> EntryTable:
+    def table(self) -> LineTable[EntryRow, int]:
         """The entries."""
-        return self.query_one(EntryTable)
+        return self.query_one("#journal-table", LineTable)
 
     @property
     def entry(self) -> Entry | None:
         """The entry under the cursor."""
-        return self.table.entry
+        row = self.table.row_under_cursor()
+        return row.entry if row is not None else None
 
     def open(self, journal: Journal, root: str) -> None:
         """Show the journal as it is now; filter and roots stay as they were left."""
@@ -76,9 +80,9 @@ class JournalView(Acting):
 
     def reload(self) -> None:
         """Read again what is shown."""
-        self._read(None, max(PAGE, len(self.table.entries)))
+        self._read(None, max(PAGE, len(self.entries)))
 
-    def on_entry_table_end_reached(self, event: EntryTable.EndReached) -> None:
+    def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
         """Read on, where there is more."""
         event.stop()
         if self.older is not None:
@@ -95,9 +99,12 @@ class JournalView(Acting):
         except RuntuiError as error:
             self._show_words(str(error))
             return
-        self.table.show([*(self.table.entries if before is not None else ()), *found], self._root)
-        nothing = "No entry matches the filter. Press esc to clear it." if query.text else "Nothing was sent yet."
-        self._show_words("" if self.table.entries else nothing)
+        self.entries = [*(self.entries if before is not None else ()), *found]
+        self.table.show(entry_rows(self.entries, self._root), keep_line=True)
+        # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
+        self.table.row_under_cursor(hold=True)
+        nothing = f"{JOURNAL.nothing_found} Press esc to clear it." if query.text else JOURNAL.empty
+        self._show_words("" if self.entries else nothing)
         self._show_title(query)
 
     def _show_words(self, words: str) -> None:
@@ -106,7 +113,7 @@ class JournalView(Acting):
 
     def _show_title(self, query: EntryQuery) -> None:
         more = "+" if self.older is not None else ""
-        parts = [Content.styled("Journal", "bold"), Content(f"  {len(self.table.entries)}{more}")]
+        parts = [Content.styled("Journal", "bold"), Content(f"  {len(self.entries)}{more}")]
         if query.text:
             parts.append(Content.assemble("  /", content(query.text, "$text-accent")))
         if query.root is None:

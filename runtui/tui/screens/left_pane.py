@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher
 
 from runtui.domain.draft import Draft
+from runtui.domain.rows import RunRow
 from runtui.graph.identity import run_key
 from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
@@ -33,7 +34,7 @@ from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.scenarios import ScenariosView
 from runtui.tui.screens.sign_in import SignInView
-from runtui.tui.widgets.run_table import RowFlag
+from runtui.tui.widgets.line_table import RowFlag
 
 View = Literal["runs", "edit", "conflict", "review", "journal", "export", "scenarios", "profiles", "sign_in", "help"]
 
@@ -235,8 +236,8 @@ class LeftPane(ContentSwitcher):
             if left.edits or was_merging:
                 self.post_message(Said("The draft is kept; e on the run opens it again."))
 
-    def _flag(self, run_id: str) -> RowFlag | None:
-        workspace = self._workspace
+    def _flag(self, row: RunRow) -> RowFlag | None:
+        workspace, run_id = self._workspace, row.id
         if workspace.connected and workspace.saves.of_run(run_id) is not None:
             return SAVING
         if workspace.connected and run_key(run_id) in workspace.settling.unsettled:

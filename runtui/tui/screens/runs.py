@@ -14,17 +14,17 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from runtui.domain.rows import COLUMN_BY_KEY, COLUMNS, RunRow
-from runtui.services.store import EVERY_RUN, Query, Store
+from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
+from runtui.services.store import EVERY_RUN, Query, RunRows, Store
 from runtui.tui.actions import Situation, bindings
-from runtui.tui.counting import CountAside
 from runtui.tui.messages import DetailsRequested, Left, ListChanged, UndoRunRequested
+from runtui.tui.pacing import CountAside, Throttle
+from runtui.tui.resources import RUNS, run_filter
 from runtui.tui.screens.acting import Acting
 from runtui.tui.text import content
-from runtui.tui.throttle import Throttle
-from runtui.tui.widgets.filter_bar import PLACEHOLDER, FilterBar, filter_now
+from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable, RowFlag
 from runtui.tui.widgets.pane_title import PaneTitle
-from runtui.tui.widgets.run_table import ColumnHeader, RowFlag, RunTable
 
 PROBLEMS = "is:problem"
 FIRST_SORT = "started"
@@ -39,7 +39,7 @@ class RunsView(Acting):
     BINDINGS = bindings("runs")
     DEFAULT_CSS = """
     RunsView { layout: vertical; height: 1fr; }
-    RunsView RunTable { height: 1fr; }
+    RunsView LineTable { height: 1fr; }
     RunsView #empty { display: none; padding: 1 2; height: auto; }
     RunsView.-empty #empty { display: block; }
     """
@@ -48,35 +48,41 @@ class RunsView(Acting):
         self,
         situation: Callable[[], Situation],
         store: Store,
-        flag: Callable[[str], RowFlag | None],
+        flag: Callable[[RunRow], RowFlag | None],
         edit: Callable[[str], Awaitable[None]],
         *,
         id: str,
     ) -> None:
         super().__init__(situation, id=id)
         self._store = store
-        self._other_flag = flag
+        self._flag = flag
         self._edit = edit
-        self.marks: set[str] = set()
         self.filter_text = ""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
-        self._counting = CountAside(self, store)
+        self._counting = CountAside(self)
         self._query = Query(None, FIRST_SORT, True)
+        self.shown = self._query
+        """What the table shows; `_query` is ahead of it while the rows are counted."""
 
     def compose(self) -> ComposeResult:
         """Title, filter, column titles, rows."""
         yield PaneTitle(id="runs-title")
-        yield FilterBar(PLACEHOLDER, filter_now)
-        yield ColumnHeader()
+        yield FilterBar(RUNS.filter_help, RUNS.read_filter)
+        yield ColumnHeader(RUNS.columns)
         yield Static(id="empty", markup=False)
-        yield RunTable(self._store, self._query, self._flag, id="runs-table")
+        yield LineTable(RUNS, self._flag, id="runs-table")
 
     @property
-    def table(self) -> RunTable:
+    def table(self) -> LineTable[RunRow, str]:
         """The rows."""
-        return self.query_one(RunTable)
+        return self.query_one("#runs-table", LineTable)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The ids of the marked runs."""
+        return self.table.marks
 
     @property
     def row(self) -> RunRow | None:
@@ -89,18 +95,18 @@ class RunsView(Acting):
 
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""
-        self._query = self._query._replace(filter=filter_now(self.filter_text))
-        self._counting.then(self._query, lambda query: self._draw(query, keep_line=True))
+        self._query = self._query._replace(filter=run_filter(self.filter_text))
+        self._counting.then(RunRows(self._store, self._query), lambda rows: self._draw(rows, keep_line=True))
 
     def describe(self, *, active: bool) -> None:
         """Draw the title: how many of how many, filter, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
-        column = COLUMN_BY_KEY[table.shown.sort]
+        column = RUN_COLUMN_BY_KEY[self.shown.sort]
         parts = [Content.styled("Runs", "bold"), Content(f"  {counted}")]
         if self.filter_text:
             parts.append(Content.assemble("  /", content(self.filter_text, "$text-accent")))
-        parts.append(Content(f"  {column.title} {'↓' if table.shown.descending else '↑'}"))
+        parts.append(Content(f"  {column.title} {'↓' if self.shown.descending else '↑'}"))
         if self.marks:
             parts.append(Content(f"  ◆ {len(self.marks)} marked"))
         self.query_one("#runs-title", PaneTitle).show(Content("").join(parts), active=active)
@@ -109,17 +115,11 @@ class RunsView(Acting):
         """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
         self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
-            shown = self.table.shown.filter
+            shown = self.shown.filter
             hint = f"{shown.hint} " if shown is not None and shown.hint else ""
-            words = "" if self.table.total else f"No run matches the filter. {hint}Press esc to clear it."
+            words = "" if self.table.total else f"{RUNS.nothing_found} {hint}Press esc to clear it."
         self.set_class(bool(words), "-empty")
         self.query_one("#empty", Static).update(content(words))
-
-    def _flag(self, run_id: str) -> RowFlag:
-        other = self._other_flag(run_id)
-        if other is not None:
-            return other
-        return RowFlag("◆", "marked") if run_id in self.marks else RowFlag(" ", "")
 
     # Filter
 
@@ -149,7 +149,7 @@ class RunsView(Acting):
         """Filter at once, so that a key that is already on its way acts on what the filter shows."""
         self.query_one(FilterBar).put(text)
         self.filter_text = text
-        self._show_query(self._query._replace(filter=filter_now(text)))
+        self._show_query(self._query._replace(filter=run_filter(text)))
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         """Back to the rows."""
@@ -160,8 +160,8 @@ class RunsView(Acting):
 
     def action_sort(self) -> None:
         """Sort by the next column, in the direction that shows the worst or the newest first."""
-        keys = [column.key for column in COLUMNS]
-        column = COLUMN_BY_KEY[keys[(keys.index(self._query.sort) + 1) % len(keys)]]
+        keys = [column.key for column in RUN_COLUMNS]
+        column = RUN_COLUMN_BY_KEY[keys[(keys.index(self._query.sort) + 1) % len(keys)]]
         self._show_query(self._query._replace(sort=column.key, descending=column.descending_first))
 
     def action_reverse(self) -> None:
@@ -170,11 +170,12 @@ class RunsView(Acting):
 
     def _show_query(self, query: Query) -> None:
         self._query = query
-        self._counting.then(query, lambda query: self._draw(query, keep_line=False))
+        self._counting.then(RunRows(self._store, query), lambda rows: self._draw(rows, keep_line=False))
 
-    def _draw(self, query: Query, *, keep_line: bool) -> None:
-        self.table.reload(query, keep_line=keep_line)
-        self.query_one(ColumnHeader).sort = (query.sort, query.descending)
+    def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
+        self.shown = rows.query
+        self.table.show(rows, keep_line=keep_line)
+        self.query_one(ColumnHeader).sort = (self.shown.sort, self.shown.descending)
         self.say_when_empty()
         self.post_message(ListChanged())
 
@@ -198,17 +199,13 @@ class RunsView(Acting):
     def action_mark(self) -> None:
         """Mark it, or take the mark back, and go on to the next."""
         if self.row is not None:
-            run_id = self.row.id
-            self.marks ^= {run_id}
-            self.table.flags_changed(run_id)
+            self.table.toggle_mark(self.row.id)
             self.table.action_step(1)
             self.post_message(ListChanged())
 
     def action_unmark_all(self) -> None:
         """Take all marks back."""
-        marked, self.marks = self.marks, set()
-        for run_id in marked:
-            self.table.flags_changed(run_id)
+        self.table.clear_marks()
         self.post_message(ListChanged())
 
     @on(events.Click)

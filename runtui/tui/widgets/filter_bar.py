@@ -6,7 +6,7 @@ Invariant: a filter is announced only when it can be read; one that cannot is ke
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from rich.cells import cell_len
 from textual import events, on
@@ -16,14 +16,10 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from runtui.domain.filters import Filter, FilterError, parse_filter
-from runtui.domain.times import now_ticks
+from runtui.domain.filters import FilterError
 from runtui.errors import UsageError
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.line_input import LineInput
-
-PLACEHOLDER: Final = 'text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not'
-"""What the filter of runs understands, in short."""
 
 
 class FilterInput(LineInput):
@@ -127,12 +123,3 @@ class FilterBar(Widget):
         mark = " " * place + "^" * length if place >= 0 else ""
         fits = len(mark) + 2 + cell_len(plain(error.message)) <= box.content_size.width
         return Content.assemble(mark, "  " if fits else "\n", content(error.message))
-
-
-def filter_now(text: str) -> Filter | None:
-    """What a filter text means now; None when it is empty.
-
-    Raises:
-        FilterError: where and why it makes no sense.
-    """
-    return parse_filter(text, now_ticks()) if text.strip() else None

@@ -1,0 +1,136 @@
+"""The columns of a list: what a cell shows, and which columns fit in a width.
+
+Invariant: every line of a list has the same columns at one width, and with GAP between them they fill it. No text is
+altered for the terminal here: cells carry foreign text as received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+Row = TypeVar("Row")
+
+Align = Literal["left", "right"]
+
+Role = Literal[
+    "status-failed",
+    "status-problem",
+    "status-active",
+    "status-stuck",
+    "status-done",
+    "status-waiting",
+    "status-unknown",
+    "text",
+    "muted",
+    "number",
+    "alert",
+]
+"""What a cell means; the terminal gives each role its colour. A `status-` colour stays visible under the cursor."""
+
+GAP: Final = 1
+"""Cells between two columns."""
+
+GUTTER: Final = 2
+"""Cells left of the first column: the sign of a row and a blank."""
+
+WIDE: Final = 100
+"""Columns of a screen from which something stands beside the list."""
+
+_SHARE: Final = (7, 12)
+"""The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
+
+ESSENTIAL: Final = 3
+"""Columns up to this priority are always shown."""
+
+FAVOURED: Final = 5
+"""Columns up to this priority may take all but the least width of the flexible column."""
+
+COMFORT: Final = 26
+"""Cells the flexible column keeps before a column beyond FAVOURED is shown beside it."""
+
+_GROWTH: Final = 4
+"""A growing column takes one cell of so many that the flexible column has beyond COMFORT."""
+
+
+class Cell(NamedTuple):
+    """The text of one cell, foreign text as received, and what it means."""
+
+    text: str
+    role: Role = "text"
+
+
+DASH: Final = "–"
+NOTHING: Final = Cell(DASH, "muted")
+"""The cell of a value that is not there."""
+
+
+class Column(NamedTuple, Generic[Row]):
+    """One column of a list."""
+
+    key: str
+    title: str
+    width: int
+    """Cells; for the flexible column the least it is shown with."""
+    priority: int
+    """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
+    show: Callable[[Row, int], Cell]
+    """The cell of a row at the moment `now` (ticks)."""
+    order: tuple[str, ...] = ()
+    """Its natural order, the one of the first press: columns of the store, "-" for descending. The other direction is
+    the same list upside down. Empty where rows have one order only."""
+    align: Align = "left"
+    flexible: bool = False
+    """Whether it takes the room that is left; one column of a list does."""
+    grows_to: int = 0
+    """The most cells it takes where there is room to spare; 0: it keeps its width."""
+
+    @property
+    def descending_first(self) -> bool:
+        """Whether its natural order runs from great to small: the worst, the newest, the most."""
+        return self.order[0].startswith("-")
+
+
+Layout: TypeAlias = tuple[tuple[Column[Row], int], ...]
+"""The columns that are shown, each with its width in cells."""
+
+
+@lru_cache(maxsize=64)
+def layout(columns: tuple[Column[Any], ...], width: int) -> Layout[Any]:
+    """Which columns stand in `width` cells, each with its own width; with GAP between them they fill it.
+
+    On a screen too narrow for the essential columns the flexible one gives way, down to one cell.
+    """
+    least_flexible = next(column.width for column in columns if column.flexible)
+    shown: dict[str, int] = {}
+    room = width
+    for column in sorted(columns, key=lambda column: (not column.flexible, column.priority)):
+        if column.flexible:
+            shown[column.key] = 0
+            continue
+        least = COMFORT if column.priority > FAVOURED else least_flexible
+        left = room - column.width - GAP
+        if column.priority > ESSENTIAL and left < least:
+            break
+        shown[column.key] = column.width
+        room = left
+    for column in columns:
+        if column.grows_to and column.key in shown:
+            growth = min(column.grows_to - column.width, max(0, room - COMFORT) // _GROWTH)
+            shown[column.key] += growth
+            room -= growth
+    return tuple(
+        (column, max(1, room) if column.flexible else shown[column.key]) for column in columns if column.key in shown
+    )
+
+
+def list_width(screen_columns: int) -> int:
+    """The cells that a list takes on a screen so wide, gutter included."""
+    share, of = _SHARE if screen_columns >= WIDE else (1, 1)
+    return screen_columns * share // of
+
+
+def list_layout(columns: tuple[Column[Row], ...], width: int) -> Layout[Row]:
+    """The columns in a list of `width` cells, beside its gutter and one blank at its right end."""
+    return layout(columns, width - GUTTER - GAP)

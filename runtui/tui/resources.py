@@ -1,0 +1,170 @@
+"""What can be listed, each declared once: its rows, columns, id, filter and words for an empty list.
+
+Invariant: a table, a filter bar and a title know a list by its `Resource` alone. A new list is one declaration here and
+a source of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+from runtui.domain.columns import NOTHING, Cell, Column, Role, Row
+from runtui.domain.filters import Filter, parse_filter
+from runtui.domain.rows import RUN_COLUMNS, RunRow
+from runtui.domain.times import now_ticks
+from runtui.graph.exchange import Outcome
+from runtui.graph.identity import same_server
+from runtui.services import journal_filter
+from runtui.services.journal import Entry
+from runtui.services.journal_export import change_words
+from runtui.services.journal_filter import outcome_word
+from runtui.services.journal_query import condition
+from runtui.tui.actions import Scope
+from runtui.tui.text import middle
+
+RowId = TypeVar("RowId", bound=str | int)
+"""What identifies a row: the id of a run, the number of an entry."""
+
+_Row_co = TypeVar("_Row_co", covariant=True)
+_RowId_contra = TypeVar("_RowId_contra", contravariant=True)
+
+
+class Rows(Protocol[_Row_co, _RowId_contra]):
+    """Rows in their order, wherever they are: the store, or what was read of a file."""
+
+    def count(self) -> int:
+        """How many rows there are."""
+
+    def window(self, start: int, count: int, /) -> Sequence[_Row_co]:
+        """The rows from line `start`, at most `count`."""
+
+    def position(self, row_id: _RowId_contra, /) -> int | None:
+        """The line of a row, counted from 0; None when it is not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRows(Generic[Row, RowId]):
+    """Rows that were read already."""
+
+    rows: Sequence[Row]
+    id_of: Callable[[Row], RowId]
+
+    def count(self) -> int:
+        return len(self.rows)
+
+    def window(self, start: int, count: int) -> Sequence[Row]:
+        return self.rows[start : start + count]
+
+    def position(self, row_id: RowId) -> int | None:
+        return next((line for line, row in enumerate(self.rows) if self.id_of(row) == row_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[Row, RowId]):
+    """One kind of rows, as every list of them shows it."""
+
+    title: str
+    columns: tuple[Column[Row], ...]
+    id_of: Callable[[Row], RowId]
+    scope: Scope
+    """Whose actions work on its rows."""
+    filter_help: str
+    """The filter language in one line."""
+    read_filter: Callable[[str], object]
+    """What a filter text means now; raises UsageError."""
+    empty: str
+    """Said where there is nothing to list."""
+    nothing_found: str
+    """Said where the filter finds nothing."""
+
+
+def run_filter(text: str) -> Filter | None:
+    """What a filter of runs means now; None when it is empty.
+
+    Raises:
+        FilterError: where and why it makes no sense.
+    """
+    return parse_filter(text, now_ticks()) if text.strip() else None
+
+
+RUNS: Final[Resource[RunRow, str]] = Resource(
+    title="Runs",
+    columns=RUN_COLUMNS,
+    id_of=lambda row: row.id,
+    scope="runs",
+    filter_help='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
+    read_filter=run_filter,
+    empty="There are no runs.",
+    nothing_found="No run matches the filter.",
+)
+
+
+class EntryRow(NamedTuple):
+    """An entry of the journal, seen from a session."""
+
+    entry: Entry
+    root: str
+    """The root of the session; an entry of another one says so."""
+
+
+_OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
+    Outcome.DONE: ("✓", "status-done"),
+    Outcome.NOT_DONE: ("✗", "status-failed"),
+    Outcome.UNKNOWN: ("?", "status-problem"),
+    None: ("↑", "status-active"),
+}
+"""The sign and the role of an outcome."""
+
+
+def _outcome(row: EntryRow, _now: int) -> Cell:
+    sign, role = _OUTCOMES[row.entry.outcome] if not row.entry.damage else ("!", "status-problem")
+    return Cell(f"{sign} {outcome_word(row.entry)}", role)
+
+
+def _opened(row: EntryRow, _now: int) -> Cell:
+    return NOTHING if row.entry.damage else Cell(f"{row.entry.opened_at.astimezone():%m-%d %H:%M}", "muted")
+
+
+def _workflow(row: EntryRow, _now: int) -> Cell:
+    return Cell(row.entry.workflow_name or row.entry.workflow_id)
+
+
+def _change(row: EntryRow, _now: int) -> Cell:
+    """What changed in short; before it what the entry has to do with another one, or with another server."""
+    entry = row.entry
+    if entry.damage:
+        return Cell(entry.damage)
+    parts = []
+    if not same_server(entry.root, row.root):
+        parts.append(f"at {entry.root.partition('://')[2]}")
+    if entry.undoes is not None:
+        parts.append(f"undoes #{entry.undoes}")
+    if entry.undone_by is not None:
+        parts.append(f"undone by #{entry.undone_by}")
+    return Cell(": ".join([*parts, ", ".join(change_words(entry))]))
+
+
+JOURNAL: Final[Resource[EntryRow, int]] = Resource(
+    title="Journal",
+    columns=(
+        Column("number", "#", 5, 1, lambda row, _: Cell(f"#{row.entry.number}", "muted")),
+        Column("opened", "sent", 11, 1, _opened),
+        Column("outcome", "outcome", 10, 1, _outcome),
+        Column("workflow", "workflow", 10, 2, _workflow, grows_to=24),
+        Column("run", "run", 9, 5, lambda row, _: Cell(middle(row.entry.run_id, 9), "muted")),
+        Column("change", "change", 36, 1, _change, flexible=True),
+    ),
+    id_of=lambda row: row.entry.number,
+    scope="journal",
+    filter_help=journal_filter.HELP,
+    read_filter=condition,
+    empty="Nothing was sent yet.",
+    nothing_found="No entry matches the filter.",
+)
+
+
+def entry_rows(entries: Sequence[Entry], root: str) -> ReadRows[EntryRow, int]:
+    """Entries that were read, newest first, seen from a session with this root."""
+    return ReadRows([EntryRow(entry, root) for entry in entries], JOURNAL.id_of)

@@ -1,0 +1,352 @@
+"""One table for every list: a window of a few screens on ordered rows, drawn line by line.
+
+Invariant: the cursor and the marks belong to the ids of rows, never to line numbers. Rows may move, come and go; the
+cursor stays on its row and the row stays on its line of the screen. A change repaints the lines that differ, and
+neither memory nor the cost of a key grows with the number of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Generic, NamedTuple, get_args
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.app import RenderResult
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from runtui.domain.columns import GAP, GUTTER, Cell, Column, Layout, Role, Row, list_layout
+from runtui.domain.times import now_ticks
+from runtui.tui.actions import bindings
+from runtui.tui.resources import ReadRows, Resource, RowId, Rows
+from runtui.tui.text import fit
+
+_MOST_STRIPS: Final = 512
+
+TICK_SECONDS: Final = 60
+"""How often relative times are worked out again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFlag:
+    """What stands before a row: one cell, and the word for it."""
+
+    sign: str
+    word: str
+
+
+NO_FLAG: Final = RowFlag(" ", "")
+MARKED: Final = RowFlag("◆", "marked")
+
+
+class LineLook(NamedTuple):
+    """Everything that the drawing of one line depends on; a line without cells is blank."""
+
+    width: int
+    sign: str = ""
+    cells: tuple[Cell, ...] = ()
+    cursor: str = ""
+    """The component class of the cursor on it, without its prefix; empty when it stands elsewhere."""
+
+
+class ColumnHeader(Widget):
+    """The titles above a table; the sorted column carries an arrow."""
+
+    DEFAULT_CSS = "ColumnHeader { height: 1; }"
+
+    sort: reactive[tuple[str, bool]] = reactive(("", False))
+    """The key of the sorted column, and whether it runs downwards."""
+
+    def __init__(self, columns: tuple[Column[Any], ...]) -> None:
+        super().__init__()
+        self._columns = columns
+
+    def render(self) -> RenderResult:
+        """Draw the titles in the layout that the table has at this width."""
+        from textual.content import Content
+
+        key, descending = self.sort
+        text = " " * GUTTER
+        for column, width in list_layout(self._columns, self.size.width):
+            title = column.title + (("↓" if descending else "↑") if column.key == key else "")
+            fits = cell_len(title) <= width
+            # The arrow of a title as wide as its column stands in the gap.
+            text += fit(title, width, align=column.align) + " " * GAP if fits else fit(title, width + GAP)
+        return Content(text)
+
+
+class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
+    """Shows the rows of a resource. Lines are numbered from 0 in the order of the source.
+
+    Args:
+        resource: The columns, and what identifies a row.
+        flag: What stands before a row; None where that is its mark or nothing.
+    """
+
+    BINDINGS = bindings("table")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"line-table--{name}" for name in ("cursor", "cursor-blurred", "flag", *get_args(Role))
+    }
+    """
+    | Class | Description |
+    | :- | :- |
+    | `line-table--cursor` | The row under the cursor, while the table has the focus. |
+    | `line-table--cursor-blurred` | The same, while it has not. |
+    | `line-table--flag` | The sign before a row. |
+    | `line-table--ROLE` | A cell, by its role in `domain.columns`. |
+    """
+
+    DEFAULT_CSS = """
+    LineTable { scrollbar-size: 0 0; overflow-x: hidden; }
+    """
+
+    class CursorMoved(Message):
+        """The cursor stands on another row or on none, or the rows were shown anew."""
+
+        def __init__(self, table: LineTable[Any, Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> LineTable[Any, Any]:
+            """The table."""
+            return self.table
+
+    class EndReached(Message):
+        """The cursor was moved to the last line: a source that is read in pages may have more."""
+
+        def __init__(self, table: LineTable[Any, Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> LineTable[Any, Any]:
+            """The table."""
+            return self.table
+
+    def __init__(
+        self, resource: Resource[Row, RowId], flag: Callable[[Row], RowFlag | None] = lambda _row: None, *, id: str
+    ) -> None:
+        super().__init__(id=id)
+        self.resource = resource
+        self._own_flag = flag
+        self._source: Rows[Row, RowId] = ReadRows((), resource.id_of)
+        self._start = 0
+        self._rows: Sequence[Row] = ()
+        self._drawn: dict[int, LineLook] = {}
+        self._strips: dict[LineLook, Strip] = {}
+        self._styles: dict[str, Style] = {}
+        self._now = now_ticks()
+        self.total = 0
+        self.cursor = 0
+        self.cursor_id: RowId | None = None
+        self.marks: frozenset[RowId] = frozenset()
+        """The ids of the marked rows, in sight or not."""
+        self.is_untouched = True
+        """Whether nobody has moved the cursor, acted on its row or asked for other rows yet."""
+
+    # What is shown
+
+    def show(self, source: Rows[Row, RowId], *, keep_line: bool) -> None:
+        """Show the rows of a source as they are now, and repaint the lines that differ.
+
+        The cursor stays on its row. With `keep_line` so does the row on its line of the screen, and where the row is
+        gone the cursor stays on the line; without, it goes to the first row then. A cursor that nobody has touched
+        stays on the first row while a list comes in: it was put there for no row in particular.
+        """
+        self._source = source
+        self.is_untouched = self.is_untouched and keep_line
+        offset = self.cursor - self.scroll_offset.y
+        self.total = source.count()
+        self._rows = ()
+        row_id = None if self.is_untouched else self.cursor_id
+        line = source.position(row_id) if row_id is not None else None
+        if line is None:
+            line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
+        self.virtual_size = Size(self.size.width, self.total)
+        self._place_cursor(line)
+        self.post_message(self.CursorMoved(self))
+        offset = offset if keep_line else self.size.height // 2
+        self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
+        self._repaint_differences()
+
+    def tick(self) -> None:
+        """Let relative times ("3m ago") move on; only lines whose text changed are drawn."""
+        self._now = now_ticks()
+        self._repaint_differences()
+
+    def flags_changed(self, row_id: RowId) -> None:
+        """Repaint the row whose flag may have changed."""
+        for index, row in enumerate(self._rows):
+            if self.resource.id_of(row) == row_id:
+                self._repaint_line(self._start + index)
+
+    def row_under_cursor(self, *, hold: bool = False) -> Row | None:
+        """The row at the cursor. With `hold`, somebody acts on it: from here on the cursor stays on that row."""
+        self.is_untouched = self.is_untouched and not hold
+        return self._row(self.cursor) if self.total else None
+
+    def finds(self, row_id: RowId) -> bool:
+        """Whether a row is among those of the source."""
+        return self._source.position(row_id) is not None
+
+    # Marks
+
+    def toggle_mark(self, row_id: RowId) -> None:
+        self.marks ^= {row_id}
+        self.flags_changed(row_id)
+
+    def clear_marks(self) -> None:
+        marked, self.marks = self.marks, frozenset()
+        for row_id in marked:
+            self.flags_changed(row_id)
+
+    def flag(self, row: Row) -> RowFlag:
+        """What stands before a row."""
+        return self._own_flag(row) or (MARKED if self.resource.id_of(row) in self.marks else NO_FLAG)
+
+    # The cursor
+
+    def move_to(self, line: int) -> None:
+        """Put the cursor on a line, scrolling only as far as needed."""
+        self.is_untouched = False
+        if not self.total:
+            return
+        line = max(0, min(line, self.total - 1))
+        before = self.cursor
+        if self._place_cursor(line):
+            self.post_message(self.CursorMoved(self))
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if line < top:
+            self._scroll_to_line(line)
+        elif line >= top + height:
+            self._scroll_to_line(line - height + 1)
+        if line != before:
+            self._repaint_line(before)
+            self._repaint_line(line)
+        if line == self.total - 1:
+            self.post_message(self.EndReached(self))
+
+    def _place_cursor(self, line: int) -> bool:
+        """Put the cursor on a line without drawing it; whether another row is under it."""
+        self.cursor = line
+        row = self._row(line) if self.total else None
+        before, self.cursor_id = self.cursor_id, None if row is None else self.resource.id_of(row)
+        return self.cursor_id != before
+
+    def _scroll_to_line(self, top: int) -> None:
+        top = max(0, min(top, self.total - self.size.height))
+        if top != self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+
+    def action_step(self, rows: int) -> None:
+        self.move_to(self.cursor + rows)
+
+    def action_page(self, screens: int) -> None:
+        self.move_to(self.cursor + screens * max(1, self.size.height - 1))
+
+    def action_first_row(self) -> None:
+        self.move_to(0)
+
+    def action_last_row(self) -> None:
+        self.move_to(self.total - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the clicked row."""
+        line = self.scroll_offset.y + event.y
+        if line < self.total:
+            self.move_to(line)
+
+    # The window
+
+    def _row(self, line: int) -> Row | None:
+        index = line - self._start
+        if not (self._rows and 0 <= index < len(self._rows)):
+            height = max(20, self.size.height)
+            self._start = max(0, line - height)
+            self._rows = self._source.window(self._start, 3 * height)
+            index = line - self._start
+        return self._rows[index] if 0 <= index < len(self._rows) else None
+
+    # Drawing
+
+    def on_mount(self) -> None:
+        """Let time pass."""
+        self.set_interval(TICK_SECONDS, self.tick)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight at any size."""
+        self.virtual_size = Size(self.size.width, self.total)
+        untouched = self.is_untouched
+        self.move_to(self.cursor)
+        self.is_untouched = untouched
+
+    def notify_style_update(self) -> None:
+        """Forget drawn lines when the theme or the focus changes."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def on_focus(self) -> None:
+        """Draw the cursor row as the one keys act on."""
+        self._repaint_line(self.cursor)
+
+    def on_blur(self) -> None:
+        """Draw the cursor row as one that waits."""
+        self._repaint_line(self.cursor)
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen."""
+        look = self._drawn[y] = self._look(self.scroll_offset.y + y)
+        strip = self._strips.get(look)
+        if strip is None:
+            if len(self._strips) >= _MOST_STRIPS:
+                self._strips.clear()
+            strip = self._strips[look] = self._draw(look).adjust_cell_length(look.width, self.rich_style)
+        return strip
+
+    def _layout(self, width: int) -> Layout[Row]:
+        return list_layout(self.resource.columns, width)
+
+    def _look(self, line: int) -> LineLook:
+        row = self._row(line) if line < self.total else None
+        width = self.size.width
+        if row is None:
+            return LineLook(width)
+        cells = tuple(column.show(row, self._now) for column, _ in self._layout(width))
+        cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
+        return LineLook(width, self.flag(row).sign, cells, cursor)
+
+    def _draw(self, look: LineLook) -> Strip:
+        """A line in the columns that its width has room for. Under the cursor a status keeps its colour."""
+        segments = [Segment(fit(look.sign, GUTTER), self._style(look.cursor or "flag"))] if look.cells else []
+        for cell, (column, width) in zip(look.cells, self._layout(look.width), strict=False):
+            style = self._style(cell.role)
+            if look.cursor:
+                cursor = self._style(look.cursor)
+                style = style + cursor.without_color if cell.role.startswith("status-") else cursor
+            segments.append(Segment(fit(cell.text, width, align=column.align) + " " * GAP, style))
+        return Strip(segments).simplify()
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_component_rich_style(f"line-table--{name}")
+        return style
+
+    def _repaint_line(self, line: int) -> None:
+        if 0 <= line - self.scroll_offset.y < self.size.height:
+            self.refresh_line(line)
+
+    def _repaint_differences(self) -> None:
+        for y in range(self.size.height):
+            if self._drawn.get(y) != self._look(self.scroll_offset.y + y):
+                self.refresh_line(self.scroll_offset.y + y)
