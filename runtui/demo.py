@@ -151,14 +151,14 @@ def run_demo(
 
 def _sign_in_settings(settings: Settings) -> SignInSettings:
     """How people sign in to the sandbox: by a device code, and nothing of it outlives the demo."""
-    from runtui.sandbox.authority import BASE
-    from runtui.sandbox.authority_directory import DEMO_APPLICATION, Directory
+    from runtui.sandbox.authority.directory import DEMO_APPLICATION, Directory
+    from runtui.sandbox.authority.service import AUTHORITY_BASE
 
     return SignInSettings(
         method="device-code",
         tenant_id=Directory().tenant_id,
         client_id=DEMO_APPLICATION.client_id,
-        authority=BASE,
+        authority=AUTHORITY_BASE,
         token_cache="memory",  # noqa: S106 - a place, not a secret
         write=not settings.read_only,
     )
@@ -171,7 +171,7 @@ def _token(settings: Settings, sandbox: SandboxProcess) -> TokenSource:
         return StaticToken(_BEARER)
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import DemoSignInHttp
-    from runtui.sandbox.authority_directory import Directory
+    from runtui.sandbox.authority.directory import Directory
 
     name = settings.sign_in.authority
     return SignIn(

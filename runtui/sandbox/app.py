@@ -19,8 +19,8 @@ from starlette.routing import Mount, Route
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox import handlers
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import SignInGuard
+from runtui.sandbox.authority.asgi import TokenGuard
+from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
@@ -84,7 +84,7 @@ def create_app(
         from runtui.sandbox.hostile import hostile_plans, hostile_workflows
 
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
-    guard = [Middleware(SignInGuard, authority)] if authority is not None else []
+    guard = [Middleware(TokenGuard, authority)] if authority is not None else []
     app = Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
         middleware=[Middleware(Misbehave), Middleware(GraphEnvelope), *guard],

@@ -21,16 +21,20 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.authority import Authority
+from runtui.sandbox.authority.directory import DEMO_ADMIN
+from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
+from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, http_date, receive_once
 from runtui.sandbox.faults import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.scenarios import (
     BIG_BODY_BYTES,
+    CODE_SECONDS,
     DRIP_SECONDS,
     SLOW_SECONDS,
     Act,
+    Codes,
     Refusal,
     Requests,
     Scenario,
@@ -38,13 +42,15 @@ from runtui.sandbox.scenarios import (
     check_sign_in,
     scenario_named,
 )
-from runtui.sandbox.signing_in import revoke_sign_ins, treat_codes
 
 Pause = Callable[[float], Awaitable[None]]
 
 _NOTE: Final = "(note)"
 _ONE_RUN: Final = re.compile(r".*/runs/[^/]+")
 _SOON_SECONDS: Final = 3
+_POLL_SECONDS: Final = 2
+_POLLS: Final = 4
+"""The poll at which the sandbox decides about a code by itself."""
 _LINE: Final = "What a service may add to an answer, at length. " * 4
 
 
@@ -77,7 +83,7 @@ class CurrentScenario:
         scenario = scenario_named(name)
         check_sign_in(scenario, has_sign_in=self._authority is not None)
         if self._authority is not None:
-            treat_codes(self._authority, scenario.codes)
+            _treat_codes(self._authority, scenario.codes)
         self.scenario: Scenario = scenario
         self._struck: Counter[tuple[str, str]] = Counter()
         if self.scenario.has_newer_members:
@@ -95,7 +101,8 @@ class CurrentScenario:
     def revoke_sign_ins(self) -> None:
         """End the sessions of everybody: their next request is challenged."""
         if self._authority is not None:
-            revoke_sign_ins(self._authority)
+            for user in self._authority.directory.users:
+                self._authority.revoke(user)
 
     def stored_run(self, run_id: str) -> dict[str, Any] | None:
         """A run as it stands in the tenant."""
@@ -108,6 +115,15 @@ class CurrentScenario:
             changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
             self._database.write_run(run_id, changes)
             self.edits.append((run_id, changes))
+
+
+def _treat_codes(authority: Authority, codes: Codes) -> None:
+    """Decide what becomes of codes that nobody types in."""
+    devices = authority.devices
+    devices.interval = _POLL_SECONDS
+    devices.lifetime = CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS
+    user = DEMO_ADMIN if codes is Codes.APPROVED else None
+    devices.autopilot = None if codes is Codes.EXPIRED else Autopilot(user, _POLLS)
 
 
 def _is_meant(requests: Requests, method: str, path: str) -> bool:

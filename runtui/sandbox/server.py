@@ -28,8 +28,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import HOSTS, PLACE, BesideGraph
+from runtui.sandbox.authority.asgi import AUTHORITY_PATH, LOOPBACK_NAMES, GraphWithAuthority
+from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.faults import GraphError
 from runtui.sandbox.scenarios import summaries
 
@@ -114,7 +114,7 @@ class OwnName:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            names = [f"{host}:{scope['server'][1]}" for host in HOSTS]
+            names = [f"{host}:{scope['server'][1]}" for host in LOOPBACK_NAMES]
             if (named := Headers(scope=scope).get("host", "")).lower() not in names:
                 message = f"The Host header says {named!r}; this sandbox goes by {' and '.join(names)}."
                 refusal = GraphError(421, "MisdirectedRequest", message)
@@ -154,7 +154,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which says where it is, takes scenarios, and ends well when it is told to."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
-        super().__init__(server_config(OwnName(graph if authority is None else BesideGraph(graph, authority))))
+        super().__init__(server_config(OwnName(graph if authority is None else GraphWithAuthority(graph, authority))))
         self._scenario = graph.state.scenario
         self._has_sign_in = authority is not None
         self._until_stdin_closes = until_stdin_closes
@@ -169,7 +169,7 @@ class _Server(uvicorn.Server):
                 pid=os.getpid(),
                 scenario=self._scenario.scenario.name,
                 scenarios=summaries(),
-                authority=f"http://{host}:{port}{PLACE}" if self._has_sign_in else "",
+                authority=f"http://{host}:{port}{AUTHORITY_PATH}" if self._has_sign_in else "",
             )
             # A job in the background may not read the terminal: without this the whole process would be stopped.
             signal.signal(signal.SIGTTIN, signal.SIG_IGN)

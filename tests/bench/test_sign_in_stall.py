@@ -11,11 +11,10 @@ import pytest
 
 from runtui.auth.signin import SignIn
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_memory import MemoryHttp
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
+from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
 from tests.contract.signing_in import Gate, settings_for
 from tests.tui.conftest import ROOT, Session
@@ -43,8 +42,8 @@ class Lag:
 
 
 async def test_polling_a_slow_service_neither_stalls_the_screen_nor_holds_up_the_end(tmp_path: Path) -> None:
-    authority = Authority()
-    authority.set_polling(1)
+    authority = ScriptedAuthority()
+    authority.devices.interval = 1
     settings = settings_for(authority, token_cache="memory")
     sign_in = SignIn(settings, root=GRAPH, state_folder=tmp_path, http=lambda: MemoryHttp(authority), environ={})
     whole = Settings(root=ROOT, tenant="Contoso", refresh_seconds=0.0, state_folder=tmp_path, sign_in=settings)
@@ -57,7 +56,7 @@ async def test_polling_a_slow_service_neither_stalls_the_screen_nor_holds_up_the
         desk = Desk(Session(pilot, workspace, None), authority, sign_in, Polls(), Gate())
         await desk.sees_sign_in()
         await desk.ask_for_code()
-        authority.slow_down(SLOW_SECONDS)
+        authority.delays["token"] = SLOW_SECONDS
         await desk.session.pilot.pause(0.5)
         polls = len(authority.calls)
         await lag.watch(WATCHED_SECONDS)

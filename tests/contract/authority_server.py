@@ -15,20 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import create_authority_app
-from runtui.sandbox.authority_directory import Directory
+from runtui.sandbox.authority.asgi import create_authority_app
+from runtui.sandbox.authority.directory import Directory
+from runtui.sandbox.authority.service import route
 from runtui.sandbox.server import HOST, BreakableProtocol, server_config
+from tests.contract.scripted_authority import ScriptedAuthority
 
 
 @dataclass(frozen=True)
 class ServedAuthority:
     """An authority, the address it is at (`authority.base`), and the file with the CA that vouches for it."""
 
-    authority: Authority
+    authority: ScriptedAuthority
     ca_file: Path
 
     @property
@@ -45,8 +47,15 @@ async def serve_authority(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(HOST, "localhost").configure_cert(context)
     listener = socket.create_server((HOST, 0))
-    authority = Authority(clock, base=f"https://{HOST}:{listener.getsockname()[1]}", directory=directory)
-    config, state = server_config(create_authority_app(authority)), ServerState()
+    authority = ScriptedAuthority(clock, base=f"https://{HOST}:{listener.getsockname()[1]}", directory=directory)
+    app = create_authority_app(authority)
+
+    async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
+        if delay := authority.delays.get(route(scope["method"], scope["path"])[0]):
+            await asyncio.sleep(delay)
+        await app(scope, receive, send)
+
+    config, state = server_config(slowly), ServerState()
     config.load()
     server = await asyncio.get_running_loop().create_server(
         lambda: BreakableProtocol(config=config, server_state=state, app_state={}), sock=listener, ssl=context

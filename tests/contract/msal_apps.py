@@ -10,9 +10,7 @@ import msal
 import trustme
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_clients import to_base64url
-from runtui.sandbox.authority_directory import (
+from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
     READ_ALL,
@@ -20,9 +18,9 @@ from runtui.sandbox.authority_directory import (
     Application,
     FederatedCredential,
 )
-from runtui.sandbox.authority_memory import MemoryHttp
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.tokens import Identity, to_base64url
 from runtui.sandbox.faults import GraphError
+from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 
 SCOPES: Final = ["https://graph.fake.test/.default"]
 DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
@@ -32,7 +30,7 @@ DAEMON: Final = Application(
 MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs")
 
 
-def public_app(authority: Authority, *, capable: bool = True) -> Any:
+def public_app(authority: ScriptedAuthority, *, capable: bool = True) -> Any:
     """MSAL as it comes, but for the wire. MSAL keeps refusals for a minute: another app asks again."""
     return msal.PublicClientApplication(
         DEMO_APPLICATION.client_id,
@@ -43,7 +41,7 @@ def public_app(authority: Authority, *, capable: bool = True) -> Any:
     )
 
 
-def daemon_app(authority: Authority, credential: Any) -> Any:
+def daemon_app(authority: ScriptedAuthority, credential: Any) -> Any:
     return msal.ConfidentialClientApplication(
         DAEMON_ID,
         client_credential=credential,
@@ -62,7 +60,7 @@ def poll(app: Any, flow: Any) -> Any:
     return app.acquire_token_by_device_flow(dict(flow), exit_condition=lambda _flow: True)
 
 
-def sign_in(authority: Authority, app: Any, account: Any = DEMO_ADMIN) -> Any:
+def sign_in(authority: ScriptedAuthority, app: Any, account: Any = DEMO_ADMIN) -> Any:
     flow = app.initiate_device_flow(SCOPES)
     authority.approve(flow["user_code"], account)
     return poll(app, flow)

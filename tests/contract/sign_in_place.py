@@ -18,13 +18,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import SignInGuard
-from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
+from runtui.sandbox.authority.asgi import TokenGuard
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
 from tests import canary
 from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import DAEMON, DAEMON_ID
+from tests.contract.scripted_authority import ScriptedAuthority
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 RUNTUI: Final = (sys.executable, "-m", "runtui")
@@ -71,7 +71,7 @@ class Started:
 class Place:
     """One person's home, with a profile `demo` (device code) and `nightly` (a program with a secret)."""
 
-    def __init__(self, app: Starlette, authority: Authority, root: str, ca_file: Path, folder: Path) -> None:
+    def __init__(self, app: Starlette, authority: ScriptedAuthority, root: str, ca_file: Path, folder: Path) -> None:
         self.app = app
         self.authority = authority
         self.root = root
@@ -156,8 +156,8 @@ async def sign_in_place(folder: Path, *, scenario: str = "none", **changes: obje
         async with loopback(app) as root:
             directory = Directory(resource=root.removesuffix("/beta"), applications=(DEMO_APPLICATION, daemon))
             async with serve_authority(directory=directory) as served:
-                served.authority.set_polling(1)
-                app.user_middleware.append(Middleware(SignInGuard, authority=served.authority))
+                served.authority.devices.interval = 1
+                app.user_middleware.append(Middleware(TokenGuard, authority=served.authority))
                 yield Place(app, served.authority, root, served.ca_file, folder)
     finally:
         app.state.database.close()

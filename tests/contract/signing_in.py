@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from runtui.auth.signin import DeviceCode, SignIn
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION, Account
-from runtui.sandbox.authority_memory import MemoryHttp
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, User
 from runtui.settings import SignInSettings
+from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 
 ROOT: Final = "https://graph.fake.test/beta"
 FAR_TOO_LONG: Final = 20.0
@@ -53,7 +52,7 @@ class Gate:
 class GatedHttp(MemoryHttp):
     """The authority in memory, behind a gate; its answer is made before the gate, as a slow network would have it."""
 
-    def __init__(self, authority: Authority, gate: Gate) -> None:
+    def __init__(self, authority: ScriptedAuthority, gate: Gate) -> None:
         super().__init__(authority, pause=lambda _seconds: None)
         self._gate = gate
 
@@ -76,7 +75,7 @@ class Pauses:
         await asyncio.sleep(0)
 
 
-def settings_for(authority: Authority, **choices: Any) -> SignInSettings:
+def settings_for(authority: ScriptedAuthority, **choices: Any) -> SignInSettings:
     chosen: dict[str, Any] = {
         "method": "device-code",
         "tenant_id": authority.directory.tenant_id,
@@ -89,7 +88,7 @@ def settings_for(authority: Authority, **choices: Any) -> SignInSettings:
 
 @asynccontextmanager
 async def signing_in(
-    authority: Authority,
+    authority: ScriptedAuthority,
     folder: Path,
     *,
     gate: Gate | None = None,
@@ -113,7 +112,7 @@ async def signing_in(
         await sign_in.aclose()
 
 
-async def by_device_code(sign_in: SignIn, authority: Authority, account: Account = DEMO_ADMIN) -> DeviceCode:
+async def by_device_code(sign_in: SignIn, authority: ScriptedAuthority, account: User = DEMO_ADMIN) -> DeviceCode:
     """Sign in as somebody who types the code at once."""
     shown: list[DeviceCode] = []
 

@@ -8,15 +8,13 @@ from random import Random
 import msal
 import pytest
 
-from runtui.sandbox.authority import Authority, unavailable, web_page
-from runtui.sandbox.authority_directory import (
+from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
     DEMO_READER,
     WRITE_ALL,
 )
-from runtui.sandbox.authority_memory import MemoryHttp
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.tokens import Identity
 from tests.contract.conftest import Clock
 from tests.contract.msal_apps import (
     DAEMON_ID,
@@ -29,15 +27,16 @@ from tests.contract.msal_apps import (
     sign_in,
     silent,
 )
+from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority, unavailable, web_page
 
 
 @pytest.fixture
-def authority(clock: Clock) -> Authority:
-    return Authority(clock)
+def authority(clock: Clock) -> ScriptedAuthority:
+    return ScriptedAuthority(clock)
 
 
 class TestDeviceCode:
-    def test_a_person_approves(self, authority: Authority) -> None:
+    def test_a_person_approves(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         assert flow["verification_uri"] == "https://login.fake.test/devicelogin"
@@ -62,21 +61,21 @@ class TestDeviceCode:
         assert account["home_account_id"] == f"{DEMO_ADMIN.object_id}.{authority.directory.tenant_id}"
         assert authority.pending == []
 
-    def test_a_code_works_once(self, authority: Authority) -> None:
+    def test_a_code_works_once(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         authority.approve(flow["user_code"])
         assert "access_token" in poll(app, flow)
         assert poll(app, flow)["error"] == "bad_verification_code"
 
-    def test_a_person_refuses(self, authority: Authority) -> None:
+    def test_a_person_refuses(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         authority.refuse(flow["user_code"])
         assert poll(app, flow)["error"] == "authorization_declined"
 
     @pytest.mark.parametrize("by_hand", [True, False])
-    def test_a_code_expires(self, authority: Authority, clock: Clock, by_hand: bool) -> None:
+    def test_a_code_expires(self, authority: ScriptedAuthority, clock: Clock, by_hand: bool) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         if by_hand:
@@ -86,37 +85,22 @@ class TestDeviceCode:
         result = poll(app, flow)
         assert (result["error"], result["error_codes"]) == ("expired_token", [70020])
 
-    def test_polls_that_come_too_fast_are_slowed_down(self, authority: Authority, clock: Clock) -> None:
-        authority.set_polling(5, is_strict=True)
-        app = public_app(authority)
-        flow = app.initiate_device_flow(SCOPES)
-        answers = []
-        for wait in (0, 1, 5):
-            clock.advance(wait)
-            answers.append(poll(app, flow)["error"])
-        assert answers == ["authorization_pending", "slow_down", "authorization_pending"]
-
-    def test_it_approves_by_itself_for_a_demo(self, authority: Authority, clock: Clock) -> None:
+    def test_it_approves_by_itself_for_a_demo(self, authority: ScriptedAuthority) -> None:
         authority.auto_approve(DEMO_READER, polls=3)
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         assert ["access_token" in poll(app, flow) for _ in range(3)] == [False, False, True]
-        authority.auto_approve(seconds=8)
-        flow = app.initiate_device_flow(SCOPES)
-        assert "access_token" not in poll(app, flow)
-        clock.advance(8)
-        assert claims_of(poll(app, flow)["access_token"])["upn"] == DEMO_ADMIN.username
 
 
 class TestSilently:
-    def test_the_cache_answers_without_a_call(self, authority: Authority) -> None:
+    def test_the_cache_answers_without_a_call(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         first = sign_in(authority, app)
         calls = len(authority.calls)
         assert silent(app)["access_token"] == first["access_token"]
         assert len(authority.calls) == calls
 
-    def test_a_forced_refresh_brings_other_tokens(self, authority: Authority) -> None:
+    def test_a_forced_refresh_brings_other_tokens(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         first = sign_in(authority, app)
         second = silent(app, force_refresh=True)
@@ -126,7 +110,7 @@ class TestSilently:
         assert kept["secret"] != first["refresh_token"]
 
     @pytest.mark.parametrize("code", [700082, 50173, 70043, 530036])
-    def test_a_dead_refresh_token(self, authority: Authority, code: int) -> None:
+    def test_a_dead_refresh_token(self, authority: ScriptedAuthority, code: int) -> None:
         app = public_app(authority)
         token = sign_in(authority, app)["access_token"]
         authority.kill_refresh_tokens(DEMO_ADMIN, code)
@@ -134,7 +118,7 @@ class TestSilently:
         assert (result["error"], result["error_codes"]) == ("invalid_grant", [code])
         assert isinstance(authority.verify(token), Identity), "the access token outlives it"
 
-    def test_a_refresh_token_dies_of_neglect(self, authority: Authority, clock: Clock) -> None:
+    def test_a_refresh_token_dies_of_neglect(self, authority: ScriptedAuthority, clock: Clock) -> None:
         app = public_app(authority)
         sign_in(authority, app)
         for _ in range(2):
@@ -143,7 +127,7 @@ class TestSilently:
         clock.advance(90 * 86_400)
         assert silent(app, force_refresh=True)["error_codes"] == [700082]
 
-    def test_only_the_sessions_of_that_person_end(self, authority: Authority) -> None:
+    def test_only_the_sessions_of_that_person_end(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         sign_in(authority, app, DEMO_READER)
         authority.kill_refresh_tokens(DEMO_ADMIN)
@@ -151,16 +135,9 @@ class TestSilently:
         result = silent(app, force_refresh=True)
         assert isinstance(authority.verify(result["access_token"]), Identity)
 
-    def test_a_long_life_says_when_to_refresh(self, authority: Authority) -> None:
-        authority.set_lifetime(86_400)
-        app = public_app(authority)
-        sign_in(authority, app)
-        (kept,) = app.token_cache.search(msal.TokenCache.CredentialType.ACCESS_TOKEN)
-        assert int(kept["expires_on"]) - int(kept["refresh_on"]) == 43_200
-
 
 class TestChallenge:
-    def test_a_refresh_with_the_claims_meets_it(self, authority: Authority) -> None:
+    def test_a_refresh_with_the_claims_meets_it(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         token = sign_in(authority, app)["access_token"]
         wanted = authority.challenge(DEMO_ADMIN)
@@ -175,7 +152,7 @@ class TestChallenge:
         assert asked == {"xms_cc": {"values": ["CP1"]}, **json.loads(wanted)["access_token"]}
         assert refusal(authority.verify(token)).status == 401
 
-    def test_a_revoked_person_signs_in_again(self, authority: Authority) -> None:
+    def test_a_revoked_person_signs_in_again(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         token = sign_in(authority, app)["access_token"]
         wanted = authority.revoke(DEMO_ADMIN)
@@ -188,7 +165,9 @@ class TestChallenge:
         )
         assert isinstance(authority.verify(sign_in(authority, public_app(authority))["access_token"]), Identity)
 
-    def test_a_client_that_cannot_meet_one_is_never_challenged(self, authority: Authority, clock: Clock) -> None:
+    def test_a_client_that_cannot_meet_one_is_never_challenged(
+        self, authority: ScriptedAuthority, clock: Clock
+    ) -> None:
         token = sign_in(authority, public_app(authority, capable=False))["access_token"]
         assert "xms_cc" not in claims_of(token)
         authority.revoke(DEMO_ADMIN)
@@ -199,7 +178,7 @@ class TestChallenge:
 
 
 class TestRefusals:
-    def test_they_have_the_shape_of_entra(self, authority: Authority) -> None:
+    def test_they_have_the_shape_of_entra(self, authority: ScriptedAuthority) -> None:
         correlation_id = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee01"
         authority.next_error(50076, claims='{"access_token":{"capolids":{"essential":true}}}')
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
@@ -215,7 +194,7 @@ class TestRefusals:
         )
         assert json.loads(body["claims"]) == {"access_token": {"capolids": {"essential": True}}}
 
-    def test_a_service_that_is_down_and_a_page_in_its_place(self, authority: Authority) -> None:
+    def test_a_service_that_is_down_and_a_page_in_its_place(self, authority: ScriptedAuthority) -> None:
         authority.next_answer(unavailable(7), times=2)
         authority.next_answer(web_page())
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
@@ -224,9 +203,9 @@ class TestRefusals:
         assert answers[0].headers["Retry-After"] == "7"
         assert answers[2].headers["Content-Type"] == "text/html"
 
-    def test_answers_that_take_their_time(self, authority: Authority) -> None:
+    def test_answers_that_take_their_time(self, authority: ScriptedAuthority) -> None:
         waits: list[float] = []
-        authority.slow_down(2.5)
+        authority.delays["token"] = 2.5
         http = MemoryHttp(authority, pause=waits.append)
         http.get(f"{authority.url()}/v2.0/.well-known/openid-configuration")
         http.post(f"{authority.url()}/oauth2/v2.0/token", data={"claims": None})
@@ -240,19 +219,19 @@ class TestRefusals:
             ("", "invalid_scope", 70011),
         ],
     )
-    def test_scopes_that_there_are_not(self, authority: Authority, scope: str, error: str, code: int) -> None:
+    def test_scopes_that_there_are_not(self, authority: ScriptedAuthority, scope: str, error: str, code: int) -> None:
         form = {"client_id": DEMO_APPLICATION.client_id, "scope": scope}
         body = json.loads(authority.handle("POST", "/organizations/oauth2/v2.0/devicecode", {}, form).body)
         assert (body["error"], body["error_codes"]) == (error, [code])
 
-    def test_a_permission_that_nobody_agreed_to(self, authority: Authority) -> None:
+    def test_a_permission_that_nobody_agreed_to(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow([WRITE_ALL])
         authority.approve(flow["user_code"], DEMO_READER)
         result = poll(app, flow)
         assert (result["error"], result["suberror"]) == ("invalid_grant", "consent_required")
 
-    def test_who_is_not_known(self, authority: Authority) -> None:
+    def test_who_is_not_known(self, authority: ScriptedAuthority) -> None:
         form = {"client_id": DAEMON_ID, "scope": SCOPES[0]}
         codes = [
             json.loads(authority.handle("POST", f"/{tenant}/oauth2/v2.0/devicecode", {}, form).body)["error_codes"]
@@ -262,16 +241,17 @@ class TestRefusals:
 
     def test_a_screenshot_shows_the_same_code_each_time(self, clock: Clock) -> None:
         codes = [
-            public_app(Authority(clock, chance=Random(7))).initiate_device_flow(SCOPES)["user_code"] for _ in range(2)
+            public_app(ScriptedAuthority(clock, random=Random(7))).initiate_device_flow(SCOPES)["user_code"]
+            for _ in range(2)
         ]
         assert codes[0] == codes[1]
-        assert public_app(Authority(clock)).initiate_device_flow(SCOPES)["user_code"] != codes[0]
+        assert public_app(ScriptedAuthority(clock)).initiate_device_flow(SCOPES)["user_code"] != codes[0]
 
-    def test_the_wire_in_memory_goes_nowhere_else(self, authority: Authority) -> None:
+    def test_the_wire_in_memory_goes_nowhere_else(self, authority: ScriptedAuthority) -> None:
         with pytest.raises(ConnectionError):
             MemoryHttp(authority).get("https://login.microsoftonline.com/common/discovery/instance")
 
-    def test_the_log_holds_no_secret(self, authority: Authority) -> None:
+    def test_the_log_holds_no_secret(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         authority.approve(flow["user_code"])

@@ -10,26 +10,26 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import create_authority_app
-from runtui.sandbox.authority_directory import (
+from runtui.sandbox.authority.asgi import create_authority_app
+from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
     DEMO_READER,
     Directory,
 )
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.tokens import Identity
 from tests.contract.conftest import Clock
 from tests.contract.msal_apps import (
     SCOPES,
     poll,
     public_app,
 )
+from tests.contract.scripted_authority import ScriptedAuthority
 
 
 @pytest.fixture
-def authority(clock: Clock) -> Authority:
-    return Authority(clock)
+def authority(clock: Clock) -> ScriptedAuthority:
+    return ScriptedAuthority(clock)
 
 
 class TestBrowser:
@@ -39,7 +39,7 @@ class TestBrowser:
         with pytest.warns(UserWarning, match="form_post") if "response_mode" not in options else nullcontext():
             return app.initiate_auth_code_flow(SCOPES, redirect_uri=self.LANDING, **options)
 
-    def test_pkce_and_nonce(self, authority: Authority) -> None:
+    def test_pkce_and_nonce(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = self.begin(app)
         landing = authority.browse(flow["auth_uri"], DEMO_READER)
@@ -49,7 +49,7 @@ class TestBrowser:
         assert result["id_token_claims"]["preferred_username"] == DEMO_READER.username
         assert isinstance(authority.verify(result["access_token"]), Identity)
 
-    def test_a_wrong_verifier_spends_the_code(self, authority: Authority) -> None:
+    def test_a_wrong_verifier_spends_the_code(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = self.begin(app)
         response = dict(authority.browse(flow["auth_uri"]).parameters)
@@ -57,7 +57,7 @@ class TestBrowser:
         assert (stolen["error"], stolen["error_codes"]) == ("invalid_grant", [501481])
         assert public_app(authority).acquire_token_by_auth_code_flow(flow, response)["error_codes"] == [54005]
 
-    def test_a_code_is_bound_to_its_address_and_its_time(self, authority: Authority, clock: Clock) -> None:
+    def test_a_code_is_bound_to_its_address_and_its_time(self, authority: ScriptedAuthority, clock: Clock) -> None:
         app = public_app(authority)
         flow = self.begin(app)
         response = dict(authority.browse(flow["auth_uri"]).parameters)
@@ -66,7 +66,7 @@ class TestBrowser:
         clock.advance(600)
         assert app.acquire_token_by_auth_code_flow(flow, response)["error_codes"] == [70008]
 
-    def test_a_person_refuses(self, authority: Authority) -> None:
+    def test_a_person_refuses(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = self.begin(app)
         result = app.acquire_token_by_auth_code_flow(flow, dict(authority.browse(flow["auth_uri"], None).parameters))
@@ -76,7 +76,7 @@ class TestBrowser:
         "address",
         ["https://evil.test/", "http://localhost.evil.test", "http://u@localhost:1", "http://localhost:1/\r\n", ""],
     )
-    def test_nobody_is_sent_where_the_program_is_not(self, authority: Authority, address: str) -> None:
+    def test_nobody_is_sent_where_the_program_is_not(self, authority: ScriptedAuthority, address: str) -> None:
         query = parse_qs(urlsplit(self.begin(public_app(authority))["auth_uri"]).query)
         form = {name: value for name, (value,) in query.items()} | {"redirect_uri": address}
         answer = authority.handle("GET", "/organizations/oauth2/v2.0/authorize", {}, form)
@@ -84,7 +84,7 @@ class TestBrowser:
         assert b"AADSTS50011" in answer.body
         assert b"<form" not in answer.body
 
-    def test_pkce_is_a_must(self, authority: Authority) -> None:
+    def test_pkce_is_a_must(self, authority: ScriptedAuthority) -> None:
         query = parse_qs(urlsplit(self.begin(public_app(authority))["auth_uri"]).query)
         form = {name: value for name, (value,) in query.items()}
         for change in ({"code_challenge": ""}, {"code_challenge_method": "plain"}):
@@ -94,7 +94,7 @@ class TestBrowser:
     @pytest.mark.parametrize("mode", ["query", "form_post"])
     async def test_the_page(self, mode: str) -> None:
         application = replace(DEMO_APPLICATION, name="<b>runtui</b>")
-        authority = Authority(base="https://127.0.0.1", directory=Directory(applications=(application,)))
+        authority = ScriptedAuthority(base="https://127.0.0.1", directory=Directory(applications=(application,)))
         flow = self.begin(public_app(authority), **({"response_mode": mode} if mode == "form_post" else {}))
         transport = httpx.ASGITransport(app=create_authority_app(authority))
         async with httpx.AsyncClient(transport=transport) as browser:
@@ -121,8 +121,8 @@ class TestBrowser:
         result = public_app(authority).acquire_token_by_auth_code_flow(flow, response)
         assert result["id_token_claims"]["preferred_username"] == DEMO_READER.username
 
-    async def test_the_page_for_a_device_code(self, authority: Authority) -> None:
-        authority = Authority(base="https://127.0.0.1")
+    async def test_the_page_for_a_device_code(self, authority: ScriptedAuthority) -> None:
+        authority = ScriptedAuthority(base="https://127.0.0.1")
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
         transport = httpx.ASGITransport(app=create_authority_app(authority))

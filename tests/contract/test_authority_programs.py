@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from runtui.domain.times import UNIX_EPOCH_TICKS, now_ticks
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_directory import (
+from runtui.sandbox.authority.directory import (
     DEMO_APPLICATION,
     READ_ALL,
     WRITE_ALL,
     Directory,
 )
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.tokens import Identity
 from tests.contract.conftest import Clock
 from tests.contract.msal_apps import (
     DAEMON,
@@ -28,17 +27,18 @@ from tests.contract.msal_apps import (
     machine_token,
     pair,
 )
+from tests.contract.scripted_authority import ScriptedAuthority
 
 
 @pytest.fixture
-def authority(clock: Clock) -> Authority:
-    return Authority(clock)
+def authority(clock: Clock) -> ScriptedAuthority:
+    return ScriptedAuthority(clock)
 
 
 class TestPrograms:
-    def with_daemon(self, **credential: Any) -> Authority:
+    def with_daemon(self, **credential: Any) -> ScriptedAuthority:
         # MSAL dates its assertions by the machine's clock.
-        return Authority(now_ticks, directory=Directory(applications=(replace(DAEMON, **credential),)))
+        return ScriptedAuthority(now_ticks, directory=Directory(applications=(replace(DAEMON, **credential),)))
 
     def test_a_secret(self) -> None:
         authority = self.with_daemon(secret="correct horse")
@@ -69,7 +69,7 @@ class TestPrograms:
         answer = authority.handle("POST", "/organizations/oauth2/v2.0/token", {}, form)
         assert json.loads(answer.body)["error_codes"] == [50059]
 
-    def test_a_public_program_is_not_a_daemon(self, authority: Authority) -> None:
+    def test_a_public_program_is_not_a_daemon(self, authority: ScriptedAuthority) -> None:
         form = {"grant_type": "client_credentials", "client_id": DEMO_APPLICATION.client_id, "scope": SCOPES[0]}
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
         assert json.loads(authority.handle("POST", path, {}, form).body)["error_codes"] == [7000216]
@@ -96,7 +96,7 @@ class TestPrograms:
         key, certificate = pair()
         clock.ticks = UNIX_EPOCH_TICKS
         daemon = replace(DAEMON, certificates=(certificate,))
-        authority = Authority(clock, directory=Directory(applications=(daemon,)))
+        authority = ScriptedAuthority(clock, directory=Directory(applications=(daemon,)))
         credential = {"private_key": key.decode(), "public_certificate": certificate.decode()}
         assert daemon_app(authority, credential).acquire_token_for_client(SCOPES)["error_codes"] == [700024]
 

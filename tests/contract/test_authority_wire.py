@@ -14,19 +14,17 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_app import SignInGuard
-from runtui.sandbox.authority_clients import to_base64url
-from runtui.sandbox.authority_directory import (
+from runtui.sandbox.authority.asgi import TokenGuard
+from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
     DEMO_READER,
     READ_ALL,
     WRITE_ALL,
-    Account,
     Directory,
+    User,
 )
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.tokens import Identity, to_base64url
 from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
 from tests.contract.msal_apps import (
@@ -42,27 +40,28 @@ from tests.contract.msal_apps import (
     sign_in,
     silent,
 )
+from tests.contract.scripted_authority import ScriptedAuthority
 
 
 @pytest.fixture
-def authority(clock: Clock) -> Authority:
-    return Authority(clock)
+def authority(clock: Clock) -> ScriptedAuthority:
+    return ScriptedAuthority(clock)
 
 
 class TestGraph:
     """What the sandbox's Graph makes of tokens, behind the guard."""
 
     @pytest.fixture
-    def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: Authority) -> httpx.AsyncClient:
+    def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: ScriptedAuthority) -> httpx.AsyncClient:
         # Behind everything else that stands around the app, as GraphEnvelope is.
-        sandbox_app.user_middleware.append(Middleware(SignInGuard, authority=authority))
+        sandbox_app.user_middleware.append(Middleware(TokenGuard, authority=authority))
         return sandbox.client
 
-    def signed_in(self, authority: Authority, account: Account) -> dict[str, str]:
+    def signed_in(self, authority: ScriptedAuthority, account: User) -> dict[str, str]:
         return {"Authorization": f"Bearer {sign_in(authority, public_app(authority), account)['access_token']}"}
 
     async def test_a_reader_reads_and_an_administrator_writes(
-        self, graph: httpx.AsyncClient, authority: Authority
+        self, graph: httpx.AsyncClient, authority: ScriptedAuthority
     ) -> None:
         for account, allowed in ((DEMO_READER, False), (DEMO_ADMIN, True)):
             headers = self.signed_in(authority, account)
@@ -87,7 +86,7 @@ class TestGraph:
             statuses = {answer["id"]: answer["status"] for answer in batch.json()["responses"]}
             assert (statuses["read"], statuses["write"] == 403) == (200, not allowed)
 
-    async def test_a_challenge_reaches_the_client(self, graph: httpx.AsyncClient, authority: Authority) -> None:
+    async def test_a_challenge_reaches_the_client(self, graph: httpx.AsyncClient, authority: ScriptedAuthority) -> None:
         headers = self.signed_in(authority, DEMO_ADMIN)
         wanted = authority.challenge(DEMO_ADMIN)
         answer = await graph.get(WORKFLOWS, headers=headers)
@@ -96,7 +95,7 @@ class TestGraph:
         assert answer.json()["error"]["code"] == "InvalidAuthenticationToken"
         assert answer.json()["error"]["innerError"]["request-id"] == answer.headers["request-id"]
 
-    def test_tokens_of_nobody(self, authority: Authority) -> None:
+    def test_tokens_of_nobody(self, authority: ScriptedAuthority) -> None:
         result = sign_in(authority, public_app(authority))
         head, body, signature = result["access_token"].split(".")
         forged = to_base64url(json.dumps(claims_of(result["access_token"]) | {"upn": "evil@contoso.example"}).encode())
@@ -115,7 +114,7 @@ class TestGraph:
 
 def _foreign() -> str:
     """A token of another authority."""
-    other = Authority()
+    other = ScriptedAuthority()
     token: str = sign_in(other, public_app(other))["access_token"]
     return token
 
@@ -134,7 +133,7 @@ class TestOverTls:
         async with serve_authority() as served:
             await asyncio.to_thread(self.people, served.authority, str(served.ca_file))
 
-    def people(self, authority: Authority, ca_file: str) -> None:
+    def people(self, authority: ScriptedAuthority, ca_file: str) -> None:
         app = msal.PublicClientApplication(
             DEMO_APPLICATION.client_id,
             authority=authority.url(),
@@ -168,7 +167,7 @@ class TestOverTls:
         async with serve_authority(directory=directory) as served:
             await asyncio.to_thread(self.programs, served.authority, str(served.ca_file), credential)
 
-    def programs(self, authority: Authority, ca_file: str, credential: Any) -> None:
+    def programs(self, authority: ScriptedAuthority, ca_file: str, credential: Any) -> None:
         app = msal.ConfidentialClientApplication(
             DAEMON_ID,
             client_credential=credential,

@@ -16,7 +16,7 @@ import pytest
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_READER
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID, MACHINE, machine_token, pair
 from tests.contract.raw_server import RawServer, answer

@@ -17,13 +17,13 @@ from starlette.applications import Starlette
 from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import Authority
 from runtui.sandbox.handlers import AppliedWrite
 from runtui.sandbox.scenarios import BIG_BODY_BYTES, CODE_SECONDS, SCENARIOS, SLOW_SECONDS, summaries
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import poll, public_app, sign_in, silent
+from tests.contract.scripted_authority import ScriptedAuthority
 
 PATIENCE = 30
 CHANGE = {"failedTasksCount": 41, "totalUsersCount": 42}
@@ -405,7 +405,7 @@ async def test_the_token_comes_back(wire: Wire) -> None:
     assert TOKEN not in read.text, "it is escaped"
 
 
-def code_ends(authority: Authority, polls: int) -> str:
+def code_ends(authority: ScriptedAuthority, polls: int) -> str:
     """What becomes of a code that nobody types in: the word for it after so many polls."""
     app, pauses = public_app(authority), 0
     flow = app.initiate_device_flow(["https://graph.fake.test/.default"])
@@ -417,7 +417,7 @@ def code_ends(authority: Authority, polls: int) -> str:
 
 @proves("sign-in-refused")
 def test_a_code_is_refused_and_after_the_switch_approved(scenario: str) -> None:
-    authority = Authority()
+    authority = ScriptedAuthority()
     app = create_app(runs=1, authority=authority, scenario=scenario)
     assert code_ends(authority, 9) == "authorization_declined"
     app.state.scenario.use("none")
@@ -428,7 +428,7 @@ def test_a_code_is_refused_and_after_the_switch_approved(scenario: str) -> None:
 @proves("sign-in-expired")
 def test_a_code_runs_out(scenario: str) -> None:
     clock = Clock()
-    authority = Authority(clock)
+    authority = ScriptedAuthority(clock)
     app = create_app(runs=1, authority=authority, scenario=scenario)
     assert code_ends(authority, 9) == "authorization_pending"
     msal_app = public_app(authority)
@@ -441,7 +441,7 @@ def test_a_code_runs_out(scenario: str) -> None:
 
 @proves("sign-in-revoked")
 async def test_the_first_change_finds_the_sign_in_revoked(scenario: str) -> None:
-    authority = Authority()
+    authority = ScriptedAuthority()
     app = create_app(authority=authority, scenario=scenario)
     client = public_app(authority)
     token = sign_in(authority, client)["access_token"]

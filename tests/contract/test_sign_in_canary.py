@@ -21,12 +21,11 @@ import pytest
 
 from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import SignInError
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION
-from runtui.sandbox.authority_endpoints import AuthorityAnswer
-from runtui.sandbox.authority_memory import MemoryHttp
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
+from runtui.sandbox.authority.service import AuthorityResponse
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID, MACHINE, SCOPES, machine_token, pair, poll
+from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 from tests.contract.sign_in_place import Place, Ran, sign_in_place
 from tests.contract.signing_in import by_device_code, cache_files, signing_in
 
@@ -36,11 +35,11 @@ KINDS: Final = ("device_code", "refresh_token", "access_token", "id_token", "cli
 class Artefacts:
     """All that passed between runtui and the authority and must not be found elsewhere, by its kind."""
 
-    def __init__(self, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, authority: ScriptedAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: defaultdict[str, set[str]] = defaultdict(set)
         handle = authority.handle
 
-        def overhear(method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityAnswer:
+        def overhear(method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
             answer = handle(method, path, headers, form)
             said: Any = json.loads(answer.body)
             for source in (form, said):
@@ -168,8 +167,8 @@ def heard() -> Iterator[StringIO]:
 async def test_a_malformed_success_is_logged_nowhere(
     body: str, tmp_path: Path, heard: StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    authority = Authority()
-    authority.next_answer(AuthorityAnswer(200, {"Content-Type": "application/json"}, body.encode()))
+    authority = ScriptedAuthority()
+    authority.next_answer(AuthorityResponse(200, {"Content-Type": "application/json"}, body.encode()))
     async with signing_in(authority, tmp_path) as sign_in:
         said = ""
         try:
@@ -181,7 +180,7 @@ async def test_a_malformed_success_is_logged_nowhere(
 
 
 def test_what_msal_itself_logs_goes_nowhere(heard: StringIO, capfd: pytest.CaptureFixture[str]) -> None:
-    authority = Authority()
+    authority = ScriptedAuthority()
     tame_logger()
     app = msal.PublicClientApplication(
         DEMO_APPLICATION.client_id,
@@ -190,7 +189,7 @@ def test_what_msal_itself_logs_goes_nowhere(heard: StringIO, capfd: pytest.Captu
         http_client=MemoryHttp(authority, pause=lambda _seconds: None),
     )
     flow = app.initiate_device_flow(SCOPES)
-    authority.next_answer(AuthorityAnswer(200, {}, MALFORMED["cut"].encode()))
+    authority.next_answer(AuthorityResponse(200, {}, MALFORMED["cut"].encode()))
     with pytest.raises(ValueError, match="Unterminated"):
         poll(app, flow)
     shown = heard.getvalue() + "".join(capfd.readouterr())

@@ -13,10 +13,11 @@ from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import BASE, Authority
-from runtui.sandbox.authority_app import PLACE, BesideGraph
-from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_APPLICATION
+from runtui.sandbox.authority.asgi import AUTHORITY_PATH, GraphWithAuthority
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
+from runtui.sandbox.authority.service import AUTHORITY_BASE
 from tests.contract.loopback import loopback
+from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, settings_for
 
 
@@ -29,12 +30,14 @@ async def no_pause(_seconds: float) -> None:
 )
 def test_a_sign_in_that_is_not_on_this_machine_is_refused(place: str) -> None:
     with pytest.raises(ServiceError):
-        DemoSignInHttp(BASE, place)
+        DemoSignInHttp(AUTHORITY_BASE, place)
 
 
-@pytest.mark.parametrize("url", ["https://login.microsoftonline.com/x", f"{BASE}.example.com/x", "http://127.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["https://login.microsoftonline.com/x", f"{AUTHORITY_BASE}.example.com/x", "http://127.0.0.1/"]
+)
 def test_nobody_else_is_asked(url: str) -> None:
-    http = DemoSignInHttp(BASE, "http://127.0.0.1:9/authority")
+    http = DemoSignInHttp(AUTHORITY_BASE, "http://127.0.0.1:9/authority")
     try:
         with pytest.raises(ServiceError, match="nobody but the sandbox"):
             http.get(url)
@@ -44,16 +47,16 @@ def test_nobody_else_is_asked(url: str) -> None:
 
 @pytest.mark.parametrize(("origin", "status"), [("", 200), ("http://127.0.0.1.example.com", 403)])
 async def test_a_code_can_be_typed_in_on_the_page_of_the_demo_alone(origin: str, status: int) -> None:
-    authority = Authority()
+    authority = ScriptedAuthority()
     graph = create_app(runs=3, authority=authority)
-    async with loopback(BesideGraph(graph, authority)) as root, httpx.AsyncClient(trust_env=False) as browser:
-        http = DemoSignInHttp(BASE, root.removesuffix("/beta") + PLACE)
+    async with loopback(GraphWithAuthority(graph, authority)) as root, httpx.AsyncClient(trust_env=False) as browser:
+        http = DemoSignInHttp(AUTHORITY_BASE, root.removesuffix("/beta") + AUTHORITY_PATH)
         scope = "https://graph.fake.test/.default offline_access"
         form = {"client_id": DEMO_APPLICATION.client_id, "scope": scope}
         url = f"{authority.url()}/oauth2/v2.0/devicecode"
         given = json.loads((await asyncio.to_thread(http.post, url, data=form)).text)
         http.close()
-        page = given["verification_uri"].replace(BASE, root.removesuffix("/beta") + PLACE)
+        page = given["verification_uri"].replace(AUTHORITY_BASE, root.removesuffix("/beta") + AUTHORITY_PATH)
         assert "DEMO" in (await browser.get(page)).text
         typed = {"user_code": given["user_code"], "username": DEMO_ADMIN.username, "answer": "approve"}
         headers = {"Origin": origin or root.removesuffix("/beta")}
@@ -63,15 +66,15 @@ async def test_a_code_can_be_typed_in_on_the_page_of_the_demo_alone(origin: str,
 
 
 async def test_graph_and_its_sign_in_are_behind_one_port(tmp_path: Path) -> None:
-    authority = Authority()
+    authority = ScriptedAuthority()
     graph = create_app(runs=3, authority=authority)
-    async with loopback(BesideGraph(graph, authority)) as root:
-        place = root.removesuffix("/beta") + PLACE
+    async with loopback(GraphWithAuthority(graph, authority)) as root:
+        place = root.removesuffix("/beta") + AUTHORITY_PATH
         sign_in = SignIn(
             settings_for(authority, token_cache="memory"),
             root=ROOT,
             state_folder=tmp_path,
-            http=lambda: DemoSignInHttp(BASE, place),
+            http=lambda: DemoSignInHttp(AUTHORITY_BASE, place),
             environ={},
             pause=no_pause,
         )

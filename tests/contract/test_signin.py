@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 
 from runtui.auth.signin import DeviceCode, SignInError, SignInState
-from runtui.sandbox.authority import Authority, unavailable, web_page
-from runtui.sandbox.authority_directory import DEMO_ADMIN, DEMO_READER, Directory
-from runtui.sandbox.authority_endpoints import AuthorityAnswer
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER, Directory
+from runtui.sandbox.authority.errors import OAuthError
+from runtui.sandbox.authority.service import AuthorityResponse
+from runtui.sandbox.authority.tokens import Identity
+from tests.contract.scripted_authority import ScriptedAuthority, unavailable, web_page
 from tests.contract.signing_in import ROOT, Gate, Pauses, by_device_code, cache_files, left_in, settings_for, signing_in
 
 
 @pytest.fixture
-def authority() -> Authority:
-    return Authority()
+def authority() -> ScriptedAuthority:
+    return ScriptedAuthority()
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -30,12 +31,12 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(time, "time", lambda: real() + seconds)
 
 
-def refreshes(authority: Authority) -> int:
+def refreshes(authority: ScriptedAuthority) -> int:
     return sum(call.grant == "refresh_token" for call in authority.calls)
 
 
 class TestDeviceCode:
-    async def test_it_signs_in_and_the_next_start_finds_it(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_it_signs_in_and_the_next_start_finds_it(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             states: list[SignInState] = []
             sign_in.watch(states.append)
@@ -56,13 +57,13 @@ class TestDeviceCode:
             assert isinstance(authority.verify(await again()), Identity)
         assert len(authority.calls) == calls, "no server was asked"
 
-    async def test_the_secret_code_is_not_shown(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_the_secret_code_is_not_shown(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             code = await by_device_code(sign_in, authority)
         assert set(DeviceCode.__slots__) == {"user_code", "verification_uri", "expires_at"}
         assert len(code.user_code) == 9
 
-    async def test_a_refusal_is_told_and_nothing_is_kept(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_a_refusal_is_told_and_nothing_is_kept(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             with pytest.raises(SignInError) as refused:
                 await sign_in.device_code(lambda code: authority.refuse(code.user_code))
@@ -72,48 +73,51 @@ class TestDeviceCode:
         assert refused.value.reference.timestamp
         assert cache_files(tmp_path) == []
 
-    async def test_a_code_that_ran_out(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_a_code_that_ran_out(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             with pytest.raises(SignInError, match="code has expired"):
                 await sign_in.device_code(lambda code: authority.expire(code.user_code))
 
     @pytest.mark.parametrize("seconds", [0, -5, 1])
     async def test_a_code_that_lives_too_short_to_be_typed(
-        self, authority: Authority, tmp_path: Path, seconds: int
+        self, authority: ScriptedAuthority, tmp_path: Path, seconds: int
     ) -> None:
         flow = {"user_code": "ABC", "device_code": "d" * 40, "verification_uri": "https://login.fake.test/x"}
         body = json.dumps({**flow, "expires_in": seconds, "interval": 5}).encode()
-        authority.next_answer(AuthorityAnswer(200, {}, body), endpoint="devicecode")
+        authority.next_answer(AuthorityResponse(200, {}, body), endpoint="devicecode")
         async with signing_in(authority, tmp_path) as sign_in:
             with pytest.raises(SignInError, match="code has expired"):
                 await sign_in.device_code(lambda _code: None)
 
-    async def test_an_address_that_no_sign_in_has_is_not_shown(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_an_address_that_no_sign_in_has_is_not_shown(
+        self, authority: ScriptedAuthority, tmp_path: Path
+    ) -> None:
         for uri in ("http://login.fake.test/x", "javascript:alert(1)", "https://a@b/", "https:///x", 5, None):
             flow = {"user_code": "ABC", "device_code": "d" * 40, "verification_uri": uri}
-            authority.next_answer(AuthorityAnswer(200, {}, json.dumps(flow).encode()), endpoint="devicecode")
+            authority.next_answer(AuthorityResponse(200, {}, json.dumps(flow).encode()), endpoint="devicecode")
             async with signing_in(authority, tmp_path) as sign_in:
                 with pytest.raises(SignInError, match="names no https address"):
                     await sign_in.device_code(lambda _code: pytest.fail("it was shown"))
 
     @pytest.mark.parametrize(("interval", "kept"), [(0, 1), (-3, 1), (2, 2), (3600, 60)])
     async def test_the_pace_stays_within_reason(
-        self, authority: Authority, tmp_path: Path, interval: int, kept: int
+        self, authority: ScriptedAuthority, tmp_path: Path, interval: int, kept: int
     ) -> None:
-        authority.set_polling(interval)
+        authority.devices.interval = interval
         authority.auto_approve(polls=4)
         pauses = Pauses()
         async with signing_in(authority, tmp_path, pause=pauses) as sign_in:
             await sign_in.device_code(lambda _code: None)
         assert pauses.seconds == [kept] * 4
 
-    async def test_slow_down_slows_down(self, authority: Authority, tmp_path: Path) -> None:
-        authority.set_polling(5, is_strict=True)
-        authority.auto_approve(polls=4)
+    async def test_slow_down_slows_down(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
+        authority.auto_approve(polls=1)
+        authority.next_error(70016)
+        authority.next_error(OAuthError("slow_down", "The client polls too fast."), times=2)
         pauses = Pauses()
         async with signing_in(authority, tmp_path, pause=pauses) as sign_in:
             await sign_in.device_code(lambda _code: None)
-        assert pauses.seconds == [5, 5, 10, 15], "the pauses take no time, so the second poll comes too early"
+        assert pauses.seconds == [5, 5, 10, 15]
 
     @pytest.mark.parametrize(
         ("answer", "waits"),
@@ -123,14 +127,14 @@ class TestDeviceCode:
             (unavailable(retry_after=7000), [5, 60]),
             (unavailable(retry_after=9, status=429), [5, 9]),
             (web_page(), [5, 5]),
-            (AuthorityAnswer(200, {}, b"{}"), [5, 5]),
-            (AuthorityAnswer(200, {}, b"[1]"), [5, 5]),
-            (AuthorityAnswer(200, {}, b""), [5, 5]),
-            (AuthorityAnswer(307, {"Location": "http://evil.test/"}, b""), [5, 5]),
+            (AuthorityResponse(200, {}, b"{}"), [5, 5]),
+            (AuthorityResponse(200, {}, b"[1]"), [5, 5]),
+            (AuthorityResponse(200, {}, b""), [5, 5]),
+            (AuthorityResponse(307, {"Location": "http://evil.test/"}, b""), [5, 5]),
         ],
     )
     async def test_trouble_on_the_way_is_no_refusal(
-        self, authority: Authority, tmp_path: Path, answer: AuthorityAnswer, waits: list[float]
+        self, authority: ScriptedAuthority, tmp_path: Path, answer: AuthorityResponse, waits: list[float]
     ) -> None:
         pauses = Pauses()
         authority.next_answer(answer)
@@ -139,7 +143,9 @@ class TestDeviceCode:
             assert sign_in.state.account is not None
         assert pauses.seconds == waits
 
-    async def test_giving_up_with_a_poll_in_flight_leaves_nothing(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_giving_up_with_a_poll_in_flight_leaves_nothing(
+        self, authority: ScriptedAuthority, tmp_path: Path
+    ) -> None:
         gate = Gate()
 
         def show(code: DeviceCode) -> None:
@@ -157,7 +163,7 @@ class TestDeviceCode:
             assert (await sign_in.load()).account is None
             assert cache_files(tmp_path) == []
 
-    async def test_somebody_else_is_told_and_not_kept(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_somebody_else_is_told_and_not_kept(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path, username=DEMO_ADMIN.username.upper(), write=False) as sign_in:
             with pytest.raises(SignInError, match="another account") as other:
                 await by_device_code(sign_in, authority, DEMO_READER)
@@ -165,10 +171,10 @@ class TestDeviceCode:
             assert cache_files(tmp_path) == []
             await by_device_code(sign_in, authority, DEMO_ADMIN)
 
-    async def test_an_account_of_another_tenant_is_told(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_an_account_of_another_tenant_is_told(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         # A second tenant, behind the same address.
         other = Directory(tenant_id="00000000-0000-4000-8000-000000000001", domain="other.example")
-        elsewhere = Authority(base=authority.base, directory=other)
+        elsewhere = ScriptedAuthority(base=authority.base, directory=other)
         async with signing_in(authority, tmp_path) as sign_in:
             answer = {"id_token_claims": {"tid": elsewhere.directory.tenant_id}}
             app, staging = await asyncio.to_thread(sign_in._client.stage)
@@ -182,7 +188,7 @@ class TestDeviceCode:
 
     @pytest.mark.parametrize("code", [530036, 53003, 65001, 700016, 90094])
     async def test_what_the_service_says_is_put_into_words(
-        self, authority: Authority, tmp_path: Path, code: int
+        self, authority: ScriptedAuthority, tmp_path: Path, code: int
     ) -> None:
         authority.next_error(code)
         async with signing_in(authority, tmp_path) as sign_in:
@@ -192,7 +198,7 @@ class TestDeviceCode:
         assert refused.value.hint
         assert refused.value.reference.trace_id
 
-    async def test_an_unknown_tenant(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_an_unknown_tenant(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path, tenant_id="nobody.example") as sign_in:
             with pytest.raises(SignInError, match="does not know") as refused:
                 await by_device_code(sign_in, authority)
@@ -201,7 +207,7 @@ class TestDeviceCode:
 
 class TestTheToken:
     async def test_twenty_callers_make_one_refresh(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
@@ -213,7 +219,7 @@ class TestTheToken:
         assert refreshes(authority) == 1
 
     async def test_a_caller_who_gives_up_does_not_end_the_refresh_of_the_others(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gate = Gate()
         async with signing_in(authority, tmp_path, gate=gate) as sign_in:
@@ -227,9 +233,9 @@ class TestTheToken:
             assert isinstance(authority.verify(await second), Identity)
         assert refreshes(authority) == 1
 
-    @pytest.mark.parametrize("answer", [unavailable(), unavailable(30), web_page(), AuthorityAnswer(200, {}, b"{}")])
+    @pytest.mark.parametrize("answer", [unavailable(), unavailable(30), web_page(), AuthorityResponse(200, {}, b"{}")])
     async def test_a_good_token_survives_a_service_that_is_down(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: AuthorityAnswer
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: AuthorityResponse
     ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
@@ -254,7 +260,7 @@ class TestTheToken:
             assert again._refreshing is refreshing, "the service is left alone for a while"
 
     async def test_a_dead_refresh_token_is_not_sent_twice(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
@@ -277,7 +283,7 @@ class TestTheToken:
             assert sign_in.state.expires_at is not None
 
     async def test_a_sign_in_in_another_process_is_noticed(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with signing_in(authority, tmp_path) as here, signing_in(authority, tmp_path) as elsewhere:
             with pytest.raises(SignInError, match="Sign in first"):
@@ -285,7 +291,9 @@ class TestTheToken:
             await by_device_code(elsewhere, authority)
             assert await here() == await elsewhere()
 
-    async def test_of_several_accounts_none_is_taken_by_chance(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_of_several_accounts_none_is_taken_by_chance(
+        self, authority: ScriptedAuthority, tmp_path: Path
+    ) -> None:
         for account in (DEMO_ADMIN, DEMO_READER):
             async with signing_in(authority, tmp_path, write=False) as sign_in:
                 await by_device_code(sign_in, authority, account)
@@ -302,14 +310,14 @@ class TestTheToken:
             with pytest.raises(SignInError, match=r"nobody@contoso\.example is not signed in"):
                 await nobody()
 
-    async def test_memory_alone_leaves_no_file(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_memory_alone_leaves_no_file(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path, token_cache="memory") as sign_in:
             await by_device_code(sign_in, authority)
             assert await sign_in()
         assert left_in(tmp_path) == []
 
     async def test_it_asks_for_one_list_of_scopes(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         origin = "https://graph.fake.test"
         read, write = f"{origin}/LifecycleWorkflows.Read.All", f"{origin}/LifecycleWorkflows.ReadWrite.All"
@@ -323,7 +331,7 @@ class TestTheToken:
         async with signing_in(authority, tmp_path, write=False) as reading:
             assert reading.scopes == (read,)
 
-    async def test_it_says_that_it_understands_challenges(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_it_says_that_it_understands_challenges(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
         asked = [call.claims for call in authority.calls if call.endpoint in ("devicecode", "token")]
@@ -332,7 +340,7 @@ class TestTheToken:
 
 
 class TestSigningOut:
-    async def test_it_leaves_nothing(self, authority: Authority, tmp_path: Path) -> None:
+    async def test_it_leaves_nothing(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
             await sign_in.sign_out()
@@ -343,7 +351,7 @@ class TestSigningOut:
 
     @pytest.mark.parametrize("kept", ["file", "memory"])
     async def test_a_refresh_in_flight_brings_nothing_back(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
     ) -> None:
         gate = Gate()
         async with signing_in(authority, tmp_path, gate=gate, token_cache=kept) as sign_in:
@@ -364,7 +372,7 @@ class TestSigningOut:
             assert cache_files(tmp_path) == []
 
     async def test_a_refresh_in_another_process_brings_nothing_back(
-        self, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gate = Gate()
         async with signing_in(authority, tmp_path) as here:
@@ -382,6 +390,6 @@ class TestSigningOut:
         assert cache_files(tmp_path) == []
 
 
-def test_the_settings_hold_no_secret(authority: Authority) -> None:
+def test_the_settings_hold_no_secret(authority: ScriptedAuthority) -> None:
     assert "secret" not in repr(settings_for(authority, method="secret")).replace("method='secret'", "")
     assert ROOT.startswith("https")

@@ -13,21 +13,21 @@ import pytest
 
 from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
-from runtui.sandbox.authority import Authority, unavailable
-from runtui.sandbox.authority_directory import DEMO_ADMIN
-from runtui.sandbox.authority_endpoints import AuthorityAnswer
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.directory import DEMO_ADMIN
+from runtui.sandbox.authority.service import AuthorityResponse
+from runtui.sandbox.authority.tokens import Identity
 from runtui.sandbox.faults import GraphError
 from tests.canary import SECRET, TOKEN
+from tests.contract.scripted_authority import ScriptedAuthority, unavailable
 from tests.contract.signing_in import by_device_code, cache_files, signing_in
 
 
 @pytest.fixture
-def authority() -> Authority:
-    return Authority()
+def authority() -> ScriptedAuthority:
+    return ScriptedAuthority()
 
 
-async def challenge_of(authority: Authority, sign_in: SignIn) -> str:
+async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
     """What the server says to the present token; it has to refuse it."""
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
@@ -35,7 +35,7 @@ async def challenge_of(authority: Authority, sign_in: SignIn) -> str:
     return verdict.headers["WWW-Authenticate"]
 
 
-async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: Authority, tmp_path: Path) -> None:
+async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         wanted = json.loads(authority.challenge(DEMO_ADMIN))
@@ -48,7 +48,9 @@ async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: Auth
         assert sign_in.state.trouble is None
 
 
-async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(authority: Authority, tmp_path: Path) -> None:
+async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
+    authority: ScriptedAuthority, tmp_path: Path
+) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         old = await sign_in()
@@ -63,7 +65,7 @@ async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(authority:
 
 
 async def test_later_it_may_be_renewed_again(
-    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
@@ -73,7 +75,9 @@ async def test_later_it_may_be_renewed_again(
         assert await sign_in.renew("Bearer")
 
 
-async def test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten(authority: Authority, tmp_path: Path) -> None:
+async def test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten(
+    authority: ScriptedAuthority, tmp_path: Path
+) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         refused = await sign_in()
@@ -87,7 +91,9 @@ async def test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten(author
         assert refused not in file.read_text()
 
 
-async def test_with_a_person_the_refused_request_waits_for_the_sign_in(authority: Authority, tmp_path: Path) -> None:
+async def test_with_a_person_the_refused_request_waits_for_the_sign_in(
+    authority: ScriptedAuthority, tmp_path: Path
+) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         authority.revoke(DEMO_ADMIN)
@@ -108,7 +114,7 @@ async def test_with_a_person_the_refused_request_waits_for_the_sign_in(authority
         assert "nbf" in begun.claims, "the sign-in asks for what the server wants"
 
 
-async def test_a_person_who_gives_up_leaves_it_refused(authority: Authority, tmp_path: Path) -> None:
+async def test_a_person_who_gives_up_leaves_it_refused(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         authority.revoke(DEMO_ADMIN)
@@ -120,7 +126,7 @@ async def test_a_person_who_gives_up_leaves_it_refused(authority: Authority, tmp
         assert not await sign_in.renew(await challenge_of(authority, sign_in))
 
 
-async def test_a_step_up_signs_in_with_the_claims_of_the_refusal(authority: Authority, tmp_path: Path) -> None:
+async def test_a_step_up_signs_in_with_the_claims_of_the_refusal(authority: ScriptedAuthority, tmp_path: Path) -> None:
     stronger = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
@@ -137,7 +143,7 @@ async def test_a_step_up_signs_in_with_the_claims_of_the_refusal(authority: Auth
         assert all(claims["access_token"]["acrs"]["value"] == "c1" for claims in both), "in both requests"
 
 
-async def test_a_service_that_is_down_is_no_reason_to_sign_in(authority: Authority, tmp_path: Path) -> None:
+async def test_a_service_that_is_down_is_no_reason_to_sign_in(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         authority.next_answer(unavailable())
@@ -151,7 +157,7 @@ async def test_a_service_that_is_down_is_no_reason_to_sign_in(authority: Authori
         assert await sign_in.renew("Bearer"), "the next try works"
 
 
-async def test_odd_challenges_do_no_harm(authority: Authority, tmp_path: Path) -> None:
+async def test_odd_challenges_do_no_harm(authority: ScriptedAuthority, tmp_path: Path) -> None:
     odd = base64.b64encode(b"not json").decode()
     for challenge in ("", "\x00", f'Bearer error="insufficient_claims", claims="{odd}"', "Bearer " + "x" * 100_000):
         async with signing_in(authority, tmp_path, token_cache="memory") as sign_in:
@@ -160,13 +166,13 @@ async def test_odd_challenges_do_no_harm(authority: Authority, tmp_path: Path) -
 
 
 async def test_nothing_secret_is_logged_or_printed(
-    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    authority: ScriptedAuthority, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     half = f'{{"access_token": "{TOKEN}", "refresh_token": "{SECRET}'.encode()
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
-        authority.next_answer(AuthorityAnswer(200, {}, half))
+        authority.next_answer(AuthorityResponse(200, {}, half))
         assert not await sign_in.renew("Bearer")
         assert sign_in.state.trouble is not None
         told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._token!r} {vars(sign_in.state.trouble)}"

@@ -11,15 +11,15 @@ import pytest
 from runtui.auth.signin import Account, BrowserPage, SignIn, SignInError
 from runtui.errors import FieldError
 from runtui.redact import redact
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_directory import DEMO_ADMIN
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.directory import DEMO_ADMIN
+from runtui.sandbox.authority.tokens import Identity
+from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import cache_files, signing_in
 
 
 @pytest.fixture
-def authority() -> Authority:
-    return Authority()
+def authority() -> ScriptedAuthority:
+    return ScriptedAuthority()
 
 
 async def shown(sign_in: SignIn) -> tuple[asyncio.Task[Account], BrowserPage]:
@@ -46,7 +46,7 @@ async def visit(page: BrowserPage, request: str) -> str:
     return answer
 
 
-async def test_a_pasted_address_signs_in(authority: Authority, tmp_path: Path) -> None:
+async def test_a_pasted_address_signs_in(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         query = parse_qs(urlsplit(page.url).query)
@@ -63,7 +63,7 @@ async def test_a_pasted_address_signs_in(authority: Authority, tmp_path: Path) -
         assert len(cache_files(tmp_path)) == 1
 
 
-async def test_a_browser_that_lands_here_signs_in(authority: Authority, tmp_path: Path) -> None:
+async def test_a_browser_that_lands_here_signs_in(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         landing = urlsplit(authority.browse(page.url).url)
@@ -78,7 +78,9 @@ async def test_a_browser_that_lands_here_signs_in(authority: Authority, tmp_path
         assert isinstance(authority.verify(await sign_in()), Identity)
 
 
-async def test_what_is_pasted_has_to_be_the_answer_to_this_sign_in(authority: Authority, tmp_path: Path) -> None:
+async def test_what_is_pasted_has_to_be_the_answer_to_this_sign_in(
+    authority: ScriptedAuthority, tmp_path: Path
+) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         good = authority.browse(page.url).url
@@ -104,7 +106,7 @@ async def test_what_is_pasted_has_to_be_the_answer_to_this_sign_in(authority: Au
         await attempt
 
 
-async def test_a_refusal_in_the_browser_is_told(authority: Authority, tmp_path: Path) -> None:
+async def test_a_refusal_in_the_browser_is_told(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         page.paste(authority.browse(page.url, None).url)
@@ -113,7 +115,7 @@ async def test_a_refusal_in_the_browser_is_told(authority: Authority, tmp_path: 
         assert cache_files(tmp_path) == []
 
 
-async def test_a_refusal_with_a_foreign_state_is_not_believed(authority: Authority, tmp_path: Path) -> None:
+async def test_a_refusal_with_a_foreign_state_is_not_believed(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         with pytest.raises(FieldError):
@@ -124,7 +126,7 @@ async def test_a_refusal_with_a_foreign_state_is_not_believed(authority: Authori
             await attempt
 
 
-async def test_a_code_that_is_refused_is_told(authority: Authority, tmp_path: Path) -> None:
+async def test_a_code_that_is_refused_is_told(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         authority.next_error(54005)
@@ -133,7 +135,7 @@ async def test_a_code_that_is_refused_is_told(authority: Authority, tmp_path: Pa
             await attempt
 
 
-async def test_the_page_is_opened_where_the_caller_allows_it(authority: Authority, tmp_path: Path) -> None:
+async def test_the_page_is_opened_where_the_caller_allows_it(authority: ScriptedAuthority, tmp_path: Path) -> None:
     opened: list[str] = []
     async with signing_in(authority, tmp_path, method="interactive", username=DEMO_ADMIN.username) as sign_in:
         page: asyncio.Future[BrowserPage] = asyncio.get_running_loop().create_future()

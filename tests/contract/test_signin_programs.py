@@ -13,26 +13,24 @@ import trustme
 
 from runtui.auth.signin import SignIn, SignInError
 from runtui.redact import MARK, redact
-from runtui.sandbox.authority import Authority, unavailable
-from runtui.sandbox.authority_clients import to_base64url
-from runtui.sandbox.authority_directory import (
+from runtui.sandbox.authority.directory import (
     READ_ALL,
     WRITE_ALL,
     Application,
     Directory,
     FederatedCredential,
 )
-from runtui.sandbox.authority_memory import MemoryResponse
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.tokens import Identity, to_base64url
 from runtui.settings import SignInSettings
 from tests.canary import SECRET
+from tests.contract.scripted_authority import MemoryResponse, ScriptedAuthority, unavailable
 from tests.contract.signing_in import ROOT, by_device_code, left_in, signing_in
 
 DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
 MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs")
 
 
-def authority_for(**credentials: Any) -> Authority:
+def authority_for(**credentials: Any) -> ScriptedAuthority:
     daemon = Application(
         client_id=DAEMON_ID,
         name="nightly",
@@ -40,7 +38,7 @@ def authority_for(**credentials: Any) -> Authority:
         permissions=frozenset({READ_ALL, WRITE_ALL}),
         **credentials,
     )
-    return Authority(directory=Directory(applications=(*Directory().applications, daemon)))
+    return ScriptedAuthority(directory=Directory(applications=(*Directory().applications, daemon)))
 
 
 async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path) -> None:

@@ -12,21 +12,21 @@ from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Outcome
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.save import Origin, Save
 from runtui.services.saves import Saves
 from runtui.services.store import Query, Store
 from tests.contract.conftest import Clock
+from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
 from tests.contract.test_save_end_to_end import Line, nobody
 
 
 @pytest.mark.parametrize("comes", [True, False])
 async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clock: Clock, comes: bool) -> None:
-    authority = Authority()
+    authority = ScriptedAuthority()
     app = create_app(clock=clock, authority=authority)
     line, news = Line(app), list[Save]()
     store, journal = Store(tmp_path / "runs.db"), Journal(tmp_path / "journal.db")

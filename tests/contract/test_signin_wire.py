@@ -15,10 +15,10 @@ import pytest
 from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.graph.sign_in_http import MAX_BYTES, SignInHttp
-from runtui.sandbox.authority import unavailable
-from runtui.sandbox.authority_endpoints import AuthorityAnswer
-from runtui.sandbox.authority_tokens import Identity
+from runtui.sandbox.authority.service import AuthorityResponse
+from runtui.sandbox.authority.tokens import Identity
 from tests.contract.authority_server import ServedAuthority, serve_authority
+from tests.contract.scripted_authority import unavailable
 from tests.contract.signing_in import ROOT, Pauses, by_device_code, settings_for
 
 SLOW_SECONDS = 1.5
@@ -84,17 +84,17 @@ async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (AuthorityAnswer(307, {"Location": "https://127.0.0.1:1/elsewhere"}, b""), "go elsewhere"),
-        (AuthorityAnswer(302, {"Location": "/devicelogin"}, b"{}"), "go elsewhere"),
-        (AuthorityAnswer(200, {}, b" " * (MAX_BYTES + 1)), "larger than 1 MiB"),
-        (AuthorityAnswer(200, {"Content-Encoding": "br"}, b"x"), "packed"),
-        (AuthorityAnswer(200, {"Content-Encoding": "gzip"}, b"not gzip"), "gzip"),
-        (AuthorityAnswer(200, {}, b"\xff\xfe{}"), "without JSON"),
+        (AuthorityResponse(307, {"Location": "https://127.0.0.1:1/elsewhere"}, b""), "go elsewhere"),
+        (AuthorityResponse(302, {"Location": "/devicelogin"}, b"{}"), "go elsewhere"),
+        (AuthorityResponse(200, {}, b" " * (MAX_BYTES + 1)), "larger than 1 MiB"),
+        (AuthorityResponse(200, {"Content-Encoding": "br"}, b"x"), "packed"),
+        (AuthorityResponse(200, {"Content-Encoding": "gzip"}, b"not gzip"), "gzip"),
+        (AuthorityResponse(200, {}, b"\xff\xfe{}"), "without JSON"),
         (unavailable(), "503"),
     ],
 )
 async def test_an_answer_that_is_none(
-    served: ServedAuthority, tmp_path: Path, answer: AuthorityAnswer, says: str
+    served: ServedAuthority, tmp_path: Path, answer: AuthorityResponse, says: str
 ) -> None:
     sign_in = over_tls(served, tmp_path)
     served.authority.next_answer(answer, endpoint="devicecode")
@@ -107,7 +107,7 @@ async def test_an_answer_that_is_none(
 async def test_a_tenant_whose_addresses_lead_elsewhere_is_refused(served: ServedAuthority, tmp_path: Path) -> None:
     elsewhere = b"""{"issuer": "https://evil.test", "authorization_endpoint": "https://evil.test/t/authorize",
         "token_endpoint": "https://evil.test/t/token", "device_authorization_endpoint": "https://evil.test/t/device"}"""
-    served.authority.next_answer(AuthorityAnswer(200, {}, elsewhere), endpoint="discovery")
+    served.authority.next_answer(AuthorityResponse(200, {}, elsewhere), endpoint="discovery")
     sign_in = over_tls(served, tmp_path)
     with pytest.raises(SignInError, match=r"elsewhere, at evil\.test"):
         await by_device_code(sign_in, served.authority)
@@ -151,7 +151,7 @@ async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None
 
 @pytest.mark.bench
 async def test_the_loop_never_waits_for_a_slow_service(served: ServedAuthority, tmp_path: Path) -> None:
-    served.authority.slow_down(SLOW_SECONDS)
+    served.authority.delays["token"] = SLOW_SECONDS
     served.authority.auto_approve(polls=2)
     sign_in = over_tls(served, tmp_path)
     sign_in.warm()
@@ -197,7 +197,8 @@ class Silent:
     def close(self): pass
 
 async def main():
-    sign_in = SignIn(settings_for(Authority()), root=ROOT, state_folder=Path(sys.argv[1]), http=Silent, environ={})
+    settings = settings_for(ScriptedAuthority())
+    sign_in = SignIn(settings, root=ROOT, state_folder=Path(sys.argv[1]), http=Silent, environ={})
     attempt = asyncio.create_task(sign_in.device_code(print))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read, 1)
     attempt.cancel()

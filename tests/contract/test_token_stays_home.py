@@ -21,8 +21,8 @@ from runtui.graph.client import GraphClient, GraphError
 from runtui.graph.exchange import Outcome
 from runtui.graph.sign_in_http import SignInHttp
 from runtui.graph.transport import Transport
-from runtui.sandbox.authority import Authority
 from tests.contract.raw_server import RawServer, answer
+from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import by_device_code, signing_in
 from tests.contract.test_graph_client import reply
 from tests.unit.test_graph_root import HOSTILE, PIECES, ROOT
@@ -33,7 +33,7 @@ REDIRECTS: Final = ("301 Moved", "302 Found", "303 See Other", "307 Temporary Re
 
 @pytest.fixture
 async def signed_in(tmp_path: Path) -> AsyncIterator[SignIn]:
-    authority = Authority()
+    authority = ScriptedAuthority()
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         yield sign_in
@@ -138,7 +138,7 @@ class Tried:
         self._runner.run(self._open())
 
     async def _open(self) -> None:
-        authority = Authority()
+        authority = ScriptedAuthority()
         self._signing = signing_in(authority, self._folder)
         self._sign_in = await self._signing.__aenter__()
         await by_device_code(self._sign_in, authority)

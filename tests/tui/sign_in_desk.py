@@ -17,11 +17,11 @@ import httpx
 
 from runtui.auth.signin import SignIn
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority import Authority
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.screens.sign_in import SignInView
+from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
 from tests.contract.signing_in import Gate, GatedHttp, settings_for
 from tests.tui.conftest import ROOT, Session
@@ -32,7 +32,7 @@ _SECRETS: Final = ("access_token", "refresh_token", "id_token", "device_code")
 class NotingHttp(GatedHttp):
     """Notes what must appear nowhere."""
 
-    def __init__(self, authority: Authority, gate: Gate, noted: set[str]) -> None:
+    def __init__(self, authority: ScriptedAuthority, gate: Gate, noted: set[str]) -> None:
         super().__init__(authority, gate)
         self._noted = noted
 
@@ -61,7 +61,7 @@ class Desk:
     """A session, and the authority behind it."""
 
     session: Session
-    authority: Authority
+    authority: ScriptedAuthority
     sign_in: SignIn
     polls: Polls
     gate: Gate
@@ -114,14 +114,14 @@ class Desk:
 async def open_desk(
     folder: Path,
     *,
-    authority: Authority | None = None,
+    authority: ScriptedAuthority | None = None,
     size: tuple[int, int] = (80, 24),
     demo: str = "",
-    prepare: Callable[[SignIn, Authority], Any] | None = None,
+    prepare: Callable[[SignIn, ScriptedAuthority], Any] | None = None,
     **choices: Any,
 ) -> AsyncIterator[Desk]:
     """Open the terminal UI with nobody signed in; `prepare` is awaited before that."""
-    authority = authority or Authority()
+    authority = authority or ScriptedAuthority()
     server = create_app(runs=40, authority=authority)
     polls, gate, secrets = Polls(), Gate(), set[str]()
     sign_in_settings = settings_for(authority, token_cache="memory", **choices)
@@ -153,7 +153,7 @@ async def open_desk(
         await sign_in.aclose()
 
 
-async def is_in(sign_in: SignIn, authority: Authority) -> None:
+async def is_in(sign_in: SignIn, authority: ScriptedAuthority) -> None:
     """Somebody signed in before the screen came."""
 
     def approve(code: Any) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from runtui.sandbox.authority import Authority
-from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.tui.widgets.header_line import HeaderLine, Headline
+from tests.contract.scripted_authority import ScriptedAuthority
 from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
@@ -218,8 +218,8 @@ async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session
 
 
 async def test_the_time_of_a_token_is_told_when_it_is_little(tmp_path: Path) -> None:
-    authority = Authority()
-    authority.set_lifetime(545)
+    authority = ScriptedAuthority()
+    authority.issuer.lifetime = 545
     async with open_desk(tmp_path, authority=authority, prepare=is_in) as desk:
         await listed(desk)
         assert re.search(r"lee\.admin · token [89] min", desk.header)

@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Input
 
 from runtui.graph.exchange import Outcome
-from runtui.sandbox.authority_directory import DEMO_ADMIN
+from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.save import Save
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 

@@ -1,0 +1,210 @@
+"""The directory behind the sign-in: its users, its applications, and the permissions that they have.
+
+Invariant: nothing here changes while it serves; grants are remembered elsewhere. Permissions are those of Microsoft
+Graph for lifecycle workflows ("Microsoft Graph permissions reference").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from runtui.domain.times import MAX_TICKS
+from runtui.sandbox.authority.errors import aadsts
+from runtui.sandbox.tenant import guid
+
+WRITE_ALL: Final = "LifecycleWorkflows.ReadWrite.All"
+READ_ALL: Final = "LifecycleWorkflows.Read.All"
+
+READERS: Final = frozenset(
+    {
+        "LifecycleWorkflows-Reports.Read.All",
+        "LifecycleWorkflows-Workflow.ReadBasic.All",
+        "LifecycleWorkflows-Workflow.Read.All",
+        "LifecycleWorkflows-Workflow.ReadWrite.All",
+        READ_ALL,
+        WRITE_ALL,
+    }
+)
+"""Any one of these permissions allows reading."""
+
+_PERMISSIONS: Final = READERS | {"LifecycleWorkflows-Workflow.Activate"}
+_ANY_TENANT: Final = frozenset({"organizations", "common"})
+_PROTOCOL_SCOPES: Final = ("openid", "profile", "email", "offline_access")
+"""Scopes of the sign-in itself, which need no permission."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person. `permissions` is what applications may do in that name."""
+
+    username: str
+    name: str
+    permissions: frozenset[str] = _PERMISSIONS
+
+    @property
+    def object_id(self) -> str:
+        return guid("account", self.username)
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedCredential:
+    """Another issuer whose assertions an application may use as its own.
+
+    Without `public_key` (PEM, of an RSA key or a certificate) the assertion's signature is not verified.
+    """
+
+    issuer: str
+    subject: str
+    public_key: bytes = b""
+    audience: str = "api://AzureADTokenExchange"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """An app registration.
+
+    `permissions` are its own (app roles). `secret_ends` is in ticks; `certificates` are PEM. A redirect URI on
+    http://localhost fits every port.
+    """
+
+    client_id: str
+    name: str
+    is_public: bool = True
+    redirect_uris: tuple[str, ...] = ("http://localhost",)
+    permissions: frozenset[str] = frozenset()
+    secret: str = ""
+    secret_ends: int = MAX_TICKS
+    certificates: tuple[bytes, ...] = ()
+    federated: tuple[FederatedCredential, ...] = ()
+
+    @property
+    def object_id(self) -> str:
+        """The id of its service principal."""
+        return guid("application", self.client_id)
+
+    def allows_redirect(self, redirect_uri: str) -> bool:
+        """Whether a sign-in may end at that address."""
+        return any(_fits(redirect_uri, registered) for registered in self.redirect_uris)
+
+
+Principal = User | Application
+"""Who a token is for: a user, or an application by itself."""
+
+DEMO_APPLICATION: Final = Application(client_id=guid("client", "runtui"), name="runtui (DEMO)")
+DEMO_ADMIN: Final = User("lee.admin@contoso.example", "Lee Admin")
+DEMO_READER: Final = User("robin.reader@contoso.example", "Robin Reader", READERS - {WRITE_ALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """The scopes that were requested, and the short names of the permissions that they come to."""
+
+    requested: tuple[str, ...]
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """One tenant. `resource` is the one service that its tokens are for: the origin of the Graph root."""
+
+    tenant_id: str = guid("tenant", "contoso")
+    domain: str = "contoso.example"
+    resource: str = "https://graph.fake.test"
+    users: tuple[User, ...] = (DEMO_ADMIN, DEMO_READER)
+    applications: tuple[Application, ...] = (DEMO_APPLICATION,)
+
+    def check_tenant(self, name: str, *, must_be_one: bool = False) -> None:
+        """Check the tenant in a path.
+
+        Args:
+            name: A tenant's id, its domain, "organizations" or "common".
+            must_be_one: Whether the last two are too vague.
+
+        Raises:
+            OAuthError: there is no such tenant, or it is too vague.
+        """
+        if must_be_one and name in _ANY_TENANT:
+            raise aadsts(50059)
+        if name.lower() not in {self.tenant_id, self.domain} | _ANY_TENANT:
+            raise aadsts(90002, tenant=name)
+
+    def application(self, client_id: str) -> Application:
+        """The application with that id.
+
+        Raises:
+            OAuthError: there is none.
+        """
+        for application in self.applications:
+            if application.client_id == client_id.lower():
+                return application
+        raise aadsts(700016, client_id=client_id, tenant=self.tenant_id)
+
+    def user(self, username: str) -> User:
+        """The user with that name, in whatever case.
+
+        Raises:
+            OAuthError: there is none.
+        """
+        for user in self.users:
+            if user.username.lower() == username.lower():
+                return user
+        raise aadsts(50034, tenant=self.domain)
+
+    def check_scope(self, scope: str) -> None:
+        """Check that every word of a `scope` is one of the sign-in or a permission of the resource.
+
+        Raises:
+            OAuthError: a resource or a permission is unknown, or there is no word at all.
+        """
+        if not scope.split():
+            raise aadsts(70011, scope=scope)
+        for word in scope.split():
+            if (permission := self._permission(word)) and permission not in _PERMISSIONS | {".default"}:
+                raise aadsts(70011, scope=word)
+
+    def scopes(self, scope: str, principal: Principal, application: Application) -> Scopes:
+        """What a `scope` comes to for this principal; `.default` is all that was ever consented to.
+
+        Raises:
+            OAuthError: what `check_scope` raises; a permission that nobody consented to.
+        """
+        self.check_scope(scope)
+        requested = tuple(dict.fromkeys(scope.split()))
+        permissions = frozenset(permission for word in requested if (permission := self._permission(word)))
+        if ".default" in permissions:
+            return Scopes(requested, principal.permissions)
+        if not permissions <= principal.permissions:
+            raise aadsts(65001, client_id=application.client_id, name=application.name)
+        return Scopes(requested, permissions)
+
+    def granted_scope(self, scopes: Scopes) -> str:
+        """The `scope` of a token response: what was requested, with what `.default` stood for."""
+        words = [word for word in scopes.requested if word != "offline_access"]
+        if any(word.endswith("/.default") for word in words):
+            words += [f"{self.resource}/{permission}" for permission in sorted(scopes.permissions)]
+        return " ".join(dict.fromkeys(words))
+
+    def _permission(self, word: str) -> str:
+        """The permission that a scope names; empty for a scope of the sign-in itself."""
+        if word in _PROTOCOL_SCOPES:
+            return ""
+        resource, slash, permission = word.rpartition("/")
+        if slash and resource.rstrip("/").lower() != self.resource:
+            raise aadsts(500011, resource=resource, tenant=self.domain)
+        return permission
+
+
+def _fits(redirect_uri: str, registered: str) -> bool:
+    if not redirect_uri.isascii() or not redirect_uri.isprintable():
+        return False
+    if redirect_uri == registered:
+        return True
+    try:
+        asked, known = urlsplit(redirect_uri), urlsplit(registered)
+        _ = asked.port  # a port that is no number
+    except ValueError:
+        return False
+    is_loopback = (asked.scheme, asked.hostname) == (known.scheme, known.hostname) == ("http", "localhost")
+    return is_loopback and asked.path.rstrip("/") == known.path.rstrip("/") and "@" not in asked.netloc

@@ -1,0 +1,275 @@
+"""The grants that a person gives: device code (RFC 8628), and authorization code with PKCE (RFC 7636).
+
+Invariant: a code yields one token at most, to the application that it was made for, and none once it has expired. A
+browser is redirected to registered addresses alone; an authorization code needs the verifier of its challenge (S256).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from runtui.domain.times import TICKS_PER_SECOND
+from runtui.sandbox.authority.directory import Application, Directory, User
+from runtui.sandbox.authority.errors import OAuthError, aadsts
+from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
+
+DEVICE_CODE_SECONDS: Final = 900
+AUTHORIZATION_CODE_SECONDS: Final = 600
+RESPONSE_MODES: Final = ("query", "fragment", "form_post")
+
+_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXYZ23456789"
+"""Characters of a user code: none reads as another, and none make words."""
+
+
+@dataclass(slots=True)
+class DeviceAuthorization:
+    """One attempt to sign in by device code. Times are in ticks."""
+
+    user_code: str
+    application: Application
+    scope: str
+    claims: str
+    expires: int
+    polls: int = 0
+    user: User | None = None
+    is_declined: bool = False
+    is_used: bool = False
+
+    def decide(self, user: User | None) -> None:
+        """Approve as a user, or decline (None)."""
+        self.user, self.is_declined = user, user is None
+
+    @property
+    def is_decided(self) -> bool:
+        return self.user is not None or self.is_declined
+
+
+@dataclass(frozen=True, slots=True)
+class Autopilot:
+    """Decides about codes in a person's place at the poll with that number: approve as `user`, or decline (None)."""
+
+    user: User | None
+    polls: int
+
+
+class DeviceCodes:
+    """The device codes that were issued.
+
+    Args:
+        base: The authority's own address.
+        directory: Its users and applications.
+        issuer: Issues the tokens.
+        clock: The present in ticks.
+        random: Where user codes come from.
+    """
+
+    def __init__(
+        self, base: str, directory: Directory, issuer: Issuer, clock: Callable[[], int], random: Random
+    ) -> None:
+        self.interval = 5
+        """Seconds between two polls that a client is told."""
+        self.lifetime = DEVICE_CODE_SECONDS
+        """Seconds that a code lives."""
+        self.autopilot: Autopilot | None = None
+        self._base = base
+        self._directory = directory
+        self._issuer = issuer
+        self._clock = clock
+        self._random = random
+        self._codes: dict[str, DeviceAuthorization] = {}
+
+    @property
+    def pending(self) -> list[DeviceAuthorization]:
+        """The attempts that wait for a person, oldest first."""
+        now = self._clock()
+        return [code for code in self._codes.values() if not code.is_decided and now < code.expires]
+
+    def begin(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """Issue a code: the response of the device authorization endpoint.
+
+        Raises:
+            OAuthError: the application or the scope is unknown.
+        """
+        application = self._directory.application(form.get("client_id", ""))
+        scope = form.get("scope", "")
+        self._directory.check_scope(scope)
+        user_code = "".join(self._random.choices(_LETTERS, k=9))
+        device_code, page = self._issuer.secret(), f"{self._base}/devicelogin"
+        expires = self._clock() + self.lifetime * TICKS_PER_SECOND
+        self._codes[device_code] = DeviceAuthorization(user_code, application, scope, form.get("claims", ""), expires)
+        return {
+            "user_code": user_code,
+            "device_code": device_code,
+            "verification_uri": page,
+            "expires_in": self.lifetime,
+            "interval": self.interval,
+            "message": f"To sign in, use a web browser to open the page {page} and enter the code {user_code} "
+            "to authenticate.",
+        }
+
+    def poll(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
+        """The token response, once somebody approved.
+
+        Raises:
+            OAuthError: nobody decided yet, or it was declined, or it has expired.
+        """
+        code, now = self._codes.get(form.get("device_code", "")), self._clock()
+        if code is None or code.is_used or code.application.client_id != application.client_id:
+            raise aadsts(70018)
+        if now >= code.expires:
+            raise aadsts(70020)
+        code.polls += 1
+        if self.autopilot is not None and not code.is_decided and code.polls >= self.autopilot.polls:
+            code.decide(self.autopilot.user)
+        if code.is_declined:
+            raise OAuthError("authorization_declined", "User declined to consent to access the app.", codes=[65004])
+        if code.user is None:
+            raise aadsts(70016)
+        # The claims of the first request stand where the one for the token brings none.
+        claims = form.get("claims") or code.claims
+        grant = Grant(code.user, application, now, now)
+        response = self._issuer.token_response(grant, code.scope, claims, is_interactive=True)
+        code.is_used = True
+        return response
+
+    def waiting(self, user_code: str) -> DeviceAuthorization:
+        """The attempt that shows that code, as somebody typed it.
+
+        Raises:
+            OAuthError: none waits.
+        """
+        typed = user_code.replace("-", "").replace(" ", "").upper()
+        for code in self.pending:
+            if code.user_code == typed:
+                return code
+        raise aadsts(70018)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationResponse:
+    """Where the browser goes at the end of a sign-in, and with which parameters."""
+
+    redirect_uri: str
+    mode: str
+    parameters: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        """The address; without what a form carries."""
+        if self.mode == "form_post":
+            return self.redirect_uri
+        mark = "#" if self.mode == "fragment" else "&" if "?" in self.redirect_uri else "?"
+        return f"{self.redirect_uri}{mark}{urlencode(self.parameters)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A browser that an application sent here."""
+
+    application: Application
+    scope: str
+    redirect_uri: str
+    mode: str
+    state: str
+    nonce: str
+    challenge: str
+    claims: str
+
+    def respond(self, **parameters: str) -> AuthorizationResponse:
+        """Return to the application."""
+        if self.state:
+            parameters["state"] = self.state
+        return AuthorizationResponse(self.redirect_uri, self.mode, parameters)
+
+
+@dataclass(slots=True)
+class _IssuedCode:
+    request: AuthorizationRequest
+    user: User
+    expires: int
+    is_used: bool = False
+
+
+class AuthorizationCodes:
+    """The requests that wait for a person, and the codes that wait for an application."""
+
+    def __init__(self, directory: Directory, issuer: Issuer, clock: Callable[[], int]) -> None:
+        self._directory = directory
+        self._issuer = issuer
+        self._clock = clock
+        self._requests: dict[str, AuthorizationRequest] = {}
+        self._codes: dict[str, _IssuedCode] = {}
+
+    def begin(self, query: Mapping[str, str]) -> tuple[str, AuthorizationRequest]:
+        """Take a request; return the key by which a decision names it, and the request.
+
+        Raises:
+            OAuthError: the application, its address or what it requests is unknown.
+        """
+        application = self._directory.application(query.get("client_id", ""))
+        redirect_uri = query.get("redirect_uri", "")
+        if not application.allows_redirect(redirect_uri):
+            raise aadsts(50011, redirect_uri=redirect_uri, client_id=application.client_id)
+        if query.get("response_type") != "code":
+            raise aadsts(900144, parameter="response_type=code")
+        mode = query.get("response_mode", "query")
+        if mode not in RESPONSE_MODES:
+            raise aadsts(900144, parameter="response_mode")
+        challenge = query.get("code_challenge", "")
+        if application.is_public and (not challenge or query.get("code_challenge_method") != "S256"):
+            raise aadsts(9002325)
+        scope = query.get("scope", "")
+        self._directory.check_scope(scope)
+        state, nonce, claims = (query.get(name, "") for name in ("state", "nonce", "claims"))
+        request = AuthorizationRequest(application, scope, redirect_uri, mode, state, nonce, challenge, claims)
+        key = self._issuer.secret()
+        self._requests[key] = request
+        return key, request
+
+    def decide(self, key: str, user: User | None) -> AuthorizationResponse:
+        """Approve a request as a user, or decline it (None).
+
+        Raises:
+            OAuthError: no such request waits.
+        """
+        request = self._requests.pop(key, None)
+        if request is None:
+            raise aadsts(9002313)
+        if user is None:
+            declined = aadsts(65004)
+            return request.respond(error=declined.error, error_description=declined.headline)
+        code = f"1.{self._issuer.secret(48)}"
+        expires = self._clock() + AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
+        self._codes[code] = _IssuedCode(request, user, expires)
+        return request.respond(code=code, session_state=self._issuer.secret(16))
+
+    def redeem(self, form: Mapping[str, str], application: Application, proof: str) -> dict[str, Any]:
+        """The token response for a code.
+
+        Raises:
+            OAuthError: the code, the address or the verifier is wrong.
+        """
+        code, now = self._codes.get(form.get("code", "")), self._clock()
+        if code is None or code.request.application.client_id != application.client_id:
+            raise aadsts(9002313)
+        if code.is_used:
+            raise aadsts(54005)
+        if now >= code.expires:
+            raise aadsts(70008)
+        request, redirect_uri = code.request, form.get("redirect_uri", "")
+        if redirect_uri != request.redirect_uri:
+            raise aadsts(500112, redirect_uri=redirect_uri)
+        # A wrong verifier spends the code: whoever holds a stolen one may not try twice.
+        code.is_used = True
+        challenge = to_base64url(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
+        if request.challenge and not hmac.compare_digest(challenge.encode(), request.challenge.encode()):
+            raise aadsts(501481)
+        grant = Grant(code.user, application, now, now, proof, request.nonce)
+        scope, claims = form.get("scope") or request.scope, form.get("claims") or request.claims
+        return self._issuer.token_response(grant, scope, claims, is_interactive=True)

@@ -1,0 +1,231 @@
+"""The authority's endpoints: discovery, device code, token, and the two pages for browsers.
+
+Invariant: a response is a pure function of the request and of the grants so far; it opens no socket and logs nothing.
+An error of a page is a page, any other one is Entra's JSON. Endpoints: "OpenID Connect on the Microsoft identity
+platform" and its pages on the device code, authorization code and client credentials flows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random, SystemRandom
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from runtui.domain.times import now_ticks
+from runtui.sandbox.authority.credentials import authenticate
+from runtui.sandbox.authority.directory import Directory, Principal, User
+from runtui.sandbox.authority.errors import OAuthError, aadsts
+from runtui.sandbox.authority.grants import RESPONSE_MODES, AuthorizationCodes, DeviceCodes
+from runtui.sandbox.authority.pages import device_page, form_post_page, message_page, page_headers, sign_in_page
+from runtui.sandbox.authority.tokens import Identity, Issuer
+from runtui.sandbox.faults import GraphError
+
+AUTHORITY_BASE: Final = "https://login.fake.test"
+"""Its address where no socket carries it: a name that no host can have (RFC 2606)."""
+
+DISCOVERY: Final = "discovery"
+DEVICE_CODE: Final = "devicecode"
+TOKEN: Final = "token"  # noqa: S105 - an endpoint's name
+AUTHORIZE: Final = "authorize"
+DEVICE_PAGE: Final = "devicelogin"
+
+_ROUTES: Final = tuple(
+    (endpoint, methods, re.compile(path))
+    for endpoint, methods, path in (
+        (DISCOVERY, ("GET",), r"/([^/]+)/v2\.0/\.well-known/openid-configuration"),
+        (DEVICE_CODE, ("POST",), r"/([^/]+)/oauth2/v2\.0/devicecode"),
+        (TOKEN, ("POST",), r"/([^/]+)/oauth2/v2\.0/token"),
+        (AUTHORIZE, ("GET", "POST"), r"/([^/]+)/oauth2/v2\.0/authorize"),
+        (DEVICE_PAGE, ("GET", "POST"), r"/devicelogin()"),
+    )
+)
+_PAGES: Final = (AUTHORIZE, DEVICE_PAGE)
+_DEVICE_GRANTS: Final = ("urn:ietf:params:oauth:grant-type:device_code", "device_code")
+_NO_STORE: Final = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityResponse:
+    """An HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Authority:
+    """One tenant's sign-in service.
+
+    Args:
+        clock: The present in ticks.
+        base: Its own address, as its discovery document names it.
+        directory: Its users and applications, and the service that its tokens are for.
+        random: Where codes, keys and tokens come from.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], int] = now_ticks,
+        *,
+        base: str = AUTHORITY_BASE,
+        directory: Directory | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.base = base.rstrip("/")
+        self.directory = directory or Directory()
+        self._clock = clock
+        self._random = random or SystemRandom()
+        self.issuer = Issuer(self.base, self.directory, clock, self._random)
+        self.devices = DeviceCodes(self.base, self.directory, self.issuer, clock, self._random)
+        self.browsers = AuthorizationCodes(self.directory, self.issuer, clock)
+
+    def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
+        """Answer one request. Never raises.
+
+        Args:
+            method: The verb.
+            path: The path, without the query.
+            headers: The request's headers, their names in lower case.
+            form: The parameters: the query of a GET, the form of a POST.
+        """
+        endpoint, tenant = route(method, path)
+        try:
+            return self.serve(endpoint, tenant, method, headers, form)
+        except OAuthError as error:
+            return self._error_response(endpoint, headers, error)
+
+    def serve(
+        self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
+    ) -> AuthorityResponse:
+        """Answer a request to an endpoint of `route`.
+
+        Raises:
+            OAuthError: the service refuses.
+        """
+        if not endpoint:
+            return _page(404, message_page("Not found", "There is nothing here."))
+        if endpoint in _PAGES and method == "POST" and headers.get("origin", self.base) != self.base:
+            return _page(403, message_page("Refused", "That form came from another site."))
+        if endpoint == DEVICE_PAGE:
+            return self._device_page(method, form)
+        self.directory.check_tenant(tenant, must_be_one=form.get("grant_type") == "client_credentials")
+        if endpoint == AUTHORIZE:
+            return self._authorize(method, form)
+        if endpoint == DISCOVERY:
+            return _json(200, self._discovery(tenant))
+        return _json(200, self.devices.begin(form) if endpoint == DEVICE_CODE else self._token(tenant, form))
+
+    def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
+        """Graph's verdict on an access token; see `Issuer.verify`."""
+        return self.issuer.verify(access_token, write=write)
+
+    def revoke(self, principal: Principal) -> str:
+        """End every grant of a principal: refresh tokens are refused, and access tokens are challenged.
+
+        Returns:
+            The claims of the challenge, as JSON.
+        """
+        self.issuer.end_grants(principal, 50173)
+        return self.issuer.challenge(principal)
+
+    def _discovery(self, tenant: str) -> dict[str, Any]:
+        root = f"{self.base}/{tenant}"
+        is_vague = tenant.lower() in ("organizations", "common")
+        return {
+            "token_endpoint": f"{root}/oauth2/v2.0/token",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+            "response_modes_supported": list(RESPONSE_MODES),
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["HS256"],
+            "response_types_supported": ["code"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "issuer": f"{self.base}/{'{tenantid}' if is_vague else self.directory.tenant_id}/v2.0",
+            "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
+            "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
+            "msgraph_host": urlsplit(self.directory.resource).netloc,
+        }
+
+    def _token(self, tenant: str, form: Mapping[str, str]) -> dict[str, Any]:
+        application = self.directory.application(form.get("client_id", ""))
+        names = {tenant, self.directory.tenant_id}
+        audiences = {f"{self.base}/{name}{end}" for name in names for end in ("/oauth2/v2.0/token", "/v2.0")}
+        proof = authenticate(form, application, self._clock(), audiences)
+        grant = form.get("grant_type", "")
+        if grant in _DEVICE_GRANTS:
+            return self.devices.poll(form, application)
+        if grant == "authorization_code":
+            return self.browsers.redeem(form, application, proof)
+        scope, claims = form.get("scope", ""), form.get("claims", "")
+        if grant == "refresh_token":
+            return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
+        if grant == "client_credentials":
+            return self.issuer.client_credentials(application, proof, scope, claims)
+        raise aadsts(70003, grant=grant)
+
+    def _device_page(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
+        if method == "GET":
+            return _page(200, device_page(self.directory.users))
+        user = self._chosen(form)
+        code = self.devices.waiting(form.get("user_code", ""))
+        code.decide(user)
+        name = code.application.name
+        if user is None:
+            return _page(200, message_page("Declined", f"{name} is not signed in. You can close this page."))
+        message = f"{name} is signed in as {user.username}. You can close this page."
+        return _page(200, message_page("Signed in", message))
+
+    def _authorize(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
+        if method == "GET":
+            key, request = self.browsers.begin(form)
+            return _page(200, sign_in_page(request, key, self.directory.users))
+        response = self.browsers.decide(form.get("visit", ""), self._chosen(form))
+        if response.mode == "form_post":
+            nonce = self.issuer.secret(16)
+            return AuthorityResponse(200, page_headers(nonce), form_post_page(response, nonce))
+        return AuthorityResponse(302, {**_NO_STORE, "Location": response.url}, b"")
+
+    def _chosen(self, form: Mapping[str, str]) -> User | None:
+        """The user who approves; None for anything else, which declines."""
+        return self.directory.user(form.get("username", "")) if form.get("answer") == "approve" else None
+
+    def _error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> AuthorityResponse:
+        if endpoint in _PAGES:
+            return _page(error.status, message_page("Sorry, but we're having trouble signing you in.", error.headline))
+        trace_id = self._guid()
+        asked = headers.get("client-request-id", "")
+        correlation_id = asked if _is_guid(asked) else self._guid()
+        body = error.body(now=self._clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
+        ids = {"x-ms-request-id": trace_id, "client-request-id": correlation_id}
+        return _json(error.status, body, ids)
+
+    def _guid(self) -> str:
+        return str(UUID(bytes=self._random.randbytes(16), version=4))
+
+
+def route(method: str, path: str) -> tuple[str, str]:
+    """The endpoint and the tenant that a request is for; both empty when there is none."""
+    for endpoint, methods, pattern in _ROUTES:
+        if method in methods and (match := pattern.fullmatch(path)):
+            return endpoint, match[1]
+    return "", ""
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None = None) -> AuthorityResponse:
+    headers = {"Content-Type": "application/json; charset=utf-8", **_NO_STORE, **(ids or {})}
+    return AuthorityResponse(status, headers, json.dumps(content).encode())
+
+
+def _page(status: int, body: bytes) -> AuthorityResponse:
+    return AuthorityResponse(status, page_headers(), body)

@@ -1,0 +1,321 @@
+"""Tokens: their claims, who may still use them, and how the sandbox's Graph checks one.
+
+Invariant: an access token passes only if this issuer signed it, it has not expired, and nobody revoked it since. As
+with Microsoft's continuous access evaluation, only a client that declares CP1 can be challenged; another one's token
+lives until it expires.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
+from runtui.sandbox.authority.directory import READERS, WRITE_ALL, Application, Directory, Principal, Scopes, User
+from runtui.sandbox.authority.errors import aadsts
+from runtui.sandbox.faults import GraphError
+from runtui.sandbox.tenant import guid
+
+ACCESS_TOKEN_SECONDS: Final = 3_600
+REFRESH_TOKEN_SECONDS: Final = 90 * 86_400
+"""How long a refresh token may be unused."""
+
+_GRAPH_CLIENT_ID: Final = "00000003-0000-0000-c000-000000000000"
+"""Microsoft Graph itself, which a challenge names."""
+
+_ADMINISTRATORS_ROLE: Final = "59d46f88-662b-457b-bceb-5c3809e5908f"
+_ALGORITHM: Final = "HS256"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a Graph request comes from: the user, or the application where there is none."""
+
+    object_id: str
+    name: str
+    client_id: str
+    permissions: frozenset[str]
+
+
+@dataclass(slots=True)
+class Grant:
+    """A sign-in, which lives on in its refresh tokens. Times are in ticks."""
+
+    principal: Principal
+    application: Application
+    began: int
+    used: int
+    proof: str = "0"
+    nonce: str = ""
+    ended_by: int = 0
+    """The AADSTS number that its refresh tokens are refused with, once they are."""
+
+
+class Issuer:
+    """Issues tokens and verifies them.
+
+    Args:
+        base: The authority's own address.
+        directory: Its users and applications.
+        clock: The present in ticks.
+        random: Where ids and keys come from.
+    """
+
+    def __init__(self, base: str, directory: Directory, clock: Callable[[], int], random: Random) -> None:
+        self.lifetime = ACCESS_TOKEN_SECONDS
+        """Seconds that an access token lives."""
+        self._base = base
+        self._directory = directory
+        self._clock = clock
+        self._random = random
+        self._key = random.randbytes(32)
+        self._grants: dict[str, Grant] = {}
+        """By refresh token."""
+        self._revoked_at: dict[str, int] = {}
+        self._unrevoked: defaultdict[str, set[str]] = defaultdict(set)
+
+    def secret(self, size: int = 32) -> str:
+        """`size` random bytes as base64url."""
+        return to_base64url(self._random.randbytes(size))
+
+    def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
+        """The response of the token endpoint to a user's sign-in, or to a refresh of one.
+
+        Args:
+            grant: The sign-in.
+            scope: The scopes requested.
+            claims: The request's `claims`; JSON, or empty.
+            is_interactive: Whether the user is there: no earlier challenge stands against the new token.
+
+        Raises:
+            OAuthError: the scopes or the claims cannot be granted.
+        """
+        scopes = self._directory.scopes(scope, grant.principal, grant.application)
+        response = self._access_token_response(grant, scopes, _parse_claims(claims), is_fresh=is_interactive)
+        response["scope"] = self._directory.granted_scope(scopes)
+        if "offline_access" in scopes.requested:
+            # The one before it stays valid, as with Entra: the client forgets it.
+            token = f"1.{self.secret(48)}"
+            self._grants[token] = grant
+            response["refresh_token"] = token
+        if "openid" in scopes.requested:
+            response["id_token"] = self._sign(self._id_claims(grant))
+        ids = {"uid": grant.principal.object_id, "utid": self._directory.tenant_id}
+        response["client_info"] = to_base64url(json.dumps(ids).encode())
+        return response
+
+    def client_credentials(self, application: Application, proof: str, scope: str, claims: str) -> dict[str, Any]:
+        """The response of the token endpoint to an application that signs in by itself.
+
+        Raises:
+            OAuthError: it requests anything but `.default`, or the claims cannot be granted.
+        """
+        scopes = self._directory.scopes(scope, application, application)
+        if not all(word.endswith("/.default") for word in scopes.requested):
+            raise aadsts(70011, scope=scope)
+        now = self._clock()
+        grant = Grant(application, application, now, now, proof)
+        return self._access_token_response(grant, scopes, _parse_claims(claims), is_fresh=False)
+
+    def refresh(self, token: str, application: Application, scope: str, claims: str) -> dict[str, Any]:
+        """The response of the token endpoint to a refresh token.
+
+        Raises:
+            OAuthError: it is unknown, another application's, revoked, or was unused for too long.
+        """
+        grant, now = self._grants.get(token), self._clock()
+        if grant is None or grant.application.client_id != application.client_id:
+            raise aadsts(9002313)
+        if not grant.ended_by and now - grant.used >= REFRESH_TOKEN_SECONDS * TICKS_PER_SECOND:
+            grant.ended_by = 700082
+        if grant.ended_by:
+            revoked = self._revoked_at.get(grant.principal.object_id, 0)
+            raise aadsts(
+                grant.ended_by,
+                issued=format_ticks(grant.began),
+                idle=f"{REFRESH_TOKEN_SECONDS // 86_400}.00:00:00",
+                valid_from=format_ticks(UNIX_EPOCH_TICKS + revoked * TICKS_PER_SECOND),
+                client_id=application.client_id,
+                name=application.name,
+                resource=self._directory.resource,
+            )
+        grant.used = now
+        return self.token_response(grant, scope, claims)
+
+    def end_grants(self, principal: Principal, number: int) -> None:
+        """Refuse the refresh tokens of a principal with that AADSTS number from now on."""
+        for grant in self._grants.values():
+            if grant.principal.object_id == principal.object_id:
+                grant.ended_by = number
+
+    def challenge(self, principal: Principal) -> str:
+        """Challenge every access token of a principal.
+
+        Returns:
+            The claims (JSON) that a token request must carry so that its token passes.
+        """
+        self._revoked_at[principal.object_id] = self._seconds()
+        self._unrevoked[principal.object_id].clear()
+        return self._wanted_claims(principal.object_id)
+
+    def verify(self, token: str, *, write: bool = False) -> GraphError | Identity:
+        """Graph's verdict on an access token: who sent it, or why it is refused (401 or 403). Never raises.
+
+        Args:
+            token: What the request carries after "Bearer".
+            write: Whether the request changes anything.
+        """
+        claims = self._read(token)
+        if isinstance(claims, GraphError):
+            return claims
+        if claims["aud"] != self._directory.resource:
+            return self._unauthorized("Access token validation failure. Invalid audience.")
+        if self._seconds() >= claims["exp"]:
+            return self._unauthorized("Lifetime validation failed, the token is expired.")
+        if "CP1" in claims.get("xms_cc", ()) and claims["uti"] not in self._unrevoked[claims["oid"]]:
+            return self._challenged(claims["oid"])
+        permissions = frozenset(claims.get("roles") or claims.get("scp", "").split())
+        if permissions.isdisjoint({WRITE_ALL} if write else READERS):
+            return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+        name = claims.get("upn") or claims["app_displayname"]
+        return Identity(claims["oid"], name, claims["appid"], permissions)
+
+    def _access_token_response(
+        self, grant: Grant, scopes: Scopes, claims: Mapping[str, Any], *, is_fresh: bool
+    ) -> dict[str, Any]:
+        """The part of a response that every grant has; its token meets a challenge if the claims do."""
+        requested = claims.get("access_token", {})
+        content = self._access_claims(grant, scopes)
+        if "CP1" in _values(requested, "xms_cc"):
+            content["xms_cc"] = ["CP1"]
+        object_id = grant.principal.object_id
+        revoked_at = self._revoked_at.get(object_id)
+        if revoked_at is None or is_fresh or any(_at_least(value, revoked_at) for value in _values(requested, "nbf")):
+            self._unrevoked[object_id].add(content["uti"])
+        return {
+            "token_type": "Bearer",
+            "expires_in": self.lifetime,
+            "ext_expires_in": self.lifetime,
+            "access_token": self._sign(content),
+        }
+
+    def _access_claims(self, grant: Grant, scopes: Scopes) -> dict[str, Any]:
+        now, principal, application = self._seconds(), grant.principal, grant.application
+        claims: dict[str, Any] = {
+            "aud": self._directory.resource,
+            "iss": f"{self._base}/{self._directory.tenant_id}/",
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.lifetime,
+            "app_displayname": application.name,
+            "appid": application.client_id,
+            "appidacr": grant.proof,
+            "oid": principal.object_id,
+            "sub": principal.object_id,
+            "tid": self._directory.tenant_id,
+            "uti": self.secret(16),
+            "ver": "1.0",
+        }
+        permissions = sorted(scopes.permissions)
+        if not isinstance(principal, User):
+            return {**claims, "idtyp": "app", "roles": permissions}
+        roles = [_ADMINISTRATORS_ROLE] if WRITE_ALL in principal.permissions else []
+        person = {"name": principal.name, "upn": principal.username, "unique_name": principal.username}
+        return {**claims, **person, "idtyp": "user", "scp": " ".join(permissions), "wids": roles}
+
+    def _id_claims(self, grant: Grant) -> dict[str, Any]:
+        principal, now = grant.principal, self._seconds()
+        claims: dict[str, Any] = {
+            "aud": grant.application.client_id,
+            "iss": f"{self._base}/{self._directory.tenant_id}/v2.0",
+            "iat": now,
+            "nbf": now,
+            "exp": now + ACCESS_TOKEN_SECONDS,
+            "auth_time": (grant.began - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND,
+            "name": principal.name,
+            "oid": principal.object_id,
+            "sub": guid("subject", principal.object_id, grant.application.client_id),
+            "tid": self._directory.tenant_id,
+            "ver": "2.0",
+        }
+        if isinstance(principal, User):
+            claims["preferred_username"] = principal.username
+        return {**claims, "nonce": grant.nonce} if grant.nonce else claims
+
+    def _sign(self, claims: Mapping[str, Any]) -> str:
+        import jwt
+
+        return jwt.PyJWS().encode(json.dumps(claims).encode(), self._key, _ALGORITHM)
+
+    def _read(self, token: str) -> dict[str, Any] | GraphError:
+        """The claims of a token that this issuer signed. An id token's audience tells it from an access token."""
+        import jwt
+
+        try:
+            claims: dict[str, Any] = json.loads(jwt.PyJWS().decode(token, self._key, algorithms=[_ALGORITHM]))
+        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
+            return self._unauthorized("Signing key is invalid.")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return self._unauthorized("IDX14100: JWT is not well formed.")
+        return claims
+
+    def _challenged(self, object_id: str) -> GraphError:
+        claims = base64.b64encode(self._wanted_claims(object_id).encode()).decode()
+        return self._unauthorized(
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+            "TokenIssuedBeforeRevocationTimestamp",
+            f', error="insufficient_claims", claims="{claims}"',
+        )
+
+    def _wanted_claims(self, object_id: str) -> str:
+        wanted = {"nbf": {"essential": True, "value": str(self._revoked_at[object_id])}}
+        return json.dumps({"access_token": wanted}, separators=(",", ":"))
+
+    def _unauthorized(self, message: str, more: str = "") -> GraphError:
+        challenge = (
+            f'Bearer realm="", authorization_uri="{self._base}/common/oauth2/authorize", '
+            f'client_id="{_GRAPH_CLIENT_ID}"{more}'
+        )
+        return GraphError(401, "InvalidAuthenticationToken", message, headers={"WWW-Authenticate": challenge})
+
+    def _seconds(self) -> int:
+        """The present in seconds since 1970, as claims count it."""
+        return (self._clock() - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
+
+
+def to_base64url(data: bytes) -> str:
+    """Bytes as base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _parse_claims(claims: str) -> Mapping[str, Any]:
+    """The `claims` parameter of a request, perhaps empty.
+
+    Raises:
+        OAuthError: it is no JSON object of objects.
+    """
+    try:
+        value = json.loads(claims) if claims else {}
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or not isinstance(value.get("access_token", {}), dict):
+        raise aadsts(9002313)
+    return value
+
+
+def _values(requested: Mapping[str, Any], name: str) -> list[Any]:
+    """The values that a request names for one claim."""
+    entry = requested.get(name)
+    if not isinstance(entry, dict):
+        return []
+    values = entry.get("values", [entry.get("value")])
+    return values if isinstance(values, list) else []
+
+
+def _at_least(value: object, seconds: int) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit() and int(value[:20]) >= seconds

@@ -1,0 +1,213 @@
+"""The sandbox's authority with everything that a test wants to make it do, and MSAL's way to it without a socket.
+
+Invariant: it behaves as the real one until a test says otherwise. Safe to use from several threads. Its log holds no
+token, secret or code.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
+from runtui.sandbox.authority.errors import OAuthError, aadsts
+from runtui.sandbox.authority.grants import AuthorizationResponse, Autopilot
+from runtui.sandbox.authority.service import TOKEN, Authority, AuthorityResponse, route
+from runtui.sandbox.authority.tokens import Identity
+from runtui.sandbox.faults import GraphError
+
+Parameters = Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, as the log keeps it."""
+
+    endpoint: str
+    status: int
+    grant: str = ""
+    client_id: str = ""
+    scope: str = ""
+    claims: str = ""
+
+
+@dataclass(slots=True)
+class Planned:
+    """What the next requests to an endpoint meet instead of an answer."""
+
+    endpoint: str
+    what: OAuthError | AuthorityResponse
+    times: int
+
+
+class ScriptedAuthority(Authority):
+    """An authority that a test directs; `calls` are its requests so far, oldest first."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.calls: list[Call] = []
+        self.delays: dict[str, float] = {}
+        """Seconds that the answers of an endpoint take; whoever carries them waits."""
+        self._planned: list[Planned] = []
+        self._lock = threading.RLock()
+
+    def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
+        with self._lock:
+            answer = super().handle(method, path, headers, form)
+            said = {name: form.get(name, "") for name in ("client_id", "scope", "claims")}
+            endpoint = route(method, path)[0]
+            grant = form.get("grant_type", "")
+            self.calls.append(Call(endpoint=endpoint, status=answer.status, grant=grant, **said))
+            return answer
+
+    def serve(
+        self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
+    ) -> AuthorityResponse:
+        planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
+        if planned is None:
+            return super().serve(endpoint, tenant, method, headers, form)
+        planned.times -= 1
+        if planned.times <= 0:
+            self._planned.remove(planned)
+        if isinstance(planned.what, OAuthError):
+            raise planned.what
+        return planned.what
+
+    def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
+        with self._lock:
+            return super().verify(access_token, write=write)
+
+    def url(self, tenant: str = "") -> str:
+        """What a client is given as its authority; without a tenant, this directory's own."""
+        return f"{self.base}/{tenant or self.directory.tenant_id}"
+
+    def auto_approve(self, user: User | None = DEMO_ADMIN, *, polls: int) -> None:
+        """Approve every device code (None: decline it) at that poll."""
+        with self._lock:
+            self.devices.autopilot = Autopilot(user, polls)
+
+    @property
+    def pending(self) -> list[str]:
+        """The user codes that wait for a person, oldest first."""
+        with self._lock:
+            return [code.user_code for code in self.devices.pending]
+
+    def approve(self, user_code: str, user: User = DEMO_ADMIN) -> None:
+        with self._lock:
+            self.devices.waiting(user_code).decide(user)
+
+    def refuse(self, user_code: str) -> None:
+        with self._lock:
+            self.devices.waiting(user_code).decide(None)
+
+    def expire(self, user_code: str) -> None:
+        """Let a code run out at once."""
+        with self._lock:
+            self.devices.waiting(user_code).expires = 0
+
+    def browse(self, auth_url: str, user: User | None = DEMO_ADMIN) -> AuthorizationResponse:
+        """What a browser does with the address of a sign-in: open it, approve (None: decline), and land."""
+        query = dict(parse_qsl(urlsplit(auth_url).query))
+        with self._lock:
+            key, _ = self.browsers.begin(query)
+            return self.browsers.decide(key, user)
+
+    def kill_refresh_tokens(self, principal: Principal = DEMO_ADMIN, code: int = 700082) -> None:
+        with self._lock:
+            self.issuer.end_grants(principal, code)
+
+    def challenge(self, principal: Principal) -> str:
+        with self._lock:
+            return self.issuer.challenge(principal)
+
+    def revoke(self, principal: Principal) -> str:
+        with self._lock:
+            return super().revoke(principal)
+
+    def next_error(self, error: OAuthError | int, *, endpoint: str = TOKEN, times: int = 1, claims: str = "") -> None:
+        """Refuse the next requests to an endpoint, with an error or with that AADSTS number."""
+        what = aadsts(error, claims=claims, resource=self.directory.resource) if isinstance(error, int) else error
+        with self._lock:
+            self._planned.append(Planned(endpoint, what, times))
+
+    def next_answer(self, answer: AuthorityResponse, *, endpoint: str = TOKEN, times: int = 1) -> None:
+        """Answer the next requests to an endpoint with anything at all, such as `unavailable()` or `web_page()`."""
+        with self._lock:
+            self._planned.append(Planned(endpoint, answer, times))
+
+
+def unavailable(retry_after: int | None = None, status: int = 503) -> AuthorityResponse:
+    wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return AuthorityResponse(status, {"Content-Type": "text/html", **wait}, b"<h1>Service Unavailable</h1>")
+
+
+def web_page(status: int = 200) -> AuthorityResponse:
+    """What a proxy or a hotel's network says in the place of the service."""
+    page = b"<html><title>Sign in to the network</title></html>"
+    return AuthorityResponse(status, {"Content-Type": "text/html"}, page)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryResponse:
+    """An answer with the four things that sign-in libraries look at."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+    def raise_for_status(self) -> None:
+        if self.status_code >= 400:
+            raise OSError(f"HTTP {self.status_code} {HTTPStatus(self.status_code).phrase}")
+
+
+class MemoryHttp:
+    """What MSAL takes as its `http_client`; `pause` waits some seconds, for answers that take their time."""
+
+    def __init__(self, authority: ScriptedAuthority, pause: Callable[[float], None] = time.sleep) -> None:
+        self._authority = authority
+        self._pause = pause
+
+    def get(
+        self, url: str, params: Parameters = None, headers: Mapping[str, str] | None = None, **_options: object
+    ) -> MemoryResponse:
+        return self._send("GET", url, params, headers, None)
+
+    def post(
+        self,
+        url: str,
+        params: Parameters = None,
+        data: Parameters = None,
+        headers: Mapping[str, str] | None = None,
+        **_options: object,
+    ) -> MemoryResponse:
+        return self._send("POST", url, params, headers, data)
+
+    def close(self) -> None:
+        pass
+
+    def _send(
+        self, method: str, url: str, params: Parameters, headers: Mapping[str, str] | None, data: Parameters
+    ) -> MemoryResponse:
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}" != self._authority.base:
+            raise ConnectionError(f"{parts.netloc} cannot be reached: only the sandbox's own sign-in can.")
+        form = {**dict(parse_qsl(parts.query)), **_texts(params), **_texts(data)}
+        small = {name.lower(): str(value) for name, value in (headers or {}).items() if value is not None}
+        answer = self._authority.handle(method, parts.path, small, form)
+        if delay := self._authority.delays.get(route(method, parts.path)[0]):
+            self._pause(delay)
+        return MemoryResponse(answer.status, answer.headers, answer.body.decode())
+
+
+def _texts(parameters: Parameters) -> dict[str, str]:
+    """Parameters as a form would carry them: None is left out, bytes are text."""
+    return {
+        name: value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in (parameters or {}).items()
+        if value is not None
+    }
