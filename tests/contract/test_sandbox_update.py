@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.fields import FIELD_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME
 from tests.contract.conftest import NEWER_MEMBERS, Sandbox
 
 TYPE = "#microsoft.graph.identityGovernance.run"
@@ -76,7 +76,7 @@ async def test_null_clears_what_may_be_null(sandbox: Sandbox) -> None:
 async def test_a_run_with_a_status_of_tomorrow_takes_it_back_untouched(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Mover: new manager")
     (run,) = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'pausedByPolicy'"))["value"]
-    body = {name: run[name] for name in FIELD_BY_NAME} | {"failedTasksCount": 3}
+    body = {name: run[name] for name in EDITABLE_BY_NAME} | {"failedTasksCount": 3}
     answer = await sandbox.client.patch(f"/workflowBase/runs/{run['id']}", json=body, headers=NEWER_MEMBERS)
     assert answer.status_code == 200
     after = answer.json()
