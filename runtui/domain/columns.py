@@ -41,10 +41,10 @@ WIDE: Final = 100
 _SHARE: Final = (7, 12)
 """The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
 
-ESSENTIAL: Final = 3
+ESSENTIAL: Final = 4
 """Columns up to this priority are always shown."""
 
-FAVOURED: Final = 5
+FAVOURED: Final = 6
 """Columns up to this priority may take all but the least width of the flexible column."""
 
 COMFORT: Final = 26

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from runtui.domain.enums import SENTINEL
-from runtui.domain.fields import FIELD_BY_NAME, FIELDS, FieldSpec
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.domain.times import parse_ticks
 from runtui.errors import FieldError
 from runtui.redact import MARK
@@ -56,7 +56,7 @@ class Edit:
 class Change:
     """One property that would be written with another value than the one received."""
 
-    field: FieldSpec
+    field: Property
     before: object
     after: str | int | None
 
@@ -65,7 +65,7 @@ class Change:
 class Conflict:
     """One property that moved on the server after the run was opened: the three values."""
 
-    field: FieldSpec
+    field: Property
     opened: object
     now: object
     ours: object
@@ -86,7 +86,7 @@ class Draft:
 
         Text that stands for the value as received takes the edit back.
         """
-        spec = FIELD_BY_NAME[name]
+        spec = EDITABLE_BY_NAME[name]
         edits = dict(self.edits)
         edits.pop(name, None)
         if text != self.received_text(spec):
@@ -103,7 +103,7 @@ class Draft:
         edits = {name: edit for name, edit in self.edits.items() if name not in values}
         for name, value in values.items():
             if not same_value(value, self.received.get(name)):
-                edits[name] = Edit(FIELD_BY_NAME[name].text(value), value)
+                edits[name] = Edit(EDITABLE_BY_NAME[name].text(value), value)
         return replace(self, edits=MappingProxyType(edits))
 
     def reverted(self, name: str) -> Draft:
@@ -114,11 +114,11 @@ class Draft:
         """The same edits under the other rule for the body."""
         return replace(self, mode=mode)
 
-    def received_text(self, spec: FieldSpec) -> str:
+    def received_text(self, spec: Property) -> str:
         """The text that stands in a field before anything is typed."""
         return spec.text(self.received.get(spec.name))
 
-    def text(self, spec: FieldSpec) -> str:
+    def text(self, spec: Property) -> str:
         """The text that stands in a field now."""
         edit = self.edits.get(spec.name)
         return self.received_text(spec) if edit is None else edit.text
@@ -131,7 +131,7 @@ class Draft:
         """What would be written anew, in the order of the form; fields in error are not among them."""
         return tuple(
             Change(spec, self.received.get(spec.name, MISSING), edit.value)
-            for spec in FIELDS
+            for spec in EDITABLE
             if (edit := self.edits.get(spec.name)) is not None and edit.error is None
         )
 
@@ -139,7 +139,7 @@ class Draft:
         """The JSON object to send: untouched values as received, null to clear; a field in error is not in it."""
         changed = {change.field.name: change.after for change in self.changes()}
         values: dict[str, Any] = {"@odata.type": RUN_TYPE}
-        for spec in FIELDS:
+        for spec in EDITABLE:
             if spec.name in changed:
                 values[spec.name] = changed[spec.name]
             elif self.mode == "full" and spec.required and spec.name in self.received and spec.name not in self.edits:
@@ -159,7 +159,7 @@ class Draft:
         body = self.body()
         return tuple(
             Conflict(spec, self.received.get(spec.name, MISSING), fresh[spec.name], body[spec.name])
-            for spec in FIELDS
+            for spec in EDITABLE
             if spec.name in body
             and spec.name in fresh
             and not _hides(body[spec.name])
@@ -191,7 +191,7 @@ class Draft:
     def warnings(self) -> tuple[str, ...]:
         """Sentences that inform and never block: real counters need not add up."""
         body = self.body()
-        values = {spec.name: body.get(spec.name, self.received.get(spec.name)) for spec in FIELDS}
+        values = {spec.name: body.get(spec.name, self.received.get(spec.name)) for spec in EDITABLE}
         changed = frozenset(change.field.name for change in self.changes())
         return (
             *_untouched(self, body),
@@ -220,7 +220,7 @@ def _hides(value: object) -> bool:
 
 
 def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
-    for spec in FIELDS:
+    for spec in EDITABLE:
         if spec.name in draft.edits:
             continue
         if spec.name in body:
@@ -231,7 +231,7 @@ def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sentinels(body: Mapping[str, Any]) -> Iterator[str]:
-    for spec in FIELDS:
+    for spec in EDITABLE:
         if spec.choices is not None and body.get(spec.name) == SENTINEL:
             yield f"{SENTINEL} is a placeholder: services refuse it as a value of {spec.name}."
 
@@ -280,7 +280,7 @@ def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
         conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
     }
     received = {name: value for name, value in {**now, **disputed}.items() if value is not MISSING}
-    if all(_is_as_opened(field.name, draft, received) for field in FIELDS):
+    if all(_is_as_opened(field.name, draft, received) for field in EDITABLE):
         return draft
     return draft.rebased(received)
 

@@ -24,12 +24,13 @@ from datetime import timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS, OpenEnum
+from runtui.domain.enums import PROCESSING_STATUS, OpenEnum
+from runtui.domain.properties import PROPERTIES, Property
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
 from runtui.errors import UsageError
 
-FieldKind = Literal["choice", "text", "number", "moment", "flag"]
+FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
 Flag = Literal["problem", "stuck", "active"]
 
@@ -49,32 +50,28 @@ class FilterField:
     """Other names for it; Graph's own property name is among them."""
     choices: OpenEnum | None = None
     present: str = ""
-    """For a moment: the column that says whether there is one, where `sql` is not that column itself."""
+    """For a date-time: the column that says whether there is one, where `sql` is not that column itself."""
 
     def __str__(self) -> str:
         return self.name
 
 
-FILTER_FIELDS: Final[tuple[FilterField, ...]] = (
-    FilterField("status", "choice", "status_key", ("processingStatus",), PROCESSING_STATUS),
-    FilterField("type", "choice", "type_key", ("workflowExecutionType", "executionType"), EXECUTION_TYPE),
+def _field(item: Property) -> FilterField:
+    sql = item.key_column if item.is_text else item.column
+    present = ""
+    if item.kind == "datetime" and item.index:
+        sql, present = item.index, item.column
+    return FilterField(item.key, item.kind, sql, (item.name, *item.aliases), item.choices, present)
+
+
+FILTER_FIELDS: Final = (
+    *map(_field, PROPERTIES),
     FilterField("workflow", "text", "workflow_key", ("wf", "workflowName")),
-    FilterField("id", "text", "id_key", ("run", "runId")),
     # The greater of the two: "failed>0" finds a run with any failure, "failed=0" one without.
-    FilterField("failed", "number", "max(failed_users, failed_tasks)", ("failures",)),
-    FilterField("failedUsers", "number", "failed_users", ("failedUsersCount",)),
-    FilterField("failedTasks", "number", "failed_tasks", ("failedTasksCount",)),
-    FilterField("users", "number", "total_users", ("totalUsers", "totalUsersCount")),
-    FilterField("successful", "number", "successful_users", ("successfulUsers", "successfulUsersCount")),
-    FilterField("tasks", "number", "total_tasks", ("totalTasks", "totalTasksCount")),
-    FilterField("unprocessed", "number", "unprocessed_tasks", ("unprocessedTasks", "totalUnprocessedTasksCount")),
-    FilterField("scheduled", "moment", "scheduled", ("scheduledDateTime",)),
-    # Where a run has started, `recency` is that very moment, and it has the index of the default order.
-    FilterField("started", "moment", "recency", ("startedDateTime",), present="started"),
-    FilterField("completed", "moment", "completed", ("completedDateTime",)),
-    FilterField("updated", "moment", "last_updated", ("lastUpdated", "lastUpdatedDateTime")),
+    FilterField("failed", "count", "max(failed_users, failed_tasks)", ("failures",)),
     FilterField("is", "flag"),
 )
+"""Every property, and what is worked out of several."""
 
 FLAGS: Final[tuple[Flag, ...]] = get_args(Flag)
 """problem: failed, completed with errors, canceled, quarantined or stuck. stuck: at work, and not touched
@@ -408,12 +405,12 @@ class _Reader:
 
     def _answer(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
         """The node for a field, by its kind. Several values are alternatives; with "!=" none of them may hold."""
-        if field.kind in ("choice", "text", "flag") and sign.text not in (":", "=", "!="):
+        if field.kind in ("enum", "text", "flag") and sign.text not in (":", "=", "!="):
             raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
         if len(values) > 1 and sign.text not in (":", "=", "!="):
             raise values[1].error(f"{sign.text} takes one value.")
         negated = sign.text == "!="
-        if field.kind == "choice":
+        if field.kind == "enum":
             node: Node = IsOneOf(field, tuple(self._choice(field, value) for value in values))
         else:
             sign = sign._replace(text="=") if negated else sign
@@ -431,7 +428,7 @@ class _Reader:
                 raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")
             return Absent(field)
         comparison = cast(Operator, "=" if sign.text == ":" else sign.text)
-        if field.kind == "number":
+        if field.kind == "count":
             if not _NUMBER.fullmatch(value.text):
                 raise value.error(f"{field} is a whole number, such as {field}>0.")
             return CountIs(field, comparison, int(value.text))

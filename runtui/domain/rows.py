@@ -7,11 +7,12 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, NOTHING, Cell, Column, Role
-from runtui.domain.times import TICKS_PER_SECOND, ago, parse_ticks, since
+from runtui.domain.columns import DASH, NOTHING, Align, Cell, Column, Role
+from runtui.domain.properties import PROPERTIES, Property
+from runtui.domain.times import TICKS_PER_SECOND, ago, since
 from runtui.errors import RuntuiError
 
 ABSENT: Final = -(2**62)
@@ -60,36 +61,6 @@ def status_look(status: str) -> StatusLook:
     return STATUS_LOOKS.get(status) or STATUS_LOOKS[""]
 
 
-class RunRecord(NamedTuple):
-    """What the store indexes of one run. The field names are the store's column names.
-
-    `*_key` is casefolded text, made for matching; times are ticks; ABSENT stands for a number that is not there.
-    """
-
-    id: str
-    id_key: str
-    workflow_id: str
-    status: str
-    status_key: str
-    severity: int
-    execution_type: str
-    type_key: str
-    scheduled: int
-    started: int
-    completed: int
-    last_updated: int
-    failed_tasks: int
-    failed_users: int
-    successful_users: int
-    total_users: int
-    total_tasks: int
-    unprocessed_tasks: int
-    recency: int
-    """When the run began, or was to begin: what "newest first" means."""
-    touched: int
-    """The latest moment known of the run: what "stuck" is measured from."""
-
-
 def run_key(raw: Mapping[str, Any], workflow_id: str) -> str:
     """The id by which a run is stored and asked for.
 
@@ -102,40 +73,43 @@ def run_key(raw: Mapping[str, Any], workflow_id: str) -> str:
     return storable(run_id)
 
 
-def record(raw: Mapping[str, Any], workflow_id: str) -> RunRecord:
-    """Index one run as received.
+INDEXED: Final = (
+    *(column for item in PROPERTIES for column in (item.column, item.key_column)[: 2 if item.is_text else 1]),
+    *("workflow_id", "severity", "recency", "touched"),
+)
+"""What the store keeps of a run in columns of its own, beside the JSON. `*_key` is casefolded text, made for matching;
+times are ticks; ABSENT stands for a number that is not there.
+
+severity: the sort key of the status. recency: when the run began, or was to begin: what "newest first" means. touched:
+the latest moment known of the run: what "stuck" is measured from.
+"""
+
+
+def index_run(raw: Mapping[str, Any], workflow_id: str) -> dict[str, str | int]:
+    """What the store keeps of a run as received, by column of INDEXED.
 
     Raises:
         RuntuiError: when it has no id.
     """
-    run_id = run_key(raw, workflow_id)
-    status, execution_type = _text(raw, "processingStatus"), _text(raw, "workflowExecutionType")
-    scheduled, started = _moment(raw, "scheduledDateTime"), _moment(raw, "startedDateTime")
-    completed, last_updated = _moment(raw, "completedDateTime"), _moment(raw, "lastUpdatedDateTime")
-    moments = (started, scheduled, last_updated, completed)
-    recency = next((moment for moment in moments if moment != ABSENT), ABSENT)
-    return RunRecord(
-        id=run_id,
-        id_key=run_id.casefold(),
-        workflow_id=storable(workflow_id),
-        status=status,
-        status_key=status.casefold(),
-        severity=SEVERITY.get(status, SEVERITY[""]),
-        execution_type=execution_type,
-        type_key=execution_type.casefold(),
-        scheduled=scheduled,
-        started=started,
-        completed=completed,
-        last_updated=last_updated,
-        failed_tasks=_count(raw, "failedTasksCount"),
-        failed_users=_count(raw, "failedUsersCount"),
-        successful_users=_count(raw, "successfulUsersCount"),
-        total_users=_count(raw, "totalUsersCount"),
-        total_tasks=_count(raw, "totalTasksCount"),
-        unprocessed_tasks=_count(raw, "totalUnprocessedTasksCount"),
-        recency=recency,
-        touched=max(moments),
-    )
+    run_key(raw, workflow_id)
+    indexed: dict[str, str | int] = {}
+    moments: dict[str, int] = {}
+    for item in PROPERTIES:
+        value = item.read(raw)
+        if item.is_text:
+            text = storable(value) if isinstance(value, str) else ""
+            indexed[item.column], indexed[item.key_column] = text, text.casefold()
+        else:
+            number = value if isinstance(value, int) else ABSENT
+            indexed[item.column] = number
+            if item.kind == "datetime":
+                moments[item.key] = number
+    began = (moments[key] for key in ("started", "scheduled", "updated", "completed"))
+    indexed["workflow_id"] = storable(workflow_id)
+    indexed["severity"] = SEVERITY.get(str(indexed["status"]), SEVERITY[""])
+    indexed["recency"] = next((moment for moment in began if moment != ABSENT), ABSENT)
+    indexed["touched"] = max(moments.values())
+    return indexed
 
 
 def storable(text: str) -> str:
@@ -143,57 +117,47 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _text(raw: Mapping[str, Any], name: str) -> str:
-    value = raw.get(name)
-    return storable(value) if isinstance(value, str) else ""
-
-
-def _moment(raw: Mapping[str, Any], name: str) -> int:
-    value = raw.get(name)
-    if not isinstance(value, str):
-        return ABSENT
-    try:
-        return parse_ticks(value)
-    except ValueError:
-        return ABSENT
-
-
-def _count(raw: Mapping[str, Any], name: str) -> int:
-    value = raw.get(name)
-    return value if type(value) is int and -(2**31) <= value < 2**31 else ABSENT
+LISTED: Final = tuple(item for item in PROPERTIES if item.key != "id")
+"""The properties in `RunRow.values`."""
 
 
 class RunRow(NamedTuple):
-    """One row of the list. Times are ticks; None is a value that the run does not have."""
+    """One row of the list."""
 
     rowid: int
     id: str
     workflow_id: str
     workflow_name: str
-    status: str
-    execution_type: str
-    scheduled: int | None
-    started: int | None
-    completed: int | None
-    last_updated: int | None
-    failed_tasks: int | None
-    failed_users: int | None
-    successful_users: int | None
-    total_users: int | None
-    total_tasks: int | None
-    unprocessed_tasks: int | None
+    values: Mapping[str, str | int | None]
+    """By `Property.key`: text, Int32 or ticks. Text that is not there is empty, a number is None."""
+
+    @property
+    def status(self) -> str:
+        """The processingStatus; empty when there is none."""
+        return self.text("status")
+
+    def text(self, key: str) -> str:
+        value = self.values[key]
+        return value if isinstance(value, str) else ""
+
+    def number(self, key: str) -> int | None:
+        value = self.values[key]
+        return value if isinstance(value, int) else None
 
 
 def is_stuck(row: RunRow, now: int) -> bool:
     """Whether the run is at work and has not been touched for longer than STUCK_AFTER."""
-    moments = (row.scheduled, row.started, row.completed, row.last_updated)
+    moments = (row.number(item.key) for item in LISTED if item.kind == "datetime")
     touched = max((moment for moment in moments if moment is not None), default=ABSENT)
     return status_look(row.status).is_active and touched < now - STUCK_AFTER
 
 
+_LONGEST_ID: Final = 21
+
+
 def short_id(run_id: str) -> str:
     """An id in at most 21 characters. Ids of one workflow share their head, so each part keeps more of its tail."""
-    if len(run_id) <= _ID_WIDTH:
+    if len(run_id) <= _LONGEST_ID:
         return run_id
     head, _, tail = run_id.partition("_")
     if len(head) > 11 and len(tail) > 9 and "_" not in tail:
@@ -209,39 +173,40 @@ def _status(row: RunRow, now: int) -> Cell:
 
 
 def _users(row: RunRow, _now: int) -> Cell:
-    if row.total_users is None and row.successful_users is None:
+    total, successful = row.number("users"), row.number("successful")
+    if total is None and successful is None:
         return NOTHING
-    return Cell(f"{_short(row.successful_users)}/{_short(row.total_users)}", "number")
+    return Cell(f"{_short(successful)}/{_short(total)}", "number")
 
 
-def _failed_users(row: RunRow, _now: int) -> Cell:
-    return _failures(row.failed_users)
-
-
-def _failed_tasks(row: RunRow, _now: int) -> Cell:
-    return _failures(row.failed_tasks)
-
-
-def _failures(count: int | None) -> Cell:
-    if count is None:
-        return NOTHING
-    return Cell(_short(count), "alert" if count else "muted")
+def _id(row: RunRow, _now: int) -> Cell:
+    return Cell(short_id(row.id), "muted")
 
 
 def _workflow(row: RunRow, _now: int) -> Cell:
     return Cell(row.workflow_name)
 
 
-def _type(row: RunRow, _now: int) -> Cell:
-    return Cell(row.execution_type) if row.execution_type else NOTHING
+_SHOWN_OTHERWISE: Final[Mapping[str, Callable[[RunRow, int], Cell]]] = {"status": _status, "users": _users, "id": _id}
+"""The properties whose cell says more than their value."""
 
 
-def _planned(moment: int | None, now: int) -> Cell:
-    return NOTHING if moment is None else Cell(ago(moment, now))
+def _shown(item: Property) -> Callable[[RunRow, int], Cell]:
+    """How the list shows a property, by its kind."""
 
+    def failures(row: RunRow, _now: int) -> Cell:
+        count = row.number(item.key)
+        return NOTHING if count is None else Cell(_short(count), "alert" if count else "muted")
 
-def _past(moment: int | None, now: int) -> Cell:
-    return NOTHING if moment is None else Cell(since(moment, now))
+    def moment(row: RunRow, now: int) -> Cell:
+        ticks = row.number(item.key)
+        return NOTHING if ticks is None else Cell((since if item.is_recorded else ago)(ticks, now))
+
+    def text(row: RunRow, _now: int) -> Cell:
+        shown = row.text(item.key)
+        return Cell(shown) if shown else NOTHING
+
+    return _SHOWN_OTHERWISE.get(item.key) or {"count": failures, "datetime": moment}.get(item.kind, text)
 
 
 def _short(count: int | None) -> str:
@@ -254,22 +219,27 @@ def _short(count: int | None) -> str:
     return f"{int(count / size)}{unit}"
 
 
-_ID_WIDTH: Final = 21
 _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 
-RUN_COLUMNS: Final[tuple[Column[RunRow], ...]] = (
-    Column("status", "status", 21, 1, _status, ("-severity", "-recency")),
-    Column("workflow", "workflow", 16, 1, _workflow, ("workflow_key", "-recency"), flexible=True),
-    Column("started", "started", 8, 2, lambda row, now: _past(row.started, now), ("-recency",)),
-    Column("users", "users", 9, 3, _users, ("-total_users", "-recency"), "right"),
-    Column("failedUsers", "✗ users", 7, 4, _failed_users, ("-failed_users", "-recency"), "right"),
-    Column("failedTasks", "✗ tasks", 7, 5, _failed_tasks, ("-failed_tasks", "-recency"), "right"),
-    Column("type", "type", 18, 6, _type, ("type_key", "-recency")),
-    Column("scheduled", "scheduled", 9, 9, lambda row, now: _planned(row.scheduled, now), ("-scheduled", "-recency")),
-    Column("completed", "completed", 9, 8, lambda row, now: _past(row.completed, now), ("-completed", "-recency")),
-    Column("updated", "updated", 8, 7, lambda row, now: _past(row.last_updated, now), ("-last_updated", "-recency")),
-    Column("id", "id", _ID_WIDTH, 10, lambda row, _now: Cell(short_id(row.id), "muted"), ("id",)),
-)
+
+def _order(item: Property) -> tuple[str, ...]:
+    """The worst, the newest and the most first; text from A to Z; equals by recency. An id has no equals."""
+    if item.key == "id":
+        return ("id",)
+    first = item.index or (item.key_column if item.is_text else item.column)
+    first = first if first == item.key_column else f"-{first}"
+    return (first,) if first == "-recency" else (first, "-recency")
+
+
+def _columns() -> Iterator[Column[RunRow]]:
+    yield Column("workflow", "workflow", 16, 2, _workflow, ("workflow_key", "-recency"), flexible=True)
+    for item in PROPERTIES:
+        if item.listed is not None:
+            align: Align = "right" if item.kind == "count" else "left"
+            yield Column(item.key, *item.listed, _shown(item), _order(item), align)
+
+
+RUN_COLUMNS: Final = tuple(sorted(_columns(), key=lambda column: column.priority))
 """All columns, in the order in which they stand."""
 
 RUN_COLUMN_BY_KEY: Final[Mapping[str, Column[RunRow]]] = {column.key: column for column in RUN_COLUMNS}

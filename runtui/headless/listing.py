@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.csv import csv_line, csv_value
-from runtui.domain.fields import FIELDS
 from runtui.domain.filters import parse_filter
 from runtui.domain.json_text import json_array
+from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
@@ -32,7 +32,7 @@ TABLE: Final = tuple((RUN_COLUMN_BY_KEY[key], width) for key, width in (
 ))  # fmt: skip
 """The columns of the table and their cells; the id stands after them, whole."""
 
-PROPERTIES: Final = (*(field.name for field in FIELDS), "totalTasksCount")
+CSV_COLUMNS: Final = tuple(item.name for item in PROPERTIES if item.key != "id")
 """The properties of a run that CSV has columns for, after its id and its workflow."""
 
 
@@ -86,9 +86,9 @@ def _json_lines(store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
 
 
 def _csv(store: Store, rows: Iterable[RunRow]) -> Iterator[str]:
-    yield csv_line(("id", "workflow", "workflowId", *PROPERTIES))
+    yield csv_line(("id", "workflow", "workflowId", *CSV_COLUMNS))
     for run_id, stored in _stored(store, rows):
-        facts = (run_id, stored.workflow_name, stored.workflow_id, *map(stored.raw.get, PROPERTIES))
+        facts = (run_id, stored.workflow_name, stored.workflow_id, *map(stored.raw.get, CSV_COLUMNS))
         yield csv_line(map(csv_value, facts))
 
 

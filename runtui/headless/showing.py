@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runtui.domain.draft import Draft, value_word
-from runtui.domain.fields import FIELDS
-from runtui.domain.runs import TaskResult, subjects_line
+from runtui.domain.properties import EDITABLE
+from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
 from runtui.errors import ExitCode, RuntuiError
@@ -115,7 +115,7 @@ def _object(details: Details) -> dict[str, Any]:
 def _lines(details: Details, now: int) -> Iterator[str]:
     yield f"{'run':27} {details.run.get('id')}"
     yield f"{'workflow':27} {details.workflow or details.workflow_id}"
-    for field in FIELDS:
+    for field in EDITABLE:
         value = details.run.get(field.name)
         distance = since if field.is_recorded else ago
         when = _when(value, now, distance) if field.kind == "datetime" and isinstance(value, str) else ""
@@ -150,8 +150,8 @@ def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
     if not failed:
         yield "What its tasks did is not known." if failed is None else "No task failed."
         return
-    results = [TaskResult.from_graph(item) for item in failed]
-    reasons = Counter((result.task_name, result.failure_reason or "no reason given") for result in results)
+    results = [TaskResult(item) for item in failed]
+    reasons = Counter((result.task_name, result.reason) for result in results)
     for (name, reason), count in reasons.most_common():
         yield f"✗ {name} ({count}×): {reason}"
     yield subjects_line(results, TOLD_SUBJECTS, " (--json tells all)")

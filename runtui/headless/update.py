@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from runtui.domain.draft import Draft
-from runtui.domain.fields import FIELD_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.times import now_ticks
 from runtui.errors import FieldError, UsageError
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
@@ -62,7 +62,7 @@ def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
         name, text = name.strip(), "" if text.strip() == NULL else text
         if not equals:
             problems.append(f"{assignment!r} has no value: write NAME=VALUE, and NAME= to clear it.")
-        elif name not in FIELD_BY_NAME:
+        elif name not in EDITABLE_BY_NAME:
             problems.append(_unknown(name))
         elif name in texts:
             problems.append(f"{name} is set twice.")
@@ -76,17 +76,17 @@ def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
 
 def _problems(name: str, text: str, now: int) -> Iterator[str]:
     try:
-        FIELD_BY_NAME[name].parse(text, now)
+        EDITABLE_BY_NAME[name].parse(text, now)
     except FieldError as error:
         sentence = str(error)
         yield sentence if sentence.startswith(name) else f"{name}: {sentence}"
 
 
 def _unknown(name: str) -> str:
-    by_small = {known.lower(): known for known in FIELD_BY_NAME}
+    by_small = {known.lower(): known for known in EDITABLE_BY_NAME}
     near = get_close_matches(name.lower(), by_small, 1, 0.5)
     meant = f" Did you mean {by_small[near[0]]}?" if near else ""
-    return f"{name!r} is no property that can be written.{meant} Possible: {', '.join(FIELD_BY_NAME)}."
+    return f"{name!r} is no property that can be written.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
 
 
 async def _update(

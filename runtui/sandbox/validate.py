@@ -1,7 +1,8 @@
 """The body of a PATCH: which changes it asks for, or why it is refused.
 
 Invariant: either every property is acceptable or nothing is changed, and each refusal names the property. What a value
-may be is declared in `domain/fields.py`; which members an enumeration has, the service knows itself (`entities.py`).
+may be is declared in `domain/properties.py`; which members an enumeration has, the service itself knows
+(`entities.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from typing import Any, Final, NoReturn
 
 from runtui.domain.enums import SENTINEL
-from runtui.domain.fields import FIELD_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.sandbox.entities import RUN
 from runtui.sandbox.faults import GraphError, bad_request, unknown_property
 
@@ -59,7 +60,7 @@ def run_changes(body: Any) -> dict[str, Any]:
 
 def _refusal(name: str, value: Any) -> str | None:
     """Why a declared property may not be set to a value; None if it may."""
-    field = FIELD_BY_NAME.get(name)
+    field = EDITABLE_BY_NAME.get(name)
     if field is None:
         return "The property is read-only."
     enumeration = RUN.by_name[name].enumeration

@@ -26,7 +26,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING
-from runtui.domain.fields import FIELD_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks, to_datetime
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import AnswerError, Outcome, load_strict_json
@@ -57,7 +57,7 @@ NOTHING: Final = Verdict(False)
 
 def holds(values: Mapping[str, Any], name: str, value: object) -> bool:
     """Whether a run has this value of an editable property. One that was not received is not null."""
-    field = FIELD_BY_NAME.get(name)
+    field = EDITABLE_BY_NAME.get(name)
     return field is not None and name in values and field.same(value, values[name])
 
 
@@ -122,7 +122,7 @@ def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others
     if moment := _updated_before_sent(entry, reading, entity):
         yield f"it was last updated at {moment}, before this change was sent: somebody else made the same change"
     for name, value in _body(entry).items():
-        if name in entity.keys() & FIELD_BY_NAME and name not in entry.after and not holds(entity, name, value):
+        if name in entity.keys() & EDITABLE_BY_NAME and name not in entry.after and not holds(entity, name, value):
             now, sent = json.dumps(entity[name]), json.dumps(value)
             yield f"{name} is {now} and not {sent}, as this change sent it: the run was changed by something else too"
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from runtui.domain.columns import Column
-from runtui.domain.rows import RUN_COLUMNS, RunRecord, RunRow
+from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database
 from runtui.services.database_files import FileIds, files_at, remove_log_of
 
 VERSION: Final = 1
-"""Of the tables below: raise it with every change to them."""
+"""Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
+
+RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
+"""The columns of the table of runs."""
 
 BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
@@ -99,7 +102,7 @@ def _open_private(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("BEGIN IMMEDIATE")
-        if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        if not _is_ours(db):
             # In a file of another version the names are taken: an SQL error, so that the file is set aside.
             for statement in _schema():
                 db.execute(statement)
@@ -109,6 +112,14 @@ def _open_private(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _is_ours(db: sqlite3.Connection) -> bool:
+    """Whether a file has the tables of this version: its number, and the columns and orders of the list."""
+    columns = {name for _, name, *_ in db.execute("PRAGMA table_info(run)")}
+    orders = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'")}
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    return version == VERSION and columns == set(RUN_TABLE) and orders.issuperset(_indexes())
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -126,9 +137,9 @@ def _set_aside(path: Path) -> None:
 
 def _schema() -> tuple[str, ...]:
     """All tables. The rows are apart from the JSON they come from, so that walking over them reads little."""
-    fields = ", ".join(f"{name} NOT NULL" for name in ("workflow_name", "workflow_key", *RunRecord._fields))
+    columns = ", ".join(f"{name} NOT NULL" for name in RUN_TABLE[1:])
     return (
-        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {fields}, UNIQUE (id))",
+        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {columns}, UNIQUE (id))",
         "CREATE TABLE body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
         "CREATE TABLE workflow (id TEXT PRIMARY KEY, name TEXT NOT NULL, raw TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
@@ -136,9 +147,14 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
         "CREATE INDEX run_by_workflow_id ON run (workflow_id)",
-        *(_index(column) for column in RUN_COLUMNS if column.order != ("id",)),
+        *_indexes(),
         f"PRAGMA user_version = {VERSION}",
     )
+
+
+def _indexes() -> tuple[str, ...]:
+    """One index for each order of the list; the order of the ids is that of the unique ids."""
+    return tuple(_index(column) for column in RUN_COLUMNS if column.order != ("id",))
 
 
 def _index(column: Column[RunRow]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from runtui.domain.rows import ABSENT, RUN_COLUMN_BY_KEY, RunRow
+from runtui.domain.rows import ABSENT, LISTED, RUN_COLUMN_BY_KEY, RunRow
 from runtui.services.store_file import order_terms
 
 if TYPE_CHECKING:
@@ -43,8 +43,12 @@ Terms: TypeAlias = Sequence[tuple[str, bool]]
 RowNumbers: TypeAlias = "array[int]"
 """The rows that a query finds, in its order: eight bytes a row."""
 
-_ROW: Final = ", ".join(f"nullif({name}, {ABSENT})" for name in RunRow._fields)
-"""The columns of a RunRow, with None for what the run does not have."""
+_ROW: Final = ", ".join(
+    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in LISTED))
+)
+"""What a RunRow is made of, with None for a number that the run does not have."""
+
+_KEYS: Final = tuple(item.key for item in LISTED)
 
 
 def walk(db: sqlite3.Connection, query: Query, start: int, count: int, total: int | None = None) -> list[RunRow]:
@@ -59,7 +63,7 @@ def walk(db: sqlite3.Connection, query: Query, start: int, count: int, total: in
         return []
     where, values = _where(query)
     sql = f"SELECT {_ROW} FROM run WHERE {where} ORDER BY {_order(terms, backward=backward)} LIMIT ? OFFSET ?"
-    rows = [RunRow._make(found) for found in db.execute(sql, (*values, count, skip))]
+    rows = [_row(found) for found in db.execute(sql, (*values, count, skip))]
     return rows[::-1] if backward else rows
 
 
@@ -73,14 +77,14 @@ def find(db: sqlite3.Connection, query: Query) -> RowNumbers:
 def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
     """The rows with these numbers, in the order of the numbers."""
     sql = f"SELECT {_ROW} FROM run WHERE rowid IN ({', '.join('?' * len(numbers))})"
-    rows = {row.rowid: row for row in map(RunRow._make, db.execute(sql, tuple(numbers)))}
+    rows = {row.rowid: row for row in map(_row, db.execute(sql, tuple(numbers)))}
     return [rows[number] for number in numbers]
 
 
 def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
     """One run's row."""
     found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
-    return RunRow._make(found) if found else None
+    return _row(found) if found else None
 
 
 def place(db: sqlite3.Connection, query: Query, run_id: str) -> int | None:
@@ -99,6 +103,11 @@ def place(db: sqlite3.Connection, query: Query, run_id: str) -> int | None:
         sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
         before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
     return before
+
+
+def _row(found: tuple[Any, ...]) -> RunRow:
+    rowid, run_id, workflow_id, workflow_name, *values = found
+    return RunRow(rowid, run_id, workflow_id, workflow_name, dict(zip(_KEYS, values, strict=True)))
 
 
 def _where(query: Query) -> tuple[str, tuple[Any, ...]]:

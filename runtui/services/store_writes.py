@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.rows import RunRecord, record, run_key, storable
+from runtui.domain.rows import INDEXED, index_run, run_key, storable
+from runtui.services.store_file import RUN_TABLE
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
@@ -23,8 +24,7 @@ MANY: Final = 100
 _AT_ONCE: Final = 1_000
 """Runs looked up by one statement: SQLite bounds the number of parameters."""
 
-_COLUMNS: Final = ("rowid", "workflow_name", "workflow_key", *RunRecord._fields)
-_PUT: Final = f"REPLACE INTO run ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_PUT: Final = f"REPLACE INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
 
 
 class Changes:
@@ -83,9 +83,9 @@ def put_runs(
         else:
             rowid, next_rowid = next_rowid, next_rowid + 1
             rowids.add(rowid)
-        run = record(raw, workflow_id)
-        counts[run.status] += 1
-        rows.append((rowid, name, name.casefold(), *run))
+        run = index_run(raw, workflow_id)
+        counts[str(run["status"])] += 1
+        rows.append((rowid, name, name.casefold(), *(run[column] for column in INDEXED)))
         bodies.append((rowid, text))
         changes.ids.add(run_id)
     db.executemany(_PUT, rows)

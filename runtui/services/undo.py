@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 
 from runtui.domain.draft import BodyMode, Draft
-from runtui.domain.fields import FIELD_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.graph.retry import Pace
@@ -46,7 +46,7 @@ async def draft_to_undo(
     moved = [
         f"{name} is {json.dumps(answer.entity.get(name))} and not {json.dumps(value)}"
         for name, value in entry.after.items()
-        if not FIELD_BY_NAME[name].same(value, answer.entity.get(name))
+        if not EDITABLE_BY_NAME[name].same(value, answer.entity.get(name))
     ]
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
@@ -80,7 +80,7 @@ def doubt_of(entry: Entry) -> str:
 def _unfit(entry: Entry) -> Iterator[str]:
     """What of the values before cannot be written."""
     for name in entry.after:
-        field = FIELD_BY_NAME.get(name)
+        field = EDITABLE_BY_NAME.get(name)
         value = entry.before.get(name)
         if field is None:
             yield f"This runtui does not know the property {name}."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.graph.client import GraphError
 from runtui.graph.retry import Pace
@@ -17,25 +18,19 @@ from runtui.tui.widgets.side_panel import Page
 
 async def details(workspace: Workspace, run_id: str) -> AsyncIterator[Page]:
     """Yield the page of a run as more and more of it is known."""
-    from pydantic import ValidationError
-
-    from runtui.domain.runs import Run, TaskResult
-
     stored = workspace.store.get(run_id)
     if stored is None:
         return
-    run = Run.from_graph(stored.raw)
+    run = stored.raw
     yield run_page(run, stored.workflow_name, now_ticks(), None)
     if not workspace.connected:
         return
     tasks: list[TaskResult] = []
     try:
         async for page in workspace.client.task_results(stored.workflow_id, run_id, pace=Pace()):
-            tasks += [TaskResult.from_graph(item) for item in page.items]
+            tasks += [TaskResult(item) for item in page.items]
     except GraphError as error:
         note = f"What its tasks did could not be read: {error.fault.title}. {error.fault.hint}"
         yield run_page(run, stored.workflow_name, now_ticks(), None, note)
-    except ValidationError:
-        yield run_page(run, stored.workflow_name, now_ticks(), None, "The server sent a task result without an id.")
     else:
         yield run_page(run, stored.workflow_name, now_ticks(), tasks)

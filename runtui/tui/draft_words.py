@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from runtui.domain.draft import Conflict, Draft
-from runtui.domain.fields import FIELDS
+from runtui.domain.properties import EDITABLE
 from runtui.graph.faults import Fault
 from runtui.tui.actions import ACTION_BY_ID
 
@@ -39,7 +39,7 @@ def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
     """The run was read while its form was open: what moved, and what of that a person has to decide."""
     moved = [
         f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
-        for field in FIELDS
+        for field in EDITABLE
         if field.name not in before.edits and not field.same(*(d.received.get(field.name) for d in (before, draft)))
     ]
     words = []

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from runtui.domain.draft import Change, Draft, value_word
-from runtui.domain.times import ago, duration_text, local_text, parse_ticks, since
+from runtui.domain.properties import PROPERTIES
+from runtui.domain.results import TaskResult, subjects_line
+from runtui.domain.times import ago, duration_text, local_text, since
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import READ_BACK, Fault
 from runtui.graph.retry import LONGEST_WAIT, length_words
@@ -23,9 +25,6 @@ from runtui.services.save import Save, Step
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.entry_words import outcome_words
 from runtui.tui.widgets.side_panel import Fact, Page
-
-if TYPE_CHECKING:
-    from runtui.domain.runs import Run, TaskResult
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
@@ -213,21 +212,20 @@ def _local(moment: datetime | None) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment is not None else ""
 
 
-def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = "") -> Page:
+def run_page(
+    run: Mapping[str, Any], workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = ""
+) -> Page:
     """A run: its times in words, what failed in it (`tasks`: None while unread), and the object as received."""
-    facts = [Fact(workflow_name, "bold"), Fact(f"{run.processing_status} · {run.workflow_execution_type}")]
-    for label, text, distance in (
-        ("scheduled", run.scheduled_date_time, ago),
-        ("started", run.started_date_time, since),
-        ("completed", run.completed_date_time, since),
-        ("updated", run.last_updated_date_time, since),
-    ):
-        if text is not None:
-            ticks = parse_ticks(text)
-            facts.append(Fact(f"{label:10} {local_text(ticks)}  {distance(ticks, now)}", "$text-muted"))
-    if run.started_date_time and run.completed_date_time:
-        took = parse_ticks(run.completed_date_time) - parse_ticks(run.started_date_time)
-        facts.append(Fact(f"{'took':10} {duration_text(took)}", "$text-muted"))
+    values = {item.key: item.read(run) for item in PROPERTIES}
+    facts = [Fact(workflow_name, "bold"), Fact(f"{values['status']} · {values['type']}")]
+    for item in PROPERTIES:
+        ticks = values[item.key]
+        if item.kind == "datetime" and isinstance(ticks, int):
+            distance = since if item.is_recorded else ago
+            facts.append(Fact(f"{item.key:10} {local_text(ticks)}  {distance(ticks, now)}", "$text-muted"))
+    started, completed = values["started"], values["completed"]
+    if isinstance(started, int) and isinstance(completed, int):
+        facts.append(Fact(f"{'took':10} {duration_text(completed - started)}", "$text-muted"))
     facts.append(Fact(""))
     if note:
         facts.append(Fact(note, "$text-warning"))
@@ -235,21 +233,19 @@ def run_page(run: Run, workflow_name: str, now: int, tasks: Sequence[TaskResult]
         facts.append(Fact("Reading what its tasks did…", "$text-muted"))
     else:
         facts += _failures(tasks)
-    return Page(tuple(facts), json.dumps(run.received, indent=2, ensure_ascii=False))
+    return Page(tuple(facts), json.dumps(run, indent=2, ensure_ascii=False))
 
 
 def _failures(tasks: Sequence[TaskResult]) -> Iterable[Fact]:
     """The tasks that failed, the same reason told once, the most frequent first; then who was hit."""
-    from runtui.domain.runs import subjects_line
-
-    failed = [task for task in tasks if task.processing_status == "failed"]
+    failed = [task for task in tasks if task.status == "failed"]
     if not failed:
-        waiting = Counter(task.task_name for task in tasks if task.processing_status == "inProgress")
+        waiting = Counter(task.task_name for task in tasks if task.status == "inProgress")
         yield Fact("No task failed.", "$text-success")
         for name, count in waiting.most_common(5):
             yield Fact(f"waiting in {name}: {count}")
         return
-    reasons = Counter((task.task_name, task.failure_reason or "no reason given") for task in failed)
+    reasons = Counter((task.task_name, task.reason) for task in failed)
     for (name, reason), count in reasons.most_common(8):
         yield Fact(f"✗ {name} ({count}×)", "bold $text-error")
         yield Fact(reason)

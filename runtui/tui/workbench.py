@@ -11,7 +11,7 @@ from typing import Final
 
 from textual import on
 
-from runtui.domain.fields import FIELDS
+from runtui.domain.properties import EDITABLE
 from runtui.errors import RuntuiError
 from runtui.graph.identity import same_server
 from runtui.profiles import Profiles
@@ -227,5 +227,5 @@ class Workbench(SigningIn):
 
 def prepare_editing() -> None:
     """Load what the first edit needs, in a thread while nothing else is to be done, so that no key waits for it."""
-    for field in FIELDS:
+    for field in EDITABLE:
         field.problem(0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.fields import FIELD_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME
 from tests.contract.conftest import NEWER_MEMBERS, Sandbox
 
 TYPE = "#microsoft.graph.identityGovernance.run"
@@ -76,7 +76,7 @@ async def test_null_clears_what_may_be_null(sandbox: Sandbox) -> None:
 async def test_a_run_with_a_status_of_tomorrow_takes_it_back_untouched(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Mover: new manager")
     (run,) = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'pausedByPolicy'"))["value"]
-    body = {name: run[name] for name in FIELD_BY_NAME} | {"failedTasksCount": 3}
+    body = {name: run[name] for name in EDITABLE_BY_NAME} | {"failedTasksCount": 3}
     answer = await sandbox.client.patch(f"/workflowBase/runs/{run['id']}", json=body, headers=NEWER_MEMBERS)
     assert answer.status_code == 200
     after = answer.json()
@@ -90,7 +90,7 @@ async def test_a_run_with_a_status_of_tomorrow_takes_it_back_untouched(sandbox: 
         ({"processingStatus": "unknownFutureValue"}, "processingStatus", "cannot be written"),
         ({"processingStatus": "Completed"}, "processingStatus", "'Completed' is not"),
         ({"processingStatus": None}, "processingStatus", "cannot be null"),
-        ({"processingStatus": 5}, "processingStatus", "takes a text"),
+        ({"processingStatus": 5}, "processingStatus", "must be a string"),
         ({"workflowExecutionType": "unknownFutureValue"}, "workflowExecutionType", "cannot be written"),
         ({"failedTasksCount": -1}, "failedTasksCount", "cannot be negative"),
         ({"failedTasksCount": 2147483648}, "failedTasksCount", "does not fit an Int32"),
@@ -101,7 +101,7 @@ async def test_a_run_with_a_status_of_tomorrow_takes_it_back_untouched(sandbox: 
         ({"scheduledDateTime": None}, "scheduledDateTime", "cannot be null"),
         ({"startedDateTime": "2026-11-20"}, "startedDateTime", "date-time"),
         ({"startedDateTime": "2026-11-20T09:15:03.12345678Z"}, "startedDateTime", "7 fractional"),
-        ({"startedDateTime": 5}, "startedDateTime", "takes a text"),
+        ({"startedDateTime": 5}, "startedDateTime", "must be a string"),
         ({"id": "x"}, "id", "read-only"),
         ({"totalTasksCount": 1}, "totalTasksCount", "read-only"),
         ({"activatedOnScope": None}, "activatedOnScope", "read-only"),

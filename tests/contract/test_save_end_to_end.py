@@ -171,7 +171,7 @@ async def test_an_edit_is_sent_as_reviewed_answered_and_shown_in_the_row(bench: 
     }
     row = bench.store.row(draft.run_id)
     assert row is not None
-    assert (row.status, row.failed_tasks) == ("failed", 1234)
+    assert (row.status, row.number("failedTasks")) == ("failed", 1234)
     assert [exchange.purpose for exchange in bench.exchanges][-2:] == ["read run", "update run"]
 
 

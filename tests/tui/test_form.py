@@ -10,7 +10,7 @@ from textual import events
 from textual.widgets import Static
 
 from runtui.domain.draft import Draft
-from runtui.domain.fields import FIELD_BY_NAME, FIELDS
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from runtui.tui.text import plain
 from runtui.tui.widgets.field_form import FieldInput, FieldRow, FieldSelect
@@ -19,7 +19,7 @@ from tests.tui.wires import Graph
 
 ODD_VALUES: dict[str, Any] = {
     "unknown enum": {"processingStatus": "pausedByPolicy", "workflowExecutionType": "byCopilot"},
-    "null": dict.fromkeys((field.name for field in FIELDS), None),
+    "null": dict.fromkeys((field.name for field in EDITABLE), None),
     "another type": {
         "processingStatus": 5,
         "workflowExecutionType": [1],
@@ -272,7 +272,7 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
             await session.pilot.pause()
             body = draft_of(session).body()
             assert body["totalUnprocessedTasksCount"] == 6
-            for field in FIELDS:
+            for field in EDITABLE:
                 if field.required and field.name != "totalUnprocessedTasksCount":
                     assert body[field.name] == raw[field.name]
             for row in session.app.query(FieldRow):
@@ -370,15 +370,15 @@ async def test_keys_walk_the_fields_in_order_and_scroll_at_80x24(open_session: O
     async with open_session(size=(80, 24)) as session:
         await open_run(session)
         seen = []
-        for _ in FIELDS:
+        for _ in EDITABLE:
             row = session.form.focused_row()
             assert row is not None
             seen.append(row.field.name)
             assert row.field.name in session.text(), "the field with the keys is in sight"
             await session.press("down")
-        assert seen == [field.name for field in FIELDS]
+        assert seen == [field.name for field in EDITABLE]
         await session.press("up", "enter")
-        assert session.app.focused is row_of(session, FIELDS[0].name).control or session.app.focused is not None
+        assert session.app.focused is row_of(session, EDITABLE[0].name).control or session.app.focused is not None
 
 
 async def test_keys_typed_ahead_are_all_in_the_review(open_session: Opener) -> None:
@@ -400,7 +400,7 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
             await session.press("e")
         row = session.runs.row
         assert row is not None
-        choices = FIELD_BY_NAME["processingStatus"].choices
+        choices = EDITABLE_BY_NAME["processingStatus"].choices
         assert choices is not None
         names = list(choices.names)
         start = names.index(row.status)

@@ -211,7 +211,7 @@ async def test_a_refresh_by_hand_keeps_the_place_and_shows_what_changed(open_ses
 COLUMN_SETS = {
     60: "status workflow started users",
     80: "status workflow started users ✗ users ✗ tasks",
-    200: "status workflow started users ✗ users ✗ tasks type scheduled completed updated id",
+    200: "status workflow started users ✗ users ✗ tasks type updated completed scheduled id",
 }
 
 

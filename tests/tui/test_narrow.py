@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from runtui.domain.fields import FIELDS
+from runtui.domain.properties import EDITABLE
 from tests.tui.conftest import Opener
 from tests.tui.wires import Graph
 
@@ -33,10 +33,10 @@ async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
         await session.press("e", "enter", "down", "enter")
         await check()
         form = session.form
-        await session.press(*["down"] * (len(FIELDS) - 1))
+        await session.press(*["down"] * (len(EDITABLE) - 1))
         row = form.focused_row()
         assert row is not None
-        assert row.field is FIELDS[-1]
+        assert row.field is EDITABLE[-1]
         assert form.region.contains_region(row.control.region), "the form scrolls to the field with the keys"
         await session.press("ctrl+s")
         await check()

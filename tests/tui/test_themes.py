@@ -8,7 +8,7 @@ from rich.color import ColorSystem
 from textual.app import App
 from textual.color import Color
 
-from runtui.domain.fields import FIELDS
+from runtui.domain.properties import EDITABLE
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 from tests.tui.conftest import Opener
 from tests.tui.wires import Graph
@@ -79,7 +79,7 @@ async def test_a_field_has_an_edge_in_every_theme(open_session: Opener, theme: s
         await session.until(lambda: session.view == "edit")
         form = session.form
         lines = session.app.screen._compositor.render_strips(session.app.size)
-        for field in FIELDS:
+        for field in EDITABLE:
             region = form.row(field.name).control.region
             styles = [segment.style for segment in lines[region.y].crop(region.x - 2, region.x + 3)]
             label, control = styles[0], styles[-1]

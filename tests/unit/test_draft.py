@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain.draft import MISSING, RUN_TYPE, Draft
-from runtui.domain.fields import FIELD_BY_NAME, FIELDS
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from tests.unit.fake_writer import RUN
 
@@ -22,8 +22,8 @@ RECEIVED: dict[str, Any] = {
     "activatedOnScope": None,
     "newerThanWeAre": {"a": [1, None]},
 }
-REQUIRED = [field.name for field in FIELDS if field.required]
-OPTIONAL = [field.name for field in FIELDS if not field.required]
+REQUIRED = [field.name for field in EDITABLE if field.required]
+OPTIONAL = [field.name for field in EDITABLE if not field.required]
 
 
 def draft(without: str = "", **received: Any) -> Draft:
@@ -116,7 +116,7 @@ def test_null_clears_an_optional_property() -> None:
 def test_a_field_in_error_is_in_no_body_and_keeps_its_text() -> None:
     some = typed(draft(), failedTasksCount="1,00", processingStatus="failed")
     assert "failedTasksCount" not in some.body()
-    assert some.text(FIELD_BY_NAME["failedTasksCount"]) == "1,00"
+    assert some.text(EDITABLE_BY_NAME["failedTasksCount"]) == "1,00"
     assert list(some.errors()) == ["failedTasksCount"]
     assert list(changed(some)) == ["processingStatus"]
 
@@ -127,7 +127,7 @@ def test_a_field_in_error_is_in_no_body_and_keeps_its_text() -> None:
 def test_a_relative_time_is_fixed_when_it_is_typed() -> None:
     some = draft().typed("completedDateTime", "-2h", NOW)
     assert changed(some)["completedDateTime"] == (None, "2026-11-20T07:15:03Z")
-    assert some.text(FIELD_BY_NAME["completedDateTime"]) == "-2h", "the person still sees what was typed"
+    assert some.text(EDITABLE_BY_NAME["completedDateTime"]) == "-2h", "the person still sees what was typed"
 
 
 def test_changes_are_told_in_the_order_of_the_form() -> None:
@@ -192,7 +192,7 @@ def test_a_value_of_the_wrong_type_can_be_put_right(value: object, text: str, af
 def test_a_value_of_the_wrong_type_is_no_error_until_somebody_types_but_a_warning(value: object) -> None:
     some = draft(failedTasksCount=value)
     assert not some.errors()
-    text = some.text(FIELD_BY_NAME["failedTasksCount"])
+    text = some.text(EDITABLE_BY_NAME["failedTasksCount"])
     assert some.typed("failedTasksCount", text, NOW) == some
     (warning,) = [sentence for sentence in some.warnings() if "failedTasksCount" in sentence]
     assert warning.startswith("failedTasksCount goes back as received, but a service may refuse it: ")
@@ -226,7 +226,7 @@ def test_a_required_field_cannot_be_emptied(name: str) -> None:
 
 
 texts = st.text() | st.sampled_from(["", "0", "13", "now", "-2h", "failed", "onDemand", "2026-11-20T06:00:00Z"])
-edits = st.lists(st.tuples(st.sampled_from([field.name for field in FIELDS]), texts), max_size=6)
+edits = st.lists(st.tuples(st.sampled_from([field.name for field in EDITABLE]), texts), max_size=6)
 
 
 @given(edits)
@@ -236,7 +236,7 @@ def test_nothing_typed_is_lost_and_only_what_may_be_sent_is_sent(typing: list[tu
         some = some.typed(name, text, NOW)
     last = dict(typing)
     for name, text in last.items():
-        spec = FIELD_BY_NAME[name]
+        spec = EDITABLE_BY_NAME[name]
         if name in some.edits:
             assert some.text(spec) == text
         else:

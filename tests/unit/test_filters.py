@@ -123,7 +123,7 @@ def test_a_day_a_minute_and_a_moment_are_the_stretch_they_name(typed: str, first
     ("text", "position", "length", "words"),
     [
         ("stauts:failed", 0, 6, "Did you mean status?"),
-        ("a colour:red", 2, 6, "No field is called colour. Possible: status, type, workflow"),
+        ("a colour:red", 2, 6, "No field is called colour. Possible: status, type, scheduled"),
         ("a colour:red", 2, 6, 'put it in "quotes"'),
         ("status>failed", 6, 1, "status takes : or = or !=, not >"),
         ("wf>=x", 2, 2, "workflow takes"),
@@ -181,7 +181,7 @@ def test_what_is_known_needs_no_hint(text: str) -> None:
 
 @pytest.mark.parametrize("field", FILTER_FIELDS, ids=str)
 def test_every_name_of_a_field_is_understood_in_any_case(field: FilterField) -> None:
-    value = {"choice": "x", "text": "x", "number": "1", "moment": "today", "flag": "stuck"}[field.kind]
+    value = {"enum": "x", "text": "x", "count": "1", "datetime": "today", "flag": "stuck"}[field.kind]
     meanings = {str(tree(f"{name}:{value}")) for name in (field.name, field.name.upper(), *field.aliases)}
     assert len(meanings) == 1
 

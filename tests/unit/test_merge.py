@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain.draft import Draft, Side, caught_up, default_choices, resolve
-from runtui.domain.fields import FIELD_BY_NAME, FIELDS
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from tests.unit.fake_writer import RUN
 
@@ -88,7 +88,7 @@ def test_text_in_error_goes_over_with_its_sentence() -> None:
     ours = draft({"failedUsersCount": "seven", "processingStatus": "canceled"})
     merged = resolve(ours, moved(ours, failedUsersCount=9, processingStatus="queued"), {})
     assert merged.edits["failedUsersCount"] == ours.edits["failedUsersCount"]
-    assert merged.text(FIELD_BY_NAME["failedUsersCount"]) == "seven"
+    assert merged.text(EDITABLE_BY_NAME["failedUsersCount"]) == "seven"
     assert merged.errors()
 
 
@@ -126,7 +126,7 @@ def test_an_edit_that_came_true_is_dropped() -> None:
 JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("a0Z:- é", max_size=4)
 VALUES = st.sampled_from([None, 0, 1, True, 1.5, "", "1", "failed", "queued", FRACTION, SAME_MOMENT, LATER]) | JSON
 TEXTS = st.sampled_from(["", "0", "1", "1,000", "-1", "x", "failed", "queued", "now", FRACTION, SAME_MOMENT, LATER])
-NAMES = [field.name for field in FIELDS]
+NAMES = [field.name for field in EDITABLE]
 
 
 @given(
@@ -147,7 +147,7 @@ def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
     assert merged.conflicts(now) == ()
     assert (merged.received, merged.mode) == (now, mode)
     chosen = default_choices(ours, now) | choices
-    for field in FIELDS:
+    for field in EDITABLE:
         edit, conflict = merged.edits.get(field.name), conflicts.get(field.name)
         if conflict is None:
             before = ours.edits.get(field.name)

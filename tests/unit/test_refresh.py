@@ -86,7 +86,7 @@ async def test_what_is_gone_on_the_server_leaves_the_store(store: Store) -> None
     assert ids(store) == {"b"}
     row = store.row("b")
     assert row is not None
-    assert row.failed_tasks == 3
+    assert row.number("failedTasks") == 3
     assert [item["id"] for item in store.workflows()] == ["joiner"]
 
 

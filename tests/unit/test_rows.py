@@ -12,13 +12,15 @@ from runtui.domain.columns import GAP, Cell, Role, layout
 from runtui.domain.enums import PROCESSING_STATUS, SENTINEL
 from runtui.domain.rows import (
     ABSENT,
+    INDEXED,
+    LISTED,
     RUN_COLUMN_BY_KEY,
     RUN_COLUMNS,
     SEVERITY,
     STATUS_LOOKS,
     STUCK_AFTER,
     RunRow,
-    record,
+    index_run,
     short_id,
     status_look,
 )
@@ -31,9 +33,10 @@ RUN_ID = "6513270e-269e-4d37-b2a7-4de452e6b438_639307628950522341"
 
 
 def a_row(**facts: Any) -> RunRow:
-    blank: dict[str, Any] = dict.fromkeys(RunRow._fields)
-    texts = {"id": RUN_ID, "workflow_id": "w", "workflow_name": "Onboard", "status": "", "execution_type": ""}
-    return RunRow(**(blank | {"rowid": 1} | texts | facts))
+    workflow = facts.pop("workflow", "Onboard")
+    values = {item.key: "" if item.is_text else None for item in LISTED}
+    assert facts.keys() <= values.keys()
+    return RunRow(1, RUN_ID, "w", workflow, values | facts)
 
 
 def shown(key: str, row: RunRow) -> Cell:
@@ -41,34 +44,38 @@ def shown(key: str, row: RunRow) -> Cell:
 
 
 def test_a_record_keeps_the_seventh_digit_and_orders_by_the_moment_not_by_the_text() -> None:
-    early = record({"id": "a", "startedDateTime": "2026-11-20T09:15:03.92061Z"}, "w")
-    late = record({"id": "b", "startedDateTime": "2026-11-20T09:15:03.9206151Z"}, "w")
-    assert (late.started - early.started, late.recency > early.recency) == (51, True)
-    assert early.started < record({"id": "c", "startedDateTime": "2026-11-20T11:15:04+02:00"}, "w").started
+    early = indexed(startedDateTime="2026-11-20T09:15:03.92061Z")
+    late = indexed(startedDateTime="2026-11-20T09:15:03.9206151Z")
+    assert (late["started"] - early["started"], late["recency"] > early["recency"]) == (51, True)
+    assert early["started"] < indexed(startedDateTime="2026-11-20T11:15:04+02:00")["started"]
+
+
+def indexed(**raw: Any) -> dict[str, Any]:
+    return index_run({"id": "a"} | raw, "w")
 
 
 def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> None:
     times = {"startedDateTime": "2026-11-20T09:30:00Z", "scheduledDateTime": "2026-11-20T09:00:00Z"}
-    assert record({"id": "a"} | times, "w").recency == parse_ticks("2026-11-20T09:30:00Z")
-    waiting = record({"id": "a", "startedDateTime": None, "scheduledDateTime": "2026-11-20T09:00:00Z"}, "w")
-    assert waiting.started == ABSENT
-    assert waiting.recency == parse_ticks("2026-11-20T09:00:00Z")
+    assert index_run({"id": "a"} | times, "w")["recency"] == parse_ticks("2026-11-20T09:30:00Z")
+    waiting = index_run({"id": "a", "startedDateTime": None, "scheduledDateTime": "2026-11-20T09:00:00Z"}, "w")
+    assert waiting["started"] == ABSENT
+    assert waiting["recency"] == parse_ticks("2026-11-20T09:00:00Z")
 
 
 @pytest.mark.parametrize("wrong", [None, True, "12", 1.0, 2**31, -(2**31) - 1, 10**30, [], {}])
 def test_a_count_of_another_type_is_absent(wrong: object) -> None:
-    assert record({"id": "a", "failedUsersCount": wrong}, "w").failed_users == ABSENT
+    assert index_run({"id": "a", "failedUsersCount": wrong}, "w")["failed_users"] == ABSENT
 
 
 @pytest.mark.parametrize("count", [0, 7, -1, 2**31 - 1, -(2**31)])
 def test_every_int32_is_kept(count: int) -> None:
-    assert record({"id": "a", "failedUsersCount": count}, "w").failed_users == count
+    assert index_run({"id": "a", "failedUsersCount": count}, "w")["failed_users"] == count
 
 
 @pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": ["a"]}])
 def test_a_run_without_an_id_is_refused_in_words(raw: dict[str, Any]) -> None:
     with pytest.raises(RuntuiError, match="workflow w-1 that has no id"):
-        record(raw, "w-1")
+        index_run(raw, "w-1")
 
 
 json_values = st.recursive(
@@ -81,8 +88,9 @@ PROPERTIES = "processingStatus workflowExecutionType startedDateTime completedDa
 
 @given(st.dictionaries(st.sampled_from(PROPERTIES.split()), json_values), st.text(min_size=1))
 def test_any_object_with_an_id_makes_a_record_that_a_database_can_hold(raw: dict[str, Any], run_id: str) -> None:
-    made = record(raw | {"id": run_id}, "w")
-    for value in made:
+    made = index_run(raw | {"id": run_id}, "w")
+    assert tuple(made) == INDEXED
+    for value in made.values():
         assert isinstance(value, int | str)
         assert value.encode("utf-8") is not None if isinstance(value, str) else -(2**63) <= value < 2**63
 
@@ -124,7 +132,7 @@ def test_failed_is_the_most_urgent_and_completed_the_least() -> None:
     [
         ({"status": "inProgress", "started": NOW - STUCK_AFTER - 1}, "● inProgress · stuck"),
         ({"status": "inProgress", "started": NOW - STUCK_AFTER}, "● inProgress"),
-        ({"status": "inProgress", "started": NOW - 9 * HOUR, "last_updated": NOW - HOUR}, "● inProgress"),
+        ({"status": "inProgress", "started": NOW - 9 * HOUR, "updated": NOW - HOUR}, "● inProgress"),
         ({"status": "canceling", "started": NOW - 9 * HOUR}, "⊖ canceling · stuck"),
         ({"status": "failed", "started": NOW - 9 * HOUR}, "✗ failed"),
     ],
@@ -137,22 +145,22 @@ def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(fact
     ("key", "facts", "expected"),
     [
         ("started", {"started": NOW - 2 * HOUR}, Cell("2h ago")),
-        ("updated", {"last_updated": NOW + HOUR // 73}, Cell("now")),
+        ("updated", {"updated": NOW + HOUR // 73}, Cell("now")),
         ("scheduled", {"scheduled": NOW + HOUR // 73}, Cell("in 49s")),
         ("started", {"started": None, "scheduled": NOW}, Cell("–", "muted")),
         ("scheduled", {"scheduled": NOW + 4 * 60 * TICKS_PER_SECOND}, Cell("in 4m")),
-        ("users", {"successful_users": 11, "total_users": 12}, Cell("11/12", "number")),
-        ("users", {"total_users": 12}, Cell("–/12", "number")),
+        ("users", {"successful": 11, "users": 12}, Cell("11/12", "number")),
+        ("users", {"users": 12}, Cell("–/12", "number")),
         ("users", {}, Cell("–", "muted")),
-        ("users", {"successful_users": 9999, "total_users": 10_999}, Cell("9999/10k", "number")),
-        ("failedUsers", {"failed_users": 0}, Cell("0", "muted")),
-        ("failedUsers", {"failed_users": 3}, Cell("3", "alert")),
-        ("failedTasks", {"failed_tasks": 2**31 - 1}, Cell("2G", "alert")),
-        ("failedTasks", {"failed_tasks": -12_345}, Cell("-12k", "alert")),
+        ("users", {"successful": 9999, "users": 10_999}, Cell("9999/10k", "number")),
+        ("failedUsers", {"failedUsers": 0}, Cell("0", "muted")),
+        ("failedUsers", {"failedUsers": 3}, Cell("3", "alert")),
+        ("failedTasks", {"failedTasks": 2**31 - 1}, Cell("2G", "alert")),
+        ("failedTasks", {"failedTasks": -12_345}, Cell("-12k", "alert")),
         ("failedTasks", {}, Cell("–", "muted")),
-        ("type", {"execution_type": "onDemand"}, Cell("onDemand")),
+        ("type", {"type": "onDemand"}, Cell("onDemand")),
         ("type", {}, Cell("–", "muted")),
-        ("workflow", {"workflow_name": "[@click=app.quit]入社"}, Cell("[@click=app.quit]入社")),
+        ("workflow", {"workflow": "[@click=app.quit]入社"}, Cell("[@click=app.quit]入社")),
         ("id", {}, Cell("6513…e6b438_6393…2341", "muted")),
     ],
 )
@@ -163,9 +171,9 @@ def test_cells(key: str, facts: dict[str, Any], expected: Cell) -> None:
 @pytest.mark.parametrize("width", [58, 80, 120, 200])
 def test_no_number_or_time_is_wider_than_its_column(width: int) -> None:
     huge = 2**31 - 1
-    counts = dict.fromkeys(("failed_tasks", "failed_users", "successful_users", "total_users"), huge)
-    moments = dict.fromkeys(("scheduled", "started", "completed", "last_updated"), NOW - 900 * 24 * HOUR)
-    row = a_row(status="completedWithErrors", execution_type="activatedWithScope", **counts, **moments)
+    counts = dict.fromkeys(("failedTasks", "failedUsers", "successful", "users"), huge)
+    moments = dict.fromkeys(("scheduled", "started", "completed", "updated"), NOW - 900 * 24 * HOUR)
+    row = a_row(status="completedWithErrors", type="activatedWithScope", **counts, **moments)
     for column, cells in layout(RUN_COLUMNS, width):
         if not column.flexible:
             assert len(column.show(row, NOW).text) <= cells
@@ -196,7 +204,7 @@ def test_a_shortened_id_fits_its_column(run_id: str) -> None:
         (58, "status workflow started users"),
         (80, "status workflow started users failedUsers failedTasks"),
         (120, "status workflow started users failedUsers failedTasks type updated"),
-        (200, "status workflow started users failedUsers failedTasks type scheduled completed updated id"),
+        (200, "status workflow started users failedUsers failedTasks type updated completed scheduled id"),
     ],
 )
 def test_columns_drop_by_priority_as_the_screen_narrows(width: int, keys: str) -> None:
@@ -218,6 +226,6 @@ def test_a_wider_screen_never_shows_fewer_columns(width: int) -> None:
 
 
 def test_every_column_sorts_by_indexed_fields_and_every_role_is_declared() -> None:
-    fields = {*record({"id": "a"}, "w")._fields, "workflow_key"}
+    fields = {*INDEXED, "workflow_key"}
     assert {term.lstrip("-") for column in RUN_COLUMNS for term in column.order} <= fields
     assert {status_look(name).role for name in STATUS_LOOKS} <= set(get_args(Role))

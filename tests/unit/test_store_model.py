@@ -117,7 +117,7 @@ def number(raw: Raw, name: str) -> int | None:
 
 
 def values(raw: Raw, field: FilterField) -> list[int]:
-    read = moment if field.kind == "moment" else number
+    read = moment if field.kind == "datetime" else number
     found = [read(raw, name) for name in NAMES[field.name]]
     return [value for value in found if value is not None]
 

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
-from runtui.domain.fields import FIELDS, FieldSpec
+from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import now_ticks
 from runtui.tui import draft_words
 from runtui.tui.actions import Situation, bindings
@@ -46,7 +46,7 @@ class EditView(Acting):
         """The draft that title, help and fields stand for."""
         self._keep: Callable[[Draft], object] = lambda _draft: None
         self._workflow_name = ""
-        self._field: FieldSpec | None = None
+        self._field: Property | None = None
         self._focused: Widget | None = None
 
     def compose(self) -> ComposeResult:
@@ -101,7 +101,7 @@ class EditView(Acting):
         if before is None:
             return
         draft = caught_up(before, self.newer)
-        self.form.put(draft, *(field.name for field in FIELDS if draft.text(field) != before.text(field)))
+        self.form.put(draft, *(field.name for field in EDITABLE if draft.text(field) != before.text(field)))
         disputed = tuple(conflict for conflict in draft.conflicts(self.newer) if conflict.field.name in draft.edits)
         if draft is not before or disputed != self._disputed:
             self._disputed = disputed

@@ -1,4 +1,4 @@
-"""The form: one row per editable property, made from `domain.fields`.
+"""The form: one row per editable property, made from `domain.properties`.
 
 Invariant: the form shows a draft and reports what is typed; it decides nothing. Text is never lost or rewritten while
 someone types, and an error stands under its field while the text there is no value. A field that gets the keys is
@@ -25,7 +25,7 @@ from textual.widgets._select import SelectCurrent
 
 from runtui.domain.draft import Draft
 from runtui.domain.enums import OpenEnum
-from runtui.domain.fields import FIELDS, FieldSpec
+from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import ago, local_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.line_input import LineInput
@@ -148,7 +148,7 @@ class FieldRow(Widget):
     }
     """
 
-    def __init__(self, field: FieldSpec, typed: Callable[[], object]) -> None:
+    def __init__(self, field: Property, typed: Callable[[], object]) -> None:
         super().__init__(id=f"field-{field.name}")
         self.field = field
         self._typed = typed
@@ -246,7 +246,7 @@ class FieldForm(VerticalScroll, can_focus=False):
     class FieldEntered(Message):
         """Another field has the focus."""
 
-        def __init__(self, form: FieldForm, field: FieldSpec) -> None:
+        def __init__(self, form: FieldForm, field: Property) -> None:
             super().__init__()
             self.form = form
             self.field = field
@@ -264,11 +264,11 @@ class FieldForm(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         """Lay the groups out, each under its name."""
-        group = ""
-        for field in FIELDS:
+        group = None
+        for field in EDITABLE:
             if field.group != group:
                 group = field.group
-                yield Static(group, classes="form--group", markup=False)
+                yield Static(group or "", classes="form--group", markup=False)
             yield FieldRow(field, self._text_changed)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -282,7 +282,7 @@ class FieldForm(VerticalScroll, can_focus=False):
     def load(self, draft: Draft) -> None:
         """Begin anew with a draft; nothing is left of the one before."""
         self.scroll_home(animate=False)
-        self.put(draft, *(field.name for field in FIELDS))
+        self.put(draft, *(field.name for field in EDITABLE))
         self.show(draft, draft.received)
 
     def put(self, draft: Draft, *names: str) -> None:
@@ -360,7 +360,7 @@ class FieldForm(VerticalScroll, can_focus=False):
             self.post_message(self.FieldEntered(self, row.field))
 
 
-def _as_received(draft: Draft, field: FieldSpec, text: str) -> str:
+def _as_received(draft: Draft, field: Property, text: str) -> str:
     """Typed text; when it reads as the value received does on the screen, that value's own text."""
     received = draft.received_text(field)
     return received if text == plain(received) else text

@@ -326,15 +326,19 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
         return LineLook(width, self.flag(row).sign, cells, cursor)
 
     def _draw(self, look: LineLook) -> Strip:
-        """A line in the columns that its width has room for. Under the cursor a status keeps its colour."""
-        segments = [Segment(fit(look.sign, GUTTER), self._style(look.cursor or "flag"))] if look.cells else []
+        """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
+        segments = [Segment(fit(look.sign, GUTTER), self._style("flag"))] if look.cells else []
         for cell, (column, width) in zip(look.cells, self._layout(look.width), strict=False):
-            style = self._style(cell.role)
-            if look.cursor:
-                cursor = self._style(look.cursor)
-                style = style + cursor.without_color if cell.role.startswith("status-") else cursor
-            segments.append(Segment(fit(cell.text, width, align=column.align) + " " * GAP, style))
-        return Strip(segments).simplify()
+            text = fit(cell.text, width, align=column.align) + " " * GAP
+            segments.append(Segment(text, self._style(cell.role)))
+        strip = Strip(segments)
+        if not look.cursor:
+            return strip.simplify()
+        style = self._style(look.cursor)
+        role = next((cell.role for cell in look.cells if cell.role.startswith("status-")), None)
+        if role is not None:
+            style = self._style(role) + style.without_color
+        return Strip([Segment(fit(strip.text, look.width), style)], look.width)
 
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)

@@ -11,16 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
-from runtui.domain.fields import FIELD_BY_NAME, FIELDS, INT32_MAX, INT32_MIN, FieldSpec
+from runtui.domain.properties import (
+    EDITABLE,
+    EDITABLE_BY_NAME,
+    INT32_MAX,
+    INT32_MIN,
+    PROPERTIES,
+    PROPERTY_BY_KEY,
+    Property,
+)
 from runtui.domain.times import format_ticks, parse_ticks
 from runtui.errors import FieldError
 
 NOW = parse_ticks("2026-11-20T09:15:03.9206151Z")
-STATUS = FIELD_BY_NAME["processingStatus"]
-TYPE = FIELD_BY_NAME["workflowExecutionType"]
-COUNT = FIELD_BY_NAME["failedTasksCount"]
-SCHEDULED = FIELD_BY_NAME["scheduledDateTime"]
-COMPLETED = FIELD_BY_NAME["completedDateTime"]
+STATUS = EDITABLE_BY_NAME["processingStatus"]
+TYPE = EDITABLE_BY_NAME["workflowExecutionType"]
+COUNT = EDITABLE_BY_NAME["failedTasksCount"]
+SCHEDULED = EDITABLE_BY_NAME["scheduledDateTime"]
+COMPLETED = EDITABLE_BY_NAME["completedDateTime"]
 
 PAGE = {
     "completedDateTime": ("DateTimeOffset", "Optional"),
@@ -42,7 +50,7 @@ json_values: st.SearchStrategy[object] = (
 )
 
 
-def refusal(field: FieldSpec, typed: str) -> str:
+def refusal(field: Property, typed: str) -> str:
     with pytest.raises(FieldError) as refused:
         field.parse(typed, NOW)
     return str(refused.value)
@@ -53,14 +61,14 @@ def is_sentence(text: str) -> bool:
 
 
 def test_the_fields_are_those_of_the_api_page() -> None:
-    listed = {field.name: (field.type_name, "Required" if field.required else "Optional") for field in FIELDS}
+    listed = {field.name: (field.type_name, "Required" if field.required else "Optional") for field in EDITABLE}
     assert listed == PAGE
-    assert list(FIELD_BY_NAME) == [field.name for field in FIELDS]
+    assert list(EDITABLE_BY_NAME) == [field.name for field in EDITABLE]
 
 
 def test_the_form_opens_on_the_status_and_keeps_groups_together() -> None:
-    assert FIELDS[0] is STATUS
-    groups = [field.group for field in FIELDS]
+    assert EDITABLE[0] is STATUS
+    groups = [field.group for field in EDITABLE]
     assert [group for group, before in zip(groups, [None, *groups], strict=False) if group != before] == [
         "Status",
         "Times",
@@ -70,8 +78,7 @@ def test_the_form_opens_on_the_status_and_keeps_groups_together() -> None:
 
 
 def test_every_field_explains_itself() -> None:
-    assert all(field.label and is_sentence(field.help) for field in FIELDS)
-    assert len({field.label for field in FIELDS}) == len(FIELDS)
+    assert all(is_sentence(field.help) for field in EDITABLE)
 
 
 @pytest.mark.parametrize(
@@ -172,14 +179,14 @@ def test_the_bounds_of_a_count_are_exact_typed_and_as_json(value: int) -> None:
         pytest.param(COUNT, -(10**5000), NEGATIVE, id="hugely negative"),
         (COUNT, "x" * 5000, "a whole number, not 'xxx"),
         (SCHEDULED, None, "scheduledDateTime is required and cannot be null."),
-        (SCHEDULED, 5, "a text, not the number 5"),
-        pytest.param(SCHEDULED, 10**5000, "a text, not a large number", id="huge moment"),
+        (SCHEDULED, 5, "a string, not the number 5"),
+        pytest.param(SCHEDULED, 10**5000, "a string, not a large number", id="huge moment"),
         (SCHEDULED, "", "A date-time looks like"),
         (SCHEDULED, "now", "A date-time looks like"),
         (SCHEDULED, "2026-11-20 09:15:03Z", "A date-time looks like"),
         (SCHEDULED, "2026-02-30T00:00:00Z", "There is no day 2026-02-30."),
         (STATUS, None, "processingStatus is required and cannot be null."),
-        (STATUS, False, "a text, not false"),
+        (STATUS, False, "a string, not false"),
         (STATUS, "paused", "'paused' is not a lifecycleWorkflowProcessingStatus. Possible: queued, inProgress,"),
         (STATUS, "Failed", "'Failed' is not a lifecycleWorkflowProcessingStatus"),
         (STATUS, "\x1b[2J[/x]", r"'\x1b[2J[/x]' is not"),
@@ -187,7 +194,7 @@ def test_the_bounds_of_a_count_are_exact_typed_and_as_json(value: int) -> None:
         (TYPE, "y" * 5000, "is not a workflowExecutionType. Possible: scheduled, onDemand,"),
     ],
 )
-def test_why_a_json_value_may_not_be_sent(field: FieldSpec, value: object, says: str) -> None:
+def test_why_a_json_value_may_not_be_sent(field: Property, value: object, says: str) -> None:
     sentence = field.problem(value)
     assert sentence is not None
     assert says in sentence
@@ -208,18 +215,18 @@ def test_why_a_json_value_may_not_be_sent(field: FieldSpec, value: object, says:
         *((TYPE, name) for name in EXECUTION_TYPE.names),
     ],
 )
-def test_what_may_be_sent(field: FieldSpec, value: object) -> None:
+def test_what_may_be_sent(field: Property, value: object) -> None:
     assert field.problem(value) is None
 
 
-@given(st.sampled_from(FIELDS), json_values)
-def test_every_json_value_is_fine_or_refused_with_a_sentence(field: FieldSpec, value: object) -> None:
+@given(st.sampled_from(EDITABLE), json_values)
+def test_every_json_value_is_fine_or_refused_with_a_sentence(field: Property, value: object) -> None:
     sentence = field.problem(value)
     assert sentence is None or is_sentence(sentence)
 
 
-@given(st.sampled_from(FIELDS), st.text())
-def test_every_text_is_a_value_that_may_be_sent_or_refused_with_a_sentence(field: FieldSpec, typed: str) -> None:
+@given(st.sampled_from(EDITABLE), st.text())
+def test_every_text_is_a_value_that_may_be_sent_or_refused_with_a_sentence(field: Property, typed: str) -> None:
     try:
         value = field.parse(typed, NOW)
     except FieldError as error:
@@ -228,8 +235,8 @@ def test_every_text_is_a_value_that_may_be_sent_or_refused_with_a_sentence(field
         assert field.problem(value) is None
 
 
-@given(st.sampled_from([field for field in FIELDS if field.kind != "enum"]), st.integers(0, INT32_MAX))
-def test_the_text_of_a_value_stands_for_that_value(field: FieldSpec, number: int) -> None:
+@given(st.sampled_from([field for field in EDITABLE if field.kind != "enum"]), st.integers(0, INT32_MAX))
+def test_the_text_of_a_value_stands_for_that_value(field: Property, number: int) -> None:
     value = number if field.kind == "count" else format_ticks(number * 10**9 + number)
     assert field.parse(field.text(value), NOW) == value
 
@@ -253,7 +260,7 @@ def test_the_text_of_any_json_value(value: object, text: str) -> None:
 def test_only_an_optional_field_can_be_emptied_and_becomes_null() -> None:
     assert COMPLETED.parse("  ", NOW) is None
     assert refusal(SCHEDULED, "") == "scheduledDateTime is required: it cannot be empty."
-    assert {field.name for field in FIELDS if field.nullable} == {
+    assert {field.name for field in EDITABLE if field.nullable} == {
         "startedDateTime",
         "completedDateTime",
         "lastUpdatedDateTime",
@@ -289,7 +296,7 @@ def test_moments_as_people_type_them(typed: str, value: str) -> None:
         (STATUS, "failed", "Failed", False),
     ],
 )
-def test_when_two_values_are_one_to_the_service(field: FieldSpec, left: object, right: object, same: bool) -> None:
+def test_when_two_values_are_one_to_the_service(field: Property, left: object, right: object, same: bool) -> None:
     assert field.same(left, right) is same
     assert field.same(right, left) is same
 
@@ -298,3 +305,48 @@ def test_declaring_the_fields_does_not_load_pydantic() -> None:
     code = "import sys, runtui.domain.draft; print('pydantic' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"False\s*", ran.stdout)
+
+
+UPDATED, USERS = PROPERTY_BY_KEY["updated"], PROPERTY_BY_KEY["users"]
+
+
+@pytest.mark.parametrize(
+    ("item", "received", "value"),
+    [
+        (STATUS, "somethingNew", "somethingNew"),
+        (STATUS, "\x1b[2J", "\x1b[2J"),
+        (STATUS, 5, None),
+        (STATUS, None, None),
+        (COUNT, 2, 2),
+        (COUNT, "Integer", None),
+        (COUNT, "2", None),
+        (COUNT, 2.0, None),
+        (COUNT, True, None),
+        (COUNT, 2**31, None),
+        (COUNT, {"value": 2}, None),
+        (SCHEDULED, "2026-11-20T06:00:01.2034518Z", parse_ticks("2026-11-20T06:00:01.2034518Z")),
+        (SCHEDULED, "String (timestamp)", None),
+        (SCHEDULED, "2026-02-30T00:00:00Z", None),
+        (SCHEDULED, 639307512012034518, None),
+    ],
+)
+def test_a_received_value_of_another_type_is_none_to_us(item: Property, received: object, value: object) -> None:
+    assert item.read({item.name: received, "totalUsersCount": 12}) == value
+    assert USERS.read({item.name: received, "totalUsersCount": 12}) == 12, "the others are still understood"
+
+
+def test_only_graphs_own_name_is_read() -> None:
+    assert UPDATED.read({"updated": "2026-11-20T06:00:01Z", "last_updated": "2026-11-20T06:00:01Z"}) is None
+
+
+@given(st.sampled_from(PROPERTIES), json_values)
+def test_any_received_value_is_read(item: Property, value: object) -> None:
+    found = item.read({item.name: value})
+    assert found is None or isinstance(found, str if item.is_text else int)
+
+
+def test_no_two_properties_share_a_name() -> None:
+    names = [name.casefold() for item in PROPERTIES for name in {item.key, item.name, *item.aliases}]
+    assert len(names) == len(set(names))
+    columns = [column for item in PROPERTIES for column in {item.column, item.key_column}]
+    assert len(columns) == len(set(columns))

@@ -1,0 +1,360 @@
+"""The properties of a run, each declared once: form, list, filter, store, command line and help are made from this.
+
+Invariant: a `Property` never changes a value. `read` says what a received value means to us, `parse` turns typed text
+into a JSON value or refuses it with a sentence, `problem` says why a JSON value may not be sent. Which properties may
+be written, and which are Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
+pydantic judges the values to be sent; it is imported at the first check, so that listing runs does not wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS, OpenEnum
+from runtui.domain.times import interpret, parse_ticks
+from runtui.errors import FieldError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+INT32_MAX: Final = 2_147_483_647
+INT32_MIN: Final = -2_147_483_648
+
+PropertyKind = Literal["text", "enum", "count", "datetime"]
+Group = Literal["Status", "Times", "Users", "Tasks"]
+
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:([,_' \u00a0\u202f])\d{3})(?:\1\d{3})*", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
+_DECIMAL: Final = re.compile(r"[+-]?(?:\d+[.,]\d*|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+", re.ASCII)
+_INT32_DIGITS: Final = 10
+_NEGATIVE: Final = "A count cannot be negative."
+_TOO_LARGE: Final = f"That does not fit an Int32: the largest is {INT32_MAX}."
+_LONGEST_QUOTE: Final = 40
+"""Characters of a refused text that a sentence repeats."""
+
+
+class Listed(NamedTuple):
+    """How a property stands in the list."""
+
+    title: str
+    width: int
+    """Cells."""
+    priority: int
+    """Columns stand in the order of their priority; a wider screen adds the next ones at the right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """One property of a run: its names, its type and its rules."""
+
+    name: str
+    """Its name in Graph's JSON."""
+    key: str
+    """What the filter, the sort order and the columns of the list call it."""
+    kind: PropertyKind
+    column: str
+    """The column of the store that holds what `read` gives."""
+    aliases: tuple[str, ...] = ()
+    """Other names that the filter takes for it, beside `key` and `name`."""
+    choices: OpenEnum | None = None
+    index: str = ""
+    """The column of the store that orders runs by it, where that is another one."""
+    listed: Listed | None = None
+    """None: it is no column of the list."""
+    group: Group | None = None
+    """Where it stands in the form; None: it cannot be written."""
+    help: str = ""
+    """For the form: one sentence that says what the value means."""
+    required: bool = False
+    """Whether the API page calls it Required: it is part of every full body, and cannot be cleared."""
+    is_planned: bool = False
+    """Whether it is a moment that is planned; others are recorded when they come."""
+
+    @property
+    def nullable(self) -> bool:
+        """Whether JSON null is a value of it (emptying the input clears it)."""
+        return not self.required
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is a moment that the service writes down when it comes."""
+        return self.kind == "datetime" and not self.is_planned
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are text, of an enumeration or not; others are numbers to us."""
+        return self.kind in ("text", "enum")
+
+    @property
+    def key_column(self) -> str:
+        """The column of the store that holds its casefolded text."""
+        return f"{self.key}_key"
+
+    @property
+    def type_name(self) -> str:
+        """The type as the API page writes it."""
+        if self.choices is not None:
+            return self.choices.name
+        return {"count": "Int32", "datetime": "DateTimeOffset"}.get(self.kind, "String")
+
+    def read(self, run: Mapping[str, Any]) -> str | int | None:
+        """Its value in a run as received: text, Int32 or ticks; None where it is missing, null or of another type."""
+        value = run.get(self.name)
+        if self.kind == "count":
+            return value if type(value) is int and INT32_MIN <= value <= INT32_MAX else None
+        if not isinstance(value, str):
+            return None
+        if self.kind != "datetime":
+            return value
+        try:
+            return parse_ticks(value)
+        except ValueError:
+            return None
+
+    def problem(self, value: object) -> str | None:
+        """Why this JSON value may not be written, in one sentence; None when it may."""
+        from pydantic import ValidationError
+
+        if value is None:
+            return None if self.nullable else f"{self.name} is required and cannot be null."
+        try:
+            _adapter(self.kind).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            return _sentence(first["type"], first["msg"], value)
+        if self.choices is not None and not self.choices.is_known(str(value)):
+            return f"{_json_word(value)} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
+        return None
+
+    def same(self, left: object, right: object) -> bool:
+        """Whether two JSON values are one to the service: a moment may be written in several ways, the rest in one."""
+        if self.kind == "datetime" and isinstance(left, str) and isinstance(right, str) and left != right:
+            try:
+                return parse_ticks(left) == parse_ticks(right)
+            except ValueError:
+                return False
+        return type(left) is type(right) and left == right
+
+    def parse(self, text: str, now: int) -> str | int | None:
+        """Turn typed text into the JSON value to send; `now` (ticks) is what relative times count from.
+
+        Raises:
+            FieldError: one sentence that says what is wrong and what is possible.
+        """
+        typed = text.strip()
+        if not typed:
+            if self.nullable:
+                return None
+            raise FieldError(f"{self.name} is required: it cannot be empty.")
+        if self.kind == "count":
+            value: str | int = _parse_count(typed)
+        elif self.kind == "datetime":
+            try:
+                value = interpret(typed, now)
+            except ValueError as error:
+                raise FieldError(str(error)) from None
+        else:
+            value = typed
+        if sentence := self.problem(value):
+            raise FieldError(sentence)
+        return value
+
+    def text(self, value: object) -> str:
+        """A JSON value as the text that stands in the input; null and a missing value are empty."""
+        if value is None or isinstance(value, str):
+            return value or ""
+        return json.dumps(value)
+
+
+@cache
+def _adapter(kind: PropertyKind) -> TypeAdapter[str] | TypeAdapter[int]:
+    from typing import Annotated
+
+    from pydantic import AfterValidator, Field, StrictInt, StrictStr, TypeAdapter
+
+    def is_moment(text: str) -> str:
+        parse_ticks(text)
+        return text
+
+    if kind == "count":
+        return TypeAdapter(Annotated[StrictInt, Field(ge=0, le=INT32_MAX)])
+    if kind == "datetime":
+        return TypeAdapter(Annotated[StrictStr, AfterValidator(is_moment)])
+    return TypeAdapter(StrictStr)
+
+
+def _sentence(error_type: str, message: str, value: object) -> str:
+    """pydantic's verdict in words for the person at the form."""
+    if error_type == "greater_than_equal":
+        return _NEGATIVE
+    if error_type == "less_than_equal":
+        return _TOO_LARGE
+    if error_type == "value_error":
+        return message.removeprefix("Value error, ")
+    wanted = "a whole number" if error_type.startswith("int") else "a string"
+    return f"It must be {wanted}, not {_json_word(value)}."
+
+
+def _json_word(value: object) -> str:
+    """A JSON value in words, short enough for a sentence."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "an array"
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST_QUOTE else f"{value[: _LONGEST_QUOTE - 1]}…")
+    return "a large number" if isinstance(value, int) and abs(value) > INT32_MAX else f"the number {value}"
+
+
+def _parse_count(typed: str) -> int:
+    """Digits, with thousands grouped by one sign (1,000) or not at all."""
+    if match := _GROUPED.fullmatch(typed):
+        typed = typed.replace(match[1], "")
+    if _WHOLE.fullmatch(typed):
+        digits = typed.lstrip("+-0")
+        is_negative = typed.startswith("-")
+        if len(digits) > _INT32_DIGITS:
+            raise FieldError(_NEGATIVE if is_negative else _TOO_LARGE)
+        value = int(digits or "0")
+        return -value if is_negative else value
+    if _DECIMAL.fullmatch(typed):
+        raise FieldError("A count is a whole number: no decimal point, no exponent.")
+    raise FieldError("A count is a whole number, such as 12 or 1,000.")
+
+
+PROPERTIES: Final[tuple[Property, ...]] = (
+    Property(
+        name="processingStatus",
+        key="status",
+        kind="enum",
+        column="status",
+        choices=PROCESSING_STATUS,
+        index="severity",
+        listed=Listed("status", 21, 1),
+        group="Status",
+        help="Where the run stands. Writing it changes the report, not the work: nothing is stopped or repeated.",
+        required=True,
+    ),
+    Property(
+        name="workflowExecutionType",
+        key="type",
+        kind="enum",
+        column="execution_type",
+        aliases=("executionType",),
+        choices=EXECUTION_TYPE,
+        listed=Listed("type", 18, 7),
+        group="Status",
+        help="How the run was started.",
+        required=True,
+    ),
+    Property(
+        name="scheduledDateTime",
+        key="scheduled",
+        kind="datetime",
+        column="scheduled",
+        listed=Listed("scheduled", 9, 10),
+        group="Times",
+        help="When the run was to start.",
+        required=True,
+        is_planned=True,
+    ),
+    Property(
+        name="startedDateTime",
+        key="started",
+        kind="datetime",
+        column="started",
+        # Where a run has started, `recency` is that very moment, and it has the index of the default order.
+        index="recency",
+        listed=Listed("started", 8, 3),
+        group="Times",
+        help="When the run started; empty: not yet.",
+    ),
+    Property(
+        name="completedDateTime",
+        key="completed",
+        kind="datetime",
+        column="completed",
+        listed=Listed("completed", 9, 9),
+        group="Times",
+        help="When the run ended; empty: not yet.",
+    ),
+    Property(
+        name="lastUpdatedDateTime",
+        key="updated",
+        kind="datetime",
+        column="last_updated",
+        aliases=("lastUpdated",),
+        listed=Listed("updated", 8, 8),
+        group="Times",
+        help="When the run last changed.",
+    ),
+    Property(
+        name="totalUsersCount",
+        key="users",
+        kind="count",
+        column="total_users",
+        aliases=("totalUsers",),
+        listed=Listed("users", 9, 4),
+        group="Users",
+        help="How many users the run is for.",
+        required=True,
+    ),
+    Property(
+        name="successfulUsersCount",
+        key="successful",
+        kind="count",
+        column="successful_users",
+        aliases=("successfulUsers",),
+        group="Users",
+        help="How many users the run finished without an error.",
+        required=True,
+    ),
+    Property(
+        name="failedUsersCount",
+        key="failedUsers",
+        kind="count",
+        column="failed_users",
+        listed=Listed("✗ users", 7, 5),
+        group="Users",
+        help="How many users the run failed for; canceled ones do not count.",
+        required=True,
+    ),
+    Property(
+        name="failedTasksCount",
+        key="failedTasks",
+        kind="count",
+        column="failed_tasks",
+        listed=Listed("✗ tasks", 7, 6),
+        group="Tasks",
+        help="How many tasks failed, over all users.",
+        required=True,
+    ),
+    Property(
+        name="totalUnprocessedTasksCount",
+        key="unprocessed",
+        kind="count",
+        column="unprocessed_tasks",
+        aliases=("unprocessedTasks",),
+        group="Tasks",
+        help="How many tasks were not processed.",
+        required=True,
+    ),
+    Property(name="totalTasksCount", key="tasks", kind="count", column="total_tasks", aliases=("totalTasks",)),
+    Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=Listed("id", 21, 11)),
+)
+"""What runtui knows of a run, in the order of the form; the rest of what is received is kept and shown as JSON."""
+
+PROPERTY_BY_KEY: Final[Mapping[str, Property]] = MappingProxyType({item.key: item for item in PROPERTIES})
+
+EDITABLE: Final = tuple(item for item in PROPERTIES if item.group is not None)
+"""The eleven properties of the API page, in the order of the form."""
+
+EDITABLE_BY_NAME: Final[Mapping[str, Property]] = MappingProxyType({item.name: item for item in EDITABLE})
