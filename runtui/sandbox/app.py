@@ -24,8 +24,9 @@ from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
+from runtui.sandbox.exchange import Pause, SandboxState
 from runtui.sandbox.faults import GraphError, internal_error, method_not_allowed, unknown_segment
-from runtui.sandbox.misbehave import CurrentScenario, Misbehave, Pause
+from runtui.sandbox.scenarios import CurrentScenario, ScenarioMiddleware
 from runtui.sandbox.story import DEFAULT_RUNS, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
 
@@ -64,7 +65,7 @@ def create_app(
     """Make the sandbox with a freshly seeded tenant.
 
     `app.state.applied` lists the writes that were carried out (`handlers.AppliedWrite`), oldest first, and
-    `app.state.scenario` is how it behaves (`misbehave.CurrentScenario`), which may change at any moment.
+    `app.state.scenario` is how it behaves (`scenarios.CurrentScenario`), which may change at any moment.
 
     Args:
         runs: how many runs the tenant has.
@@ -87,7 +88,7 @@ def create_app(
     guard = [Middleware(TokenGuard, authority)] if authority is not None else []
     app = Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
-        middleware=[Middleware(Misbehave), Middleware(GraphEnvelope), *guard],
+        middleware=[Middleware(ScenarioMiddleware), Middleware(GraphEnvelope), *guard],
         exception_handlers={
             GraphError: _on_graph_error,
             HTTPException: _on_http_exception,
@@ -96,7 +97,7 @@ def create_app(
         },
     )
     database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
-    app.state.scenario = CurrentScenario(scenario, database, pause, authority)
+    app.state.scenario = CurrentScenario(scenario, SandboxState(database, pause, authority))
     app.state.clock = clock
     app.state.applied = []
     return app

@@ -1,32 +1,207 @@
-"""The ways in which the sandbox can misbehave, each a line of one table.
+"""The faults that the sandbox can simulate, each a line of one table: its name, what a person sees, and what it does.
 
-Invariant: `SCENARIOS` is the only list of them. It is pure data: `misbehave.py` carries it out, the command line shows
-it, and each name has a test over a real socket. `none` comes first and changes nothing.
+Invariant: `SCENARIOS` is the only list of them, and each name has a test over a real socket. `none` comes first and
+changes nothing. Importing this module does not import the server.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runtui.errors import UsageError
+from runtui.sandbox.faults import GraphError, method_not_allowed, unknown_segment
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from runtui.sandbox.exchange import Exchange, HeldResponse, SandboxState
 
 SLOW_SECONDS: Final = 3.0
-"""How long `slow` holds a change back before it is applied."""
-
-CODE_SECONDS: Final = 10
-"""How long a code of `sign-in-expired` lives."""
+"""How long `slow` delays a change before it is applied."""
 
 DRIP_SECONDS: Final = 0.5
-"""The pause between two bytes of `slow-drip`: an answer of 700 bytes takes minutes, a client waits half a minute."""
+"""The pause between two bytes of `slow-drip`: a response of 700 bytes takes minutes, a client waits half a minute."""
+
+SHORT_CODE_SECONDS: Final = 10
+"""How long a code of `sign-in-expired` lives."""
 
 BIG_BODY_BYTES: Final = 2_000_000
-"""How much `big-body` adds to an answer."""
+"""How much `big-body` adds to a response."""
+
+_SOON_SECONDS: Final = 3
+_NOTE: Final = "(note)"
+_HISTORY_LINE: Final = "What a service may add to a response, at length. " * 4
+_ONE_RUN: Final = re.compile(r".*/runs/[^/]+")
+
+_POLL_SECONDS: Final = 2
+_POLLS: Final = 4
+"""The poll at which the sandbox decides about a code by itself."""
+
+Action = Callable[["Exchange"], Awaitable[None]]
+"""What a scenario does to a request."""
+
+
+# What happens to a request.
+
+
+def _refuse(status: int, code: str, message: str, **headers: str) -> Action:
+    """Refuse in Graph's words, and apply nothing.
+
+    In a text, `{authorization}` stands for that header of the request, and `{soon}` for an HTTP date just ahead. In
+    the name of a header, `_` stands for `-`.
+    """
+
+    async def refuse(exchange: Exchange) -> None:
+        facts = {
+            "authorization": exchange.headers.get("authorization", ""),
+            "soon": exchange.http_date(in_seconds=_SOON_SECONDS),
+        }
+        filled = {name.replace("_", "-"): value.format_map(facts) for name, value in headers.items()}
+        await exchange.refuse(GraphError(status, code, message.format_map(facts), headers=filled))
+
+    return refuse
+
+
+def _throttle(**headers: str) -> Action:
+    return _refuse(429, "TooManyRequests", "Too many requests.", **headers)
+
+
+def _unavailable(**headers: str) -> Action:
+    return _refuse(503, "ServiceUnavailable", "The service is temporarily unavailable.", **headers)
+
+
+def _revoked() -> Action:
+    challenge = (
+        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
+        'error="insufficient_claims", '
+        'claims="eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlIjoiY3AxIn19fQ=="'
+    )
+    message = (
+        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+        "TokenIssuedBeforeRevocationTimestamp"
+    )
+    return _refuse(401, "InvalidAuthenticationToken", message, WWW_Authenticate=challenge)
+
+
+def _web_page(status: int, title: str, *, is_applied: bool) -> Action:
+    """Somebody between the client and Graph answers; whether Graph has carried the request out all the same."""
+
+    async def respond(exchange: Exchange) -> None:
+        if is_applied:
+            await exchange.hold()
+        await exchange.respond_page(status, title)
+
+    return respond
+
+
+def _rewrite(change: Callable[[HeldResponse], HeldResponse]) -> Action:
+    """Apply the request, and send another response."""
+
+    async def rewrite(exchange: Exchange) -> None:
+        await exchange.rewrite(change)
+
+    return rewrite
+
+
+async def _delay(exchange: Exchange) -> None:
+    """Carry the request out later, even for a client that has gone by then: it has arrived whole."""
+    body = await exchange.body()
+    await exchange.sandbox.pause(SLOW_SECONDS)
+    await exchange.with_body(body).proceed()
+
+
+async def _drip(exchange: Exchange) -> None:
+    await exchange.drip(await exchange.hold(), DRIP_SECONDS)
+
+
+async def _cut(exchange: Exchange) -> None:
+    await exchange.cut(await exchange.hold())
+
+
+async def _reset_before(exchange: Exchange) -> None:
+    await exchange.body()
+    raise ConnectionResetError("The scenario resets the connection; nothing was applied.")
+
+
+async def _reset_after(exchange: Exchange) -> None:
+    await exchange.hold()
+    raise ConnectionResetError("The scenario resets the connection; the request was carried out.")
+
+
+async def _wrong_id(exchange: Exchange) -> None:
+    await exchange.rewrite(lambda response: response.with_properties(id=f"{exchange.run_id}0"))
+
+
+def _at_length(response: HeldResponse) -> HeldResponse:
+    lines = BIG_BODY_BYTES // len(_HISTORY_LINE)
+    return response.with_properties(history=[{"index": index, "text": _HISTORY_LINE} for index in range(lines)])
+
+
+async def _ignore_a_property(exchange: Exchange) -> None:
+    """The app gets the change without the first property that would change anything."""
+    from runtui.sandbox.validate import read_json, run_changes
+
+    body = await exchange.body()
+    try:
+        sent = read_json(exchange.headers.get("content-type"), body)
+        changes = run_changes(sent)
+    except GraphError:
+        pass  # the app refuses it in its own words
+    else:
+        before = exchange.sandbox.stored_run(exchange.run_id) or {}
+        ignored = next((name for name, value in changes.items() if before.get(name) != value), None)
+        body = json.dumps({name: value for name, value in sent.items() if name != ignored}).encode()
+    await exchange.with_body(body).proceed()
+
+
+async def _edit_meanwhile(exchange: Exchange) -> None:
+    """Somebody else edits the run before a write is applied, or before the response to a read arrives."""
+    if exchange.method != "GET":
+        exchange.sandbox.edit_run(exchange.run_id)
+        await exchange.proceed()
+        return
+    response = await exchange.hold()
+    if response.is_success:
+        exchange.sandbox.edit_run(exchange.run_id)
+    await exchange.respond(response)
+
+
+async def _have_no_route(exchange: Exchange) -> None:
+    """Graph knows no workflowBase; below a workflow it knows the run, but no PATCH of it."""
+    is_base = "/workflowBase/" in exchange.path
+    await exchange.refuse(unknown_segment("workflowBase") if is_base else method_not_allowed({"Allow": "GET"}))
+
+
+async def _revoke_sign_ins(exchange: Exchange) -> None:
+    exchange.sandbox.revoke_sign_ins()
+    await exchange.proceed()
+
+
+async def _echo_token(exchange: Exchange) -> None:
+    """Put a note with the token into each run of a response, every mark in it written as a JSON escape."""
+    token = exchange.headers.get("authorization", "").partition(" ")[2]
+    escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in token)
+
+    def with_notes(response: HeldResponse) -> HeldResponse:
+        body = json.loads(response.body)
+        for item in body.get("value", [body]):
+            item["note"] = _NOTE
+        return response._replace(body=json.dumps(body).replace(_NOTE, f"Read with {escaped}.").encode())
+
+    await exchange.rewrite(with_notes)
+
+
+# The table.
 
 
 class Requests(Enum):
-    """Which requests a scenario strikes."""
+    """Which requests a scenario acts on."""
 
     WRITES = auto()
     """Every PATCH."""
@@ -34,54 +209,17 @@ class Requests(Enum):
     """What reads or writes one run."""
     ALL = auto()
 
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Graph refuses in its own words, and applies nothing.
-
-    In a text, `{authorization}` stands for that header of the request, and `{soon}` for a moment just ahead as an HTTP
-    date.
-    """
-
-    status: int
-    code: str
-    message: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WebPage:
-    """Somebody between the client and Graph answers with a page of HTML, without a header of Graph's."""
-
-    status: int
-    title: str
-    is_applied: bool
-    """Whether Graph has carried the request out all the same."""
-
-
-class Act(Enum):
-    """What else can befall a request."""
-
-    WAIT = auto()
-    DRIP = auto()
-    RESET_BEFORE = auto()
-    RESET_AFTER = auto()
-    CUT_ANSWER = auto()
-    ANSWER_WITH_OTHER_ID = auto()
-    ANSWER_WITHOUT_BODY = auto()
-    ANSWER_ACCEPTED = auto()
-    ANSWER_AT_LENGTH = auto()
-    IGNORE_A_PROPERTY = auto()
-    EDIT_MEANWHILE = auto()
-    HAVE_NO_ROUTE = auto()
-    REVOKE_SIGN_IN = auto()
+    def include(self, method: str, path: str) -> bool:
+        if self is Requests.ONE_RUN:
+            return _ONE_RUN.fullmatch(path) is not None
+        return self is Requests.ALL or method == "PATCH"
 
 
 class Codes(Enum):
     """What becomes of the codes that people sign in with, where the sandbox has a sign-in."""
 
     APPROVED = auto()
-    REFUSED = auto()
+    DECLINED = auto()
     EXPIRED = auto()
 
 
@@ -91,162 +229,134 @@ class Scenario:
 
     name: str
     summary: str
-    """What a person sees it do, in one sentence."""
-    fault: Refusal | WebPage | Act | None = None
-    """What befalls a request that is struck."""
-    strikes: Requests = Requests.WRITES
+    """What a person sees, in a sentence."""
+    action: Action | None = None
+    """What happens to a request."""
+    requests: Requests = Requests.WRITES
     times: int | None = None
-    """How often it strikes; None for always."""
+    """How often it happens; None for always."""
     counts_paths: bool = False
     """Whether `times` is counted for each method and path apart."""
+    otherwise: Action | None = None
+    """What happens to the other requests."""
     has_etags: bool = False
     """Whether runs carry `@odata.etag`, and If-Match is honoured."""
     has_newer_members: bool = False
     """Whether some runs carry enum members that no client knows yet."""
-    has_echoes: bool = False
-    """Whether each run carries the token that it was read with, escaped as some JSON writers do."""
     codes: Codes = Codes.APPROVED
-    """What becomes of a code that nobody types in."""
-
-    @property
-    def needs_sign_in(self) -> bool:
-        """Whether it means something only in a sandbox with a sign-in of its own."""
-        return self.codes is not Codes.APPROVED or self.fault is Act.REVOKE_SIGN_IN
+    needs_sign_in: bool = False
+    """Whether it means something only in a sandbox with a sign-in of its own."""
 
 
-_CHALLENGE: Final = (
-    'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
-    'error="insufficient_claims", '
-    'claims="eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlIjoiY3AxIn19fQ=="'
-)
-_REVOKED: Final = Refusal(
-    401,
-    "InvalidAuthenticationToken",
-    "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBefore"
-    "RevocationTimestamp",
-    (("WWW-Authenticate", _CHALLENGE),),
-)
-
-
-def _throttled(retry_after: str | None) -> Refusal:
-    headers = () if retry_after is None else (("Retry-After", retry_after),)
-    return Refusal(429, "TooManyRequests", "Too many requests.", headers)
-
-
-def _unavailable(retry_after: str | None) -> Refusal:
-    headers = () if retry_after is None else (("Retry-After", retry_after),)
-    return Refusal(503, "ServiceUnavailable", "The service is temporarily unavailable.", headers)
-
-
-def _storm(name: str, summary: str, refusal: Refusal) -> Scenario:
-    """Two refusals for whatever is asked, then it goes through: patience gets the job done."""
-    return Scenario(name, summary, refusal, strikes=Requests.ALL, times=2, counts_paths=True)
+def _twice(name: str, summary: str, action: Action) -> Scenario:
+    """Refuse whatever is asked twice, then let it through: patience gets the job done."""
+    return Scenario(name, summary, action, requests=Requests.ALL, times=2, counts_paths=True)
 
 
 SCENARIOS: Final = (
     Scenario("none", "Everything works."),
-    _storm("429-seconds", "Each request is throttled twice (429), to be repeated after 2 seconds.", _throttled("2")),
-    _storm("429-date", "Each request is throttled twice (429), to be repeated after a date.", _throttled("{soon}")),
-    _storm("429-absent", "Each request is throttled twice (429), and nobody says for how long.", _throttled(None)),
-    _storm("429-absurd", "Each request is throttled twice (429), to be repeated in 115 days.", _throttled("9999999")),
-    _storm("503", "Each request finds the service unavailable twice (503).", _unavailable(None)),
-    _storm(
+    _twice(
+        "429-seconds",
+        "Each request is throttled twice (429, Retry-After: 2 seconds).",
+        _throttle(Retry_After="2"),
+    ),
+    _twice("429-date", "Each request is throttled twice (429, Retry-After: a date).", _throttle(Retry_After="{soon}")),
+    _twice("429-absent", "Each request is throttled twice (429, no Retry-After).", _throttle()),
+    _twice(
+        "429-absurd", "Each request is throttled twice (429, Retry-After: 115 days).", _throttle(Retry_After="9999999")
+    ),
+    _twice("503", "Each request fails twice: service unavailable (503).", _unavailable()),
+    _twice(
         "503-retry-after",
-        "Each request finds the service unavailable twice (503), to be repeated after 2 seconds.",
-        _unavailable("2"),
+        "Each request fails twice: service unavailable (503, Retry-After: 2 seconds).",
+        _unavailable(Retry_After="2"),
     ),
     Scenario(
         "504",
-        "Each change is applied, but a gateway answers in the service's place with a web page (504).",
-        WebPage(504, "504 Gateway Time-out", is_applied=True),
+        "Each change is applied, but a gateway answers with a web page (504).",
+        _web_page(504, "504 Gateway Time-out", is_applied=True),
     ),
-    Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", Act.WAIT),
-    Scenario("slow-drip", "Each change is applied, but its answer drips byte by byte for minutes.", Act.DRIP),
-    Scenario("reset-before", "The connection is reset before a change is applied.", Act.RESET_BEFORE),
-    Scenario("reset-after", "The connection is reset after a change is applied.", Act.RESET_AFTER),
-    Scenario("half-body", "Each change is applied, but its answer breaks off in the middle.", Act.CUT_ANSWER),
-    Scenario("wrong-id", "Each change is applied, but the answer is about another run.", Act.ANSWER_WITH_OTHER_ID),
+    Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", _delay),
+    Scenario("slow-drip", "Each change is applied, but its response arrives byte by byte over minutes.", _drip),
+    Scenario("reset-before", "The connection is reset before a change is applied.", _reset_before),
+    Scenario("reset-after", "The connection is reset after a change is applied.", _reset_after),
+    Scenario("half-body", "Each change is applied, but its response breaks off halfway.", _cut),
+    Scenario("wrong-id", "Each change is applied, but the response is about another run.", _wrong_id),
     Scenario(
         "html-200",
-        "A sign-in page of the network swallows each change and answers 200.",
-        WebPage(200, "Sign in to the network", is_applied=False),
+        "A network's sign-in page swallows each change and answers 200.",
+        _web_page(200, "Sign in to the network", is_applied=False),
     ),
-    Scenario("204", "Each change is applied and answered without a body (204).", Act.ANSWER_WITHOUT_BODY),
     Scenario(
-        "202", "Each change is applied, but the answer only says that it was accepted (202).", Act.ANSWER_ACCEPTED
+        "204",
+        "Each change is applied and answered without a body (204).",
+        _rewrite(lambda response: response._replace(status=204, body=b"")),
     ),
-    Scenario("etag", "Runs carry ETags, and a change of an older version is refused (412).", has_etags=True),
+    Scenario(
+        "202",
+        "Each change is applied, but the response only says that it was accepted (202).",
+        _rewrite(lambda response: response._replace(status=202, body=b"")),
+    ),
+    Scenario("etag", "Runs have ETags; a change to an outdated version is refused (412).", has_etags=True),
     Scenario(
         "412",
-        "Runs carry ETags, and someone else edits each run just before its first change arrives (412).",
-        Act.EDIT_MEANWHILE,
+        "Runs have ETags; somebody else edits each run just before your first change to it (412).",
+        _edit_meanwhile,
         times=1,
         counts_paths=True,
         has_etags=True,
     ),
     Scenario(
         "colleague",
-        "Without ETags: someone else edits a run after it is first read, and again before it is first changed.",
-        Act.EDIT_MEANWHILE,
-        strikes=Requests.ONE_RUN,
+        "Without ETags: somebody else edits a run after you first read it, and again before you first change it.",
+        _edit_meanwhile,
+        requests=Requests.ONE_RUN,
         times=1,
         counts_paths=True,
     ),
-    Scenario("401-once", "The first change is refused, because the token was revoked (401).", _REVOKED, times=1),
-    Scenario("401-always", "Every change is refused, because the token was revoked (401).", _REVOKED),
+    Scenario("401-once", "The first change is refused: the token was revoked (401).", _revoked(), times=1),
+    Scenario("401-always", "Every change is refused: the token was revoked (401).", _revoked()),
     Scenario(
         "403",
-        "You may read, but not change anything (403).",
-        Refusal(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
+        "You can read, but not change anything (403).",
+        _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
     ),
-    Scenario("segment", "The service does not offer changes, as the published Graph (400).", Act.HAVE_NO_ROUTE),
+    Scenario("segment", "The service does not offer changes, like the published Graph (400).", _have_no_route),
     Scenario(
         "unknown-enum",
-        "Every fourth run has a status and an execution type that runtui has never heard of.",
+        "Every fourth run has a status and an execution type that runtui does not know.",
         has_newer_members=True,
     ),
-    Scenario("big-body", "Each change is answered with 2 MB of JSON.", Act.ANSWER_AT_LENGTH),
-    Scenario("ignored", "One property of each change is left as it was, and the answer is 200.", Act.IGNORE_A_PROPERTY),
+    Scenario("big-body", "Each change is answered with 2 MB of JSON.", _rewrite(_at_length)),
+    Scenario("ignored", "One property of each change is ignored, and the response is 200.", _ignore_a_property),
     Scenario(
         "echo",
-        "Each change is refused (400) with the token in the message and in a header; each run read has it in a note.",
-        Refusal(
+        "Each change is refused (400) with your token in the message and in a header; each run read has it in a note.",
+        _refuse(
             400,
             "BadRequest",
             "The request cannot be understood. It said: Authorization: {authorization}",
-            (("x-ms-request-authorization", "{authorization}"),),
+            x_ms_request_authorization="{authorization}",
         ),
-        has_echoes=True,
+        otherwise=_echo_token,
     ),
-    Scenario("sign-in-refused", "With --sign-in: somebody says no to every code.", codes=Codes.REFUSED),
+    Scenario("sign-in-refused", "With --sign-in: every code is declined.", codes=Codes.DECLINED, needs_sign_in=True),
     Scenario(
         "sign-in-expired",
-        f"With --sign-in: every code runs out after {CODE_SECONDS} seconds, and nobody types it in.",
+        f"With --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds, before anybody enters it.",
         codes=Codes.EXPIRED,
+        needs_sign_in=True,
     ),
     Scenario(
         "sign-in-revoked",
-        "With --sign-in: every sign-in is revoked as the first change arrives, so a person must sign in again (401).",
-        Act.REVOKE_SIGN_IN,
+        "With --sign-in: every sign-in is revoked at the first change, so you must sign in again (401).",
+        _revoke_sign_ins,
         times=1,
+        needs_sign_in=True,
     ),
 )
 
 _BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
-
-
-def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
-    """Nothing, when the scenario means something in a sandbox with or without a sign-in.
-
-    Raises:
-        UsageError: it is about a sign-in, and there is none.
-    """
-    if scenario.needs_sign_in and not has_sign_in:
-        raise UsageError(
-            "There is no sign-in here",
-            f"{scenario.name} is about signing in, and this sandbox takes any token.",
-            "Start it with --sign-in.",
-        )
 
 
 def summaries() -> dict[str, str]:
@@ -258,7 +368,7 @@ def scenario_named(name: str) -> Scenario:
     """The scenario of that name.
 
     Raises:
-        UsageError: there is none; it names the nearest one, or all.
+        UsageError: there is none; the hint names the nearest one, or all.
     """
     if name in _BY_NAME:
         return _BY_NAME[name]
@@ -267,3 +377,82 @@ def scenario_named(name: str) -> Scenario:
     near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.4)
     hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(_BY_NAME)}."
     raise UsageError("No such scenario", f"The sandbox has no scenario {name!r}.", hint)
+
+
+def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
+    """Check that a scenario means something in a sandbox with or without a sign-in.
+
+    Raises:
+        UsageError: it is about a sign-in, and there is none.
+    """
+    if scenario.needs_sign_in and not has_sign_in:
+        raise UsageError(
+            "This sandbox has no sign-in",
+            f"{scenario.name} is about signing in, and this sandbox takes any token.",
+            "Start it with --sign-in.",
+        )
+
+
+# Carrying them out.
+
+
+class CurrentScenario:
+    """The scenario in force, and how often it has acted."""
+
+    def __init__(self, name: str, sandbox: SandboxState) -> None:
+        self.sandbox = sandbox
+        self.use(name)
+
+    def use(self, name: str) -> None:
+        """Simulate that scenario from the next request on, its counts at zero.
+
+        Raises:
+            UsageError: there is no such scenario, or it needs a sign-in and there is none; nothing has changed.
+        """
+        scenario = scenario_named(name)
+        check_sign_in(scenario, has_sign_in=self.sandbox.authority is not None)
+        self._decide_codes(scenario.codes)
+        self.scenario: Scenario = scenario
+        self._acted: Counter[tuple[str, str]] = Counter()
+        if scenario.has_newer_members:
+            self.sandbox.database.spread_newer_members()
+
+    def action(self, method: str, path: str) -> Action | None:
+        """What happens to a request, which is counted; None for nothing."""
+        scenario = self.scenario
+        if scenario.action is not None and scenario.requests.include(method, path):
+            key = (method, path) if scenario.counts_paths else ("", "")
+            self._acted[key] += 1
+            if scenario.times is None or self._acted[key] <= scenario.times:
+                return scenario.action
+        return scenario.otherwise
+
+    def _decide_codes(self, codes: Codes) -> None:
+        """Let the sandbox decide about codes as if somebody had typed them in on another device."""
+        from runtui.sandbox.authority.directory import DEMO_ADMIN
+        from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
+
+        if self.sandbox.authority is None:
+            return
+        devices = self.sandbox.authority.devices
+        devices.interval = _POLL_SECONDS
+        devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS
+        user = DEMO_ADMIN if codes is Codes.APPROVED else None
+        devices.autopilot = None if codes is Codes.EXPIRED else Autopilot(user, _POLLS)
+
+
+class ScenarioMiddleware:
+    """ASGI middleware around everything else: does to each request what the current scenario says."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from runtui.sandbox.exchange import Exchange
+
+        current: CurrentScenario = scope["app"].state.scenario
+        action = current.action(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        if action is None:
+            await self._app(scope, receive, send)
+        else:
+            await action(Exchange(self._app, scope, receive, send, current.sandbox))

@@ -18,7 +18,7 @@ from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.handlers import AppliedWrite
-from runtui.sandbox.scenarios import BIG_BODY_BYTES, CODE_SECONDS, SCENARIOS, SLOW_SECONDS, summaries
+from runtui.sandbox.scenarios import BIG_BODY_BYTES, SCENARIOS, SHORT_CODE_SECONDS, SLOW_SECONDS, summaries
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback
@@ -90,7 +90,7 @@ class Wire:
 
     async def read(self) -> dict[str, Any]:
         """The run as it is now, by another way than the socket, so that no scenario befalls it."""
-        stored = self.app.state.scenario.stored_run(self.run["id"])
+        stored = self.app.state.scenario.sandbox.stored_run(self.run["id"])
         assert stored is not None
         return dict(stored)
 
@@ -305,7 +305,7 @@ async def test_someone_else_edits_between_the_read_and_the_write_once(wire: Wire
     assert wire.applied == []
     now = (await wire.client.get(wire.run_path)).json()
     assert (old["processingStatus"], now["processingStatus"]) == ("completed", "canceled")
-    assert wire.app.state.scenario.edits == [(wire.run["id"], {"processingStatus": "canceled"})]
+    assert wire.app.state.scenario.sandbox.edits == [(wire.run["id"], {"processingStatus": "canceled"})]
     assert (await wire.patch({"If-Match": now["@odata.etag"]})).status_code == 200
     await wire.assert_applied()
 
@@ -318,7 +318,10 @@ async def test_a_colleague_edits_after_the_first_read_and_before_the_first_write
     assert overwritten.json()["processingStatus"] == "failed", "edited once more, and nobody could know"
     assert (await wire.patch()).json()["processingStatus"] == "failed"
     await wire.assert_applied(2)
-    assert [changes["processingStatus"] for _, changes in wire.app.state.scenario.edits] == ["canceled", "failed"]
+    assert [changes["processingStatus"] for _, changes in wire.app.state.scenario.sandbox.edits] == [
+        "canceled",
+        "failed",
+    ]
 
 
 @proves("401-once", "401-always")
@@ -433,8 +436,8 @@ def test_a_code_runs_out(scenario: str) -> None:
     assert code_ends(authority, 9) == "authorization_pending"
     msal_app = public_app(authority)
     flow = msal_app.initiate_device_flow(["https://graph.fake.test/.default"])
-    assert flow["expires_in"] == CODE_SECONDS
-    clock.advance(CODE_SECONDS)
+    assert flow["expires_in"] == SHORT_CODE_SECONDS
+    clock.advance(SHORT_CODE_SECONDS)
     assert poll(msal_app, flow)["error"] == "expired_token"
     app.state.database.close()
 

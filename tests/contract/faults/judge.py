@@ -152,7 +152,7 @@ class Trial:
 
     def truth(self) -> dict[str, Any]:
         """The run as it stands in the sandbox."""
-        found: dict[str, Any] | None = self.app.state.scenario.stored_run(self.run_id)
+        found: dict[str, Any] | None = self.app.state.scenario.sandbox.stored_run(self.run_id)
         assert found is not None
         return found
 
