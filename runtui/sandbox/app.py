@@ -1,4 +1,4 @@
-"""The sandbox as an ASGI app: which paths there are, under /beta and /v1.0 alike, and the tenant behind them.
+"""The sandbox as an ASGI app: its paths, under /beta and /v1.0 alike, and the tenant behind them.
 
 Invariant: every path of the service is a line in `ROUTES`, and nothing else answers. Paths: Microsoft Graph reference,
 `identityGovernance/lifecycleWorkflows`, and the page "Update run".
@@ -24,10 +24,10 @@ from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
+from runtui.sandbox.errors import GraphError, internal_error, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import Pause, SandboxState
-from runtui.sandbox.faults import GraphError, internal_error, method_not_allowed, unknown_segment
 from runtui.sandbox.scenarios import CurrentScenario, ScenarioMiddleware
-from runtui.sandbox.story import DEFAULT_RUNS, plan_runs
+from runtui.sandbox.seed import DEFAULT_RUNS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
 
 PREFIXES: Final = ("/beta", "/v1.0")
@@ -64,17 +64,17 @@ def create_app(
 ) -> Starlette:
     """Make the sandbox with a freshly seeded tenant.
 
-    `app.state.applied` lists the writes that were carried out (`handlers.AppliedWrite`), oldest first, and
-    `app.state.scenario` is how it behaves (`scenarios.CurrentScenario`), which may change at any moment.
+    `app.state.applied` lists the writes that were applied (`handlers.AppliedWrite`), oldest first, and
+    `app.state.scenario` is the scenario in force (`scenarios.CurrentScenario`), which may change at any moment.
 
     Args:
-        runs: how many runs the tenant has.
-        seed: which tenant; the same seed tells the same story, counted back from now.
-        hostile: whether names and texts attack terminals and markup.
-        scenario: how it behaves, by a name of `scenarios.SCENARIOS`.
-        authority: whose tokens it takes; None for any.
-        clock: the present moment in ticks; a test hands in its own.
-        pause: waits some seconds, for scenarios that are slow; a test hands in its own.
+        runs: How many runs the tenant has.
+        seed: Which tenant; the same seed gives the same runs, counted back from now.
+        hostile: Whether names and texts attack terminals and markup.
+        scenario: A name of `scenarios.SCENARIOS`.
+        authority: Issues the tokens that it takes; None for any token.
+        clock: The present in ticks; a test hands in its own.
+        pause: Waits some seconds, for slow scenarios; a test hands in its own.
 
     Raises:
         UsageError: there is no such scenario, or it needs an authority.
@@ -82,8 +82,6 @@ def create_app(
     workflows = seeded_workflows(seed)
     plans = plan_runs(runs, seed, clock(), workflows)
     if hostile:
-        from runtui.sandbox.hostile import hostile_plans, hostile_workflows
-
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
     guard = [Middleware(TokenGuard, authority)] if authority is not None else []
     app = Starlette(
@@ -109,7 +107,7 @@ async def _on_graph_error(request: Request, fault: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, exception: Exception) -> Response:
-    """Starlette's own refusals in Graph's words: no such path, wrong verb."""
+    """Starlette's own errors as Graph words them: unknown path, wrong method."""
     assert isinstance(exception, HTTPException)  # noqa: S101 - it is registered for this type alone
     if exception.status_code == 405:
         return fault_response(request, method_not_allowed(exception.headers))
@@ -117,17 +115,17 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
 
 
 async def _on_disconnect(_request: Request, _exception: Exception) -> Response:
-    """The client left before its request was whole: nothing was done, and nobody is there to be answered."""
+    """The client disconnected before its request was whole: nothing was done, and nobody reads the response."""
     return Response(status_code=499)
 
 
 async def _on_crash(request: Request, exception: Exception) -> Response:
     """A defect of the sandbox still answers in Graph's shape; Starlette raises it again for the log.
 
-    It answers from outside the envelope, so the headers are put on here.
+    It answers from outside the envelope, so the headers are added here.
 
     Raises:
-        ConnectionError: the scenario breaks the connection; there is nothing to answer then.
+        ConnectionError: the scenario breaks the connection.
     """
     if isinstance(exception, ConnectionError):
         raise exception
@@ -137,7 +135,7 @@ async def _on_crash(request: Request, exception: Exception) -> Response:
 
 
 def first_unknown_segment(path: str) -> str:
-    """The segment of a path at which no route goes on; its last one if the path only ends too early."""
+    """The first segment of a path that no route has; its last one if the path only ends too early."""
     segments = [segment for segment in path.split("/") if segment]
     templates = [[prefix.strip("/"), *route.path.strip("/").split("/")] for prefix in PREFIXES for route in ROUTES]
     for depth, segment in enumerate(segments):

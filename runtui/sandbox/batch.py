@@ -1,7 +1,7 @@
 """POST /$batch: up to 20 requests in one, each answered as if it had come alone.
 
-Invariant: an item goes through the whole app, so it has its own status, headers and ids; an item whose dependency
-failed is not carried out and answers 424. Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
+Invariant: an item goes through the whole app, so it has its own status, headers and ids; one whose dependency failed is
+not carried out and answers 424. Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from runtui.sandbox.envelope import GraphResponse, receive_once
-from runtui.sandbox.faults import GraphError, bad_request
+from runtui.sandbox.errors import GraphError, bad_request
+from runtui.sandbox.handlers import read_json
 
 MAX_ITEMS: Final = 20
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
-class Item(NamedTuple):
-    """One request of a batch, checked for form."""
+class BatchItem(NamedTuple):
+    """One request of a batch, well-formed."""
 
     id: str
     method: str
@@ -36,9 +37,7 @@ class Item(NamedTuple):
 
 
 async def post_batch(request: Request) -> Response:
-    """Answer a batch; 200 whatever becomes of its items, 400 if it is no batch."""
-    from runtui.sandbox.validate import read_json
-
+    """Answer a batch: 200 whatever becomes of its items, 400 if it is malformed."""
     items = _items(read_json(request.headers.get("content-type"), await request.body()))
     answers: dict[str, dict[str, Any]] = {}
     for item in _in_order(items):
@@ -49,7 +48,7 @@ async def post_batch(request: Request) -> Response:
     return GraphResponse({"responses": list(answers.values())})
 
 
-def _items(body: Any) -> list[Item]:
+def _items(body: Any) -> list[BatchItem]:
     requests = body.get("requests") if isinstance(body, dict) else None
     if not isinstance(requests, list) or not requests:
         raise bad_request("Invalid batch payload format.")
@@ -65,7 +64,7 @@ def _items(body: Any) -> list[Item]:
     return items
 
 
-def _item(raw: Any) -> Item:
+def _item(raw: Any) -> BatchItem:
     if not isinstance(raw, dict):
         raise bad_request("Invalid batch payload format.")
     key, method, url = raw.get("id"), raw.get("method"), raw.get("url")
@@ -75,13 +74,13 @@ def _item(raw: Any) -> Item:
     if not _is_plain(url) or "://" in url or url.lstrip("/").startswith("$batch"):
         raise bad_request("Invalid batch: a url is relative to the version, and is no batch itself.")
     if not isinstance(headers, dict) or not all(_is_header(*pair) for pair in headers.items()):
-        raise bad_request("Invalid batch: headers are an object of texts.")
+        raise bad_request("Invalid batch: headers are an object of strings.")
     if raw.get("body") is not None and not any(name.lower() == "content-type" for name in headers):
         raise bad_request("Invalid batch: a request with a body needs a Content-Type header.")
     if not isinstance(depends_on, list) or not all(isinstance(other, str) for other in depends_on):
         raise bad_request("Invalid batch: dependsOn is an array of ids.")
     lowered = tuple(other.lower() for other in depends_on)
-    return Item(key, str(method).upper(), url, headers, raw.get("body"), lowered)
+    return BatchItem(key, str(method).upper(), url, headers, raw.get("body"), lowered)
 
 
 def _is_header(name: str, value: Any) -> bool:
@@ -92,8 +91,8 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _in_order(items: list[Item]) -> list[Item]:
-    """The items, each after those it depends on.
+def _in_order(items: list[BatchItem]) -> list[BatchItem]:
+    """The items, each after those that it depends on.
 
     Raises:
         GraphError: 400 when they depend on each other in a circle.
@@ -109,8 +108,8 @@ def _in_order(items: list[Item]) -> list[Item]:
     return ordered
 
 
-async def _answer(request: Request, item: Item) -> dict[str, Any]:
-    """Send one item through the app and put its answer into the words of a batch."""
+async def _answer(request: Request, item: BatchItem) -> dict[str, Any]:
+    """Send one item through the app; its response as a batch carries it."""
     body = b"" if item.body is None else json.dumps(item.body).encode()
     start: Message = {}
     chunks: list[bytes] = []
@@ -131,8 +130,8 @@ async def _answer(request: Request, item: Item) -> dict[str, Any]:
     return answer
 
 
-def _scope(request: Request, item: Item) -> Scope:
-    """The ASGI scope of an item: its own request line and headers, the token and the host of the batch."""
+def _scope(request: Request, item: BatchItem) -> Scope:
+    """The ASGI scope of an item: its own request line and headers, with the token and the host of the batch."""
     path, _, query = item.url.partition("?")
     headers = {name.lower(): value for name, value in item.headers.items()}
     for name in ("authorization", "host"):
@@ -151,7 +150,7 @@ def _scope(request: Request, item: Item) -> Scope:
     }
 
 
-def _dependency_failed(request: Request, item: Item) -> dict[str, Any]:
+def _dependency_failed(request: Request, item: BatchItem) -> dict[str, Any]:
     state: Mapping[str, str] = request.scope["state"]
     fault = GraphError(424, "FailedDependency", "A request that this one depends on has failed.")
     return {

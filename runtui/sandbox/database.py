@@ -1,7 +1,7 @@
-"""The tenant in SQLite, in memory: what the requests read and write.
+"""The tenant in SQLite, in memory: what requests read and write.
 
-Invariant: a run that is still moving is brought up to the moment before it is read; once a client has written to it, it
-stays as written. SQL is put together from the columns that `entities.py` declares; values are always parameters.
+Invariant: a run in progress is brought up to date before it is read; once a client has written to it, it stays as
+written. SQL is built from the columns that `entities.py` declares; values are always parameters.
 """
 # ruff: noqa: S608 - see the invariant
 
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.times import parse_ticks
+from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.entities import (
     ENTITY_TYPES,
     EXECUTION_TYPE_OF_TOMORROW,
@@ -25,22 +25,22 @@ from runtui.sandbox.entities import (
     EntityType,
     Row,
 )
-from runtui.sandbox.paging import Key, Query
-from runtui.sandbox.progress import RunPlan, state
+from runtui.sandbox.query import CollectionQuery, SortKey
+from runtui.sandbox.runs import RunPlan, run_state, task_results, user_results
 from runtui.sandbox.tenant import Workflow, guid
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
-_DAY: Final = 24 * 3600 * 10_000_000
+_DAY: Final = 24 * 3600 * TICKS_PER_SECOND
 
 
-class Page(NamedTuple):
-    """Some rows of a collection in order."""
+class ResultPage(NamedTuple):
+    """One page of a collection, in order."""
 
     rows: list[Row]
-    next_key: Key | None
+    next_key: SortKey | None
     """Where the next page starts; None on the last one."""
     total: int | None
-    """How many rows the whole collection has, if that was asked for."""
+    """How many rows the collection has, if the query asks for it."""
 
 
 class Database:
@@ -57,7 +57,7 @@ class Database:
             self._sql.execute(_create_table(entity))
         now = clock()
         self._insert(WORKFLOW, (_workflow_record(item, seed, now) for item in workflows))
-        self._insert(RUN, (state(plan, now) for plan in plans))
+        self._insert(RUN, (run_state(plan, now) for plan in plans))
         self._sql.execute('CREATE INDEX "runs of a workflow" ON "run" ("workflowId")')
         self._sql.execute("COMMIT")
         self._plans = {plan.id: plan for plan in plans}
@@ -65,10 +65,9 @@ class Database:
         self._writes: Counter[str] = Counter()
 
     def close(self) -> None:
-        """Free the memory."""
         self._sql.close()
 
-    def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> Page:
+    def page(self, entity: EntityType, owner: Mapping[str, str], query: CollectionQuery) -> ResultPage:
         """One page of the collection that `owner` (owner columns and their values) has."""
         self._refresh(entity, owner)
         scope = " AND ".join((*(f'"{column}" = ?' for column in owner), query.where.sql))
@@ -84,7 +83,7 @@ class Database:
         ).fetchall()
         width = len(query.order)
         next_key = rows[query.size - 1][:width] if len(rows) > query.size else None
-        return Page([row[width:] for row in rows[: query.size]], next_key, total)
+        return ResultPage([row[width:] for row in rows[: query.size]], next_key, total)
 
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
         """The entity with that id, if that owner has it."""
@@ -97,7 +96,7 @@ class Database:
         return row
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
-        """Set properties of a run (JSON values); lastUpdatedDateTime is set too if it is not among them."""
+        """Set properties of a run (JSON values), and lastUpdatedDateTime if it is not among them."""
         self._move_runs()
         self._moving.pop(run_id, None)
         self._writes[run_id] += 1
@@ -111,12 +110,12 @@ class Database:
         self._update_run(run_id, values)
 
     def etag(self, run_id: str, row: Row) -> str:
-        """The entity tag of a run, given its row: another one after every write, and after each step it moves."""
+        """The entity tag of a run, given its row; it changes with every write and with the run's progress."""
         version = hashlib.sha256(repr((self._writes[run_id], row)).encode()).hexdigest()
         return f'W/"{version[:24]}"'
 
     def spread_newer_members(self) -> None:
-        """Every fourth run gets a status and an execution type that are newer than any client."""
+        """Give every fourth run a status and an execution type that no client knows."""
         self._move_runs()
         self._sql.execute(
             "UPDATE run SET processingStatus = ?, workflowExecutionType = ? WHERE rowid % 4 = 0",
@@ -124,7 +123,7 @@ class Database:
         )
 
     def summary(self, workflow_id: str, start: int, end: int) -> dict[str, int]:
-        """The counters of a runSummary: the runs of a workflow that were scheduled between two moments (ticks)."""
+        """The counters of a runSummary: the runs of a workflow scheduled between two moments (ticks)."""
         self._move_runs()
         row = self._sql.execute(
             "SELECT count(*) FILTER (WHERE processingStatus IN ('failed', 'completedWithErrors')), "
@@ -137,7 +136,7 @@ class Database:
         return dict(zip(names, row, strict=True))
 
     def _refresh(self, entity: EntityType, owner: Mapping[str, str]) -> None:
-        """Bring what is about to be read up to the moment."""
+        """Bring what is about to be read up to date."""
         if entity is RUN:
             self._move_runs()
         elif entity in {USER_RESULT, TASK_RESULT}:
@@ -146,14 +145,12 @@ class Database:
     def _move_runs(self) -> None:
         now = self._clock()
         for run_id, plan in list(self._moving.items()):
-            self._update_run(run_id, state(plan, now))
+            self._update_run(run_id, run_state(plan, now))
             if plan.rests <= now:
                 del self._moving[run_id]
 
     def _write_results(self, entity: EntityType, run_id: str) -> None:
-        """Results are not kept: they are worked out for the run that is asked about."""
-        from runtui.sandbox.results import task_results, user_results
-
+        """Compute the results of the requested run: they are not kept."""
         self._sql.execute(f'DELETE FROM "{entity.name}"')
         if (plan := self._plans.get(run_id)) is not None:
             results = user_results if entity is USER_RESULT else task_results
@@ -175,7 +172,7 @@ def _create_table(entity: EntityType) -> str:
 
 
 def _workflow_record(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
-    """A workflow as `entities.WORKFLOW.record` takes it."""
+    """The properties of a workflow, for `entities.WORKFLOW.record`."""
     age = int(guid(seed, "age", workflow.key)[:8], 16)
     modified = now - 20 * _DAY - age * 4_001
     return {

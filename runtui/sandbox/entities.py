@@ -1,7 +1,7 @@
-"""The entity types that the sandbox serves, each property declared once for SQL, the query options and the JSON.
+"""The entity types that the sandbox serves; each property is declared once for SQL, query options and JSON.
 
-Invariant: the order of the properties is the order in the JSON. A moment is stored as ticks; beside it stands the text
-that a client wrote, so that it goes back byte for byte. Properties and enumerations: the service metadata of
+Invariant: the order of the properties is their order in the JSON. A date-time is stored as ticks, and beside them the
+text that a client wrote, so that it goes back byte for byte. Properties and enumerations: the service metadata of
 `microsoft.graph.identityGovernance` (v1.0 and beta).
 """
 
@@ -16,10 +16,10 @@ from typing import Any, Final, Literal, NamedTuple
 from runtui.domain.enums import SENTINEL
 from runtui.domain.times import format_ticks
 
-Kind = Literal["string", "enum", "count", "boolean", "datetime", "json"]
+EdmKind = Literal["string", "enum", "count", "boolean", "datetime", "json"]
 Row = tuple[Any, ...]
 
-EDM: Final[Mapping[Kind, str]] = {
+_EDM: Final[Mapping[EdmKind, str]] = {
     "string": "Edm.String",
     "count": "Edm.Int32",
     "boolean": "Edm.Boolean",
@@ -29,22 +29,22 @@ EDM: Final[Mapping[Kind, str]] = {
 
 
 class Enumeration(NamedTuple):
-    """An evolvable enum: what every client is sent, and what only a client that asks for newer members is sent."""
+    """An evolvable enum: the members that every client is sent, and those that only a client that asks for them is."""
 
     name: str
     members: tuple[str, ...]
     newer_members: tuple[str, ...]
 
     def has(self, value: str) -> bool:
-        """Whether it is a member, of whatever age; the sentinel is one that no entity has."""
+        """Whether a value is a member, of whatever age, or the sentinel."""
         return value in self.members or value in self.newer_members or value == SENTINEL
 
     def sent_as(self, value: str | None, *, include_newer: bool) -> str | None:
-        """The value as this client may see it: a newer member is the sentinel unless it was asked for."""
+        """The value as a client sees it: a newer member is the sentinel unless it asked for them."""
         return value if include_newer or value is None or value in self.members else SENTINEL
 
 
-# Of this sandbox only: members that a service may add tomorrow.
+# Members that no service has: one may add such tomorrow.
 STATUS_OF_TOMORROW: Final = "pausedByPolicy"
 EXECUTION_TYPE_OF_TOMORROW: Final = "startedByPolicy"
 
@@ -64,12 +64,12 @@ class Property(NamedTuple):
     """One declared property of an entity type."""
 
     name: str
-    kind: Kind
+    kind: EdmKind
     enumeration: Enumeration | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The SQL columns that hold it; the first one is what a filter and an order compare."""
+        """The SQL columns that hold it; filters and orders compare the first."""
         return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
 
     @property
@@ -77,18 +77,18 @@ class Property(NamedTuple):
         """Its OData type, as error messages name it."""
         if self.enumeration is not None:
             return f"microsoft.graph.identityGovernance.{self.enumeration.name}"
-        return EDM.get(self.kind, "Edm.ComplexType")
+        return _EDM.get(self.kind, "Edm.ComplexType")
 
 
 @dataclass(frozen=True)
 class EntityType:
-    """An entity type: its properties, and the columns that say whose it is (`owners`, never sent)."""
+    """An entity type: its properties, and the columns that name its owner (never sent)."""
 
     name: str
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
     newest_first: bool = False
-    """The order in which a collection of it is sent, if none is asked for: as made, or the other way round."""
+    """The default order of a collection: oldest first, or newest first."""
 
     @property
     def type_name(self) -> str:
@@ -102,15 +102,15 @@ class EntityType:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Every SQL column, in table order; `extra` holds the properties that nobody declared, as a JSON object."""
+        """Every SQL column, in table order; `extra` holds undeclared properties, as a JSON object."""
         return (*self.owners, *(column for item in self.properties for column in item.columns), "extra")
 
     def record(self, values: Mapping[str, Any]) -> Row:
-        """The values of one entity (moments in ticks) in the order of `columns`; what is missing is null."""
+        """The values of one entity (times in ticks) in the order of `columns`; a missing one is null."""
         return tuple(map(values.get, self.columns))
 
     def renderer(self, select: tuple[str, ...] | None, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
-        """A function from a row (`columns`) to the JSON object that a client is sent."""
+        """A function from a row (`columns`) to the JSON object for a client."""
         at = {column: index for index, column in enumerate(self.columns)}
         chosen = self.properties if select is None else [self.by_name[name] for name in select]
         steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in chosen]
@@ -126,9 +126,9 @@ class EntityType:
 
 
 def _reader(item: Property, include_newer: bool) -> Callable[[Row, int], Any]:
-    """How the JSON value of a property is read from a row, whose first column of it stands at the given index."""
+    """A function that reads a property's JSON value from a row, given the index of its first column."""
     if item.kind == "datetime":
-        return _moment
+        return _read_date_time
     if item.kind == "json":
         return lambda row, index: None if row[index] is None else json.loads(row[index])
     if item.kind == "boolean":
@@ -138,7 +138,7 @@ def _reader(item: Property, include_newer: bool) -> Callable[[Row, int], Any]:
     return lambda row, index: row[index]
 
 
-def _moment(row: Row, index: int) -> str | None:
+def _read_date_time(row: Row, index: int) -> str | None:
     ticks, written = row[index], row[index + 1]
     return None if ticks is None else written or format_ticks(ticks)
 

@@ -1,7 +1,7 @@
-"""What every answer of Graph carries, and what every request must: ids, date, versions; a bearer token.
+"""What every response of Graph carries (ids, date, versions), and what every request must: a bearer token.
 
 Invariant: nothing leaves the sandbox without `request-id`, `client-request-id` and `Date`, whatever went wrong. There
-is one clock: what `Date` says is the moment by which runs move and are updated.
+is one clock: `Date` is the time by which runs progress and are updated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.sandbox.faults import GraphError, unauthenticated
+from runtui.sandbox.errors import GraphError, unauthenticated
 
 _JSON: Final = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
 _DIAGNOSTIC: Final = (
@@ -33,18 +33,17 @@ class GraphResponse(Response):
     charset = "utf-8"
 
     def render(self, content: Any) -> bytes:
-        """The body in UTF-8, nothing escaped that need not be (half a surrogate pair has no UTF-8)."""
+        """Encode in UTF-8, escaping nothing but half a surrogate pair, which has no UTF-8."""
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 class GraphEnvelope:
-    """ASGI middleware: gives each request its ids, refuses it without a token, adds Graph's headers to the answer."""
+    """ASGI middleware: gives each request its ids, refuses it without a token, adds Graph's headers to the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -60,21 +59,16 @@ class GraphEnvelope:
                 MutableHeaders(scope=message).update(graph_headers(state))
             await send(message)
 
-        if has_bearer_token(headers):
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
             await self._app(scope, receive, send_with_headers)
         else:
             response = fault_response(Request(scope), unauthenticated())
             await response(scope, receive, send_with_headers)
 
 
-def has_bearer_token(headers: Mapping[str, str]) -> bool:
-    """Whether there is a bearer token; the sandbox takes any."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and bool(token.strip())
-
-
 def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
-    """The headers that every answer carries."""
+    """The headers of every response, given the state of its request."""
     return {
         "request-id": state["request_id"],
         "client-request-id": state["client_request_id"],
@@ -86,12 +80,12 @@ def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
 
 
 def http_date(ticks: int) -> str:
-    """A moment as HTTP writes it: GMT, in whole seconds."""
+    """Ticks as an HTTP date: GMT, in whole seconds."""
     return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
 
 
 def receive_once(body: bytes, then: Receive) -> Receive:
-    """What an app receives of a request whose body is already there; after it, whatever `then` brings."""
+    """An ASGI `receive` that brings a body that is already there, and then whatever `then` brings."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
@@ -101,6 +95,6 @@ def receive_once(body: bytes, then: Receive) -> Receive:
 
 
 def fault_response(request: Request, fault: GraphError) -> Response:
-    """A refusal as Graph writes it."""
+    """An error as Graph writes it."""
     body = fault.body(request.state.request_id, request.state.client_request_id)
     return GraphResponse(body, fault.status, headers=fault.headers)

@@ -23,7 +23,7 @@ from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, http_date, receive_once
-from runtui.sandbox.faults import GraphError
+from runtui.sandbox.errors import GraphError
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits some seconds."""

@@ -1,50 +1,55 @@
-"""One function per path: read the request, ask the database, word the answer.
+"""One function per path: read the request, query the database, write the response.
 
-Invariant: a handler awaits nothing between reading and writing the database, so each request sees the tenant whole.
+Invariant: a handler awaits nothing between reading and writing the database, so each request sees the tenant whole. A
+PATCH is applied whole or not at all. What a value may be is declared in `domain/properties.py`; an enumeration's members
+are the service's own (`entities.py`).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from runtui.domain.enums import SENTINEL
+from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
 from runtui.sandbox.envelope import GraphResponse
-from runtui.sandbox.faults import bad_request, changed_since_read, not_found
-from runtui.sandbox.odata import parse_select
-from runtui.sandbox.paging import MAX_PAGE_SIZE, parse_query, refuse_unknown, token_after
+from runtui.sandbox.errors import GraphError, bad_request, changed_since_read, not_found, unknown_property
+from runtui.sandbox.query import MAX_PAGE_SIZE, parse_query, parse_select, refuse_unknown, token_after
 
+_RUN_TYPE: Final = f"#{RUN.type_name}"
 _WORKFLOWS: Final = "identityGovernance/lifecycleWorkflows/workflows"
 _PAGE_SIZE: Final = re.compile(r"(?:odata\.)?maxpagesize=(\d{1,9})", re.ASCII)
 _WINDOW: Final = re.compile(r"startDateTime=([^,()]+),\s*endDateTime=([^,()]+)")
 
 
 class AppliedWrite(NamedTuple):
-    """One update that was carried out: which run, the body as it was carried out, and when (ticks)."""
+    """One update that was applied: the run, the body as it was applied, and when (ticks)."""
 
     run_id: str
     body: dict[str, Any]
     time: int
     client_request_id: str
-    """The id that the client gave the request, or the sandbox in its place."""
+    """The id that the client gave the request, else the sandbox's."""
 
 
 class Preferences(NamedTuple):
-    """What the `Prefer` headers of a request ask for, as far as it is honoured."""
+    """What the `Prefer` headers of a request ask for, as far as the service honours it."""
 
     page_size: int | None
     newer_members: bool
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header that says what was honoured."""
+        """The `Preference-Applied` header."""
         applied = [] if self.page_size is None else [f"odata.maxpagesize={self.page_size}"]
         if self.newer_members:
             applied.append("include-unknown-enum-members")
@@ -52,11 +57,11 @@ class Preferences(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """The entities that a path speaks of: their type, whose they are, and how the context URL spells it."""
+    """The entities at a path: their type, whose they are, and how the context URL names them."""
 
     entity: EntityType
     owner: Mapping[str, str]
-    """Owner columns and their values."""
+    """The owner columns and their values."""
     metadata: str
 
 
@@ -82,7 +87,7 @@ async def get_run(request: Request) -> Response:
 
 
 async def get_summary(request: Request) -> Response:
-    """GET …/runs/summary(startDateTime=…,endDateTime=…): the runs that were scheduled in that time."""
+    """GET …/runs/summary(startDateTime=…,endDateTime=…): counts the runs that were scheduled in that time."""
     workflow_id = request.path_params["workflow_id"]
     _row(request, _workflows(), workflow_id)
     refuse_unknown(_options(request), frozenset())
@@ -116,9 +121,7 @@ async def list_task_results(request: Request) -> Response:
 
 
 async def update_run(request: Request) -> Response:
-    """PATCH …/runs/{id}, under workflowBase or under a workflow: answers with the whole run."""
-    from runtui.sandbox.validate import RUN_TYPE, read_json, run_changes
-
+    """PATCH …/runs/{id}, under workflowBase or under a workflow; the response is the whole run."""
     body = await request.body()
     refuse_unknown(_options(request), frozenset())
     run_id, runs = request.path_params["run_id"], _runs(request)
@@ -128,7 +131,7 @@ async def update_run(request: Request) -> Response:
         _database(request).write_run(run_id, changes)
         write = AppliedWrite(run_id, sent, request.app.state.clock(), request.state.client_request_id)
         request.app.state.applied.append(write)
-    return _entity(request, runs, run_id, {"@odata.type": RUN_TYPE})
+    return _entity(request, runs, run_id, {"@odata.type": _RUN_TYPE})
 
 
 def _workflows() -> Collection:
@@ -136,7 +139,7 @@ def _workflows() -> Collection:
 
 
 def _runs(request: Request) -> Collection:
-    """The runs of the workflow that the path names; under workflowBase, those of all workflows."""
+    """The runs of the workflow in the path; under workflowBase, those of all workflows."""
     workflow_id = request.path_params.get("workflow_id")
     if workflow_id is None:
         return Collection(RUN, {}, "workflowBase/runs")
@@ -144,7 +147,7 @@ def _runs(request: Request) -> Collection:
 
 
 def _user_results(request: Request) -> Collection:
-    """The user results of the run that the path names.
+    """The user results of the run in the path.
 
     Raises:
         GraphError: 404 when the workflow has no such run.
@@ -189,14 +192,14 @@ def _entity(
 
 
 def _annotations(request: Request, entity: EntityType, row: Row) -> dict[str, str]:
-    """The entity tag of a run, if the service has any."""
+    """The entity tag of a run, if the scenario has them."""
     if entity is not RUN or not request.app.state.scenario.scenario.has_etags:
         return {}
     return {"@odata.etag": _database(request).etag(row[RUN.columns.index("id")], row)}
 
 
 def _check_version(request: Request, row: Row) -> None:
-    """Refuse to write another version of a run than If-Match names. A service without entity tags ignores the header.
+    """Refuse to change another version of a run than If-Match names. A service without entity tags ignores it.
 
     Raises:
         GraphError: 412 when none of the named versions is the stored one.
@@ -208,7 +211,7 @@ def _check_version(request: Request, row: Row) -> None:
 
 
 def _row(request: Request, collection: Collection, key: str) -> Row:
-    """The entity of a collection with that id.
+    """The entity with that id in a collection.
 
     Raises:
         GraphError: 404 when there is none.
@@ -256,3 +259,78 @@ def _link(request: Request, options: Mapping[str, str]) -> str:
     """This request's URL with other query options."""
     query = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in options.items())
     return f"{request.url.scheme}://{request.url.netloc}{quote(request.url.path)}?{query}"
+
+
+def read_json(content_type: str | None, body: bytes) -> Any:
+    """The JSON value of a request body.
+
+    Raises:
+        GraphError: 415 for another content type, 400 for what is not JSON.
+    """
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        message = f"The content type '{media_type}' is not supported; send application/json."
+        raise GraphError(415, "UnsupportedMediaType", message)
+    if not body.strip():
+        raise bad_request("Empty Payload. JSON content expected.")
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_object_without_repeats, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"Unable to read JSON request payload. {error}") from error
+
+
+def run_changes(body: Any) -> dict[str, Any]:
+    """The properties that a PATCH body sets on a run, values exactly as sent.
+
+    Raises:
+        GraphError: 400, naming every property that is refused.
+    """
+    if not isinstance(body, dict):
+        raise bad_request("A JSON object is expected as the body of an update.")
+    changes = dict(body)
+    declared_type = changes.pop("@odata.type", _RUN_TYPE)
+    if declared_type != _RUN_TYPE:
+        message = f"A type named '{declared_type}' does not fit the resource: '{_RUN_TYPE}' is expected."
+        raise bad_request(message, target="@odata.type")
+    for name in changes:
+        if name not in RUN.by_name:
+            raise unknown_property(name, RUN.type_name)
+    refusals = {name: why for name, value in changes.items() if (why := _refusal(name, value)) is not None}
+    if refusals:
+        raise _invalid(refusals)
+    return changes
+
+
+def _refusal(name: str, value: Any) -> str | None:
+    """Why a declared property cannot be set to a value; None if it can."""
+    field = EDITABLE_BY_NAME.get(name)
+    if field is None:
+        return "The property is read-only."
+    enumeration = RUN.by_name[name].enumeration
+    if enumeration is not None and isinstance(value, str):
+        if value == SENTINEL:
+            return f"'{SENTINEL}' is a placeholder for newer members and cannot be written."
+        if enumeration.has(value):
+            return None
+    return field.problem(value)
+
+
+def _invalid(refusals: dict[str, str]) -> GraphError:
+    messages = {
+        name: f"Invalid value specified for property '{name}' of resource 'run'. {why}"
+        for name, why in refusals.items()
+    }
+    first = next(iter(messages))
+    details = [{"code": "InvalidValue", "target": name, "message": message} for name, message in messages.items()]
+    return GraphError(400, "BadRequest", messages[first], target=first, details=details)
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("The payload has a property more than once.")
+    return value
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON value.")

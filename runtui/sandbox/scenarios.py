@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from runtui.errors import UsageError
-from runtui.sandbox.faults import GraphError, method_not_allowed, unknown_segment
+from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -145,7 +145,7 @@ def _at_length(response: HeldResponse) -> HeldResponse:
 
 async def _ignore_a_property(exchange: Exchange) -> None:
     """The app gets the change without the first property that would change anything."""
-    from runtui.sandbox.validate import read_json, run_changes
+    from runtui.sandbox.handlers import read_json, run_changes
 
     body = await exchange.body()
     try:

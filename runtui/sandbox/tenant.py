@@ -1,4 +1,4 @@
-"""The seeded tenant: its workflows, their tasks, and its people.
+"""The seeded tenant's workflows and their tasks.
 
 Invariant: everything is a pure function of the seed. The tasks are built-in ones, with the identifiers and categories
 of "Lifecycle Workflow built-in tasks" (Microsoft Entra documentation).
@@ -25,7 +25,7 @@ class TaskDefinition(NamedTuple):
     category: str
     description: str
     argument: str | None = None
-    """The name of the argument that says what the task acts on, for tasks that have one."""
+    """The name of the argument that says what the task acts on, where it has one."""
 
 
 SEND_WELCOME: Final = TaskDefinition(
@@ -159,25 +159,25 @@ EMAIL_AFTER_LAST_DAY: Final = TaskDefinition(
 CONTINUES_ON_ERROR: Final = frozenset(
     {SEND_WELCOME, SEND_REMINDER, NOTIFY_MOVE, ADD_TO_TEAMS, EMAIL_BEFORE_LAST_DAY, EMAIL_AFTER_LAST_DAY}
 )
-"""Tasks whose failure does not stop the tasks after them, in this tenant."""
+"""Tasks whose failure does not stop the tasks after them."""
 
 
 class Workflow(NamedTuple):
     """A workflow of the tenant, and how it usually runs."""
 
     key: str
-    """What the story calls it; never sent."""
+    """Its name in `seed.py`; never sent."""
     display_name: str
     category: str
     description: str
     tasks: tuple[TaskDefinition, ...]
     version: int
     weight: int
-    """How often it runs, against the other workflows."""
+    """How often it runs, relative to the others."""
     users: int
     """How many users a run of it usually has."""
     seconds: int
-    """How long it usually works on one user."""
+    """How long it usually takes for one user."""
     on_demand: float = 0.03
     """The share of its runs that somebody starts by hand."""
     id: str = ""
@@ -323,5 +323,5 @@ WORKFLOWS: Final = (
 
 
 def workflows(seed: int) -> dict[str, Workflow]:
-    """The tenant's workflows by the key that the story calls them by, with the ids of this seed."""
+    """The tenant's workflows by `key`, with the ids of this seed."""
     return {item.key: item._replace(id=guid(seed, "workflow", item.key)) for item in WORKFLOWS}

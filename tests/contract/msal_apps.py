@@ -19,7 +19,7 @@ from runtui.sandbox.authority.directory import (
     FederatedCredential,
 )
 from runtui.sandbox.authority.tokens import Identity, to_base64url
-from runtui.sandbox.faults import GraphError
+from runtui.sandbox.errors import GraphError
 from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 
 SCOPES: Final = ["https://graph.fake.test/.default"]

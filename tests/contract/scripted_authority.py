@@ -19,7 +19,7 @@ from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import AuthorizationResponse, Autopilot
 from runtui.sandbox.authority.service import TOKEN, Authority, AuthorityResponse, route
 from runtui.sandbox.authority.tokens import Identity
-from runtui.sandbox.faults import GraphError
+from runtui.sandbox.errors import GraphError
 
 Parameters = Mapping[str, object] | None
 

@@ -76,7 +76,7 @@ def test_it_answers_to_the_names_of_this_machine_alone(sign_in: bool) -> None:
             for host in (*strangers, f"localhost.rebound.example:{port}", f"localhost:{port}.rebound.example"):
                 answer = client.get(path, headers={"Host": host, "Authorization": "Bearer any"})
                 assert answer.status_code == 421, host
-                assert f"goes by 127.0.0.1:{port} and localhost:{port}" in answer.json()["error"]["message"]
+                assert f"answers to 127.0.0.1:{port} and localhost:{port}" in answer.json()["error"]["message"]
 
 
 def test_it_ends_while_a_client_keeps_its_connection_open() -> None:

@@ -99,7 +99,7 @@ def test_the_end_of_input_is_the_end_only_when_asked_for(
     os.close(writing)
     monkeypatch.setattr(server, "_STDIN", reading)
     asked = Mock()
-    server._obey(asked.loop, asked.server, until_stdin_closes)
+    server._read_commands(asked.loop, asked.server, until_stdin_closes)
     os.close(reading)
     scenarios = [call(asked.server.use_scenario, "503"), call(asked.server.use_scenario, "slow")]
     end = [call(asked.server.stop)] if until_stdin_closes else []

@@ -16,7 +16,7 @@ from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.sandbox.authority.service import AuthorityResponse
 from runtui.sandbox.authority.tokens import Identity
-from runtui.sandbox.faults import GraphError
+from runtui.sandbox.errors import GraphError
 from tests.canary import SECRET, TOKEN
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable
 from tests.contract.signing_in import by_device_code, cache_files, signing_in

@@ -23,7 +23,7 @@ from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import RESPONSE_MODES, AuthorizationCodes, DeviceCodes
 from runtui.sandbox.authority.pages import device_page, form_post_page, message_page, page_headers, sign_in_page
 from runtui.sandbox.authority.tokens import Identity, Issuer
-from runtui.sandbox.faults import GraphError
+from runtui.sandbox.errors import GraphError
 
 AUTHORITY_BASE: Final = "https://login.fake.test"
 """Its address where no socket carries it: a name that no host can have (RFC 2606)."""

@@ -18,7 +18,7 @@ from typing import Any, Final
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
 from runtui.sandbox.authority.directory import READERS, WRITE_ALL, Application, Directory, Principal, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
-from runtui.sandbox.faults import GraphError
+from runtui.sandbox.errors import GraphError
 from runtui.sandbox.tenant import guid
 
 ACCESS_TOKEN_SECONDS: Final = 3_600

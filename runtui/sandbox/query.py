@@ -1,27 +1,33 @@
-"""OData query options: `$filter`, `$orderby`, `$select` become parameterised SQL over the columns of one entity type.
+"""OData query options as parameterised SQL over the columns of one entity type, and the page that they ask for.
 
-Invariant: no text of a request ever becomes SQL; only declared columns and the operators below do. Semantics (null
-compares false but for eq and ne; nulls sort first) and wording of refusals: OData 4.01, "URL conventions". `$filter` is
-parsed by odata_query, which is imported when the first filter arrives.
+Invariant: no text of a request becomes SQL; only declared columns and the operators below do. Semantics (null compares
+false except with eq and ne; nulls sort first) and wording of errors: OData 4.01, "URL conventions". Paging is by key,
+not by offset: a page starts after the last row of the one before, whatever was inserted or removed meanwhile, and the
+thousandth page costs what the first one costs. odata_query is imported when the first filter arrives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.entities import EntityType, Property
-from runtui.sandbox.faults import bad_request, unknown_property
+from runtui.sandbox.errors import bad_request, unknown_property
 
 if TYPE_CHECKING:
     from odata_query import ast
 
+PAGE_SIZE: Final = 100
+MAX_PAGE_SIZE: Final = 999
 MAX_FILTER: Final = 2_000
 """Characters of a `$filter`."""
 
 MAX_DEPTH: Final = 25
-"""Levels of a `$filter`, where a chain of `and` (or of `or`) is one: SQLite's parser has a stack of 100."""
+"""Levels of a `$filter`; a chain of `and` (or of `or`) is one. SQLite's parser has a stack of 100."""
 
 
 class Condition(NamedTuple):
@@ -44,6 +50,10 @@ class Order(NamedTuple):
 
 
 ALWAYS: Final = Condition("1")
+SortKey = tuple[Any, ...]
+"""The values of the sort columns in one row."""
+
+_OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$count", "$top", "$skiptoken"})
 
 _COMPARATORS: Final = {
     "Eq": '"{}" IS ?',
@@ -65,7 +75,7 @@ _NODE_OF_KIND: Final = {
     "boolean": "Boolean",
     "datetime": "DateTime",
 }
-"""Which literal of odata_query a property of each kind is compared with."""
+"""The literal of odata_query that fits a property of each kind."""
 
 
 def parse_filter(text: str, entity: EntityType) -> Condition:
@@ -88,13 +98,13 @@ def parse_filter(text: str, entity: EntityType) -> Condition:
 
 
 class _Translator:
-    """Walks the syntax tree of one `$filter`."""
+    """Translates the syntax tree of one `$filter`."""
 
     def __init__(self, entity: EntityType) -> None:
         self._entity = entity
 
     def condition(self, node: ast._Node, depth: int = 0) -> Condition:
-        """A node that is true or false, so many levels below the whole."""
+        """Translate a boolean node, `depth` levels below the root."""
         from odata_query import ast
 
         if depth > MAX_DEPTH:
@@ -176,7 +186,7 @@ def _chain(node: ast.BoolOp) -> list[ast._Node]:
 
 
 def _value(item: Property, node: Any) -> Any:
-    """The SQL parameter of a literal that is of the right kind for the property."""
+    """The SQL parameter for a literal of the right kind."""
     if item.kind == "datetime":
         try:
             return parse_ticks(node.val)
@@ -191,7 +201,7 @@ def _value(item: Property, node: Any) -> Any:
 
 
 def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
-    """Translate an `$orderby`: names, each with `asc` or `desc`.
+    """Translate an `$orderby`: names, each perhaps with `asc` or `desc`.
 
     Raises:
         GraphError: 400 for an unknown property, a structured one, or another direction.
@@ -208,7 +218,7 @@ def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
 
 
 def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
-    """Translate a `$select`; None for `*`, which is what is sent without one.
+    """Translate a `$select`; None for `*`, which is the default.
 
     Raises:
         GraphError: 400 for an unknown property.
@@ -229,3 +239,104 @@ def declared(name: str, entity: EntityType) -> Property:
     if item is None:
         raise unknown_property(name, entity.type_name)
     return item
+
+
+@dataclass(frozen=True)
+class CollectionQuery:
+    """The query options of a request for a collection, parsed."""
+
+    where: Condition
+    order: tuple[Order, ...]
+    """Ends with the row number, which makes every order total."""
+    select: tuple[str, ...] | None
+    count: bool
+    size: int
+    after: SortKey | None
+
+    @property
+    def continuation(self) -> Condition:
+        """That a row follows the last row of the page before."""
+        return ALWAYS if self.after is None else _follows(self.order, self.after)
+
+
+def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: EntityType) -> CollectionQuery:
+    """Parse the query options; `max_page_size` is what the client prefers.
+
+    Raises:
+        GraphError: 400 for an option that is unknown, unsupported or malformed.
+    """
+    refuse_unknown(options, _OPTIONS)
+    asked_order = parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
+    order = (*asked_order, Order("rowid", entity.newest_first))
+    sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
+    token = options.get("$skiptoken")
+    return CollectionQuery(
+        where=parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
+        order=order,
+        select=parse_select(options["$select"], entity) if "$select" in options else None,
+        count=_boolean("$count", options.get("$count", "false")),
+        size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
+        after=None if token is None else _decode(token, len(order)),
+    )
+
+
+def refuse_unknown(options: Mapping[str, str], supported: frozenset[str]) -> None:
+    """Refuse system query options (those with a $) other than the supported ones.
+
+    Raises:
+        GraphError: 400.
+    """
+    for name in options:
+        if name.startswith("$") and name not in supported:
+            raise bad_request(f"The query option '{name}' is not supported here.")
+
+
+def token_after(key: SortKey) -> str:
+    """The opaque `$skiptoken` of the page after the row with that key."""
+    return urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+def _decode(token: str, length: int) -> SortKey:
+    try:
+        key = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        json.dumps(key, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        key = None
+    if not isinstance(key, list) or len(key) != length or not all(map(_is_key_value, key)):
+        raise bad_request("The $skiptoken is not one that this service made for this query.")
+    return tuple(key)
+
+
+def _is_key_value(value: object) -> bool:
+    return value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def _page_size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise bad_request(f"Invalid page size specified: '{text}'. Must be a whole number greater than zero.")
+    return int(text)
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise bad_request(f"Invalid value '{text}' for {name}: it must be true or false.")
+    return text == "true"
+
+
+def _follows(order: tuple[Order, ...], key: SortKey) -> Condition:
+    """That a row follows a key: beyond it in the first column, or equal there and after it in the rest."""
+    (column, descending), value = order[0], key[0]
+    name = f'"{column}"'
+    compare = "<" if descending else ">"
+    if len(order) == 1:
+        return Condition(f"{name} {compare} ?", (value,))
+    # Nulls come first in an ascending order and last in a descending one.
+    if value is None:
+        beyond = Condition("0") if descending else Condition(f"{name} IS NOT NULL")
+    else:
+        nulls = f" OR {name} IS NULL" if descending else ""
+        beyond = Condition(f"({name} {compare} ?{nulls})", (value,))
+    rest = _follows(order[1:], key[1:])
+    return Condition(f"({beyond.sql} OR ({name} IS ? AND {rest.sql}))", (*beyond.parameters, value, *rest.parameters))

@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import create_app
-from runtui.sandbox.hostile import HOSTILE_TEXTS
-from runtui.sandbox.progress import RunPlan, state
-from runtui.sandbox.results import task_results, user_results
-from runtui.sandbox.story import plan_runs
+from runtui.sandbox.runs import RunPlan, run_state, task_results, user_results
+from runtui.sandbox.seed import HOSTILE_TEXTS, plan_runs
 from runtui.sandbox.tenant import WORKFLOWS as SEEDED
 from runtui.sandbox.tenant import workflows
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
@@ -75,7 +73,7 @@ def plans() -> list[RunPlan]:
 @given(st.sampled_from(plans()), st.integers(-2 * DAY, 2 * DAY))
 def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan, shift: int) -> None:
     now = max(plan.rests, plan.started + shift)
-    run = state(plan, now)
+    run = run_state(plan, now)
     users, tasks = list(user_results(plan, 5, now)), list(task_results(plan, 5, now))
     if run["processingStatus"] == "quarantined":
         assert users == tasks == []
@@ -97,7 +95,7 @@ def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan
 @given(st.sampled_from(plans()), st.lists(st.integers(-600, 40_000), min_size=2, max_size=5).map(sorted))
 def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> None:
     order = ["queued", "inProgress"]
-    states = [state(plan, plan.scheduled + second * TICKS_PER_SECOND) for second in seconds]
+    states = [run_state(plan, plan.scheduled + second * TICKS_PER_SECOND) for second in seconds]
     for earlier, later in pairwise(states):
         ranks = [order.index(s) if (s := run["processingStatus"]) in order else 2 for run in (earlier, later)]
         assert ranks[0] <= ranks[1]
@@ -116,7 +114,7 @@ def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> Non
 
 def test_a_run_that_has_just_begun_has_not_counted_its_users_yet() -> None:
     plan = next(plan for plan in plans() if plan.duration > 60 * TICKS_PER_SECOND and plan.users < 4)
-    early, late = (state(plan, plan.started + seconds * TICKS_PER_SECOND) for seconds in (1, 6))
+    early, late = (run_state(plan, plan.started + seconds * TICKS_PER_SECOND) for seconds in (1, 6))
     assert (early["processingStatus"], late["processingStatus"]) == ("inProgress", "inProgress")
     assert [early[name] for name in ("totalUsersCount", "totalTasksCount", "totalUnprocessedTasksCount")] == [0, 0, 0]
     assert late["totalUsersCount"] == plan.users

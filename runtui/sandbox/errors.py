@@ -1,6 +1,6 @@
-"""Graph's refusals: an exception with status, code and message, and the error body that Graph makes of it.
+"""Graph's errors: an exception with status, code and message, and the body that Graph makes of it.
 
-Invariant: every answer outside 2xx has this one shape (Microsoft Graph, "Error responses and resource types"); its
+Invariant: every response outside 2xx has this one shape (Microsoft Graph, "Error responses and resource types"); its
 `date` has no zone and no fraction.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class GraphError(Exception):
-    """A refusal. `target` and `details` name the properties it is about, where there are any."""
+    """An error response. `target` and `details` name the properties it is about, where there are any."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class GraphError(Exception):
         self.headers = dict(headers or {})
 
     def body(self, request_id: str, client_request_id: str) -> dict[str, Any]:
-        """The error as Graph writes it."""
+        """The JSON of the response."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.target is not None:
             error["target"] = self.target
@@ -48,7 +48,7 @@ class GraphError(Exception):
 
 
 def bad_request(message: str, *, target: str | None = None) -> GraphError:
-    """400 for a query or a body that makes no sense."""
+    """400 for a query or a body that is malformed."""
     return GraphError(400, "BadRequest", message, target=target)
 
 
@@ -63,7 +63,7 @@ def not_found(type_name: str, key: str) -> GraphError:
 
 
 def method_not_allowed(headers: Mapping[str, str] | None = None) -> GraphError:
-    """405 for a known path with the wrong verb."""
+    """405 for a known path with the wrong method."""
     message = "Specified HTTP method is not allowed for the request target."
     return GraphError(405, "Request_BadRequest", message, headers=headers)
 
@@ -92,4 +92,4 @@ def unknown_property(name: str, type_name: str) -> GraphError:
 
 def internal_error() -> GraphError:
     """500 for a defect of the sandbox itself."""
-    return GraphError(500, "InternalServerError", "The sandbox met a defect of its own; its standard error says which.")
+    return GraphError(500, "InternalServerError", "The sandbox has a defect; see its standard error.")
