@@ -1,8 +1,8 @@
 """One function per path: read the request, query the database, write the response.
 
 Invariant: a handler awaits nothing between reading and writing the database, so each request sees the tenant whole. A
-PATCH is applied whole or not at all. What a value may be is declared in `domain/properties.py`; an enumeration's members
-are the service's own (`entities.py`).
+PATCH is applied whole or not at all. What a value may be is declared in `domain/properties.py`; the members of an
+enumeration are the service's own (`entities.py`).
 """
 
 from __future__ import annotations
