@@ -15,13 +15,10 @@ from runtui.domain.columns import Column
 from runtui.domain.rows import RUN_COLUMNS, RunRecord, RunRow
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database
-from runtui.services.database_files import FileIds, files_at, remove_log_of
+from runtui.services.database_files import BUSY_SECONDS, FileIds, files_at, remove_log_of
 
 VERSION: Final = 1
 """Of the tables below: raise it with every change to them."""
-
-BUSY_SECONDS: Final = 5.0
-"""How long one connection waits for another one's write."""
 
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 """SQLite's words for: this file is not ours (no database, a broken one, other tables)."""
