@@ -19,7 +19,7 @@ from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
-from runtui.services.misbehaviour import Misbehaviour, sandbox_badge
+from runtui.services.sandbox_control import SandboxControl, sandbox_badge
 from runtui.services.store import EVERY_RUN, Store
 from runtui.settings import Settings
 
@@ -88,7 +88,7 @@ class FirstPaint:
         columns: Width of the terminal in cells.
         lines: Its height.
         write: Takes text to the terminal.
-        misbehaviour: The demo's sandbox; None on a real server.
+        sandbox: The demo's sandbox; None on a real server.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class FirstPaint:
         columns: int,
         lines: int,
         write: Callable[[str], None],
-        misbehaviour: Misbehaviour | None = None,
+        sandbox: SandboxControl | None = None,
     ) -> None:
         self._settings = settings
-        self._misbehaviour = misbehaviour
+        self._sandbox = sandbox
         self._columns = columns
         self._lines = lines
         self._layout = list_layout(RUN_COLUMNS, list_width(columns))
@@ -119,7 +119,7 @@ class FirstPaint:
 
     def _header(self) -> str:
         settings = self._settings
-        badges = [sandbox_badge(self._misbehaviour)] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
+        badges = [sandbox_badge(self._sandbox)] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
         return fit_cells(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
 
     def _titles(self) -> str:
@@ -137,7 +137,7 @@ class FirstPaint:
 
 @contextlib.contextmanager
 def first_paint(
-    settings: Settings, misbehaviour: Misbehaviour | None = None, *, follows: bool = False
+    settings: Settings, sandbox: SandboxControl | None = None, *, follows: bool = False
 ) -> Iterator[FirstPaint]:
     """Take the terminal for the first paint: alternate screen, no cursor, and keys as the screen will read them.
 
@@ -150,7 +150,7 @@ def first_paint(
     def write(text: str) -> None:
         _write(screen, text)
 
-    paint = FirstPaint(settings, *terminal_size(), write, misbehaviour)
+    paint = FirstPaint(settings, *terminal_size(), write, sandbox)
     _take_keys()
     paint.write(_CLEAR if follows else _ENTER + _CLEAR)
     try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtui.errors import ExitCode
 from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
-from runtui.services.misbehaviour import Misbehaviour
+from runtui.services.sandbox_control import SandboxControl
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
@@ -66,7 +66,7 @@ def open_session(
     store_file: Path,
     token: Callable[[], Awaitable[str]],
     start: Callable[[], Awaitable[str]],
-    misbehaviour: Misbehaviour | None = None,
+    sandbox: SandboxControl | None = None,
 ) -> int:
     """Run the terminal UI until the person leaves; the exit code.
 
@@ -75,12 +75,12 @@ def open_session(
         store_file: The SQLite file of the runs.
         token: Gives the bearer token of a request.
         start: Gives the Graph root once the server can be asked.
-        misbehaviour: The demo's sandbox; None on a real server.
+        sandbox: The demo's sandbox; None on a real server.
 
     Raises:
         RuntuiError: there is no terminal, no store, or no server to ask.
     """
-    return _on_terminal(Opening(settings, store_file, lambda: token, start), misbehaviour, None)
+    return _on_terminal(Opening(settings, store_file, lambda: token, start), sandbox, None)
 
 
 def _server(settings: Settings) -> Opening:
@@ -92,27 +92,27 @@ def _server(settings: Settings) -> Opening:
     return Opening(settings, store_path(settings.state_folder, settings.root), partial(token_source, settings), ready)
 
 
-def _on_terminal(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None) -> int:
+def _on_terminal(opening: Opening, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
     require_terminal()
     try:
         with keyboard_given_back():
-            return asyncio.run(_run(opening, misbehaviour, profiles))
+            return asyncio.run(_run(opening, sandbox, profiles))
     except asyncio.CancelledError:
         return int(ExitCode.NOT_DONE)
 
 
-async def _run(opening: Opening, misbehaviour: Misbehaviour | None, profiles: Profiles | None) -> int:
+async def _run(opening: Opening, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
     """One screen after the other, on a terminal that never sees the shell in between."""
-    ended = await _one(opening, misbehaviour, profiles)
+    ended = await _one(opening, sandbox, profiles)
     while ended.onward is not None:
         gc.unfreeze()  # the screen that has ended was kept from the collector to its end, and no longer
-        ended = await _one(_server(ended.onward), misbehaviour, profiles, ended.typed_ahead)
+        ended = await _one(_server(ended.onward), sandbox, profiles, ended.typed_ahead)
     return ended.code
 
 
 async def _one(
     opening: Opening,
-    misbehaviour: Misbehaviour | None,
+    sandbox: SandboxControl | None,
     profiles: Profiles | None,
     typed_ahead: TypedAhead | None = None,
 ) -> Ended:
@@ -124,12 +124,12 @@ async def _one(
     with given_back_on_error() if follows else nullcontext():
         token = opening.token()
     try:
-        with first_paint(settings, misbehaviour, follows=follows) as paint:
+        with first_paint(settings, sandbox, follows=follows) as paint:
             workspace = Workspace(settings, opening.store_file, token)
             has_rows = paint.show(workspace.store)
             workspace.connect(await opening.start())
             workspace.refresh.start()
-            workspace.settling.start()
+            workspace.reconciler.start()
             if not has_rows:
                 await _first_page(workspace)
                 paint.show(workspace.store)
@@ -138,7 +138,7 @@ async def _one(
             app = screen.RuntuiApp(
                 workspace,
                 takes_over=True,
-                misbehaviour=misbehaviour,
+                sandbox=sandbox,
                 profiles=profiles,
                 typed_ahead=typed_ahead or (),
             )

@@ -15,9 +15,8 @@ from urllib.parse import quote
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, read_answer
-from runtui.graph.identity import same_run
 from runtui.graph.retry import Pace
-from runtui.graph.root import linked
+from runtui.graph.root import linked, same_run
 from runtui.graph.transport import Transport
 from runtui.settings import PATCH_PATH
 
@@ -43,7 +42,7 @@ _ALL_ENUM_MEMBERS = "include-unknown-enum-members"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CollectionPage:
     """One page of a collection, each item with a non-empty `id`, and the exchange that brought it."""
 
     items: tuple[dict[str, Any], ...]
@@ -102,20 +101,20 @@ class GraphClient:
         self._patch_path = patch_path
         self._page_size = page_size
 
-    def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[Page]:
+    def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """All workflows, page by page; GraphError when the listing cannot go on."""
         return self._pages(WORKFLOWS_PATH, "list workflows", pace)
 
-    def runs(self, workflow_id: str, *, pace: Pace | None = None) -> AsyncIterator[Page]:
+    def runs(self, workflow_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
         return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", pace)
 
-    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[Page]:
+    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/userProcessingResults"
         return self._pages(path, "list user results", pace)
 
-    def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[Page]:
+    def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
         return self._pages(path, "list task results", pace)
@@ -205,7 +204,7 @@ class GraphClient:
             if pace is None or not pace.retry(exchange, tries):
                 return exchange
 
-    async def _pages(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[Page]:
+    async def _pages(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
         """Follow next links verbatim, under the same root only, until there is none; a link never twice.
 
         A relative one starts at the page that has it.
@@ -221,7 +220,7 @@ class GraphClient:
             body = _object(exchange)
             items = _items(body, exchange)
             empty = 0 if items else empty + 1
-            yield Page(items, exchange)
+            yield CollectionPage(items, exchange)
             found = _as_received(body, exchange).get("@odata.nextLink") or None
             link = linked(link, found) if isinstance(found, str) else None
             if found is not None and (link is None or link in seen or empty > MAX_EMPTY_PAGES):

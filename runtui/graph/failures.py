@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 
 from runtui.graph.exchange import Failure, FailureKind
-from runtui.graph.proxies import Proxy
+from runtui.graph.network import Proxy
 from runtui.redact import redact
 
 # All of these end before the request's first byte is written, or before the tunnel to the server stands. A root with

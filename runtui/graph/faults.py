@@ -42,7 +42,7 @@ class Fault:
     client_request_id: str
 
 
-class Words(NamedTuple):
+class FaultText(NamedTuple):
     """The words of one kind of fault. `message` speaks when the server says nothing itself."""
 
     title: str
@@ -50,105 +50,105 @@ class Words(NamedTuple):
     hint: str
 
 
-NOT_OFFERED = Words(
+NOT_OFFERED = FaultText(
     "This service does not offer this change",
     "It has no such request as the one that was sent; nothing is wrong with the run or with what you typed.",
     "The published Graph service offers reading runs, and on the workflow cancelProcessing (stop a run) and "
     "activateWithScope (process it again). The sandbox offers the change itself: runtui demo.",
 )
 
-_BY_STATUS: dict[int, Words] = {
-    400: Words(
+_BY_STATUS: dict[int, FaultText] = {
+    400: FaultText(
         "The server refuses the request",
         "It calls the request malformed or one of its values invalid.",
         "Compare what was sent with what the server says.",
     ),
-    401: Words(
+    401: FaultText(
         "The server does not accept the token",
         "The token is missing, expired, revoked, or made for another cloud.",
         "Sign in again, or put a fresh token into RUNTUI_TOKEN.",
     ),
-    403: Words(
+    403: FaultText(
         "You are not allowed to do this",
         "A permission, a role or a licence is missing, or an access policy forbids it.",
         "Reading needs LifecycleWorkflows.Read.All, changing LifecycleWorkflows.ReadWrite.All. People also need the "
         "role Lifecycle Workflows Administrator (Global Reader to read); the tenant, an Entra ID Governance licence.",
     ),
-    404: Words(
+    404: FaultText(
         "The server does not find it",
         "The run or the workflow is gone, or the root is not the right one.",
         "Refresh the list; if everything is missing, check the root.",
     ),
-    405: Words(
+    405: FaultText(
         "The server does not offer this method here", "The address exists, the method does not.", "Check the root."
     ),
-    406: Words(
+    406: FaultText(
         "The server cannot act on this",
         "It finds nothing that it could process.",
         "Refresh, then look at the run again.",
     ),
-    409: Words(
+    409: FaultText(
         "The run is in another state",
         "The change conflicts with what the server holds now.",
         "Refresh the run, then decide again.",
     ),
-    407: Words(
+    407: FaultText(
         "A proxy wants a sign-in",
         "It answered in the place of the server.",
         "Check the sign-in to the proxies on the way.",
     ),
-    412: Words(
+    412: FaultText(
         "The run has changed meanwhile",
         "The server holds a newer version than the one this change was made for.",
         "Refresh the run, then decide again.",
     ),
-    413: Words(
+    413: FaultText(
         "The request is too large",
         "The server, or a gateway before it, does not take a body of this size.",
         "Make it smaller.",
     ),
-    415: Words(
+    415: FaultText(
         "The server does not take JSON here",
         "It refuses the type of the body that was sent.",
         "Check the root: Graph itself takes application/json.",
     ),
-    423: Words(
+    423: FaultText(
         "The run is locked", "The server does not let anybody change it at the moment.", "Try again in a few minutes."
     ),
-    429: Words(
+    429: FaultText(
         "Too many requests", "The service asks everybody in this tenant to slow down.", "Wait before you try again."
     ),
-    501: Words("The server does not offer this", "It says that it has no such request.", "Check the root."),
-    503: Words("The service is unavailable", "It is overloaded or being serviced.", "Give it a minute."),
+    501: FaultText("The server does not offer this", "It says that it has no such request.", "Check the root."),
+    503: FaultText("The service is unavailable", "It is overloaded or being serviced.", "Give it a minute."),
 }
 
-_SERVER_ERROR = Words(
+_SERVER_ERROR = FaultText(
     "The server failed",
     "The fault lies on its side or in a gateway before it.",
     "If it happens again, give the request-id to support.",
 )
-_REFUSED = Words("The server refuses the request", "It gives no reason.", "Look at the whole answer.")
-_REDIRECT = Words(
+_REFUSED = FaultText("The server refuses the request", "It gives no reason.", "Look at the whole answer.")
+_REDIRECT = FaultText(
     "The server sends us elsewhere",
     "Redirects are not followed, because the token may go to the configured root only.",
     "Check the root; a sign-in page or a proxy may stand in between.",
 )
-_NOT_GRAPH = Words(
+_NOT_GRAPH = FaultText(
     "This is not an answer from Graph",
     "The answer is not the JSON object that Graph sends.",
     "Check the root; a sign-in page or a proxy may stand in between.",
 )
-_UNREADABLE = Words(
+_UNREADABLE = FaultText(
     "The answer cannot be read",
     "It is not the JSON that Graph sends.",
     "If it happens again, check the proxies on the way.",
 )
-_FOREIGN = Words(
+_FOREIGN = FaultText(
     "The answer belongs to another request",
     "It carries the client-request-id of another request, so it says nothing about this one.",
     "A proxy on the way may be mixing up connections.",
 )
-_ACCEPTED = Words(
+_ACCEPTED = FaultText(
     "Accepted, but not confirmed",
     "The server has taken the change (202) and not said that it is made.",
     "It may take a moment to show.",
@@ -225,14 +225,14 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
 
 def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """The fault of an answer that is well formed and does not say what it must, such as another run's id."""
-    words = Words("The answer does not fit", message, "Look at the whole answer.")
+    words = FaultText("The answer does not fit", message, "Look at the whole answer.")
     return _fault(exchange, words, _unproved(writing))
 
 
 def unconfirmed(exchange: Exchange) -> Fault:
     """The fault of a write that was answered with success and without the run, which could not be read afterwards."""
     message = f"The service answered {exchange.status} without the run, and the run could not be read afterwards."
-    words = Words("Not confirmed", message, "If it happens again, check the network.")
+    words = FaultText("Not confirmed", message, "If it happens again, check the network.")
     return _fault(exchange, words, Outcome.UNKNOWN)
 
 
@@ -249,7 +249,7 @@ def _unproved(writing: bool) -> Outcome:
 def _failed(exchange: Exchange, failure: Failure, writing: bool) -> Fault:
     title, hint = _BY_FAILURE[failure.kind]
     outcome = Outcome.NOT_DONE if failure.sent == "no" else _unproved(writing)
-    return _fault(exchange, Words(title, failure.what, failure.hint or hint), outcome)
+    return _fault(exchange, FaultText(title, failure.what, failure.hint or hint), outcome)
 
 
 def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] | None, Fault | None]:
@@ -275,7 +275,7 @@ def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
     return _fault(exchange, words, Outcome.NOT_DONE if proved else _unproved(writing), error)
 
 
-def _words(exchange: Exchange, status: int, *, offered: bool) -> Words:
+def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     if 300 <= status < 400:
         target = exchange.response_header("location")
         return _REDIRECT._replace(message=f"{_REDIRECT.message} It points to {target}.") if target else _REDIRECT
@@ -322,7 +322,7 @@ def _what_it_is(exchange: Exchange) -> str:
     return f"The server answered {exchange.status} with a body that is not Graph's JSON ({kind})."
 
 
-def _fault(exchange: Exchange, words: Words, outcome: Outcome, error: dict[str, Any] | None = None) -> Fault:
+def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[str, Any] | None = None) -> Fault:
     said = _sentence(error) if error else ""
     message = said or words.message
     if words is NOT_OFFERED and said:

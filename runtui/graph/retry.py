@@ -63,7 +63,7 @@ class Wait:
     """UTC."""
 
 
-class Throttle:
+class Backoff:
     """The waits of those who ask one service side by side.
 
     When the service asks one of them to slow down, all of them wait; what else befalls one is no matter of the others.
@@ -104,25 +104,25 @@ class Pace:
     """When the GETs of one job may be sent, and which are sent again.
 
     Args:
-        throttle: Shared with the jobs that ask the same service at the same time; None for one of its own.
+        backoff: Shared with the jobs that ask the same service at the same time; None for one of its own.
         failed_before: Whether this job failed the last time. It is then not repeated after a fault of the server's:
             the next time will tell.
     """
 
-    def __init__(self, throttle: Throttle | None = None, *, failed_before: bool = False) -> None:
-        self._throttle = throttle or Throttle(lambda _wait: None)
+    def __init__(self, backoff: Backoff | None = None, *, failed_before: bool = False) -> None:
+        self._backoff = backoff or Backoff(lambda _wait: None)
         self._failed_before = failed_before
 
     async def ready(self) -> None:
         """Wait until the next request may be sent."""
-        await self._throttle.over(self)
+        await self._backoff.over(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:
         """Whether to send the GET again that was answered so, for the `tries`-th time in a row (from 1)."""
         throttled = exchange.status in THROTTLING
         if not may_retry(exchange, tries) or (self._failed_before and not throttled):
             return False
-        self._throttle.add(None if throttled else self, exchange, tries)
+        self._backoff.add(None if throttled else self, exchange, tries)
         return True
 
 

@@ -1,13 +1,17 @@
-"""The Graph root, and what lies under it: the one rule on where a token may go.
+"""The Graph root: where a token may go, and which names of a server or a run mean the same one.
 
 Invariant: an address that `refusal` lets pass has the root's scheme, host and port and lies below its path, however
-a server, a proxy or a URL library reads it. What is not plainly inside is outside.
+a server, a proxy or a URL library reads it. What is not plainly inside is outside. Two names are told apart only where
+they may lead to two runs, so a guard that asks here never lets two changes of one run pass each other; names are
+compared, never replaced.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from urllib.parse import urljoin
+from functools import lru_cache
+from urllib.parse import urljoin, urlsplit
 
 from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
@@ -30,6 +34,9 @@ _DISGUISED = re.compile(r"%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)", re
 
 # What may be joined to the address of a page: printable ASCII that begins like no address of its own.
 _RELATIVE = re.compile(r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+")
+
+_VERSION = re.compile(r"/(?:beta|v[0-9]+(?:\.[0-9]+)?)$")
+_THIS_MACHINE = "localhost"
 
 _EXAMPLE = "Give it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
 
@@ -98,6 +105,45 @@ def refusal(root: str, address: str) -> str | None:
     if not {"", ".", ".."}.isdisjoint(segments) or _DISGUISED.search(path):
         return "A part of its path is empty, or holds marks that could lead elsewhere."
     return None
+
+
+@lru_cache(maxsize=256)
+def server_key(root: str) -> str:
+    """What all names of one server have in common.
+
+    Graph's versions (`/beta`, `/v1.0`) are views of the same runs, every loopback name is this machine, and host and
+    path are the same in upper case. The port tells servers apart, whichever scheme it speaks.
+    """
+    try:
+        parts = urlsplit(root.lower())
+        host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return root.lower()  # no address; it is itself alone
+    return f"{_host_key(host)}:{port}{_VERSION.sub('', parts.path.rstrip('/'))}"
+
+
+def run_key(run_id: str) -> str:
+    """What all spellings of one run's id have in common: GUIDs compare without regard to case (RFC 9562, section 4)."""
+    return run_id.lower()
+
+
+def same_server(root: str, other: str) -> bool:
+    """Whether two roots are names of one server."""
+    return server_key(root) == server_key(other)
+
+
+def same_run(run_id: str, other: str) -> bool:
+    """Whether two ids of one server name the same run."""
+    return run_key(run_id) == run_key(other)
+
+
+def _host_key(host: str) -> str:
+    if is_loopback(host):
+        return _THIS_MACHINE
+    try:
+        return ipaddress.ip_address(host).compressed
+    except ValueError:
+        return host
 
 
 def _server(found: re.Match[str]) -> str:

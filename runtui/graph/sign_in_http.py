@@ -15,16 +15,13 @@ from urllib.parse import urlsplit
 from runtui import __version__
 from runtui.auth.clouds import is_loopback
 from runtui.auth.msal_client import ServiceError
-from runtui.graph.body import BodyError, BoundedBody
-from runtui.graph.loading import load_httpx
-from runtui.graph.proxies import proxy_of
-from runtui.graph.trust import tls_context
+from runtui.graph.network import BodyError, BoundedBody, load_httpx, proxy_of, tls_context
 from runtui.redact import redact
 
 SECONDS: Final = 15.0
 """How long one step of a request may take; a token is a few kilobytes."""
 
-MAX_BYTES: Final = 1024 * 1024
+MAX_TOKEN_BYTES: Final = 1024 * 1024
 """Bytes of an answer, unpacked, that are read before the rest is refused."""
 
 _DIRECT: Final = ("169.254.169.254", "localhost", "127.0.0.1", "[::1]")
@@ -122,7 +119,7 @@ class SignInHttp:
             with self._client.stream(
                 method, url, params=_present(params) or None, data=_present(data) or None, headers=given
             ) as response:
-                body = BoundedBody(response.headers.get("content-encoding", ""), MAX_BYTES)
+                body = BoundedBody(response.headers.get("content-encoding", ""), MAX_TOKEN_BYTES)
                 for chunk in response.iter_raw():
                     body.feed(chunk)
                 body.finish()

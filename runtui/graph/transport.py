@@ -21,12 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
-from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import Exchange, Failure, FailureKind
-from runtui.graph.loading import load_httpx
-from runtui.graph.proxies import check_environment, proxy_of
+from runtui.graph.network import BodyError, BoundedBody, check_environment, load_httpx, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
-from runtui.graph.trust import no_trust, tls_context
 from runtui.redact import MARK, hide_secrets, redact, redact_body, register_secret
 
 if TYPE_CHECKING:

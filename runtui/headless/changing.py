@@ -19,12 +19,12 @@ from runtui.domain.draft import Draft
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.exchange import Outcome
-from runtui.graph.identity import same_run
 from runtui.graph.retry import length_words, wait_words
+from runtui.graph.root import same_run
 from runtui.headless import telling
 from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate
-from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save, Step
 from runtui.settings import Settings
 
 
@@ -69,13 +69,13 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
 
 async def settle_earlier(workspace: Workspace, run_id: str) -> None:
     """Read back what earlier changes left unknown, and say what came of it where it matters."""
-    for entry in await workspace.settling.look(before_change_of=run_id):
+    for entry in await workspace.reconciler.check_all(before_change_of=run_id):
         if entry.is_settled:
             narrate(f"Entry {entry.number} was unknown: read back, the run {entry.run_id} shows that it is done.")
         elif same_run(entry.run_id, run_id):
             narrate(f"Entry {entry.number}, a change of this run, is still unknown: it may yet be carried out.")
-    if workspace.settling.fault is not None:
-        narrate(str(workspace.settling.fault))
+    if workspace.reconciler.fault is not None:
+        narrate(str(workspace.reconciler.fault))
 
 
 async def change(workspace: Workspace, draft: Draft, manner: Manner, *, undoes: int | None = None) -> int:

@@ -18,9 +18,9 @@ from runtui.auth.claims import WRITE_PERMISSION, read_claims
 from runtui.errors import RuntuiError
 from runtui.graph.client import GraphClient, GraphError
 from runtui.graph.exchange import Exchange
+from runtui.graph.network import tls_context
 from runtui.graph.root import root_is_loopback
 from runtui.graph.transport import Transport
-from runtui.graph.trust import tls_context
 from runtui.headless.findings import Finding, ok, problem, warning
 from runtui.options import OPTION_BY_NAME
 from runtui.session_settings import token_source

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from runtui.auth.signin import SignIn, SignInError
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
-from runtui.graph.identity import run_key
-from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Pace, Throttle, Wait, length_words, wait_words
+from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Backoff, Pace, Wait, length_words, wait_words
+from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import in_shell
 from runtui.services.refresh import Progress, UnreadWorkflow
@@ -58,7 +58,7 @@ async def connected(server: Server) -> AsyncIterator[Workspace]:
         workspace = Workspace(server.settings, server.store_file, token, wire=server.wire)
         try:
             workspace.connect(server.settings.root)
-            if (trouble := workspace.settling.broken) is not None:
+            if (trouble := workspace.reconciler.broken) is not None:
                 narrate(str(trouble))
             yield workspace
             await keep_exit_code()
@@ -119,7 +119,7 @@ async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
 
 def pace() -> Pace:
     """When to send the GETs of a command, and which again; each wait is told."""
-    return Pace(Throttle(_tell_wait, longest=LONGEST_WAIT))
+    return Pace(Backoff(_tell_wait, longest=LONGEST_WAIT))
 
 
 def _tell_wait(wait: Wait | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.errors import ExitCode
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.services.save import Save
+from runtui.services.write import Save
 
 EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
     Outcome.DONE: ExitCode.DONE,

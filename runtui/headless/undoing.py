@@ -9,7 +9,7 @@ import asyncio
 from pathlib import Path
 
 from runtui.errors import UsageError
-from runtui.graph.identity import same_server
+from runtui.graph.root import same_server
 from runtui.headless.changing import Manner, change, check_consent, nothing_sent_if_cancelled, settle_earlier
 from runtui.headless.console import confirmed, narrate, run_command
 from runtui.headless.journal import journal_in, no_such_entry

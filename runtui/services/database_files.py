@@ -6,7 +6,10 @@ Invariant: nothing is opened. To close a descriptor of a database would give up 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
+
+BUSY_SECONDS: Final = 5.0
+"""How long one connection waits for another one's write."""
 
 
 class FileId(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.identity import same_server
+from runtui.graph.root import same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import (
@@ -27,10 +27,10 @@ from runtui.services.journal_file import (
     JournalConnection,
     JournalError,
     JournalLostError,
+    SessionLock,
     open_journal,
 )
 from runtui.services.journal_rows import TEXTS, DamagedRowError, checksum, facts_of
-from runtui.services.sessions import Session
 
 KnownBy = Literal["", "answer", "read-back", "person"]
 """How an outcome is known: from the service's answer, from reading the run back, or because a person decided."""
@@ -110,7 +110,7 @@ class Journal:
     """The entries of one state folder. Every method may be called from any thread, and raises JournalError when the
     file cannot be used; it is opened at the first call, and again after a failure.
 
-    A run is the same one under every name of its server and in every spelling of its id (see `graph.identity`).
+    A run is the same one under every name of its server and in every spelling of its id (see `graph.root`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,7 +123,7 @@ class Journal:
         self._db: JournalConnection | None = None
         self._last: int | None = None
         """The entry that this process opened last; a file without it is not the one that it was recorded in."""
-        self._session: Session | None = None
+        self._session: SessionLock | None = None
 
     # Writing
 
@@ -298,9 +298,9 @@ class Journal:
         if db is not None:
             self.set_aside = db.let_go() or self.set_aside
 
-    def _own_session(self) -> Session:
+    def _own_session(self) -> SessionLock:
         if self._session is None:
-            self._session = Session(self.path.parent / "sessions")
+            self._session = SessionLock(self.path.parent / "sessions")
         return self._session
 
     def _values(self, intent: Intent) -> dict[str, Any]:
@@ -315,7 +315,7 @@ _INSERT: Final = (
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING *"
 )
 _SAME_RUN: Final = "run_id = ? COLLATE NOCASE"
-"""As `graph.identity.same_run`: ids are ASCII."""
+"""As `graph.root.same_run`: ids are ASCII."""
 _SELECT: Final = """
     SELECT entry.*, (
         SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'

@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
-NOTHING: Final = Verdict(False)
+NO_PROOF: Final = Verdict(False)
 """What a run that does not have the values proves."""
 
 
@@ -94,7 +94,7 @@ def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict
     """
     entity = reading.entity
     if entity is None or not shows(entry.after, entity):
-        return NOTHING
+        return NO_PROOF
     why = next(_objections(entry, reading, entity, others), None)
     return Verdict(True) if why is None else Verdict(False, f"The run has these values, but {why}.")
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from runtui.errors import RuntuiError
-from runtui.graph.client import GraphError, Page
-from runtui.graph.retry import Pace, Throttle, Wait, concerns_all
+from runtui.graph.client import CollectionPage, GraphError
+from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 
@@ -86,10 +86,10 @@ class Progress:
 class RunLister(Protocol):
     """The part of the Graph client that a listing needs."""
 
-    def workflows(self, *, pace: Pace) -> AsyncIterator[Page]:
+    def workflows(self, *, pace: Pace) -> AsyncIterator[CollectionPage]:
         """The pages of workflows."""
 
-    def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[Page]:
+    def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[CollectionPage]:
         """The pages of one workflow's runs."""
 
 
@@ -102,7 +102,7 @@ class _Listing:
     """One listing under way, and what became of it."""
 
     number: int
-    throttle: Throttle
+    backoff: Backoff
     names: Mapping[str, str] = field(default_factory=dict)
     """The workflows: their names, by id."""
     missing: list[UnreadWorkflow] = field(default_factory=list)
@@ -159,9 +159,9 @@ class Refresh:
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._say(listing=True, runs_read=0)
-        listing = _Listing(self._store.next_listing(), Throttle(self._tell_wait, longest=self._longest_wait))
+        listing = _Listing(self._store.next_listing(), Backoff(self._tell_wait, longest=self._longest_wait))
         try:
-            listing.names = await self._list_workflows(Pace(listing.throttle))
+            listing.names = await self._list_workflows(Pace(listing.backoff))
             await self._list_all_runs(listing, failed_before)
         except RuntuiError as error:
             listing.fault = error
@@ -188,7 +188,7 @@ class Refresh:
 
         async def work() -> None:
             for workflow_id in remaining:
-                pace = Pace(listing.throttle, failed_before=workflow_id in failed_before)
+                pace = Pace(listing.backoff, failed_before=workflow_id in failed_before)
                 try:
                     await self._list_runs(workflow_id, listing.number, pace)
                 except RuntuiError as error:

@@ -12,12 +12,11 @@ from weakref import WeakValueDictionary
 
 from runtui.domain.draft import Draft
 from runtui.errors import UsageError
-from runtui.graph.identity import run_key, same_run
+from runtui.graph.root import run_key, same_run
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
-from runtui.services.save import Origin, RunWriter, Save
 from runtui.services.store import Store
-from runtui.services.writing import Writing
+from runtui.services.write import RunWriter, Save, WriteContext, WriteProtocol
 
 
 class ReadOnly(Protocol):
@@ -27,14 +26,14 @@ class ReadOnly(Protocol):
         """Why nothing may be written; None when it may."""
 
 
-class Saves:
+class SaveQueue:
     """Owns every write as an asyncio task of its own, apart from any screen.
 
     Args:
         client: Reads and changes runs.
         store: Where a run goes as the service answered it.
         journal: Where each change is recorded before it is sent.
-        origin: Who writes, and where.
+        context: Who writes, and where.
         refusal: Why nothing may be written now, asked at each submit.
     """
 
@@ -43,11 +42,11 @@ class Saves:
         client: RunWriter,
         store: Store,
         journal: Journal,
-        origin: Origin,
+        context: WriteContext,
         *,
         refusal: ReadOnly = lambda: None,
     ) -> None:
-        self._writing = Writing(client, store, journal, origin, self._announce)
+        self._protocol = WriteProtocol(client, store, journal, context, self._announce)
         self._refusal = refusal
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -116,8 +115,8 @@ class Saves:
     async def _carry_out(self, save: Save) -> None:
         try:
             async with self._locks.setdefault(run_key(save.run_id), asyncio.Lock()):
-                await self._writing.carry_out(save)
+                await self._protocol.run(save)
         finally:
             # Cancelled, or ended by a defect: no row may wait for ever, and nobody is told more than is known.
             if (left := self._active.get(save.number)) is not None:
-                self._writing.break_off(left)
+                self._protocol.break_off(left)

@@ -15,16 +15,13 @@ from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database
-from runtui.services.database_files import FileIds, files_at, remove_log_of
+from runtui.services.database_files import BUSY_SECONDS, FileIds, files_at, remove_log_of
 
 VERSION: Final = 1
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
 
 RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
 """The columns of the table of runs."""
-
-BUSY_SECONDS: Final = 5.0
-"""How long one connection waits for another one's write."""
 
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 """SQLite's words for: this file is not ours (no database, a broken one, other tables)."""

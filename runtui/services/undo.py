@@ -17,7 +17,7 @@ from runtui.graph.retry import Pace
 from runtui.redact import MARK
 from runtui.services.journal import Entry
 from runtui.services.proof import shows
-from runtui.services.save import RunWriter
+from runtui.services.write import RunWriter
 
 
 class UndoError(RuntuiError):

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
+    from runtui.services.reconcile import Reconciler
     from runtui.services.refresh import Refresh
-    from runtui.services.save import Save
-    from runtui.services.saves import Saves
-    from runtui.services.settling import Settling
+    from runtui.services.saves import SaveQueue
+    from runtui.services.write import Save
 
 Service = TypeVar("Service")
 
@@ -71,9 +71,9 @@ class Workspace:
         self._token = token
         self._transport: Transport | None = None
         self._client: GraphClient | None = None
-        self._saves: Saves | None = None
+        self._saves: SaveQueue | None = None
         self._refresh: Refresh | None = None
-        self._settling: Settling | None = None
+        self._reconciler: Reconciler | None = None
 
     def connect(self, root: str) -> None:
         """Build client, listing and write path for a root and start listing.
@@ -83,10 +83,10 @@ class Workspace:
         """
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
+        from runtui.services.reconcile import Reconciler
         from runtui.services.refresh import Refresh
-        from runtui.services.save import Origin
-        from runtui.services.saves import Saves
-        from runtui.services.settling import Settling
+        from runtui.services.saves import SaveQueue
+        from runtui.services.write import WriteContext
 
         settings = self.settings
         self._transport = Transport(
@@ -103,11 +103,11 @@ class Workspace:
         self.drafts.load(root)
         # They are read first, from the same file: what they found broken is the journal.
         self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
-        origin = Origin(root, self.settings.tenant, self.settings.profile, self._account)
-        self._saves = Saves(self._client, self.store, self.journal, origin, refusal=self.why_read_only)
+        context = WriteContext(root, self.settings.tenant, self.settings.profile, self._account)
+        self._saves = SaveQueue(self._client, self.store, self.journal, context, refusal=self.why_read_only)
         self._saves.changed.subscribe(self._follow_save)
-        self._settling = Settling(self._client, self.journal, self.store, root)
-        self._settling.changed.subscribe(self._follow_entry)
+        self._reconciler = Reconciler(self._client, self.journal, self.store, root)
+        self._reconciler.changed.subscribe(self._follow_entry)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
 
     @property
@@ -126,7 +126,7 @@ class Workspace:
         return _connected(self._client)
 
     @property
-    def saves(self) -> Saves:
+    def saves(self) -> SaveQueue:
         """The write path; only after `connect`."""
         return _connected(self._saves)
 
@@ -136,9 +136,9 @@ class Workspace:
         return _connected(self._refresh)
 
     @property
-    def settling(self) -> Settling:
+    def reconciler(self) -> Reconciler:
         """What finds out the outcome of unknown changes; only after `connect`."""
-        return _connected(self._settling)
+        return _connected(self._reconciler)
 
     @property
     def sign_in(self) -> SignIn | None:
@@ -178,7 +178,7 @@ class Workspace:
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.draft:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
-            self.settling.look_soon()
+            self.reconciler.check_soon()
 
     def _follow_entry(self, entry: Entry) -> None:
         """A draft that turns out to have been written is gone too."""
@@ -192,8 +192,8 @@ class Workspace:
         """Stop listing and close what is open. Whoever may wait drains the saves before; the others are abandoned."""
         if self._saves is not None:
             await self._saves.abandon()
-        if self._settling is not None:
-            await self._settling.stop()
+        if self._reconciler is not None:
+            await self._reconciler.stop()
         if self._refresh is not None:
             await self._refresh.stop()
         if self._transport is not None:

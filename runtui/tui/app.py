@@ -19,9 +19,9 @@ from textual.message import Message
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.profiles import Profiles
-from runtui.services.misbehaviour import Misbehaviour
-from runtui.services.save import Save
+from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save
 from runtui.settings import Settings
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.messages import ProfileChosen
@@ -53,7 +53,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     Args:
         workspace: The services, connected.
         takes_over: Whether the first paint is on the terminal already.
-        misbehaviour: The demo's sandbox; None on a real server.
+        sandbox: The demo's sandbox; None on a real server.
         profiles: Where the person can go on to; None for nowhere.
         typed_ahead: Keys for this screen that the one before it has read.
     """
@@ -69,7 +69,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         workspace: Workspace,
         *,
         takes_over: bool = False,
-        misbehaviour: Misbehaviour | None = None,
+        sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
         typed_ahead: Iterable[events.Event] = (),
     ) -> None:
@@ -83,7 +83,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             takes_over=takes_over,
         )
         self._workspace = workspace
-        self._misbehaviour = misbehaviour
+        self._sandbox = sandbox
         self._profiles = profiles
         self.onward: Settings | None = None
         """What is to be opened in the place of this screen; None: nothing, the person leaves."""
@@ -142,9 +142,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def get_default_screen(self) -> Workbench:
         """The one screen there is."""
-        return Workbench(
-            self._workspace, columns=self.size.width, misbehaviour=self._misbehaviour, profiles=self._profiles
-        )
+        return Workbench(self._workspace, columns=self.size.width, sandbox=self._sandbox, profiles=self._profiles)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Exit, once no view is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""

@@ -15,8 +15,8 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.services.journal import Entry
 from runtui.services.refresh import Progress
-from runtui.services.save import Save
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn, SignInState
@@ -113,10 +113,10 @@ def listen(workspace: Workspace, screen: MessagePump) -> Callable[[], None]:
         workspace.store.subscribe(lambda _ids: screen.post_message(StoreChanged())),
         workspace.refresh.changed.subscribe(lambda progress: screen.post_message(ListingChanged(progress))),
         workspace.saves.changed.subscribe(lambda save: screen.post_message(SaveChanged(save))),
-        workspace.settling.changed.subscribe(
-            lambda entry: screen.post_message(SettlingChanged(entry, at_start=not workspace.settling.looked))
+        workspace.reconciler.changed.subscribe(
+            lambda entry: screen.post_message(SettlingChanged(entry, at_start=not workspace.reconciler.has_checked_all))
         ),
-        workspace.settling.failed.subscribe(lambda trouble: screen.post_message(JournalFailed(trouble))),
+        workspace.reconciler.failed.subscribe(lambda trouble: screen.post_message(JournalFailed(trouble))),
         workspace.journal.changed.subscribe(lambda _number: screen.post_message(JournalChanged())),
         workspace.drafts.failed.subscribe(lambda fault: screen.post_message(DraftsFailed(fault))),
         workspace.exchanged.subscribe(lambda exchange: screen.post_message(Exchanged(exchange))),

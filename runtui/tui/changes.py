@@ -12,8 +12,8 @@ from textual.timer import Timer
 
 from runtui.errors import RuntuiError, UsageError
 from runtui.graph.exchange import Outcome
-from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save, Step
 from runtui.tui import draft_words, entry_words, pages
 from runtui.tui.bridge import JournalFailed, SaveChanged, SettlingChanged
 from runtui.tui.drafting import Drafting
@@ -160,25 +160,25 @@ class Changes(Drafting):
     def tell_what_was_left(self) -> None:
         """What was found from the last time: changes whose outcome was not known, and drafts, or why there are none."""
         workspace = self._workspace
-        drafts, settling = workspace.drafts, workspace.settling
-        if (trouble := settling.fault or settling.broken) is not None:
+        drafts, reconciler = workspace.drafts, workspace.reconciler
+        if (trouble := reconciler.fault or reconciler.broken) is not None:
             self._say_trouble(trouble)
             return
-        found = {entry.number: entry for entry in (*settling.unsettled.values(), *settling.settled.values())}
+        found = {entry.number: entry for entry in (*reconciler.unsettled.values(), *reconciler.settled.values())}
         earlier = [entry for number, entry in found.items() if number not in self._sent]
         if drafts.fault is not None or not earlier:
             self.tell_of_drafts()
         else:
             words = (entry_words.found_at_start(earlier), draft_words.kept(len(drafts)))
-            self.say(" ".join(filter(None, words)), "warning" if settling.unsettled else "information")
+            self.say(" ".join(filter(None, words)), "warning" if reconciler.unsettled else "information")
 
     def on_journal_failed(self, event: JournalFailed) -> None:
         """Nothing can be sent, or what was sent before is not shown."""
         self._say_trouble(event.trouble)
 
     def _say_trouble(self, trouble: RuntuiError) -> None:
-        settling, words = self._workspace.settling, str(trouble)
-        self.say(words, "error", lambda: words in (str(settling.fault), str(settling.broken)))
+        reconciler, words = self._workspace.reconciler, str(trouble)
+        self.say(words, "error", lambda: words in (str(reconciler.fault), str(reconciler.broken)))
 
     def on_settling_changed(self, event: SettlingChanged) -> None:
         """A change is known to be unknown, or what became of it was found out."""

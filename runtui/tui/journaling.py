@@ -73,7 +73,7 @@ class Journaling(Changes):
         self._aside(look, "look at an entry", entry_words.looking(event.entry))
 
     async def _look(self, number: int) -> None:
-        entry = await self._workspace.settling.look_at(number)
+        entry = await self._workspace.reconciler.check(number)
         if entry is not None and not entry.is_settled:
             self.say(entry_words.still_open(entry), "warning", lambda: self._is_at(entry.number))
 
@@ -83,7 +83,7 @@ class Journaling(Changes):
         if self.query_one(StatusLine).text != question:
             self.say(question, "warning", lambda: self._is_at(event.entry.number))
             return
-        settle = partial(self._workspace.settling.decide, event.entry.number, event.outcome)
+        settle = partial(self._workspace.reconciler.decide, event.entry.number, event.outcome)
         self._aside(settle, awaited("settle an entry"))
 
     def _is_at(self, number: int) -> bool:

@@ -21,7 +21,7 @@ from runtui.graph.retry import LONGEST_WAIT, length_words
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words as entry_changes
 from runtui.services.journal_export import damage_sentence
-from runtui.services.save import Save, Step
+from runtui.services.write import Save, Step
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.entry_words import outcome_words
 from runtui.tui.widgets.side_panel import Fact, Page

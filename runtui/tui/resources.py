@@ -15,7 +15,7 @@ from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.graph.exchange import Outcome
-from runtui.graph.identity import same_server
+from runtui.graph.root import same_server
 from runtui.services import journal_filter
 from runtui.services.journal import Entry
 from runtui.services.journal_export import change_words

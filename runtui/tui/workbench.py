@@ -13,10 +13,10 @@ from textual import on
 
 from runtui.domain.properties import EDITABLE
 from runtui.errors import RuntuiError
-from runtui.graph.identity import same_server
+from runtui.graph.root import same_server
 from runtui.profiles import Profiles
-from runtui.services.misbehaviour import Misbehaviour
 from runtui.services.refresh import Progress
+from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.tui import entry_words, sign_in_words
 from runtui.tui.actions import Situation
@@ -45,7 +45,7 @@ class Workbench(SigningIn):
         workspace: Workspace,
         *,
         columns: int,
-        misbehaviour: Misbehaviour | None = None,
+        sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
     ) -> None:
         """Show a workspace.
@@ -53,13 +53,13 @@ class Workbench(SigningIn):
         Args:
             workspace: The services, connected.
             columns: The width of the terminal now, so that the first layout is the right one.
-            misbehaviour: The demo's sandbox; None on a real server.
+            sandbox: The demo's sandbox; None on a real server.
             profiles: Where the person can go on to; None for nowhere.
         """
         super().__init__(workspace, columns=columns)
-        self._misbehaviour = misbehaviour
+        self._sandbox = sandbox
         self._profiles = profiles
-        self.demo_authority = misbehaviour.authority if misbehaviour is not None else ""
+        self.demo_authority = sandbox.authority if sandbox is not None else ""
         self._complaint = ""
         """What was said of the last listing, as long as that is incomplete."""
         self._is_prepared = False
@@ -85,7 +85,7 @@ class Workbench(SigningIn):
             why_no_sign_in=sign_in_words.why_nobody(workspace.sign_in),
             is_signing_in=self.is_signing_in,
             is_signed_in=workspace.sign_in is not None and workspace.sign_in.state.account is not None,
-            is_demo=self._misbehaviour is not None,
+            is_demo=self._sandbox is not None,
         )
 
     # Start
@@ -169,25 +169,25 @@ class Workbench(SigningIn):
 
     async def action_scenario(self) -> None:
         """The scenarios take the left pane."""
-        if self._misbehaviour is not None:
+        if self._sandbox is not None:
             await self.left.prepare()
-            self.left.query_one(ScenariosView).open(self._misbehaviour)
+            self.left.query_one(ScenariosView).open(self._sandbox)
             self.left.show("scenarios")
 
     async def on_scenario_chosen(self, event: ScenarioChosen) -> None:
         """Let the sandbox misbehave, and go back to whatever was there."""
-        if self._misbehaviour is None:
+        if self._sandbox is None:
             return
         try:
-            await self._misbehaviour.use_scenario(event.name)
+            await self._sandbox.use_scenario(event.name)
         except RuntuiError as error:
             self.say(str(error), "error")
             return
         self.left.leave("scenarios")
         self.show_headline()
-        misbehaviour = self._misbehaviour
-        words = f"Simulating: {misbehaviour.scenarios[event.name]}"
-        self.say(words, holds=lambda: misbehaviour.scenario == event.name)
+        sandbox = self._sandbox
+        words = f"Simulating: {sandbox.scenarios[event.name]}"
+        self.say(words, holds=lambda: sandbox.scenario == event.name)
 
     # The profiles
 
@@ -218,9 +218,9 @@ class Workbench(SigningIn):
             workspace.settings,
             workspace.store.totals(),
             workspace.refresh.progress,
-            self._misbehaviour,
+            self._sandbox,
             read_only=workspace.read_only,
-            unknown=len(workspace.settling.unsettled),
+            unknown=len(workspace.reconciler.unsettled),
             who=self.who(),
         )
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from runtui.errors import ExitCode, UsageError
-from runtui.graph.client import MAX_EMPTY_PAGES, GraphClient, GraphError, Page
+from runtui.graph.client import MAX_EMPTY_PAGES, CollectionPage, GraphClient, GraphError
 from runtui.graph.exchange import Outcome
 from runtui.graph.transport import Transport
 
@@ -50,7 +50,7 @@ def pages(*bodies: Any) -> tuple[Handler, list[httpx.Request]]:
     return handle, requests
 
 
-async def items(listing: AsyncIterator[Page]) -> list[str]:
+async def items(listing: AsyncIterator[CollectionPage]) -> list[str]:
     return [item["id"] async for page in listing for item in page.items]
 
 
@@ -101,7 +101,9 @@ async def test_a_relative_next_link_starts_at_the_page_that_has_it(link: str, ad
         (lambda graph: graph.task_results("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults"),
     ],
 )
-async def test_each_listing_has_its_address(ask: Callable[[GraphClient], AsyncIterator[Page]], path: str) -> None:
+async def test_each_listing_has_its_address(
+    ask: Callable[[GraphClient], AsyncIterator[CollectionPage]], path: str
+) -> None:
     handle, requests = pages({"value": [{"id": "x"}]})
     async with client(handle) as graph:
         assert await items(ask(graph)) == ["x"]

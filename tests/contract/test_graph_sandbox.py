@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runtui.graph.client import GraphClient, GraphError, Page
+from runtui.graph.client import CollectionPage, GraphClient, GraphError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
@@ -38,7 +38,7 @@ async def graph(app: Starlette, exchanges: list[Exchange]) -> AsyncIterator[Grap
         yield GraphClient(transport)
 
 
-async def items(listing: AsyncIterator[Page]) -> list[dict[str, Any]]:
+async def items(listing: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
     return [item async for page in listing for item in page.items]
 
 

@@ -17,8 +17,8 @@ import pytest
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, FailureKind, Outcome
 from runtui.graph.faults import fault_of
+from runtui.graph.network import no_trust, tls_context
 from runtui.graph.transport import Transport
-from runtui.graph.trust import no_trust, tls_context
 from tests.contract.raw_server import Connection, RawServer, Reply, answer
 
 TOKEN = "canary.token-that-must-not-show-0123456789"

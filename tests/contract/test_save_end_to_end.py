@@ -19,9 +19,9 @@ from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.transport import Transport
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.save import Origin, Save, Step
-from runtui.services.saves import Saves
+from runtui.services.saves import SaveQueue
 from runtui.services.store import Query, Store
+from runtui.services.write import Save, Step, WriteContext
 from tests import canary
 from tests.contract.conftest import Clock
 
@@ -81,7 +81,7 @@ class Bench(NamedTuple):
     line: Line
     store: Store
     journal: Journal
-    saves: Saves
+    saves: SaveQueue
     exchanges: list[Exchange]
     news: list[Save]
 
@@ -146,7 +146,7 @@ async def bench(sandbox_app: Starlette, clock: Clock, store: Store, journal: Jou
         refresh = Refresh(client, store, interval=0)
         await refresh.list_once()
         assert refresh.progress.fault is None
-        saves = Saves(client, store, journal, Origin(root, "Contoso", "", nobody))
+        saves = SaveQueue(client, store, journal, WriteContext(root, "Contoso", "", nobody))
         saves.changed.subscribe(news.append)
         yield Bench(sandbox_app, clock, line, store, journal, saves, exchanges, news)
         await saves.abandon()

@@ -15,9 +15,9 @@ from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.save import Origin, Save
-from runtui.services.saves import Saves
+from runtui.services.saves import SaveQueue
 from runtui.services.store import Query, Store
+from runtui.services.write import Save, WriteContext
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
@@ -48,7 +48,7 @@ async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clo
         refresh = Refresh(client, store, interval=0)
         await refresh.list_once()
         assert refresh.progress.fault is None
-        saves = Saves(client, store, journal, Origin(ROOT, "Contoso", "", nobody))
+        saves = SaveQueue(client, store, journal, WriteContext(ROOT, "Contoso", "", nobody))
         saves.changed.subscribe(news.append)
         row = store.window(Query(parse_filter("status:completed", clock())), 0, 1)[0]
         stored = store.get(row.id)

@@ -14,7 +14,7 @@ import pytest
 
 from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
-from runtui.graph.sign_in_http import MAX_BYTES, SignInHttp
+from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
 from runtui.sandbox.authority.service import AuthorityResponse
 from runtui.sandbox.authority.tokens import Identity
 from tests.contract.authority_server import ServedAuthority, serve_authority
@@ -86,7 +86,7 @@ async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority
     [
         (AuthorityResponse(307, {"Location": "https://127.0.0.1:1/elsewhere"}, b""), "go elsewhere"),
         (AuthorityResponse(302, {"Location": "/devicelogin"}, b"{}"), "go elsewhere"),
-        (AuthorityResponse(200, {}, b" " * (MAX_BYTES + 1)), "larger than 1 MiB"),
+        (AuthorityResponse(200, {}, b" " * (MAX_TOKEN_BYTES + 1)), "larger than 1 MiB"),
         (AuthorityResponse(200, {"Content-Encoding": "br"}, b"x"), "packed"),
         (AuthorityResponse(200, {"Content-Encoding": "gzip"}, b"not gzip"), "gzip"),
         (AuthorityResponse(200, {}, b"\xff\xfe{}"), "without JSON"),

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from runtui.graph.trust import tls_context
+from runtui.graph.network import tls_context
 
 HOST = "graph.example"
 

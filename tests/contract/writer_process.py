@@ -29,10 +29,10 @@ from runtui.graph import client, transport  # noqa: F401 - loaded before the fir
 from runtui.graph.exchange import Outcome
 from runtui.headless import changing, update  # noqa: F401 - loaded before the first fork
 from runtui.headless.console import narrate
-from runtui.services import refresh, saves, settling  # noqa: F401 - loaded before the first fork
+from runtui.services import reconcile, refresh, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
-from runtui.services.save import Save, Step
 from runtui.services.workspace import JOURNAL_FILE, Workspace
+from runtui.services.write import Save, Step
 from runtui.settings import Settings, store_path
 from tests import canary
 from tests.unit.intents import intent

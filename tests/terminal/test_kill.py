@@ -257,12 +257,12 @@ class Court:
         """Start anew on the folder and compare what the journal says with what the service did; how far it had come."""
         async with self.session() as workspace:
             found = entry_of(kill, workspace)
-            await workspace.settling.look()  # the write may still be landing
+            await workspace.reconciler.check_all()  # the write may still be landing
             # This read comes after all that the writer sent: when it is answered, the server knows of the write.
             await workspace.client.run(kill.workflow_id, kill.run_id)
             await self._judge.quiet.wait()
             phase = self._phase(found)
-            await workspace.settling.look()
+            await workspace.reconciler.check_all()
             entry = entry_of(kill, workspace)
             applied = [write for write in self._applied if write.body[FIELD] == kill.value]
             told, is_killed = kill.writer.said.get("outcome"), not self._judge.is_gentle
@@ -284,7 +284,7 @@ class Court:
                 assert found is not None
                 assert found.outcome is Outcome(told), "what a person was told was in the journal by then"
             if entry is not None and entry.outcome is Outcome.UNKNOWN:
-                await workspace.settling.decide(entry.number, Outcome.NOT_DONE)
+                await workspace.reconciler.decide(entry.number, Outcome.NOT_DONE)
             assert workspace.journal.unsettled(self._root) == []
             return phase
 

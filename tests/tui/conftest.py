@@ -23,7 +23,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
-from runtui.services.misbehaviour import Misbehaviour
+from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.actions import Situation
@@ -213,7 +213,7 @@ def open_session(tmp_path: Path) -> Opener:
         wire: httpx.AsyncBaseTransport | None = None,
         graph: Graph | None = None,
         ready: bool = True,
-        misbehaviour: Misbehaviour | None = None,
+        sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
         typed_ahead: Sequence[events.Event] = (),
         **choices: Any,
@@ -229,7 +229,7 @@ def open_session(tmp_path: Path) -> Opener:
 
         workspace = Workspace(settings, settings.state_folder / "runs.db", StaticToken(canary.TOKEN), wire=wire)
         workspace.connect(ROOT)
-        app = RuntuiApp(workspace, misbehaviour=misbehaviour, profiles=profiles, typed_ahead=typed_ahead)
+        app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
         try:
             workspace.refresh.start()
             while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110

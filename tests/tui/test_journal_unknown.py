@@ -29,7 +29,7 @@ def header(session: Session) -> str:
 async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=BROKEN)
     async with open_session(wire=graph.wire) as session:
-        session.workspace.settling.start()
+        session.workspace.reconciler.start()
         assert "unknown" not in header(session)
         entry = await change(session)
         await session.until(lambda: "1 unknown" in header(session))
@@ -37,7 +37,7 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
         assert table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
         assert status_of(session).startswith("Unknown"), "the save itself is told, not the look after it"
         graph.runs[entry.run_id] |= entry.after
-        session.workspace.settling.look_soon()
+        session.workspace.reconciler.check_soon()
         await session.until(lambda: "Entry 1 is done, seen on read-back" in status_of(session))
         assert "unknown" not in header(session)
         assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
@@ -53,7 +53,7 @@ async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Ope
     record(journal, 3, outcome=Outcome.DONE)
     journal.close()
     async with open_session(wire=graph.wire) as session:
-        session.workspace.settling.start()
+        session.workspace.reconciler.start()
         words = "2 changes of an earlier session: 1 done, seen on read-back; 1 unknown. J shows the journal."
         await session.until(lambda: words in status_of(session))
         await session.until(lambda: "1 unknown" in header(session))
@@ -72,7 +72,7 @@ async def test_what_was_found_before_the_screen_was_there_is_told_with_the_draft
     record(journal, 1, outcome=Outcome.UNKNOWN)
     journal.close()
     async with open_session(wire=graph.wire) as session:
-        await session.workspace.settling.look()
+        await session.workspace.reconciler.check_all()
         session.tell_what_was_left()
         await session.pilot.pause()
         assert "1 change of an earlier session: 1 unknown." in status_of(session)

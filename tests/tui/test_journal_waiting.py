@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from runtui.domain.draft import Draft
-from runtui.services.save import Save, Step
+from runtui.services.write import Save, Step
 from runtui.tui import changes, pages
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of

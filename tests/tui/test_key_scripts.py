@@ -152,7 +152,7 @@ async def a_session(
     async with open_session(
         wire=wire,
         size=size,
-        misbehaviour=Sandbox(),
+        sandbox=Sandbox(),
         profiles=profiles,
         profile="prod",
         state_folder=folder,

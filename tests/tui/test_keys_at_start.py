@@ -31,7 +31,7 @@ def seen(session: Session) -> dict[str, object]:
 
 async def seen_after(open_session: Opener, keys: list[str], *, early: bool) -> dict[str, object]:
     typed = list(parsed(keys)) if early else []
-    async with open_session(runs=12, size=(80, 24), misbehaviour=Sandbox(), typed_ahead=typed) as session:
+    async with open_session(runs=12, size=(80, 24), sandbox=Sandbox(), typed_ahead=typed) as session:
         if not early:
             await type_keys(session, keys, "slowly")
         await session.settled()
@@ -51,7 +51,7 @@ async def test_every_key_typed_ahead_does_what_it_does_later(open_session: Opene
 
 async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> None:
     keys = list(parsed(key for key in EVERY_KEY if key not in LEAVING))
-    async with open_session(runs=12, ready=False, misbehaviour=Sandbox(), typed_ahead=keys) as session:
+    async with open_session(runs=12, ready=False, sandbox=Sandbox(), typed_ahead=keys) as session:
         await session.settled()
         assert session.app.is_running
         assert len(session.app.keys) == 0

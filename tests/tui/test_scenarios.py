@@ -44,7 +44,7 @@ def status_of(session: Session) -> str:
 
 async def test_every_scenario_is_listed_with_its_sentence_and_enter_uses_it(open_session: Opener) -> None:
     sandbox = Sandbox()
-    async with open_session(runs=12, size=(200, 60), misbehaviour=sandbox) as session:
+    async with open_session(runs=12, size=(200, 60), sandbox=sandbox) as session:
         await session.press("M")
         assert view_of(session) == "scenarios"
         for name, summary in sandbox.scenarios.items():
@@ -67,7 +67,7 @@ async def test_every_scenario_is_listed_with_its_sentence_and_enter_uses_it(open
 async def test_at_80_columns_the_badge_is_whole(open_session: Opener, scenario: str) -> None:
     words = "SANDBOX" if scenario == "none" else f"SANDBOX: {scenario}"
     async with open_session(
-        runs=3, size=(80, 24), misbehaviour=Sandbox(scenario), tenant="A tenant with quite a long name of its own"
+        runs=3, size=(80, 24), sandbox=Sandbox(scenario), tenant="A tenant with quite a long name of its own"
     ) as session:
         assert f" {words} " in header(session) + " "
 
@@ -75,7 +75,7 @@ async def test_at_80_columns_the_badge_is_whole(open_session: Opener, scenario: 
 @pytest.mark.parametrize("key", ["escape", "M"])
 async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key: str) -> None:
     sandbox = Sandbox("slow")
-    async with open_session(runs=12, misbehaviour=sandbox) as session:
+    async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("e", "M")
         assert view_of(session) == "scenarios"
         await session.press("down", key)
@@ -86,7 +86,7 @@ async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key:
 async def test_a_sandbox_that_is_gone_is_said(open_session: Opener) -> None:
     sandbox = Sandbox()
     sandbox.fault = RuntuiError("The sandbox has ended", "It takes no scenario any more.")
-    async with open_session(runs=12, misbehaviour=sandbox) as session:
+    async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("M", "j", "enter")
         assert "The sandbox has ended" in status_of(session)
         assert "429" not in header(session)
@@ -101,7 +101,7 @@ async def test_on_a_server_it_says_that_it_is_for_the_demo_alone(open_session: O
 
 
 async def test_in_a_demo_the_hint_bar_shows_the_key_at_80_columns(open_session: Opener) -> None:
-    async with open_session(runs=12, size=(80, 24), misbehaviour=Sandbox()) as session:
+    async with open_session(runs=12, size=(80, 24), sandbox=Sandbox()) as session:
         assert "M scenario" in session.text().splitlines()[-1]
 
 

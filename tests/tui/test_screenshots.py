@@ -70,7 +70,7 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr("runtui.sandbox.envelope.uuid4", lambda: REQUEST_ID)
     monkeypatch.setattr("runtui.graph.transport.uuid", SimpleNamespace(uuid4=lambda: CLIENT_REQUEST_ID))
     client_request_ids = itertools.count(CLIENT_REQUEST_ID.int)
-    monkeypatch.setattr("runtui.services.writing.uuid4", lambda: UUID(int=next(client_request_ids)))
+    monkeypatch.setattr("runtui.services.write.uuid4", lambda: UUID(int=next(client_request_ids)))
     monkeypatch.setattr(
         "runtui.graph.transport.time", SimpleNamespace(perf_counter=lambda: next(ticking) * REQUEST_SECONDS)
     )
@@ -115,7 +115,7 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
 async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         assert session.server is not None
-        session.workspace.settling.start()
+        session.workspace.reconciler.start()
         await session.press("slash")
         await session.type("failed>0 started>-4d")
         await session.press("enter")

@@ -116,7 +116,7 @@ async def test_what_a_save_left_open_goes_with_its_draft(open_session: Opener) -
 
 async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_session: Opener) -> None:
     sandbox = Sandbox()
-    async with open_session(runs=12, misbehaviour=sandbox) as session:
+    async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("M", "down", "enter")
         assert status_of(session).startswith("Simulating: ")
         sandbox.scenario = "none"

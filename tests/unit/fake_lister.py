@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from runtui.graph.client import GraphError, Page
+from runtui.graph.client import CollectionPage, GraphError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, fault_of
 from runtui.graph.retry import Pace
@@ -56,16 +56,16 @@ class FakeGraph:
         self.gate.set()
         self.at_gate: asyncio.Queue[str] = asyncio.Queue()
 
-    async def workflows(self, *, pace: Pace) -> AsyncIterator[Page]:
+    async def workflows(self, *, pace: Pace) -> AsyncIterator[CollectionPage]:
         self.listings += 1
         await self._ask("workflows", pace)
         if self.workflows_error is not None:
             raise self.workflows_error
         middle = len(self.workflow_ids) // 2
         for part in (self.workflow_ids[:middle], self.workflow_ids[middle:]):
-            yield Page(tuple({"id": name, "displayName": name.title()} for name in part), EXCHANGE)
+            yield CollectionPage(tuple({"id": name, "displayName": name.title()} for name in part), EXCHANGE)
 
-    async def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[Page]:
+    async def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[CollectionPage]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -75,7 +75,7 @@ class FakeGraph:
             for page in self.pages[workflow_id]:
                 if isinstance(page, Exception):
                     raise page
-                yield Page(tuple(page), EXCHANGE)
+                yield CollectionPage(tuple(page), EXCHANGE)
         finally:
             self.at_once -= 1
 

@@ -1,4 +1,4 @@
-"""Saves on a fake service, a real store and a real journal, and what became of them."""
+"""SaveQueue on a fake service, a real store and a real journal, and what became of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Journal
-from runtui.services.save import Origin, Save, Step
-from runtui.services.saves import Saves
+from runtui.services.saves import SaveQueue
 from runtui.services.store import Store
+from runtui.services.write import Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 
 ROOT = "http://127.0.0.1/beta"
@@ -44,7 +44,7 @@ class Bench:
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
         self.store.put_runs(WORKFLOW, [RUN], self.store.next_listing())
         self.journal = Journal(folder / "journal.db")
-        self.saves = Saves(self.graph, self.store, self.journal, Origin(ROOT, "Contoso", "prod", who))
+        self.saves = SaveQueue(self.graph, self.store, self.journal, WriteContext(ROOT, "Contoso", "prod", who))
         self.news: list[Save] = []
         self.saves.changed.subscribe(self.news.append)
         self.applied = 0

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.graph.body import BodyError, BoundedBody
 from runtui.graph.exchange import FailureKind
+from runtui.graph.network import BodyError, BoundedBody
 
 
 @given(st.binary(max_size=2_000), st.integers(1, 400), st.sampled_from(["", "identity", "gzip", " X-GZIP "]))

@@ -54,7 +54,7 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.auth.clouds": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.auth.claims": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.graph.sign_in_http": EVERYTHING,
-    "runtui.graph.trust": EVERYTHING,
+    "runtui.graph.network": EVERYTHING,
     "runtui.graph.client": EVERYTHING,
     "runtui.graph.transport": EVERYTHING,
     "runtui.services.workspace": EVERYTHING - STORE,

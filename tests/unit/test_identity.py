@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from runtui.graph.identity import run_key, same_run, same_server, server_key
+from runtui.graph.root import run_key, same_run, same_server, server_key
 
 NAMES = [
     [

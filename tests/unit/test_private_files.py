@@ -17,8 +17,8 @@ from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal
+from runtui.services.journal_file import SessionLock
 from runtui.services.journal_query import EXPORTS, EntryQuery
-from runtui.services.sessions import Session
 from runtui.services.store import Store
 
 
@@ -57,7 +57,7 @@ def read_tokens(state: Path) -> None:
 
 def keep_a_session(state: Path) -> None:
     try:
-        Session(state).close()
+        SessionLock(state).close()
     except OSError as error:
         raise RuntuiError("session", str(error)) from None
 

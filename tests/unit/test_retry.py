@@ -18,8 +18,8 @@ from runtui.graph.retry import (
     JITTER,
     LONGEST_WAIT,
     MOST_REPEATS,
+    Backoff,
     Pace,
-    Throttle,
     Wait,
     asked_wait,
     concerns_all,
@@ -219,8 +219,8 @@ async def test_all_wait_for_a_service_that_is_busy_and_nobody_for_the_trouble_of
 ) -> None:
     clock = Clock(monkeypatch)
     told: list[Wait | None] = []
-    throttle = Throttle(told.append, longest=60)
-    struck, other = Pace(throttle), Pace(throttle)
+    backoff = Backoff(told.append, longest=60)
+    struck, other = Pace(backoff), Pace(backoff)
     assert struck.retry(read(status, "3600"), 1)
     await other.ready()
     assert clock.slept == ([60.0] if waits else [])

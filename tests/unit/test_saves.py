@@ -19,9 +19,9 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
 from runtui.headless.telling import message_of
 from runtui.services.journal import Journal
-from runtui.services.save import Origin, Save, Step
-from runtui.services.saves import Saves
+from runtui.services.saves import SaveQueue
 from runtui.services.store import Store
+from runtui.services.write import Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
 
 
@@ -29,7 +29,7 @@ async def nobody() -> str:
     return ""
 
 
-ORIGIN = Origin("http://127.0.0.1/beta", "Contoso", "", nobody)
+ORIGIN = WriteContext("http://127.0.0.1/beta", "Contoso", "", nobody)
 STEPS_OF_A_SAVE = (Step.WAITING, Step.READING, Step.RECORDING, Step.SENDING, Step.SETTLING, Step.ENDED)
 NOW = parse_ticks("2026-11-20T09:15:03Z")
 
@@ -56,8 +56,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-async def saves(graph: FakeGraph, store: Store, journal: Journal) -> Saves:
-    return Saves(graph, store, journal, ORIGIN)
+async def saves(graph: FakeGraph, store: Store, journal: Journal) -> SaveQueue:
+    return SaveQueue(graph, store, journal, ORIGIN)
 
 
 def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -> Draft:
@@ -67,7 +67,7 @@ def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -
     return some
 
 
-async def ended(saves: Saves, some: Draft) -> Save:
+async def ended(saves: SaveQueue, some: Draft) -> Save:
     """Submit and wait for the end."""
     news = listen(saves)
     number = saves.submit(some).number
@@ -75,13 +75,13 @@ async def ended(saves: Saves, some: Draft) -> Save:
     return next(save for save in news if save.number == number and not save.active)
 
 
-def listen(saves: Saves) -> list[Save]:
+def listen(saves: SaveQueue) -> list[Save]:
     news: list[Save] = []
     saves.changed.subscribe(news.append)
     return news
 
 
-async def until(saves: Saves, step: Step) -> Save:
+async def until(saves: SaveQueue, step: Step) -> Save:
     """Wait for a save on its way to reach a step."""
     for save in saves.active():
         if save.step is step:
@@ -106,7 +106,7 @@ def stored(store: Store, run_id: str = "r1") -> dict[str, Any]:
     return found.raw
 
 
-async def test_a_change_is_read_sent_and_stored(saves: Saves, graph: FakeGraph, store: Store) -> None:
+async def test_a_change_is_read_sent_and_stored(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
     news = listen(saves)
     some = draft(processingStatus="failed", failedTasksCount="3")
     save = await ended(saves, some)
@@ -126,7 +126,7 @@ async def test_a_change_is_read_sent_and_stored(saves: Saves, graph: FakeGraph, 
 
 @pytest.mark.parametrize("entity", [None, {"id": "r1"}, {"id": "r1", "@odata.type": "t", "processingStatus": "failed"}])
 async def test_an_empty_or_shortened_answer_is_read_back(
-    entity: dict[str, Any] | None, saves: Saves, graph: FakeGraph, store: Store
+    entity: dict[str, Any] | None, saves: SaveQueue, graph: FakeGraph, store: Store
 ) -> None:
     graph.on_write = lambda _run_id: answered(entity, method="PATCH")
     news = listen(saves)
@@ -138,7 +138,7 @@ async def test_an_empty_or_shortened_answer_is_read_back(
     assert stored(store) == graph.runs["r1"]
 
 
-async def test_annotations_do_not_make_an_answer_look_shortened(saves: Saves, graph: FakeGraph) -> None:
+async def test_annotations_do_not_make_an_answer_look_shortened(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_read = lambda run_id: answered({"@odata.context": "c", "status@odata.type": "t", **graph.runs[run_id]})
     assert (await ended(saves, draft())).outcome is Outcome.DONE
     assert graph.calls == ["GET r1", "PATCH r1"]
@@ -149,7 +149,7 @@ NO_VALUES = [None, {"id": "r1"}, {"id": "r1", "processingStatus": "inProgress"}]
 
 @pytest.mark.parametrize("entity", NO_VALUES)
 async def test_a_success_that_shows_nothing_is_unknown_when_nothing_can_be_read(
-    entity: dict[str, Any] | None, saves: Saves, graph: FakeGraph
+    entity: dict[str, Any] | None, saves: SaveQueue, graph: FakeGraph
 ) -> None:
     graph.on_write = lambda _run_id: answered(entity, method="PATCH")
     graph.on_read = reads_once(graph)
@@ -160,7 +160,7 @@ async def test_a_success_that_shows_nothing_is_unknown_when_nothing_can_be_read(
 
 
 async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_read(
-    saves: Saves, graph: FakeGraph
+    saves: SaveQueue, graph: FakeGraph
 ) -> None:
     graph.on_write = lambda _run_id: answered({"id": "r1", "processingStatus": "failed"}, method="PATCH")
     graph.on_read = reads_once(graph)
@@ -179,14 +179,14 @@ def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
     return read
 
 
-async def test_a_value_that_the_service_did_not_take_is_named(saves: Saves, graph: FakeGraph, store: Store) -> None:
+async def test_a_value_that_the_service_did_not_take_is_named(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
     graph.on_write = lambda _run_id: answered({**graph.runs["r1"], "failedTasksCount": 2}, method="PATCH")
     save = await ended(saves, draft(processingStatus="failed", failedTasksCount="3"))
     assert (save.outcome, save.ignored) == (Outcome.DONE, ("failedTasksCount",))
     assert stored(store)["failedTasksCount"] == 2
 
 
-async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: Saves, graph: FakeGraph) -> None:
+async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(
         {**graph.runs["r1"], "completedDateTime": "2026-11-20T09:15:03.92Z"}, method="PATCH"
     )
@@ -196,7 +196,7 @@ async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: Saves, 
 
 @pytest.mark.parametrize("name", ["processingStatus", "completedDateTime"])
 async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_nobody(
-    name: str, saves: Saves, graph: FakeGraph
+    name: str, saves: SaveQueue, graph: FakeGraph
 ) -> None:
     text = {"processingStatus": "failed", "completedDateTime": "2026-11-20T09:00:00Z"}[name]
     graph.on_read = lambda run_id: answered({key: value for key, value in graph.runs[run_id].items() if key != name})
@@ -209,7 +209,9 @@ async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_n
     assert "changed meanwhile" not in told
 
 
-async def test_a_fresh_read_without_what_nobody_touched_does_not_stop_the_save(saves: Saves, graph: FakeGraph) -> None:
+async def test_a_fresh_read_without_untouched_properties_does_not_stop_the_save(
+    saves: SaveQueue, graph: FakeGraph
+) -> None:
     graph.on_read = lambda run_id: answered(
         {name: graph.runs[run_id][name] for name in ("id", "processingStatus", "lastUpdatedDateTime")}
     )
@@ -218,7 +220,7 @@ async def test_a_fresh_read_without_what_nobody_touched_does_not_stop_the_save(s
     assert (save.outcome, graph.bodies) == (Outcome.DONE, [some.body_text()])
 
 
-async def test_a_run_that_moved_meanwhile_is_not_written(saves: Saves, graph: FakeGraph, store: Store) -> None:
+async def test_a_run_that_moved_meanwhile_is_not_written(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
     graph.runs["r1"]["processingStatus"] = "completed"
     save = await ended(saves, draft())
     assert save.outcome is Outcome.NOT_DONE
@@ -230,7 +232,7 @@ async def test_a_run_that_moved_meanwhile_is_not_written(saves: Saves, graph: Fa
     assert again.outcome is Outcome.DONE
 
 
-async def test_a_run_that_cannot_be_read_is_not_written(saves: Saves, graph: FakeGraph) -> None:
+async def test_a_run_that_cannot_be_read_is_not_written(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_read = lambda _run_id: answered(outcome=Outcome.NOT_DONE)
     save = await ended(saves, draft())
     assert save.outcome is Outcome.NOT_DONE
@@ -238,7 +240,7 @@ async def test_a_run_that_cannot_be_read_is_not_written(saves: Saves, graph: Fak
     assert graph.calls == ["GET r1"]
 
 
-async def test_a_refused_change_is_not_done_and_not_read_back(saves: Saves, graph: FakeGraph, store: Store) -> None:
+async def test_a_refused_change_is_not_done_and_not_read_back(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
     graph.on_write = lambda _run_id: answered(outcome=Outcome.NOT_DONE, method="PATCH")
     save = await ended(saves, draft())
     assert (save.outcome, save.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
@@ -246,7 +248,7 @@ async def test_a_refused_change_is_not_done_and_not_read_back(saves: Saves, grap
     assert stored(store)["processingStatus"] == "inProgress"
 
 
-async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: Saves, graph: FakeGraph) -> None:
+async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
     save = await ended(saves, draft())
     assert (save.outcome, save.seen_on_read_back, save.fault) == (Outcome.DONE, True, None)
@@ -255,7 +257,7 @@ async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: 
 
 
 async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
-    saves: Saves, graph: FakeGraph, store: Store
+    saves: SaveQueue, graph: FakeGraph, store: Store
 ) -> None:
     graph.apply = lambda run_id, body: None  # type: ignore[method-assign]
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
@@ -266,14 +268,14 @@ async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
     assert stored(store)["processingStatus"] == "inProgress"
 
 
-async def test_an_unknown_outcome_stays_unknown_when_nothing_can_be_read(saves: Saves, graph: FakeGraph) -> None:
+async def test_an_unknown_outcome_stays_unknown_when_nothing_can_be_read(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
     graph.on_read = reads_once(graph)
     save = await ended(saves, draft())
     assert (save.outcome, save.row_is_stale) == (Outcome.UNKNOWN, True)
 
 
-async def test_two_saves_of_one_run_take_turns_and_the_second_sees_the_first(saves: Saves, graph: FakeGraph) -> None:
+async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: SaveQueue, graph: FakeGraph) -> None:
     news = listen(saves)
     graph.gate.clear()
     saves.submit(draft(processingStatus="failed"))
@@ -298,7 +300,7 @@ async def test_two_saves_of_one_run_take_turns_and_the_second_sees_the_first(sav
     assert [conflict.now for conflict in last.conflicts] == ["failed"], "it was made for a run that is no more"
 
 
-async def test_two_spellings_of_one_id_are_one_run(saves: Saves, graph: FakeGraph) -> None:
+async def test_two_spellings_of_one_id_are_one_run(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.gate.clear()
     first = saves.submit(draft(processingStatus="failed"))
     async with asyncio.timeout(30):
@@ -314,7 +316,7 @@ async def test_two_spellings_of_one_id_are_one_run(saves: Saves, graph: FakeGrap
     assert graph.most_at_once == {"r1": 1}
 
 
-async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Saves, graph: FakeGraph) -> None:
+async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: SaveQueue, graph: FakeGraph) -> None:
     run: dict[str, Any] = RUN
     for count in range(3, 13):
         saves.submit(draft(received=run, failedTasksCount=str(count)))
@@ -324,7 +326,7 @@ async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Sav
     assert [json.loads(body)["failedTasksCount"] for body in graph.bodies] == list(range(3, 13))
 
 
-async def test_waiting_for_saves_is_bounded(saves: Saves, graph: FakeGraph) -> None:
+async def test_waiting_for_saves_is_bounded(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.gate.clear()
     saves.submit(draft())
     saves.submit(draft("r2"))
@@ -335,7 +337,7 @@ async def test_waiting_for_saves_is_bounded(saves: Saves, graph: FakeGraph) -> N
     assert await saves.drain(0) == 0
 
 
-async def test_leaving_while_something_is_sent_says_that_the_outcome_is_unknown(saves: Saves, graph: FakeGraph) -> None:
+async def test_leaving_while_something_is_sent_says_the_outcome_is_unknown(saves: SaveQueue, graph: FakeGraph) -> None:
     news = listen(saves)
     graph.gate.clear()
     saves.submit(draft())
@@ -358,7 +360,7 @@ async def test_leaving_while_something_is_sent_says_that_the_outcome_is_unknown(
 async def test_leaving_during_the_reading_back_says_what_the_answer_proved(
     entity: dict[str, Any] | None,
     outcome: Outcome,
-    saves: Saves,
+    saves: SaveQueue,
     graph: FakeGraph,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -383,7 +385,7 @@ async def test_leaving_during_the_reading_back_says_what_the_answer_proved(
 
 @pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.NOT_DONE])
 async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_said(
-    outcome: Outcome, saves: Saves, graph: FakeGraph, store: Store, monkeypatch: pytest.MonkeyPatch
+    outcome: Outcome, saves: SaveQueue, graph: FakeGraph, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
@@ -405,7 +407,7 @@ async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_sai
     assert [(save.outcome, save.row_is_stale) for save in news if not save.active] == [(outcome, True)]
 
 
-async def test_a_defect_on_the_way_leaves_no_save_hanging(saves: Saves, graph: FakeGraph) -> None:
+async def test_a_defect_on_the_way_leaves_no_save_hanging(saves: SaveQueue, graph: FakeGraph) -> None:
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
 
@@ -420,7 +422,7 @@ async def test_a_defect_on_the_way_leaves_no_save_hanging(saves: Saves, graph: F
 
 
 async def test_a_store_that_fails_does_not_hide_the_outcome(
-    saves: Saves, store: Store, monkeypatch: pytest.MonkeyPatch
+    saves: SaveQueue, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_workflow_id: str, _raw: Mapping[str, Any]) -> None:
         raise UsageError("The disk is full")
@@ -431,7 +433,7 @@ async def test_a_store_that_fails_does_not_hide_the_outcome(
 
 
 async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store, journal: Journal) -> None:
-    saves = Saves(graph, store, journal, ORIGIN, refusal=lambda: "It was started read-only.")
+    saves = SaveQueue(graph, store, journal, ORIGIN, refusal=lambda: "It was started read-only.")
     with pytest.raises(UsageError, match="read-only"):
         saves.submit(draft())
     assert await saves.drain(0) == 0
@@ -440,7 +442,7 @@ async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store,
 
 @pytest.mark.parametrize("texts", [{"failedTasksCount": "x"}, {"processingStatus": "inProgress"}])
 async def test_a_draft_without_a_change_or_with_an_error_is_not_sent(
-    texts: dict[str, Any], saves: Saves, graph: FakeGraph
+    texts: dict[str, Any], saves: SaveQueue, graph: FakeGraph
 ) -> None:
     with pytest.raises(UsageError, match="nothing to send"):
         saves.submit(draft(**texts))

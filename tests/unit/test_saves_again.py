@@ -14,9 +14,8 @@ from runtui.graph.exchange import Failure, FailureKind, Outcome
 from runtui.services import journal as journal_module
 from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.save import Origin, Save, Step
-from runtui.services.saves import Saves
-from runtui.services.writing import MOST_ATTEMPTS
+from runtui.services.saves import SaveQueue
+from runtui.services.write import MOST_ATTEMPTS, Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused, who
 
@@ -251,7 +250,7 @@ async def test_a_run_that_another_runtui_is_writing_is_left_alone(bench: Bench, 
     bench.saves.submit(draft())
     await bench.graph.arrived.get()
     journal = Journal(tmp_path / "journal.db")
-    others = Saves(bench.graph, bench.store, journal, Origin(ROOT, "Contoso", "", who))
+    others = SaveQueue(bench.graph, bench.store, journal, WriteContext(ROOT, "Contoso", "", who))
     news: list[Save] = []
     others.changed.subscribe(news.append)
     others.submit(draft())

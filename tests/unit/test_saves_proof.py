@@ -16,9 +16,8 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Intent
 from runtui.services.journal_file import JournalError
-from runtui.services.save import Save, Step
 from runtui.services.undo import draft_to_undo
-from runtui.services.writing import MOST_ATTEMPTS
+from runtui.services.write import MOST_ATTEMPTS, Save, Step
 from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from runtui.services.sessions import KEPT_SECONDS, SUFFIX, Session
+from runtui.services.journal_file import KEPT_LOCK_SECONDS, LOCK_SUFFIX, SessionLock
 
 BEGIN = """
 import sys
 from pathlib import Path
-from runtui.services.sessions import Session
-own = Session(Path(sys.argv[1]))
+from runtui.services.journal_file import SessionLock
+own = SessionLock(Path(sys.argv[1]))
 """
 TELL = """
 print(own.id, flush=True)
@@ -46,8 +46,8 @@ def process(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], st
 
 
 @contextmanager
-def session(folder: Path) -> Iterator[Session]:
-    own = Session(folder)
+def session(folder: Path) -> Iterator[SessionLock]:
+    own = SessionLock(folder)
     try:
         yield own
     finally:
@@ -75,7 +75,7 @@ def test_looking_at_a_living_session_takes_nothing_from_it(tmp_path: Path) -> No
 
 def test_a_session_that_was_closed_is_gone(tmp_path: Path) -> None:
     with session(tmp_path) as own:
-        other = Session(tmp_path)
+        other = SessionLock(tmp_path)
         other.close()
         assert own.is_gone(other.id)
 
@@ -111,16 +111,16 @@ def test_folder_and_locks_are_private(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_folder_is_an_error_of_the_system(tmp_path: Path) -> None:
     (tmp_path / "sessions").touch()
     with pytest.raises(OSError, match="sessions"):
-        Session(tmp_path / "sessions")
+        SessionLock(tmp_path / "sessions")
 
 
 def test_old_locks_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_path: Path) -> None:
-    yesterday = time.time() - KEPT_SECONDS - 1
-    old, young = tmp_path / f"old{SUFFIX}", tmp_path / f"young{SUFFIX}"
+    yesterday = time.time() - KEPT_LOCK_SECONDS - 1
+    old, young = tmp_path / f"old{LOCK_SUFFIX}", tmp_path / f"young{LOCK_SUFFIX}"
     for path in (old, young):
         path.touch()
     with session(tmp_path) as living:
-        for path in (old, tmp_path / f"{living.id}{SUFFIX}"):
+        for path in (old, tmp_path / f"{living.id}{LOCK_SUFFIX}"):
             os.utime(path, (yesterday, yesterday))
         with session(tmp_path) as own:
             assert {path.stem for path in tmp_path.iterdir()} == {"young", living.id, own.id}
@@ -130,7 +130,7 @@ def test_old_locks_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_pat
 def test_a_lock_whose_file_was_deleted_is_taken_anew(has_folder: bool, tmp_path: Path) -> None:
     folder = tmp_path / "sessions"
     with session(folder) as own, session(folder) as other:
-        (folder / f"{own.id}{SUFFIX}").unlink()
+        (folder / f"{own.id}{LOCK_SUFFIX}").unlink()
         if not has_folder:
             shutil.rmtree(folder)
         own.hold()

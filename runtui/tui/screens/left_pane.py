@@ -17,7 +17,7 @@ from textual.widgets import ContentSwitcher
 
 from runtui.domain.draft import Draft
 from runtui.domain.rows import RunRow
-from runtui.graph.identity import run_key
+from runtui.graph.root import run_key
 from runtui.services.store import StoredRun
 from runtui.services.workspace import Workspace
 from runtui.tui import draft_words, sign_in_words
@@ -240,7 +240,7 @@ class LeftPane(ContentSwitcher):
         workspace, run_id = self._workspace, row.id
         if workspace.connected and workspace.saves.of_run(run_id) is not None:
             return SAVING
-        if workspace.connected and run_key(run_id) in workspace.settling.unsettled:
+        if workspace.connected and run_key(run_id) in workspace.reconciler.unsettled:
             return UNKNOWN
         return DRAFT if run_id in workspace.drafts else None
 

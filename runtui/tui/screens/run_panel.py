@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from runtui.domain.draft import Draft
 from runtui.graph.faults import fault_of
 from runtui.services.journal import Entry
-from runtui.services.save import Save
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save
 from runtui.tui import pages
 from runtui.tui.details import details
 from runtui.tui.widgets.side_panel import SidePanel, Tab

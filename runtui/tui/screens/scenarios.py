@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from runtui.services.misbehaviour import Misbehaviour
+from runtui.services.sandbox_control import SandboxControl
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import Left, ScenarioChosen
 from runtui.tui.screens.acting import Acting
@@ -43,17 +43,17 @@ class ScenariosView(Acting):
         yield ChoiceList(id="scenario-list")
         yield Static(id="scenario-summary", markup=False)
 
-    def open(self, misbehaviour: Misbehaviour) -> None:
+    def open(self, sandbox: SandboxControl) -> None:
         """Show what there is; the cursor stands on the scenario in force."""
-        self._names, self._summaries = tuple(misbehaviour.scenarios), tuple(misbehaviour.scenarios.values())
+        self._names, self._summaries = tuple(sandbox.scenarios), tuple(sandbox.scenarios.values())
         width = max(map(cell_len, self._names), default=0)
         rows = self.query_one(ChoiceList)
         rows.clear_options()
-        for name, summary in misbehaviour.scenarios.items():
-            mark = "●" if name == misbehaviour.scenario else "○"
+        for name, summary in sandbox.scenarios.items():
+            mark = "●" if name == sandbox.scenario else "○"
             rows.add_option(Option(content(f"{mark} {fit(name, width)}  {summary}")))
-        rows.highlighted = self._names.index(misbehaviour.scenario) if misbehaviour.scenario in self._names else 0
-        title = Content.assemble(("How the sandbox behaves", "bold"), "  ", content(misbehaviour.scenario))
+        rows.highlighted = self._names.index(sandbox.scenario) if sandbox.scenario in self._names else 0
+        title = Content.assemble(("How the sandbox behaves", "bold"), "  ", content(sandbox.scenario))
         self.query_one("#scenarios-title", PaneTitle).show(title, active=True)
 
     def take_focus(self) -> None:

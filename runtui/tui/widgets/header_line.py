@@ -14,8 +14,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from runtui.services.misbehaviour import Misbehaviour, sandbox_badge
 from runtui.services.refresh import Progress
+from runtui.services.sandbox_control import SandboxControl, sandbox_badge
 from runtui.services.store import Totals
 from runtui.settings import Settings
 from runtui.tui.text import ELLIPSIS, fit, plain
@@ -89,7 +89,7 @@ def headline(
     settings: Settings,
     totals: Totals,
     progress: Progress,
-    misbehaviour: Misbehaviour | None = None,
+    sandbox: SandboxControl | None = None,
     *,
     read_only: bool = False,
     unknown: int = 0,
@@ -100,7 +100,7 @@ def headline(
     counts += [f"{totals.total} runs"]
     counts += [f"{totals.failed} failed"] if totals.failed else []
     counts += [f"{totals.stuck} stuck"] if totals.stuck else []
-    badges = (sandbox_badge(misbehaviour),) * settings.is_sandbox + ("READ-ONLY",) * read_only
+    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress.waiting_until is not None:
         state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"
     elif progress.finished_at is not None:

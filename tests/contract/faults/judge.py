@@ -22,8 +22,8 @@ from runtui.graph import transport
 from runtui.graph.exchange import Outcome
 from runtui.headless.telling import message_of
 from runtui.services.journal import Entry
-from runtui.services.save import Save, Step
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save, Step
 from runtui.settings import Settings
 from tests import canary
 from tests.contract.conftest import Clock
@@ -201,7 +201,7 @@ class Trial:
         assert tuple(entry.outcome for entry in self.entries()) == wanted
         assert self.contradictions() == []
         assert self.slips_of(save) == []
-        await self.workspace.settling.look()
+        await self.workspace.reconciler.check_all()
         assert self.contradictions() == [], "after reading back"
         if wanted and wanted[-1] is UNKNOWN:
             last = self.entries()[-1]

@@ -14,8 +14,8 @@ import pytest
 from runtui.domain.text import visible
 from runtui.graph.retry import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.telling import message_of
-from runtui.services.save import Step
 from runtui.services.undo import draft_to_undo
+from runtui.services.write import Step
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DEADLINE, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import HEAD_END, Call, honest
@@ -170,7 +170,7 @@ async def test_what_was_accepted_and_applied_later_is_found_out(trial: Trial) ->
     trial.line.at_write = [swallowed(says("202 Accepted")), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
-    await trial.workspace.settling.look()
+    await trial.workspace.reconciler.check_all()
     assert [entry.outcome for entry in trial.entries()] == [DONE]
     assert trial.contradictions() == []
 
@@ -220,7 +220,7 @@ async def test_a_success_without_the_run_is_unknown_until_the_run_is_read(
     save = await trial.save()
     assert save.row_is_stale
     assert save.fault is not None
-    assert await trial.workspace.settling.look() == trial.entries(), "it cannot be read yet"
+    assert await trial.workspace.reconciler.check_all() == trial.entries(), "it cannot be read yet"
     trial.line.at_read = honest
     await trial.judge(save, UNKNOWN)
 

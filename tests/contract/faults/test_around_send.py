@@ -169,7 +169,7 @@ async def test_leaving_with_a_change_in_flight_says_unknown_and_the_next_session
     await trial.judge(save, UNKNOWN)
     await trial.close()
     trial.connect()
-    await trial.workspace.settling.look()
+    await trial.workspace.reconciler.check_all()
     assert [entry.outcome for entry in trial.entries()] == [DONE if is_applied else UNKNOWN]
 
 
@@ -178,7 +178,7 @@ async def test_a_change_that_lands_after_it_was_called_unknown_is_found_out(tria
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
-    await trial.workspace.settling.look()
+    await trial.workspace.reconciler.check_all()
     assert trial.contradictions() == []
     assert [entry.outcome for entry in trial.entries()] == [DONE]
 
@@ -190,7 +190,7 @@ async def test_a_change_that_lands_over_a_newer_one_of_ours_is_found_out_as_well
     newer = await trial.save(trial.draft(**{COUNT: 1_002}))
     await trial.judge(newer, DONE, patches=2, entries=(UNKNOWN, DONE))
     await trial.line.writes[0].apply()
-    await trial.workspace.settling.look()
+    await trial.workspace.reconciler.check_all()
     assert trial.contradictions() == []
     assert trial.truth()[COUNT] == 1_001
     assert [entry.outcome for entry in trial.entries()] == [DONE, DONE]
@@ -212,6 +212,6 @@ async def test_under_an_etag_nothing_is_sent_again_either(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
-    await trial.workspace.settling.look()
+    await trial.workspace.reconciler.check_all()
     assert [entry.outcome for entry in trial.entries()] == [DONE]
     assert trial.applied().total() == 1

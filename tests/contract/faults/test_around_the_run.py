@@ -98,7 +98,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_told_and_found_out_later(is
     assert trial.contradictions() == []
     await trial.close()
     trial.connect()
-    await trial.workspace.settling.look()
+    await trial.workspace.reconciler.check_all()
     assert [entry.outcome for entry in trial.entries()] == [DONE if is_applied else UNKNOWN]
     assert trial.contradictions() == []
 

@@ -22,8 +22,8 @@ from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
-from runtui.services.save import Save
 from runtui.services.workspace import Workspace
+from runtui.services.write import Save
 from runtui.settings import Settings
 from tests import canary
 from tests.contract.faults.fault_server import WORKFLOW, Behaviour, Call, Etags, FaultServer, honest
@@ -101,7 +101,7 @@ class Bench:
         server.at_read_back = [honest]
         for entry in self._entries(received["id"]):
             if entry.outcome is Outcome.UNKNOWN:
-                await self.workspace.settling.look_at(entry.number)
+                await self.workspace.reconciler.check(entry.number)
         found += [f"after a look: {word}" for word in self._false_words(case, None, received["id"])]
         assert save.outcome is not None
         self.outcomes[save.outcome.value] += 1

@@ -12,7 +12,7 @@ WELL_BEHAVED: Final = "none"
 """The name of the scenario in which everything works."""
 
 
-class Misbehaviour(Protocol):
+class SandboxControl(Protocol):
     """The sandbox beside a demo."""
 
     @property
@@ -35,8 +35,8 @@ class Misbehaviour(Protocol):
         """
 
 
-def sandbox_badge(misbehaviour: Misbehaviour | None) -> str:
+def sandbox_badge(sandbox: SandboxControl | None) -> str:
     """The word in the first line that says that this is a sandbox, and how it misbehaves."""
-    if misbehaviour is None or misbehaviour.scenario == WELL_BEHAVED:
+    if sandbox is None or sandbox.scenario == WELL_BEHAVED:
         return "SANDBOX"
-    return f"SANDBOX: {misbehaviour.scenario}"
+    return f"SANDBOX: {sandbox.scenario}"

@@ -1,7 +1,7 @@
 """Finding out what became of changes whose outcome is unknown, or whose process is gone: by reading the run back.
 
 Invariant: only what the run itself shows makes a change done; that it does not show it proves nothing, because a write
-may still land. So an unknown is looked at again, and in the end a person decides.
+may still land. So an unknown is checked again, and in the end a person decides.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Final
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.identity import run_key
 from runtui.graph.retry import concerns_all
+from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal, KnownBy
 from runtui.services.journal_file import broken_journal
 from runtui.services.proof import verdict
-from runtui.services.save import RunWriter
 from runtui.services.store import Store
+from runtui.services.write import RunWriter
 
-LOOKS: Final = (30.0, 120.0, 600.0)
-"""Seconds from one look at an unknown change to the next, for as long as it stays unknown; the last one goes on."""
+CHECK_INTERVALS: Final = (30.0, 120.0, 600.0)
+"""Seconds between two checks of an unknown change; the last one repeats for as long as it stays unknown."""
 
 OLD: Final = timedelta(days=1)
-"""An unknown change older than this is looked at once a session, and when it is asked for: it will hardly land now."""
+"""An unknown change older than this is checked once a session, and when a person asks: it will hardly land now."""
 
 CONCURRENT_READS: Final = 4
 """Runs read back at once."""
@@ -40,7 +40,7 @@ SECONDS_FOR_OTHERS: Final = 3.0
 """How long before that change the reading of another run may still begin."""
 
 
-class Settling:
+class Reconciler:
     """The changes of one root that are still to be settled.
 
     Args:
@@ -48,7 +48,7 @@ class Settling:
         journal: Holds the changes.
         store: Takes each run as read.
         root: The Graph root.
-        looks: Seconds between looks.
+        intervals: Seconds between two checks.
         clock: The time (UTC), by which a change is old.
     """
 
@@ -59,25 +59,25 @@ class Settling:
         store: Store,
         root: str,
         *,
-        looks: tuple[float, ...] = LOOKS,
+        intervals: tuple[float, ...] = CHECK_INTERVALS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._journal = journal
         self._store = store
         self._root = root
-        self._looks = looks
+        self._intervals = intervals
         self._clock = clock
-        self._read_back: set[int] = set()
-        """The numbers of the changes that this session has looked at."""
+        self._were_read_back: set[int] = set()
+        """The numbers of the changes that this session has read back."""
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.unsettled: dict[str, Entry] = {}
         """By the key of the run (`run_key`), the newest change that nobody knows the outcome of."""
         self.settled: dict[int, Entry] = {}
         """By number, what this session found out."""
-        self.looked = False
-        """Whether all that earlier sessions left was looked at once."""
+        self.has_checked_all = False
+        """Whether everything that earlier sessions left was checked once."""
         self.fault: RuntuiError | None = None
         """Why the journal could not be read; None when it could."""
         self.failed: Announcer[RuntuiError] = Announcer()
@@ -87,22 +87,22 @@ class Settling:
         """Told of each entry when it is found forgotten, and again when it is settled."""
 
     def start(self) -> None:
-        """Look at what earlier sessions left, now and from time to time, and at what this one leaves."""
+        """Check what earlier sessions left, now and at each interval, and what this one leaves."""
         if self._task is None:
-            self._task = asyncio.create_task(self._go_on(), name="settling")
+            self._task = asyncio.create_task(self._go_on(), name="reconcile")
 
-    def look_soon(self) -> None:
-        """Begin the looks anew: something became unknown just now."""
+    def check_soon(self) -> None:
+        """Restart the intervals: something became unknown just now."""
         self._nudge.set()
 
     async def stop(self) -> None:
-        """Look no further."""
+        """Stop checking."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
-    async def look(self, *, before_change_of: str | None = None) -> list[Entry]:
+    async def check_all(self, *, before_change_of: str | None = None) -> list[Entry]:
         """Read back the runs with an unsettled change; all unsettled entries as they are after that.
 
         With `before_change_of`, a run that is about to be changed, that run is read first, and only some of the
@@ -113,10 +113,10 @@ class Settling:
             found = await asyncio.to_thread(self._find)
             self.fault = None
             self._remember(found)
-            looked = await self._look_at_all(found, before_change_of)
-            self.looked = True
+            checked = await self._read_back_all(found, before_change_of)
+            self.has_checked_all = True
             self._tell(self.broken)
-            return [looked.get(entry.number, entry) for entry in found]
+            return [checked.get(entry.number, entry) for entry in found]
         except RuntuiError as error:
             self.fault = error
             self._tell(error)
@@ -133,7 +133,7 @@ class Settling:
             self._told = str(trouble)
             self.failed.announce(trouble)
 
-    async def look_at(self, number: int) -> Entry | None:
+    async def check(self, number: int) -> Entry | None:
         """Read one unknown change's run back; the entry as it is after that, None when there is none.
 
         Raises:
@@ -142,8 +142,8 @@ class Settling:
         entry = await asyncio.to_thread(self._entry, number)
         if entry is None:
             return None
-        looked, _ = await self._look_at([entry])
-        return looked[0]
+        checked, _ = await self._read_back([entry])
+        return checked[0]
 
     async def decide(self, number: int, outcome: Outcome) -> None:
         """Settle an unknown change by a person's word; one that is on its way, or known, stays as it is.
@@ -174,7 +174,7 @@ class Settling:
         words = "runtui ended before the answer was there."
         self._journal.settle(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
 
-    async def _look_at_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
+    async def _read_back_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
         """Read back the runs of the entries that are due, some at once; by number, what became of those."""
         first = None if first_run is None else run_key(first_run)
         by_run: dict[str, list[Entry]] = {}
@@ -193,8 +193,8 @@ class Settling:
             for key in remaining:
                 if is_over or (end is not None and key != first and loop.time() >= end):
                     return
-                looked, exchange = await self._look_at(by_run[key])
-                after.update((entry.number, entry) for entry in looked)
+                checked, exchange = await self._read_back(by_run[key])
+                after.update((entry.number, entry) for entry in checked)
                 is_over = is_over or (exchange is not None and concerns_all(exchange))
 
         try:
@@ -206,16 +206,16 @@ class Settling:
         return after
 
     def _is_due(self, entry: Entry) -> bool:
-        return entry.number not in self._read_back or self._clock() - entry.opened_at < OLD
+        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD
 
-    async def _look_at(self, entries: list[Entry]) -> tuple[list[Entry], Exchange | None]:
+    async def _read_back(self, entries: list[Entry]) -> tuple[list[Entry], Exchange | None]:
         """Read the one run of some entries back; the entries after that, and the reading, where there was one."""
         if all(entry.outcome is not Outcome.UNKNOWN for entry in entries):
             return entries, None
         answer = await self._client.run(entries[0].workflow_id, entries[0].run_id)
         run = answer.entity
         if run is not None or answer.exchange.status in (404, 410):
-            self._read_back.update(entry.number for entry in entries)
+            self._were_read_back.update(entry.number for entry in entries)
         if run is None:
             return entries, answer.exchange
         # Where the list cannot be brought up to date, what the run shows is known all the same.
@@ -251,13 +251,13 @@ class Settling:
                 self.changed.announce(entry)
 
     async def _go_on(self) -> None:
-        look = 0
+        step = 0
         while True:
-            await self.look()
+            await self.check_all()
             self._nudge.clear()
             try:
-                async with asyncio.timeout(self._looks[min(look, len(self._looks) - 1)]):
+                async with asyncio.timeout(self._intervals[min(step, len(self._intervals) - 1)]):
                     await self._nudge.wait()
-                look = 0
+                step = 0
             except TimeoutError:
-                look += 1
+                step += 1

@@ -16,9 +16,9 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
 from runtui.graph.retry import Pace
-from runtui.services import settling as settling_module
+from runtui.services import reconcile as reconcile_module
 from runtui.services.journal import Entry, Journal
-from runtui.services.settling import CONCURRENT_READS, LOOKS, MOST_OTHERS, OLD, Settling
+from runtui.services.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MOST_OTHERS, OLD, Reconciler
 from runtui.services.store import Store
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
@@ -29,16 +29,18 @@ PATIENCE = 30
 class Session:
     """One runtui on a state folder, with a service of its own to ask."""
 
-    def __init__(self, folder: Path, name: str, graph: FakeGraph, *, looks: tuple[float, ...] = LOOKS) -> None:
+    def __init__(
+        self, folder: Path, name: str, graph: FakeGraph, intervals: tuple[float, ...] = CHECK_INTERVALS
+    ) -> None:
         self.ahead = timedelta()
         """How far its clock is ahead."""
         self.journal = Journal(folder / "journal.db")
         self.store = Store(folder / f"runs-{name}.db")
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
         self.store.put_runs(WORKFLOW, [RUN, {**RUN, "id": "r2"}], self.store.next_listing())
-        self.settling = Settling(graph, self.journal, self.store, ROOT, looks=looks, clock=self.now)
+        self.reconciler = Reconciler(graph, self.journal, self.store, ROOT, intervals=intervals, clock=self.now)
         self.told: list[Entry] = []
-        self.settling.changed.subscribe(self.told.append)
+        self.reconciler.changed.subscribe(self.told.append)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
@@ -57,7 +59,7 @@ class Session:
         return entry.outcome, entry.known_by
 
     async def end(self) -> None:
-        await self.settling.stop()
+        await self.reconciler.stop()
         self.store.close()
         self.journal.close()
 
@@ -92,18 +94,18 @@ async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
 ) -> None:
     number = other.record(None)
     other.journal.close()
-    (entry,) = await session.settling.look()
+    (entry,) = await session.reconciler.check_all()
     assert (entry.outcome, entry.words) == (Outcome.UNKNOWN, "runtui ended before the answer was there.")
-    assert session.settling.unsettled == {"r1": entry}
+    assert session.reconciler.unsettled == {"r1": entry}
     show(graph)
-    (entry,) = await session.settling.look()
+    (entry,) = await session.reconciler.check_all()
     assert session.outcome(number) == (entry.outcome, entry.known_by) == (Outcome.DONE, "read-back")
-    assert session.settling.unsettled == {}
+    assert session.reconciler.unsettled == {}
     row = session.store.row("r1")
     assert row is not None
     assert row.status == "failed", "the list shows what was read"
     assert [(item.number, item.outcome) for item in session.told] == [(number, Outcome.UNKNOWN), (number, Outcome.DONE)]
-    assert await session.settling.look() == []
+    assert await session.reconciler.check_all() == []
     assert graph.calls == ["GET r1", "GET r1"], "what is settled is not asked for again"
 
 
@@ -112,11 +114,11 @@ async def test_what_is_on_its_way_in_a_living_session_is_left_alone(
 ) -> None:
     show(graph)
     for on_its_way in (other.record(None), session.record(None, run_id="r2")):
-        assert await session.settling.look() == []
-        entry = await session.settling.look_at(on_its_way)
+        assert await session.reconciler.check_all() == []
+        entry = await session.reconciler.check(on_its_way)
         assert entry is not None
         assert entry.outcome is None
-        await session.settling.decide(on_its_way, Outcome.NOT_DONE)
+        await session.reconciler.decide(on_its_way, Outcome.NOT_DONE)
         assert session.outcome(on_its_way) == (None, "")
     assert graph.calls == []
 
@@ -141,7 +143,7 @@ async def test_a_value_that_a_later_change_of_ours_may_have_put_there_proves_not
         session.record(outcome, after=after)
     session.record(Outcome.DONE, run_id="r2")
     show(graph)
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert session.outcome(number)[0] is (Outcome.DONE if is_proof else Outcome.UNKNOWN)
 
 
@@ -155,16 +157,16 @@ async def test_a_value_that_a_later_change_of_ours_may_have_put_there_proves_not
 async def test_half_of_a_change_is_no_proof_of_it(after: Mapping[str, Any], session: Session, graph: FakeGraph) -> None:
     number = session.record(after=after)
     show(graph)
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
-    assert session.settling.fault is None
+    assert session.reconciler.fault is None
 
 
 async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Session, graph: FakeGraph) -> None:
     number = session.record(before={"processingStatus": "failed"})
     show(graph)
     for _ in range(2):
-        (entry,) = await session.settling.look()
+        (entry,) = await session.reconciler.check_all()
         assert entry.words == "The run has these values, but it had them before this change was sent."
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
     recorded = session.journal.entry(number)
@@ -175,8 +177,8 @@ async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Sessi
 async def test_of_two_unknown_changes_of_a_run_the_newer_one_stands_for_it(session: Session, graph: FakeGraph) -> None:
     session.record(after={"failedTasksCount": 8})
     newer = session.record(after={"processingStatus": "failed"})
-    await session.settling.look()
-    assert {run_id: entry.number for run_id, entry in session.settling.unsettled.items()} == {"r1": newer}
+    await session.reconciler.check_all()
+    assert {run_id: entry.number for run_id, entry in session.reconciler.unsettled.items()} == {"r1": newer}
 
 
 @pytest.mark.parametrize("answer", [answered(outcome=Outcome.NOT_DONE), answered(outcome=Outcome.UNKNOWN), answered()])
@@ -185,11 +187,11 @@ async def test_a_run_that_is_gone_or_cannot_be_read_says_nothing(
 ) -> None:
     number = session.record()
     graph.on_read = lambda _run_id: answer
-    (entry,) = await session.settling.look()
+    (entry,) = await session.reconciler.check_all()
     assert entry.outcome is Outcome.UNKNOWN
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
-    assert session.settling.fault is None
-    assert "r1" in session.settling.unsettled
+    assert session.reconciler.fault is None
+    assert "r1" in session.reconciler.unsettled
 
 
 async def test_a_list_that_cannot_be_brought_up_to_date_hides_nothing(
@@ -201,22 +203,22 @@ async def test_a_list_that_cannot_be_brought_up_to_date_hides_nothing(
     number = session.record()
     show(graph)
     monkeypatch.setattr(session.store, "put_run", full)
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert session.outcome(number) == (Outcome.DONE, "read-back")
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.NOT_DONE])
 async def test_a_person_decides_once(outcome: Outcome, session: Session, graph: FakeGraph) -> None:
     number = session.record()
-    await session.settling.look()
-    await session.settling.decide(number, outcome)
+    await session.reconciler.check_all()
+    await session.reconciler.decide(number, outcome)
     assert session.outcome(number) == (outcome, "person")
-    assert session.settling.unsettled == {}
+    assert session.reconciler.unsettled == {}
     assert (session.told[-1].number, session.told[-1].outcome) == (number, outcome)
     for again in (Outcome.DONE, Outcome.NOT_DONE):
-        await session.settling.decide(number, again)
+        await session.reconciler.decide(number, again)
     show(graph)
-    entry = await session.settling.look_at(number)
+    entry = await session.reconciler.check(number)
     assert entry is not None
     assert (entry.outcome, entry.known_by) == (outcome, "person")
 
@@ -224,7 +226,7 @@ async def test_a_person_decides_once(outcome: Outcome, session: Session, graph: 
 async def test_a_person_can_decide_what_a_dead_session_left(session: Session, other: Session) -> None:
     number = other.record(None)
     other.journal.close()
-    await session.settling.decide(number, Outcome.NOT_DONE)
+    await session.reconciler.decide(number, Outcome.NOT_DONE)
     assert session.outcome(number) == (Outcome.NOT_DONE, "person")
 
 
@@ -232,12 +234,12 @@ async def test_looking_at_one_change_leaves_the_others(session: Session, graph: 
     number, left = session.record(), session.record(run_id="r2")
     for run_id in ("r1", "r2"):
         show(graph, run_id)
-    entry = await session.settling.look_at(number)
+    entry = await session.reconciler.check(number)
     assert entry is not None
     assert entry.outcome is Outcome.DONE
     assert session.outcome(left) == (Outcome.UNKNOWN, "")
-    assert await session.settling.look_at(99) is None
-    await session.settling.decide(99, Outcome.DONE)
+    assert await session.reconciler.check(99) is None
+    await session.reconciler.decide(99, Outcome.DONE)
 
 
 async def test_two_runtui_that_settle_the_same_change_agree(session: Session, other: Session, graph: FakeGraph) -> None:
@@ -256,11 +258,11 @@ async def test_two_runtui_that_settle_the_same_change_agree(session: Session, ot
 
     graph.run = together  # type: ignore[method-assign]
     async with asyncio.timeout(PATIENCE):
-        ours, theirs = await asyncio.gather(session.settling.look(), other.settling.look())
+        ours, theirs = await asyncio.gather(session.reconciler.check_all(), other.reconciler.check_all())
     assert [entry.outcome for entry in (*ours, *theirs)] == [Outcome.DONE, Outcome.DONE]
     assert (ours[0].ended_at, theirs[0].ended_at) == (ours[0].ended_at,) * 2
     assert session.outcome(number) == other.outcome(number) == (Outcome.DONE, "read-back")
-    assert session.settling.unsettled == other.settling.unsettled == {}
+    assert session.reconciler.unsettled == other.reconciler.unsettled == {}
 
 
 async def test_a_person_is_not_overruled_by_a_look_that_is_under_way(
@@ -277,7 +279,7 @@ async def test_a_person_is_not_overruled_by_a_look_that_is_under_way(
 
     graph.on_read = decided_meanwhile
     show(graph)
-    (entry,) = await session.settling.look()
+    (entry,) = await session.reconciler.check_all()
     assert (entry.outcome, entry.known_by) == session.outcome(number) == (Outcome.NOT_DONE, "person")
 
 
@@ -287,15 +289,15 @@ async def test_trouble_with_the_journal_is_said_and_over_when_it_is_over(tmp_pat
     session = Session(folder, "ours", graph)
     try:
         (folder / "journal.db").mkdir()
-        assert await session.settling.look() == []
-        assert session.settling.fault is not None
-        assert "journal" in session.settling.fault.title
+        assert await session.reconciler.check_all() == []
+        assert session.reconciler.fault is not None
+        assert "journal" in session.reconciler.fault.title
         with pytest.raises(RuntuiError):
-            await session.settling.decide(1, Outcome.DONE)
+            await session.reconciler.decide(1, Outcome.DONE)
         (folder / "journal.db").rmdir()
         number = session.record()
-        assert [entry.number for entry in await session.settling.look()] == [number]
-        assert session.settling.fault is None
+        assert [entry.number for entry in await session.reconciler.check_all()] == [number]
+        assert session.reconciler.fault is None
     finally:
         await session.end()
 
@@ -304,7 +306,7 @@ async def test_a_run_with_several_unknown_changes_is_read_once(session: Session,
     changes = [{"failedTasksCount": count} for count in (7, 8, 9)]
     numbers = [session.record(after=change, body=json.dumps(change)) for change in changes]
     show(graph, failedTasksCount=8)
-    looked = {entry.number: entry.outcome for entry in await session.settling.look()}
+    looked = {entry.number: entry.outcome for entry in await session.reconciler.check_all()}
     assert looked == dict(zip(numbers, (Outcome.UNKNOWN, Outcome.DONE, Outcome.UNKNOWN), strict=True))
     assert graph.calls == ["GET r1"]
 
@@ -316,13 +318,13 @@ async def test_before_a_change_its_run_is_read_first_and_not_every_other(session
     graph.on_read = lambda run_id: (
         answered(graph.runs[run_id]) if run_id == "r1" else answered(outcome=Outcome.NOT_DONE)
     )
-    entries = await session.settling.look(before_change_of="r1")
+    entries = await session.reconciler.check_all(before_change_of="r1")
     assert graph.calls[0] == "GET r1"
     assert len(graph.calls) == 1 + MOST_OTHERS
     assert {entry.number for entry in entries} == {number, *others}, "all of them are told"
     assert session.outcome(number) == (Outcome.DONE, "read-back")
     graph.calls.clear()
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert len(graph.calls) == len(others), "without a change that waits, all of them are looked at"
 
 
@@ -331,8 +333,8 @@ async def test_before_a_change_the_others_have_only_so_long(
 ) -> None:
     for run_id in ("r2", "r1"):
         session.record(run_id=run_id)
-    monkeypatch.setattr(settling_module, "SECONDS_FOR_OTHERS", 0.0)
-    await session.settling.look(before_change_of="r1")
+    monkeypatch.setattr(reconcile_module, "SECONDS_FOR_OTHERS", 0.0)
+    await session.reconciler.check_all(before_change_of="r1")
     assert graph.calls == ["GET r1"]
 
 
@@ -343,18 +345,18 @@ async def test_an_old_unknown_change_is_looked_at_once_a_session_and_when_asked_
     session.ahead = OLD
     session.record(run_id="r2")
     read, graph.on_read = graph.on_read, lambda _run_id: answered(outcome=Outcome.NOT_DONE)
-    await session.settling.look()
+    await session.reconciler.check_all()
     graph.on_read = read
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert sorted(graph.calls) == ["GET r1", "GET r1", "GET r2", "GET r2"], "what failed was no look"
     graph.calls.clear()
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert graph.calls == []
-    await session.settling.look_at(number)
-    await session.settling.look(before_change_of="r1")
+    await session.reconciler.check(number)
+    await session.reconciler.check_all(before_change_of="r1")
     assert graph.calls == ["GET r1", "GET r1"]
     session.ahead = timedelta()
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert len(graph.calls) == 4, "while it is young, it may land any time"
 
 
@@ -367,7 +369,7 @@ async def test_a_service_that_would_refuse_them_all_is_not_asked_about_all(
     refused = answered(outcome=Outcome.NOT_DONE)
     refused = replace(refused, exchange=replace(refused.exchange, status=status))
     graph.on_read = lambda _run_id: refused
-    await session.settling.look()
+    await session.reconciler.check_all()
     assert 1 <= len(graph.calls) <= CONCURRENT_READS
 
 
@@ -378,7 +380,7 @@ class Timeouts:
         self.asked: list[float] = []
         self.enough = asyncio.Event()
         self._last = last
-        monkeypatch.setattr(settling_module, "asyncio", self)
+        monkeypatch.setattr(reconcile_module, "asyncio", self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
@@ -404,8 +406,8 @@ async def test_an_unknown_change_is_looked_at_again_less_and_less_often_until_th
         return read(run_id)
 
     graph.on_read = shown_at_last
-    session.settling.start()
-    session.settling.start()
+    session.reconciler.start()
+    session.reconciler.start()
     async with asyncio.timeout(PATIENCE):
         await timeouts.enough.wait()
     assert timeouts.asked == [30, 120, 600, 600, 600]
@@ -417,17 +419,17 @@ async def test_a_change_that_becomes_unknown_begins_the_looks_anew(
     session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timeouts = Timeouts(monkeypatch, last=3)
-    session.settling.start()
+    session.reconciler.start()
     async with asyncio.timeout(PATIENCE):
         await timeouts.enough.wait()
         assert timeouts.asked == [30, 120, 600]
         assert graph.calls == []
         session.record()
         timeouts.enough.clear()
-        session.settling.look_soon()
+        session.reconciler.check_soon()
         await timeouts.enough.wait()
-        await session.settling.look()
-        await session.settling.look()
+        await session.reconciler.check_all()
+        await session.reconciler.check_all()
     assert timeouts.asked == [30, 120, 600, 30], "anew, and once"
     assert graph.calls == ["GET r1"] * 3
 
@@ -442,31 +444,31 @@ async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> No
 
     number = session.record()
     graph.run = silent  # type: ignore[method-assign]
-    session.settling.start()
+    session.reconciler.start()
     async with asyncio.timeout(PATIENCE):
         await asked.wait()
-        await session.settling.stop()
-        await session.settling.stop()
+        await session.reconciler.stop()
+        await session.reconciler.stop()
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
 
 
 async def test_trouble_with_the_journal_is_announced_once(session: Session) -> None:
     told: list[str] = []
-    session.settling.failed.subscribe(lambda trouble: told.append(str(trouble)))
+    session.reconciler.failed.subscribe(lambda trouble: told.append(str(trouble)))
     session.journal.path.mkdir()
     for _ in range(2):
-        await session.settling.look()
+        await session.reconciler.check_all()
     assert len(told) == 1
     assert "Nothing is sent without the journal" in told[0]
 
 
 async def test_a_journal_that_was_set_aside_is_told_of_once(session: Session) -> None:
     told: list[str] = []
-    session.settling.failed.subscribe(lambda trouble: told.append(str(trouble)))
+    session.reconciler.failed.subscribe(lambda trouble: told.append(str(trouble)))
     session.journal.close()
     session.journal.path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
     for _ in range(2):
-        await session.settling.look()
+        await session.reconciler.check_all()
     (sentence,) = told
     assert str(session.journal.set_aside) in sentence
     assert session.journal.set_aside is not None

@@ -8,32 +8,150 @@ under an ETag: a service that gives ETags need not heed them. What proves an out
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, ParamSpec, TypeVar
+from enum import Enum
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
-from runtui.domain.draft import Draft
+from runtui.domain.draft import Conflict, Draft
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
-from runtui.graph.retry import asked_wait, may_retry, wait_of
+from runtui.graph.retry import Pace, asked_wait, may_retry, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import CAUSED_BY_A_COPY, NOTHING, UPDATED, Verdict, bears_out, shows_some, verdict
-from runtui.services.save import Origin, RunWriter, Save, Step
+from runtui.services.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.store import Store
 
 MOST_ATTEMPTS: Final = 5
 """Times that a save begins anew after the service proved that it applied nothing: throttled, or a stale ETag."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-class Writing:
+class Step(Enum):
+    """Where a save stands; the words are what the row and the panel show."""
+
+    WAITING = "waiting for the save before it"
+    READING = "reading the run afresh"
+    RECORDING = "writing the journal"
+    SENDING = "sending"
+    SETTLING = "finding out what became of it"
+    PAUSED = "waiting until the service takes requests again"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One change on its way."""
+
+    number: int
+    draft: Draft
+    body: str
+    """The JSON text to send, as reviewed."""
+    step: Step = Step.WAITING
+    outcome: Outcome | None = None
+    exchange: Exchange | None = None
+    """The PATCH once it was sent; the read before it when that is where the save ended."""
+    fault: Fault | None = None
+    conflicts: tuple[Conflict, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """Properties whose value, read after the write, is not the one that was sent."""
+    known_by: KnownBy = ""
+    """What proves that it is done: the answer, or the run as it was read afterwards; empty as long as nothing does."""
+    row_is_stale: bool = False
+    """Whether the list may still show the old values: the run could not be read back or not be stored."""
+    undoes: int | None = None
+    """The journal's entry that this change takes back."""
+    intent: Intent | None = None
+    """What is in the journal for the request that was sent last."""
+    entry: int | None = None
+    """Its number there."""
+    resumes_at: datetime | None = None
+    """When a paused save goes on (UTC)."""
+    asked_seconds: float | None = None
+    """What the service asked to wait, where it did; may be longer than the pause."""
+    has_new_token: bool = False
+    """Whether another token was had for it, because the first one was missing or refused."""
+    stopped: bool = False
+    """Whether a person gave it up before it was sent."""
+    unrecorded: bool = False
+    """Whether the outcome could not be written to the journal."""
+
+    @property
+    def run_id(self) -> str:
+        """The run it writes to."""
+        return self.draft.run_id
+
+    @property
+    def active(self) -> bool:
+        """Whether it is still on its way."""
+        return self.step is not Step.ENDED
+
+    @property
+    def may_be_stopped(self) -> bool:
+        """Whether nothing of it can be on the wire."""
+        return self.step in (Step.WAITING, Step.READING, Step.PAUSED)
+
+    @property
+    def outcome_if_stopped(self) -> Outcome:
+        """What can be said of it if nothing more is heard."""
+        if self.outcome is not None:
+            return self.outcome
+        if self.step is Step.SENDING:
+            return Outcome.UNKNOWN
+        if self.step is not Step.SETTLING:
+            return Outcome.NOT_DONE
+        if self.fault is not None:
+            return self.fault.outcome
+        return Outcome.DONE if self.known_by else Outcome.UNKNOWN
+
+    @property
+    def seen_on_read_back(self) -> bool:
+        """Whether "done" is known from the run alone, not from the answer to the PATCH."""
+        return self.known_by == "read-back"
+
+
+class RunWriter(Protocol):
+    """The part of the Graph client that a save needs. An answer holds an entity, a fault, or neither (no body)."""
+
+    async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
+        """Read one run, as often as the pace says; without one, once."""
+
+    async def update_run(
+        self,
+        workflow_id: str,
+        run_id: str,
+        body: str,
+        *,
+        client_request_id: str | None = None,
+        if_match: str | None = None,
+    ) -> Answer:
+        """PATCH one run with exactly this body."""
+
+    async def renew_token(self, exchange: Exchange) -> bool:
+        """After a 401: whether there is another token to try with."""
+
+    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
+        """The method and the address of `update_run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """Who writes, and where."""
+
+    root: str
+    tenant: str
+    profile: str
+    who: Callable[[], Awaitable[str]]
+    """The account, as the token names it; empty when it does not."""
+
+
+class WriteProtocol:
     """Carries saves out, one call each; `announce` is told of every step."""
 
     def __init__(
@@ -41,16 +159,16 @@ class Writing:
         client: RunWriter,
         store: Store,
         journal: Journal,
-        origin: Origin,
+        context: WriteContext,
         announce: Callable[[Save], None],
     ) -> None:
         self._client = client
         self._store = store
         self._journal = journal
-        self._origin = origin
+        self._context = context
         self._announce = announce
 
-    async def carry_out(self, save: Save) -> None:
+    async def run(self, save: Save) -> None:
         """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
         attempt = 1
         while (again := await self._attempt(save, attempt)) is not None:
@@ -61,7 +179,7 @@ class Writing:
         save = self._at(save, Step.READING)
         fresh = await self._client.run(save.draft.workflow_id, save.run_id)
         if fresh.entity is None:
-            again = await self._again(save, fresh, attempt)
+            again = await self._retry(save, fresh, attempt)
             if again is None:
                 self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
             return again
@@ -69,28 +187,28 @@ class Writing:
             self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
             return None
         if conflicts := save.draft.conflicts(fresh.entity):
-            is_stale = not await self._keep(save, fresh.entity)
+            is_stale = not await self._store_run(save, fresh.entity)
             self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, conflicts=conflicts, row_is_stale=is_stale)
             return None
         save, answer = await self._send(save, fresh)
         if answer is None:
             return None
-        save, entity = await self._settle(save, answer, fresh)
+        save, entity = await self._find_out(save, answer, fresh)
         outcome = save.outcome_if_stopped
-        save = await self._record(save, outcome)
-        again = await self._again(save, answer, attempt) if outcome is Outcome.NOT_DONE else None
+        save = await self._settle(save, outcome)
+        again = await self._retry(save, answer, attempt) if outcome is Outcome.NOT_DONE else None
         if again is None:
-            is_stale = entity is None or not await self._keep(save, entity)
+            is_stale = entity is None or not await self._store_run(save, entity)
             self._end(save, outcome, row_is_stale=is_stale)
         return again
 
-    async def _again(self, save: Save, answer: Answer, attempt: int) -> Save | None:
+    async def _retry(self, save: Save, answer: Answer, attempt: int) -> Save | None:
         """The save to begin anew with after a request that applied nothing; None when that would be of no use."""
         exchange = answer.exchange
         if attempt >= MOST_ATTEMPTS:
             return None
         if may_retry(exchange, attempt):
-            return await self._pause(save, exchange, attempt)
+            return await self._wait(save, exchange, attempt)
         if exchange.lacks_token and not save.has_new_token and await self._client.renew_token(exchange):
             return replace(save, has_new_token=True)
         is_stale = exchange.status == 412 and save.intent is not None and save.intent.if_match is not None
@@ -158,30 +276,31 @@ class Writing:
 
     async def _intent(self, save: Save, fresh: Answer) -> Intent:
         """What is about to be sent: the body as shown, but with the true value where a secret is hidden in one."""
-        draft, origin = save.draft, self._origin
-        held, received = fresh.entity or {}, fresh.received
+        draft, context = save.draft, self._context
+        current, received = fresh.entity or {}, fresh.received
         method, url = self._client.write_target(draft.workflow_id, draft.run_id)
         stored = self._store.get(draft.run_id)
         changes = draft.changes()
+        before = (*(change.field.name for change in changes), UPDATED)
         return Intent(
-            who=await origin.who(),
-            profile=origin.profile,
-            tenant=origin.tenant,
-            root=origin.root,
+            who=await context.who(),
+            profile=context.profile,
+            tenant=context.tenant,
+            root=context.root,
             workflow_id=draft.workflow_id,
             workflow_name=stored.workflow_name if stored is not None else "",
             run_id=draft.run_id,
             method=method,
             url=url,
             body=draft.revealed(received).body_text(),
-            before={name: held[name] for name in (*(change.field.name for change in changes), UPDATED) if name in held},
+            before={name: current[name] for name in before if name in current},
             after={change.field.name: change.after for change in changes},
             client_request_id=str(uuid4()),
             if_match=etag_of(received),
             undoes=save.undoes,
         )
 
-    async def _settle(self, save: Save, answer: Answer, fresh: Answer) -> tuple[Save, Mapping[str, Any] | None]:
+    async def _find_out(self, save: Save, answer: Answer, fresh: Answer) -> tuple[Save, Mapping[str, Any] | None]:
         """From the answer to an outcome, by the table in `proof`; and the run as it was read last, None if it was not.
 
         What is found out is announced before anything else is waited for: a break from here on knows it.
@@ -194,7 +313,7 @@ class Writing:
             reading = await self._read_back(save, fresh)
             entity = reading.entity if reading is not None else None
         if save.fault is not None:
-            settled = await self._judged(save, answer, reading) if reading is not None else save
+            settled = await self._proved(save, answer, reading) if reading is not None else save
         elif save.intent is not None and entity is not None:
             is_shown = shows_some(save.intent, entity)
             settled = replace(save, known_by="answer" if is_shown else "", ignored=ignored_of(save.draft, entity))
@@ -209,7 +328,7 @@ class Writing:
         is_ours = reading.exchange.echoes_id or not fresh.exchange.echoes_id
         return reading if reading.entity is not None and is_ours else None
 
-    async def _judged(self, save: Save, answer: Answer, reading: Answer) -> Save:
+    async def _proved(self, save: Save, answer: Answer, reading: Answer) -> Save:
         """The save after a reading that alone can tell what became of it."""
         intent, fault = save.intent, save.fault
         if intent is None or fault is None:
@@ -225,11 +344,13 @@ class Writing:
         """What a reading proves of an entry of the journal; nothing without the journal."""
         try:
             entry = self._journal.entry(number) if number is not None else None
-            return NOTHING if entry is None else verdict(entry, reading, self._journal.of_run(entry.root, entry.run_id))
+            return (
+                NO_PROOF if entry is None else verdict(entry, reading, self._journal.of_run(entry.root, entry.run_id))
+            )
         except JournalError:
-            return NOTHING
+            return NO_PROOF
 
-    async def _pause(self, save: Save, exchange: Exchange, attempt: int) -> Save:
+    async def _wait(self, save: Save, exchange: Exchange, attempt: int) -> Save:
         """Wait as long as the service asks; the save can be stopped meanwhile."""
         now = datetime.now(UTC)
         seconds = wait_of(exchange, attempt, now)
@@ -239,7 +360,7 @@ class Writing:
         await asyncio.sleep(seconds)
         return replace(save, exchange=None, fault=None)
 
-    async def _keep(self, save: Save, entity: Mapping[str, Any]) -> bool:
+    async def _store_run(self, save: Save, entity: Mapping[str, Any]) -> bool:
         """Store the run as answered; whether that worked. A full disk must not hide what became of a write."""
         try:
             await asyncio.to_thread(self._store.put_run, save.draft.workflow_id, entity)
@@ -247,7 +368,7 @@ class Writing:
             return False
         return True
 
-    async def _record(self, save: Save, outcome: Outcome) -> Save:
+    async def _settle(self, save: Save, outcome: Outcome) -> Save:
         intent = save.intent
         if intent is None:
             return save
@@ -308,7 +429,7 @@ def _refusal(error: RuntuiError) -> Fault:
     return Fault(error.title, error.message, error.hint, Outcome.NOT_DONE, None, "", (), "", "")
 
 
-async def _whatever_happens(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run `call` in a thread. However often it is cancelled, it ends first: what it wrote has to be known."""
     task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None

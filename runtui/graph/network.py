@@ -1,0 +1,186 @@
+"""What both wires share, Graph's and the sign-in's: httpx made ready, whom TLS trusts, the way through a proxy, bodies.
+
+Invariant: whoever imports httpx has called `load_httpx` first. A certificate is always verified, by the same rules on
+every Python: what the operating system trusts is trusted, and a file of one's own besides. This machine is never
+reached through a proxy, and no user or password of a proxy is shown. A body is never unpacked beyond its limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runtui.graph.exchange import FailureKind
+from runtui.graph.root import root_is_loopback
+
+_CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
+
+_GZIP_WINDOW_BITS = 31
+
+
+def load_httpx() -> None:
+    """Import httpx without its command line, and with the event loop support that its first request would load.
+
+    `httpx` imports a command line made of click, rich and pygments when it finds them (40 ms); it copes without.
+    """
+    if "httpx" not in sys.modules:
+        sys.modules["httpx._main"] = None  # type: ignore[assignment]
+        try:
+            import httpx  # noqa: F401
+        finally:
+            del sys.modules["httpx._main"]
+        import anyio
+
+        anyio.run(anyio.sleep, 0)
+    # At INFO they print whole addresses, at DEBUG cookies.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
+    """Trust in what the operating system trusts, and in the certificates of `ca_file` (PEM) besides.
+
+    Reads files, some 20 ms: call it in a thread.
+
+    Raises:
+        OSError: the file cannot be read, or holds no certificate.
+    """
+    context = _system_trust()
+    # A file with the issuing authority, or with the server's certificate itself, is enough: its root is often not at
+    # hand. By itself Python asks for that from 3.13 on.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # Company authorities often lack the key identifiers that RFC 5280 asks for; Python refuses those from 3.13 on.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # RFC 9110, 4.3.4: a server's name is in subjectAltName. OpenSSL would take the common name where there is none.
+    context.hostname_checks_common_name = False
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def no_trust() -> ssl.SSLContext:
+    """A context that trusts nobody, for a client that never speaks TLS: it costs nothing to make."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _system_trust() -> ssl.SSLContext:
+    if sys.platform == "linux":
+        context = ssl.create_default_context()
+        # With a bundle loaded once, here: truststore would load it again for each connection, on the event loop.
+        if context.get_ca_certs():
+            return context
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy on the way to a server."""
+
+    address: str
+    """Host and port, as they were written."""
+    source: str
+    """The variable or the option that names it."""
+
+
+def proxy_of(root: str, chosen: str = "") -> Proxy | None:
+    """The proxy between us and a parsed root; None where there is none.
+
+    Args:
+        root: The Graph root.
+        chosen: The option `proxy`; it stands above the environment. Empty without.
+    """
+    if root_is_loopback(root):
+        return None
+    if chosen:
+        return Proxy(_place(chosen), _CHOSEN)
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    scheme = next((scheme for scheme in ("https", "all") if proxies.get(scheme)), "")
+    if not scheme or proxy_bypass(urlsplit(root).hostname or ""):
+        return None
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+    source = next((name for name in names if os.environ.get(name)), "the proxy settings of the system")
+    return Proxy(_place(proxies[scheme]), source)
+
+
+def check_environment() -> None:
+    """ValueError for a proxy port that is none: httpx takes it, and fails at each request in an undeclared way."""
+    from urllib.request import getproxies
+
+    import httpx
+
+    proxies = getproxies()
+    for scheme in ("https", "all"):
+        address = proxies.get(scheme, "")
+        port = httpx.URL(address if "://" in address else f"http://{address}").port
+        if port is not None and port > 65_535:
+            raise ValueError(f"The proxy for {scheme} has the port {port}, and there is no such port")
+
+
+def _place(address: str) -> str:
+    return address.partition("://")[2].rpartition("@")[2].strip("/") or address.rpartition("@")[2].strip("/")
+
+
+class BodyError(Exception):
+    """A body that cannot be read to its end: `kind` and one sentence."""
+
+    def __init__(self, kind: FailureKind, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+class BoundedBody:
+    """Collects the raw chunks of a body, plain or as a single gzip stream, up to `limit` unpacked bytes.
+
+    Raises BodyError when another Content-Encoding is named: nothing else is asked for, and layers of compression
+    are how a few bytes become gigabytes.
+    """
+
+    def __init__(self, content_encoding: str, limit: int) -> None:
+        encoding = content_encoding.strip().lower()
+        if encoding not in ("", "identity", "gzip", "x-gzip"):
+            raise BodyError(FailureKind.ENCODING, f"The answer is packed as {encoding!r}, which was not asked for.")
+        self._limit = limit
+        self._unpacker = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding else None
+        self._data = bytearray()
+        self.truncated = False
+
+    @property
+    def data(self) -> bytes:
+        """What was read so far, unpacked."""
+        return bytes(self._data)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk; BodyError when it is no gzip or the limit is passed."""
+        room = self._limit - len(self._data)
+        if self._unpacker is not None:
+            chunk = self._unpack(self._unpacker, chunk, room + 1)
+        self._data += chunk[:room]
+        if len(chunk) > room:
+            self.truncated = True
+            size = f"{self._limit / 1024 / 1024:g} MiB"
+            raise BodyError(FailureKind.TOO_LARGE, f"The answer is larger than {size}; the rest was not read.")
+
+    def finish(self) -> None:
+        """Say that the body is over; BodyError when its gzip stream is not."""
+        if self._unpacker is not None and not self._unpacker.eof:
+            raise BodyError(FailureKind.CUT, "The compressed answer ended before it was complete.")
+
+    @staticmethod
+    def _unpack(unpacker: zlib._Decompress, chunk: bytes, at_most: int) -> bytes:
+        try:
+            unpacked = unpacker.decompress(chunk, at_most)
+        except zlib.error:
+            raise BodyError(FailureKind.ENCODING, "The answer says it is gzip, and is not.") from None
+        if unpacker.unused_data:
+            raise BodyError(FailureKind.ENCODING, "Something follows the compressed answer.")
+        return unpacked
