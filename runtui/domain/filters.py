@@ -285,7 +285,7 @@ def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter:
     """Read a filter. Relative times count from `now` (ticks), days lie in `zone` (None: the local one).
 
     Raises:
-        FilterError: where and why the text makes no sense.
+        FilterError: where and why the text cannot be understood.
     """
     if not text.strip():
         return Filter(text)

@@ -17,14 +17,20 @@ from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import local_text, now_ticks, parse_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
-from runtui.services import journal_export
 from runtui.services.journal import Entry, Journal
-from runtui.services.journal_export import change_words, damage_sentence, export, record
 from runtui.services.journal_file import broken_journal
-from runtui.services.journal_filter import outcome_word, parse
+from runtui.services.journal_query import (
+    ExportFormat,
+    change_words,
+    damage_sentence,
+    entry_object,
+    export,
+    outcome_word,
+    parse_entry_filter,
+)
 from runtui.services.workspace import JOURNAL_FILE
 
-Format: TypeAlias = Literal["table"] | journal_export.Format
+Format: TypeAlias = Literal["table"] | ExportFormat
 
 ALL: Final = -1
 """No limit, as SQLite says it."""
@@ -39,14 +45,14 @@ def print_journal(state_folder: Path, *, root: str | None, filter_text: str, lim
     Args:
         state_folder: Where the journal is.
         root: The Graph root whose entries are wanted; None: of all.
-        filter_text: See `services.journal_filter`.
+        filter_text: See ENTRY_FILTER_HELP.
         limit: At most so many; None: all.
         output: How.
 
     Raises:
         RuntuiError: the filter makes no sense, or the journal cannot be read.
     """
-    wanted = parse(filter_text, now_ticks())
+    wanted = parse_entry_filter(filter_text, now_ticks())
     with journal_in(state_folder) as journal:
         entries = journal.entries(root=root, limit=ALL)
         is_whole = journal.set_aside is None
@@ -110,13 +116,13 @@ def _whole(entry: Entry, output: Format) -> Iterator[str]:
     if output == "table":
         return _page(entry)
     if output in ("json", "jsonl"):
-        return iter((json.dumps({**record(entry), "response": entry.response}),))
+        return iter((json.dumps({**entry_object(entry), "response": entry.response}),))
     return export([entry], output)
 
 
 def _page(entry: Entry) -> Iterator[str]:
     """An entry for reading: its facts, what changed, the request, the answer."""
-    facts = record(entry)
+    facts = entry_object(entry)
     changes = (facts.pop("before"), facts.pop("after"))
     method, url, body = (facts.pop(name) for name in ("method", "url", "body"))
     for name, value in facts.items():

@@ -20,7 +20,7 @@ from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode
 from runtui.headless.console import narrate, run_command
 from runtui.headless.opening import Server, connected, list_all
-from runtui.services.store import Query, Store, StoredRun
+from runtui.services.store import RunQuery, Store, StoredRun
 
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 
@@ -44,11 +44,11 @@ def list_runs(server: Server, *, filter_text: str, output: Format) -> int:
     Raises:
         RuntuiError: the filter makes no sense, or nothing could be read; nothing is printed then.
     """
-    query = Query(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
+    query = RunQuery(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
     return run_command(_list(server, query, output))
 
 
-async def _list(server: Server, query: Query, output: Format) -> int:
+async def _list(server: Server, query: RunQuery, output: Format) -> int:
     async with connected(server) as workspace:
         missing = await list_all(workspace)
         # What an earlier listing left of their runs is no answer of today's.
@@ -61,7 +61,7 @@ async def _list(server: Server, query: Query, output: Format) -> int:
     return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
 
 
-def _rows(store: Store, query: Query) -> Iterator[RunRow]:
+def _rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
     for start in range(0, store.count(query), BATCH):
         yield from store.window(query, start, BATCH)
 

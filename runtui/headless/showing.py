@@ -23,8 +23,7 @@ from runtui.headless.console import narrate, run_command
 from runtui.headless.opening import Server, connected, find_run, pace, read_run
 from runtui.headless.telling import changed
 from runtui.services.journal import Entry
-from runtui.services.journal_export import change_words, record
-from runtui.services.journal_filter import outcome_word
+from runtui.services.journal_query import change_words, entry_object, outcome_word
 from runtui.services.workspace import Workspace
 
 TOLD_SUBJECTS: Final = 20
@@ -108,7 +107,7 @@ def _object(details: Details) -> dict[str, Any]:
         "run": details.run,
         "failedTasks": details.failed,
         "draft": changed(draft.changes()) if draft is not None else None,
-        "unsettled": [record(entry) for entry in details.open_changes],
+        "unsettled": [entry_object(entry) for entry in details.open_changes],
     }
 
 

@@ -15,7 +15,7 @@ from runtui.headless.console import confirmed, narrate, run_command
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.opening import Server, connected, pace
 from runtui.services.journal import Entry
-from runtui.services.journal_export import damage_sentence
+from runtui.services.journal_query import damage_sentence
 from runtui.services.undo import UndoError, doubt_of, draft_to_undo
 
 

@@ -1,29 +1,146 @@
-"""The entries that a person has in view, page by page, and a file of them.
+"""The entries of the journal that a person asks for: by a filter, page by page, and as text that leaves runtui.
 
-Invariant: no more than a page is read at a time. An export is a new file for its owner alone; it overwrites nothing.
+Invariant: a filter that cannot be understood is refused with what is possible; it never finds everything or nothing. No
+more than a page is read at a time. Every format tells every column: JSON carries the values as they are, in ASCII; in
+CSV and Markdown foreign text is made visible first, it is never a formula, and in Markdown it is code: no markup, no
+link, no mention. An export is a new file for its owner alone; it overwrites nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.times import now_ticks
-from runtui.errors import RuntuiError
+from runtui.domain.csv import csv_line, csv_value
+from runtui.domain.draft import MISSING, value_word
+from runtui.domain.json_text import json_array
+from runtui.domain.text import visible
+from runtui.domain.times import interpret, now_ticks, parse_ticks
+from runtui.errors import RuntuiError, UsageError
+from runtui.options import nearest_words
 from runtui.private_files import NotPrivateError, create_private, private_folder
 from runtui.services.journal import Entry, Journal
-from runtui.services.journal_export import Format, export
-from runtui.services.journal_filter import Condition, parse
+
+EntryCondition: TypeAlias = Callable[[Entry], bool]
+
+OPEN: Final = "open"
+"""The word for an entry without an outcome: on its way, or its process is gone."""
+
+DAMAGED: Final = "damaged"
+"""The word for an entry that cannot be read; only its number and this word find it."""
+
+ENTRY_FILTER_HELP: Final = (
+    "plain text, #12, outcome:unknown (done, not-done, unknown, open), since:-24h, before:2026-11-20"
+)
+"""The language in one line."""
+
+_FIELDS: Final = ("outcome", "since", "before")
+"""What may stand before a colon."""
+
+_ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
+"""A field and what is asked of it; an address, which has a colon too, is plain text."""
+
+_QUOTED: Final = re.compile(r'"(.+)"', re.DOTALL)
+
+_OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
+
+_NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 
 PAGE: Final = 1_000
 """Entries that are read at a time."""
 
 EXPORTS: Final = "exports"
 """The folder of exported files, beside the journal."""
+
+ExportFormat: TypeAlias = Literal["json", "jsonl", "csv", "md"]
+
+
+def parse_entry_filter(text: str, now: int) -> EntryCondition:
+    """Read the words of a filter; `now` (ticks) is what `since:-24h` counts from. No words find every entry.
+
+    Raises:
+        UsageError: a word cannot be understood.
+    """
+    conditions = [_word_condition(word, now) for word in text.split()]
+    return lambda entry: all(holds(entry) for holds in conditions)
+
+
+def entry_filter(text: str) -> EntryCondition:
+    """What a filter means now; raises as `parse_entry_filter` does."""
+    return parse_entry_filter(text, now_ticks())
+
+
+def outcome_word(entry: Entry) -> str:
+    """An entry's outcome: done, not done, unknown or open; or that it cannot be read."""
+    if entry.damage:
+        return DAMAGED
+    return entry.outcome.value if entry.outcome is not None else OPEN
+
+
+def _word_condition(word: str, now: int) -> EntryCondition:
+    if asking := _ASKING.fullmatch(word):
+        return _question(word, asking[1], asking[2], now)
+    if word[0] == "#" and word[1:].isdecimal():
+        number = int(word[1:])
+        return lambda entry: entry.number == number
+    quoted = _QUOTED.fullmatch(word)
+    wanted = (quoted[1] if quoted else word).casefold()
+    return lambda entry: any(wanted in text.casefold() for text in _texts(entry))
+
+
+def _question(word: str, name: str, value: str, now: int) -> EntryCondition:
+    key = name.casefold()
+    if key not in _FIELDS:
+        meant = nearest_words(key, _FIELDS)
+        raise UsageError(
+            _NOT_UNDERSTOOD,
+            f"No field is called {name!r}.{meant} Possible: {', '.join(_FIELDS)}.",
+            'To look for the text itself, put it in "quotes".',
+        )
+    if key == "outcome":
+        return _outcome(value.casefold())
+    limit = _time(word, value, now)
+    is_since = key == "since"
+    return lambda entry: not entry.damage and (_opened(entry) >= limit) is is_since
+
+
+def _outcome(value: str) -> EntryCondition:
+    wanted = value.split(",")
+    if unknown := [word for word in wanted if word not in _OUTCOMES]:
+        raise UsageError(_NOT_UNDERSTOOD, f"There is no outcome {unknown[0]!r}.", f"Possible: {', '.join(_OUTCOMES)}.")
+    return lambda entry: outcome_word(entry).replace(" ", "-") in wanted
+
+
+def _time(word: str, value: str, now: int) -> int:
+    try:
+        return parse_ticks(interpret(value, now))
+    except ValueError as error:
+        raise UsageError(_NOT_UNDERSTOOD, f"{word}: {error}", f"Possible: {ENTRY_FILTER_HELP}.") from None
+
+
+def _opened(entry: Entry) -> int:
+    return parse_ticks(entry.opened_at.isoformat())
+
+
+def _texts(entry: Entry) -> tuple[str, ...]:
+    """What plain text is looked for in: ids, names, and the properties that were changed."""
+    return (
+        entry.run_id,
+        entry.workflow_id,
+        entry.workflow_name,
+        entry.who,
+        entry.tenant,
+        entry.root,
+        entry.request_id,
+        entry.client_request_id,
+        *entry.after,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +151,7 @@ class EntryQuery:
     root: str | None
     """None: of all roots."""
     text: str = ""
-    """A filter; see `journal_filter`."""
+    """A filter; ENTRY_FILTER_HELP says how it is typed."""
 
     def page(self, before: int | None, wanted: int) -> tuple[list[Entry], int | None]:
         """Some entries, newest first, and where the next page begins.
@@ -47,9 +164,9 @@ class EntryQuery:
             The entries, and the `before` of the next page; None when nothing is older.
 
         Raises:
-            RuntuiError: the filter makes no sense, or the journal cannot be read.
+            RuntuiError: the filter cannot be understood, or the journal cannot be read.
         """
-        holds = condition(self.text)
+        holds = entry_filter(self.text)
         found: list[Entry] = []
         while len(found) < wanted:
             entries = self.journal.entries(root=self.root, before=before, limit=PAGE)
@@ -68,11 +185,11 @@ class EntryQuery:
             if before is None:
                 return
 
-    def write(self, form: Format) -> tuple[Path, int]:
+    def write(self, form: ExportFormat) -> tuple[Path, int]:
         """Write all of them to a new file; its path, and how many they are.
 
         Raises:
-            RuntuiError: the filter makes no sense, the journal cannot be read, or the file cannot be written.
+            RuntuiError: the filter cannot be understood, the journal cannot be read, or the file cannot be written.
         """
         folder = self.journal.path.parent / EXPORTS
         path = folder / f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.{form}"
@@ -96,10 +213,121 @@ class EntryQuery:
         return path, count
 
 
-def condition(text: str) -> Condition:
-    """What a filter text means now.
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment is not None else None
 
-    Raises:
-        UsageError: it makes no sense.
-    """
-    return parse(text, now_ticks())
+
+EXPORT_COLUMNS: Final[Mapping[str, Callable[[Entry], Any]]] = {
+    "number": lambda entry: entry.number,
+    "openedAt": lambda entry: _iso(entry.opened_at),
+    "endedAt": lambda entry: _iso(entry.ended_at),
+    "outcome": outcome_word,
+    "knownBy": lambda entry: entry.known_by,
+    "who": lambda entry: entry.who,
+    "profile": lambda entry: entry.profile,
+    "tenant": lambda entry: entry.tenant,
+    "root": lambda entry: entry.root,
+    "workflow": lambda entry: entry.workflow_name,
+    "workflowId": lambda entry: entry.workflow_id,
+    "runId": lambda entry: entry.run_id,
+    "before": lambda entry: dict(entry.before),
+    "after": lambda entry: dict(entry.after),
+    "method": lambda entry: entry.method,
+    "url": lambda entry: entry.url,
+    "body": lambda entry: entry.body,
+    "status": lambda entry: entry.status,
+    "requestId": lambda entry: entry.request_id,
+    "clientRequestId": lambda entry: entry.client_request_id,
+    "words": lambda entry: entry.words,
+    "sends": lambda entry: entry.sends,
+    "undoes": lambda entry: entry.undoes,
+    "undoneBy": lambda entry: entry.undone_by,
+}
+"""The columns in their order: the name, and how an entry answers it with a JSON value."""
+
+_LAID_OUT: Final = {"number", "outcome", "before", "after", "body"}
+"""The columns that the Markdown report tells in a form of their own."""
+
+
+def entry_object(entry: Entry) -> dict[str, Any]:
+    """An entry as a JSON object; of one that cannot be read: its number, and why in `words`."""
+    if entry.damage:
+        known = {"number": entry.number, "outcome": outcome_word(entry), "words": damage_sentence(entry)}
+        return dict.fromkeys(EXPORT_COLUMNS) | known
+    return {name: answer(entry) for name, answer in EXPORT_COLUMNS.items()}
+
+
+def export(entries: Iterable[Entry], form: ExportFormat) -> Iterator[str]:
+    """The lines of a file or an output, each without its line end; one entry after the other, as it is asked for."""
+    return _FORMS[form](entries)
+
+
+def damage_sentence(entry: Entry) -> str:
+    """That an entry cannot be read, and why."""
+    return f"Entry {entry.number} cannot be read: {entry.damage}."
+
+
+def change_words(entry: Entry) -> Iterator[str]:
+    """Each changed property, from what to what, as raw text."""
+    for name, value in entry.after.items():
+        yield f"{name}: {value_word(entry.before.get(name, MISSING))} → {value_word(value)}"
+
+
+def _json_lines(entries: Iterable[Entry]) -> Iterator[str]:
+    return (json.dumps(entry_object(entry)) for entry in entries)
+
+
+def _json(entries: Iterable[Entry]) -> Iterator[str]:
+    return json_array(map(entry_object, entries))
+
+
+def _csv(entries: Iterable[Entry]) -> Iterator[str]:
+    yield csv_line(EXPORT_COLUMNS)
+    for entry in entries:
+        yield csv_line(map(csv_value, entry_object(entry).values()))
+
+
+def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
+    yield "# Changes of lifecycle-workflow runs"
+    for entry in entries:
+        yield from ("", f"## Entry {entry.number}: {outcome_word(entry)}", "")
+        for name, value in entry_object(entry).items():
+            if name not in _LAID_OUT and value not in (None, ""):
+                yield f"- {name}: {_code(str(value))}"
+        if entry.damage:
+            continue
+        yield from ("", "What changed:", "")
+        for name, value in entry.after.items():
+            before = value_word(entry.before.get(name, MISSING))
+            yield f"- {_code(name)}: {_code(before)} → {_code(value_word(value))}"
+        yield from ("", "The body that was sent:", "", *_block(entry.body))
+
+
+def _code(text: str) -> str:
+    """Text as a code span (CommonMark 6.1): between more backticks than it has in a row."""
+    shown = visible(text) or " "
+    ticks = "`" * (_longest_row(shown) + 1)
+    # One blank at both ends is not part of the span; without it, a backtick there would be.
+    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def _block(text: str) -> Iterator[str]:
+    """Text as a fenced block (CommonMark 4.5), line by line."""
+    shown = visible(text, newlines=True)
+    fence = "`" * max(3, _longest_row(shown) + 1)
+    yield f"{fence}json"
+    yield from shown.split("\n")
+    yield fence
+
+
+def _longest_row(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+_FORMS: Final[Mapping[ExportFormat, Callable[[Iterable[Entry]], Iterator[str]]]] = {
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _csv,
+    "md": _markdown,
+}

@@ -65,7 +65,7 @@ def facts_of(row: sqlite3.Row) -> dict[str, Any]:
     return facts
 
 
-def _text(value: object) -> str:
+def _read_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     if not value.isascii():
@@ -86,14 +86,14 @@ def _seconds(value: object) -> float:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    found = json.loads(_text(value))
+    found = json.loads(_read_text(value))
     if not isinstance(found, dict):
         raise TypeError
     return found
 
 
-def _moment(value: object) -> datetime:
-    found = datetime.fromisoformat(_text(value))
+def _read_time(value: object) -> datetime:
+    found = datetime.fromisoformat(_read_text(value))
     if found.utcoffset() is None or found.year < FIRST_YEAR:
         raise ValueError
     return found.astimezone(UTC)
@@ -102,7 +102,7 @@ def _moment(value: object) -> datetime:
 def _known_by(value: object) -> str:
     if value not in ("", "answer", "read-back", "person"):
         raise ValueError
-    return _text(value)
+    return _read_text(value)
 
 
 def _or_none(read: Callable[[object], Any]) -> Callable[[object], Any]:
@@ -110,14 +110,14 @@ def _or_none(read: Callable[[object], Any]) -> Callable[[object], Any]:
 
 
 _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
-    **dict.fromkeys(TEXTS, _text),
+    **dict.fromkeys(TEXTS, _read_text),
     **dict.fromkeys(("before", "after"), _object),
     **dict.fromkeys(("number", "sends"), _number),
     **dict.fromkeys(("undoes", "status", "undone_by", "undone_perhaps_by"), _or_none(_number)),
-    "if_match": _or_none(_text),
+    "if_match": _or_none(_read_text),
     "seconds": _or_none(_seconds),
-    "opened_at": _moment,
-    "ended_at": _or_none(_moment),
+    "opened_at": _read_time,
+    "ended_at": _or_none(_read_time),
     "outcome": _or_none(Outcome),
     "known_by": _known_by,
 }

@@ -15,29 +15,83 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from runtui.domain.rows import ACTIVE_SEVERITIES, STATUS_LOOKS, STUCK_AFTER, RunRow, run_key, storable
+from runtui.domain.rows import (
+    ABSENT,
+    ACTIVE_SEVERITIES,
+    LISTED,
+    RUN_COLUMN_BY_KEY,
+    STATUS_LOOKS,
+    STUCK_AFTER,
+    RunRow,
+    run_key,
+    storable,
+)
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
 from runtui.services.database_files import FileIds, files_at
-from runtui.services.store_file import StoreError, open_again, open_reader, open_writer
-from runtui.services.store_reads import EVERY_RUN, Query, RowNumbers, find, pick, place, row_of, walk
-from runtui.services.store_writes import Changes, delete_runs, put_runs, put_workflow
+from runtui.services.store_file import (
+    ChangedRuns,
+    StoreError,
+    delete_runs,
+    open_again,
+    open_reader,
+    open_writer,
+    order_terms,
+    put_runs,
+    put_workflow,
+)
 
-__all__ = ["EVERY_RUN", "Query", "RunRows", "Store", "StoreError", "StoredRun", "Totals"]
+if TYPE_CHECKING:
+    from runtui.domain.filters import Filter
+
+__all__ = ["EVERY_RUN", "RunQuery", "RunRows", "Store", "StoreError", "StoredRun", "Totals"]
+
+# The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
+# comes from a person or a server is a parameter.
+# ruff: noqa: S608
+
+
+class RunQuery(NamedTuple):
+    """What the list shows: which runs, in which order."""
+
+    filter: Filter | None = None
+    """None: every run."""
+    sort: str = "started"
+    """The key of a column."""
+    descending: bool = True
+
+
+EVERY_RUN: Final = RunQuery()
+"""No filter, in the first order. Its count costs the same however many runs there are, unlike `Store.totals`."""
+
+Terms: TypeAlias = Sequence[tuple[str, bool]]
+"""An order: fields, each with whether it runs from great to small."""
+
+RowNumbers: TypeAlias = "array[int]"
+"""The rows that a query finds, in its order: eight bytes a row."""
+
+_ROW: Final = ", ".join(
+    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in LISTED))
+)
+"""What a RunRow is made of, with None for a number that the run does not have."""
+
+_KEYS: Final = tuple(item.key for item in LISTED)
 
 MANY_RUNS: Final = 20_000
 """Runs from which on a filter may take more than a few milliseconds to count."""
 
 _KEPT_FINDINGS: Final = 4
 _COUNT_STUCK: Final = (
-    f"SELECT count(*) FROM run WHERE severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))}) AND touched < ?"  # noqa: S608
+    f"SELECT count(*) FROM run WHERE severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))}) AND touched < ?"
 )
 
 
@@ -90,7 +144,7 @@ class Store:
         """The rows that the pages of a listing of a workflow had so far."""
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
-        self._findings: dict[Query, _Finding] = {}
+        self._findings: dict[RunQuery, _Finding] = {}
 
     def close(self) -> None:
         """Close every connection; nothing may be asked afterwards."""
@@ -166,14 +220,9 @@ class Store:
         with self._writing() as (db, changes):
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
 
-    def set_meta(self, key: str, value: str) -> None:
-        """Keep a small fact beside the runs: the time of the last listing, the sort, the columns."""
-        with self._writing() as (db, _):
-            db.execute("REPLACE INTO meta VALUES (?, ?)", (key, value))
-
     # Reading
 
-    def window(self, query: Query, start: int, count: int) -> list[RunRow]:
+    def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
         """The rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that query."""
         start, count = max(0, start), max(0, count)
         with self._reading() as db:
@@ -182,7 +231,7 @@ class Store:
                 return pick(db, finding.rows[start : start + count])
             return walk(db, query, start, count, _total(db) if query.filter is None else None)
 
-    def count(self, query: Query) -> int:
+    def count(self, query: RunQuery) -> int:
         """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread."""
         with self._reading() as db:
             if query.filter is None:
@@ -194,7 +243,7 @@ class Store:
                 self._findings = dict([*others[1 - _KEPT_FINDINGS :], (query, finding)])
             return len(finding.rows)
 
-    def position(self, query: Query, run_id: str) -> int | None:
+    def position(self, query: RunQuery, run_id: str) -> int | None:
         """The place of a run in a query, counted from 0; None when the query does not find it."""
         run_id = storable(run_id)
         with self._reading() as db:
@@ -234,12 +283,6 @@ class Store:
         problems = sum(by_status.get(look.name, 0) for look in STATUS_LOOKS.values() if look.is_problem)
         return Totals(sum(by_status.values()), by_status, by_status.get("failed", 0), problems + stuck, stuck)
 
-    def meta(self, key: str, default: str = "") -> str:
-        """A fact kept by `set_meta`."""
-        with self._reading() as db:
-            found = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(found[0]) if found else default
-
     @property
     def revision(self) -> int:
         """A number that grows with every change of runs."""
@@ -248,7 +291,7 @@ class Store:
 
     # Connections
 
-    def _finding(self, db: sqlite3.Connection, query: Query) -> _Finding | None:
+    def _finding(self, db: sqlite3.Connection, query: RunQuery) -> _Finding | None:
         """What `count` found for a query, if nothing has changed since."""
         finding = self._findings.get(query)
         return finding if finding is not None and finding.revision == _revision(db) else None
@@ -286,9 +329,9 @@ class Store:
             self._findings, self._seen, self._answered = {}, {}, {}
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[sqlite3.Connection, Changes]]:
+    def _writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:
         """A turn to write: one transaction, all or nothing, then the announcement of what it changed."""
-        changes = Changes()
+        changes = ChangedRuns()
         with self._turn:
             try:
                 self._open_again()
@@ -312,7 +355,7 @@ class RunRows:
     """The rows of a query, in its order."""
 
     store: Store
-    query: Query
+    query: RunQuery
 
     @property
     def is_slow_to_count(self) -> bool:
@@ -351,3 +394,76 @@ def _revision(db: sqlite3.Connection) -> int:
 
 def _total(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(sum(runs), 0) FROM status_count").fetchone()[0])
+
+
+def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total: int | None = None) -> list[RunRow]:
+    """The rows `start` to `start + count`, by the way of the nearer end if the `total` is known."""
+    terms = _terms(query)
+    skip, backward = start, False
+    if total is not None:
+        count = min(count, total - start)
+        if (from_end := total - start - count) < start:
+            skip, backward = from_end, True
+    if count <= 0:
+        return []
+    where, values = _where(query)
+    sql = f"SELECT {_ROW} FROM run WHERE {where} ORDER BY {_order(terms, backward=backward)} LIMIT ? OFFSET ?"
+    rows = [_row(found) for found in db.execute(sql, (*values, count, skip))]
+    return rows[::-1] if backward else rows
+
+
+def find(db: sqlite3.Connection, query: RunQuery) -> RowNumbers:
+    """All rows of a query, in its order. It reads every row that the filter cannot rule out by an index."""
+    where, values = _where(query)
+    sql = f"SELECT rowid FROM run WHERE {where} ORDER BY {_order(_terms(query))}"
+    return array("q", chain.from_iterable(db.execute(sql, values)))
+
+
+def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
+    """The rows with these numbers, in the order of the numbers."""
+    sql = f"SELECT {_ROW} FROM run WHERE rowid IN ({', '.join('?' * len(numbers))})"
+    rows = {row.rowid: row for row in map(_row, db.execute(sql, tuple(numbers)))}
+    return [rows[number] for number in numbers]
+
+
+def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
+    """One run's row."""
+    found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
+    return _row(found) if found else None
+
+
+def place(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
+    """How many rows of the query come before a run; None when the query does not find it."""
+    terms = _terms(query)
+    where, values = _where(query)
+    fields = ", ".join(field for field, _ in terms)
+    key = db.execute(f"SELECT {fields} FROM run WHERE id = ? AND {where}", (run_id, *values)).fetchone()
+    if key is None:
+        return None
+    before = 0
+    # First the rows that differ in the first field, then those equal in it that differ in the second, and so on:
+    # each of these is one stretch of the index.
+    for depth, (field, descending) in enumerate(terms):
+        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
+        sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
+        before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
+    return before
+
+
+def _row(found: tuple[Any, ...]) -> RunRow:
+    rowid, run_id, workflow_id, workflow_name, *values = found
+    return RunRow(rowid, run_id, workflow_id, workflow_name, dict(zip(_KEYS, values, strict=True)))
+
+
+def _where(query: RunQuery) -> tuple[str, tuple[Any, ...]]:
+    return query.filter.where() if query.filter is not None else ("1", ())
+
+
+def _terms(query: RunQuery) -> Terms:
+    column = RUN_COLUMN_BY_KEY[query.sort]
+    upside_down = query.descending != column.descending_first
+    return [(field, descending != upside_down) for field, descending in order_terms(column)]
+
+
+def _order(terms: Terms, *, backward: bool = False) -> str:
+    return ", ".join(f"{field} {'DESC' if descending != backward else 'ASC'}" for field, descending in terms)

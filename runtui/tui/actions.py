@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
-from runtui.services.journal_export import damage_sentence
+from runtui.services.journal_query import damage_sentence
 from runtui.services.undo import why_not
 
 Scope = Literal[

@@ -12,7 +12,7 @@ from typing import Final
 
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, KnownBy
-from runtui.services.journal_export import change_words
+from runtui.services.journal_query import change_words
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import ACTION_BY_ID
 

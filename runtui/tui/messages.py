@@ -7,8 +7,7 @@ from textual.message import Message
 from runtui.domain.draft import Draft
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
-from runtui.services.journal_export import Format
-from runtui.services.journal_query import EntryQuery
+from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.tui.sign_in_words import Way
 from runtui.tui.widgets.status_line import Holds, Severity, for_good
 
@@ -175,10 +174,10 @@ class ExportRequested(Message):
 class ExportChosen(Message):
     """Write these entries to a file."""
 
-    def __init__(self, entries: EntryQuery, form: Format) -> None:
+    def __init__(self, entries: EntryQuery, form: ExportFormat) -> None:
         super().__init__()
         self.entries = entries
-        self.form: Format = form
+        self.form: ExportFormat = form
 
 
 class Left(Message):

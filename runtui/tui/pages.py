@@ -19,8 +19,8 @@ from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import READ_BACK, Fault
 from runtui.graph.retry import LONGEST_WAIT, length_words
 from runtui.services.journal import Entry
-from runtui.services.journal_export import change_words as entry_changes
-from runtui.services.journal_export import damage_sentence
+from runtui.services.journal_query import change_words as entry_changes
+from runtui.services.journal_query import damage_sentence
 from runtui.services.write import Save, Step
 from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.entry_words import outcome_words

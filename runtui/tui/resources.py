@@ -16,11 +16,8 @@ from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.graph.exchange import Outcome
 from runtui.graph.root import same_server
-from runtui.services import journal_filter
 from runtui.services.journal import Entry
-from runtui.services.journal_export import change_words
-from runtui.services.journal_filter import outcome_word
-from runtui.services.journal_query import condition
+from runtui.services.journal_query import ENTRY_FILTER_HELP, change_words, entry_filter, outcome_word
 from runtui.tui.actions import Scope
 from runtui.tui.text import middle
 
@@ -84,7 +81,7 @@ def run_filter(text: str) -> Filter | None:
     """What a filter of runs means now; None when it is empty.
 
     Raises:
-        FilterError: where and why it makes no sense.
+        FilterError: where and why it cannot be understood.
     """
     return parse_filter(text, now_ticks()) if text.strip() else None
 
@@ -158,8 +155,8 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     ),
     id_of=lambda row: row.entry.number,
     scope="journal",
-    filter_help=journal_filter.HELP,
-    read_filter=condition,
+    filter_help=ENTRY_FILTER_HELP,
+    read_filter=entry_filter,
     empty="Nothing was sent yet.",
     nothing_found="No entry matches the filter.",
 )

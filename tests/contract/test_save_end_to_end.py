@@ -20,7 +20,7 @@ from runtui.graph.transport import Transport
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.saves import SaveQueue
-from runtui.services.store import Query, Store
+from runtui.services.store import RunQuery, Store
 from runtui.services.write import Save, Step, WriteContext
 from tests import canary
 from tests.contract.conftest import Clock
@@ -87,7 +87,7 @@ class Bench(NamedTuple):
 
     def draft(self, text: str = "status:completed", at: int = 0, **typed: str) -> Draft:
         """A draft of a listed run, with text typed into its fields."""
-        row = self.store.window(Query(parse_filter(text, self.clock())), at, 1)[0]
+        row = self.store.window(RunQuery(parse_filter(text, self.clock())), at, 1)[0]
         stored = self.store.get(row.id)
         assert stored is not None
         draft = Draft(row.id, stored.workflow_id, stored.raw)

@@ -16,7 +16,7 @@ from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.saves import SaveQueue
-from runtui.services.store import Query, Store
+from runtui.services.store import RunQuery, Store
 from runtui.services.write import Save, WriteContext
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority
@@ -50,7 +50,7 @@ async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clo
         assert refresh.progress.fault is None
         saves = SaveQueue(client, store, journal, WriteContext(ROOT, "Contoso", "", nobody))
         saves.changed.subscribe(news.append)
-        row = store.window(Query(parse_filter("status:completed", clock())), 0, 1)[0]
+        row = store.window(RunQuery(parse_filter("status:completed", clock())), 0, 1)[0]
         stored = store.get(row.id)
         assert stored is not None
         draft = Draft(row.id, stored.workflow_id, stored.raw).typed("processingStatus", "failed", clock())

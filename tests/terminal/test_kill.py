@@ -31,7 +31,7 @@ from runtui.sandbox.app import create_app
 from runtui.sandbox.envelope import receive_once
 from runtui.sandbox.handlers import AppliedWrite
 from runtui.services.journal import Entry
-from runtui.services.store import Query
+from runtui.services.store import RunQuery
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
 from tests import canary
@@ -185,7 +185,7 @@ class Court:
         """Find the runs to write to."""
         async with self.session() as workspace:
             await workspace.refresh.list_once()
-            stored = [workspace.store.get(row.id) for row in workspace.store.window(Query(), 0, 200)]
+            stored = [workspace.store.get(row.id) for row in workspace.store.window(RunQuery(), 0, 200)]
             self._runs = cycle((run.workflow_id, run.raw["id"]) for run in stored if run is not None)
 
     def write(self, dies_at: str | None = None) -> Kill:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.rows import RUN_COLUMNS, RunRow
-from runtui.services.store import Query
+from runtui.services.store import RunQuery
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
@@ -116,7 +116,7 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
         if values is None:
             others = [
                 other.raw
-                for row in store.window(Query(None, "started", True), 0, 10_000)
+                for row in store.window(RunQuery(None, "started", True), 0, 10_000)
                 if (other := store.get(row.id)) is not None
                 and other.workflow_id == stored.workflow_id
                 and row.id != run_id

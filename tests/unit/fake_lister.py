@@ -12,7 +12,7 @@ from runtui.graph.client import CollectionPage, GraphError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, fault_of
 from runtui.graph.retry import Pace
-from runtui.services.store import Query, Store
+from runtui.services.store import RunQuery, Store
 
 NEVER = 86_400.0
 """An interval that no test waits for."""
@@ -93,4 +93,4 @@ class FakeGraph:
 
 
 def ids(store: Store) -> set[str]:
-    return {row.id for row in store.window(Query(), 0, 1_000)}
+    return {row.id for row in store.window(RunQuery(), 0, 1_000)}

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from runtui.graph.exchange import Outcome
-from runtui.services.journal_export import COLUMNS, export, record
+from runtui.services.journal_query import EXPORT_COLUMNS, entry_object, export
 from tests.unit.entries import an_entry
 
 NASTY = "a|b `c` <b>x</b> [l](http://x) @ann #1 ``` \n# title\n| - | - |\r\x1b[31m\u202e https://evil.example *e*"
@@ -25,7 +25,7 @@ NASTY_ENTRY = an_entry(
 
 def test_every_format_tells_every_column() -> None:
     entry = an_entry(7, undoes=5, undone_by=9, words="Slow.")
-    for name, value in record(entry).items():
+    for name, value in entry_object(entry).items():
         text = json.dumps(value)
         assert text in next(export([entry], "jsonl"))
         assert json.loads("\n".join(export([entry], "json")))[0][name] == value
@@ -33,7 +33,7 @@ def test_every_format_tells_every_column() -> None:
         for part in value.values() if isinstance(value, dict) else [value]:
             assert str(part) in page
     header, line = csv.reader(io.StringIO("\n".join(export([entry], "csv"))))
-    assert header == list(COLUMNS)
+    assert header == list(EXPORT_COLUMNS)
     told = dict(zip(header, line, strict=True))
     assert (told["number"], told["before"], told["undoneBy"]) == ("7", '{"processingStatus": "failed"}', "9")
     assert told["openedAt"] == "2026-11-20T10:00:00.000Z"
@@ -69,7 +69,7 @@ def test_nothing_in_it_acts_on_a_terminal(form: str) -> None:
 def test_a_cell_is_never_a_formula() -> None:
     entry = an_entry(who="=cmd|' /C calc'!A0")
     _, line = csv.reader(io.StringIO("\n".join(export([entry], "csv"))))
-    assert line[list(COLUMNS).index("who")] == "'=cmd|' /C calc'!A0"
+    assert line[list(EXPORT_COLUMNS).index("who")] == "'=cmd|' /C calc'!A0"
 
 
 def tokens_of(text: str) -> list[Token]:

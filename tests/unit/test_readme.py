@@ -17,8 +17,7 @@ from runtui.headless.welcome import CONFIG, REGISTRATION
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
 from runtui.sandbox.scenarios import SCENARIOS
-from runtui.services import journal_filter
-from runtui.services.journal_query import EXPORTS
+from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
 from runtui.tui.actions import SCOPE_TITLES, in_scopes, key_text
@@ -68,7 +67,7 @@ def code_block(text: str, language: str = "") -> str:
 GENERATED: Final = {
     "keys": keys_table(),
     "filter": code_block(FILTER_HELP),
-    "journal filter": code_block(journal_filter.HELP),
+    "journal filter": code_block(ENTRY_FILTER_HELP),
     "registration": code_block(REGISTRATION),
     "config": code_block(CONFIG, "toml"),
     "options": options_table(),

@@ -22,7 +22,7 @@ from runtui.services.refresh import (
     UnreadWorkflow,
     rest_seconds,
 )
-from runtui.services.store import Query, Store
+from runtui.services.store import RunQuery, Store
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
 
@@ -70,7 +70,7 @@ async def test_rows_are_there_before_the_listing_ends_and_are_counted(store: Sto
     refresh = Refresh(graph, store, interval=NEVER)
     seen: list[tuple[int, int]] = []
     refresh.changed.subscribe(
-        lambda progress: seen.append((progress.runs_read, store.count(Query()))) if progress.listing else None
+        lambda progress: seen.append((progress.runs_read, store.count(RunQuery()))) if progress.listing else None
     )
     await refresh.list_once()
     assert seen == [(0, 0), (1, 1), (3, 3)]

@@ -15,12 +15,11 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
-from runtui.services.store import Query, Store
-from runtui.services.store_reads import walk
+from runtui.services.store import RunQuery, Store, walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
-ALL = Query()
+ALL = RunQuery()
 Raw = dict[str, Any]
 
 
@@ -41,7 +40,7 @@ def a_run(number: int, **properties: Any) -> Raw:
     return {"id": f"r{number}", "processingStatus": "completed", "startedDateTime": started} | properties
 
 
-def ids(store: Store, query: Query = ALL, start: int = 0, count: int = 1000) -> list[str]:
+def ids(store: Store, query: RunQuery = ALL, start: int = 0, count: int = 1000) -> list[str]:
     return [row.id for row in store.window(query, start, count)]
 
 
@@ -86,28 +85,26 @@ def test_what_a_run_does_not_have_is_none_in_its_row(store: Store) -> None:
 )
 def test_any_id_finds_its_run_again(store: Store, run_id: str) -> None:
     put(store, a_run(1, id=run_id), a_run(2))
-    (row,) = (row for row in store.window(Query(), 0, 9) if row.id != "r2")
+    (row,) = (row for row in store.window(RunQuery(), 0, 9) if row.id != "r2")
     for known_as in (run_id, row.id):
         assert store.get(known_as) is not None
         assert store.row(known_as) == row
-        assert store.position(Query(), known_as) == 0
+        assert store.position(RunQuery(), known_as) == 0
 
 
 def test_nobody_is_nobody(store: Store) -> None:
     assert store.get("nobody") is None
     assert store.row("nobody") is None
-    assert store.position(Query(), "nobody") is None
+    assert store.position(RunQuery(), "nobody") is None
 
 
 def test_the_list_is_there_at_the_next_start(path: Path) -> None:
     first = Store(path)
     first.put_workflows([{"id": "w1", "displayName": "Onboard"}])
     put(first, a_run(1), a_run(2))
-    first.set_meta("sort", "users")
     first.close()
     again = Store(path)
-    assert [row.workflow_name for row in again.window(Query(), 0, 9)] == ["Onboard", "Onboard"]
-    assert (again.meta("sort"), again.meta("other"), again.meta("other", "x")) == ("users", "", "x")
+    assert [row.workflow_name for row in again.window(RunQuery(), 0, 9)] == ["Onboard", "Onboard"]
     again.close()
 
 
@@ -119,7 +116,7 @@ def test_a_run_without_an_id_is_reported_and_does_not_cost_the_others(store: Sto
 
 def test_a_page_of_any_size_is_stored(store: Store) -> None:
     assert put(store, *(a_run(number) for number in range(2500))) == 2500
-    assert store.count(Query()) == 2500
+    assert store.count(RunQuery()) == 2500
 
 
 # Workflows
@@ -128,9 +125,9 @@ def test_a_page_of_any_size_is_stored(store: Store) -> None:
 def test_a_renamed_workflow_is_renamed_in_its_rows_and_found_by_its_new_name(store: Store) -> None:
     put(store, a_run(1))
     store.put_workflows([{"id": "w1", "displayName": "STRAßE 入社"}, {"id": "w2"}])
-    assert [row.workflow_name for row in store.window(Query(), 0, 9)] == ["STRAßE 入社"]
+    assert [row.workflow_name for row in store.window(RunQuery(), 0, 9)] == ["STRAßE 入社"]
     for text in ("strasse", "入社", 'wf:"Strasse"', 'wf="straße 入社"'):
-        assert ids(store, Query(parse_filter(text, NOW))) == ["r1"]
+        assert ids(store, RunQuery(parse_filter(text, NOW))) == ["r1"]
     assert [workflow["id"] for workflow in store.workflows()] == ["w1", "w2"]
 
 
@@ -185,9 +182,9 @@ def test_an_answer_is_not_overwritten_by_a_page_of_the_listing_under_way(store: 
     listing = store.next_listing()
     store.put_run("w1", a_run(1, processingStatus="canceled"))
     store.put_runs("w1", [a_run(1)], listing)
-    assert store.window(Query(), 0, 1)[0].status == "canceled"
+    assert store.window(RunQuery(), 0, 1)[0].status == "canceled"
     store.put_runs("w1", [a_run(1)], store.next_listing())
-    assert store.window(Query(), 0, 1)[0].status == "completed"
+    assert store.window(RunQuery(), 0, 1)[0].status == "completed"
 
 
 def test_a_run_answered_during_a_listing_that_does_not_have_it_stays(store: Store) -> None:
@@ -203,7 +200,7 @@ def test_a_run_answered_during_a_listing_that_does_not_have_it_stays(store: Stor
 
 def test_changes_are_announced_with_their_ids_once_they_can_be_read(store: Store) -> None:
     heard: list[tuple[frozenset[str] | None, int]] = []
-    end = store.subscribe(lambda changed: heard.append((changed, store.count(Query()))))
+    end = store.subscribe(lambda changed: heard.append((changed, store.count(RunQuery()))))
     put(store, a_run(1), a_run(2))
     put(store, a_run(1), a_run(2, processingStatus="failed"))
     put(store, *(a_run(number) for number in range(1000)))
@@ -257,7 +254,7 @@ def test_totals(store: Store) -> None:
     totals = store.totals(NOW)
     assert totals.by_status == {"failed": 1, "completed": 1, "inProgress": 2, "pausedByPolicy": 1, "": 1}
     assert (totals.total, totals.failed, totals.stuck, totals.problems) == (6, 1, 1, 2)
-    assert store.count(Query(parse_filter("is:problem", NOW))) == 2
+    assert store.count(RunQuery(parse_filter("is:problem", NOW))) == 2
 
 
 # Order
@@ -283,7 +280,7 @@ def test_the_first_press_shows_the_worst_or_the_newest_first(
     runs = [a_run(n, processingStatus=statuses[n], failedUsersCount=failed[n]) for n in range(4)]
     put(store, *runs)
     put(store, a_run(4, processingStatus="pausedByPolicy"), workflow_id="w2")
-    assert ids(store, Query(None, sort, descending)) == expected.split()
+    assert ids(store, RunQuery(None, sort, descending)) == expected.split()
 
 
 class Explained:
@@ -310,7 +307,7 @@ def plans(path: Path, act: Callable[[sqlite3.Connection], object]) -> list[str]:
 @pytest.mark.parametrize("column", RUN_COLUMNS, ids=lambda column: column.key)
 def test_every_order_is_an_index_from_both_ends(store: Store, path: Path, column: Any, descending: bool) -> None:
     put(store, *(a_run(number) for number in range(20)))
-    query = Query(None, column.key, descending)
+    query = RunQuery(None, column.key, descending)
     index = "sqlite_autoindex_run_1" if column.key == "id" else f"run_by_{column.key}"
     for start in (0, 18):
         assert plans(path, lambda db: walk(db, query, start, 2, 20)) == [f"SCAN run USING INDEX {index}"]  # noqa: B023
@@ -328,7 +325,7 @@ def test_the_usual_filters_are_found_by_an_index_in_the_usual_order(
     store: Store, path: Path, text: str, index: str
 ) -> None:
     put(store, a_run(1))
-    query = Query(parse_filter(text, NOW))
+    query = RunQuery(parse_filter(text, NOW))
     first, *rest = plans(path, lambda db: walk(db, query, 0, 10))
     assert f"USING INDEX {index}" in first
     # At most the row numbers of runs that began in the same tick are sorted.
@@ -336,7 +333,7 @@ def test_the_usual_filters_are_found_by_an_index_in_the_usual_order(
 
 
 def test_a_finding_is_not_used_once_the_runs_have_changed(store: Store) -> None:
-    query = Query(parse_filter("status:failed", NOW))
+    query = RunQuery(parse_filter("status:failed", NOW))
     put(store, a_run(1, processingStatus="failed"), a_run(2))
     assert (store.count(query), ids(store, query)) == (1, ["r1"])
     put(store, a_run(2, processingStatus="failed"))
@@ -366,7 +363,7 @@ def test_readers_do_not_wait_for_a_writer_and_see_whole_changes_only(store: Stor
         other.execute("BEGIN IMMEDIATE")
         other.execute("DELETE FROM run")
         assert ids(store) == ["r1"]
-        assert store.count(Query()) == 1
+        assert store.count(RunQuery()) == 1
         other.execute("ROLLBACK")
     other.close()
 
@@ -378,18 +375,18 @@ def test_many_threads_write_and_read_at_once(store: Store) -> None:
         for page in range(5):
             runs = [a_run(worker * 1000 + page * 10 + number) for number in range(10)]
             store.put_runs(f"w{worker}", runs, listing)
-            found = store.count(Query())
-            assert len(store.window(Query(), 0, 1000)) >= found
-            assert store.count(Query(parse_filter("r", NOW))) >= found
+            found = store.count(RunQuery())
+            assert len(store.window(RunQuery(), 0, 1000)) >= found
+            assert store.count(RunQuery(parse_filter("r", NOW))) >= found
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
-    assert store.count(Query()) == len(ids(store)) == 200
+    assert store.count(RunQuery()) == len(ids(store)) == 200
     assert store.totals(NOW).by_status == {"completed": 200}
 
 
 def test_a_second_program_sees_what_the_first_one_stores(store: Store, path: Path) -> None:
-    query = Query(parse_filter("r", NOW))
+    query = RunQuery(parse_filter("r", NOW))
     second = Store(path)
     assert second.count(query) == 0
     put(store, a_run(1))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.services.store import Query, Store, StoreError
+from runtui.services.store import RunQuery, Store, StoreError
 from runtui.services.store_file import VERSION
 
 
@@ -25,7 +25,7 @@ def put_one(store: Store) -> None:
 
 
 def ids(store: Store) -> list[str]:
-    return [row.id for row in store.window(Query(), 0, 9)]
+    return [row.id for row in store.window(RunQuery(), 0, 9)]
 
 
 def mode(path: Path) -> int:
@@ -191,9 +191,9 @@ def test_a_closed_store_says_so(path: Path) -> None:
     ids(store)
     store.close()
     with pytest.raises(StoreError):
-        store.window(Query(), 0, 1)
+        store.window(RunQuery(), 0, 1)
     with pytest.raises(StoreError):
-        store.set_meta("a", "b")
+        put_one(store)
 
 
 def deleted(path: Path) -> None:

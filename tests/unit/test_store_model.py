@@ -29,7 +29,7 @@ from runtui.domain.filters import (
 )
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, SEVERITY, STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
-from runtui.services.store import Query, Store
+from runtui.services.store import RunQuery, Store
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -213,7 +213,7 @@ class Model:
         kept = {raw["id"] for raw in page}
         self.runs = {key: run for key, run in self.runs.items() if run[1] != workflow or key in kept}
 
-    def find(self, query: Query) -> list[str]:
+    def find(self, query: RunQuery) -> list[str]:
         wanted = query.filter.tree if query.filter else None
         column = RUN_COLUMN_BY_KEY[query.sort]
         found = [run for run in self.runs.values() if matches(wanted, run[0], run[1])]
@@ -255,7 +255,7 @@ def test_window_count_and_position_agree_with_a_plain_list(
                     store.finish_listing(workflow_id, listing)
                     model.keep(WORKFLOWS[workflow_id], runs)
             for typed, column, descending, start, count, counted_first in questions:
-                query = Query(None if typed is None else parse_filter(typed, NOW), column.key, descending)
+                query = RunQuery(None if typed is None else parse_filter(typed, NOW), column.key, descending)
                 expected = model.find(query)
                 if counted_first:
                     assert store.count(query) == len(expected)
@@ -316,6 +316,6 @@ def test_what_a_filter_finds(tmp_path: Path, typed: str, numbers: str) -> None:
     store = Store(tmp_path / "runs.db")
     store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
     store.put_runs("w1", TABLE, store.next_listing())
-    query = Query(parse_filter(typed, NOW), "id", descending=False)
+    query = RunQuery(parse_filter(typed, NOW), "id", descending=False)
     assert [row.id for row in store.window(query, 0, 9)] == [f"r{number}" for number in numbers]
     store.close()

@@ -12,8 +12,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from runtui.services.journal_export import Format
-from runtui.services.journal_query import EntryQuery
+from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.tui.actions import bindings
 from runtui.tui.messages import ExportChosen, Left
 from runtui.tui.screens.acting import Acting
@@ -21,7 +20,7 @@ from runtui.tui.text import content
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.pane_title import PaneTitle
 
-FORMATS: Final[Mapping[Format, str]] = {
+FORMATS: Final[Mapping[ExportFormat, str]] = {
     "jsonl": "JSON lines: every property as it is, for programs",
     "csv": "CSV: for a spreadsheet",
     "md": "Markdown: to read, for a ticket",

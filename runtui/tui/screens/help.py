@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from runtui.domain.rows import STATUS_LOOKS
-from runtui.services import journal_filter
+from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
 from runtui.tui.messages import Left
 from runtui.tui.screens.acting import Acting
@@ -62,7 +62,7 @@ def help_text() -> Content:
     parts += [Content.styled("Filter\n", "bold"), Content(FILTER_HELP + "\n\n")]
     parts += [
         Content.styled("Filter of the journal\n", "bold"),
-        Content(f"{journal_filter.HELP}\n\n"),
+        Content(f"{ENTRY_FILTER_HELP}\n\n"),
         Content.styled("Signs\n", "bold"),
     ]
     parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in STATUS_LOOKS.values())))

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
-from runtui.services.store import EVERY_RUN, Query, RunRows, Store
+from runtui.services.store import EVERY_RUN, RunQuery, RunRows, Store
 from runtui.tui.actions import Situation, bindings
 from runtui.tui.messages import DetailsRequested, Left, ListChanged, UndoRunRequested
 from runtui.tui.pacing import CountAside, Throttle
@@ -62,7 +62,7 @@ class RunsView(Acting):
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
         self._counting = CountAside(self)
-        self._query = Query(None, FIRST_SORT, True)
+        self._query = RunQuery(None, FIRST_SORT, True)
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
@@ -168,7 +168,7 @@ class RunsView(Acting):
         """Turn the order round."""
         self._show_query(self._query._replace(descending=not self._query.descending))
 
-    def _show_query(self, query: Query) -> None:
+    def _show_query(self, query: RunQuery) -> None:
         self._query = query
         self._counting.then(RunRows(self._store, query), lambda rows: self._draw(rows, keep_line=False))
 

@@ -45,7 +45,7 @@ class FilterBar(Widget):
 
     Args:
         placeholder: What stands in the empty box.
-        read: What a text means; raises UsageError when it makes no sense, as FilterError when it knows the place.
+        read: What a text means; raises UsageError when it cannot be understood, as FilterError when it knows the place.
     """
 
     DEFAULT_CSS = """
@@ -114,7 +114,7 @@ class FilterBar(Widget):
             self.post_message(self.Closed())
 
     def _complaint(self, text: str, error: UsageError) -> Content:
-        """Why a filter makes no sense, with a mark under the place where that is known; on one line when that fits."""
+        """What is wrong with a filter, with a mark under the place where that is known; on one line when that fits."""
         if not isinstance(error, FilterError):
             return content(f"{error.message} {error.hint}")
         box = self.query_one(FilterInput)
