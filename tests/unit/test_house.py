@@ -1,4 +1,4 @@
-"""The house at run time: what an import really loads, and how large anything may grow.
+"""The house: what an import really loads, how large anything may grow, and that everything in it has a user.
 
 import-linter reads the import statements; this looks at `sys.modules`, because what is loaded costs time at every
 start, and an import inside a function is no import until it runs.
@@ -6,22 +6,32 @@ start, and an import inside a function is no import until it runs.
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
-SOURCES: Final = sorted((ROOT / "runtui").rglob("*.py"))
+from tests.house import rules
 
-MAX_FILE_LINES: Final = 600
-MAX_CLASS_METHODS: Final = 35
-MAX_FUNCTION_LINES: Final = 50
+ROOT: Final = Path(__file__).parents[2]
+
+ALLOWED: Final = {
+    "files": 167,
+    "lines": 29_148,
+    "files of a folder": 26,
+    "methods of a class, with its bases of ours": 109,
+    "classes of ours above each other": 6,
+    "small files without a second user": 2,
+    "public names in two files": 11,
+    "public definitions without a user": 1,
+    "public methods without a user": 7,
+    "fields that nothing reads": 2,
+    "private names of others": 10,
+}
+"""Rules that do not hold yet: name -> the figure that may shrink and not grow. A rule that holds leaves this table."""
 
 FACE: Final = {"textual", "rich"}
 WIRE: Final = {"httpx", "httpcore", "truststore"}
@@ -101,12 +111,9 @@ def test_an_import_loads_no_more_than_its_room_needs(module: str) -> None:
 
 @pytest.mark.parametrize(("source", "forbidden"), CONTRACTS)
 def test_import_linter_forbids_the_same_inside_functions(source: str, forbidden: str) -> None:
-    contracts: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
-        "importlinter"
-    ]["contracts"]
     assert any(
         source in contract.get("source_modules", ()) and forbidden in contract.get("forbidden_modules", ())
-        for contract in contracts
+        for contract in contracts()
     )
 
 
@@ -118,22 +125,6 @@ def test_every_room_has_its_place_in_the_layers() -> None:
     assert rooms - {"runtui.sandbox", "runtui.py"} <= named
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_file_class_or_function_grows_too_large(path: Path) -> None:
-    text = path.read_text("utf-8")
-    too_large = [] if text.count("\n") <= MAX_FILE_LINES else [f"the file: {text.count(chr(10))} lines"]
-    too_large += _too_large(ast.parse(text))
-    assert too_large == []
-
-
-def _too_large(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
-            methods = sum(isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) for item in node.body)
-            if methods > MAX_CLASS_METHODS:
-                yield f"class {node.name}: {methods} methods"
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            lines = node.end_lineno - node.lineno + 1
-            if lines > MAX_FUNCTION_LINES:
-                yield f"{node.name}: {lines} lines"
+def test_the_rules_of_the_house() -> None:
+    broken = [rule for rule in rules() if rule.figure > ALLOWED.get(rule.name, rule.limit)]
+    assert not broken, "\n\n".join("\n".join([f"{rule.name}: {rule.figure}", *rule.breaches]) for rule in broken)

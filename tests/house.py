@@ -1,0 +1,461 @@
+"""The rules of the house: what `runtui/` measures, and every line that breaks a rule.
+
+`python tests/house.py` prints both. A rule looks at the source alone, but where Python knows better (what a class
+inherits from Textual, from pydantic, from MSAL); nothing of `tests/` counts as a user.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+HOUSE: Final = ROOT / "runtui"
+
+SMALL_FILE: Final = 60
+"""Lines below which a file needs a second user."""
+
+MAY_USE_PRIVATE_NAMES: Final = (
+    "runtui/tui/output.py",
+    "runtui/tui/terminal.py",
+    "runtui/tui/keys.py",
+    "runtui/auth/token_store.py",
+)
+"""Where private names of Textual and MSAL are reached for, each pinned by name in a test."""
+
+CALLED_BY_A_LIBRARY: Final = {
+    "HttpResponse.raise_for_status": "MSAL",
+    "SignInAnswer.raise_for_status": "MSAL",
+    "_GuardedHttp.post": "MSAL",
+    "_Stored.modify": "MSAL's token cache",
+    "_Stored.update_rt": "MSAL's token cache",
+    "FederatedCredential.subject": "dataclass equality",
+    "FederatedCredential.audience": "dataclass equality",
+    "FileId.device": "dataclass equality",
+    "FileId.inode": "dataclass equality",
+}
+"""Members that are used without being named, and no base class says so: member -> who uses it."""
+
+_CALLED_BY_TEXTUAL: Final = re.compile(
+    r"(_?on|action|check_action|watch|validate|compute|key|render|get)(_\w+)?|compose"
+)
+_SAYS_NOTHING_OF_USE: Final = {
+    "property", "cached_property", "staticmethod", "classmethod", "overload", "override", "abstractmethod",
+    "contextmanager", "asynccontextmanager", "dataclass", "cache", "lru_cache", "setter", "final", "total_ordering",
+    "runtime_checkable", "wraps", "unique",
+}  # fmt: skip
+"""Decorators that hand a definition to nobody; every other one does."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule, and what was found."""
+
+    name: str
+    figure: int
+    limit: int
+    breaches: list[str] = field(default_factory=list)
+
+
+class Module:
+    """One file of the house."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path.relative_to(ROOT))
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        self.is_package = parts[-1] == "__init__"
+        self.name = ".".join(parts[:-1] if self.is_package else parts)
+        self.text = path.read_text("utf-8")
+        self.lines = self.text.count("\n")
+        self.tree = ast.parse(self.text)
+
+    @property
+    def room(self) -> str:
+        return "sandbox" if self.name.startswith("runtui.sandbox") else "house"
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def definitions(self) -> dict[str, ast.stmt]:
+        """What stands at the top of the file, by name: classes, functions, constants, types."""
+        found: dict[str, ast.stmt] = {}
+        for node in _statements(self.tree.body):
+            if isinstance(node, ast.ClassDef | Function):
+                found.setdefault(node.name, node)
+            elif isinstance(node, ast.Assign):
+                for name in (name for target in node.targets for name in ast.walk(target)):
+                    if isinstance(name, ast.Name):
+                        found.setdefault(name.id, node)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                found.setdefault(node.target.id, node)
+        return found
+
+    @cached_property
+    def imported(self) -> dict[str, str]:
+        """What a name of this file stands for, where it was imported: wherever the import stands."""
+        names: dict[str, str] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
+                names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Import):
+                names |= {alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names}
+        return names
+
+    @cached_property
+    def imports(self) -> set[str]:
+        """Every dotted name that is imported, or named in a string to be imported later."""
+        names = set(self.imported.values())
+        names |= {name.rpartition(".")[0] for name in names}
+        words = (node.value for node in self.nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        return names | {word.replace(":", ".") for word in words if re.fullmatch(r"runtui[\w.]*(:\w+)?", word)}
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            yield from _statements([*node.body, *node.orelse])
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """Every file of the house, by the name it is imported by."""
+    found = (Module(path) for path in sorted(HOUSE.rglob("*.py")))
+    return {module.name: module for module in found}
+
+
+@cache
+def classes() -> dict[type, Module]:
+    """Every class that stands in a file, as Python made it, nested ones too."""
+    found: dict[type, Module] = {}
+    for module in modules().values():
+        if not module.name.endswith("__main__"):
+            queue = list(vars(importlib.import_module(module.name)).values())
+            while queue:
+                item = queue.pop()
+                if isinstance(item, type) and item.__module__ == module.name and item not in found:
+                    found[item] = module
+                    queue += vars(item).values()
+    return found
+
+
+def is_ours(owner: type) -> bool:
+    return owner.__module__.partition(".")[0] == "runtui"
+
+
+def methods(owner: type) -> int:
+    """How many functions and properties a class and its bases of ours define."""
+    return sum(len(_functions(base)) for base in owner.__mro__ if is_ours(base))
+
+
+def _functions(owner: type) -> dict[str, Function]:
+    return {item.name: item for item in _body(owner) if isinstance(item, Function)}
+
+
+@cache
+def _body(owner: type) -> list[ast.stmt]:
+    """The statements of a class; none of one that was made by a call."""
+    body = modules()[owner.__module__].tree.body
+    for name in owner.__qualname__.split("."):
+        body = next((node.body for node in _statements(body) if getattr(node, "name", "") == name), [])  # type: ignore[attr-defined]
+    return body
+
+
+def depth(owner: type) -> int:
+    """How many classes of ours stand above each other, itself counted; protocols and the one common base of our
+    exceptions and of our pydantic models are what the library's own class would be, and count as nothing."""
+    if not is_ours(owner):
+        return 0
+    libraries = [base for base in owner.__bases__ if not is_ours(base)]
+    is_root = any(base.__name__ in ("BaseModel", "Protocol") or issubclass(base, BaseException) for base in libraries)
+    return (0 if is_root else 1) + max(map(depth, owner.__bases__))
+
+
+def circles() -> list[list[str]]:
+    """Groups of files that import each other, whether at the top, in a function, or for types alone."""
+    house = modules()
+    edges = {name: module.imports.intersection(house) - {name} for name, module in house.items()}
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in edges[name]:
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            group = [stack.pop()]
+            while group[-1] != name:
+                group.append(stack.pop())
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for name in edges:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def importers(name: str) -> list[str]:
+    return [module.place for module in modules().values() if module.name != name and name in module.imports]
+
+
+def lines_of_functions() -> Iterator[tuple[int, str]]:
+    for module in modules().values():
+        for node in module.nodes:
+            if isinstance(node, Function):
+                yield (node.end_lineno or node.lineno) - node.lineno + 1, f"{module.place}:{node.lineno} {node.name}"
+
+
+def is_public(name: str) -> bool:
+    return not name.startswith("_")
+
+
+def _inside(node: ast.AST) -> set[ast.AST]:
+    return set(ast.walk(node))
+
+
+@cache
+def _attributes() -> dict[str, list[tuple[Module, ast.AST]]]:
+    """Where a name stands behind a dot, or in a call that looks it up by its name."""
+    found: dict[str, list[tuple[Module, ast.AST]]] = defaultdict(list)
+    for module in modules().values():
+        for node in module.nodes:
+            if isinstance(node, ast.Attribute):
+                found[node.attr].append((module, node))
+            elif isinstance(node, ast.Call) and _called(node) in ("getattr", "attrgetter", "methodcaller", "hasattr"):
+                for word in node.args:
+                    if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                        found[word.value].append((module, node))
+            elif isinstance(node, ast.MatchClass):
+                by_place = _matched_by_place(_called(node.cls))[: len(node.patterns)]
+                for name in (*node.kwd_attrs, *by_place):
+                    found[name].append((module, node))
+    return found
+
+
+def _matched_by_place(name: str) -> list[str]:
+    return [word for owner in classes() if owner.__name__ == name for word in getattr(owner, "__match_args__", ())]
+
+
+def _called(node: ast.expr) -> str:
+    """The last name of what is called, or of a decorator."""
+    function = node.func if isinstance(node, ast.Call) else node
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _is_handed_on(node: ast.AST) -> bool:
+    return any(_called(item) not in _SAYS_NOTHING_OF_USE for item in getattr(node, "decorator_list", ()))
+
+
+def unused_definitions() -> Iterator[str]:
+    """Public classes, functions and constants that no file of the house refers to, but where they are defined."""
+    for module in modules().values():
+        for name, definition in module.definitions.items():
+            if not is_public(name) or _is_handed_on(definition):
+                continue
+            if not _is_used_at_home(module, name, definition) and not _is_used_elsewhere(module, name):
+                yield f"{module.place}:{definition.lineno} {name}"
+
+
+def _is_used_at_home(module: Module, name: str, definition: ast.AST) -> bool:
+    own = _inside(definition)
+    for node in module.nodes:
+        if node not in own:
+            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+                return True
+            if isinstance(node, ast.Constant) and node.value == name:
+                return True
+    return False
+
+
+def _is_used_elsewhere(module: Module, name: str) -> bool:
+    full = f"{module.name}.{name}"
+    others = [other for other in modules().values() if other is not module]
+    if any(full in other.imports and _uses_import(other, full) for other in others):
+        return True
+    by_module = [other for other in others if module.name in other.imported.values()]
+    by_string = [other for other in others if full in other.imports - set(other.imported.values())]
+    looked_up = {user for user, _ in _attributes()[name]}
+    return bool(by_string) or bool(looked_up.intersection(by_module))
+
+
+def _uses_import(user: Module, full: str) -> bool:
+    names = {name for name, meant in user.imported.items() if meant == full}
+    if user.is_package or any(isinstance(node, ast.Name) and node.id in names for node in user.nodes):
+        return True
+    return any(isinstance(node, ast.Constant) and node.value in names for node in user.nodes)
+
+
+def unused_members() -> Iterator[str]:
+    """Public methods and properties whose name stands behind no dot, in no file, but in the method itself."""
+    for owner, module in classes().items():
+        for name, function in _functions(owner).items():
+            if not is_public(name) or _is_handed_on(function) or _is_called_by_a_library(owner, name):
+                continue
+            own = _inside(function)
+            if all(use in own for _, use in _attributes()[name]):
+                yield f"{module.place}:{function.lineno} {owner.__qualname__}.{name}"
+
+
+def unread_fields() -> Iterator[str]:
+    """Public fields of dataclasses and named tuples that nothing reads by their name."""
+    for owner, module in classes().items():
+        is_record = hasattr(owner, "__dataclass_fields__") or hasattr(owner, "_fields")
+        for item in _body(owner) if is_record else ():
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+                name = item.target.id
+                uses = [use for _, use in _attributes()[name]]
+                is_read = any(not isinstance(use, ast.Attribute) or isinstance(use.ctx, ast.Load) for use in uses)
+                if is_public(name) and not is_read and not _is_called_by_a_library(owner, name):
+                    yield f"{module.place}:{item.lineno} {owner.__qualname__}.{name}"
+
+
+def _is_called_by_a_library(owner: type, name: str) -> bool:
+    if f"{owner.__qualname__}.{name}" in CALLED_BY_A_LIBRARY or _is_inherited(owner, name):
+        return True
+    is_of_textual = any(base.__module__.partition(".")[0] == "textual" for base in owner.__mro__)
+    return is_of_textual and _CALLED_BY_TEXTUAL.fullmatch(name) is not None
+
+
+def _is_inherited(owner: type, name: str) -> bool:
+    """Whether a class of a library has such a member, and so calls it."""
+    return any(name in vars(base) for base in owner.__mro__ if not is_ours(base) and base is not object)
+
+
+def twice_named() -> Iterator[str]:
+    """Public classes, types and constants of one name in two files, outside the sandbox or inside it."""
+    homes: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for module in modules().values():
+        for name, node in module.definitions.items():
+            if is_public(name) and not isinstance(node, Function) and not name.islower():
+                homes[name, module.room].append(module.place)
+    for (name, _), places in homes.items():
+        if len(places) > 1:
+            yield f"{name}: {', '.join(places)}"
+
+
+def private_names() -> Iterator[str]:
+    """Private names, in files that import Textual or MSAL, that neither the file nor a base class of ours defines."""
+    for module in modules().values():
+        libraries = {name.partition(".")[0] for name in module.imported.values()}
+        if module.place not in MAY_USE_PRIVATE_NAMES and not libraries.isdisjoint(("textual", "rich", "msal")):
+            for line, name in sorted({*_reached_for(module), *_overridden(module)}):
+                yield f"{module.place}:{line} {name}"
+
+
+def _defined_privately(nodes: Iterable[ast.AST]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, Function | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)  # __slots__
+    return names
+
+
+def _reached_for(module: Module) -> Iterator[tuple[int, str]]:
+    own = _defined_privately(module.nodes) | {"_replace", "_asdict", "_fields", "_make"}  # named tuples
+    bases = {base for owner, home in classes().items() if home is module for base in owner.__mro__ if is_ours(base)}
+    inherited = own.union(*(_defined_privately(modules()[base.__module__].nodes) for base in bases))
+    for node in module.nodes:
+        if isinstance(node, ast.Attribute) and _is_private(node.attr):
+            is_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            if node.attr not in (inherited if is_self else own):
+                yield node.lineno, node.attr
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("runtui"):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+            yield from ((node.lineno, name) for name in names if _is_private(name))
+        elif isinstance(node, ast.Call) and _called(node) in ("getattr", "setattr", "hasattr", "delattr"):
+            words = [str(word.value) for word in node.args if isinstance(word, ast.Constant)]
+            yield from ((node.lineno, word) for word in words if _is_private(word))
+
+
+def _overridden(module: Module) -> Iterator[tuple[int, str]]:
+    for owner, home in classes().items():
+        for name, function in _functions(owner).items() if home is module else ():
+            if _is_private(name) and _is_inherited(owner, name):
+                yield function.lineno, name
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name.strip("_") != ""
+
+
+def rules() -> list[Rule]:
+    """Every rule, with what was found."""
+    house = list(modules().values())
+    ours = [(f"{home.place} {owner.__qualname__}", owner) for owner, home in classes().items()]
+    folders = Counter(str(module.path.parent.relative_to(ROOT)) for module in house)
+    small = [
+        f"{module.place}: {module.lines} lines, used by {', '.join(users) or 'nobody'}"
+        for module in house
+        if module.lines < SMALL_FILE and module.path.name not in ("__init__.py", "__main__.py")
+        for users in [importers(module.name)]
+        if len(users) < 2
+    ]
+    return [
+        Rule("files", len(house), 135),
+        Rule("lines", sum(module.lines for module in house), 24_000),
+        _largest("lines of a file", ((module.lines, module.place) for module in house), 600),
+        _largest("lines of a function", lines_of_functions(), 50),
+        _largest("files of a folder", ((count, folder) for folder, count in folders.items()), 15),
+        _largest("methods of a class, with its bases of ours", ((methods(owner), name) for name, owner in ours), 35),
+        _largest("classes of ours above each other", ((depth(owner), name) for name, owner in ours), 2),
+        _none("small files without a second user", small),
+        _none("circles of imports", (" <-> ".join(group) for group in circles())),
+        _none("public names in two files", twice_named()),
+        _none("public definitions without a user", unused_definitions()),
+        _none("public methods without a user", unused_members()),
+        _none("fields that nothing reads", unread_fields()),
+        _none("private names of others", private_names()),
+    ]
+
+
+def _largest(name: str, measured: Iterable[tuple[int, str]], limit: int) -> Rule:
+    found = sorted(measured, reverse=True)
+    return Rule(name, found[0][0], limit, [f"{what}: {figure}" for figure, what in found if figure > limit])
+
+
+def _none(name: str, breaches: Iterable[str]) -> Rule:
+    found = list(breaches)
+    return Rule(name, len(found), 0, found)
+
+
+def main() -> None:
+    """Print the figures, and then every breach."""
+    found = rules()
+    for rule in found:
+        print(f"{'  ' if rule.figure <= rule.limit else '✗ '}{rule.figure:>6}  at most {rule.limit:>6}  {rule.name}")
+    for rule in found:
+        if rule.breaches:
+            print(f"\n{rule.name}:")
+            print(*(f"  {breach}" for breach in rule.breaches), sep="\n")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
