@@ -15,17 +15,16 @@ from runtui.sandbox.authority.directory import (
     DEMO_APPLICATION,
     READ_ALL,
     WRITE_ALL,
-    Application,
-    FederatedCredential,
 )
 from runtui.sandbox.authority.tokens import Identity, to_base64url
 from runtui.sandbox.errors import GraphError
+from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential
 from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 
 SCOPES: Final = ["https://graph.fake.test/.default"]
 DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
-DAEMON: Final = Application(
-    client_id=DAEMON_ID, name="nightly", is_public=False, permissions=frozenset({READ_ALL, WRITE_ALL})
+DAEMON: Final = ConfidentialApplication(
+    client_id=DAEMON_ID, name="nightly", permissions=frozenset({READ_ALL, WRITE_ALL})
 )
 MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs")
 

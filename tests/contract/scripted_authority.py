@@ -15,11 +15,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
-from runtui.sandbox.authority.errors import OAuthError, aadsts
+from runtui.sandbox.authority.errors import OAuthError
 from runtui.sandbox.authority.grants import AuthorizationResponse, Autopilot
 from runtui.sandbox.authority.service import TOKEN, Authority, AuthorityResponse, route
-from runtui.sandbox.authority.tokens import Identity
+from runtui.sandbox.authority.tokens import Grant, Identity
 from runtui.sandbox.errors import GraphError
+from tests.contract.entra_programs import ConfidentialApplication, aadsts, authenticate
 
 Parameters = Mapping[str, object] | None
 
@@ -69,6 +70,8 @@ class ScriptedAuthority(Authority):
         self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
     ) -> AuthorityResponse:
         planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
+        if form.get("grant_type") == "client_credentials" and tenant in ("organizations", "common"):
+            raise aadsts(50059)
         if planned is None:
             return super().serve(endpoint, tenant, method, headers, form)
         planned.times -= 1
@@ -77,6 +80,21 @@ class ScriptedAuthority(Authority):
         if isinstance(planned.what, OAuthError):
             raise planned.what
         return planned.what
+
+    def token(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """The same, for programs with credentials too."""
+        application = self.directory.application(form.get("client_id", ""))
+        if not isinstance(application, ConfidentialApplication):
+            return super().token(form)
+        audiences = [f"{self.url()}{end}" for end in ("/oauth2/v2.0/token", "/v2.0")]
+        authenticate(form, application, self._clock(), audiences)
+        if form.get("grant_type") != "client_credentials":
+            return super().token({**form, "client_assertion": "", "client_secret": ""})
+        scopes = self.directory.scopes(form.get("scope", ""), application, application)
+        now = self._clock()
+        return self.issuer.access_token_response(
+            Grant(application, application, now, now), scopes, form.get("claims", "")
+        )
 
     def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
         with self._lock:

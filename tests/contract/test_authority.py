@@ -109,7 +109,7 @@ class TestSilently:
         (kept,) = app.token_cache.search(msal.TokenCache.CredentialType.REFRESH_TOKEN)
         assert kept["secret"] != first["refresh_token"]
 
-    @pytest.mark.parametrize("code", [700082, 50173, 70043, 530036])
+    @pytest.mark.parametrize("code", [700082, 50173])
     def test_a_dead_refresh_token(self, authority: ScriptedAuthority, code: int) -> None:
         app = public_app(authority)
         token = sign_in(authority, app)["access_token"]

@@ -16,13 +16,12 @@ from runtui.redact import MARK, redact
 from runtui.sandbox.authority.directory import (
     READ_ALL,
     WRITE_ALL,
-    Application,
     Directory,
-    FederatedCredential,
 )
 from runtui.sandbox.authority.tokens import Identity, to_base64url
 from runtui.settings import SignInSettings
 from tests.canary import SECRET
+from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential
 from tests.contract.scripted_authority import MemoryResponse, ScriptedAuthority, unavailable
 from tests.contract.signing_in import ROOT, by_device_code, left_in, signing_in
 
@@ -31,10 +30,9 @@ MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs"
 
 
 def authority_for(**credentials: Any) -> ScriptedAuthority:
-    daemon = Application(
+    daemon = ConfidentialApplication(
         client_id=DAEMON_ID,
         name="nightly",
-        is_public=False,
         permissions=frozenset({READ_ALL, WRITE_ALL}),
         **credentials,
     )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from runtui.auth.errors import SignInError, from_oauth_error, unreachable
 from runtui.redact import MARK
-from runtui.sandbox.authority.errors import AADSTS, aadsts
 from tests.canary import SECRET, TOKEN
+from tests.contract.entra_programs import ALL_AADSTS, aadsts
 
 SCOPES = ("https://graph.microsoft.com/LifecycleWorkflows.Read.All",)
 
@@ -63,7 +63,7 @@ def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> Non
     assert str(error.reference) == "Correlation ID: correlation-1 · Trace ID: trace-1 · Timestamp: 0001-01-01 00:00:00Z"
 
 
-@pytest.mark.parametrize("number", AADSTS)
+@pytest.mark.parametrize("number", ALL_AADSTS)
 def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
     error = from_oauth_error(answer(number))
     assert error.title

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from runtui.domain.times import MAX_TICKS
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.tenant import guid
 
@@ -48,36 +47,15 @@ class User:
         return guid("account", self.username)
 
 
-@dataclass(frozen=True, slots=True)
-class FederatedCredential:
-    """Another issuer whose assertions an application may use as its own.
-
-    Without `public_key` (PEM, of an RSA key or a certificate) the assertion's signature is not verified.
-    """
-
-    issuer: str
-    subject: str
-    public_key: bytes = b""
-    audience: str = "api://AzureADTokenExchange"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """An app registration.
-
-    `permissions` are its own (app roles). `secret_ends` is in ticks; `certificates` are PEM. A redirect URI on
-    http://localhost fits every port.
-    """
+    """An app registration of a public client. A redirect URI on http://localhost fits every port."""
 
     client_id: str
     name: str
-    is_public: bool = True
     redirect_uris: tuple[str, ...] = ("http://localhost",)
     permissions: frozenset[str] = frozenset()
-    secret: str = ""
-    secret_ends: int = MAX_TICKS
-    certificates: tuple[bytes, ...] = ()
-    federated: tuple[FederatedCredential, ...] = ()
+    """What it may do by itself (app roles)."""
 
     @property
     def object_id(self) -> str:
@@ -115,18 +93,12 @@ class Directory:
     users: tuple[User, ...] = (DEMO_ADMIN, DEMO_READER)
     applications: tuple[Application, ...] = (DEMO_APPLICATION,)
 
-    def check_tenant(self, name: str, *, must_be_one: bool = False) -> None:
-        """Check the tenant in a path.
-
-        Args:
-            name: A tenant's id, its domain, "organizations" or "common".
-            must_be_one: Whether the last two are too vague.
+    def check_tenant(self, name: str) -> None:
+        """Check the tenant in a path: its id, its domain, "organizations" or "common".
 
         Raises:
-            OAuthError: there is no such tenant, or it is too vague.
+            OAuthError: there is no such tenant.
         """
-        if must_be_one and name in _ANY_TENANT:
-            raise aadsts(50059)
         if name.lower() not in {self.tenant_id, self.domain} | _ANY_TENANT:
             raise aadsts(90002, tenant=name)
 

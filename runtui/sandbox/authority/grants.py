@@ -222,7 +222,7 @@ class AuthorizationCodes:
         if mode not in RESPONSE_MODES:
             raise aadsts(900144, parameter="response_mode")
         challenge = query.get("code_challenge", "")
-        if application.is_public and (not challenge or query.get("code_challenge_method") != "S256"):
+        if not challenge or query.get("code_challenge_method") != "S256":
             raise aadsts(9002325)
         scope = query.get("scope", "")
         self._directory.check_scope(scope)
@@ -249,7 +249,7 @@ class AuthorizationCodes:
         self._codes[code] = _IssuedCode(request, user, expires)
         return request.respond(code=code, session_state=self._issuer.secret(16))
 
-    def redeem(self, form: Mapping[str, str], application: Application, proof: str) -> dict[str, Any]:
+    def redeem(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
         """The token response for a code.
 
         Raises:
@@ -268,8 +268,8 @@ class AuthorizationCodes:
         # A wrong verifier spends the code: whoever holds a stolen one may not try twice.
         code.is_used = True
         challenge = to_base64url(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
-        if request.challenge and not hmac.compare_digest(challenge.encode(), request.challenge.encode()):
+        if not hmac.compare_digest(challenge.encode(), request.challenge.encode()):
             raise aadsts(501481)
-        grant = Grant(code.user, application, now, now, proof, request.nonce)
+        grant = Grant(code.user, application, now, now, request.nonce)
         scope, claims = form.get("scope") or request.scope, form.get("claims") or request.claims
         return self._issuer.token_response(grant, scope, claims, is_interactive=True)

@@ -2,7 +2,7 @@
 
 Invariant: a response is a pure function of the request and of the grants so far; it opens no socket and logs nothing.
 An error of a page is a page, any other one is Entra's JSON. Endpoints: "OpenID Connect on the Microsoft identity
-platform" and its pages on the device code, authorization code and client credentials flows.
+platform" and its pages on the device code and authorization code flows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.credentials import authenticate
 from runtui.sandbox.authority.directory import Directory, Principal, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import RESPONSE_MODES, AuthorizationCodes, DeviceCodes
@@ -113,12 +112,31 @@ class Authority:
             return _page(403, message_page("Refused", "That form came from another site."))
         if endpoint == DEVICE_PAGE:
             return self._device_page(method, form)
-        self.directory.check_tenant(tenant, must_be_one=form.get("grant_type") == "client_credentials")
+        self.directory.check_tenant(tenant)
         if endpoint == AUTHORIZE:
             return self._authorize(method, form)
         if endpoint == DISCOVERY:
             return _json(200, self._discovery(tenant))
-        return _json(200, self.devices.begin(form) if endpoint == DEVICE_CODE else self._token(tenant, form))
+        return _json(200, self.devices.begin(form) if endpoint == DEVICE_CODE else self.token(form))
+
+    def token(self, form: Mapping[str, str]) -> dict[str, Any]:
+        """The response of the token endpoint. Every application here is a public client.
+
+        Raises:
+            OAuthError: the service refuses.
+        """
+        application = self.directory.application(form.get("client_id", ""))
+        if form.get("client_assertion") or form.get("client_secret"):
+            raise aadsts(700025)
+        grant = form.get("grant_type", "")
+        if grant in _DEVICE_GRANTS:
+            return self.devices.poll(form, application)
+        if grant == "authorization_code":
+            return self.browsers.redeem(form, application)
+        if grant == "refresh_token":
+            scope, claims = form.get("scope", ""), form.get("claims", "")
+            return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
+        raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
     def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
         """Graph's verdict on an access token; see `Issuer.verify`."""
@@ -138,7 +156,7 @@ class Authority:
         is_vague = tenant.lower() in ("organizations", "common")
         return {
             "token_endpoint": f"{root}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+            "token_endpoint_auth_methods_supported": ["none"],
             "response_modes_supported": list(RESPONSE_MODES),
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["HS256"],
@@ -149,23 +167,6 @@ class Authority:
             "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
             "msgraph_host": urlsplit(self.directory.resource).netloc,
         }
-
-    def _token(self, tenant: str, form: Mapping[str, str]) -> dict[str, Any]:
-        application = self.directory.application(form.get("client_id", ""))
-        names = {tenant, self.directory.tenant_id}
-        audiences = {f"{self.base}/{name}{end}" for name in names for end in ("/oauth2/v2.0/token", "/v2.0")}
-        proof = authenticate(form, application, self._clock(), audiences)
-        grant = form.get("grant_type", "")
-        if grant in _DEVICE_GRANTS:
-            return self.devices.poll(form, application)
-        if grant == "authorization_code":
-            return self.browsers.redeem(form, application, proof)
-        scope, claims = form.get("scope", ""), form.get("claims", "")
-        if grant == "refresh_token":
-            return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
-        if grant == "client_credentials":
-            return self.issuer.client_credentials(application, proof, scope, claims)
-        raise aadsts(70003, grant=grant)
 
     def _device_page(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
         if method == "GET":

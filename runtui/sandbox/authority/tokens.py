@@ -50,7 +50,6 @@ class Grant:
     application: Application
     began: int
     used: int
-    proof: str = "0"
     nonce: str = ""
     ended_by: int = 0
     """The AADSTS number that its refresh tokens are refused with, once they are."""
@@ -96,7 +95,7 @@ class Issuer:
             OAuthError: the scopes or the claims cannot be granted.
         """
         scopes = self._directory.scopes(scope, grant.principal, grant.application)
-        response = self._access_token_response(grant, scopes, _parse_claims(claims), is_fresh=is_interactive)
+        response = self.access_token_response(grant, scopes, claims, is_fresh=is_interactive)
         response["scope"] = self._directory.granted_scope(scopes)
         if "offline_access" in scopes.requested:
             # The one before it stays valid, as with Entra: the client forgets it.
@@ -108,19 +107,6 @@ class Issuer:
         ids = {"uid": grant.principal.object_id, "utid": self._directory.tenant_id}
         response["client_info"] = to_base64url(json.dumps(ids).encode())
         return response
-
-    def client_credentials(self, application: Application, proof: str, scope: str, claims: str) -> dict[str, Any]:
-        """The response of the token endpoint to an application that signs in by itself.
-
-        Raises:
-            OAuthError: it requests anything but `.default`, or the claims cannot be granted.
-        """
-        scopes = self._directory.scopes(scope, application, application)
-        if not all(word.endswith("/.default") for word in scopes.requested):
-            raise aadsts(70011, scope=scope)
-        now = self._clock()
-        grant = Grant(application, application, now, now, proof)
-        return self._access_token_response(grant, scopes, _parse_claims(claims), is_fresh=False)
 
     def refresh(self, token: str, application: Application, scope: str, claims: str) -> dict[str, Any]:
         """The response of the token endpoint to a refresh token.
@@ -185,11 +171,17 @@ class Issuer:
         name = claims.get("upn") or claims["app_displayname"]
         return Identity(claims["oid"], name, claims["appid"], permissions)
 
-    def _access_token_response(
-        self, grant: Grant, scopes: Scopes, claims: Mapping[str, Any], *, is_fresh: bool
+    def access_token_response(
+        self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool = False
     ) -> dict[str, Any]:
-        """The part of a response that every grant has; its token meets a challenge if the claims do."""
-        requested = claims.get("access_token", {})
+        """The part of a token response that every grant has.
+
+        Its token passes after a challenge if the `claims` meet that, or if it is fresh: a person is there.
+
+        Raises:
+            OAuthError: the claims are malformed.
+        """
+        requested = _parse_claims(claims).get("access_token", {})
         content = self._access_claims(grant, scopes)
         if "CP1" in _values(requested, "xms_cc"):
             content["xms_cc"] = ["CP1"]
@@ -214,7 +206,6 @@ class Issuer:
             "exp": now + self.lifetime,
             "app_displayname": application.name,
             "appid": application.client_id,
-            "appidacr": grant.proof,
             "oid": principal.object_id,
             "sub": principal.object_id,
             "tid": self._directory.tenant_id,
