@@ -87,11 +87,11 @@ class ScriptedAuthority(Authority):
         if not isinstance(application, ConfidentialApplication):
             return super().token(form)
         audiences = [f"{self.url()}{end}" for end in ("/oauth2/v2.0/token", "/v2.0")]
-        authenticate(form, application, self._clock(), audiences)
+        authenticate(form, application, self._realm.clock(), audiences)
         if form.get("grant_type") != "client_credentials":
             return super().token({**form, "client_assertion": "", "client_secret": ""})
         scopes = self.directory.scopes(form.get("scope", ""), application, application)
-        now = self._clock()
+        now = self._realm.clock()
         return self.issuer.access_token_response(
             Grant(application, application, now, now), scopes, form.get("claims", "")
         )

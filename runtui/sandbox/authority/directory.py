@@ -6,7 +6,9 @@ Graph for lifecycle workflows ("Microsoft Graph permissions reference").
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -166,6 +168,19 @@ class Directory:
         if slash and resource.rstrip("/").lower() != self.resource:
             raise aadsts(500011, resource=resource, tenant=self.domain)
         return permission
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """What every part of the authority needs."""
+
+    base: str
+    """The authority's own address."""
+    directory: Directory
+    clock: Callable[[], int]
+    """The present in ticks."""
+    random: Random
+    """Where codes, ids and keys come from."""
 
 
 def _fits(redirect_uri: str, registered: str) -> bool:

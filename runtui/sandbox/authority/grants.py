@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.authority.directory import Application, Directory, User
+from runtui.sandbox.authority.directory import Application, Realm, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
@@ -59,35 +58,22 @@ class Autopilot:
 
 
 class DeviceCodes:
-    """The device codes that were issued.
+    """The device codes that were issued."""
 
-    Args:
-        base: The authority's own address.
-        directory: Its users and applications.
-        issuer: Issues the tokens.
-        clock: The present in ticks.
-        random: Where user codes come from.
-    """
-
-    def __init__(
-        self, base: str, directory: Directory, issuer: Issuer, clock: Callable[[], int], random: Random
-    ) -> None:
+    def __init__(self, realm: Realm, issuer: Issuer) -> None:
         self.interval = 5
         """Seconds between two polls that a client is told."""
         self.lifetime = DEVICE_CODE_SECONDS
         """Seconds that a code lives."""
         self.autopilot: Autopilot | None = None
-        self._base = base
-        self._directory = directory
+        self._realm = realm
         self._issuer = issuer
-        self._clock = clock
-        self._random = random
         self._codes: dict[str, DeviceAuthorization] = {}
 
     @property
     def pending(self) -> list[DeviceAuthorization]:
         """The attempts that wait for a person, oldest first."""
-        now = self._clock()
+        now = self._realm.clock()
         return [code for code in self._codes.values() if not code.is_decided and now < code.expires]
 
     def begin(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -96,12 +82,12 @@ class DeviceCodes:
         Raises:
             OAuthError: the application or the scope is unknown.
         """
-        application = self._directory.application(form.get("client_id", ""))
+        application = self._realm.directory.application(form.get("client_id", ""))
         scope = form.get("scope", "")
-        self._directory.check_scope(scope)
-        user_code = "".join(self._random.choices(_LETTERS, k=9))
-        device_code, page = self._issuer.secret(), f"{self._base}/devicelogin"
-        expires = self._clock() + self.lifetime * TICKS_PER_SECOND
+        self._realm.directory.check_scope(scope)
+        user_code = "".join(self._realm.random.choices(_LETTERS, k=9))
+        device_code, page = self._issuer.secret(), f"{self._realm.base}/devicelogin"
+        expires = self._realm.clock() + self.lifetime * TICKS_PER_SECOND
         self._codes[device_code] = DeviceAuthorization(user_code, application, scope, form.get("claims", ""), expires)
         return {
             "user_code": user_code,
@@ -119,7 +105,7 @@ class DeviceCodes:
         Raises:
             OAuthError: nobody decided yet, or it was declined, or it has expired.
         """
-        code, now = self._codes.get(form.get("device_code", "")), self._clock()
+        code, now = self._codes.get(form.get("device_code", "")), self._realm.clock()
         if code is None or code.is_used or code.application.client_id != application.client_id:
             raise aadsts(70018)
         if now >= code.expires:
@@ -199,10 +185,9 @@ class _IssuedCode:
 class AuthorizationCodes:
     """The requests that wait for a person, and the codes that wait for an application."""
 
-    def __init__(self, directory: Directory, issuer: Issuer, clock: Callable[[], int]) -> None:
-        self._directory = directory
+    def __init__(self, realm: Realm, issuer: Issuer) -> None:
+        self._realm = realm
         self._issuer = issuer
-        self._clock = clock
         self._requests: dict[str, AuthorizationRequest] = {}
         self._codes: dict[str, _IssuedCode] = {}
 
@@ -212,7 +197,7 @@ class AuthorizationCodes:
         Raises:
             OAuthError: the application, its address or what it requests is unknown.
         """
-        application = self._directory.application(query.get("client_id", ""))
+        application = self._realm.directory.application(query.get("client_id", ""))
         redirect_uri = query.get("redirect_uri", "")
         if not application.allows_redirect(redirect_uri):
             raise aadsts(50011, redirect_uri=redirect_uri, client_id=application.client_id)
@@ -225,7 +210,7 @@ class AuthorizationCodes:
         if not challenge or query.get("code_challenge_method") != "S256":
             raise aadsts(9002325)
         scope = query.get("scope", "")
-        self._directory.check_scope(scope)
+        self._realm.directory.check_scope(scope)
         state, nonce, claims = (query.get(name, "") for name in ("state", "nonce", "claims"))
         request = AuthorizationRequest(application, scope, redirect_uri, mode, state, nonce, challenge, claims)
         key = self._issuer.secret()
@@ -245,7 +230,7 @@ class AuthorizationCodes:
             declined = aadsts(65004)
             return request.respond(error=declined.error, error_description=declined.headline)
         code = f"1.{self._issuer.secret(48)}"
-        expires = self._clock() + AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
+        expires = self._realm.clock() + AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
         self._codes[code] = _IssuedCode(request, user, expires)
         return request.respond(code=code, session_state=self._issuer.secret(16))
 
@@ -255,7 +240,7 @@ class AuthorizationCodes:
         Raises:
             OAuthError: the code, the address or the verifier is wrong.
         """
-        code, now = self._codes.get(form.get("code", "")), self._clock()
+        code, now = self._codes.get(form.get("code", "")), self._realm.clock()
         if code is None or code.request.application.client_id != application.client_id:
             raise aadsts(9002313)
         if code.is_used:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.directory import Directory, Principal, User
+from runtui.sandbox.authority.directory import Directory, Principal, Realm, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import RESPONSE_MODES, AuthorizationCodes, DeviceCodes
 from runtui.sandbox.authority.pages import device_page, form_post_page, message_page, page_headers, sign_in_page
@@ -77,11 +77,10 @@ class Authority:
     ) -> None:
         self.base = base.rstrip("/")
         self.directory = directory or Directory()
-        self._clock = clock
-        self._random = random or SystemRandom()
-        self.issuer = Issuer(self.base, self.directory, clock, self._random)
-        self.devices = DeviceCodes(self.base, self.directory, self.issuer, clock, self._random)
-        self.browsers = AuthorizationCodes(self.directory, self.issuer, clock)
+        self._realm = Realm(self.base, self.directory, clock, random or SystemRandom())
+        self.issuer = Issuer(self._realm)
+        self.devices = DeviceCodes(self._realm, self.issuer)
+        self.browsers = AuthorizationCodes(self._realm, self.issuer)
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
         """Answer one request. Never raises.
@@ -200,12 +199,12 @@ class Authority:
         trace_id = self._guid()
         asked = headers.get("client-request-id", "")
         correlation_id = asked if _is_guid(asked) else self._guid()
-        body = error.body(now=self._clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
+        body = error.body(now=self._realm.clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
         ids = {"x-ms-request-id": trace_id, "client-request-id": correlation_id}
         return _json(error.status, body, ids)
 
     def _guid(self) -> str:
-        return str(UUID(bytes=self._random.randbytes(16), version=4))
+        return str(UUID(bytes=self._realm.random.randbytes(16), version=4))
 
 
 def route(method: str, path: str) -> tuple[str, str]:

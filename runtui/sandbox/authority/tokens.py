@@ -10,13 +10,12 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Final
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
-from runtui.sandbox.authority.directory import READERS, WRITE_ALL, Application, Directory, Principal, Scopes, User
+from runtui.sandbox.authority.directory import READERS, WRITE_ALL, Application, Principal, Realm, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.tenant import guid
@@ -56,23 +55,14 @@ class Grant:
 
 
 class Issuer:
-    """Issues tokens and verifies them.
+    """Issues tokens and verifies them."""
 
-    Args:
-        base: The authority's own address.
-        directory: Its users and applications.
-        clock: The present in ticks.
-        random: Where ids and keys come from.
-    """
-
-    def __init__(self, base: str, directory: Directory, clock: Callable[[], int], random: Random) -> None:
+    def __init__(self, realm: Realm) -> None:
         self.lifetime = ACCESS_TOKEN_SECONDS
         """Seconds that an access token lives."""
-        self._base = base
-        self._directory = directory
-        self._clock = clock
-        self._random = random
-        self._key = random.randbytes(32)
+        self._realm = realm
+        self._directory = realm.directory
+        self._key = realm.random.randbytes(32)
         self._grants: dict[str, Grant] = {}
         """By refresh token."""
         self._revoked_at: dict[str, int] = {}
@@ -80,7 +70,7 @@ class Issuer:
 
     def secret(self, size: int = 32) -> str:
         """`size` random bytes as base64url."""
-        return to_base64url(self._random.randbytes(size))
+        return to_base64url(self._realm.random.randbytes(size))
 
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
         """The response of the token endpoint to a user's sign-in, or to a refresh of one.
@@ -114,7 +104,7 @@ class Issuer:
         Raises:
             OAuthError: it is unknown, another application's, revoked, or was unused for too long.
         """
-        grant, now = self._grants.get(token), self._clock()
+        grant, now = self._grants.get(token), self._realm.clock()
         if grant is None or grant.application.client_id != application.client_id:
             raise aadsts(9002313)
         if not grant.ended_by and now - grant.used >= REFRESH_TOKEN_SECONDS * TICKS_PER_SECOND:
@@ -200,7 +190,7 @@ class Issuer:
         now, principal, application = self._seconds(), grant.principal, grant.application
         claims: dict[str, Any] = {
             "aud": self._directory.resource,
-            "iss": f"{self._base}/{self._directory.tenant_id}/",
+            "iss": f"{self._realm.base}/{self._directory.tenant_id}/",
             "iat": now,
             "nbf": now,
             "exp": now + self.lifetime,
@@ -223,7 +213,7 @@ class Issuer:
         principal, now = grant.principal, self._seconds()
         claims: dict[str, Any] = {
             "aud": grant.application.client_id,
-            "iss": f"{self._base}/{self._directory.tenant_id}/v2.0",
+            "iss": f"{self._realm.base}/{self._directory.tenant_id}/v2.0",
             "iat": now,
             "nbf": now,
             "exp": now + ACCESS_TOKEN_SECONDS,
@@ -269,14 +259,14 @@ class Issuer:
 
     def _unauthorized(self, message: str, more: str = "") -> GraphError:
         challenge = (
-            f'Bearer realm="", authorization_uri="{self._base}/common/oauth2/authorize", '
+            f'Bearer realm="", authorization_uri="{self._realm.base}/common/oauth2/authorize", '
             f'client_id="{_GRAPH_CLIENT_ID}"{more}'
         )
         return GraphError(401, "InvalidAuthenticationToken", message, headers={"WWW-Authenticate": challenge})
 
     def _seconds(self) -> int:
         """The present in seconds since 1970, as claims count it."""
-        return (self._clock() - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
+        return (self._realm.clock() - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
 
 
 def to_base64url(data: bytes) -> str:
