@@ -10,12 +10,12 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.message import Message
 
-from runtui.domain.columns import Cell, Column
+from runtui.domain.columns import Column, ListCell
 from runtui.tui.resources import ReadRows, Resource
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, RowFlag
 
 HEIGHT = 10
-FAILED = Cell("bad", "status-failed")
+FAILED = ListCell("bad", "status-failed")
 
 
 class Thing(NamedTuple):
@@ -29,9 +29,13 @@ THINGS: Resource[Thing, int] = Resource(
     title="Things",
     columns=(
         Column(
-            "status", "status", 8, 1, lambda thing, _: Cell("bad", "status-failed") if thing.has_failed else Cell("ok")
+            "status",
+            "status",
+            8,
+            1,
+            lambda thing, _: ListCell("bad", "status-failed") if thing.has_failed else ListCell("ok"),
         ),
-        Column("name", "name", 9, 1, lambda thing, _: Cell(f"thing {thing.number}"), flexible=True),
+        Column("name", "name", 9, 1, lambda thing, _: ListCell(f"thing {thing.number}"), flexible=True),
     ),
     id_of=lambda thing: thing.number,
     scope="runs",
