@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
-Row = TypeVar("Row")
+RowT = TypeVar("RowT")
 
 Align = Literal["left", "right"]
 
@@ -54,7 +54,7 @@ _GROWTH: Final = 4
 """A growing column takes one cell of so many that the flexible column has beyond COMFORT."""
 
 
-class Cell(NamedTuple):
+class ListCell(NamedTuple):
     """The text of one cell, foreign text as received, and what it means."""
 
     text: str
@@ -62,11 +62,15 @@ class Cell(NamedTuple):
 
 
 DASH: Final = "–"
-NOTHING: Final = Cell(DASH, "muted")
+NOTHING: Final = ListCell(DASH, "muted")
 """The cell of a value that is not there."""
 
 
-class Column(NamedTuple, Generic[Row]):
+Show: TypeAlias = Callable[[RowT, int], ListCell]
+"""The cell of a row at the moment `now` (ticks)."""
+
+
+class Column(NamedTuple, Generic[RowT]):
     """One column of a list."""
 
     key: str
@@ -75,8 +79,7 @@ class Column(NamedTuple, Generic[Row]):
     """Cells; for the flexible column the least it is shown with."""
     priority: int
     """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
-    show: Callable[[Row, int], Cell]
-    """The cell of a row at the moment `now` (ticks)."""
+    show: Show[RowT]
     order: tuple[str, ...] = ()
     """Its natural order, the one of the first press: columns of the store, "-" for descending. The other direction is
     the same list upside down. Empty where rows have one order only."""
@@ -92,7 +95,7 @@ class Column(NamedTuple, Generic[Row]):
         return self.order[0].startswith("-")
 
 
-Layout: TypeAlias = tuple[tuple[Column[Row], int], ...]
+Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]
 """The columns that are shown, each with its width in cells."""
 
 
@@ -131,6 +134,6 @@ def list_width(screen_columns: int) -> int:
     return screen_columns * share // of
 
 
-def list_layout(columns: tuple[Column[Row], ...], width: int) -> Layout[Row]:
+def list_layout(columns: tuple[Column[RowT], ...], width: int) -> Layout[RowT]:
     """The columns in a list of `width` cells, beside its gutter and one blank at its right end."""
     return layout(columns, width - GUTTER - GAP)

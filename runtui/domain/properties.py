@@ -27,7 +27,7 @@ INT32_MAX: Final = 2_147_483_647
 INT32_MIN: Final = -2_147_483_648
 
 PropertyKind = Literal["text", "enum", "count", "datetime"]
-Group = Literal["Status", "Times", "Users", "Tasks"]
+FormGroup = Literal["Status", "Times", "Users", "Tasks"]
 
 _GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:([,_' \u00a0\u202f])\d{3})(?:\1\d{3})*", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
@@ -47,6 +47,8 @@ class Listed(NamedTuple):
     """Cells."""
     priority: int
     """Columns stand in the order of their priority; a wider screen adds the next ones at the right."""
+    alarms: bool = False
+    """Whether a count above zero is a matter for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class Property:
     """The column of the store that orders runs by it, where that is another one."""
     listed: Listed | None = None
     """None: it is no column of the list."""
-    group: Group | None = None
+    group: FormGroup | None = None
     """Where it stands in the form; None: it cannot be written."""
     help: str = ""
     """For the form: one sentence that says what the value means."""
@@ -322,7 +324,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         key="failedUsers",
         kind="count",
         column="failed_users",
-        listed=Listed("✗ users", 7, 5),
+        listed=Listed("✗ users", 7, 5, alarms=True),
         group="Users",
         help="How many users the run failed for; canceled ones do not count.",
         required=True,
@@ -332,7 +334,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         key="failedTasks",
         kind="count",
         column="failed_tasks",
-        listed=Listed("✗ tasks", 7, 6),
+        listed=Listed("✗ tasks", 7, 6, alarms=True),
         group="Tasks",
         help="How many tasks failed, over all users.",
         required=True,
@@ -351,8 +353,6 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=Listed("id", 21, 11)),
 )
 """What runtui knows of a run, in the order of the form; the rest of what is received is kept and shown as JSON."""
-
-PROPERTY_BY_KEY: Final[Mapping[str, Property]] = MappingProxyType({item.key: item for item in PROPERTIES})
 
 EDITABLE: Final = tuple(item for item in PROPERTIES if item.group is not None)
 """The eleven properties of the API page, in the order of the form."""

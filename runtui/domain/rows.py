@@ -7,10 +7,10 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, NOTHING, Align, Cell, Column, Role
+from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Role, Show
 from runtui.domain.properties import PROPERTIES, Property
 from runtui.domain.times import TICKS_PER_SECOND, ago, since
 from runtui.errors import RuntuiError
@@ -61,7 +61,7 @@ def status_look(status: str) -> StatusLook:
     return STATUS_LOOKS.get(status) or STATUS_LOOKS[""]
 
 
-def run_key(raw: Mapping[str, Any], workflow_id: str) -> str:
+def stored_id(raw: Mapping[str, Any], workflow_id: str) -> str:
     """The id by which a run is stored and asked for.
 
     Raises:
@@ -91,7 +91,7 @@ def index_run(raw: Mapping[str, Any], workflow_id: str) -> dict[str, str | int]:
     Raises:
         RuntuiError: when it has no id.
     """
-    run_key(raw, workflow_id)
+    stored_id(raw, workflow_id)
     indexed: dict[str, str | int] = {}
     moments: dict[str, int] = {}
     for item in PROPERTIES:
@@ -117,7 +117,7 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-LISTED: Final = tuple(item for item in PROPERTIES if item.key != "id")
+ROW_PROPERTIES: Final = tuple(item for item in PROPERTIES if item.key != "id")
 """The properties in `RunRow.values`."""
 
 
@@ -147,7 +147,7 @@ class RunRow(NamedTuple):
 
 def is_stuck(row: RunRow, now: int) -> bool:
     """Whether the run is at work and has not been touched for longer than STUCK_AFTER."""
-    moments = (row.number(item.key) for item in LISTED if item.kind == "datetime")
+    moments = (row.number(item.key) for item in ROW_PROPERTIES if item.kind == "datetime")
     touched = max((moment for moment in moments if moment is not None), default=ABSENT)
     return status_look(row.status).is_active and touched < now - STUCK_AFTER
 
@@ -165,48 +165,54 @@ def short_id(run_id: str) -> str:
     return f"{run_id[:8]}…{run_id[-12:]}"
 
 
-def _status(row: RunRow, now: int) -> Cell:
+def _status(row: RunRow, now: int) -> ListCell:
     shown = status_look(row.status)
     if is_stuck(row, now):
-        return Cell(f"{shown.glyph} {row.status} · stuck", "status-stuck")
-    return Cell(f"{shown.glyph} {row.status or 'no status'}", shown.role)
+        return ListCell(f"{shown.glyph} {row.status} · stuck", "status-stuck")
+    return ListCell(f"{shown.glyph} {row.status or 'no status'}", shown.role)
 
 
-def _users(row: RunRow, _now: int) -> Cell:
+def _users(row: RunRow, _now: int) -> ListCell:
     total, successful = row.number("users"), row.number("successful")
     if total is None and successful is None:
         return NOTHING
-    return Cell(f"{_short(successful)}/{_short(total)}", "number")
+    return ListCell(f"{_short(successful)}/{_short(total)}", "number")
 
 
-def _id(row: RunRow, _now: int) -> Cell:
-    return Cell(short_id(row.id), "muted")
+def _id(row: RunRow, _now: int) -> ListCell:
+    return ListCell(short_id(row.id), "muted")
 
 
-def _workflow(row: RunRow, _now: int) -> Cell:
-    return Cell(row.workflow_name)
+def _workflow(row: RunRow, _now: int) -> ListCell:
+    return ListCell(row.workflow_name)
 
 
-_SHOWN_OTHERWISE: Final[Mapping[str, Callable[[RunRow, int], Cell]]] = {"status": _status, "users": _users, "id": _id}
+_SHOWN_OTHERWISE: Final[Mapping[str, Show[RunRow]]] = {
+    "status": _status,
+    "users": _users,
+    "id": _id,
+}
 """The properties whose cell says more than their value."""
 
 
-def _shown(item: Property) -> Callable[[RunRow, int], Cell]:
+def _shown(item: Property, *, alarms: bool) -> Show[RunRow]:
     """How the list shows a property, by its kind."""
 
-    def failures(row: RunRow, _now: int) -> Cell:
-        count = row.number(item.key)
-        return NOTHING if count is None else Cell(_short(count), "alert" if count else "muted")
+    def count(row: RunRow, _now: int) -> ListCell:
+        number = row.number(item.key)
+        if number is None:
+            return NOTHING
+        return ListCell(_short(number), "muted" if not number else "alert" if alarms else "number")
 
-    def moment(row: RunRow, now: int) -> Cell:
+    def moment(row: RunRow, now: int) -> ListCell:
         ticks = row.number(item.key)
-        return NOTHING if ticks is None else Cell((since if item.is_recorded else ago)(ticks, now))
+        return NOTHING if ticks is None else ListCell((since if item.is_recorded else ago)(ticks, now))
 
-    def text(row: RunRow, _now: int) -> Cell:
+    def text(row: RunRow, _now: int) -> ListCell:
         shown = row.text(item.key)
-        return Cell(shown) if shown else NOTHING
+        return ListCell(shown) if shown else NOTHING
 
-    return _SHOWN_OTHERWISE.get(item.key) or {"count": failures, "datetime": moment}.get(item.kind, text)
+    return _SHOWN_OTHERWISE.get(item.key) or {"count": count, "datetime": moment}.get(item.kind, text)
 
 
 def _short(count: int | None) -> str:
@@ -235,8 +241,9 @@ def _columns() -> Iterator[Column[RunRow]]:
     yield Column("workflow", "workflow", 16, 2, _workflow, ("workflow_key", "-recency"), flexible=True)
     for item in PROPERTIES:
         if item.listed is not None:
+            title, width, priority, alarms = item.listed
             align: Align = "right" if item.kind == "count" else "left"
-            yield Column(item.key, *item.listed, _shown(item), _order(item), align)
+            yield Column(item.key, title, width, priority, _shown(item, alarms=alarms), _order(item), align)
 
 
 RUN_COLUMNS: Final = tuple(sorted(_columns(), key=lambda column: column.priority))

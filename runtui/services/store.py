@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from runtui.domain.rows import (
     ABSENT,
     ACTIVE_SEVERITIES,
-    LISTED,
+    ROW_PROPERTIES,
     RUN_COLUMN_BY_KEY,
     STATUS_LOOKS,
     STUCK_AFTER,
     RunRow,
-    run_key,
     storable,
+    stored_id,
 )
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
@@ -80,11 +80,11 @@ RowNumbers: TypeAlias = "array[int]"
 """The rows that a query finds, in its order: eight bytes a row."""
 
 _ROW: Final = ", ".join(
-    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in LISTED))
+    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in ROW_PROPERTIES))
 )
 """What a RunRow is made of, with None for a number that the run does not have."""
 
-_KEYS: Final = tuple(item.key for item in LISTED)
+_KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
 
 MANY_RUNS: Final = 20_000
 """Runs from which on a filter may take more than a few milliseconds to count."""
@@ -212,7 +212,7 @@ class Store:
         """
         with self._writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, [raw])
-            self._answered[run_key(raw, workflow_id)] = self._listing
+            self._answered[stored_id(raw, workflow_id)] = self._listing
             self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
@@ -380,7 +380,7 @@ def _with_ids(
     refused = None
     for raw in runs:
         try:
-            run_key(raw, workflow_id)
+            stored_id(raw, workflow_id)
         except RuntuiError as error:
             refused = error
         else:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import Column
-from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, run_key, storable
+from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, private_database
 from runtui.services.database_files import BUSY_SECONDS, FileIds, files_at, remove_log_of
@@ -216,7 +216,7 @@ def put_runs(
     Raises:
         RuntuiError: when a run has no id.
     """
-    received = {run_key(raw, workflow_id): raw for raw in runs}
+    received = {stored_id(raw, workflow_id): raw for raw in runs}
     stored = _stored(db, tuple(received))
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
     workflow_id = storable(workflow_id)

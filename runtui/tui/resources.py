@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from runtui.domain.columns import NOTHING, Cell, Column, Role, Row
+from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
@@ -42,16 +42,16 @@ class Rows(Protocol[_Row_co, _RowId_contra]):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadRows(Generic[Row, RowId]):
+class ReadRows(Generic[RowT, RowId]):
     """Rows that were read already."""
 
-    rows: Sequence[Row]
-    id_of: Callable[[Row], RowId]
+    rows: Sequence[RowT]
+    id_of: Callable[[RowT], RowId]
 
     def count(self) -> int:
         return len(self.rows)
 
-    def window(self, start: int, count: int) -> Sequence[Row]:
+    def window(self, start: int, count: int) -> Sequence[RowT]:
         return self.rows[start : start + count]
 
     def position(self, row_id: RowId) -> int | None:
@@ -59,12 +59,12 @@ class ReadRows(Generic[Row, RowId]):
 
 
 @dataclass(frozen=True, slots=True)
-class Resource(Generic[Row, RowId]):
+class Resource(Generic[RowT, RowId]):
     """One kind of rows, as every list of them shows it."""
 
     title: str
-    columns: tuple[Column[Row], ...]
-    id_of: Callable[[Row], RowId]
+    columns: tuple[Column[RowT], ...]
+    id_of: Callable[[RowT], RowId]
     scope: Scope
     """Whose actions work on its rows."""
     filter_help: str
@@ -115,24 +115,24 @@ _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
 """The sign and the role of an outcome."""
 
 
-def _outcome(row: EntryRow, _now: int) -> Cell:
+def _outcome(row: EntryRow, _now: int) -> ListCell:
     sign, role = _OUTCOMES[row.entry.outcome] if not row.entry.damage else ("!", "status-problem")
-    return Cell(f"{sign} {outcome_word(row.entry)}", role)
+    return ListCell(f"{sign} {outcome_word(row.entry)}", role)
 
 
-def _opened(row: EntryRow, _now: int) -> Cell:
-    return NOTHING if row.entry.damage else Cell(f"{row.entry.opened_at.astimezone():%m-%d %H:%M}", "muted")
+def _opened(row: EntryRow, _now: int) -> ListCell:
+    return NOTHING if row.entry.damage else ListCell(f"{row.entry.opened_at.astimezone():%m-%d %H:%M}", "muted")
 
 
-def _workflow(row: EntryRow, _now: int) -> Cell:
-    return Cell(row.entry.workflow_name or row.entry.workflow_id)
+def _workflow(row: EntryRow, _now: int) -> ListCell:
+    return ListCell(row.entry.workflow_name or row.entry.workflow_id)
 
 
-def _change(row: EntryRow, _now: int) -> Cell:
+def _change(row: EntryRow, _now: int) -> ListCell:
     """What changed in short; before it what the entry has to do with another one, or with another server."""
     entry = row.entry
     if entry.damage:
-        return Cell(entry.damage)
+        return ListCell(entry.damage)
     parts = []
     if not same_server(entry.root, row.root):
         parts.append(f"at {entry.root.partition('://')[2]}")
@@ -140,17 +140,17 @@ def _change(row: EntryRow, _now: int) -> Cell:
         parts.append(f"undoes #{entry.undoes}")
     if entry.undone_by is not None:
         parts.append(f"undone by #{entry.undone_by}")
-    return Cell(": ".join([*parts, ", ".join(change_words(entry))]))
+    return ListCell(": ".join([*parts, ", ".join(change_words(entry))]))
 
 
 JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     title="Journal",
     columns=(
-        Column("number", "#", 5, 1, lambda row, _: Cell(f"#{row.entry.number}", "muted")),
+        Column("number", "#", 5, 1, lambda row, _: ListCell(f"#{row.entry.number}", "muted")),
         Column("opened", "sent", 11, 1, _opened),
         Column("outcome", "outcome", 10, 1, _outcome),
         Column("workflow", "workflow", 10, 2, _workflow, grows_to=24),
-        Column("run", "run", 9, 5, lambda row, _: Cell(middle(row.entry.run_id, 9), "muted")),
+        Column("run", "run", 9, 5, lambda row, _: ListCell(middle(row.entry.run_id, 9), "muted")),
         Column("change", "change", 36, 1, _change, flexible=True),
     ),
     id_of=lambda row: row.entry.number,

@@ -17,7 +17,6 @@ from runtui.domain.properties import (
     INT32_MAX,
     INT32_MIN,
     PROPERTIES,
-    PROPERTY_BY_KEY,
     Property,
 )
 from runtui.domain.times import format_ticks, parse_ticks
@@ -307,7 +306,7 @@ def test_declaring_the_fields_does_not_load_pydantic() -> None:
     assert re.fullmatch(r"False\s*", ran.stdout)
 
 
-UPDATED, USERS = PROPERTY_BY_KEY["updated"], PROPERTY_BY_KEY["users"]
+UPDATED, USERS = EDITABLE_BY_NAME["lastUpdatedDateTime"], EDITABLE_BY_NAME["totalUsersCount"]
 
 
 @pytest.mark.parametrize(

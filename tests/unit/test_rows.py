@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.columns import GAP, Cell, Role, layout
+from runtui.domain.columns import GAP, ListCell, Role, layout
 from runtui.domain.enums import PROCESSING_STATUS, SENTINEL
 from runtui.domain.rows import (
     ABSENT,
     INDEXED,
-    LISTED,
+    ROW_PROPERTIES,
     RUN_COLUMN_BY_KEY,
     RUN_COLUMNS,
     SEVERITY,
@@ -34,12 +34,12 @@ RUN_ID = "6513270e-269e-4d37-b2a7-4de452e6b438_639307628950522341"
 
 def a_row(**facts: Any) -> RunRow:
     workflow = facts.pop("workflow", "Onboard")
-    values = {item.key: "" if item.is_text else None for item in LISTED}
+    values = {item.key: "" if item.is_text else None for item in ROW_PROPERTIES}
     assert facts.keys() <= values.keys()
     return RunRow(1, RUN_ID, "w", workflow, values | facts)
 
 
-def shown(key: str, row: RunRow) -> Cell:
+def shown(key: str, row: RunRow) -> ListCell:
     return RUN_COLUMN_BY_KEY[key].show(row, NOW)
 
 
@@ -112,7 +112,7 @@ def test_any_object_with_an_id_makes_a_record_that_a_database_can_hold(raw: dict
     ],
 )
 def test_a_status_is_a_glyph_and_a_word(status: str, text: str, role: Role) -> None:
-    assert shown("status", a_row(status=status, started=NOW)) == Cell(text, role)
+    assert shown("status", a_row(status=status, started=NOW)) == ListCell(text, role)
 
 
 def test_every_known_status_has_a_look_and_fits_its_column() -> None:
@@ -144,27 +144,27 @@ def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(fact
 @pytest.mark.parametrize(
     ("key", "facts", "expected"),
     [
-        ("started", {"started": NOW - 2 * HOUR}, Cell("2h ago")),
-        ("updated", {"updated": NOW + HOUR // 73}, Cell("now")),
-        ("scheduled", {"scheduled": NOW + HOUR // 73}, Cell("in 49s")),
-        ("started", {"started": None, "scheduled": NOW}, Cell("–", "muted")),
-        ("scheduled", {"scheduled": NOW + 4 * 60 * TICKS_PER_SECOND}, Cell("in 4m")),
-        ("users", {"successful": 11, "users": 12}, Cell("11/12", "number")),
-        ("users", {"users": 12}, Cell("–/12", "number")),
-        ("users", {}, Cell("–", "muted")),
-        ("users", {"successful": 9999, "users": 10_999}, Cell("9999/10k", "number")),
-        ("failedUsers", {"failedUsers": 0}, Cell("0", "muted")),
-        ("failedUsers", {"failedUsers": 3}, Cell("3", "alert")),
-        ("failedTasks", {"failedTasks": 2**31 - 1}, Cell("2G", "alert")),
-        ("failedTasks", {"failedTasks": -12_345}, Cell("-12k", "alert")),
-        ("failedTasks", {}, Cell("–", "muted")),
-        ("type", {"type": "onDemand"}, Cell("onDemand")),
-        ("type", {}, Cell("–", "muted")),
-        ("workflow", {"workflow": "[@click=app.quit]入社"}, Cell("[@click=app.quit]入社")),
-        ("id", {}, Cell("6513…e6b438_6393…2341", "muted")),
+        ("started", {"started": NOW - 2 * HOUR}, ListCell("2h ago")),
+        ("updated", {"updated": NOW + HOUR // 73}, ListCell("now")),
+        ("scheduled", {"scheduled": NOW + HOUR // 73}, ListCell("in 49s")),
+        ("started", {"started": None, "scheduled": NOW}, ListCell("–", "muted")),
+        ("scheduled", {"scheduled": NOW + 4 * 60 * TICKS_PER_SECOND}, ListCell("in 4m")),
+        ("users", {"successful": 11, "users": 12}, ListCell("11/12", "number")),
+        ("users", {"users": 12}, ListCell("–/12", "number")),
+        ("users", {}, ListCell("–", "muted")),
+        ("users", {"successful": 9999, "users": 10_999}, ListCell("9999/10k", "number")),
+        ("failedUsers", {"failedUsers": 0}, ListCell("0", "muted")),
+        ("failedUsers", {"failedUsers": 3}, ListCell("3", "alert")),
+        ("failedTasks", {"failedTasks": 2**31 - 1}, ListCell("2G", "alert")),
+        ("failedTasks", {"failedTasks": -12_345}, ListCell("-12k", "alert")),
+        ("failedTasks", {}, ListCell("–", "muted")),
+        ("type", {"type": "onDemand"}, ListCell("onDemand")),
+        ("type", {}, ListCell("–", "muted")),
+        ("workflow", {"workflow": "[@click=app.quit]入社"}, ListCell("[@click=app.quit]入社")),
+        ("id", {}, ListCell("6513…e6b438_6393…2341", "muted")),
     ],
 )
-def test_cells(key: str, facts: dict[str, Any], expected: Cell) -> None:
+def test_cells(key: str, facts: dict[str, Any], expected: ListCell) -> None:
     assert shown(key, a_row(**facts)) == expected
 
 

@@ -23,7 +23,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from runtui.domain.columns import GAP, GUTTER, Cell, Column, Layout, Role, Row, list_layout
+from runtui.domain.columns import GAP, GUTTER, Column, Layout, ListCell, Role, RowT, list_layout
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import ReadRows, Resource, RowId, Rows
@@ -31,7 +31,7 @@ from runtui.tui.text import fit
 
 _MOST_STRIPS: Final = 512
 
-TICK_SECONDS: Final = 60
+CLOCK_SECONDS: Final = 60
 """How often relative times are worked out again."""
 
 
@@ -52,7 +52,7 @@ class LineLook(NamedTuple):
 
     width: int
     sign: str = ""
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[ListCell, ...] = ()
     cursor: str = ""
     """The component class of the cursor on it, without its prefix; empty when it stands elsewhere."""
 
@@ -83,7 +83,7 @@ class ColumnHeader(Widget):
         return Content(text)
 
 
-class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
+class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
     """Shows the rows of a resource. Lines are numbered from 0 in the order of the source.
 
     Args:
@@ -133,14 +133,14 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
             return self.table
 
     def __init__(
-        self, resource: Resource[Row, RowId], flag: Callable[[Row], RowFlag | None] = lambda _row: None, *, id: str
+        self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = lambda _row: None, *, id: str
     ) -> None:
         super().__init__(id=id)
         self.resource = resource
         self._own_flag = flag
-        self._source: Rows[Row, RowId] = ReadRows((), resource.id_of)
+        self._source: Rows[RowT, RowId] = ReadRows((), resource.id_of)
         self._start = 0
-        self._rows: Sequence[Row] = ()
+        self._rows: Sequence[RowT] = ()
         self._drawn: dict[int, LineLook] = {}
         self._strips: dict[LineLook, Strip] = {}
         self._styles: dict[str, Style] = {}
@@ -155,7 +155,7 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
 
     # What is shown
 
-    def show(self, source: Rows[Row, RowId], *, keep_line: bool) -> None:
+    def show(self, source: Rows[RowT, RowId], *, keep_line: bool) -> None:
         """Show the rows of a source as they are now, and repaint the lines that differ.
 
         The cursor stays on its row. With `keep_line` so does the row on its line of the screen, and where the row is
@@ -189,7 +189,7 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
             if self.resource.id_of(row) == row_id:
                 self._repaint_line(self._start + index)
 
-    def row_under_cursor(self, *, hold: bool = False) -> Row | None:
+    def row_under_cursor(self, *, hold: bool = False) -> RowT | None:
         """The row at the cursor. With `hold`, somebody acts on it: from here on the cursor stays on that row."""
         self.is_untouched = self.is_untouched and not hold
         return self._row(self.cursor) if self.total else None
@@ -209,7 +209,7 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
         for row_id in marked:
             self.flags_changed(row_id)
 
-    def flag(self, row: Row) -> RowFlag:
+    def flag(self, row: RowT) -> RowFlag:
         """What stands before a row."""
         return self._own_flag(row) or (MARKED if self.resource.id_of(row) in self.marks else NO_FLAG)
 
@@ -267,7 +267,7 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
 
     # The window
 
-    def _row(self, line: int) -> Row | None:
+    def _row(self, line: int) -> RowT | None:
         index = line - self._start
         if not (self._rows and 0 <= index < len(self._rows)):
             height = max(20, self.size.height)
@@ -280,7 +280,7 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
 
     def on_mount(self) -> None:
         """Let time pass."""
-        self.set_interval(TICK_SECONDS, self.tick)
+        self.set_interval(CLOCK_SECONDS, self.tick)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight at any size."""
@@ -313,7 +313,7 @@ class LineTable(ScrollView, Generic[Row, RowId], can_focus=True):
             strip = self._strips[look] = self._draw(look).adjust_cell_length(look.width, self.rich_style)
         return strip
 
-    def _layout(self, width: int) -> Layout[Row]:
+    def _layout(self, width: int) -> Layout[RowT]:
         return list_layout(self.resource.columns, width)
 
     def _look(self, line: int) -> LineLook:
