@@ -195,8 +195,9 @@ _SHOWN_OTHERWISE: Final[Mapping[str, Show[RunRow]]] = {
 """The properties whose cell says more than their value."""
 
 
-def _shown(item: Property, *, alarms: bool) -> Show[RunRow]:
+def _shown(item: Property) -> Show[RunRow]:
     """How the list shows a property, by its kind."""
+    alarms = item.listed is not None and item.listed.alarms
 
     def count(row: RunRow, _now: int) -> ListCell:
         number = row.number(item.key)
@@ -237,13 +238,15 @@ def _order(item: Property) -> tuple[str, ...]:
     return (first,) if first == "-recency" else (first, "-recency")
 
 
+_ALIGN: Final[Mapping[str, Align]] = {"count": "right"}
+
+
 def _columns() -> Iterator[Column[RunRow]]:
     yield Column("workflow", "workflow", 16, 2, _workflow, ("workflow_key", "-recency"), flexible=True)
     for item in PROPERTIES:
         if item.listed is not None:
-            title, width, priority, alarms = item.listed
-            align: Align = "right" if item.kind == "count" else "left"
-            yield Column(item.key, title, width, priority, _shown(item, alarms=alarms), _order(item), align)
+            listed, align = item.listed, _ALIGN.get(item.kind, "left")
+            yield Column(item.key, listed.title, listed.width, listed.priority, _shown(item), _order(item), align)
 
 
 RUN_COLUMNS: Final = tuple(sorted(_columns(), key=lambda column: column.priority))

@@ -107,8 +107,6 @@ class Totals(NamedTuple):
     """How many runs there are, unfiltered."""
 
     total: int
-    by_status: dict[str, int]
-    """By processingStatus as received; "" counts the runs without one."""
     failed: int
     problems: int
     """What the filter `is:problem` finds."""
@@ -281,7 +279,7 @@ class Store:
             by_status: dict[str, int] = dict(db.execute("SELECT status, runs FROM status_count"))
             stuck: int = db.execute(_COUNT_STUCK, (before,)).fetchone()[0]
         problems = sum(by_status.get(look.name, 0) for look in STATUS_LOOKS.values() if look.is_problem)
-        return Totals(sum(by_status.values()), by_status, by_status.get("failed", 0), problems + stuck, stuck)
+        return Totals(sum(by_status.values()), by_status.get("failed", 0), problems + stuck, stuck)
 
     @property
     def revision(self) -> int:

@@ -266,7 +266,10 @@ def test_window_count_and_position_agree_with_a_plain_list(
                     assert store.position(query, run_id) == place
                 assert store.count(query) == len(expected)
             statuses = [status(raw) for raw, _, _ in model.runs.values()]
-            assert store.totals(NOW).by_status == {name: statuses.count(name) for name in set(statuses)}
+            totals = store.totals(NOW)
+            assert (totals.total, totals.failed) == (len(statuses), statuses.count("failed"))
+            problems = parse_filter("is:problem", NOW)
+            assert totals.problems == len(model.find(RunQuery(problems)))
         finally:
             store.close()
 
