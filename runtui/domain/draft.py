@@ -86,12 +86,12 @@ class Draft:
 
         Text that stands for the value as received takes the edit back.
         """
-        spec = EDITABLE_BY_NAME[name]
+        item = EDITABLE_BY_NAME[name]
         edits = dict(self.edits)
         edits.pop(name, None)
-        if text != self.received_text(spec):
+        if text != self.received_text(item):
             try:
-                edit = Edit(text, spec.parse(text, now))
+                edit = Edit(text, item.parse(text, now))
             except FieldError as error:
                 edit = Edit(text, error=str(error))
             if edit.error is not None or not same_value(edit.value, self.received.get(name)):
@@ -114,14 +114,14 @@ class Draft:
         """The same edits under the other rule for the body."""
         return replace(self, mode=mode)
 
-    def received_text(self, spec: Property) -> str:
+    def received_text(self, item: Property) -> str:
         """The text that stands in a field before anything is typed."""
-        return spec.text(self.received.get(spec.name))
+        return item.text(self.received.get(item.name))
 
-    def text(self, spec: Property) -> str:
+    def text(self, item: Property) -> str:
         """The text that stands in a field now."""
-        edit = self.edits.get(spec.name)
-        return self.received_text(spec) if edit is None else edit.text
+        edit = self.edits.get(item.name)
+        return self.received_text(item) if edit is None else edit.text
 
     def errors(self) -> dict[str, str]:
         """Field name -> the sentence that says why its text is no value."""
@@ -130,20 +130,20 @@ class Draft:
     def changes(self) -> tuple[Change, ...]:
         """What would be written anew, in the order of the form; fields in error are not among them."""
         return tuple(
-            Change(spec, self.received.get(spec.name, MISSING), edit.value)
-            for spec in EDITABLE
-            if (edit := self.edits.get(spec.name)) is not None and edit.error is None
+            Change(item, self.received.get(item.name, MISSING), edit.value)
+            for item in EDITABLE
+            if (edit := self.edits.get(item.name)) is not None and edit.error is None
         )
 
     def body(self) -> dict[str, Any]:
         """The JSON object to send: untouched values as received, null to clear; a field in error is not in it."""
         changed = {change.field.name: change.after for change in self.changes()}
         values: dict[str, Any] = {"@odata.type": RUN_TYPE}
-        for spec in EDITABLE:
-            if spec.name in changed:
-                values[spec.name] = changed[spec.name]
-            elif self.mode == "full" and spec.required and spec.name in self.received and spec.name not in self.edits:
-                values[spec.name] = self.received[spec.name]
+        for item in EDITABLE:
+            if item.name in changed:
+                values[item.name] = changed[item.name]
+            elif self.mode == "full" and item.required and item.name in self.received and item.name not in self.edits:
+                values[item.name] = self.received[item.name]
         return values
 
     def body_text(self) -> str:
@@ -158,13 +158,13 @@ class Draft:
         """
         body = self.body()
         return tuple(
-            Conflict(spec, self.received.get(spec.name, MISSING), fresh[spec.name], body[spec.name])
-            for spec in EDITABLE
-            if spec.name in body
-            and spec.name in fresh
-            and not _hides(body[spec.name])
-            and not spec.same(self.received.get(spec.name), fresh.get(spec.name))
-            and not spec.same(body[spec.name], fresh.get(spec.name))
+            Conflict(item, self.received.get(item.name, MISSING), fresh[item.name], body[item.name])
+            for item in EDITABLE
+            if item.name in body
+            and item.name in fresh
+            and not _hides(body[item.name])
+            and not item.same(self.received.get(item.name), fresh.get(item.name))
+            and not item.same(body[item.name], fresh.get(item.name))
         )
 
     def lacking(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ class Draft:
     def warnings(self) -> tuple[str, ...]:
         """Sentences that inform and never block: real counters need not add up."""
         body = self.body()
-        values = {spec.name: body.get(spec.name, self.received.get(spec.name)) for spec in EDITABLE}
+        values = {item.name: body.get(item.name, self.received.get(item.name)) for item in EDITABLE}
         changed = frozenset(change.field.name for change in self.changes())
         return (
             *_untouched(self, body),
@@ -220,20 +220,20 @@ def _hides(value: object) -> bool:
 
 
 def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
-    for spec in EDITABLE:
-        if spec.name in draft.edits:
+    for item in EDITABLE:
+        if item.name in draft.edits:
             continue
-        if spec.name in body:
-            if sentence := spec.problem(body[spec.name]):
-                yield f"{spec.name} goes back as received, but a service may refuse it: {sentence}"
-        elif draft.mode == "full" and spec.required:
-            yield f"{spec.name} was not received, so it is left out, though the service calls it required."
+        if item.name in body:
+            if sentence := item.problem(body[item.name]):
+                yield f"{item.name} goes back as received, but a service may refuse it: {sentence}"
+        elif draft.mode == "full" and item.required:
+            yield f"{item.name} was not received, so it is left out, though the service calls it required."
 
 
 def _sentinels(body: Mapping[str, Any]) -> Iterator[str]:
-    for spec in EDITABLE:
-        if spec.choices is not None and body.get(spec.name) == SENTINEL:
-            yield f"{SENTINEL} is a placeholder: services refuse it as a value of {spec.name}."
+    for item in EDITABLE:
+        if item.choices is not None and body.get(item.name) == SENTINEL:
+            yield f"{SENTINEL} is a placeholder: services refuse it as a value of {item.name}."
 
 
 def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:

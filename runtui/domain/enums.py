@@ -43,11 +43,11 @@ class OpenEnum:
 
 PROCESSING_STATUS: Final = OpenEnum(
     "lifecycleWorkflowProcessingStatus",
-    Member("queued", "set to run, not begun"),
+    Member("queued", "waiting to start"),
     Member("inProgress", "the first task has begun"),
     Member("completed", "success for every user"),
     Member("completedWithErrors", "succeeded for some users only"),
-    Member("canceled", "was in progress, now frozen"),
+    Member("canceled", "stopped before it finished"),
     Member("failed", "all tasks failed for all users"),
     Member("canceling", "being canceled"),
     Member("quarantined", "held back: too many users at once"),

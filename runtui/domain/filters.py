@@ -40,7 +40,7 @@ Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
-    """Something a term can ask about."""
+    """What stands before an operator."""
 
     name: str
     kind: FieldKind
@@ -133,7 +133,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class IsFlag:
-    """What triage calls a run; `now` (ticks) decides what is stuck."""
+    """A run has a flag; `now` (ticks) decides what is stuck."""
 
     flag: Flag
     now: int
@@ -141,7 +141,7 @@ class IsFlag:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite."""
+    """The part does not hold."""
 
     part: Node
 
@@ -173,7 +173,6 @@ class Filter:
     """A likely slip, to be shown when the filter finds nothing: an unknown status may be newer than we are."""
 
     def where(self) -> Sql:
-        """The filter as a condition in the store."""
         return ("1", ()) if self.tree is None else where(self.tree)
 
 
@@ -197,7 +196,7 @@ def where(node: Node) -> Sql:  # noqa: PLR0911 - one line for each kind of node
         case CountIs(field, sign, value):
             return f"({field.sql} {sign} ? AND {field.sql} > {ABSENT})", (value,)
         case TimeIs():
-            return _moment(node)
+            return _time(node)
         case Absent(field):
             return f"{field.present or field.sql} = {ABSENT}", ()
         case IsFlag(flag, now):
@@ -231,7 +230,7 @@ def _is_in(column: str, numbers: list[int] | tuple[int, ...]) -> str:
     return f"{column} = {numbers[0]}" if len(numbers) == 1 else f"{column} IN ({', '.join(map(str, numbers))})"
 
 
-def _moment(node: TimeIs) -> Sql:
+def _time(node: TimeIs) -> Sql:
     column, first, end = node.field.sql, node.first, node.end
     comparisons: dict[Operator, Sql] = {
         ">": (f"{column} >= ?", (end,)),
@@ -323,7 +322,7 @@ class _Reader:
         while self._keyword("or"):
             parts.append(self._together())
         if self._next() == ")" and self.depth == 0:
-            raise FilterError('There is no "(" to this ")".', self.at, 1)
+            raise FilterError('This ")" has no matching "(".', self.at, 1)
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def _together(self) -> Node:
@@ -343,11 +342,11 @@ class _Reader:
             self.at += 1
             inner = self._nested(self.alternatives, opened)
             if self._next() != ")":
-                raise FilterError('This "(" is not closed.', opened, 1)
+                raise FilterError('This "(" has no matching ")".', opened, 1)
             self.at += 1
             return inner
         if sign in ("", ")") or self._sees("or"):
-            raise FilterError("Something to look for is missing here.", self.at, 1)
+            raise FilterError("A term is missing here.", self.at, 1)
         self.terms += 1
         if self.terms > MOST_TERMS:
             raise FilterError(f"A filter has at most {MOST_TERMS} terms.", self.at, 1)
@@ -365,7 +364,6 @@ class _Reader:
         return node
 
     def _question(self, match: re.Match[str]) -> Node:
-        """A field, an operator and its values."""
         field = _FIELD_BY_NAME.get(match[1].casefold())
         if field is None:
             near = _nearest(match[1], list(_FIELD_BY_NAME))
@@ -392,14 +390,14 @@ class _Reader:
         if self.text[start] == '"':
             match = _QUOTED.match(self.text, start)
             if match is None:
-                raise FilterError("This quotation is not closed.", start, len(self.text) - start)
+                raise FilterError("This quote is not closed.", start, len(self.text) - start)
             if not match[1].strip():
                 raise FilterError("There is nothing between these quotes.", start, 2)
             self.at = match.end()
             return _Typed(match[1], start, self.at - start, quoted=True)
         word = bare.match(self.text, start)
         if word is None:
-            raise FilterError("Something to look for is missing here.", start, 1)
+            raise FilterError("A term is missing here.", start, 1)
         self.at = word.end()
         return _Typed(word[0], start, self.at - start, quoted=False)
 
@@ -432,7 +430,7 @@ class _Reader:
             if not _NUMBER.fullmatch(value.text):
                 raise value.error(f"{field} is a whole number, such as {field}>0.")
             return CountIs(field, comparison, int(value.text))
-        return self._moment(field, comparison, value)
+        return self._time(field, comparison, value)
 
     def _choice(self, field: FilterField, value: _Typed) -> str:
         if value.text.casefold() in _NOTHING and not value.quoted:
@@ -454,7 +452,7 @@ class _Reader:
                 return IsFlag(flag, self.now)
         raise value.error(f"is: takes {', '.join(FLAGS)}.")
 
-    def _moment(self, field: FilterField, comparison: Operator, value: _Typed) -> Node:
+    def _time(self, field: FilterField, comparison: Operator, value: _Typed) -> Node:
         try:
             first, end = _stretch(value.text.strip(), self.now, self.zone)
         except ValueError as error:

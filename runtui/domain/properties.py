@@ -74,19 +74,9 @@ class Property:
     help: str = ""
     """For the form: one sentence that says what the value means."""
     required: bool = False
-    """Whether the API page calls it Required: it is part of every full body, and cannot be cleared."""
-    is_planned: bool = False
-    """Whether it is a moment that is planned; others are recorded when they come."""
-
-    @property
-    def nullable(self) -> bool:
-        """Whether JSON null is a value of it (emptying the input clears it)."""
-        return not self.required
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether it is a moment that the service writes down when it comes."""
-        return self.kind == "datetime" and not self.is_planned
+    """Whether the API page calls it Required: it is part of every full body. Others can be null: an empty input."""
+    is_recorded: bool = False
+    """Whether it is a moment that the service writes down when it comes, not one that is planned."""
 
     @property
     def is_text(self) -> bool:
@@ -124,7 +114,7 @@ class Property:
         from pydantic import ValidationError
 
         if value is None:
-            return None if self.nullable else f"{self.name} is required and cannot be null."
+            return None if not self.required else f"{self.name} is required and cannot be null."
         try:
             _adapter(self.kind).validate_python(value)
         except ValidationError as error:
@@ -151,7 +141,7 @@ class Property:
         """
         typed = text.strip()
         if not typed:
-            if self.nullable:
+            if not self.required:
                 return None
             raise FieldError(f"{self.name} is required: it cannot be empty.")
         if self.kind == "count":
@@ -266,7 +256,6 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         group="Times",
         help="When the run was to start.",
         required=True,
-        is_planned=True,
     ),
     Property(
         name="startedDateTime",
@@ -278,6 +267,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         listed=Listed("started", 8, 3),
         group="Times",
         help="When the run started; empty: not yet.",
+        is_recorded=True,
     ),
     Property(
         name="completedDateTime",
@@ -287,6 +277,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         listed=Listed("completed", 9, 9),
         group="Times",
         help="When the run ended; empty: not yet.",
+        is_recorded=True,
     ),
     Property(
         name="lastUpdatedDateTime",
@@ -297,6 +288,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         listed=Listed("updated", 8, 8),
         group="Times",
         help="When the run last changed.",
+        is_recorded=True,
     ),
     Property(
         name="totalUsersCount",

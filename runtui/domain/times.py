@@ -37,7 +37,7 @@ _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
 _DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
 _SHIFT: Final = re.compile(r"(?:now)?\s*([+-])\s*(\S+)", re.ASCII)
 _DAY_SHIFT: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
-_OFF_CALENDAR: Final = "That moment lies outside the years 0001 to 9999 in UTC."
+_OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
 
 
 def parse_ticks(text: str) -> int:

@@ -206,7 +206,7 @@ class EntryQuery:
             with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
                 file.writelines(f"{line}\n" for line in export(counted(), form))
         except OSError as error:
-            what, cure = f"{path}: {error}.", "Make room and try again."
+            what, cure = f"{path}: {error}.", "Free disk space and try again."
             if isinstance(error, NotPrivateError):
                 what, cure = error.sentence, error.cure
             raise RuntuiError("The export cannot be written", what, cure) from error
@@ -263,7 +263,7 @@ def export(entries: Iterable[Entry], form: ExportFormat) -> Iterator[str]:
 
 
 def damage_sentence(entry: Entry) -> str:
-    """That an entry cannot be read, and why."""
+    """Why an entry cannot be read."""
     return f"Entry {entry.number} cannot be read: {entry.damage}."
 
 

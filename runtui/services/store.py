@@ -255,12 +255,10 @@ class Store:
                 return None
 
     def row(self, run_id: str) -> RunRow | None:
-        """The row of one run, whatever the query."""
         with self._reading() as db:
             return row_of(db, storable(run_id))
 
     def get(self, run_id: str) -> StoredRun | None:
-        """One run as received."""
         sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
         with self._reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
@@ -425,7 +423,6 @@ def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
 
 
 def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
-    """One run's row."""
     found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
     return _row(found) if found else None
 

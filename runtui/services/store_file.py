@@ -47,7 +47,7 @@ class StoreError(RuntuiError):
     """The local store cannot be read or written: a full disk, a folder without permission."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        what, cure = f"{path}: {reason}.", "Make room or set RUNTUI_STATE to a folder of your own."
+        what, cure = f"{path}: {reason}.", "Free disk space, or set RUNTUI_STATE to a folder of your own."
         if isinstance(reason, NotPrivateError):
             what, cure = reason.sentence, reason.cure
         super().__init__("The local store failed", what, cure)

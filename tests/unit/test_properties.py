@@ -259,7 +259,7 @@ def test_the_text_of_any_json_value(value: object, text: str) -> None:
 def test_only_an_optional_field_can_be_emptied_and_becomes_null() -> None:
     assert COMPLETED.parse("  ", NOW) is None
     assert refusal(SCHEDULED, "") == "scheduledDateTime is required: it cannot be empty."
-    assert {field.name for field in EDITABLE if field.nullable} == {
+    assert {field.name for field in EDITABLE if not field.required} == {
         "startedDateTime",
         "completedDateTime",
         "lastUpdatedDateTime",

@@ -67,7 +67,7 @@ def test_an_offset_means_what_it_means_to_datetime(wall: datetime, offset: int) 
     try:
         expected = datetime.fromisoformat(text).astimezone(UTC)
     except OverflowError:
-        with pytest.raises(ValueError, match="outside the years"):
+        with pytest.raises(ValueError, match="between the years"):
             parse_ticks(text)
     else:
         assert to_datetime(parse_ticks(text), UTC) == expected
@@ -113,8 +113,8 @@ def test_known_moments(text: str, ticks: int) -> None:
         ("2026-11-20T23:59:60Z", "00 to 59"),
         ("2026-11-20T09:15:03+14:01", "between -14:00 and"),
         ("2026-11-20T09:15:03+00:60", "between -14:00 and"),
-        ("0001-01-01T00:00:00+00:01", "outside the years"),
-        ("9999-12-31T23:59:59-00:01", "outside the years"),
+        ("0001-01-01T00:00:00+00:01", "between the years"),
+        ("9999-12-31T23:59:59-00:01", "between the years"),
     ],
 )
 def test_what_is_no_moment_is_refused_with_a_sentence(text: str, says: str) -> None:
@@ -196,15 +196,15 @@ def test_what_people_type_for_a_moment(typed: str, sent: str) -> None:
         ("20.11.2026", "Type a date-time such as"),
         ("-2 fortnights", "Type a date-time such as"),
         ("-2y", "A duration is a number and a unit"),
-        ("-999999w", "outside the years"),
-        ("+999999w", "outside the years"),
+        ("-999999w", "between the years"),
+        ("+999999w", "between the years"),
         ("tomorrow 25:00", "00 to 23"),
         ("2026-02-30", "no day 2026-02-30"),
         ("2026-02-30 09:00", "no day 2026-02-30"),
         ("2026-11-20 09:61", "00 to 59"),
         ("2026-11-20T09:15:03.5", "needs Z or an offset"),
         ("2026-11-20T09:15:03.12345678Z", "at most 7"),
-        ("0001-01-01", "outside the years"),
+        ("0001-01-01", "between the years"),
     ],
 )
 def test_what_is_no_moment_is_refused_when_typed(typed: str, says: str) -> None:

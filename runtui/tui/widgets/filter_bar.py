@@ -1,6 +1,7 @@
-"""Where a filter is typed, and what is wrong with it.
+"""The box in which a filter is typed, and what is wrong with it.
 
-Invariant: a filter is announced only when it can be read; one that cannot is kept, with a mark under the place.
+Invariant: a filter is announced only when it can be understood; one that cannot stays in the box, with a mark under the
+place.
 """
 
 from __future__ import annotations
@@ -23,25 +24,23 @@ from runtui.tui.widgets.line_input import LineInput
 
 
 class FilterInput(LineInput):
-    """The box; esc clears and leaves it, down and enter leave it."""
+    """The box: esc clears the filter and closes the bar; down and enter keep it and close the bar."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, id="filter-input")
 
     def key_escape(self, event: events.Key) -> None:
-        """Clear the filter and leave it."""
         event.stop()
         self.value = ""
         self.post_message(self.Submitted(self, ""))
 
     def key_down(self, event: events.Key) -> None:
-        """To the list, with the filter as it is."""
         event.stop()
         self.post_message(self.Submitted(self, self.value))
 
 
 class FilterBar(Widget):
-    """The box and the complaint under it; out of sight until it is opened.
+    """The box and the error under it; hidden until it is opened.
 
     Args:
         placeholder: What stands in the empty box.
@@ -57,7 +56,7 @@ class FilterBar(Widget):
     """
 
     class Typed(Message):
-        """Another filter that can be read; `filter` is what the bar's `read` made of it."""
+        """Another filter that can be understood; `filter` is what the bar's `read` returned for it."""
 
         def __init__(self, bar: FilterBar, text: str, found: Any) -> None:
             super().__init__()
@@ -71,7 +70,7 @@ class FilterBar(Widget):
             return self.bar
 
     class Closed(Message):
-        """The filter is entered or cleared."""
+        """The bar was closed, with the filter as typed or cleared."""
 
     def __init__(self, placeholder: str, read: Callable[[str], object]) -> None:
         super().__init__()
@@ -79,17 +78,16 @@ class FilterBar(Widget):
         self._read = read
 
     def compose(self) -> ComposeResult:
-        """The box, the complaint."""
         yield FilterInput(self._placeholder)
         yield Static(id="filter-error", markup=False)
 
     def open(self) -> None:
-        """Show the box and give it the keys, the next one already."""
+        """Show the box and focus it; the next key goes into it already."""
         self.add_class("-open")
         self.screen.set_focus(self.query_one(FilterInput))
 
     def put(self, text: str) -> None:
-        """Put a text that can be read into the box; whoever does so shows what it finds."""
+        """Put a text that can be understood into the box. Nothing is announced: the caller shows what it finds."""
         with self.prevent(Input.Changed):
             self.query_one(FilterInput).value = text
         self.remove_class("-wrong")
