@@ -114,7 +114,7 @@ class Property:
         from pydantic import ValidationError
 
         if value is None:
-            return None if not self.required else f"{self.name} is required and cannot be null."
+            return f"{self.name} is required and cannot be null." if self.required else None
         try:
             _adapter(self.kind).validate_python(value)
         except ValidationError as error:
