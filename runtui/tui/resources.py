@@ -149,7 +149,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
         Column("number", "#", 5, 1, lambda row, _: ListCell(f"#{row.entry.number}", "muted")),
         Column("opened", "sent", 11, 1, _opened),
         Column("outcome", "outcome", 10, 1, _outcome),
-        Column("workflow", "workflow", 10, 2, _workflow, grows_to=24),
+        Column("workflow", "workflow", 8, 2, _workflow, grows_to=24),
         Column("run", "run", 9, 5, lambda row, _: ListCell(middle(row.entry.run_id, 9), "muted")),
         Column("change", "change", 36, 1, _change, flexible=True),
     ),
