@@ -1,1 +1,1 @@
-"""What a run is: enums, times, fields, drafts, filters and rows. Pure: no I/O, no HTTP, no terminal."""
+"""What a run is: its properties, rows, filters and drafts, and the values in them. Pure: no I/O, HTTP or terminal."""
