@@ -30,6 +30,21 @@ from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SE
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
 from runtui.errors import UsageError
 
+MOST_TERMS: Final = 64
+DEEPEST: Final = 32
+"""Bounds on a filter, well above what a person types: SQLite bounds the depth of an expression too."""
+
+_BLANK: Final = re.compile(r"\s*")
+_QUOTED: Final = re.compile(r'"([^"]*)"')
+_ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
+_WORD: Final = re.compile(r'[^\s()"]+')
+_VALUE: Final = re.compile(r'[^\s(),"]+')
+_NUMBER: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|today|yesterday|tomorrow", re.ASCII)
+_TO_THE_MINUTE: Final = re.compile(r".*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?", re.ASCII)
+_RELATIVE: Final = re.compile(r"now|(?:now)?\s*[+-].*", re.ASCII)
+_NOTHING: Final = {"null", "none"}
+
 FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
 Flag = Literal["problem", "stuck", "active"]
@@ -72,6 +87,8 @@ FILTER_FIELDS: Final = (
     FilterField("is", "flag"),
 )
 """Every property, and what is worked out of several."""
+
+_FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for name in (field.name, *field.aliases)}
 
 FLAGS: Final[tuple[Flag, ...]] = get_args(Flag)
 """problem: failed, completed with errors, canceled, quarantined or stuck. stuck: at work, and not touched
@@ -210,20 +227,16 @@ def _join(word: str, parts: tuple[Node, ...]) -> Sql:
 
 def _choice(field: FilterField, values: tuple[str, ...]) -> Sql:
     """Statuses with a severity of their own are found by it, because that is what the index holds."""
-    by_severity = field.choices is PROCESSING_STATUS
-    severities = [SEVERITY[value] for value in values if by_severity and value in STATUS_LOOKS and value]
-    others = [value for value in values if not (by_severity and value in STATUS_LOOKS and value)]
-    conditions = [_is_in("severity", severities)] if severities else []
-    parameters: list[str] = []
-    for value in others:
-        key = value.casefold()
-        if not key or (field.choices is not None and field.choices.is_known(value)):
-            conditions.append(f"{field.sql} = ?")
-            parameters.append(key)
-        else:
-            conditions.append(f"substr({field.sql}, 1, {len(key)}) = ?")
-            parameters.append(key)
-    return f"({' OR '.join(conditions)})", tuple(parameters)
+    ranked = {value for value in values if field.choices is PROCESSING_STATUS and value and value in STATUS_LOOKS}
+    conditions = [_is_in("severity", [SEVERITY[value] for value in values if value in ranked])] if ranked else []
+    keys: list[str] = []
+    for value in values:
+        if value in ranked:
+            continue
+        keys.append(value.casefold())
+        is_whole = not value or (field.choices is not None and field.choices.is_known(value))
+        conditions.append(f"{field.sql if is_whole else f'substr({field.sql}, 1, {len(keys[-1])})'} = ?")
+    return f"({' OR '.join(conditions)})", tuple(keys)
 
 
 def _is_in(column: str, numbers: list[int] | tuple[int, ...]) -> str:
@@ -252,23 +265,6 @@ def _is(flag: Flag, now: int) -> Sql:
     if flag == "stuck":
         return stuck, (now - STUCK_AFTER,)
     return f"({_is_in('severity', PROBLEM_SEVERITIES)} OR {stuck})", (now - STUCK_AFTER,)
-
-
-MOST_TERMS: Final = 64
-DEEPEST: Final = 32
-"""Bounds on a filter, well above what a person types: SQLite bounds the depth of an expression too."""
-
-_FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for name in (field.name, *field.aliases)}
-_BLANK: Final = re.compile(r"\s*")
-_QUOTED: Final = re.compile(r'"([^"]*)"')
-_ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
-_WORD: Final = re.compile(r'[^\s()"]+')
-_VALUE: Final = re.compile(r'[^\s(),"]+')
-_NUMBER: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|today|yesterday|tomorrow", re.ASCII)
-_TO_THE_MINUTE: Final = re.compile(r".*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?", re.ASCII)
-_RELATIVE: Final = re.compile(r"now|(?:now)?\s*[+-].*", re.ASCII)
-_NOTHING: Final = {"null", "none"}
 
 
 class FilterError(UsageError):
