@@ -19,7 +19,7 @@ from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from runtui.auth.tokens import StaticToken
+from runtui.auth.tokens import StaticToken, TokenSource
 from runtui.domain.draft import Draft
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
@@ -216,6 +216,7 @@ def open_session(tmp_path: Path) -> Opener:
         sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
         typed_ahead: Sequence[events.Event] = (),
+        access: TokenSource | None = None,
         **choices: Any,
     ) -> AsyncIterator[Session]:
         wire = graph.wire if graph is not None else wire
@@ -227,7 +228,8 @@ def open_session(tmp_path: Path) -> Opener:
             **choices,
         )
 
-        workspace = Workspace(settings, settings.state_folder / "runs.db", StaticToken(canary.TOKEN), wire=wire)
+        access = access or StaticToken(canary.TOKEN)
+        workspace = Workspace(settings, settings.state_folder / "runs.db", access, wire=wire)
         workspace.connect(ROOT)
         app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
         try:
