@@ -102,12 +102,12 @@ class RunPlan(NamedTuple):
 def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
     """The properties of a run at a moment (ticks), for `entities.RUN.record`."""
     started, rests = plan.started, plan.rests
-    status = status_at(plan, now)
-    done = users_done(plan, now)
+    status = _status_at(plan, now)
+    done = _users_done(plan, now)
     failed = plan.failed_among(done)
     counted = done > 0 or now >= min(rests, started + _COUNTING)
     users, tasks = (plan.users, len(plan.workflow.tasks)) if counted else (0, 0)
-    left_per_user = tasks - plan.task if waits_outside(plan, now) else tasks
+    left_per_user = tasks - plan.task if _waits_outside(plan, now) else tasks
     return {
         "id": plan.id,
         "workflowId": plan.workflow.id,
@@ -128,7 +128,7 @@ def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
     }
 
 
-def users_done(plan: RunPlan, now: int) -> int:
+def _users_done(plan: RunPlan, now: int) -> int:
     """How many users a run has processed at a moment, successfully or not."""
     if now < plan.started:
         return 0
@@ -137,12 +137,12 @@ def users_done(plan: RunPlan, now: int) -> int:
     return plan.users if plan.stops_after is None else plan.stops_after
 
 
-def waits_outside(plan: RunPlan, now: int) -> bool:
+def _waits_outside(plan: RunPlan, now: int) -> bool:
     """Whether a run rests in progress: its task waits for an answer from outside."""
     return plan.fate == "inProgress" and now >= plan.rests
 
 
-def status_at(plan: RunPlan, now: int) -> str:
+def _status_at(plan: RunPlan, now: int) -> str:
     """The processingStatus of a run at a moment."""
     if now < plan.started:
         return "queued"
@@ -210,7 +210,7 @@ def task_results(plan: RunPlan, seed: int, now: int) -> Iterator[dict[str, Any]]
                 "completedDateTime": None if waits else begins + work.span,
                 "processingStatus": "inProgress" if waits else "failed" if failed else "completed",
                 "failureReason": plan.reason if failed else None,
-                "processingInfo": plan.reason if waits and waits_outside(plan, now) else None,
+                "processingInfo": plan.reason if waits and _waits_outside(plan, now) else None,
                 "subject": json.dumps({"id": work.user_id}),
                 "task": task,
             }
@@ -218,10 +218,10 @@ def task_results(plan: RunPlan, seed: int, now: int) -> Iterator[dict[str, Any]]
 
 def _work(plan: RunPlan, seed: int, now: int) -> Iterator[_UserWork]:
     """The users of a run that has begun, in the order in which it processes them."""
-    status = status_at(plan, now)
+    status = _status_at(plan, now)
     if status in _UNSTARTED:
         return
-    done = users_done(plan, now)
+    done = _users_done(plan, now)
     workflow = plan.workflow
     for user in range(plan.users):
         user_id = guid(seed, "person", (plan.first_user + user) % USER_COUNT)
@@ -246,7 +246,7 @@ def _one_user(plan: RunPlan, user: int, done: int, run_status: str, now: int) ->
         )
     if run_status == "canceled":
         return work._replace(status="canceled")
-    if waits_outside(plan, now):
+    if _waits_outside(plan, now):
         # The remaining users all wait for the same answer.
         begins = plan.rests
         return work._replace(status="inProgress", started=begins, tasks_done=plan.task, waiting_task=plan.task)

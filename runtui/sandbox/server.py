@@ -28,7 +28,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority.asgi import AUTHORITY_PATH, LOOPBACK_NAMES, GraphWithAuthority
+from runtui.sandbox.authority.asgi import AUTHORITY_PATH, GraphWithAuthority
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.scenarios import summaries
@@ -113,7 +113,7 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            names = [f"{host}:{scope['server'][1]}" for host in LOOPBACK_NAMES]
+            names = [f"{host}:{scope['server'][1]}" for host in (HOST, "localhost")]
             if (named := Headers(scope=scope).get("host", "")).lower() not in names:
                 message = f"The Host header is {named!r}; this sandbox answers to {' and '.join(names)}."
                 refusal = GraphError(421, "MisdirectedRequest", message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from typing import Any, Final
 
 import msal
@@ -86,8 +87,9 @@ def challenge_in(fault: GraphError) -> str:
     return base64.b64decode(rest.partition('"')[0]).decode() if found else ""
 
 
-def pair() -> tuple[bytes, bytes]:
-    """An RSA key and a certificate for it, both PEM."""
+@cache
+def pair(_number: int = 0) -> tuple[bytes, bytes]:
+    """An RSA key and a certificate for it, both PEM; another number, another pair."""
     issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("ci.fake.test", key_type=trustme.KeyType.RSA)
     return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
 

@@ -76,7 +76,7 @@ class TestPrograms:
 
     @pytest.mark.parametrize("is_registered", [True, False])
     def test_a_certificate(self, is_registered: bool) -> None:
-        key, certificate, other = *pair(), pair()[1]
+        key, certificate, other = *pair(), pair(1)[1]
         authority = self.with_daemon(certificates=(other, certificate) if is_registered else (other,))
         credential = {"private_key": key.decode(), "public_certificate": certificate.decode()}
         result = daemon_app(authority, credential).acquire_token_for_client(SCOPES)
@@ -87,7 +87,7 @@ class TestPrograms:
             assert "The key was not found" in result["error_description"]
 
     def test_a_certificate_with_another_key(self) -> None:
-        key, certificate = pair()[0], pair()[1]
+        key, certificate = pair()[0], pair(1)[1]
         authority = self.with_daemon(certificates=(certificate,))
         credential = {"private_key": key.decode(), "public_certificate": certificate.decode()}
         assert daemon_app(authority, credential).acquire_token_for_client(SCOPES)["error_codes"] == [700027]
@@ -116,7 +116,7 @@ class TestPrograms:
         ],
     )
     def test_a_federated_assertion(self, change: dict[str, Any], signs_well: bool, code: int | None) -> None:
-        (key, certificate), (other_key, _) = pair(), pair()
+        (key, certificate), (other_key, _) = pair(), pair(1)
         authority = self.with_daemon(federated=(replace(MACHINE, public_key=certificate),))
         assertion = machine_token(key if signs_well else other_key, **change)
         result = daemon_app(authority, {"client_assertion": lambda: assertion}).acquire_token_for_client(SCOPES)

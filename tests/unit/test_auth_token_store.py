@@ -219,57 +219,72 @@ def test_one_file_for_each_service_tenant_and_program(tmp_path: Path) -> None:
     assert cache_path(tmp_path, "https://A", "T", "C") == cache_path(tmp_path, *keys[0])
 
 
-WRITER = """
-import sys
+NURSERY = """
+import os, sys
 from pathlib import Path
 from runtui.auth.token_store import FileTokenStore, stored_cache
 from tests.unit.test_auth_token_store import signed_in
 cache = stored_cache(FileTokenStore(Path(sys.argv[1])))
-print("ready", flush=True)
-sys.stdin.readline()
-names = [sys.argv[2]] if sys.argv[2] != "forever" else (f"user{n % 50}" for n in range(10**9))
-for name in names:
-    cache.add(signed_in(name, size=20_000 if sys.argv[2] == "forever" else 40))
-    print("wrote", flush=True)
+start, gate = os.pipe()
+children = []
+for line in sys.stdin:
+    number = int(line)
+    child = os.fork()
+    if not child:
+        os.close(gate)
+        if number:  # one of several: all start at once
+            os.read(start, 1)
+            cache.add(signed_in(f"user{number}"))
+            os._exit(0)
+        while True:
+            number += 1
+            cache.add(signed_in(f"user{number % 50}", size=20_000))
+            print("wrote", flush=True)
+    if number:
+        children.append(child)
+        continue
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("gone", flush=True)
+os.close(gate)
+sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 """
+"""Forks writers: MSAL is imported once for all of them. A line is one writer; 0 writes on and on."""
 
 
-def writer(path: Path, name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, str(path), name]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+def nursery(path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", NURSERY, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_of_eight_processes_at_once_all_are_kept(store: FileTokenStore) -> None:
-    processes = [writer(store.path, f"user{number}") for number in range(8)]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate()
+    numbers = range(1, 9)
+    with nursery(store.path) as process:
+        process.communicate("".join(f"{number}\n" for number in numbers))
         assert process.returncode == 0
-    assert usernames(store) == [f"user{number}" for number in range(8)]
+    assert usernames(store) == [f"user{number}" for number in numbers]
 
 
 def kill_while_writing(path: Path, times: int) -> None:
     chance = random.Random(4)
-    for _ in range(times):
-        with writer(path, "forever") as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write("go\n")
+    with nursery(path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(times):
+            process.stdin.write("0\n")
             process.stdin.flush()
+            writer = int(process.stdout.readline())
             for _ in range(chance.randint(1, 4)):
                 process.stdout.readline()
             time.sleep(chance.uniform(0, 0.02))  # no wait for anything: a moment anywhere within a write
-            process.send_signal(signal.SIGKILL)
-        tokens = json.loads(path.read_text())
-        assert tokens["Account"]
-        assert FileTokenStore(path).read() == tokens
-        assert not path.with_name(path.name + ".corrupt").exists()
+            os.kill(writer, signal.SIGKILL)
+            while process.stdout.readline() != "gone\n":
+                pass
+            tokens = json.loads(path.read_text())
+            assert tokens["Account"]
+            assert FileTokenStore(path).read() == tokens
+            assert not path.with_name(path.name + ".corrupt").exists()
     stored_cache(FileTokenStore(path)).add(signed_in("ada"))
     assert not path.with_name(path.name + ".tmp").exists()
     assert "ada" in usernames(FileTokenStore(path))

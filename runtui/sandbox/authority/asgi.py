@@ -1,7 +1,7 @@
 """The authority over HTTP: an ASGI app for a loopback socket, and the guard that lets only its tokens into Graph.
 
-Invariant: only requests that were addressed to this machine are answered, so no web page can reach the authority under
-a name of its own. Responses are the authority's, unchanged.
+Invariant: responses are the authority's, unchanged. `server.HostGuard` stands in front, so that no web page can reach
+it under a name of its own.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -21,8 +19,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.authority.tokens import Identity
 from runtui.sandbox.envelope import fault_response
-
-LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost")
 
 AUTHORITY_PATH: Final = "/authority"
 """The path of the authority beside Graph's /beta and /v1.0."""
@@ -47,10 +43,7 @@ def create_authority_app(authority: Authority) -> Starlette:
         response = authority.handle(request.method, request.url.path, request.headers, form)
         return Response(response.body, response.status, headers=dict(response.headers))
 
-    return Starlette(
-        routes=[Route("/{path:path}", answer, methods=["GET", "POST"])],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_NAMES, www_redirect=False)],
-    )
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
 class GraphWithAuthority:
