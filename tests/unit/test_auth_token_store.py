@@ -291,7 +291,7 @@ def kill_while_writing(path: Path, times: int) -> None:
 
 
 def test_killed_while_writing_it_is_never_unreadable(store: FileTokenStore) -> None:
-    kill_while_writing(store.path, 8)
+    kill_while_writing(store.path, 20)
 
 
 @pytest.mark.slow
