@@ -13,7 +13,7 @@ from typing import Any
 
 from runtui.auth.errors import SignInError, not_signed_in
 
-EXPIRES_SOON_SECONDS = 300
+_EXPIRES_SOON_SECONDS = 300
 """A token with less left is renewed before it is used, as MSAL does."""
 
 
@@ -124,7 +124,7 @@ def issued_token(answer: Mapping[str, Any], now: float) -> AccessToken:
         raise ValueError("a token response without a token")
     life = float(seconds) if isinstance(seconds, int | float) else 0.0
     # A token that lives for minutes is renewed half-way, not at each use.
-    refresh_at = now + life / 2 if life < 2 * EXPIRES_SOON_SECONDS else _refresh_at(now + life, due)
+    refresh_at = now + life / 2 if life < 2 * _EXPIRES_SOON_SECONDS else _refresh_at(now + life, due)
     return AccessToken(value=value, expires_at=now + life, refresh_at=refresh_at)
 
 
@@ -140,7 +140,7 @@ def _token_of_entry(entry: Mapping[str, Any]) -> AccessToken | None:
 
 
 def _refresh_at(expires_at: float, due: object) -> float:
-    latest = expires_at - EXPIRES_SOON_SECONDS
+    latest = expires_at - _EXPIRES_SOON_SECONDS
     try:
         return min(latest, float(due)) if isinstance(due, str | int | float) else latest
     except ValueError:

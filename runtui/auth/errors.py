@@ -35,7 +35,7 @@ class Reference:
         return " · ".join(f"{name}: {value}" for name, value in named if value)
 
 
-NO_REFERENCE: Final = Reference()
+_NO_REFERENCE: Final = Reference()
 
 
 class SignInError(RuntuiError):
@@ -49,7 +49,7 @@ class SignInError(RuntuiError):
         *,
         needs_person: bool = False,
         is_passing: bool = False,
-        reference: Reference = NO_REFERENCE,
+        reference: Reference = _NO_REFERENCE,
         claims: str = "",
         pause: int = 0,
     ) -> None:

@@ -202,7 +202,7 @@ class _Stored:
     _is_changing = False
 
     def add(self, event: Mapping[str, Any], **options: Any) -> None:
-        register_tokens(event.get("response"))
+        _register_tokens(event.get("response"))
         with self._changing():
             # A refresh. Its refresh token is gone when the account signed out, here or in another process.
             if event.get("skip_account_creation") and not self._has_refresh_token(event):
@@ -256,7 +256,7 @@ class _Staged:
         self.event: Mapping[str, Any] | None = None
 
     def add(self, event: Mapping[str, Any], **options: Any) -> None:
-        register_tokens(event.get("response"))
+        _register_tokens(event.get("response"))
         with self._lock:
             self.event = event
             self._cache.clear()
@@ -285,7 +285,7 @@ def staging_cache() -> Any:
     return StagingTokenCache()
 
 
-def register_tokens(answer: object) -> None:
+def _register_tokens(answer: object) -> None:
     """Have the tokens in a token response redacted wherever they are shown."""
     if isinstance(answer, Mapping):
         for name in _TOKEN_FIELDS:

@@ -52,13 +52,13 @@ class StaticToken:
         value: The token; a "Bearer" before it, as copied from a header, is dropped.
 
     Raises:
-        UsageError: it cannot be used; see `bare_token`.
+        UsageError: it cannot be used; see `_bare_token`.
     """
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
-        self._value = bare_token(value, "Put only the access token into RUNTUI_TOKEN.")
+        self._value = _bare_token(value, "Put only the access token into RUNTUI_TOKEN.")
 
     def __repr__(self) -> str:
         return "StaticToken(…)"
@@ -93,7 +93,7 @@ def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
         UsageError: there is none, it cannot be used, or others may read the file.
     """
     if settings.token_file is None:
-        return bare_token(secret_of(environ, "RUNTUI_TOKEN"), "Put the access token into RUNTUI_TOKEN.")
+        return _bare_token(_secret_of(environ, "RUNTUI_TOKEN"), "Put the access token into RUNTUI_TOKEN.")
     path = settings.token_file
     hint = f"Put only the access token into it, and run: chmod 600 {path}"
     try:
@@ -106,10 +106,10 @@ def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
         raise UsageError("The token file cannot be read", f"{path}: {error.strerror}.", hint) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError("Others may read the token file", f"{path} has mode {mode & 0o777:o}.", hint)
-    return bare_token(data.decode("ascii", "replace"), hint)
+    return _bare_token(data.decode("ascii", "replace"), hint)
 
 
-def bare_token(value: str, hint: str) -> str:
+def _bare_token(value: str, hint: str) -> str:
     """The token in a text as people paste it; it is redacted from then on.
 
     Args:
@@ -139,7 +139,7 @@ def _refuse(message: str, hint: str) -> NoReturn:
     raise UsageError("That token cannot be used", message, hint)
 
 
-def secret_of(environ: Mapping[str, str], *names: str) -> str:
+def _secret_of(environ: Mapping[str, str], *names: str) -> str:
     """The first of those variables that is set, redacted from then on; empty without one."""
     value = next((environ[name] for name in names if environ.get(name)), "")
     register_secret(value)
@@ -156,7 +156,7 @@ def program_credential(settings: SignInSettings, environ: Mapping[str, str]) -> 
         return _certificate(settings, environ)
     if settings.method == "federated":
         return {"client_assertion": _federated_token(settings)}
-    secret = secret_of(environ, "RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
+    secret = _secret_of(environ, "RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
     if not secret:
         raise SignInError("No client secret", "RUNTUI_CLIENT_SECRET is not set.", "Set it, or choose another sign-in.")
     return secret
@@ -178,7 +178,7 @@ def _certificate(settings: SignInSettings, environ: Mapping[str, str]) -> dict[s
     path = settings.certificate
     if path is None:
         raise SignInError("No certificate", "The profile names no file.", "Set certificate.")
-    password = secret_of(environ, "RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
+    password = _secret_of(environ, "RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
     if path.suffix.lower() in (".pfx", ".p12"):
         return {"private_key_pfx_path": str(path), "public_certificate": True, "passphrase": password}
     pem = _read_text(path, "The certificate")

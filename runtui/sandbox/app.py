@@ -30,7 +30,7 @@ from runtui.sandbox.scenarios import CurrentScenario, ScenarioMiddleware
 from runtui.sandbox.seed import DEFAULT_RUNS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
 
-PREFIXES: Final = ("/beta", "/v1.0")
+_PREFIXES: Final = ("/beta", "/v1.0")
 
 _WORKFLOWS: Final = "/identityGovernance/lifecycleWorkflows/workflows"
 _RUNS: Final = _WORKFLOWS + "/{workflow_id}/runs"
@@ -85,7 +85,7 @@ def create_app(
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
     guard = [Middleware(TokenGuard, authority)] if authority is not None else []
     app = Starlette(
-        routes=[Mount(prefix, routes=ROUTES) for prefix in PREFIXES],
+        routes=[Mount(prefix, routes=ROUTES) for prefix in _PREFIXES],
         middleware=[Middleware(ScenarioMiddleware), Middleware(GraphEnvelope), *guard],
         exception_handlers={
             GraphError: _on_graph_error,
@@ -137,7 +137,7 @@ async def _on_crash(request: Request, exception: Exception) -> Response:
 def first_unknown_segment(path: str) -> str:
     """The first segment of a path that no route has; its last one if the path only ends too early."""
     segments = [segment for segment in path.split("/") if segment]
-    templates = [[prefix.strip("/"), *route.path.strip("/").split("/")] for prefix in PREFIXES for route in ROUTES]
+    templates = [[prefix.strip("/"), *route.path.strip("/").split("/")] for prefix in _PREFIXES for route in ROUTES]
     for depth, segment in enumerate(segments):
         templates = [
             template

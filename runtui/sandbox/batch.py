@@ -21,11 +21,11 @@ from runtui.sandbox.envelope import GraphResponse, receive_once
 from runtui.sandbox.errors import GraphError, bad_request
 from runtui.sandbox.handlers import read_json
 
-MAX_ITEMS: Final = 20
+_MAX_ITEMS: Final = 20
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
-class BatchItem(NamedTuple):
+class _BatchItem(NamedTuple):
     """One request of a batch, well-formed."""
 
     id: str
@@ -48,12 +48,12 @@ async def post_batch(request: Request) -> Response:
     return GraphResponse({"responses": list(answers.values())})
 
 
-def _items(body: Any) -> list[BatchItem]:
+def _items(body: Any) -> list[_BatchItem]:
     requests = body.get("requests") if isinstance(body, dict) else None
     if not isinstance(requests, list) or not requests:
         raise bad_request("Invalid batch payload format.")
-    if len(requests) > MAX_ITEMS:
-        raise bad_request(f"Number of batch request steps exceeds the maximum value of {MAX_ITEMS}.")
+    if len(requests) > _MAX_ITEMS:
+        raise bad_request(f"Number of batch request steps exceeds the maximum value of {_MAX_ITEMS}.")
     items = [_item(raw) for raw in requests]
     ids = {item.id.lower() for item in items}
     if len(ids) < len(items):
@@ -64,7 +64,7 @@ def _items(body: Any) -> list[BatchItem]:
     return items
 
 
-def _item(raw: Any) -> BatchItem:
+def _item(raw: Any) -> _BatchItem:
     if not isinstance(raw, dict):
         raise bad_request("Invalid batch payload format.")
     key, method, url = raw.get("id"), raw.get("method"), raw.get("url")
@@ -80,7 +80,7 @@ def _item(raw: Any) -> BatchItem:
     if not isinstance(depends_on, list) or not all(isinstance(other, str) for other in depends_on):
         raise bad_request("Invalid batch: dependsOn is an array of ids.")
     lowered = tuple(other.lower() for other in depends_on)
-    return BatchItem(key, str(method).upper(), url, headers, raw.get("body"), lowered)
+    return _BatchItem(key, str(method).upper(), url, headers, raw.get("body"), lowered)
 
 
 def _is_header(name: str, value: Any) -> bool:
@@ -91,7 +91,7 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _in_order(items: list[BatchItem]) -> list[BatchItem]:
+def _in_order(items: list[_BatchItem]) -> list[_BatchItem]:
     """The items, each after those that it depends on.
 
     Raises:
@@ -108,7 +108,7 @@ def _in_order(items: list[BatchItem]) -> list[BatchItem]:
     return ordered
 
 
-async def _answer(request: Request, item: BatchItem) -> dict[str, Any]:
+async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
     """Send one item through the app; its response as a batch carries it."""
     body = b"" if item.body is None else json.dumps(item.body).encode()
     start: Message = {}
@@ -130,7 +130,7 @@ async def _answer(request: Request, item: BatchItem) -> dict[str, Any]:
     return answer
 
 
-def _scope(request: Request, item: BatchItem) -> Scope:
+def _scope(request: Request, item: _BatchItem) -> Scope:
     """The ASGI scope of an item: its own request line and headers, with the token and the host of the batch."""
     path, _, query = item.url.partition("?")
     headers = {name.lower(): value for name, value in item.headers.items()}
@@ -150,7 +150,7 @@ def _scope(request: Request, item: BatchItem) -> Scope:
     }
 
 
-def _dependency_failed(request: Request, item: BatchItem) -> dict[str, Any]:
+def _dependency_failed(request: Request, item: _BatchItem) -> dict[str, Any]:
     state: Mapping[str, str] = request.scope["state"]
     fault = GraphError(424, "FailedDependency", "A request that this one depends on has failed.")
     return {

@@ -41,7 +41,7 @@ class AppliedWrite(NamedTuple):
     """The id that the client gave the request, else the sandbox's."""
 
 
-class Preferences(NamedTuple):
+class _Preferences(NamedTuple):
     """What the `Prefer` headers of a request ask for, as far as the service honours it."""
 
     page_size: int | None
@@ -239,11 +239,11 @@ def _options(request: Request) -> dict[str, str]:
     return options
 
 
-def _preferences(request: Request) -> Preferences:
+def _preferences(request: Request) -> _Preferences:
     words = [word.strip() for line in request.headers.getlist("prefer") for word in line.split(",")]
     sizes = [int(match[1]) for word in words if (match := _PAGE_SIZE.fullmatch(word))]
     page_size = min(sizes[0], MAX_PAGE_SIZE) if sizes and sizes[0] > 0 else None
-    return Preferences(page_size, "include-unknown-enum-members" in words)
+    return _Preferences(page_size, "include-unknown-enum-members" in words)
 
 
 def _service_root(request: Request) -> str:

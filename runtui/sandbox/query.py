@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 100
 MAX_PAGE_SIZE: Final = 999
-MAX_FILTER: Final = 2_000
+_MAX_FILTER: Final = 2_000
 """Characters of a `$filter`."""
 
-MAX_DEPTH: Final = 25
+_MAX_DEPTH: Final = 25
 """Levels of a `$filter`; a chain of `and` (or of `or`) is one. SQLite's parser has a stack of 100."""
 
 
@@ -87,8 +87,8 @@ def parse_filter(text: str, entity: EntityType) -> Condition:
     from odata_query.exceptions import ODataException
     from odata_query.grammar import ODataLexer, ODataParser
 
-    if len(text) > MAX_FILTER:
-        raise bad_request(f"The $filter is longer than {MAX_FILTER} characters.")
+    if len(text) > _MAX_FILTER:
+        raise bad_request(f"The $filter is longer than {_MAX_FILTER} characters.")
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(text))
     except (ODataException, AttributeError, NotImplementedError) as error:
@@ -107,8 +107,8 @@ class _Translator:
         """Translate a boolean node, `depth` levels below the root."""
         from odata_query import ast
 
-        if depth > MAX_DEPTH:
-            raise bad_request(f"Invalid filter clause: it is nested deeper than {MAX_DEPTH} levels.")
+        if depth > _MAX_DEPTH:
+            raise bad_request(f"Invalid filter clause: it is nested deeper than {_MAX_DEPTH} levels.")
         match node:
             case ast.BoolOp(op=op):
                 word = " AND " if isinstance(op, ast.And) else " OR "

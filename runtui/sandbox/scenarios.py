@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SLOW_SECONDS: Final = 3.0
 """How long `slow` delays a change before it is applied."""
 
-DRIP_SECONDS: Final = 0.5
+_DRIP_SECONDS: Final = 0.5
 """The pause between two bytes of `slow-drip`: a response of 700 bytes takes minutes, a client waits half a minute."""
 
 SHORT_CODE_SECONDS: Final = 10
@@ -117,7 +117,7 @@ async def _delay(exchange: Exchange) -> None:
 
 
 async def _drip(exchange: Exchange) -> None:
-    await exchange.drip(await exchange.hold(), DRIP_SECONDS)
+    await exchange.drip(await exchange.hold(), _DRIP_SECONDS)
 
 
 async def _cut(exchange: Exchange) -> None:

@@ -19,7 +19,7 @@ from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
 DEVICE_CODE_SECONDS: Final = 900
-AUTHORIZATION_CODE_SECONDS: Final = 600
+_AUTHORIZATION_CODE_SECONDS: Final = 600
 RESPONSE_MODES: Final = ("query", "fragment", "form_post")
 
 _LETTERS: Final = "BCDFGHJKLMNPQRSTVWXYZ23456789"
@@ -230,7 +230,7 @@ class AuthorizationCodes:
             declined = aadsts(65004)
             return request.respond(error=declined.error, error_description=declined.headline)
         code = f"1.{self._issuer.secret(48)}"
-        expires = self._realm.clock() + AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
+        expires = self._realm.clock() + _AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
         self._codes[code] = _IssuedCode(request, user, expires)
         return request.respond(code=code, session_state=self._issuer.secret(16))
 

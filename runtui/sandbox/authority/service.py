@@ -27,23 +27,23 @@ from runtui.sandbox.errors import GraphError
 AUTHORITY_BASE: Final = "https://login.fake.test"
 """Its address where no socket carries it: a name that no host can have (RFC 2606)."""
 
-DISCOVERY: Final = "discovery"
-DEVICE_CODE: Final = "devicecode"
+_DISCOVERY: Final = "discovery"
+_DEVICE_CODE: Final = "devicecode"
 TOKEN: Final = "token"  # noqa: S105 - an endpoint's name
-AUTHORIZE: Final = "authorize"
-DEVICE_PAGE: Final = "devicelogin"
+_AUTHORIZE: Final = "authorize"
+_DEVICE_PAGE: Final = "devicelogin"
 
 _ROUTES: Final = tuple(
     (endpoint, methods, re.compile(path))
     for endpoint, methods, path in (
-        (DISCOVERY, ("GET",), r"/([^/]+)/v2\.0/\.well-known/openid-configuration"),
-        (DEVICE_CODE, ("POST",), r"/([^/]+)/oauth2/v2\.0/devicecode"),
+        (_DISCOVERY, ("GET",), r"/([^/]+)/v2\.0/\.well-known/openid-configuration"),
+        (_DEVICE_CODE, ("POST",), r"/([^/]+)/oauth2/v2\.0/devicecode"),
         (TOKEN, ("POST",), r"/([^/]+)/oauth2/v2\.0/token"),
-        (AUTHORIZE, ("GET", "POST"), r"/([^/]+)/oauth2/v2\.0/authorize"),
-        (DEVICE_PAGE, ("GET", "POST"), r"/devicelogin()"),
+        (_AUTHORIZE, ("GET", "POST"), r"/([^/]+)/oauth2/v2\.0/authorize"),
+        (_DEVICE_PAGE, ("GET", "POST"), r"/devicelogin()"),
     )
 )
-_PAGES: Final = (AUTHORIZE, DEVICE_PAGE)
+_PAGES: Final = (_AUTHORIZE, _DEVICE_PAGE)
 _DEVICE_GRANTS: Final = ("urn:ietf:params:oauth:grant-type:device_code", "device_code")
 _NO_STORE: Final = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
 
@@ -109,14 +109,14 @@ class Authority:
             return _page(404, message_page("Not found", "There is nothing here."))
         if endpoint in _PAGES and method == "POST" and headers.get("origin", self.base) != self.base:
             return _page(403, message_page("Refused", "That form came from another site."))
-        if endpoint == DEVICE_PAGE:
+        if endpoint == _DEVICE_PAGE:
             return self._device_page(method, form)
         self.directory.check_tenant(tenant)
-        if endpoint == AUTHORIZE:
+        if endpoint == _AUTHORIZE:
             return self._authorize(method, form)
-        if endpoint == DISCOVERY:
+        if endpoint == _DISCOVERY:
             return _json(200, self._discovery(tenant))
-        return _json(200, self.devices.begin(form) if endpoint == DEVICE_CODE else self.token(form))
+        return _json(200, self.devices.begin(form) if endpoint == _DEVICE_CODE else self.token(form))
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
         """The response of the token endpoint. Every application here is a public client.

@@ -20,8 +20,8 @@ from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.tenant import guid
 
-ACCESS_TOKEN_SECONDS: Final = 3_600
-REFRESH_TOKEN_SECONDS: Final = 90 * 86_400
+_ACCESS_TOKEN_SECONDS: Final = 3_600
+_REFRESH_TOKEN_SECONDS: Final = 90 * 86_400
 """How long a refresh token may be unused."""
 
 _GRAPH_CLIENT_ID: Final = "00000003-0000-0000-c000-000000000000"
@@ -58,7 +58,7 @@ class Issuer:
     """Issues tokens and verifies them."""
 
     def __init__(self, realm: Realm) -> None:
-        self.lifetime = ACCESS_TOKEN_SECONDS
+        self.lifetime = _ACCESS_TOKEN_SECONDS
         """Seconds that an access token lives."""
         self._realm = realm
         self._directory = realm.directory
@@ -107,14 +107,14 @@ class Issuer:
         grant, now = self._grants.get(token), self._realm.clock()
         if grant is None or grant.application.client_id != application.client_id:
             raise aadsts(9002313)
-        if not grant.ended_by and now - grant.used >= REFRESH_TOKEN_SECONDS * TICKS_PER_SECOND:
+        if not grant.ended_by and now - grant.used >= _REFRESH_TOKEN_SECONDS * TICKS_PER_SECOND:
             grant.ended_by = 700082
         if grant.ended_by:
             revoked = self._revoked_at.get(grant.principal.object_id, 0)
             raise aadsts(
                 grant.ended_by,
                 issued=format_ticks(grant.began),
-                idle=f"{REFRESH_TOKEN_SECONDS // 86_400}.00:00:00",
+                idle=f"{_REFRESH_TOKEN_SECONDS // 86_400}.00:00:00",
                 valid_from=format_ticks(UNIX_EPOCH_TICKS + revoked * TICKS_PER_SECOND),
                 client_id=application.client_id,
                 name=application.name,
@@ -216,7 +216,7 @@ class Issuer:
             "iss": f"{self._realm.base}/{self._directory.tenant_id}/v2.0",
             "iat": now,
             "nbf": now,
-            "exp": now + ACCESS_TOKEN_SECONDS,
+            "exp": now + _ACCESS_TOKEN_SECONDS,
             "auth_time": (grant.began - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND,
             "name": principal.name,
             "oid": principal.object_id,
