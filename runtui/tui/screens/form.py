@@ -22,7 +22,7 @@ from runtui.tui.actions import bindings
 from runtui.tui.panel import Panel
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content, middle
-from runtui.tui.widgets.field_form import FieldForm, FieldSelect, moment_reading
+from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, moment_reading
 
 
 class FormView(ActionView[None]):
@@ -52,7 +52,7 @@ class FormView(ActionView[None]):
 
     def compose(self) -> ComposeResult:
         """The fields, help below."""
-        yield FieldForm(self._keep_what_is_typed)
+        yield FieldForm()
         yield Static(id="field-help", markup=False)
 
     @property
@@ -85,7 +85,8 @@ class FormView(ActionView[None]):
 
     def before(self, action_id: str) -> None:
         """What is typed by now counts; a review that will be refused also brings the errors into sight."""
-        self._take_what_is_typed()
+        self._keep_what_is_typed()
+        self._draw()
         if action_id == "review" and self.draft is not None and self.draft.errors():
             self.form.focus_error()
 
@@ -116,23 +117,27 @@ class FormView(ActionView[None]):
             if words := draft_words.caught_up(before, draft, disputed):
                 self.set_status(words, "warning" if disputed else "information")
 
-    def on_field_form_typed(self, _event: FieldForm.Typed) -> None:
-        """Something was typed."""
-        self._take_what_is_typed()
+    def on_mount(self) -> None:
+        """Follow each control: within the key that changes it, before the screen can show it."""
+        for row in self.form.query(FieldRow):
+            self.watch(row.control, "value", self._typed, init=False)
+
+    def _typed(self) -> None:
+        if not self.form.is_filling:
+            self._keep_what_is_typed()
+            self.post_message(self.Changed())
+
+    def on_action_view_changed(self) -> None:
+        """Draw what follows from the draft, the newest one once; the frame does the same with what is around it."""
+        self._draw()
 
     def _keep_what_is_typed(self) -> None:
-        """Make the draft say what the controls say, and keep it, before the screen can show it."""
+        """Make the draft say what the controls say, and keep it."""
         if self.draft is not None:
             draft = self.form.typed_over(self.draft, now_ticks())
             if draft is not self.draft:
                 self.draft = draft
                 self._drafts.keep(draft)
-
-    def _take_what_is_typed(self) -> None:
-        """Keep it and draw what follows from it. A key may be quicker than the message of the key before it."""
-        self._keep_what_is_typed()
-        if self.draft is not None and self.draft is not self._drawn:
-            self._draw(self.draft)
 
     def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
         """Say what the field means."""
@@ -142,15 +147,17 @@ class FormView(ActionView[None]):
         self._follow_the_run()
 
     def _follow(self, draft: Draft) -> None:
-        self.draft = draft
+        """Go on with another draft."""
+        self.draft, self._drawn = draft, None
         self._drafts.keep(draft)
-        self._draw(draft)
-
-    def _draw(self, draft: Draft) -> None:
-        self._drawn = draft
-        self.form.show(draft, self.newer)
-        self._show_help()
+        self._draw()
         self.post_message(self.Changed())
+
+    def _draw(self) -> None:
+        if self.draft is not None and self.draft is not self._drawn:
+            self._drawn = self.draft
+            self.form.show(self.draft, self.newer)
+            self._show_help()
 
     def title(self) -> Content:
         """What changed, what is wrong, and whose run it is."""
