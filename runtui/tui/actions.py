@@ -1,7 +1,8 @@
 """Every action, declared once: key, words, where it works, and why it cannot just now.
 
 Invariant: keys, hint bar, palette, help and the README's table come from `ACTIONS` alone; an action that cannot run is
-still shown, and says why. Each view implements `action_<id>` for the actions of its scope.
+still shown, and says why. A view, the frame around it or a feature has an
+`action_<id>` for each.
 """
 
 from __future__ import annotations
@@ -25,9 +26,7 @@ Scope = Literal[
     "conflict",
     "review",
     "journal",
-    "export",
-    "scenarios",
-    "profiles",
+    "picker",
     "sign_in",
     "help",
     "panel",
@@ -40,11 +39,9 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "conflict": "Between three values",
     "review": "In the review",
     "journal": "In the journal",
-    "export": "When exporting",
     "panel": "In the side panel",
     "app": "Everywhere",
-    "scenarios": "In the demo's scenarios",
-    "profiles": "In the profiles",
+    "picker": "When choosing from a list",
     "sign_in": "When signing in",
     "help": "In the help",
 }
@@ -308,8 +305,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("all_roots", "journal", ("a",), "all roots", "Show the entries of every root, or of this one.", 40),
     Action("export", "journal", ("x",), "export", "Write the entries to a file.", 60),
     Action("leave_journal", "journal", ("escape", "J"), "back", "Clear the filter, then back.", 80),
-    Action("use_format", "export", ("enter",), "export", "Write the file.", 90),
-    Action("leave_export", "export", ("escape",), "back", "Write nothing, and go back.", 80),
     # The side panel
     Action(
         "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
@@ -324,12 +319,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("leave_panel", "panel", ("escape",), "back", "Back to the list or the form.", 85),
     Action("zoom", "app", ("z", "f11"), "zoom", "Give the pane with the focus the whole screen, or give it back.", 15),
-    # The scenarios
-    Action("use_scenario", "scenarios", ("enter",), "use", "Let the sandbox misbehave like this.", 90),
-    Action("leave_scenarios", "scenarios", ("escape", "M"), "back", "Leave the sandbox as it is.", 80),
-    # The profiles
-    Action("open_profile", "profiles", ("enter",), "open", "Open the profile in the place of this one.", 90),
-    Action("leave_profiles", "profiles", ("escape", "P"), "back", "Stay on this profile.", 80),
+    # A list to choose from
+    Action("choose", "picker", ("enter",), "choose", "Choose what the cursor stands on.", 90),
+    Action("choose_nothing", "picker", ("escape",), "back", "Choose nothing, and go back.", 80),
     # The sign-in
     Action("use_way", "sign_in", ("enter",), "begin", "Sign in by the way under the cursor.", 90, _may_begin),
     Action(
@@ -380,11 +372,11 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:
-    """Textual's bindings for some scopes; what can be refused with a reason runs through `perform`."""
+    """Textual's bindings for some scopes. A table moves by itself; all else runs through `Frame.perform`."""
     return [
         Binding(
             ",".join(action.keys),
-            action.call or (action.id if action.reason is _always else f"perform('{action.id}')"),
+            action.call or (action.id if action.scope == "table" else f"perform('{action.id}')"),
             action.label,
             id=action.id,
         )

@@ -16,23 +16,27 @@ from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
 
-from runtui.errors import RuntuiError
 from runtui.graph.exchange import Outcome
 from runtui.profiles import Profiles
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.services.write import Save
 from runtui.settings import Settings
+from runtui.tui.bridge import Announced
+from runtui.tui.features.editing import Editing
+from runtui.tui.features.journaling import Journaling
+from runtui.tui.features.listing import Listing
+from runtui.tui.features.signing_in import SigningIn
+from runtui.tui.features.switching import Switching
 from runtui.tui.keys import KeyQueue, is_from_terminal
-from runtui.tui.messages import ProfileChosen
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
+from runtui.tui.screens.frame import PREPARE, Chrome, Frame
+from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.too_small import TooSmall, is_too_small
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
 from runtui.tui.themes import THEMES
-from runtui.tui.widgets.status_line import Holds, Severity, for_good
-from runtui.tui.workbench import PREPARE, Workbench
 
 QUIT_SECONDS: Final = 10.0
 """How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
@@ -83,9 +87,15 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             takes_over=takes_over,
         )
         self._workspace = workspace
-        self._sandbox = sandbox
-        self._profiles = profiles
-        self.onward: Settings | None = None
+        self.chrome = Chrome(self, workspace, sandbox)
+        self.runs = RunsView(workspace)
+        self.editing = Editing(self.chrome, self.runs)
+        self.journaling = Journaling(self.chrome, self.runs, self.editing)
+        self.signing_in = SigningIn(self.chrome)
+        self.listing = Listing(self.chrome, self.runs, self.editing, (self.editing.place, self.journaling.place))
+        switching = Switching(self.chrome, profiles, self.leave)
+        self.chrome.features += [self.editing, self.journaling, self.signing_in, self.listing, switching]
+        self.next_profile: Settings | None = None
         """What is to be opened in the place of this screen; None: nothing, the person leaves."""
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -118,8 +128,23 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
+        for place in (self.editing.place, self.journaling.place, self.signing_in.place):
+            self.install_screen(place, place.view.scope)
+        self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
         self.keys.start()
+
+    def _begin(self) -> None:
+        """Follow the services, now that the list stands and before it is drawn."""
+        self.editing.start()
+        self.journaling.start()
+        self.listing.start()
+        # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
+        self.call_after_refresh(self.signing_in.start)
+
+    async def on_announced(self, event: Announced[object]) -> None:
+        """A service announced something."""
+        await event.deliver()
 
     def on_resize(self, event: events.Resize) -> None:
         """Cover everything while the terminal is too small, and uncover it as it was."""
@@ -133,41 +158,40 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.pop_screen()
 
     def on_unmount(self) -> None:
-        """Route nothing to widgets that are gone."""
+        """Route nothing to widgets that are gone, and have nobody wait for a person."""
         self.keys.close()
+        self.signing_in.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
         return [*super().get_line_filters(), CONTROL_FILTER]
 
-    def get_default_screen(self) -> Workbench:
-        """The one screen there is."""
-        return Workbench(self._workspace, columns=self.size.width, sandbox=self._sandbox, profiles=self._profiles)
+    def get_default_screen(self) -> Frame[None]:
+        """The list: it is below all other screens."""
+        return Frame(self.chrome, self.runs)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        """Exit, once no view is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""
+        """Exit, once no screen is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""
         self.keys.close()
-        workbench = next((screen for screen in self.screen_stack if isinstance(screen, Workbench)), None)
-        if workbench is not None and workbench.is_mounted:
-            if workbench.left.is_preparing:
-                self.run_worker(self._exit_when_prepared(workbench, return_code), group="quit", description="exit")
-                return
-            self.workers.cancel_group(workbench, PREPARE)
+        if self.chrome.mounting.locked():
+            self.run_worker(self._exit_when_mounted(return_code), group="quit", description="exit")
+            return
+        self.workers.cancel_group(self, PREPARE)
         super().exit(result, return_code, message)
 
-    async def _exit_when_prepared(self, workbench: Workbench, return_code: int) -> None:
-        await workbench.left.prepare()
-        super().exit(return_code=return_code)
+    async def _exit_when_mounted(self, return_code: int) -> None:
+        async with self.chrome.mounting:
+            super().exit(return_code=return_code)
 
     @property
     def is_followed(self) -> bool:
         """Whether another profile is opened next."""
-        return self.onward is not None and self.crash is None
+        return self.next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
-        self.onward = None
-        self._stop_asking()
+        self.next_profile = None
+        self.signing_in.stop_asking()
         if self._workspace.saves.active():
             self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
         else:
@@ -179,27 +203,17 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     async def action_quit(self) -> None:
         """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
-        self._leave(None)
+        self.leave(None)
 
-    def on_profile_chosen(self, event: ProfileChosen) -> None:
-        """Leave as `action_quit` does, and have another profile opened in the place of this one."""
-        if self._profiles is None:
-            return
-        try:
-            onward = self._profiles.onward(event.name, self._workspace.settings)
-        except RuntuiError as error:
-            self._say(str(error), "error")
-        else:
-            self._leave(onward)
-
-    def _leave(self, onward: Settings | None) -> None:
-        self.onward = onward
-        self._stop_asking()
+    def leave(self, next_profile: Settings | None) -> None:
+        """Leave, and have another profile opened in the place of this one; None: leave for good."""
+        self.next_profile = next_profile
+        self.signing_in.stop_asking()
         active = self._workspace.saves.active()
         if active and not self._quitting:
             self._quitting = True
             words = f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once."
-            self._say(words, "warning", self._is_saving)
+            self.chrome.set_status(words, "warning", self._is_saving)
             self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
         else:
             self.exit(return_code=0)
@@ -214,27 +228,17 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         finally:
             unsubscribe()
         if open_saves:
-            self.onward = None
-            self._say(_left_open(saves.active()), "error", self._is_saving)
+            self.next_profile = None
+            self.chrome.set_status(_left_open(saves.active()), "error", self._is_saving)
             return
         self._quitting = False
         if all(save.active or save.outcome is Outcome.DONE for save in told):
             self.exit(return_code=0)
         else:
-            self.onward = None
-
-    def _stop_asking(self) -> None:
-        """A save that waits for somebody to sign in must not hold up the end."""
-        for screen in self.screen_stack:
-            if isinstance(screen, Workbench):
-                screen.stop_asking()
+            self.next_profile = None
 
     def _is_saving(self) -> bool:
         return bool(self._workspace.saves.active())
-
-    def _say(self, text: str, severity: Severity, holds: Holds = for_good) -> None:
-        if isinstance(self.screen, Workbench | TooSmall):
-            self.screen.say(text, severity, holds)
 
 
 def _left_open(saves: Sequence[Save]) -> str:

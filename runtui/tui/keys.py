@@ -165,6 +165,8 @@ class KeyQueue:
     async def _settled(self, outstanding: Callable[[], set[object]]) -> None:
         """Wait until nothing is outstanding, or for the longest time that it may take."""
         for look in range(MOST_LOOKS):
+            if self._is_closed:
+                return
             found = outstanding()
             self.restless &= found
             if not found - self.restless:

@@ -12,8 +12,8 @@ from typing import Any
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from runtui.tui.actions import Action, in_scopes
+from runtui.tui.screens.frame import Frame
 from runtui.tui.text import content, highlighted, palette_help
-from runtui.tui.workbench import Workbench
 
 
 class Palette(CommandPalette):
@@ -33,11 +33,11 @@ class ActionProvider(Provider):
 
     def _actions(self) -> list[tuple[Action, str]]:
         """The actions of the view in sight, each with its sentence, or with the reason why it cannot run."""
-        workbench = self.screen
-        if not isinstance(workbench, Workbench):
+        frame = self.screen
+        if not isinstance(frame, Frame):
             return []
-        now = workbench.situation()
-        actions = in_scopes(*workbench.current_scopes())
+        now = frame.chrome.context()
+        actions = in_scopes(*frame.scopes)
         return [
             (action, action.reason(now) or f"{action.help} ({action.shown_key})")
             for action in actions
@@ -45,9 +45,9 @@ class ActionProvider(Provider):
         ]
 
     def _run(self, action: Action) -> partial[Coroutine[Any, Any, None]]:
-        workbench = self.screen
-        assert isinstance(workbench, Workbench)  # noqa: S101 - _actions lists nothing on another screen
-        return partial(workbench.perform, action.id)
+        frame = self.screen
+        assert isinstance(frame, Frame)  # noqa: S101 - _actions lists nothing on another screen
+        return partial(frame.perform, action.id)
 
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from textual import events
@@ -30,6 +30,8 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
+from textual.screen import Screen
+from textual.widget import AwaitMount
 from textual.worker import WorkerFailed
 
 from runtui.crash import crash_sentence
@@ -289,6 +291,11 @@ class TerminalApp(App[int]):
         """Listen for the end of the line and of the process."""
         if not self.is_headless:
             install_signals(asyncio.get_running_loop(), self.hang_up, self._end_unless_leaving)
+
+    async def mount_ahead(self, screen: Screen[Any]) -> None:
+        """Mount a screen that is not on the stack, so that it comes into sight at once when it is pushed."""
+        self._get_screen(screen)
+        await AwaitMount(screen, [screen])
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""

@@ -26,14 +26,13 @@ from runtui.sandbox.app import create_app
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
-from runtui.tui.actions import Situation
 from runtui.tui.app import RuntuiApp
+from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.journal import JournalView
-from runtui.tui.screens.run_panel import RunPanel
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.field_form import FieldForm
+from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.status_line import StatusLine
-from runtui.tui.workbench import Workbench
 from tests import canary
 from tests.tui.wires import Graph
 
@@ -66,41 +65,39 @@ class Session:
         return app
 
     @property
-    def workbench(self) -> Workbench:
-        """The one screen, whatever lies over it."""
-        screen = self.app.screen_stack[0]
-        assert isinstance(screen, Workbench)
-        return screen
+    def front(self) -> Frame[Any]:
+        """The screen in front, whatever lies over it."""
+        return self.app.chrome.front
 
     @property
     def view(self) -> str:
         """The name of the view in sight."""
-        return self.workbench.left.view
+        return self.front.view.name or self.front.view.scope
 
     @property
     def draft(self) -> Draft | None:
         """The draft in the form, in the review, or that the values chosen make; None elsewhere."""
-        return self.workbench.left.edited
+        return self.front.view.draft
 
     @property
     def runs(self) -> RunsView:
         """The list of runs."""
-        return self.workbench.left.runs
+        return self.app.runs
 
     @property
     def form(self) -> FieldForm:
         """The fields of the form."""
-        return self.find(FieldForm)
+        return self.app.editing.form.form
 
     @property
     def journal(self) -> JournalView:
         """The list of the journal."""
-        return self.find(JournalView)
+        return self.app.journaling.view
 
     @property
-    def panel(self) -> RunPanel:
+    def panel(self) -> SidePanel:
         """The side panel."""
-        return self.workbench.panel
+        return self.front.query_one(SidePanel)
 
     @property
     def status(self) -> StatusLine:
@@ -110,38 +107,12 @@ class Session:
     @property
     def left(self) -> Widget:
         """The left pane."""
-        return self.workbench.left
+        return self.front.query_one("#left")
 
     @property
     def is_prepared(self) -> bool:
         """Whether everything is there that is loaded after the first rows."""
-        return bool(self.workbench.query("HelpView"))
-
-    @property
-    def preparing(self) -> asyncio.Lock:
-        """Held while a view is being mounted."""
-        return self.workbench.left._preparing
-
-    @property
-    def counts_down(self) -> bool:
-        """Whether a clock runs."""
-        return self.workbench._countdown is not None
-
-    def count_down(self) -> None:
-        """Let the clock tick."""
-        self.workbench.count_down()
-
-    def tell_what_was_left(self) -> None:
-        """Say what the start says of earlier sessions."""
-        self.workbench.tell_what_was_left()
-
-    def context(self) -> Situation:
-        """What can be done now."""
-        return self.workbench.situation()
-
-    def keep_headline(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Have the first line stay as the test draws it."""
-        monkeypatch.setattr(self.workbench, "show_headline", lambda: None)
+        return self.app.listing.is_prepared
 
     @overload
     def find(self, selector: str) -> Widget: ...
@@ -153,16 +124,12 @@ class Session:
     def find(self, selector: str, kind: type[T]) -> T: ...
 
     def find(self, selector: Any, kind: Any = Widget) -> Any:
-        """The widget that a selector or a type names."""
-        return (
-            self.workbench.query_one(selector, kind)
-            if isinstance(selector, str)
-            else self.workbench.query_one(selector)
-        )
+        """The widget in sight that a selector or a type names."""
+        return self.front.query_one(selector, kind) if isinstance(selector, str) else self.front.query_one(selector)
 
     def set_status(self, text: str) -> None:
         """Put a sentence into the status line."""
-        self.workbench.say(text)
+        self.app.chrome.set_status(text)
 
     async def press(self, *keys: str) -> None:
         """Press keys one by one, each time waiting until the screen has followed."""

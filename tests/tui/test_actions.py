@@ -11,36 +11,40 @@ from textual.widgets import Input
 
 from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Action, Scope, Situation, in_scopes, key_text
 from runtui.tui.app import RuntuiApp
+from runtui.tui.features.editing import Editing
+from runtui.tui.features.journaling import Journaling
+from runtui.tui.features.listing import Listing
+from runtui.tui.features.signing_in import SigningIn
+from runtui.tui.features.switching import Switching
 from runtui.tui.screens.conflict import ConflictView
-from runtui.tui.screens.export import ExportView
-from runtui.tui.screens.form import EditView
+from runtui.tui.screens.form import FormView
+from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.help import HelpView, help_text
 from runtui.tui.screens.journal import JournalView
-from runtui.tui.screens.profiles import ProfilesView
+from runtui.tui.screens.picker import Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.screens.scenarios import ScenariosView
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.workbench import Workbench
 from tests.tui.conftest import Opener
 
-HOMES: dict[Scope, type] = {
-    "table": LineTable,
-    "runs": RunsView,
-    "edit": EditView,
-    "conflict": ConflictView,
-    "review": ReviewView,
-    "journal": JournalView,
-    "export": ExportView,
-    "scenarios": ScenariosView,
-    "profiles": ProfilesView,
-    "sign_in": SignInView,
-    "help": HelpView,
-    "panel": Workbench,
-    "app": Workbench,
+FEATURES: tuple[type, ...] = (Editing, Journaling, SigningIn, Listing, Switching)
+
+HOMES: dict[Scope, tuple[type, ...]] = {
+    "table": (LineTable,),
+    "runs": (RunsView, *FEATURES),
+    "edit": (FormView, *FEATURES),
+    "conflict": (ConflictView, *FEATURES),
+    "review": (ReviewView,),
+    "journal": (JournalView, *FEATURES),
+    "picker": (Picker,),
+    "sign_in": (SignInView, *FEATURES),
+    "help": (HelpView,),
+    "panel": (Frame,),
+    "app": (Frame, *FEATURES),
 }
+"""Who may have the actions of a scope: its view, the frame, or a feature."""
 
 CHAINS: dict[str, tuple[Scope, ...]] = {
     "list": ("table", "runs", "panel", "app"),
@@ -48,9 +52,7 @@ CHAINS: dict[str, tuple[Scope, ...]] = {
     "conflict": ("conflict", "panel", "app"),
     "review": ("review", "panel", "app"),
     "journal": ("table", "journal", "panel", "app"),
-    "export": ("export", "panel", "app"),
-    "scenarios": ("scenarios", "panel", "app"),
-    "profiles": ("profiles", "panel", "app"),
+    "picker": ("picker", "panel", "app"),
     "sign_in": ("sign_in", "panel", "app"),
     "help": ("help", "panel", "app"),
 }
@@ -58,10 +60,10 @@ CHAINS: dict[str, tuple[Scope, ...]] = {
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
 def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> None:
-    home, call = HOMES[action.scope], (action.call or action.id).partition("(")[0]
+    homes, call = HOMES[action.scope], (action.call or action.id).partition("(")[0]
     if call.startswith("app."):
-        home, call = RuntuiApp, call.removeprefix("app.")
-    assert callable(getattr(home, f"action_{call}", None)), f"{home.__name__} has no action_{call}"
+        homes, call = (RuntuiApp,), call.removeprefix("app.")
+    assert [home for home in homes if callable(getattr(home, f"action_{call}", None))], f"nobody has action_{call}"
     assert action.keys
     assert action.help.endswith(".")
     assert f" {action.help}\n" in help_text().plain
@@ -78,8 +80,6 @@ def test_no_key_does_two_things_in_one_place(chain: str) -> None:
     keys = Counter(key for action in in_scopes(*CHAINS[chain]) for key in action.keys)
     closing = {
         "help": {"q", "question_mark", "f1"},
-        "scenarios": {"M"},
-        "profiles": {"P"},
         "sign_in": {"A"},
         "journal": {"J"},
     }
@@ -183,9 +183,9 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
         assert help_view.query_one("#help-page").scroll_offset.y > 0
         for key in ("escape", "q", "question_mark", "f1"):
             await session.press(key)
-            assert not help_view.display
+            assert session.view == "runs"
             await session.press("f1")
-            assert help_view.display
+            assert session.view == "help"
     for action in ACTIONS:
         assert key_text(action.keys[0]) in help_text().plain
 
@@ -221,7 +221,7 @@ async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) ->
         await session.type("problems")
         await session.until(lambda: "went wrong" in session.text())
         await session.press("enter", "enter")
-        await session.until(lambda: isinstance(session.app.screen, Workbench))
+        await session.until(lambda: isinstance(session.app.screen, Frame))
         await session.until(lambda: table.total == session.workspace.store.totals().problems)
 
 

@@ -224,7 +224,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
         await session.press("y")
         await session.until(lambda: session.view == "conflict")
         assert graph.patches == []
-        session.panel.choose("response")
+        session.app.chrome.panel.choose("response")
         await session.pilot.pause()
         assert "was failed when opened, is completed now" in " ".join(panel_text(session).split())
         await session.press("ctrl+s", "y")

@@ -11,7 +11,7 @@ import httpx
 
 from runtui.domain.draft import Draft
 from runtui.tui.screens.conflict import ConflictView
-from runtui.tui.screens.form import EditView
+from runtui.tui.screens.form import FormView
 from runtui.tui.widgets.field_form import FieldInput, FieldSelect
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
@@ -58,8 +58,8 @@ def view_of(session: Session) -> str:
     return session.view
 
 
-def form_of(session: Session) -> EditView:
-    return session.find(EditView)
+def form_of(session: Session) -> FormView:
+    return session.app.editing.form
 
 
 def stored_count(session: Session) -> object:

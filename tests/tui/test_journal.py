@@ -110,7 +110,7 @@ async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> N
         text = " ".join(panel_text(session).split())
         assert "200" in text
         assert entry.client_request_id in text
-        session.panel.choose("request")
+        session.app.chrome.panel.choose("request")
         await session.pilot.pause()
         text = "".join(panel_text(session).split())
         assert f"PATCH{ROOT}/workflowBase/runs/run-4" in text
@@ -124,7 +124,7 @@ async def test_another_name_of_this_server_is_no_other_root(open_session: Opener
         await open_journal(session)
         assert [entry.number for entry in shown(session)] == [1]
         assert "at localhost" not in session.text()
-        assert not session.context().is_elsewhere
+        assert not session.app.chrome.context().is_elsewhere
 
 
 async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session: Opener) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.services.write import Save, Step
-from runtui.tui import changes, pages
+from runtui.tui import pages
+from runtui.tui.features import editing
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
 from tests.tui.test_panel import panel_text
@@ -38,7 +39,7 @@ async def send(session: Session) -> None:
 
 
 async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changes, "COUNTDOWN_SECONDS", 0.02)
+    monkeypatch.setattr(editing, "COUNTDOWN_SECONDS", 0.02)
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
@@ -53,7 +54,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
         await session.until(lambda: not session.workspace.saves.active())
         await session.until(lambda: status_of(session).startswith("Not done: given up while it waited."))
         assert "The draft is kept." in status_of(session)
-        assert not session.counts_down, "an idle screen has no clock"
+        assert session.app.editing.countdown is None, "an idle screen has no clock"
         assert len(graph.patches) == 1
 
 
@@ -63,8 +64,8 @@ async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open
         await send(session)
         await session.press("U")
         assert "No run is marked." in status_of(session)
-        session.panel.show_entry(session.workspace.journal.entries()[0])
-        session.count_down()
+        session.app.chrome.panel.show_entry(session.workspace.journal.entries()[0])
+        session.app.editing.count_down()
         assert "No run is marked." in status_of(session)
         assert "trying again" not in panel_text(session)
 

@@ -230,7 +230,7 @@ async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_
     open_session: Opener, monkeypatch: pytest.MonkeyPatch, columns: int, has_who: bool
 ) -> None:
     async with open_session(runs=5, size=(columns, 24)) as session:
-        session.keep_headline(monkeypatch)
+        monkeypatch.setattr(session.app.chrome, "show_headline", lambda: None)
         line = session.find(HeaderLine)
         badges = ("SANDBOX: 503", "READ-ONLY")
         line.headline = Headline("Contoso Holding Limited", badges, ("240 runs",), "as of 10:00:00", "lee.admin")

@@ -7,31 +7,43 @@ stays as it was until the person goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
-from textual.widgets.option_list import Option
 
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
-from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import DropRequested, Left, MergeChanged, Merged
-from runtui.tui.screens.acting import Acting
+from runtui.tui.actions import bindings
+from runtui.tui.panel import Panel
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.option_lists import ChoiceList
-from runtui.tui.widgets.pane_title import PaneTitle
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
 _GAP: Final = 2
 
 
-class ConflictView(Acting):
-    """Shows one draft against the run as it is by now."""
+class Merge(NamedTuple):
+    """A draft of chosen values, and whether it goes to the review at once or to the form first."""
 
+    draft: Draft
+    to_review: bool
+
+
+class ConflictView(ActionView[Merge]):
+    """Shows one draft against the run as it is by now; what was typed is chosen first.
+
+    Args:
+        draft: The draft as it was left.
+        now: The run as it is by now, Graph's JSON object.
+        workflow_name: Whose run it is.
+    """
+
+    scope = "conflict"
     BINDINGS = bindings("conflict")
     DEFAULT_CSS = """
     ConflictView { layout: vertical; height: 1fr; }
@@ -40,42 +52,40 @@ class ConflictView(Acting):
     ConflictView.-table #conflict-titles { display: block; }
     """
 
-    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
-        super().__init__(situation, id=id)
-        self.draft: Draft | None = None
+    def __init__(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
+        super().__init__()
+        self.left, self._now, self._workflow_name = draft, now, workflow_name
+        self._conflicts = draft.conflicts(now)
+        self._choices = default_choices(draft, now)
+        self.draft: Draft = resolve(draft, now, self._choices)
         """The draft that the values chosen make."""
-        self._left: Draft | None = None
-        self._now: Mapping[str, Any] = {}
-        self._conflicts: tuple[Conflict, ...] = ()
-        self._choices: dict[str, Side] = {}
 
     def compose(self) -> ComposeResult:
-        """Title, column titles, one entry a property."""
-        yield PaneTitle(id="conflict-title")
+        """Column titles, one entry a property."""
         yield Static(id="conflict-titles", markup=False)
-        yield ChoiceList(id="conflict-list")
+        yield ChoiceList(*("" for _ in self._conflicts), id="conflict-list")
+
+    def on_mount(self) -> None:
+        """The first property has the cursor."""
+        self._list.highlighted = 0
+        self._show()
 
     @property
     def _list(self) -> ChoiceList:
         return self.query_one(ChoiceList)
 
-    def open(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
-        """Show a draft as it was left, and the run as it is by now; what was typed is chosen first."""
-        self._left, self._now = draft, now
-        self._conflicts = draft.conflicts(now)
-        self._choices = default_choices(draft, now)
-        title = Content.assemble(
-            ("The run has changed", "bold"), "  ", content(workflow_name), "  ", content(middle(draft.run_id, 24))
-        )
-        self.query_one("#conflict-title", PaneTitle).show(title, active=True)
-        self._list.clear_options()
-        self._list.add_options([Option("") for _ in self._conflicts])
-        self._list.highlighted = 0
-        self._show()
+    def title(self) -> Content:
+        """Whose run it is."""
+        name, run_id = content(self._workflow_name), content(middle(self.left.run_id, 24))
+        return Content.assemble(("The run has changed", "bold"), "  ", name, "  ", run_id)
 
     def take_focus(self) -> None:
         """Give the list the keys."""
-        self._list.focus()
+        self.screen.set_focus(self._list)
+
+    def show_in(self, panel: Panel) -> None:
+        """The request that the chosen values would make; the draft itself is as it was."""
+        panel.show_draft(self.draft)
 
     def on_resize(self, _event: events.Resize) -> None:
         """Another width: lines or blocks."""
@@ -83,19 +93,17 @@ class ConflictView(Acting):
 
     def _show(self) -> None:
         """Draw the choices, and tell what they make."""
-        if self._left is None:
-            return
-        self.draft = resolve(self._left, self._now, self._choices)
+        self.draft = resolve(self.left, self._now, self._choices)
         width = (self._list.size.width or self.app.size.width) - 3
-        lines = _table(self._conflicts, self._choices, self._left)
+        lines = _table(self._conflicts, self._choices, self.left)
         is_table = cell_len(lines[0].plain) <= width
         self.set_class(is_table, "-table")
         self.query_one("#conflict-titles", Static).update(lines[0])
         for index, conflict in enumerate(self._conflicts):
-            is_typed = conflict.field.name in self._left.edits
+            is_typed = conflict.field.name in self.left.edits
             block = _block(conflict, self._choices[conflict.field.name], is_typed=is_typed, width=width)
             self._list.replace_option_prompt_at_index(index, lines[index + 1] if is_table else block)
-        self.post_message(MergeChanged(self.draft))
+        self.post_message(self.Changed())
 
     def _choose(self, choose: Callable[[Side], Side]) -> None:
         index = self._list.highlighted
@@ -118,22 +126,15 @@ class ConflictView(Acting):
 
     def action_merge(self) -> None:
         """On to the review."""
-        if self.draft is not None:
-            self.post_message(Merged(self.draft, to_review=True))
+        self.answer(Merge(self.draft, to_review=True))
 
     def action_merge_in_form(self) -> None:
         """On to the form."""
-        if self.draft is not None:
-            self.post_message(Merged(self.draft, to_review=False))
-
-    def action_drop_merge(self) -> None:
-        """Ask to drop the draft as it was left."""
-        if self._left is not None:
-            self.post_message(DropRequested(self._left, "drop_merge"))
+        self.answer(Merge(self.draft, to_review=False))
 
     def action_leave_merge(self) -> None:
-        """Back to the list; nothing has happened to the draft."""
-        self.post_message(Left())
+        """Nothing has happened to the draft."""
+        self.answer()
 
 
 def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:

@@ -5,7 +5,7 @@ Invariant: the draft is the only state; leaving the form loses nothing, and noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from textual.app import ComposeResult
@@ -16,43 +16,43 @@ from textual.widgets import Static
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import now_ticks
+from runtui.services.drafts import Drafts
 from runtui.tui import draft_words
-from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import DraftChanged, DropRequested, Left, ReviewRequested, Said
-from runtui.tui.screens.acting import Acting
+from runtui.tui.actions import bindings
+from runtui.tui.panel import Panel
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content, middle
-from runtui.tui.widgets.field_form import FieldForm, FieldSelect, moment_reading
-from runtui.tui.widgets.pane_title import PaneTitle
+from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, moment_reading
 
 
-class EditView(Acting):
+class FormView(ActionView[None]):
     """Shows one draft at a time."""
 
+    scope = "edit"
     BINDINGS = bindings("edit")
     DEFAULT_CSS = """
-    EditView { layout: vertical; height: 1fr; }
-    EditView FieldForm { height: 1fr; }
-    EditView #field-help { height: auto; max-height: 2; padding: 0 1; }
+    FormView { layout: vertical; height: 1fr; }
+    FormView FieldForm { height: 1fr; }
+    FormView #field-help { height: auto; max-height: 2; padding: 0 1; }
     """
 
-    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
-        super().__init__(situation, id=id)
-        self.draft: Draft | None = None
+    def __init__(self, drafts: Drafts) -> None:
+        """A form that keeps each state of its draft before it is drawn: what is seen is on its way to the disk."""
+        super().__init__()
+        self._drafts = drafts
         self.newer: Mapping[str, Any] = {}
         """The run as read since the form was opened, Graph's JSON object; empty until then."""
         self._disputed: tuple[Conflict, ...] = ()
         """What was typed and changed on the server meanwhile, as far as it was told."""
         self._drawn: Draft | None = None
         """The draft that title, help and fields stand for."""
-        self._keep: Callable[[Draft], object] = lambda _draft: None
         self._workflow_name = ""
         self._field: Property | None = None
         self._focused: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        """Title above, help below."""
-        yield PaneTitle(id="edit-title")
-        yield FieldForm(self._keep_what_is_typed)
+        """The fields, help below."""
+        yield FieldForm()
         yield Static(id="field-help", markup=False)
 
     @property
@@ -60,27 +60,35 @@ class EditView(Acting):
         """The fields."""
         return self.query_one(FieldForm)
 
-    def open(self, draft: Draft, workflow_name: str, keep: Callable[[Draft], object]) -> None:
-        """Show a draft; the focus goes to processingStatus.
-
-        Args:
-            draft: What the form begins with.
-            workflow_name: Whose run it is.
-            keep: Takes each state of the draft before it is drawn: what is seen is on its way to the disk.
-        """
+    def open(self, draft: Draft, workflow_name: str) -> None:
+        """Show a draft; the focus goes to processingStatus."""
         self.draft = self._drawn = draft
         self.newer, self._disputed = {}, ()
-        self._keep = keep
         self._workflow_name = workflow_name
         self.form.load(draft)
         self._focused = self.query(FieldSelect).first()
-        self._show_title()
+        self.screen.set_focus(self._focused)
 
     def take_focus(self) -> None:
         """Back to the field that had the keys; in a new form to processingStatus."""
         if self._focused is not None:
             self.screen.set_focus(self._focused)
+
+    def resumed(self) -> None:
+        """The run may have been read meanwhile."""
         self._follow_the_run()
+
+    def show_in(self, panel: Panel) -> None:
+        """The request that the draft would make."""
+        if self.draft is not None:
+            panel.show_draft(self.draft)
+
+    def before(self, action_id: str) -> None:
+        """What is typed by now counts; a review that will be refused also brings the errors into sight."""
+        self._keep_what_is_typed()
+        self._draw()
+        if action_id == "review" and self.draft is not None and self.draft.errors():
+            self.form.focus_error()
 
     def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
         """The run of the draft has been read; of another run, nothing happens."""
@@ -94,7 +102,7 @@ class EditView(Acting):
 
         Not below a review, whose request must stay as it is shown, nor below an open dropdown: that would close.
         """
-        if not self.newer or not self.display or self.form.is_choosing:
+        if not self.newer or not self.screen.is_active or self.form.is_choosing:
             return
         self._keep_what_is_typed()
         before = self.draft
@@ -107,25 +115,29 @@ class EditView(Acting):
             self._disputed = disputed
             self._follow(draft)
             if words := draft_words.caught_up(before, draft, disputed):
-                self.post_message(Said(words, "warning" if disputed else "information"))
+                self.set_status(words, "warning" if disputed else "information")
 
-    def on_field_form_typed(self, _event: FieldForm.Typed) -> None:
-        """Something was typed."""
-        self._take_what_is_typed()
+    def on_mount(self) -> None:
+        """Follow each control: within the key that changes it, before the screen can show it."""
+        for row in self.form.query(FieldRow):
+            self.watch(row.control, "value", self._typed, init=False)
+
+    def _typed(self) -> None:
+        if not self.form.is_filling:
+            self._keep_what_is_typed()
+            self.post_message(self.Changed())
+
+    def on_action_view_changed(self) -> None:
+        """Draw what follows from the draft, the newest one once; the frame does the same with what is around it."""
+        self._draw()
 
     def _keep_what_is_typed(self) -> None:
-        """Make the draft say what the controls say, and keep it, before the screen can show it."""
+        """Make the draft say what the controls say, and keep it."""
         if self.draft is not None:
             draft = self.form.typed_over(self.draft, now_ticks())
             if draft is not self.draft:
                 self.draft = draft
-                self._keep(draft)
-
-    def _take_what_is_typed(self) -> None:
-        """Keep it and draw what follows from it. A key may be quicker than the message of the key before it."""
-        self._keep_what_is_typed()
-        if self.draft is not None and self.draft is not self._drawn:
-            self._draw(self.draft)
+                self._drafts.keep(draft)
 
     def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
         """Say what the field means."""
@@ -135,28 +147,29 @@ class EditView(Acting):
         self._follow_the_run()
 
     def _follow(self, draft: Draft) -> None:
-        self.draft = draft
-        self._keep(draft)
-        self._draw(draft)
+        """Go on with another draft."""
+        self.draft, self._drawn = draft, None
+        self._drafts.keep(draft)
+        self._draw()
+        self.post_message(self.Changed())
 
-    def _draw(self, draft: Draft) -> None:
-        self._drawn = draft
-        self.form.show(draft, self.newer)
-        self._show_title()
-        self._show_help()
-        self.post_message(DraftChanged(draft))
+    def _draw(self) -> None:
+        if self.draft is not None and self.draft is not self._drawn:
+            self._drawn = self.draft
+            self.form.show(self.draft, self.newer)
+            self._show_help()
 
-    def _show_title(self) -> None:
+    def title(self) -> Content:
+        """What changed, what is wrong, and whose run it is."""
         draft = self.draft
         if draft is None:
-            return
+            return Content()
         errors, changes = len(draft.errors()), len(draft.changes())
         counts = f"  {changes} changed" if changes else ""
         counts += f"  {errors} wrong" if errors else ""
-        title = Content.assemble(
+        return Content.assemble(
             ("Edit", "bold"), counts, "  ", content(self._workflow_name), "  ", content(middle(draft.run_id, 24))
         )
-        self.query_one(PaneTitle).show(title, active=True)
 
     def _show_help(self) -> None:
         if self._field is None or self.draft is None:
@@ -170,18 +183,6 @@ class EditView(Acting):
         text = "  ".join(part for part in (field.help, reading, warnings) if part)
         self.query_one("#field-help", Static).update(content(text))
 
-    def action_review(self) -> None:
-        """Ask for the review; errors are shown instead when there are any."""
-        if self.draft is not None:
-            self.post_message(ReviewRequested(self.draft))
-
-    async def action_perform(self, action_id: str) -> None:
-        """As everywhere, on what is typed by now; a review that is refused also brings the errors into sight."""
-        self._take_what_is_typed()
-        if action_id == "review" and self.draft is not None and self.draft.errors():
-            self.form.focus_error()
-        await super().action_perform(action_id)
-
     def action_body_mode(self) -> None:
         """Send all required properties, or only what changed."""
         if self.draft is None:
@@ -189,7 +190,7 @@ class EditView(Acting):
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self._follow(self.draft.with_mode(mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.post_message(Said(f"The request carries {words}."))
+        self.set_status(f"The request carries {words}.")
 
     def action_revert(self) -> None:
         """Take back what was typed into the field with the focus."""
@@ -199,13 +200,3 @@ class EditView(Acting):
             self.form.put(draft, row.field.name)
             self._follow(draft)
             self._follow_the_run()
-
-    def action_drop_draft(self) -> None:
-        """Ask to drop the whole draft."""
-        if self.draft is not None:
-            self.post_message(DropRequested(self.draft, "drop_draft"))
-
-    def action_leave(self) -> None:
-        """Back to the list."""
-        self._take_what_is_typed()
-        self.post_message(Left())

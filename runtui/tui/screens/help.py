@@ -13,9 +13,7 @@ from textual.widgets import Static
 from runtui.domain.rows import STATUS_LOOKS
 from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
-from runtui.tui.messages import Left
-from runtui.tui.screens.acting import Acting
-from runtui.tui.widgets.pane_title import PaneTitle
+from runtui.tui.screens.frame import ActionView
 
 FILTER_HELP = """\
 plain text             in the workflow's name, the run's id, status or type
@@ -26,9 +24,10 @@ is:problem  is:stuck   what went wrong; what hangs
 !term   a or b   ( )   not, or, groups; terms side by side must all hold"""
 
 
-class HelpView(Acting):
+class HelpView(ActionView[None]):
     """One page of keys and words."""
 
+    scope = "help"
     BINDINGS = bindings("help")
     DEFAULT_CSS = """
     HelpView { layout: vertical; height: 1fr; }
@@ -37,17 +36,23 @@ class HelpView(Acting):
 
     def compose(self) -> ComposeResult:
         """One scrolling page."""
-        yield PaneTitle("Help", id="help-title")
         with VerticalScroll(id="help-page"):
             yield Static(help_text(), markup=False)
 
+    def __init__(self) -> None:
+        super().__init__(name="help")
+
+    def title(self) -> Content:
+        """One word."""
+        return Content("Help")
+
     def take_focus(self) -> None:
         """Give the page the keys, to scroll."""
-        self.query_one("#help-page").focus()
+        self.screen.set_focus(self.query_one("#help-page"))
 
     def action_close(self) -> None:
         """Back to what was there."""
-        self.post_message(Left())
+        self.answer()
 
 
 def help_text() -> Content:

@@ -6,7 +6,6 @@ Invariant: the file is read in a thread, a page at a time. What cannot be undone
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from textual import work
 from textual.app import ComposeResult
@@ -14,23 +13,21 @@ from textual.content import Content
 from textual.widgets import Static
 
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_query import PAGE, EntryQuery
-from runtui.tui.actions import Situation, bindings
+from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
-from runtui.tui.messages import Decided, EntryRequested, ExportRequested, Left, LookRequested, UndoRequested
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
-from runtui.tui.screens.acting import Acting
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable
-from runtui.tui.widgets.pane_title import PaneTitle
 
 
-class JournalView(Acting):
+class JournalView(ActionView[None]):
     """The list of entries."""
 
+    scope = "journal"
     BINDINGS = bindings("journal")
     DEFAULT_CSS = """
     JournalView { layout: vertical; height: 1fr; }
@@ -39,8 +36,8 @@ class JournalView(Acting):
     JournalView.-empty #journal-empty { display: block; }
     """
 
-    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
-        super().__init__(situation, id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self.shown: EntryQuery | None = None
         self.older: int | None = None
         """Where the entries begin that are not read yet; None when all are."""
@@ -49,8 +46,7 @@ class JournalView(Acting):
         """Those that were read, newest first."""
 
     def compose(self) -> ComposeResult:
-        """Title, filter, entries."""
-        yield PaneTitle(id="journal-title")
+        """Filter, column titles, entries."""
         yield FilterBar(JOURNAL.filter_help, JOURNAL.read_filter)
         yield ColumnHeader(JOURNAL.columns)
         yield Static(id="journal-empty", markup=False)
@@ -76,7 +72,7 @@ class JournalView(Acting):
 
     def take_focus(self) -> None:
         """Give the entries the keys."""
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def reload(self) -> None:
         """Read again what is shown."""
@@ -105,20 +101,27 @@ class JournalView(Acting):
         self.table.row_under_cursor(hold=True)
         nothing = f"{JOURNAL.nothing_found} Press esc to clear it." if query.text else JOURNAL.empty
         self._show_words("" if self.entries else nothing)
-        self._show_title(query)
 
     def _show_words(self, words: str) -> None:
         self.set_class(bool(words), "-empty")
         self.query_one("#journal-empty", Static).update(content(words))
 
-    def _show_title(self, query: EntryQuery) -> None:
+    def title(self) -> Content:
+        """How many entries, filter, roots."""
         more = "+" if self.older is not None else ""
         parts = [Content.styled("Journal", "bold"), Content(f"  {len(self.entries)}{more}")]
-        if query.text:
-            parts.append(Content.assemble("  /", content(query.text, "$text-accent")))
-        if query.root is None:
+        if self.shown is not None and self.shown.text:
+            parts.append(Content.assemble("  /", content(self.shown.text, "$text-accent")))
+        if self.shown is not None and self.shown.root is None:
             parts.append(Content("  all roots"))
-        self.query_one("#journal-title", PaneTitle).show(Content("").join(parts), active=True)
+        return Content("").join(parts)
+
+    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
+        """Another entry, or none: the panel shows it, and what can be done may have changed."""
+        event.stop()
+        if self.frame in self.app.screen_stack:
+            self.frame.chrome.panel.show_entry(self.entry)
+        self.post_message(self.Changed())
 
     def _select(self, root: str | None, text: str) -> None:
         if self.shown is not None:
@@ -153,36 +156,4 @@ class JournalView(Acting):
             self.query_one(FilterBar).put("")
             self._select(self.shown.root, "")
         else:
-            self.post_message(Left())
-
-    # The entry under the cursor
-
-    def action_entry(self) -> None:
-        """Show what was sent and what came back."""
-        if self.entry is not None:
-            self.post_message(EntryRequested(self.entry))
-
-    def action_undo_entry(self) -> None:
-        """Ask to take it back."""
-        if self.entry is not None:
-            self.post_message(UndoRequested(self.entry))
-
-    def action_look(self) -> None:
-        """Ask to read its run again."""
-        if self.entry is not None:
-            self.post_message(LookRequested(self.entry))
-
-    def action_was_done(self) -> None:
-        """A person says that it was done."""
-        if self.entry is not None:
-            self.post_message(Decided(self.entry, Outcome.DONE, "was_done"))
-
-    def action_was_not_done(self) -> None:
-        """A person says that it was not done."""
-        if self.entry is not None:
-            self.post_message(Decided(self.entry, Outcome.NOT_DONE, "was_not_done"))
-
-    def action_export(self) -> None:
-        """Ask for the format."""
-        if self.shown is not None:
-            self.post_message(ExportRequested(self.shown))
+            self.answer()

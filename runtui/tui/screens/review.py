@@ -7,7 +7,7 @@ is reached by scrolling.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,16 +17,23 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from runtui.domain.draft import MISSING, Draft
-from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import Left, SendConfirmed
-from runtui.tui.screens.acting import Acting
+from runtui.tui.actions import bindings
+from runtui.tui.panel import Panel
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.pane_title import PaneTitle
 
 
-class ReviewView(Acting):
-    """Shows one draft as the change that it would be."""
+class ReviewView(ActionView[bool]):
+    """Shows one draft as the change that it would be.
 
+    Args:
+        draft: What would be sent.
+        target: Where it would go, as pairs of a name and a value.
+        undoes: The entry of the journal that it takes back.
+        hint: What speaks against it.
+    """
+
+    scope = "review"
     BINDINGS = [
         *bindings("review"),
         Binding("up", "scroll_facts(-1)", "scroll up"),
@@ -40,35 +47,34 @@ class ReviewView(Acting):
     ReviewView Button { margin: 0 2 0 0; }
     """
 
-    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
-        super().__init__(situation, id=id)
-        self.draft: Draft | None = None
-        self._undoes: int | None = None
+    def __init__(
+        self, draft: Draft, target: Sequence[tuple[str, str]], *, undoes: int | None = None, hint: str = ""
+    ) -> None:
+        super().__init__()
+        self.draft: Draft = draft
+        self._target, self._undoes, self._hint = target, undoes, hint
 
     def compose(self) -> ComposeResult:
         """The change and its address, what speaks against it, the question."""
-        yield PaneTitle("Review", id="review-title")
         with VerticalScroll(can_focus=False):
-            yield Static(id="review-facts", markup=False)
-        yield Static(id="review-notes", markup=False)
+            yield Static(_facts(self.draft, self._target), id="review-facts", markup=False)
+        yield Static(_notes(self.draft, self._hint), id="review-notes", markup=False)
         with Horizontal():
             yield Button(Content("No, back (n)"), id="review-no", compact=True)
             yield Button(Content("Send (y)"), id="review-yes", compact=True)
 
-    def open(
-        self, draft: Draft, target: Sequence[tuple[str, str]], *, undoes: int | None = None, hint: str = ""
-    ) -> None:
-        """Show a draft, where it would go, which entry of the journal it takes back, and what speaks against it."""
-        self.draft, self._undoes = draft, undoes
-        question = "send this change?" if undoes is None else f"take back entry {undoes}?"
-        self.query_one("#review-facts", Static).update(_facts(draft, target))
-        self.query_one("#review-notes", Static).update(_notes(draft, hint))
-        self.query_one(VerticalScroll).scroll_home(animate=False)
-        self.query_one("#review-title", PaneTitle).show(Content(f"Review: {question}"), active=True)
+    def title(self) -> Content:
+        """The question."""
+        question = "send this change?" if self._undoes is None else f"take back entry {self._undoes}?"
+        return Content(f"Review: {question}")
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""
-        self.query_one("#review-no", Button).focus()
+        self.screen.set_focus(self.query_one("#review-no", Button))
+
+    def show_in(self, panel: Panel) -> None:
+        """The whole request."""
+        panel.show_draft(self.draft)
 
     def action_scroll_facts(self, lines: int) -> None:
         """Some lines on, or back."""
@@ -79,15 +85,13 @@ class ReviewView(Acting):
         await self.action_perform("send")
 
     def action_send(self) -> None:
-        """Send it, once."""
-        if self.draft is not None:
-            draft, self.draft = self.draft, None
-            self.post_message(SendConfirmed(draft, self._undoes))
+        """Send it."""
+        self.answer(True)
 
     @on(Button.Pressed, "#review-no")
     def action_reject(self) -> None:
         """Send nothing."""
-        self.post_message(Left())
+        self.answer(False)
 
 
 def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:

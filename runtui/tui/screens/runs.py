@@ -6,7 +6,6 @@ went wrong.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from textual import events, on
@@ -15,27 +14,32 @@ from textual.content import Content
 from textual.widgets import Static
 
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
-from runtui.services.store import EVERY_RUN, RunQuery, RunRows, Store
-from runtui.tui.actions import Situation, bindings
-from runtui.tui.messages import DetailsRequested, Left, ListChanged, UndoRunRequested
+from runtui.graph.root import run_key
+from runtui.services.store import EVERY_RUN, RunQuery, RunRows
+from runtui.services.workspace import Workspace
+from runtui.tui.actions import bindings
 from runtui.tui.pacing import CountAside, Throttle
 from runtui.tui.resources import RUNS, run_filter
-from runtui.tui.screens.acting import Acting
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, RowFlag
-from runtui.tui.widgets.pane_title import PaneTitle
 
-PROBLEMS = "is:problem"
-FIRST_SORT = "started"
+PROBLEMS: Final = "is:problem"
+FIRST_SORT: Final = "started"
+
+SAVING: Final = RowFlag("↑", "being saved")
+UNKNOWN: Final = RowFlag("?", "outcome not known")
+DRAFT: Final = RowFlag("~", "draft not sent")
 
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 
 
-class RunsView(Acting):
+class RunsView(ActionView[None]):
     """The list of runs."""
 
+    scope = "runs"
     BINDINGS = bindings("runs")
     DEFAULT_CSS = """
     RunsView { layout: vertical; height: 1fr; }
@@ -44,19 +48,10 @@ class RunsView(Acting):
     RunsView.-empty #empty { display: block; }
     """
 
-    def __init__(
-        self,
-        situation: Callable[[], Situation],
-        store: Store,
-        flag: Callable[[RunRow], RowFlag | None],
-        edit: Callable[[str], Awaitable[None]],
-        *,
-        id: str,
-    ) -> None:
-        super().__init__(situation, id=id)
-        self._store = store
-        self._flag = flag
-        self._edit = edit
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._store = workspace.store
         self.filter_text = ""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
@@ -67,8 +62,7 @@ class RunsView(Acting):
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
     def compose(self) -> ComposeResult:
-        """Title, filter, column titles, rows."""
-        yield PaneTitle(id="runs-title")
+        """Filter, column titles, rows."""
         yield FilterBar(RUNS.filter_help, RUNS.read_filter)
         yield ColumnHeader(RUNS.columns)
         yield Static(id="empty", markup=False)
@@ -91,15 +85,15 @@ class RunsView(Acting):
 
     def take_focus(self) -> None:
         """Give the rows the keys."""
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._counting.then(RunRows(self._store, self._query), lambda rows: self._draw(rows, keep_line=True))
 
-    def describe(self, *, active: bool) -> None:
-        """Draw the title: how many of how many, filter, order, marks."""
+    def title(self) -> Content:
+        """How many of how many, filter, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
         column = RUN_COLUMN_BY_KEY[self.shown.sort]
@@ -109,7 +103,7 @@ class RunsView(Acting):
         parts.append(Content(f"  {column.title} {'↓' if self.shown.descending else '↑'}"))
         if self.marks:
             parts.append(Content(f"  ◆ {len(self.marks)} marked"))
-        self.query_one("#runs-title", PaneTitle).show(Content("").join(parts), active=active)
+        return Content("").join(parts)
 
     def say_when_empty(self, words: str | None = None) -> None:
         """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
@@ -120,6 +114,15 @@ class RunsView(Acting):
             words = "" if self.table.total else f"{RUNS.nothing_found} {hint}Press esc to clear it."
         self.set_class(bool(words), "-empty")
         self.query_one("#empty", Static).update(content(words))
+
+    def _flag(self, row: RunRow) -> RowFlag | None:
+        """What becomes of a change of the run; None where nobody changes it."""
+        workspace = self._workspace
+        if workspace.connected and workspace.saves.of_run(row.id) is not None:
+            return SAVING
+        if workspace.connected and run_key(row.id) in workspace.reconciler.unsettled:
+            return UNKNOWN
+        return DRAFT if row.id in workspace.drafts else None
 
     # Filter
 
@@ -132,11 +135,13 @@ class RunsView(Acting):
         self._filter_by("" if self.filter_text == PROBLEMS else PROBLEMS)
 
     def action_clear(self) -> None:
-        """One step back: the filter first, then whatever else is open."""
+        """One step back: the filter first, then the panel where it can go, and the last word with it."""
         if self.filter_text:
             self._filter_by("")
         else:
-            self.post_message(Left())
+            self.frame.chrome.panel.is_open = False
+            self.frame.zoom(False)
+            self.frame.chrome.set_status("")
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show what the filter finds."""
@@ -177,38 +182,30 @@ class RunsView(Acting):
         self.table.show(rows, keep_line=keep_line)
         self.query_one(ColumnHeader).sort = (self.shown.sort, self.shown.descending)
         self.say_when_empty()
-        self.post_message(ListChanged())
+        self.frame.chrome.show_headline()
 
-    # The run under the cursor
-
-    async def action_edit(self) -> None:
-        """Open it in the form, at once: the next key may be meant for the form already."""
-        if (row := self.table.row_under_cursor(hold=True)) is not None:
-            await self._edit(row.id)
-
-    def action_details(self) -> None:
-        """Show it in the side panel."""
-        if (row := self.table.row_under_cursor(hold=True)) is not None:
-            self.post_message(DetailsRequested(row.id))
-
-    def action_undo(self) -> None:
-        """Ask to take its last change back."""
-        if (row := self.table.row_under_cursor(hold=True)) is not None:
-            self.post_message(UndoRunRequested(row.id))
+    # Marks
 
     def action_mark(self) -> None:
         """Mark it, or take the mark back, and go on to the next."""
         if self.row is not None:
             self.table.toggle_mark(self.row.id)
             self.table.action_step(1)
-            self.post_message(ListChanged())
+            self.post_message(self.Changed())
 
     def action_unmark_all(self) -> None:
         """Take all marks back."""
         self.table.clear_marks()
-        self.post_message(ListChanged())
+        self.post_message(self.Changed())
+
+    # The rows
+
+    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
+        """Another run: what can be done may have changed."""
+        event.stop()
+        self.post_message(self.Changed())
 
     @on(events.Click)
-    def _clicked(self, event: events.Click) -> None:
+    async def _clicked(self, event: events.Click) -> None:
         if event.chain == 2 and event.widget is self.table:
-            self.action_details()
+            await self.action_perform("details")

@@ -6,7 +6,7 @@ Invariant: this view holds no token and asks no server; what it shows of a sign-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -18,14 +18,12 @@ from textual.widgets import Input, OptionList, Static
 
 from runtui.errors import FieldError
 from runtui.tui import sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, Situation, bindings
-from runtui.tui.messages import LeaveSignIn, Said, SignInChosen, SignOutRequested
-from runtui.tui.screens.acting import Acting
+from runtui.tui.actions import ACTION_BY_ID, bindings
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.sign_in_words import WAYS, Asker, Way
 from runtui.tui.text import content
 from runtui.tui.widgets.line_input import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
-from runtui.tui.widgets.pane_title import PaneTitle
 
 if TYPE_CHECKING:
     from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
@@ -39,9 +37,10 @@ PAGE_SECONDS: Final = 900
 _DEMO: Final = "DEMO: the sandbox's own sign-in. Never type a password."
 
 
-class SignInView(Acting):
-    """Shows where the sign-in stands, and leads through one."""
+class SignInView(ActionView[None]):
+    """Shows where the sign-in stands, and leads through one; the feature around it begins and ends sign-ins."""
 
+    scope = "sign_in"
     BINDINGS = bindings("sign_in")
     DEFAULT_CSS = """
     SignInView { layout: vertical; height: 1fr; }
@@ -52,8 +51,9 @@ class SignInView(Acting):
     SignInView .-gone { display: none; }
     """
 
-    def __init__(self, situation: Callable[[], Situation], *, id: str) -> None:
-        super().__init__(situation, id=id)
+    def __init__(self) -> None:
+        super().__init__()
+        self._words = "Sign in"
         self._ways: tuple[Way, ...] = ()
         self._names = ("", "")
         """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
@@ -66,7 +66,6 @@ class SignInView(Acting):
 
     def compose(self) -> ComposeResult:
         """Everything that any state needs; what a state does not need is not displayed."""
-        yield PaneTitle("Sign in", id="sign-in-title")
         with VerticalScroll(id="sign-in-page"):
             yield Static(id="sign-in-facts", markup=False)
             yield ChoiceList(id="sign-in-ways")
@@ -75,6 +74,12 @@ class SignInView(Acting):
             yield Static(id="sign-in-problem", markup=False)
             yield Static(id="sign-in-wait", markup=False)
             yield Static(id="sign-in-note", markup=False)
+
+    @property
+    def way(self) -> Way | None:
+        """The way under the cursor; None while none is to be chosen."""
+        rows = self.query_one(ChoiceList)
+        return None if rows.has_class("-gone") or rows.highlighted is None else self._ways[rows.highlighted]
 
     @property
     def is_waiting(self) -> bool:
@@ -106,12 +111,12 @@ class SignInView(Acting):
         rows.highlighted = 0
         self._update("note", content(str(Asker.here()), "$text-muted"))
         self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
-        self._title("Sign in" if sign_in.state.needs_person else "Account")
+        self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
     def begin(self, way: Way) -> None:
         """Say that the sign-in service is being asked."""
         self._stop_waiting()
-        self._title(f"Sign in: {WAYS[way].partition(':')[0].lower()}")
+        self._entitle(f"Sign in: {WAYS[way].partition(':')[0].lower()}")
         self._update("facts", Content("Asking the sign-in service…"))
         self._display("sign-in-facts")
         self.take_focus()
@@ -150,9 +155,9 @@ class SignInView(Acting):
         """Give the keys to whatever is to be done here."""
         for widget in (self.query_one(LineInput), self.query_one(ChoiceList)):
             if not widget.has_class("-gone") and not widget.disabled:
-                widget.focus()
+                self.screen.set_focus(widget)
                 return
-        self.query_one("#sign-in-page").focus()
+        self.screen.set_focus(self.query_one("#sign-in-page"))
 
     # The clock
 
@@ -178,10 +183,10 @@ class SignInView(Acting):
 
     # What is pressed
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """A click on a way, or enter."""
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """A click on a way."""
         event.stop()
-        self.post_message(SignInChosen(self._ways[event.option_index]))
+        await self.action_perform("use_way")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The address where a browser ended."""
@@ -197,28 +202,14 @@ class SignInView(Acting):
         self._say_below(Content("Signing in…"))
         self.take_focus()
 
-    def action_use_way(self) -> None:
-        """Begin with the way under the cursor."""
-        rows = self.query_one(ChoiceList)
-        if not rows.has_class("-gone") and rows.highlighted is not None:
-            self.post_message(SignInChosen(self._ways[rows.highlighted]))
-
     def action_copy_code(self) -> None:
         """Copy the code, or the address to open, by the terminal's clipboard."""
         if self._copied:
             self.app.copy_to_clipboard(self._copied)
             what = "The address" if self._page is not None else "The code"
-            self.post_message(Said(f"{what} was handed to the terminal's clipboard."))
+            self.set_status(f"{what} was handed to the terminal's clipboard.")
         else:
-            self.post_message(Said("There is no code and no address yet.", "warning"))
-
-    def action_sign_out(self) -> None:
-        """Ask to forget the sign-in."""
-        self.post_message(SignOutRequested())
-
-    def action_leave_sign_in(self) -> None:
-        """Give up the sign-in under way, or go back."""
-        self.post_message(LeaveSignIn())
+            self.set_status("There is no code and no address yet.", "warning")
 
     # Drawing
 
@@ -230,8 +221,13 @@ class SignInView(Acting):
     def _demo_lines(self, more: str) -> Sequence[Content]:
         return [content(f"{_DEMO} {more}".strip(), "bold $text-warning"), Content("")] if self._names[1] else []
 
-    def _title(self, words: str) -> None:
-        self.query_one("#sign-in-title", PaneTitle).show(Content(words), active=True)
+    def title(self) -> Content:
+        """What this is about: an account, or the way that is under way."""
+        return Content(self._words)
+
+    def _entitle(self, words: str) -> None:
+        self._words = words
+        self.post_message(self.Changed())
 
     def _update(self, part: str, what: Content) -> None:
         self.query_one(f"#sign-in-{part}", Static).update(what)

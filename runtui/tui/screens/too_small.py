@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from runtui.tui.actions import ACTION_BY_ID, bindings
 from runtui.tui.text import content
-from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
+from runtui.tui.widgets.status_line import StatusLine
 
 SMALLEST: Final = Size(60, 16)
 """The smallest terminal, in cells, in which every view shows what its keys act on."""
@@ -47,10 +47,6 @@ class TooSmall(Screen[None]):
                 f"Enlarge it to go on where you were; {ACTION_BY_ID['quit'].shown_key} quits."
             )
         )
-
-    def say(self, text: str, severity: Severity, holds: Holds = for_good) -> None:
-        """Put a sentence into the status line."""
-        self.query_one(StatusLine).say(text, severity, holds)
 
 
 def is_too_small(size: Size) -> bool:

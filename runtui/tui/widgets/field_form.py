@@ -7,7 +7,7 @@ selected whole: what is typed takes its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -33,15 +33,10 @@ from runtui.tui.widgets.option_lists import PagedOverlay
 
 
 class FieldInput(LineInput):
-    """One line of free text; `typed` is called within the key that changes it, before anything is drawn."""
+    """One line of free text."""
 
-    def __init__(self, typed: Callable[[], object]) -> None:
+    def __init__(self) -> None:
         super().__init__(select_on_focus=True)
-        self._typed = typed
-
-    def _watch_value(self, value: str) -> None:
-        super()._watch_value(value)
-        self._typed()
 
     def on_blur(self) -> None:
         """Show a text that is too long from its beginning."""
@@ -148,10 +143,9 @@ class FieldRow(Widget):
     }
     """
 
-    def __init__(self, field: Property, typed: Callable[[], object]) -> None:
+    def __init__(self, field: Property) -> None:
         super().__init__(id=f"field-{field.name}")
         self.field = field
-        self._typed = typed
 
     def compose(self) -> ComposeResult:
         """Lay the row out."""
@@ -161,7 +155,7 @@ class FieldRow(Widget):
             if self.field.choices is not None:
                 yield FieldSelect(self.field.choices)
             else:
-                yield FieldInput(self._typed)
+                yield FieldInput()
                 yield Words(classes="field--note")
         yield Words(classes="field--was")
         yield Words(classes="field--error")
@@ -227,22 +221,6 @@ class FieldForm(VerticalScroll, can_focus=False):
     FieldForm.-tight .field--note { display: none; }
     """
 
-    class Typed(Message):
-        """Some control holds another text now; `typed_over` tells which."""
-
-        def __init__(self, form: FieldForm) -> None:
-            super().__init__()
-            self.form = form
-
-        @property
-        def control(self) -> FieldForm:
-            """The form."""
-            return self.form
-
-        def can_replace(self, message: Message) -> bool:
-            """One look at the controls sees all that was typed."""
-            return isinstance(message, FieldForm.Typed)
-
     class FieldEntered(Message):
         """Another field has the focus."""
 
@@ -256,11 +234,10 @@ class FieldForm(VerticalScroll, can_focus=False):
             """The form."""
             return self.form
 
-    def __init__(self, typed: Callable[[], object]) -> None:
-        """A form; `typed` is called within each key that changes a text, before anything is drawn."""
+    def __init__(self) -> None:
         super().__init__()
-        self._typed = typed
-        self._is_filling = False
+        self.is_filling = False
+        """Whether the texts that change now are not typed."""
 
     def compose(self) -> ComposeResult:
         """Lay the groups out, each under its name."""
@@ -269,7 +246,7 @@ class FieldForm(VerticalScroll, can_focus=False):
             if field.group != group:
                 group = field.group
                 yield Static(group or "", classes="form--group", markup=False)
-            yield FieldRow(field, self._text_changed)
+            yield FieldRow(field)
 
     def on_resize(self, event: events.Resize) -> None:
         """Give the fields the room of the notes where they need it."""
@@ -294,15 +271,11 @@ class FieldForm(VerticalScroll, can_focus=False):
     @contextmanager
     def _filling(self) -> Iterator[None]:
         """What changes meanwhile is not typed."""
-        self._is_filling = True
+        self.is_filling = True
         try:
             yield
         finally:
-            self._is_filling = False
-
-    def _text_changed(self) -> None:
-        if not self._is_filling:
-            self._typed()
+            self.is_filling = False
 
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
         """Follow the draft; `now` is the run as it is on the server, as far as that is known."""
@@ -345,8 +318,7 @@ class FieldForm(VerticalScroll, can_focus=False):
     @on(Input.Changed)
     @on(Select.Changed)
     def _control_changed(self, event: Input.Changed | Select.Changed) -> None:
-        event.stop()
-        self.post_message(self.Typed(self))
+        event.stop()  # whoever has to know watches the values
 
     @on(Input.Submitted)
     def _input_submitted(self, event: Input.Submitted) -> None:

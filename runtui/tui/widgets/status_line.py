@@ -39,11 +39,9 @@ class StatusLine(Static):
     def __init__(self, *, id: str) -> None:
         super().__init__(markup=False, id=id)
         self.text = ""
-        self._holds: Holds = for_good
 
-    def say(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+    def show(self, text: str, severity: Severity) -> None:
         """Replace what is said; an empty text gives the line back."""
-        self._holds = holds
         if text == self.text and self.has_class(f"-{severity}"):
             return
         self.text = text
@@ -51,8 +49,3 @@ class StatusLine(Static):
             self.set_class(known == severity, f"-{known}")
         self.set_class(bool(text), "-speaking")
         self.update(Content(f"{_SIGNS[severity]} ") + content(text))
-
-    def check(self) -> None:
-        """Something changed: take back what is true no longer."""
-        if self.text and not self._holds():
-            self.say("")

@@ -1,0 +1,365 @@
+"""Changing a run: from `e` on a run, over form, conflict and review, to what became of the change.
+
+Invariant: nothing is sent but what a review confirmed, and no draft is lost by one key. What took a while to find out
+takes the screen only from a person who still waits for it. A clock runs only while a save waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from textual.timer import Timer
+
+from runtui.domain.draft import Draft
+from runtui.errors import RuntuiError, UsageError
+from runtui.graph.exchange import Outcome
+from runtui.services.store import StoredRun
+from runtui.services.write import Save, Step
+from runtui.tui import draft_words, entry_words, pages, sign_in_words
+from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.screens.conflict import ConflictView, Merge
+from runtui.tui.screens.form import FormView
+from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.review import ReviewView
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.widgets.status_line import Severity
+
+COUNTDOWN_SECONDS: Final = 1.0
+"""How often the time that a save still waits is told."""
+
+
+class Editing:
+    """The form, the questions before a change is sent, and the sentence after it.
+
+    Args:
+        chrome: The frame.
+        runs: The list that changes begin from.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._runs = runs
+        self.form = FormView(self._workspace.drafts)
+        self.place = Frame(chrome, self.form)
+        """The form's screen; it stays mounted."""
+        self.countdown: Timer | None = None
+        """Runs while a save waits."""
+        self._last_sent = ""
+        """The run whose change was confirmed last."""
+        self._told_wait = ""
+        """The last sentence of the countdown; once another one stands there, it is left alone."""
+
+    def start(self) -> None:
+        """Follow saves and drafts."""
+        self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        self._chrome.carry(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+
+    def extend(self, context: Situation) -> Situation:
+        """What can be changed: the draft in sight, else the run under the cursor."""
+        workspace, draft = self._workspace, self._chrome.front.view.draft
+        run_id = draft.run_id if draft is not None else self._runs.table.cursor_id
+        return replace(
+            context,
+            connected=workspace.connected,
+            why_read_only=entry_words.why_read_only(workspace),
+            has_run=run_id is not None,
+            saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
+            changes=len(draft.changes()) if draft is not None else 0,
+            errors=len(draft.errors()) if draft is not None else 0,
+            waiting=bool(self._waiting()),
+        )
+
+    # e: the form
+
+    async def action_edit(self) -> None:
+        """Open the run under the cursor, within the key: the next one may be meant for the form already."""
+        if (row := self._runs.table.row_under_cursor(hold=True)) is not None:
+            await self.open(row.id)
+
+    async def open(self, run_id: str) -> None:
+        """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any."""
+        stored = self._workspace.store.get(run_id)
+        if stored is None:
+            self._chrome.front.set_status("This run is no longer in the list.", "warning")
+            return
+        left, hint = self._workspace.drafts.get(run_id), self._hint()
+        if left is not None and (conflicts := left.conflicts(stored.raw)):
+            words = draft_words.moved(self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts)
+            await self._resolve(left, stored.raw)
+            self._chrome.front.set_status(f"{words} {hint}".strip(), "warning")
+            return
+        draft, words = self._draft_of(run_id, stored)
+        await self._show_form(draft)
+        self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
+        self._chrome.app.run_worker(
+            self._read(draft), group="read the run", exclusive=True, description="read the run in the form"
+        )
+
+    def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
+        """A new draft, or the one that was left over what does not touch it; and what to say of it."""
+        drafts = self._workspace.drafts
+        left = drafts.get(run_id)
+        if left is None:
+            return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
+        draft = left if left.received == stored.raw else left.rebased(stored.raw)
+        if not draft.edits:
+            return draft, draft_words.overtaken()
+        return draft, draft_words.reopened(drafts.changed_at(run_id), datetime.now().astimezone())
+
+    async def _show_form(self, draft: Draft) -> None:
+        await self._chrome.prepare(self.place)
+        self.form.open(draft, self._workflow_name(draft))
+        self._workspace.drafts.keep(draft)
+        await self._chrome.open(self.place)
+        self._chrome.panel.choose("request")
+        self._chrome.refresh()
+
+    async def _read(self, draft: Draft) -> None:
+        """Hand the run as it is now to the form, and to the list, which may be old; after a failure editing goes on."""
+        answer = await self._workspace.client.peek(draft.workflow_id, draft.run_id)
+        if answer.entity is not None:
+            self.form.catch_up(draft.run_id, answer.entity)
+            try:
+                await asyncio.to_thread(self._workspace.store.put_run, draft.workflow_id, answer.entity)
+            except RuntuiError as error:
+                self._chrome.set_status(str(error), "error")
+            return
+        in_sight = self._chrome.front.view.draft
+        if answer.fault is not None and in_sight is not None and in_sight.run_id == draft.run_id:
+            self._chrome.set_status(f"{draft_words.unread(answer.fault)} {self._hint()}".strip(), "warning")
+
+    def _hint(self) -> str:
+        """What speaks against a change before it is made."""
+        return sign_in_words.cannot_write(self._workspace.sign_in)
+
+    def _workflow_name(self, draft: Draft) -> str:
+        stored = self._workspace.store.get(draft.run_id)
+        return stored.workflow_name if stored is not None else draft.workflow_id
+
+    # ctrl+s: the values in conflict, if any, and the review
+
+    async def action_review(self) -> None:
+        """Show the change, where it would go, and ask; first the values in conflict with the run as read, if any."""
+        draft, newer = self.form.draft, self.form.newer
+        if draft is None:
+            return
+        if newer and draft.conflicts(newer):
+            await self._resolve(draft, newer)
+            self._chrome.set_status("")
+        else:
+            await self.review(draft)
+
+    async def _resolve(self, draft: Draft, now: Mapping[str, Any]) -> None:
+        """Have a person choose between the draft's values and those that the run has by now."""
+
+        async def resolved(merge: Merge | None) -> None:
+            if merge is None:
+                self._tell_kept(draft)
+            else:
+                await self._use(merge)
+
+        await self._chrome.ask(ConflictView(draft, now, self._workflow_name(draft)), resolved)
+        self._chrome.panel.choose("request")
+
+    async def _use(self, merge: Merge) -> None:
+        """On to the review if there is something to send, with the form behind it."""
+        draft = merge.draft
+        with self._chrome.app.batch_update():
+            await self._show_form(draft)
+            if draft.errors():
+                self._chrome.front.set_status(draft_words.unfit(draft), "warning")
+            elif not draft.changes():
+                self._chrome.front.set_status(draft_words.given_up())
+            elif merge.to_review:
+                await self.review(draft)
+            else:
+                self._chrome.front.set_status("")
+
+    async def review(self, draft: Draft, *, undoes: int | None = None) -> None:
+        """Ask whether to send a draft; `undoes` is the entry of the journal that it takes back."""
+
+        def answered(is_confirmed: bool | None) -> None:
+            if is_confirmed:
+                self._send(draft, undoes)
+
+        method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
+        account = self._workspace.sign_in.state.account if self._workspace.sign_in is not None else None
+        target = (
+            ("workflow", self._workflow_name(draft)),
+            ("run", draft.run_id),
+            ("tenant", self._workspace.settings.tenant),
+            *([("account", account.username)] if account is not None else []),
+            ("request", f"{method} {url}"),
+        )
+        await self._chrome.ask(ReviewView(draft, target, undoes=undoes, hint=self._hint()), answered)
+        self._chrome.set_status("")
+        self._chrome.panel.choose("request")
+
+    # y: the save
+
+    def _send(self, draft: Draft, undoes: int | None) -> None:
+        """Hand the draft to the save queue and go back to the list, or to the journal."""
+        try:
+            self._workspace.saves.submit(draft, undoes=undoes)
+        except UsageError as error:
+            self._chrome.set_status(str(error), "error")
+        else:
+            self._last_sent = draft.run_id
+            self._chrome.panel.open()
+            self._chrome.panel.choose("response")
+        if undoes is None and self._chrome.front is self.place:
+            self.place.dismiss()
+        self._chrome.refresh()
+
+    async def _save_changed(self, save: Save) -> None:
+        """A save went on: its row says so, and the panel; when it ended, so does the status line."""
+        self._runs.table.flags_changed(save.run_id)
+        if self._chrome.front.view.scope != "journal":  # there the panel shows the entry under the cursor
+            self._chrome.panel.show_save(save)
+        if save.outcome is not None:
+            good = save.outcome is Outcome.DONE and not save.ignored and not save.unrecorded
+            failed = save.outcome is Outcome.NOT_DONE
+            severity: Severity = "success" if good else "error" if failed else "warning"
+            self._chrome.set_status(self._save_words(save), severity, lambda: not failed or self._is_kept(save))
+        elif save.step is Step.PAUSED:
+            self._say_wait(save)
+        self._count_down_while_waiting()
+        self._chrome.refresh()
+        if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
+            await self.open(save.run_id)
+
+    def _is_kept(self, save: Save) -> bool:
+        """Whether the draft of a save is there to be sent again; what was to be undone has none."""
+        return save.undoes is not None or save.run_id in self._workspace.drafts
+
+    def _is_looking_at(self, run_id: str) -> bool:
+        """Whether the person still waits before this run: only then may its values in conflict take the screen.
+
+        No key of the list does harm there: what is chosen is not sent before another `y` in the review. A run that the
+        filter hides since it changed has no row to wait at.
+        """
+        table = self._runs.table
+        is_in_list = self._chrome.is_in_front(self._runs) and self._chrome.app.focused is table
+        is_hidden = run_id == self._last_sent and not table.finds(run_id)
+        return is_in_list and (table.cursor_id == run_id or is_hidden)
+
+    def _save_words(self, save: Save) -> str:
+        words = pages.save_words(save)
+        if save.outcome is Outcome.DONE and not self._runs.table.finds(save.run_id):
+            words += " The filter no longer shows the run."
+        return words
+
+    # A save that waits
+
+    def _waiting(self) -> tuple[Save, ...]:
+        """The saves that wait until the service takes requests again, the one under the cursor first."""
+        if not self._workspace.connected:
+            return ()
+        run_id = self._runs.table.cursor_id
+        paused = (save for save in self._workspace.saves.active() if save.step is Step.PAUSED)
+        return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
+
+    def _count_down_while_waiting(self) -> None:
+        if self._waiting() and self.countdown is None:
+            self.countdown = self._chrome.app.set_interval(COUNTDOWN_SECONDS, self.count_down)
+        elif not self._waiting() and self.countdown is not None:
+            self.countdown.stop()
+            self.countdown = None
+
+    def count_down(self) -> None:
+        """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
+        for save in self._waiting():
+            self._chrome.panel.follow_save(save)
+            if self._chrome.status.text == self._told_wait:
+                self._say_wait(save)
+
+    def _say_wait(self, save: Save) -> None:
+        """Tell how long a save still waits, as long as it does."""
+        self._told_wait = pages.wait_sentence(save, datetime.now(UTC))
+        waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731
+        self._chrome.set_status(self._told_wait, "warning", waits)
+
+    def action_give_up(self) -> None:
+        """Stop a save that waits: the one under the cursor, or the oldest."""
+        for save in self._waiting()[:1]:
+            if not self._workspace.saves.stop(save.number):
+                self._chrome.set_status(
+                    "It is on its way again and cannot be stopped.",
+                    "warning",
+                    lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
+                )
+
+    # Drafts
+
+    def action_leave(self) -> None:
+        """Back to the list; the draft is kept."""
+        self.place.dismiss()
+        if self.form.draft is not None:
+            self._tell_kept(self.form.draft)
+
+    def _tell_kept(self, draft: Draft) -> None:
+        """Tell, back in the list, that a draft is kept where it is."""
+        if self._chrome.is_in_front(self._runs):
+            self._runs.table.flags_changed(draft.run_id)
+            if draft.run_id in self._workspace.drafts:
+                self._chrome.front.set_status("The draft is kept; e on the run opens it again.")
+
+    def action_drop_draft(self) -> None:
+        """Discard the draft in the form; the key has to be pressed twice."""
+        if self.form.draft is not None:
+            self._drop(self.form.draft, "drop_draft")
+
+    def action_drop_merge(self) -> None:
+        """Discard the draft as it was left; the key has to be pressed twice."""
+        view = self._chrome.front.view
+        if isinstance(view, ConflictView):
+            self._drop(view.left, "drop_merge")
+
+    def _drop(self, draft: Draft, action_id: str) -> None:
+        """Drop a draft when the question about just this draft is in sight, or ask it.
+
+        The question is void once the screen or what was typed is another one.
+        """
+        drafts = self._workspace.drafts
+        question = draft_words.drop_question(draft, ACTION_BY_ID[action_id].shown_key)
+
+        def holds() -> bool:
+            kept = drafts.get(draft.run_id)
+            return kept is not None and kept.edits == draft.edits
+
+        if self._chrome.status.text != question:
+            self._chrome.front.set_status(question, "warning", holds)
+            return
+        drafts.drop(draft.run_id)
+        self._chrome.go_back_to(self._runs.frame)
+        self._runs.table.flags_changed(draft.run_id)
+        self._chrome.set_status(draft_words.dropped(draft))
+
+    def tell_drafts_failed(self, fault: RuntuiError) -> None:
+        """What is typed stays in memory alone."""
+        words = f"Drafts are not on disk: they last until you leave. {fault}"
+        self._chrome.set_status(words, "error", lambda: self._workspace.drafts.fault is not None)
+
+    def tell_of_drafts(self) -> None:
+        """At the start: which were kept from the last time, or why they cannot be."""
+        drafts = self._workspace.drafts
+        if drafts.fault is not None:
+            self.tell_drafts_failed(drafts.fault)
+        else:
+            count = len(drafts)
+            self._chrome.set_status(draft_words.kept(count), holds=lambda: len(drafts) == count)
+
+    def tell_of_unlisted_drafts(self) -> None:
+        """When the list is whole: there are drafts that no row leads to."""
+        count = self._count_unlisted()
+        if count:
+            self._chrome.set_status(draft_words.unlisted(count), "warning", lambda: self._count_unlisted() == count)
+
+    def _count_unlisted(self) -> int:
+        workspace = self._workspace
+        return sum(workspace.store.get(run_id) is None for run_id in workspace.drafts)

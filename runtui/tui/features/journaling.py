@@ -1,0 +1,262 @@
+"""Going back to what was sent: the journal, undo, settling what is unknown, export.
+
+Invariant: the journal is read and written in threads. What took a while to find out takes the screen only from a person
+who still waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from textual.content import Content
+
+from runtui.errors import RuntuiError
+from runtui.graph.exchange import Outcome
+from runtui.graph.root import same_server
+from runtui.services.journal import Entry
+from runtui.services.journal_query import EntryQuery, ExportFormat
+from runtui.services.undo import doubt_of, draft_to_undo
+from runtui.services.write import Save
+from runtui.tui import draft_words, entry_words
+from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.features.editing import Editing
+from runtui.tui.keys import awaited
+from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.journal import JournalView
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.widgets.status_line import Severity
+
+FORMATS: Final[Mapping[ExportFormat, str]] = {
+    "jsonl": "JSON lines: every property as it is, for programs",
+    "csv": "CSV: for a spreadsheet",
+    "md": "Markdown: to read, for a ticket",
+}
+
+
+class Journaling:
+    """The journal's place, and what can be done about what was sent.
+
+    Args:
+        chrome: The frame.
+        runs: The list.
+        editing: Reviews and sends the change that undoes another one.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._runs = runs
+        self._editing = editing
+        self.view = JournalView()
+        self.place = Frame(chrome, self.view)
+        """The journal's screen; it stays mounted."""
+        self._sent: set[int] = set()
+        """The entries of this session: what became of them is no news of an earlier one."""
+
+    def start(self) -> None:
+        """Follow the journal, and tell what was found from the last time."""
+        carry, reconciler = self._chrome.carry, self._workspace.reconciler
+        carry(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
+        carry(reconciler.failed.subscribe, self._tell_trouble)
+        carry(
+            # Whether it is of the first look is a matter of the moment at which it is announced.
+            lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
+            self._entry_settled,
+        )
+        carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        self.tell_what_was_left()
+
+    def extend(self, context: Situation) -> Situation:
+        """The entry under the cursor."""
+        entry = self.view.entry if self._chrome.front.view is self.view else None
+        is_elsewhere = entry is not None and not same_server(entry.root, self._workspace.root)
+        return replace(context, entry=entry, is_elsewhere=is_elsewhere)
+
+    # The journal
+
+    async def action_journal(self) -> None:
+        """Show the journal as it is now."""
+        await self._chrome.prepare(self.place)
+        self.view.open(self._workspace.journal, self._workspace.root)
+        await self._chrome.open(self.place)
+        if not self._chrome.context().waiting:
+            self._chrome.set_status("")  # the journal tells it, entry by entry
+
+    def action_entry(self) -> None:
+        """Show what was sent and what came back."""
+        if self.view.entry is not None:
+            self._chrome.panel.open()
+            self._chrome.panel.show_entry(self.view.entry)
+            self._chrome.panel.choose("response")
+            self._chrome.refresh()
+
+    def _journal_changed(self, _number: object) -> None:
+        """An entry came, or became known."""
+        if self.place in self._chrome.app.screen_stack:
+            self.view.reload()
+
+    def _save_changed(self, save: Save) -> None:
+        if save.entry is not None:
+            self._sent.add(save.entry)
+
+    # What is unknown
+
+    def action_look(self) -> None:
+        """Read the run of an unknown change again."""
+        if (entry := self.view.entry) is not None:
+            self._aside(partial(self._look, entry.number), "look at an entry", entry_words.looking(entry))
+
+    async def _look(self, number: int) -> None:
+        entry = await self._workspace.reconciler.check(number)
+        if entry is not None and not entry.is_settled:
+            self._chrome.set_status(entry_words.still_open(entry), "warning", lambda: self._is_at(entry.number))
+
+    def action_was_done(self) -> None:
+        """A person says that it was done."""
+        self._decide(Outcome.DONE, "was_done")
+
+    def action_was_not_done(self) -> None:
+        """A person says that it was not done."""
+        self._decide(Outcome.NOT_DONE, "was_not_done")
+
+    def _decide(self, outcome: Outcome, action_id: str) -> None:
+        """Record a person's word when the question is already in sight, or ask it."""
+        if (entry := self.view.entry) is None:
+            return
+        question = entry_words.decision(entry, outcome, ACTION_BY_ID[action_id].shown_key)
+        if self._chrome.status.text != question:
+            self._chrome.set_status(question, "warning", lambda: self._is_at(entry.number))
+            return
+        settle = partial(self._workspace.reconciler.decide, entry.number, outcome)
+        self._aside(settle, awaited("settle an entry"))
+
+    def _is_at(self, number: int) -> bool:
+        """Whether the cursor stands on this entry, and nobody knows what became of it."""
+        entry = self.view.entry
+        is_there = self._chrome.front.view is self.view and entry is not None and entry.number == number
+        return is_there and entry is not None and not entry.is_settled
+
+    def _entry_settled(self, news: tuple[Entry, bool]) -> None:
+        """A change is known to be unknown, or what became of it was found out."""
+        entry, is_first_look = news
+        self._runs.table.flags_changed(entry.run_id)
+        if is_first_look and entry.number not in self._sent:
+            self.tell_what_was_left()
+        elif entry.is_settled:
+            severity: Severity = "success" if entry.outcome is Outcome.DONE else "warning"
+            self._chrome.set_status(entry_words.settled(entry), severity)
+        self._chrome.show_headline()
+
+    def tell_what_was_left(self) -> None:
+        """What was found from the last time: changes whose outcome was not known, and drafts, or why there are none."""
+        drafts, reconciler = self._workspace.drafts, self._workspace.reconciler
+        if (trouble := reconciler.fault or reconciler.broken) is not None:
+            self._tell_trouble(trouble)
+            return
+        found = {entry.number: entry for entry in (*reconciler.unsettled.values(), *reconciler.settled.values())}
+        earlier = [entry for number, entry in found.items() if number not in self._sent]
+        if drafts.fault is not None or not earlier:
+            self._editing.tell_of_drafts()
+        else:
+            words = (entry_words.found_at_start(earlier), draft_words.kept(len(drafts)))
+            self._chrome.set_status(" ".join(filter(None, words)), "warning" if reconciler.unsettled else "information")
+
+    def _tell_trouble(self, trouble: RuntuiError) -> None:
+        """Nothing can be sent, or what was sent before is not shown."""
+        reconciler, words = self._workspace.reconciler, str(trouble)
+        self._chrome.set_status(words, "error", lambda: words in (str(reconciler.fault), str(reconciler.broken)))
+
+    # u: undo
+
+    def action_undo(self) -> None:
+        """Undo the last change to the run under the cursor."""
+        if (row := self._runs.table.row_under_cursor(hold=True)) is not None:
+            self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
+            self._aside(partial(self._undo_last, row.id), awaited("find the last change"))
+
+    async def _undo_last(self, run_id: str) -> None:
+        entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
+        entry = entry_words.undoable(entries)
+        if entry is None:
+            self._chrome.set_status(entry_words.nothing_to_undo(entries), "warning")
+            return
+        runs = self._runs
+        self._undo(entry, "undo", lambda: self._chrome.is_in_front(runs) and runs.table.cursor_id == run_id)
+
+    def action_undo_entry(self) -> None:
+        """Undo the change under the cursor."""
+        if (entry := self.view.entry) is None:
+            return
+
+        def is_looking() -> bool:
+            now = self.view.entry
+            return self._chrome.is_in_front(self.view) and now is not None and now.number == entry.number
+
+        self._undo(entry, "undo_entry", is_looking)
+
+    def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
+        """Undo a change. Where it may be somebody else's, `action_id` has to be repeated with that in sight."""
+        if doubt := doubt_of(entry):
+            question = entry_words.doubtful(doubt, ACTION_BY_ID[action_id].shown_key)
+            if self._chrome.status.text != question:
+                self._chrome.set_status(question, "warning", is_looking)
+                return
+        self._aside(partial(self._review_undo, entry, is_looking), "undo")
+
+    async def _review_undo(self, entry: Entry, is_looking: Callable[[], bool]) -> None:
+        """Read the run, and ask whether to send the change that undoes the entry, if the person still waits."""
+        self._chrome.set_status(entry_words.reading_to_undo(entry))
+        draft = await draft_to_undo(entry, self._workspace.client, self._workspace.settings.body_mode)
+        if is_looking():
+            await self._editing.review(draft, undoes=entry.number)
+        else:
+            self._chrome.set_status(entry_words.may_be_undone(entry))
+
+    # x: export
+
+    async def action_export(self) -> None:
+        """Ask in which format the entries are wanted as a file, and write it."""
+        if (query := self.view.shown) is None:
+            return
+        found = f"What the filter finds: {query.text}" if query.text else "Every entry"
+        about = f"{found}, of {'all roots' if query.root is None else query.root}."
+        choices = [Choice(form, words) for form, words in FORMATS.items()]
+
+        def chosen(form: ExportFormat | None) -> None:
+            if form is not None:
+                self._aside(partial(self._export, query, form), awaited("export"))
+
+        await self._chrome.ask(Picker("export", Content("Export the journal"), choices, about=about), chosen)
+
+    async def _export(self, query: EntryQuery, form: ExportFormat) -> None:
+        path, count = await asyncio.to_thread(query.write, form)
+        self._chrome.set_status(entry_words.exported(path, count), "success")
+
+    def _aside(self, work: Callable[[], Awaitable[Any]], what: str, saying: str = "") -> None:
+        """Do what takes a while beside the screen, the newest of each kind; its failure is told.
+
+        Args:
+            work: What is done.
+            what: The kind, for the worker.
+            saying: Stands in the status line meanwhile.
+        """
+        is_under_way = True
+        if saying:
+            self._chrome.set_status(saying, holds=lambda: is_under_way)
+
+        async def told() -> None:
+            nonlocal is_under_way
+            try:
+                await work()
+            except RuntuiError as error:
+                self._chrome.set_status(str(error), "error")
+            finally:
+                is_under_way = False
+                self._chrome.refresh()
+
+        self._chrome.app.run_worker(told(), group=what, description=what, exclusive=what == "undo")

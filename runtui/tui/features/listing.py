@@ -1,0 +1,127 @@
+"""The list as it comes in: reading runs, why the list is incomplete, and one run in the panel.
+
+Invariant: what stays incomplete for the same reason is said once; the first line goes on to say it. What no first row
+needs is loaded after the first rows are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from runtui.domain.properties import EDITABLE
+from runtui.errors import RuntuiError
+from runtui.services.refresh import Progress
+from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.features.editing import Editing
+from runtui.tui.screens.frame import PREPARE, Chrome, Frame
+from runtui.tui.screens.runs import RunsView
+
+
+class Listing:
+    """The runs of the server, read and read again.
+
+    Args:
+        chrome: The frame.
+        runs: The list.
+        editing: Tells of drafts that no row leads to.
+        places: What is mounted once the first rows are there, so that it comes into sight at once.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing, places: Sequence[Frame[Any]]) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._runs = runs
+        self._editing = editing
+        self._places = places
+        self._complaint = ""
+        """What was said of the last listing, as long as that is incomplete."""
+        self._was_complete = False
+        """Whether the drafts have been looked up in a complete list."""
+        self.is_prepared = False
+        """Whether what is not in sight at first is mounted, and what stays to the end is frozen."""
+
+    def start(self) -> None:
+        """Show what the store has, and follow what comes."""
+        carry = self._chrome.carry
+        carry(self._workspace.store.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
+        self._runs.say_when_empty("Reading the runs…")
+        self._runs.reload()
+        self._listing_changed(self._workspace.refresh.progress)
+
+    def extend(self, context: Situation) -> Situation:
+        """What is marked."""
+        return replace(context, marks=len(self._runs.marks))
+
+    def _listing_changed(self, progress: Progress) -> None:
+        """The listing went on, or ended."""
+        self._chrome.show_headline()
+        if not progress.listing and (progress.finished_at or progress.complaint):
+            self._listing_ended(progress)
+        self._chrome.refresh()
+
+    def _listing_ended(self, progress: Progress) -> None:
+        """Say why the list is incomplete, for as long as it is so for that reason."""
+        why = progress.complaint
+        complaint = f"The list is incomplete. {self._in_words(why)}" if why is not None else ""
+        self._runs.say_when_empty("There are no runs." if why is None else self._in_words(why))
+        is_news = bool(complaint) and complaint != self._complaint
+        self._complaint = complaint
+        if progress.fault is not None or is_news:
+            self._chrome.set_status(complaint, "error", lambda: self._complaint == complaint)
+        if progress.fault is None:
+            self._runs.reload()
+            if not self._was_complete:
+                self._was_complete = True
+                self._editing.tell_of_unlisted_drafts()
+            if not self.is_prepared:
+                self._chrome.app.run_worker(
+                    self._prepare_the_rest(), group=PREPARE, exclusive=True, description="prepare the rest"
+                )
+
+    def _in_words(self, fault: RuntuiError) -> str:
+        """Why the list is incomplete; where a person is needed, only that."""
+        sign_in = self._workspace.sign_in
+        needed = sign_in.state.needs_person if sign_in is not None and sign_in.is_person else None
+        return str(fault) if needed is None else f"{needed.title} ({ACTION_BY_ID['sign_in'].shown_key})."
+
+    async def _prepare_the_rest(self) -> None:
+        """Now that the first rows are there: the other places, and what the first edit needs.
+
+        What has been loaded by then stays to the end, so the garbage collector need not walk over it again; each of
+        its full passes would keep a key waiting. Once per session: what is frozen is never collected, garbage included.
+        """
+        await asyncio.to_thread(prepare_editing)
+        for place in self._places:
+            await self._chrome.prepare(place)
+        # The first rows stand where they belong: from here on the cursor belongs to its run.
+        self._runs.table.row_under_cursor(hold=True)
+        gc.collect()
+        gc.freeze()
+        gc.collect()  # of what is not frozen: from its number CPython derives how much garbage it lets lie
+        self.is_prepared = True
+
+    def action_refresh(self) -> None:
+        """Read all runs now; during a listing: once more after it."""
+        self._workspace.refresh.now()
+
+    def action_pause(self) -> None:
+        """Pause or resume auto-refresh."""
+        self._workspace.refresh.toggle_pause()
+
+    def action_details(self) -> None:
+        """Show the run under the cursor, and what failed in it, in the panel."""
+        if (row := self._runs.table.row_under_cursor(hold=True)) is not None:
+            self._chrome.panel.show_run(row.id)
+            self._chrome.refresh()
+
+
+def prepare_editing() -> None:
+    """Load what the first edit needs, in a thread while nothing else is to be done, so that no key waits for it."""
+    for field in EDITABLE:
+        field.problem(0)

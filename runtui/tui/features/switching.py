@@ -1,0 +1,129 @@
+"""Going on to something else: another profile, another scenario of a demo, read-only or not, the help.
+
+Invariant: a profile that leads nowhere is shown with the reason, and never opened. Names and sentences of scenarios
+come from the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from runtui.errors import RuntuiError
+from runtui.profiles import Profile, Profiles, sign_in_word
+from runtui.settings import Settings
+from runtui.tui import entry_words
+from runtui.tui.actions import Situation
+from runtui.tui.screens.frame import Chrome
+from runtui.tui.screens.help import HelpView
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.text import content, fit
+
+
+class Switching:
+    """What this session is about, and how it behaves.
+
+    Args:
+        chrome: The frame.
+        profiles: Where the person can go on to; None for nowhere.
+        leave: Leaves, and has another profile opened in the place of this one.
+    """
+
+    def __init__(self, chrome: Chrome, profiles: Profiles | None, leave: Callable[[Settings], object]) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._profiles = profiles
+        self._leave = leave
+
+    def extend(self, context: Situation) -> Situation:
+        """How many profiles there are, and whether this is a demo."""
+        return replace(context, profiles=len(self._profiles or ()), is_demo=self._chrome.sandbox is not None)
+
+    async def action_profiles(self) -> None:
+        """Choose another profile of config.toml, and open it in the place of this one."""
+        if (profiles := self._profiles) is None:
+            return
+        present = self._workspace.settings.profile
+        names = [profile.name for profile in profiles]
+        width = max(map(cell_len, names), default=0)
+        choices = [self._choice_of(profiles, profile, width) for profile in profiles]
+
+        def chosen(settings: Settings | None) -> None:
+            if settings is not None and settings.profile != present:
+                self._leave(settings)
+
+        title = Content.assemble(("Profiles", "bold"), "  ", content(present))
+        at = names.index(present) if present in names else 0
+        await self._chrome.ask(Picker("profiles", title, choices, at=at), chosen)
+
+    def _choice_of(self, profiles: Profiles, profile: Profile, width: int) -> Choice[Settings]:
+        """A profile, its name in so many cells, with what it leads to or why it leads nowhere."""
+        present = self._workspace.settings
+        line = f"{_mark(profile.name == present.profile)} {fit(profile.name, width)}  {_summary(profile)}"
+        if profile.name == present.profile:
+            return Choice(present, line, _facts(profile))
+        try:
+            return Choice(profiles.onward(profile.name, present), line, _facts(profile))
+        except RuntuiError as error:
+            return Choice(present, line, _facts(profile), refusal=str(error))
+
+    async def action_scenario(self) -> None:
+        """Choose how the demo's sandbox misbehaves, from the next request on."""
+        if (sandbox := self._chrome.sandbox) is None:
+            return
+        names = list(sandbox.scenarios)
+        width = max(map(cell_len, names), default=0)
+        choices = [
+            Choice(name, f"{_mark(name == sandbox.scenario)} {fit(name, width)}  {summary}", summary)
+            for name, summary in sandbox.scenarios.items()
+        ]
+
+        async def chosen(name: str | None) -> None:
+            if name is None:
+                return
+            try:
+                await sandbox.use_scenario(name)
+            except RuntuiError as error:
+                self._chrome.set_status(str(error), "error")
+                return
+            self._chrome.show_headline()
+            words = f"Simulating: {sandbox.scenarios[name]}"
+            self._chrome.set_status(words, holds=lambda: sandbox.scenario == name)
+            self._chrome.refresh()
+
+        title = Content.assemble(("How the sandbox behaves", "bold"), "  ", content(sandbox.scenario))
+        at = names.index(sandbox.scenario) if sandbox.scenario in names else 0
+        await self._chrome.ask(Picker("scenarios", title, choices, at=at), chosen)
+
+    def action_read_only(self) -> None:
+        """Toggle read-only; a session that began read-only stays so."""
+        workspace = self._workspace
+        workspace.toggle_read_only()
+        words = entry_words.read_only(entry_words.why_read_only(workspace), len(workspace.saves.active()))
+        now = workspace.read_only
+        self._chrome.set_status(words, "warning" if now else "information", lambda: workspace.read_only == now)
+        self._chrome.show_headline()
+        self._chrome.refresh()
+
+    async def action_help(self) -> None:
+        """Show the keys."""
+        await self._chrome.ask(HelpView())
+
+
+def _mark(is_present: bool) -> str:
+    return "●" if is_present else "○"
+
+
+def _summary(profile: Profile) -> str:
+    if profile.settings is None:
+        return "cannot be opened"
+    return f"{profile.settings.tenant}{'  READ-ONLY' if profile.settings.read_only else ''}"
+
+
+def _facts(profile: Profile) -> str:
+    if profile.settings is None:
+        return profile.problem
+    return f"{profile.settings.root}, signs in by {sign_in_word(profile.settings)}"

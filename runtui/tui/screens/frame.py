@@ -1,0 +1,380 @@
+"""The frame that every screen stands in: header, left pane, side panel, status line and hint line.
+
+Invariant: a screen is this frame around one view. What the lines and the panel say belongs to the session (`Chrome`)
+and is drawn by the screen in front, so that going to another screen changes the left pane alone. An action whose reason
+speaks is never run, whichever key, hint or palette entry asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from inspect import isawaitable
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen, ScreenResultType
+from textual.widget import Widget
+from textual.widgets import Input
+
+from runtui.domain.columns import WIDE
+from runtui.domain.draft import Draft
+from runtui.services.sandbox_control import SandboxControl
+from runtui.services.workspace import Workspace
+from runtui.tui import sign_in_words
+from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
+from runtui.tui.bridge import Subscribe, T, carry
+from runtui.tui.panel import Panel
+from runtui.tui.terminal import TerminalApp
+from runtui.tui.widgets.header_line import HeaderLine, Headline, headline
+from runtui.tui.widgets.hint_bar import HintBar
+from runtui.tui.widgets.pane_title import PaneTitle
+from runtui.tui.widgets.side_panel import SidePanel
+from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
+
+Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
+"""What is called with the answer to a question; with None when nothing was chosen."""
+
+PREPARE: Final = "prepare"
+"""The group of the worker that mounts what is not in sight yet."""
+
+
+class Feature(Protocol):
+    """What a person can do across screens: it has an `action_<id>` for each action of the registry that it owns."""
+
+    def extend(self, context: Situation) -> Situation:
+        """Add what this feature knows of what can be done now."""
+
+
+class Status(NamedTuple):
+    """The sentence of the status line, and as long as what it stands there."""
+
+    text: str = ""
+    severity: Severity = "information"
+    holds: Holds = for_good
+
+
+class Chrome:
+    """What the screens of one session have in common.
+
+    Args:
+        app: The application, on whose stack the screens are.
+        workspace: The services, connected.
+        sandbox: The demo's sandbox; None on a real server.
+    """
+
+    def __init__(self, app: TerminalApp, workspace: Workspace, sandbox: SandboxControl | None = None) -> None:
+        self.app = app
+        self.workspace = workspace
+        self.sandbox = sandbox
+        self.panel = Panel(app, workspace)
+        self.features: list[Feature] = []
+        self.headline = Headline()
+        self.status = Status()
+        self.is_zoomed = False
+        """Whether the pane with the focus has the whole screen."""
+        self.mounting = asyncio.Lock()
+        """Held while a screen is being mounted: Textual 8.2.8 ends with an error when the app exits meanwhile."""
+
+    # The screens
+
+    @property
+    def front(self) -> Frame[Any]:
+        """The frame in front; the palette or a notice may lie over it."""
+        return next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, Frame))
+
+    def is_in_front(self, view: ActionView[Any]) -> bool:
+        """Whether keys go to the frame of a view."""
+        return self.app.screen is self.front and self.front.view is view
+
+    async def prepare(self, place: Frame[Any]) -> None:
+        """Mount a place that is kept, unless it is mounted."""
+        async with self.mounting:
+            if not place.is_mounted:
+                await self.app.mount_ahead(place)
+
+    async def open(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
+        """Bring a place into sight: what was opened over it is closed; where it is not open, it is opened over all."""
+        if place in self.app.screen_stack:
+            self.go_back_to(place)
+            return
+        async with self.mounting:
+            await self.app.push_screen(place, answered)
+
+    async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
+        """Open a question over what is in sight, or close it where it is open already.
+
+        Awaited inside an action, it has the keys before the next one is routed.
+
+        Args:
+            view: The question.
+            answered: Called with its answer.
+        """
+        for screen in self.app.screen_stack:
+            if isinstance(screen, Frame) and screen.view.name == view.name and view.name:
+                self.go_back_to(screen)
+                screen.dismiss(None)
+                return
+        await self.open(Frame(self, view), answered)
+
+    def go_back_to(self, place: Frame[Any]) -> None:
+        """Close whatever was opened over a place; a question among it is answered with None."""
+        while self.app.screen is not place:
+            self.app.screen.dismiss(None)
+
+    # What they say
+
+    def context(self) -> Situation:
+        """What can be done now, as far as each feature knows."""
+        context = Situation()
+        for feature in self.features:
+            context = feature.extend(context)
+        return context
+
+    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+        """Put a sentence into the status line, where it stands as long as it holds; an empty one takes no line."""
+        self.status = Status(text, severity, holds)
+        for screen in {self.front, self.app.screen}:
+            for line in screen.query(StatusLine):
+                line.show(text, severity)
+
+    def drop_outdated_status(self) -> None:
+        """Take back a sentence that is true no longer."""
+        if self.status.text and not self.status.holds():
+            self.status = Status()
+
+    def show_headline(self) -> None:
+        """Draw the first line as things stand."""
+        workspace = self.workspace
+        self.headline = headline(
+            workspace.settings,
+            workspace.store.totals(),
+            workspace.refresh.progress,
+            self.sandbox,
+            read_only=workspace.read_only,
+            unknown=len(workspace.reconciler.unsettled),
+            who=sign_in_words.who(workspace.sign_in.state if workspace.sign_in else None, datetime.now(UTC)),
+        )
+        self.refresh()
+
+    def refresh(self, _news: object = None) -> None:
+        """Draw what depends on the context; what is the same is not drawn."""
+        if self.app.is_running and self.front.is_mounted:
+            self.front.draw()
+
+    def carry(self, subscribe: Subscribe[T], hear: Callable[[T], object], *, only_newest: bool = False) -> None:
+        """Hear what a service announces, on the event loop."""
+        carry(subscribe, self.app, hear, only_newest=only_newest)
+
+
+class ActionView(Widget, Generic[ScreenResultType]):
+    """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
+
+    scope: ClassVar[Scope]
+    """Which actions of the registry are for this view; itself, its frame or a feature has an `action_<id>` for each."""
+    draft: Draft | None = None
+    """The draft in sight; None where there is none."""
+
+    class Changed(Message):
+        """Title, draft, or what can be done are others now."""
+
+        def can_replace(self, message: Message) -> bool:
+            """The view is looked at when it is drawn."""
+            return isinstance(message, ActionView.Changed)
+
+    @property
+    def frame(self) -> Frame[ScreenResultType]:
+        """The screen around this view."""
+        assert isinstance(self.screen, Frame)  # noqa: S101 - views are mounted nowhere else
+        return self.screen
+
+    def title(self) -> Content:
+        """The first line of the left pane."""
+        raise NotImplementedError
+
+    def take_focus(self) -> None:
+        """Give this view the keys."""
+        raise NotImplementedError
+
+    def resumed(self) -> None:
+        """Follow what happened while another screen was in front."""
+
+    def show_in(self, panel: Panel) -> None:
+        """Show in the side panel what goes with this view."""
+
+    def before(self, action_id: str) -> None:
+        """Bring this view up to date before an action of its scope is asked whether it can run."""
+
+    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+        """Say something that goes with this view, or before that when it holds no longer."""
+        self.frame.set_status(text, severity, holds)
+
+    def answer(self, answer: ScreenResultType | None = None) -> None:
+        """Close this view."""
+        self.frame.dismiss(answer)
+
+    async def action_perform(self, action_id: str) -> None:
+        """What a key asks for."""
+        await self.frame.perform(action_id)
+
+
+class Frame(Screen[ScreenResultType]):
+    """One view in the frame: a place, or a question with an answer.
+
+    Args:
+        chrome: What it has in common with the other screens.
+        view: What stands at the left.
+    """
+
+    BINDINGS = bindings("app", "panel")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    AUTO_FOCUS = ""
+
+    def __init__(self, chrome: Chrome, view: ActionView[ScreenResultType]) -> None:
+        # By its class the first layout is the right one already.
+        super().__init__(classes="-wide" if chrome.app.size.width >= WIDE else "-narrow")
+        self.chrome = chrome
+        self.view = view
+        self._header = HeaderLine(id="header")
+        self._title = PaneTitle(id="title")
+        self._left = Vertical(self._title, view, id="left")
+        self._panel = SidePanel(id="panel")
+        self._status = StatusLine(id="status")
+        self._hints = HintBar(id="hints")
+
+    def compose(self) -> ComposeResult:
+        """The lines, and the two panes between them."""
+        yield self._header
+        yield Horizontal(self._left, self._panel, id="body")
+        yield self._status
+        yield self._hints
+
+    def on_mount(self) -> None:
+        """Give the view the keys."""
+        self.view.take_focus()
+
+    def on_screen_resume(self) -> None:
+        """This screen is in front: draw what changed meanwhile."""
+        self.view.resumed()
+        self.draw()
+
+    @property
+    def has_keys_in_panel(self) -> bool:
+        """Whether keys go to the side panel."""
+        return self.focused is not None and self._panel in self.focused.ancestors_with_self
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Where the actions that make sense now belong to."""
+        return (self.view.scope, "panel", "app")
+
+    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+        """Say something that goes with this screen."""
+        self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
+
+    # Drawing
+
+    def draw(self) -> None:
+        """Draw the lines and the panel as things stand; what is the same is not drawn."""
+        chrome, in_panel = self.chrome, self.has_keys_in_panel
+        chrome.drop_outdated_status()
+        self._header.headline = chrome.headline
+        self._title.show(self.view.title(), active=not in_panel)
+        self.view.show_in(chrome.panel)
+        chrome.panel.draw_on(self._panel)
+        self._panel.mark_active(in_panel)
+        self._give_room()
+        self._status.show(chrome.status.text, chrome.status.severity)
+        self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(self.view.scope, "app")
+        self._hints.situation = chrome.context()
+        self._hints.typing = isinstance(self.focused, Input)
+
+    def _give_room(self) -> None:
+        """Only the panes' own styles change: a class on the screen would have every widget's styles matched anew."""
+        zoomed, in_panel = self.chrome.is_zoomed, self.has_keys_in_panel
+        self._left.display = not (zoomed and in_panel)
+        self._panel.set_class(self.chrome.panel.is_open, "-open")
+        self._panel.set_class(self.view.draft is not None, "-editing")
+        self._panel.set_class(zoomed and in_panel, "-alone")
+        self._panel.set_class(zoomed and not in_panel, "-away")
+
+    def zoom(self, zoomed: bool) -> None:
+        """Give the pane with the focus the whole screen, or give it back."""
+        self.chrome.is_zoomed = zoomed
+        self._give_room()
+
+    def on_action_view_changed(self, event: ActionView.Changed) -> None:
+        """The view is another one now."""
+        event.stop()
+        if self.chrome.front is self:
+            self.draw()
+
+    def on_descendant_focus(self) -> None:
+        """Keys go elsewhere."""
+        if self.chrome.front is self:
+            self.draw()
+
+    def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
+        """A request of the log was chosen."""
+        event.stop()
+        self.chrome.panel.show_exchange(event.number)
+
+    # Actions
+
+    async def perform(self, action_id: str) -> None:
+        """Run an action by its id, or say why not: whoever has it, the view, this frame or a feature."""
+        action = ACTION_BY_ID[action_id]
+        if action.scope not in self.scopes:
+            return
+        if action.scope == self.view.scope:
+            self.view.before(action_id)
+        if reason := action.reason(self.chrome.context()):
+            self.set_status(reason, "warning", lambda: action.reason(self.chrome.context()) == reason)
+            return
+        if action.call:
+            await self.run_action(action.call)
+            return
+        for owner in (self.view, self, *self.chrome.features):
+            if run := getattr(owner, f"action_{action_id}", None):
+                outcome = run()
+                if isawaitable(outcome):
+                    await outcome
+                return
+        raise LookupError(action_id)
+
+    async def action_perform(self, action_id: str) -> None:
+        """What a key asks for."""
+        await self.perform(action_id)
+
+    def action_step_tab(self, by: int) -> None:
+        """To the next tab of the panel, or the one before."""
+        self.chrome.panel.open()
+        self.chrome.panel.step(by)
+        self.draw()
+
+    def action_leave_panel(self) -> None:
+        """Back from the panel, which stays as it is."""
+        self.zoom(False)
+        self.view.take_focus()
+
+    def action_zoom(self) -> None:
+        """The pane with the focus alone, or both."""
+        self.zoom(not self.chrome.is_zoomed)
+
+    def action_focus_left(self) -> None:
+        """To the left pane."""
+        if self.has_keys_in_panel:
+            self.zoom(False)
+        self.view.take_focus()
+
+    def action_focus_panel(self) -> None:
+        """To the panel."""
+        if not self.has_keys_in_panel:
+            self.zoom(False)
+        self.chrome.panel.open()
+        self._give_room()
+        self._panel.take_focus()
