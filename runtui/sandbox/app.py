@@ -26,7 +26,7 @@ from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
 from runtui.sandbox.errors import GraphError, internal_error, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import Pause, SandboxState
-from runtui.sandbox.scenarios import CurrentScenario, ScenarioMiddleware
+from runtui.sandbox.scenarios import ScenarioSwitch, ScenarioMiddleware
 from runtui.sandbox.seed import DEFAULT_RUNS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
 
@@ -65,7 +65,7 @@ def create_app(
     """Make the sandbox with a freshly seeded tenant.
 
     `app.state.applied` lists the writes that were applied (`handlers.AppliedWrite`), oldest first, and
-    `app.state.scenario` is the scenario in force (`scenarios.CurrentScenario`), which may change at any moment.
+    `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment.
 
     Args:
         runs: How many runs the tenant has.
@@ -95,7 +95,7 @@ def create_app(
         },
     )
     database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
-    app.state.scenario = CurrentScenario(scenario, SandboxState(database, pause, authority))
+    app.state.scenario = ScenarioSwitch(scenario, SandboxState(database, pause, authority))
     app.state.clock = clock
     app.state.applied = []
     return app

@@ -193,7 +193,7 @@ def _entity(
 
 def _annotations(request: Request, entity: EntityType, row: Row) -> dict[str, str]:
     """The entity tag of a run, if the scenario has them."""
-    if entity is not RUN or not request.app.state.scenario.scenario.has_etags:
+    if entity is not RUN or not request.app.state.scenario.current.has_etags:
         return {}
     return {"@odata.etag": _database(request).etag(row[RUN.columns.index("id")], row)}
 

@@ -378,8 +378,8 @@ def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
 # Carrying them out.
 
 
-class CurrentScenario:
-    """The scenario in force, and how often it has acted."""
+class ScenarioSwitch:
+    """Holds the scenario in force, and counts how often it has acted."""
 
     def __init__(self, name: str, sandbox: SandboxState) -> None:
         self.sandbox = sandbox
@@ -394,14 +394,14 @@ class CurrentScenario:
         scenario = scenario_named(name)
         check_sign_in(scenario, has_sign_in=self.sandbox.authority is not None)
         self._decide_codes(scenario.codes)
-        self.scenario: Scenario = scenario
+        self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
             self.sandbox.database.spread_newer_members()
 
     def action(self, method: str, path: str) -> Action | None:
         """What happens to a request, which is counted; None for nothing."""
-        scenario = self.scenario
+        scenario = self.current
         if scenario.action is not None and scenario.requests.include(method, path):
             key = (method, path) if scenario.counts_paths else ("", "")
             self._acted[key] += 1
@@ -432,9 +432,9 @@ class ScenarioMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from runtui.sandbox.exchange import Exchange
 
-        current: CurrentScenario = scope["app"].state.scenario
-        action = current.action(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        switch: ScenarioSwitch = scope["app"].state.scenario
+        action = switch.action(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if action is None:
             await self._app(scope, receive, send)
         else:
-            await action(Exchange(self._app, scope, receive, send, current.sandbox))
+            await action(Exchange(self._app, scope, receive, send, switch.sandbox))

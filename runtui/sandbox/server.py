@@ -166,7 +166,7 @@ class _Server(uvicorn.Server):
             _print_line(
                 root=f"http://{host}:{port}/beta",
                 pid=os.getpid(),
-                scenario=self._scenario.scenario.name,
+                scenario=self._scenario.current.name,
                 scenarios=summaries(),
                 authority=f"http://{host}:{port}{AUTHORITY_PATH}" if self._has_sign_in else "",
             )

@@ -470,7 +470,7 @@ async def test_without_a_sign_in_its_scenarios_are_refused(scenario: str) -> Non
     async with wired("slow") as wire:
         with pytest.raises(UsageError, match="--sign-in"):
             wire.app.state.scenario.use(scenario)
-        assert wire.app.state.scenario.scenario.name == "slow"
+        assert wire.app.state.scenario.current.name == "slow"
 
 
 async def test_a_switch_takes_effect_at_once_and_forgets_what_was() -> None:
@@ -481,7 +481,7 @@ async def test_a_switch_takes_effect_at_once_and_forgets_what_was() -> None:
         assert [(await wire.patch()).status_code for _ in range(2)] == [401, 200]
         with pytest.raises(UsageError):
             scenario.use("402")
-        assert scenario.scenario.name == "401-once", "it stays as it was"
+        assert scenario.current.name == "401-once", "it stays as it was"
         scenario.use("none")
         assert (await wire.patch()).status_code == 200
         await wire.assert_applied(3)
