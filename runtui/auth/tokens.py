@@ -55,16 +55,16 @@ class StaticToken:
         UsageError: it cannot be used; see `_bare_token`.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("value",)
 
     def __init__(self, value: str) -> None:
-        self._value = _bare_token(value, "Put only the access token into RUNTUI_TOKEN.")
+        self.value = _bare_token(value, "Put only the access token into RUNTUI_TOKEN.")
 
     def __repr__(self) -> str:
         return "StaticToken(…)"
 
     async def __call__(self) -> str:
-        return self._value
+        return self.value
 
     async def renew(self, _challenge: str, /) -> bool:
         return False
@@ -93,7 +93,7 @@ def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
         UsageError: there is none, it cannot be used, or others may read the file.
     """
     if settings.token_file is None:
-        return _bare_token(_secret_of(environ, "RUNTUI_TOKEN"), "Put the access token into RUNTUI_TOKEN.")
+        return environment_token(environ).value
     path = settings.token_file
     hint = f"Put only the access token into it, and run: chmod 600 {path}"
     try:

@@ -26,7 +26,7 @@ from runtui.sandbox.database import Database
 from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
 from runtui.sandbox.errors import GraphError, internal_error, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import Pause, SandboxState
-from runtui.sandbox.scenarios import ScenarioSwitch, ScenarioMiddleware
+from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
 from runtui.sandbox.seed import DEFAULT_RUNS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant import workflows as seeded_workflows
 
