@@ -186,7 +186,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         if self._profiles is None:
             return
         try:
-            onward = self._profiles.onward(event.name, self._workspace.settings)
+            onward = self._profiles.next_profile(event.name, self._workspace.settings)
         except RuntuiError as error:
             self._say(str(error), "error")
         else:
