@@ -1,7 +1,7 @@
-"""The command line: what was asked for, and which part of runtui does it.
+"""The command line: one table of commands, each with its help, its options and the function that runs it.
 
-Invariant: each command imports what it needs when it runs; parsing loads argparse alone. The options that commands
-share are in `cli_options`, the commands without a screen in `cli_headless`.
+Invariant: parsing loads argparse alone; a command's module is imported when the command runs. Standard output is data,
+standard error is for people; a reader of the data that goes away, as with `| head`, ends a command quietly.
 """
 
 from __future__ import annotations
@@ -10,39 +10,237 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from runtui import __version__
-from runtui.cli_headless import add_commands
-from runtui.cli_options import (
-    add_screen_options,
-    add_server_options,
-    add_writing_options,
-    choices_of,
-    flags_of,
-    settings_of_choices,
-    settings_of_demo,
-)
-from runtui.cli_setup import add_setup_commands
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.options import nearest_words
+from runtui.options import GROUP_TITLES, LOG, OPTION_BY_NAME, OPTIONS, Option, OptionGroup, nearest_words
+
+if TYPE_CHECKING:
+    from runtui.command_line import CommandLine
 
 _MOST_RUNS: Final = 500_000
-_WELL_BEHAVED: Final = "none"
+
+
+class Argument:
+    """One argument of a command's own, in the words of `argparse.ArgumentParser.add_argument`."""
+
+    def __init__(self, *names: str, **how: Any) -> None:
+        self.names = names
+        self.how = how
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command. Its function returns the exit code; it gets the command's own arguments by name."""
+
+    name: str
+    help: str
+    run: str = ""
+    """The function, as "module:function"; "" for a command that only has parts."""
+    takes: Literal["session", "line", "nothing"]
+    """The function's first argument: a session on the chosen server, the command line's session options, or none."""
+    options: Sequence[Option] = ()
+    """The session options that it accepts."""
+    arguments: Sequence[Argument] = ()
+    parts: Sequence[Command] = ()
+    """Subcommands; the first one runs where none is named."""
+    epilog: str = ""
+    lists_scenarios: bool = False
+
+
+def _options(*groups: OptionGroup) -> tuple[Option, ...]:
+    return tuple(option for option in OPTIONS if option.group in groups)
+
+
+def _entry_number(text: str) -> int:
+    number = text.removeprefix("#")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"a journal entry is a number, such as 12 or #12, not {text!r}")
+    return int(number)
+
+
+def _whole_number(what: str, most: int | None = None) -> Any:
+    """An argparse type: a number from 0 to `most`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or (most is not None and int(text) > most):
+            between = "must be a whole number" if most is None else f"must be between 0 and {most}"
+            raise argparse.ArgumentTypeError(f"{what} {between}")
+        return int(text)
+
+    return read
+
+
+def _scenario(name: str) -> str:
+    if name != _NO_SCENARIO:
+        from runtui.sandbox.scenarios import scenario_named
+
+        try:
+            scenario_named(name)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(f"{error.message} {error.hint}") from error
+    return name
+
+
+def _format(*names: str) -> Argument:
+    return Argument("--format", dest="output", choices=names, default=names[0], help=f"(default: {names[0]})")
+
+
+_NO_SCENARIO: Final = "none"
+
+_LOG: Final = _options("log")
+_SERVER: Final = _options("server", "sign-in")
+_READING: Final = (*_SERVER, OPTION_BY_NAME["read-only"], *_LOG)
+"""A command that changes nothing accepts read-only, which requests fewer permissions."""
+_WRITING: Final = (*_SERVER, *_options("writing"), *_LOG)
+_EVERY: Final = OPTIONS
+
+_JSON: Final = Argument("--json", dest="as_json", action="store_true", help="print JSON")
+_RUN: Final = (
+    Argument("run_id", metavar="RUN", help="the id of the run"),
+    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
+)
+_CHANGE: Final = (
+    Argument("--dry-run", action="store_true", help="print the request and send no change"),
+    Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
+    _JSON,
+)
+_SANDBOX: Final = (
+    Argument("--runs", type=_whole_number("the number of runs", _MOST_RUNS), default=240, metavar="N",
+             help="how many runs the sandbox has (default: 240)"),
+    Argument("--seed", type=int, default=7, metavar="S", help="another seed gives other data (default: 7)"),
+    Argument("--hostile", action="store_true", help="names and values that attack a terminal"),
+    Argument("--scenario", type=_scenario, default=_NO_SCENARIO, metavar="NAME",
+             help="the fault to simulate, see below (default: none)"),
+    # Kept apart from the session option "sign-in" by its underscore.
+    Argument("--sign-in", dest="sign_in", action="store_true", help="the sandbox requires people to sign in"),
+)  # fmt: skip
+
+TUI: Final = Command(name="", help="the terminal UI", run="runtui.session:open_screen", takes="line", options=_EVERY)
+"""What runs without a command."""
+
+COMMANDS: Final = (
+    Command(
+        name="demo", help="open the terminal UI on the embedded sandbox",
+        run="runtui.demo:demo", takes="line",
+        options=_options("writing", "screen", "log"), arguments=_SANDBOX, lists_scenarios=True,
+    ),
+    Command(
+        name="list", help="list runs",
+        run="runtui.headless.runs:list_runs", takes="session", options=_READING,
+        arguments=(
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="such as status:failed or is:problem"),
+            _format("table", "json", "jsonl", "csv"),
+        ),
+    ),
+    Command(
+        name="show", help="show one run and what failed in it",
+        run="runtui.headless.runs:show_run", takes="session", options=_READING, arguments=(*_RUN, _JSON),
+    ),
+    Command(
+        name="update", help="change properties of a run",
+        run="runtui.headless.changes:update_run", takes="session", options=_WRITING,
+        arguments=(
+            *_RUN,
+            Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
+                     help="values as in the form: completedDateTime=-2h, failedTasksCount=1,000, startedDateTime=null"),
+            *_CHANGE,
+        ),
+    ),
+    Command(
+        name="undo", help="undo a change",
+        run="runtui.headless.changes:undo", takes="line", options=_WRITING,
+        arguments=(
+            Argument("number", type=_entry_number, metavar="ENTRY", help="the number of its journal entry"),
+            *_CHANGE,
+            Argument("--seen-on-read-back", action="store_true",
+                     help="with --yes: also undo a change that was only seen on read-back and may be someone else's"),
+        ),
+    ),
+    Command(
+        name="journal", help="list the changes made from this machine and their outcomes; asks no server",
+        run="runtui.headless.journal:journal", takes="line", options=_READING,
+        arguments=(
+            Argument("number", type=_entry_number, nargs="?", metavar="ENTRY", help="show this entry in full"),
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help='such as "outcome:unknown since:-24h"'),
+            Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),
+            _format("table", "json", "jsonl", "csv", "md"),
+        ),
+    ),
+    Command(
+        name="login", help="sign in; later commands and the terminal UI use it",
+        run="runtui.headless.sign_in:login", takes="line", options=_READING,
+        arguments=(
+            Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD",
+                     help="the same as --sign-in"),
+            Argument("--no-browser", action="store_true", help="print the address and open no browser"),
+        ),
+    ),
+    Command(
+        name="logout", help="delete the tokens kept on this machine",
+        run="runtui.headless.sign_in:logout", takes="session", options=_READING,
+    ),
+    Command(
+        name="whoami", help="show who is signed in and until when; asks no server",
+        run="runtui.headless.sign_in:whoami", takes="session", options=_READING, arguments=(_JSON,),
+    ),
+    Command(
+        name="profiles", help="list the profiles in config.toml; * marks the default",
+        run="runtui.headless.config:print_profiles", takes="nothing", options=_LOG, arguments=(_JSON,),
+    ),
+    Command(
+        name="config", help="show or check the options", takes="nothing",
+        parts=(
+            Command(
+                name="show", help="show every option, its value and where it comes from",
+                run="runtui.headless.config:print_options", takes="line", options=_EVERY, arguments=(_JSON,),
+            ),
+            Command(
+                name="path", help="print where config.toml is or belongs",
+                run="runtui.headless.config:print_path", takes="nothing", options=_LOG,
+            ),
+            Command(
+                name="check", help="list every problem in config.toml; exit code 1 when there is one",
+                run="runtui.headless.config:check_config", takes="nothing", options=_LOG,
+            ),
+        ),
+    ),
+    Command(
+        name="doctor", help="check this machine, the sign-in and the server, and suggest next steps",
+        run="runtui.headless.doctor:examine", takes="line", options=_EVERY,
+        arguments=(_JSON, Argument("--offline", action="store_true", help="ask no server")),
+    ),
+    Command(
+        name="sandbox", help="run only the sandbox server; prints one JSON line with its root",
+        run="runtui.sandbox.server:main", takes="nothing", lists_scenarios=True,
+        arguments=(
+            Argument("--port", type=_whole_number("the port", 65_535), default=0, metavar="P",
+                     help="the port on 127.0.0.1 (default: any)"),
+            Argument("--until-stdin-closes", action="store_true", help="end when standard input does"),
+            *_SANDBOX,
+        ),
+        epilog="While it runs, the name of a scenario on standard input switches to it.",
+    ),
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     from runtui.crash import crash_sentence, strays_reported
 
-    parsed = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = parsed.run
+    given = vars(command_parser().parse_args(arguments))
+    command: Command = given.pop("command")
     reports = _report_folder()
     try:
         with strays_reported(reports):
-            return command(parsed)
+            return _run(command, given)
     except RuntuiError as error:
         from runtui.domain.text import visible
 
@@ -55,8 +253,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(ExitCode.NOT_DONE)
 
 
+def _run(command: Command, given: dict[str, Any]) -> int:
+    """Import a command's function and call it; `given` is everything that the command line says."""
+    with _log(command, given):
+        return _call(command, given)
+
+
+def _log(command: Command, given: dict[str, Any]) -> AbstractContextManager[None]:
+    path = _command_line(command, given).log_file() if LOG in command.options else None
+    if path is None:
+        return nullcontext()
+    from runtui.log import logged_to
+
+    return logged_to(path, command.name or "the terminal UI")
+
+
+def _call(command: Command, given: dict[str, Any]) -> int:
+    from importlib import import_module
+
+    own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
+    module, _, function = command.run.partition(":")
+    run = getattr(import_module(module), function)
+    code = int(ExitCode.DONE)
+    try:
+        code = run(*_first_argument(command, given), **own)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _first_argument(command: Command, given: dict[str, Any]) -> tuple[Any, ...]:
+    if command.takes == "nothing":
+        return ()
+    line = _command_line(command, given)
+    return (line,) if command.takes == "line" else (line.session(),)
+
+
+def _command_line(command: Command, given: dict[str, Any]) -> CommandLine:
+    from runtui.command_line import CommandLine
+
+    flags = {option.name: given[option.name] for option in OPTIONS if option.name in given}
+    return CommandLine(flags, given.get("profile") if _has_profile(command) else "")
+
+
+def _has_profile(command: Command) -> bool:
+    return OPTION_BY_NAME["root"] in command.options
+
+
 def _report_folder() -> Path:
-    """Where a report of a defect goes: the state folder; where there is none, a folder among the temporary files."""
+    """Where a report of a defect goes: the state folder, or a temporary folder where there is none."""
     from runtui.settings import state_folder
 
     try:
@@ -66,12 +313,12 @@ def _report_folder() -> Path:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A command's parser; what only its help needs is made when help is asked for."""
+    """The parser of one command; the list of scenarios is made when the help is printed."""
 
     lists_scenarios = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Refuse here what this command does not know: argparse would leave it to the program, and print its usage."""
+        """Refuse unknown arguments here: argparse would report them for the program, with the program's usage."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
@@ -80,56 +327,58 @@ class _Parser(argparse.ArgumentParser):
         return parsed, unknown
 
     def format_help(self) -> str:
-        """The help, with the sandbox's scenarios where they may be named."""
         return super().format_help() + (_scenario_list() if self.lists_scenarios else "")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; what it parses has the `Command` under "command"."""
     parser = argparse.ArgumentParser(
         prog="runtui",
         description="Triage Microsoft Entra lifecycle-workflow runs from the keyboard.",
         epilog="Try it: runtui demo",
     )
     parser.add_argument("--version", action="version", version=f"runtui {__version__}")
-    parser.set_defaults(run=_tui)
-    add_server_options(parser)
-    add_writing_options(parser)
-    add_screen_options(parser)
-    commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
-
-    demo = commands.add_parser("demo", help="the terminal UI on the embedded sandbox")
-    demo.set_defaults(run=_demo)
-    add_writing_options(demo)
-    add_screen_options(demo)
-    _add_sandbox_options(demo)
-
-    add_commands(commands)
-    add_setup_commands(commands)
-
-    sandbox = commands.add_parser(
-        "sandbox",
-        help="only the sandbox server; prints one JSON line with its root",
-        epilog="While it runs, a scenario's name on standard input changes how it behaves.",
-    )
-    sandbox.set_defaults(run=_sandbox)
-    sandbox.add_argument("--port", type=_port, default=0, metavar="P", help="the port on 127.0.0.1 (default: any)")
-    sandbox.add_argument("--until-stdin-closes", action="store_true", help="end when standard input does")
-    _add_sandbox_options(sandbox)
+    _fill(parser, TUI)
+    _add_commands(parser, COMMANDS, "COMMAND")
     return parser
 
 
-def _add_sandbox_options(parser: _Parser) -> None:
-    parser.lists_scenarios = True
-    parser.add_argument("--runs", type=_count, default=240, metavar="N", help="how many runs it has (default: 240)")
-    parser.add_argument("--seed", type=int, default=7, metavar="S", help="another seed, other data (default: 7)")
-    parser.add_argument("--hostile", action="store_true", help="names and values that try to harm a terminal")
-    parser.add_argument(
-        "--scenario", type=_scenario, default=_WELL_BEHAVED, metavar="NAME",
-        help="how the sandbox misbehaves, see below (default: not at all)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--sign-in", dest="sandbox_sign_in", action="store_true", help="the sandbox wants people to sign in"
-    )
+def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], metavar: str) -> None:
+    parsers = parser.add_subparsers(metavar=metavar, parser_class=_Parser)
+    for command in commands:
+        added = parsers.add_parser(command.name, help=command.help, epilog=command.epilog or None)
+        added.lists_scenarios = command.lists_scenarios
+        _fill(added, command)
+
+
+def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
+    runs = command.parts[0] if command.parts else command
+    parser.set_defaults(command=runs)
+    if command.parts:
+        _add_commands(parser, command.parts, "PART")
+    for argument in command.arguments:
+        parser.add_argument(*argument.names, **argument.how)
+    if _has_profile(command):
+        words = 'a profile in config.toml; "" for none (default: default-profile, or the only one)'
+        parser.add_argument("--profile", default=argparse.SUPPRESS, metavar="NAME", help=words)
+    for name, title in GROUP_TITLES.items():
+        options = [option for option in command.options if option.group == name]
+        group = parser.add_argument_group(title) if options else parser
+        for option in options:
+            _add_option(group, option)
+
+
+def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
+    """Add an option without a default: one not given after a command must not undo the one given before it."""
+    words: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS}
+    words["help"] = f"{option.help} (default: {option.default_text})"
+    if option.metavar:
+        group.add_argument(option.flag(), metavar=option.metavar, **words)
+        return
+    group.add_argument(option.flag(), action="store_true", **words)
+    if option.negative:
+        negated = {**words, "help": f"the opposite of {option.flag()}"}
+        group.add_argument(option.flag(False), action="store_false", **negated)
 
 
 def _scenario_list() -> str:
@@ -144,74 +393,3 @@ def _scenario_list() -> str:
         for name, summary in summaries().items()
     )
     return "\n".join(("", "scenarios:", *lines, ""))
-
-
-def _scenario(name: str) -> str:
-    if name != _WELL_BEHAVED:
-        from runtui.sandbox.scenarios import scenario_named
-
-        try:
-            scenario_named(name)
-        except UsageError as error:
-            raise argparse.ArgumentTypeError(f"{error.message} {error.hint}") from error
-    return name
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError("a port lies between 0 and 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > _MOST_RUNS:
-        raise argparse.ArgumentTypeError(f"a number of runs lies between 0 and {_MOST_RUNS}")
-    return int(text)
-
-
-def _sandbox(parsed: argparse.Namespace) -> int:
-    from runtui.sandbox.server import main as serve
-
-    return serve(
-        port=parsed.port,
-        runs=parsed.runs,
-        seed=parsed.seed,
-        hostile=parsed.hostile,
-        scenario=parsed.scenario,
-        sign_in=parsed.sandbox_sign_in,
-        until_stdin_closes=parsed.until_stdin_closes,
-    )
-
-
-def _demo(parsed: argparse.Namespace) -> int:
-    from runtui.demo import run_demo
-
-    if parsed.scenario != _WELL_BEHAVED:
-        from runtui.sandbox.scenarios import check_sign_in, scenario_named
-
-        check_sign_in(scenario_named(parsed.scenario), has_sign_in=parsed.sandbox_sign_in)
-    return run_demo(
-        settings_of_demo(parsed),
-        runs=parsed.runs,
-        seed=parsed.seed,
-        hostile=parsed.hostile,
-        scenario=parsed.scenario,
-        sign_in=parsed.sandbox_sign_in,
-    )
-
-
-def _tui(parsed: argparse.Namespace) -> int:
-    from runtui.session_settings import names_server
-
-    config, choices = choices_of(parsed)
-    if not names_server(choices) and not config.profiles:
-        from runtui.headless.welcome import welcome
-
-        print(welcome(config.path), file=sys.stderr)
-        return int(ExitCode.USAGE)
-    settings = settings_of_choices(config, choices)
-
-    from runtui.profiles import Profiles
-    from runtui.session import open_server
-
-    return open_server(settings, Profiles(config, flags_of(parsed)))

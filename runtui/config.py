@@ -1,8 +1,8 @@
-"""What was chosen, and where: defaults < variables of Azure's tools < config.toml < RUNTUI_* < flags.
+"""The chosen options and their source: defaults < variables of Azure's tools < config.toml < RUNTUI_* < flags.
 
 Invariant: every value remembers where it came from, and a mistake names the file, the line and the nearest valid name.
-AZURE_* stands below the file on purpose: such variables are set for other programs, and a profile names its tenant and
-its app itself. What the file makes read-only is opened for writing by a flag alone, never by a variable.
+AZURE_* ranks below the file on purpose: such variables are set for other programs, and a profile names its tenant and
+its app itself. What the file makes read-only is opened for changes by a flag alone, never by a variable.
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
-from runtui.options import GROUP_TITLES, OPTION_BY_NAME, OPTIONS, SECRETS, Group, Option, nearest_words
-from runtui.settings import home_folder, read_path
+from runtui.options import (
+    GROUP_TITLES,
+    OPTION_BY_NAME,
+    OPTIONS,
+    SECRETS,
+    Option,
+    OptionGroup,
+    default_of,
+    nearest_words,
+)
 
 TOP_LEVEL: Final = ("default-profile", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
@@ -52,49 +60,33 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What holds for one session: the profile's name (empty without one), and every value that was given anywhere."""
+    """The options of one session: the profile's name ("" without one), and every value that was given anywhere."""
 
     profile: str
     profile_where: str
     values: Mapping[str, Chosen]
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of an option by its name; the default where nobody said anything."""
+    def get(self, name: str) -> Any:
+        """The value of an option by its name, or its default."""
         chosen = self.values.get(name)
-        return default if chosen is None else chosen.value
+        return default_of(name) if chosen is None else chosen.value
 
     def where(self, name: str) -> str:
-        """Where the value of an option comes from."""
+        """Where the value of an option comes from, such as "--root" or "default"."""
         chosen = self.values.get(name)
         return "default" if chosen is None else chosen.where
 
 
-def config_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where config.toml lies (XDG base directories, `RUNTUI_CONFIG` above them).
-
-    Raises:
-        UsageError: when there is no home folder to look in.
-    """
-    try:
-        if own := environ.get("RUNTUI_CONFIG"):
-            return read_path(own)
-        base = Path(environ.get("XDG_CONFIG_HOME", ""))
-        # A relative path there is to be ignored, as the XDG specification says.
-        return (base if base.is_absolute() else home_folder() / ".config") / "runtui" / "config.toml"
-    except ValueError as error:
-        raise UsageError("There is no place for config.toml", str(error), "Set RUNTUI_CONFIG to the file.") from None
-
-
 def no_config() -> Config:
-    """What stands for a file that nobody looked for."""
+    """An empty config, for a session that reads no file."""
     return Config(Path(), "", {}, {}, (), exists=False)
 
 
 def read_config(path: Path) -> Config:
-    """The file with all its problems; an absent one is empty and fine.
+    """Read the file and all its problems; an absent file is empty and no problem.
 
     Raises:
-        UsageError: when it cannot be read, or is no TOML.
+        UsageError: it cannot be read, or is not TOML.
     """
     try:
         text = path.read_text("utf-8")
@@ -124,19 +116,19 @@ def choose(
     *,
     profile: str | None = None,
     environ: Mapping[str, str] = os.environ,
-    groups: Container[Group] = GROUP_TITLES,
+    groups: Container[OptionGroup] = GROUP_TITLES,
 ) -> Choices:
-    """Lay everything that was said over each other.
+    """Merge all sources, the strongest last.
 
     Args:
         config: The file.
-        flags: Values of the command line, by option name, as text or as what they are.
-        profile: The profile that the command line names; "" leaves every profile aside.
+        flags: Values of the command line, by option name, as text or already read.
+        profile: The profile that the command line names; "" uses none.
         environ: The environment.
-        groups: The groups of options that the environment has a say in.
+        groups: The groups of options that are read from the environment.
 
     Raises:
-        UsageError: when a value makes no sense, or there is no such profile.
+        UsageError: a value cannot be used, or there is no such profile.
     """
     name, profile_where = _profile(config, profile, environ)
     raw: dict[str, Chosen] = {}
@@ -147,16 +139,16 @@ def choose(
     for key, value in config.profiles.get(name, {}).items():
         raw[key] = Chosen(value, _place(config.path, config.lines.get((name, key), 0)))
     for option in options:
-        if said := environ.get(option.variable):
-            if option.flag_undoes and _is_on(option, raw.get(option.name)) and not _is_on(option, Chosen(said, "")):
+        if given := environ.get(option.variable):
+            if option.flag_undoes and _is_on(option, raw.get(option.name)) and not _is_on(option, Chosen(given, "")):
                 continue
-            raw[option.name] = Chosen(said, option.variable)
+            raw[option.name] = Chosen(given, option.variable)
     raw |= {key: Chosen(value, OPTION_BY_NAME[key].flag(value)) for key, value in flags.items()}
     return Choices(name, profile_where, {key: _read(key, chosen) for key, chosen in raw.items()})
 
 
-def default_of(config: Config, environ: Mapping[str, str] = os.environ) -> str:
-    """The profile that holds where the command line names none; empty without one."""
+def default_profile(config: Config, environ: Mapping[str, str] = os.environ) -> str:
+    """The profile to use where the command line names none; "" without one."""
     try:
         return _profile(config, None, environ)[0]
     except UsageError:
@@ -197,7 +189,7 @@ def _read(name: str, chosen: Chosen) -> Chosen:
     except ValueError as error:
         what = f"{chosen.where}: {name} is {_quoted(option, chosen.value)}. {error}"
         hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."
-        raise UsageError("A setting cannot be used", what, hint) from None
+        raise UsageError("An option cannot be used", what, hint) from None
 
 
 def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int]) -> Iterator[Problem]:
@@ -206,11 +198,11 @@ def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int]) -> 
             yield Problem(lines.get(("", key), 0), f"There is no key {key!r}.{nearest_words(key, TOP_LEVEL)}")
     profiles = data.get("profiles", {})
     if not isinstance(profiles, dict):
-        yield Problem(lines.get(("", "profiles"), 0), "profiles has to be a table: [profiles.NAME].")
+        yield Problem(lines.get(("", "profiles"), 0), "profiles must be a table: [profiles.NAME].")
         return
     for name, profile in profiles.items():
         if not isinstance(profile, dict):
-            yield Problem(lines.get(("", "profiles"), 0), f"profiles.{name} has to be a table: [profiles.{name}].")
+            yield Problem(lines.get(("", "profiles"), 0), f"profiles.{name} must be a table: [profiles.{name}].")
             continue
         for key, value in profile.items():
             if what := _wrong(OPTION_BY_NAME.get(key), key, value):
@@ -238,7 +230,7 @@ def _quoted(option: Option, value: object) -> str:
 def _unknown(key: str) -> str:
     if key.replace("_", "-") in SECRETS:
         variable = "RUNTUI_" + key.upper().replace("-", "_")
-        return f"A secret does not belong into this file: {key}. Take it out, and set {variable} instead."
+        return f"A secret does not belong in this file: remove {key} and set {variable} instead."
     return f"There is no key {key!r}.{nearest_words(key, OPTION_BY_NAME)}"
 
 
@@ -247,7 +239,7 @@ def _place(path: Path, line: int) -> str:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Where each key stands, as (profile or "", key) -> line; what is not written one key to a line has none."""
+    """The line of each key, as (profile or "", key) -> line; keys that share a line have none."""
     places: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,4 +1,4 @@
-"""What a defect of runtui's own leaves behind: a sentence for the person, and a report for a developer.
+"""A defect of runtui: a sentence for the person, and a report for a developer.
 
 Invariant: no raw traceback reaches a person; neither the sentence nor the report holds a local variable or a secret.
 """
@@ -13,19 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from runtui import __version__
 
-_SECRETS: Final = ("TOKEN", "SECRET", "PASSWORD")
-"""How variables end that hold a secret: RUNTUI_TOKEN, AZURE_CLIENT_SECRET."""
-
 
 def write_crash_report(error: BaseException, folder: Path) -> Path:
-    """Write what a developer needs and nothing that is private: versions and the redacted traceback, no locals.
+    """Write a report without private values: versions and the redacted traceback, no locals.
 
     Returns:
-        The new file, readable by its owner alone.
+        The new file, 0600.
 
     Raises:
         OSError: it cannot be written.
@@ -34,11 +30,9 @@ def write_crash_report(error: BaseException, folder: Path) -> Path:
     import traceback
 
     from runtui.private_files import create_private, private_folder
-    from runtui.redact import redact, register_secret
+    from runtui.redact import redact, register_environment_secrets
 
-    for name, value in os.environ.items():
-        if name.startswith(("RUNTUI_", "AZURE_")) and name.endswith(_SECRETS):
-            register_secret(value)  # whoever reads it may not have come that far
+    register_environment_secrets()
     now = datetime.now(UTC)
     facts = (
         f"runtui {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}\n"
@@ -53,7 +47,7 @@ def write_crash_report(error: BaseException, folder: Path) -> Path:
 
 
 def crash_sentence(error: BaseException, folder: Path, what: str = "runtui ended because of") -> str:
-    """Write the report and say in one sentence what happened and where the report is."""
+    """Write the report; return a sentence that says what happened and where the report is."""
     what = f"{what} an error of its own ({type(error).__name__})."
     try:
         return f"{what} A report without private values is in {write_crash_report(error, folder)}"
@@ -63,10 +57,7 @@ def crash_sentence(error: BaseException, folder: Path, what: str = "runtui ended
 
 @contextmanager
 def strays_reported(folder: Path) -> Iterator[None]:
-    """Report also what fails where nobody waits for it: in a thread, in an asyncio task, while something is deleted.
-
-    Python would print its traceback.
-    """
+    """Report errors that nobody waits for, in a thread, a task or a finalizer; Python would print their tracebacks."""
 
     def report(error: BaseException | None) -> None:
         if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
@@ -74,7 +65,7 @@ def strays_reported(folder: Path) -> Iterator[None]:
                 print(crash_sentence(error, folder, "A part of runtui met"), file=sys.stderr)
 
     class Strays(logging.Handler):
-        """Takes what asyncio logs."""
+        """Takes the errors that asyncio logs."""
 
         def emit(self, record: logging.LogRecord) -> None:
             report(record.exc_info[1] if record.exc_info else None)

@@ -1,7 +1,7 @@
-"""`runtui demo`: the sandbox as a process of its own, and the terminal UI on it.
+"""`runtui demo`: the sandbox as a separate process, and the terminal UI on it.
 
 Invariant: the sandbox starts before anything else is imported, and never outlives the screen: it ends when its
-standard input closes, however this process went.
+standard input closes, however this process ended.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from runtui.settings import Settings, SignInSettings
 
 if TYPE_CHECKING:
     from runtui.auth.tokens import TokenSource
+    from runtui.command_line import CommandLine
 
 _BEARER: Final = "any-token-will-do"
-"""Long enough to be scrubbed as a real one: the demo of an echo shows what would happen to it."""
+"""Long enough to be redacted: the scenario of an echo shows what would happen to a real token."""
 
 
 ENVIRONMENT: Final = (
@@ -32,14 +33,14 @@ ENVIRONMENT: Final = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONUTF8", "PYTHONWARNINGS"),
     *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
-"""What the sandbox gets of this process's environment: what Python needs, and no token or secret."""
+"""The variables that the sandbox gets: what Python needs, and no token or secret."""
 
 
 class SandboxProcess:
-    """The sandbox server beside us.
+    """The sandbox server, as a child process.
 
-    Once `root` has answered, `scenarios` holds the name and the summary of each way in which it can behave, `scenario`
-    the name of the one in force, and `authority` where its own sign-in is, if it has one.
+    Once `root` has returned, `scenarios` holds the summary of each scenario by name, `scenario` the name of the present
+    one, and `authority` the address of its sign-in, if it has one.
     """
 
     def __init__(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False) -> None:
@@ -61,16 +62,16 @@ class SandboxProcess:
         )
 
     async def root(self) -> str:
-        """The Graph root, once the server takes requests.
+        """The Graph root, once the server accepts requests.
 
         Raises:
-            RuntuiError: when it ended instead.
+            RuntuiError: the server ended instead.
         """
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
             line = await asyncio.to_thread(self._process.stdout.readline)
         except asyncio.CancelledError:
-            self._process.terminate()  # the thread reads until there is nobody to write
+            self._process.terminate()  # ends the read in the thread
             raise
         if line:
             ready = json.loads(line)
@@ -82,11 +83,11 @@ class SandboxProcess:
         raise RuntuiError("The sandbox did not start", last, "Try it alone: runtui sandbox.")
 
     async def use_scenario(self, name: str) -> None:
-        """Let the server behave like this from its next request on; returns once it does.
+        """Simulate a scenario from the next request on; return once the server does.
 
         Raises:
-            UsageError: it has no such scenario.
-            RuntuiError: it is gone.
+            UsageError: there is no such scenario.
+            RuntuiError: the server has ended.
         """
         answer = await asyncio.to_thread(self._ask, name)
         if "scenario" not in answer:
@@ -94,24 +95,23 @@ class SandboxProcess:
         self.scenario = answer["scenario"]
 
     def _ask(self, name: str) -> dict[str, Any]:
-        """Send the server a line and read the one that it answers; one thread at a time, so that they stay in step."""
+        """Send the server a line and read its reply; one thread at a time, so that replies match."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - pipes were asked for
         assert stdout is not None  # noqa: S101
         with self._turn:
             try:
-                # Past the buffer: what could not be written must not stay there, to fail again when it is closed.
+                # Unbuffered: a failed write must not be repeated when the pipe is closed.
                 os.write(stdin.fileno(), " ".join(name.split()).encode() + b"\n")
                 line = stdout.readline()
             except (OSError, ValueError):  # it has ended, or `stop` has closed the pipes
                 line = b""
         if not line:
-            raise RuntuiError("The sandbox has ended", "It takes no scenario any more.", "Start the demo again.")
+            raise RuntuiError("The sandbox has ended", "The scenario cannot be changed.", "Restart the demo.")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def stop(self) -> None:
-        """End the server, if it is still there."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -123,34 +123,50 @@ class SandboxProcess:
         self._errors.close()
 
 
+def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: str, sign_in: bool) -> int:
+    """Run the demo of the command line; see `run_demo`.
+
+    Raises:
+        UsageError: the scenario needs `--sign-in`.
+    """
+    if scenario != "none":
+        from runtui.sandbox.scenarios import check_sign_in, scenario_named
+
+        check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
+    settings = line.demo_settings()
+    return run_demo(settings, runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
+
+
 def run_demo(
     settings: Settings, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False
 ) -> int:
-    """Open the terminal UI on a sandbox of its own; both are gone afterwards, data and all.
+    """Open the terminal UI on a new sandbox; its data is gone afterwards. The exit code.
 
     Args:
-        settings: This session's choices.
+        settings: The settings of the session.
         runs: How many runs the sandbox has.
-        seed: Which ones.
-        hostile: Whether they attack terminals.
-        scenario: How it behaves at first.
-        sign_in: Whether it wants people to sign in, as a real tenant does.
+        seed: Another seed gives other runs.
+        hostile: Names and values attack terminals.
+        scenario: The name of the scenario to start with.
+        sign_in: Require people to sign in, as a real tenant does.
     """
     sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
     try:
+        from runtui.command_line import SessionSpec
         from runtui.session import open_session
 
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
             if sign_in:
                 settings = replace(settings, sign_in=_sign_in_settings(settings))
             token = _token(settings, sandbox)
-            return open_session(settings, Path(folder) / "runs.db", token, sandbox.root, sandbox)
+            spec = SessionSpec(settings=settings, store_file=Path(folder) / "runs.db", token=token, root=sandbox.root)
+            return open_session(spec, sandbox)
     finally:
         sandbox.stop()
 
 
 def _sign_in_settings(settings: Settings) -> SignInSettings:
-    """How people sign in to the sandbox: by a device code, and nothing of it outlives the demo."""
+    """The sandbox's sign-in: a device code, and tokens that do not outlive the demo."""
     from runtui.sandbox.authority.directory import DEMO_APPLICATION, Directory
     from runtui.sandbox.authority.service import AUTHORITY_BASE
 

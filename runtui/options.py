@@ -1,32 +1,37 @@
-"""Every choice of a session, declared once: its key in config.toml, its variables, its flag, its type, its words.
+"""Every option of a session, declared once: key in config.toml, variables, flag, type, default and help.
 
-Invariant: file, environment, command line, `runtui config show` and the README read `OPTIONS` alone. A secret is no
-option: it has a variable or a file of its own and is read when it is needed.
+Invariant: the file, the environment, the command line, `Settings`, `runtui config show` and the README read `OPTIONS`
+alone. A secret is no option: it has a variable or a file of its own and is read when it is needed.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from runtui.settings import SignInMethod, read_path
+SignInMethod = Literal[
+    "device-code", "browser", "interactive", "secret", "certificate", "federated", "managed-identity", "token"
+]
+"""How to get a token: the first three ask a person, "token" takes one that was given, the others ask nobody."""
 
-Group = Literal["server", "sign-in", "writing", "screen"]
+OptionGroup = Literal["server", "sign-in", "writing", "screen", "log"]
 
-GROUP_TITLES: Final[dict[Group, str]] = {
-    "server": "Which server is asked",
-    "sign-in": "How to sign in",
-    "writing": "Whether and how changes are sent",
-    "screen": "How the screen behaves",
+GROUP_TITLES: Final[dict[OptionGroup, str]] = {
+    "server": "Server",
+    "sign-in": "Sign-in",
+    "writing": "Changes",
+    "screen": "Screen",
+    "log": "Log",
 }
 
 CLOUDS: Final = ("global", "usgov", "dod", "china")
-METHODS: Final[tuple[str, ...]] = get_args(SignInMethod)
+SIGN_IN_METHODS: Final[tuple[str, ...]] = get_args(SignInMethod)
 
-THEMES: Final = ("dark", "light", "runtui-dark", "runtui-light", "ansi-dark", "ansi-light")
+THEME_NAMES: Final = ("dark", "light", "runtui-dark", "runtui-light", "ansi-dark", "ansi-light")
 
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0-9]{1,9}))?"
@@ -34,37 +39,50 @@ _PROXY: Final = re.compile(rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/
 _LOGIN: Final = re.compile(r"(?<=//).*@|^(?!.*//).*@", re.DOTALL)
 
 
+PATCH_PATH: Final = "/workflowBase/runs/{runId}"
+"""The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One choice. `read` turns a text or a TOML value into the value, or raises ValueError with one sentence."""
+    """One option. `read` turns a text or a TOML value into the value, or raises ValueError with one sentence."""
 
     name: str
     """The key in the file and, after `--`, the flag."""
-    group: Group
+    group: OptionGroup
     read: Callable[[object], Any]
     help: str
-    default: str
-    """In words, for people."""
     metavar: str = ""
     """Empty for a switch."""
+    default: Any = None
+    """The value where nobody gives one; None: there is none, or it depends on other options or the environment."""
+    default_words: str = ""
+    """The default in words, where it is no plain value."""
+    setting: str = ""
+    """The field of `Settings` or `SignInSettings` that holds the value, where its name is not the option's."""
     is_address: bool = False
     """Whether people may write a user and a password into it."""
     azure: str = ""
-    """The variable of Azure's own tools that means the same; weaker than everything else that is said."""
+    """The variable of Azure's own tools with the same meaning; everything else that is given overrides it."""
     negative: str = ""
-    """Of a switch: the flag that says no, after `--`."""
+    """Of a switch: the flag that turns it off, after `--`."""
     flag_undoes: bool = False
-    """Of a switch: only a flag may undo what the file switches on. A variable that was left in a shell decides less."""
+    """Of a switch: only a flag may turn off what the file turns on, never a variable left in a shell."""
 
     @property
     def variable(self) -> str:
-        """Our own environment variable."""
+        """The environment variable of the option, such as RUNTUI_PAGE_SIZE."""
         return "RUNTUI_" + self.name.upper().replace("-", "_")
 
     @property
     def field(self) -> str:
-        """The key in what `config.resolve` gives."""
-        return self.name.replace("-", "_")
+        """The field of `Settings` or `SignInSettings` that holds the value, if one does."""
+        return self.setting or self.name.replace("-", "_")
+
+    @property
+    def default_text(self) -> str:
+        """The default for people."""
+        return self.default_words or self.shown(self.default)
 
     def flag(self, value: object = True) -> str:
         """The flag that says this value, such as --root, or --no-mouse for a switch that is off."""
@@ -80,16 +98,16 @@ class Option:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("It has to be a text.")
+        raise ValueError("It must be a string.")
     if not value.isprintable():
-        raise ValueError("It holds characters that cannot be printed.")
+        raise ValueError("It contains characters that cannot be printed.")
     return value.strip()
 
 
 def _one_of(*names: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in names:
-            raise ValueError(f"It has to be one of: {', '.join(names)}.{nearest_words(str(value), names)}")
+            raise ValueError(f"It must be one of: {', '.join(names)}.{nearest_words(str(value), names)}")
         return str(value)
 
     return read
@@ -99,7 +117,7 @@ def _switch(value: object) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     found = value if isinstance(value, bool) else words.get(str(value).strip().lower())
     if found is None:
-        raise ValueError("It has to be true or false.")
+        raise ValueError("It must be true or false.")
     return found
 
 
@@ -110,9 +128,9 @@ def _number(least: float, most: float) -> Callable[[object], float]:
                 raise ValueError
             number = float(str(value))
         except ValueError:
-            raise ValueError("It has to be a number.") from None
+            raise ValueError("It must be a number.") from None
         if not least <= number <= most:
-            raise ValueError(f"It has to lie between {least:g} and {most:g}.")
+            raise ValueError(f"It must be between {least:g} and {most:g}.")
         return number
 
     return read
@@ -122,7 +140,7 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
     def read(value: object) -> int:
         number = _number(least, most)(value)
         if number != int(number):
-            raise ValueError("It has to be a whole number.")
+            raise ValueError("It must be a whole number.")
         return int(number)
 
     return read
@@ -131,21 +149,21 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
 def _id(value: object) -> str:
     text = _text(value)
     if not _ID.fullmatch(text):
-        raise ValueError("It has to be an id (GUID) or a domain, such as contoso.onmicrosoft.com.")
+        raise ValueError("It must be an id (GUID) or a domain, such as contoso.onmicrosoft.com.")
     return text
 
 
 def read_proxy(value: object) -> str:
-    """The address of a proxy; one without a scheme, such as proxy.example:8080, is an http proxy.
+    """Read the address of a proxy; one without a scheme, such as proxy.example:8080, is an http proxy.
 
     Raises:
-        ValueError: it is none, or one that cannot be used here; the sentence does not repeat it.
+        ValueError: it is no address, or cannot be used here; the sentence does not repeat it.
     """
     text = _text(value)
     text = text if "://" in text else f"http://{text}"
     found = _PROXY.fullmatch(text)
     if found is None:
-        raise ValueError("It has to be an address such as http://proxy.example:8080.")
+        raise ValueError("It must be an address such as http://proxy.example:8080.")
     _check_port(found["port"])
     if found["scheme"].startswith("socks"):
         from importlib.util import find_spec
@@ -160,6 +178,37 @@ def _check_port(port: str | None) -> None:
         raise ValueError(f"There is no port {port}.")
 
 
+def read_path(text: str) -> Path:
+    """Read a path as people write it, with `~` for the home folder; return it as an absolute one.
+
+    Raises:
+        ValueError: there is no such home folder; the text of the error is a sentence.
+    """
+    user = text.partition("/")[0]
+    if user == "~":
+        home_folder()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"There is no user with the home folder {user}.") from None
+
+
+def home_folder() -> Path:
+    """The home folder of this user.
+
+    Raises:
+        ValueError: it is not known, or HOME is not an absolute path: files would then be looked for wherever runtui
+            is started.
+    """
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise ValueError("The home folder of this user is not known.") from None
+    if not home.is_absolute() or os.environ.get("HOME") == "":
+        raise ValueError(f"HOME is {os.environ.get('HOME')!r}, which is not an absolute path.")
+    return home
+
+
 def _path(value: object) -> Path:
     return read_path(_text(value))
 
@@ -167,84 +216,105 @@ def _path(value: object) -> Path:
 def _patch_path(value: object) -> str:
     path = _text(value)
     if not path.startswith("/") or "{runId}" not in path:
-        raise ValueError("It has to start with a slash and to name {runId}.")
+        raise ValueError("It must start with a slash and contain {runId}.")
     return path
 
 
 OPTIONS: Final = (
-    # Which server is asked
     Option(
-        "cloud", "server", _one_of(*CLOUDS), f"the Microsoft cloud of the tenant: {', '.join(CLOUDS)}",
-        "global with a client-id", "NAME",
+        "cloud", "server", _one_of(*CLOUDS), f"the Microsoft cloud of the tenant: {', '.join(CLOUDS)}", "NAME",
+        default_words="global with a client-id",
     ),
     Option(
-        "root", "server", _text, "a Graph root, such as https://graph.microsoft.com/beta", "that of the cloud", "URL",
-        is_address=True,
+        "root", "server", _text, "the Graph root, such as https://graph.microsoft.com/beta", "URL",
+        default_words="that of the cloud", is_address=True,
     ),
-    Option("tenant", "server", _text, "the name shown for it", "the tenant-id, else the root's host", "NAME"),
     Option(
-        "patch-path", "server", _patch_path, "where a change goes; {runId} and {workflowId} stand in it",
-        "/workflowBase/runs/{runId}", "PATH",
+        "tenant", "server", _text, "the name to show for the tenant", "NAME",
+        default_words="the tenant-id, else the root's host",
     ),
-    Option("ca-file", "server", _path, "certificates to trust besides the system's (PEM)", "none", "FILE"),
     Option(
-        "proxy", "server", read_proxy, "the proxy to go through", "as HTTPS_PROXY and NO_PROXY say", "URL",
-        is_address=True,
+        "patch-path", "server", _patch_path, "the path of a change; it contains {runId} and may contain {workflowId}",
+        "PATH", default=PATCH_PATH,
     ),
-    Option("page-size", "server", _whole(1, 999), "items asked for in one page", "999", "N"),
+    Option(
+        "ca-file", "server", _path, "certificates to trust besides the system's (PEM)", "FILE", default_words="none",
+    ),
+    Option(
+        "proxy", "server", read_proxy, "the proxy to use", "URL",
+        default="", default_words="from HTTPS_PROXY and NO_PROXY", is_address=True,
+    ),
+    Option("page-size", "server", _whole(1, 999), "page size of a listing", "N", default=999),
     Option(
         "unsafe-endpoint", "server", _switch,
-        "sign in for a root or at an authority that is not a Microsoft cloud's own pair", "false",
-    ),
-    # How to sign in
-    Option(
-        "sign-in", "sign-in", _one_of(*METHODS), f"how tokens are had: {', '.join(METHODS)}",
-        "device-code with a client-id, else token", "METHOD",
+        "allow sign-in for a root or an authority that is not a Microsoft cloud's own pair", default=False,
     ),
     Option(
-        "tenant-id", "sign-in", _id, "the tenant: its id or one of its domains", "none", "ID",
-        azure="AZURE_TENANT_ID",
-    ),
-    Option("client-id", "sign-in", _id, "the app registration to sign in with", "none", "ID", azure="AZURE_CLIENT_ID"),
-    Option("username", "sign-in", _text, "which account, where there are several", "the only one", "NAME"),
-    Option(
-        "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "that of the cloud",
-        "URL", is_address=True, azure="AZURE_AUTHORITY_HOST",
+        "sign-in", "sign-in", _one_of(*SIGN_IN_METHODS), f"how to sign in: {', '.join(SIGN_IN_METHODS)}", "METHOD",
+        default_words="device-code with a client-id, else token",
     ),
     Option(
-        "token-cache", "sign-in", _one_of("file", "memory"), "where tokens are kept between starts", "file", "WHERE"
+        "tenant-id", "sign-in", _id, "the tenant: its id or one of its domains", "ID",
+        default="", default_words="none", azure="AZURE_TENANT_ID",
     ),
     Option(
-        "certificate", "sign-in", _path, "certificate and key of the app (PEM or PKCS#12)", "none", "FILE",
-        azure="AZURE_CLIENT_CERTIFICATE_PATH",
+        "client-id", "sign-in", _id, "the app registration to sign in with", "ID",
+        default="", default_words="none", azure="AZURE_CLIENT_ID",
     ),
     Option(
-        "federated-token-file", "sign-in", _path, "a file with the token of a workload identity", "none", "FILE",
-        azure="AZURE_FEDERATED_TOKEN_FILE",
+        "username", "sign-in", _text, "which account to use, where there are several", "NAME",
+        default="", default_words="the only one",
     ),
-    Option("token-file", "sign-in", _path, "a file with a bearer token", "none", "FILE"),
-    # Whether and how changes are sent
     Option(
-        "read-only", "writing", _switch, "refuse every change", "false", negative="write", flag_undoes=True,
+        "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "URL",
+        default_words="that of the cloud", is_address=True, azure="AZURE_AUTHORITY_HOST",
+    ),
+    Option(
+        "token-cache", "sign-in", _one_of("file", "memory"), "where to keep tokens: file or memory", "WHERE",
+        default="file",
+    ),
+    Option(
+        "certificate", "sign-in", _path, "certificate and key of the app (PEM or PKCS#12)", "FILE",
+        default_words="none", azure="AZURE_CLIENT_CERTIFICATE_PATH",
+    ),
+    Option(
+        "federated-token-file", "sign-in", _path, "a file with the token of a workload identity", "FILE",
+        default_words="none", azure="AZURE_FEDERATED_TOKEN_FILE",
+    ),
+    Option("token-file", "sign-in", _path, "a file with a bearer token", "FILE", default_words="none"),
+    Option(
+        "read-only", "writing", _switch, "refuse every change", default=False, negative="write", flag_undoes=True,
     ),
     Option(
         "body", "writing", _one_of("full", "changed"),
-        "what a change carries: all required properties (full), or only what changed (changed)", "full", "MODE",
-    ),
-    # How the screen behaves
-    Option(
-        "theme", "screen", _one_of(*THEMES), f"one of {', '.join(THEMES)}", "by the terminal", "NAME",
+        "what a change sends: all required properties (full), or only the changed ones (changed)", "MODE",
+        default="full", setting="body_mode",
     ),
     Option(
-        "refresh", "screen", _number(0, 86_400), "seconds between two readings of the list; 0: by hand", "30", "SECONDS"
+        "theme", "screen", _one_of(*THEME_NAMES), f"one of {', '.join(THEME_NAMES)}", "NAME",
+        default_words="by the terminal",
     ),
-    Option("mouse", "screen", _switch, "take the mouse", "not over SSH", negative="no-mouse"),
+    Option(
+        "refresh", "screen", _number(0, 86_400), "seconds between two refreshes of the list; 0: only by key", "SECONDS",
+        default=30.0, setting="refresh_seconds",
+    ),
+    Option("mouse", "screen", _switch, "use the mouse", default_words="not over SSH", negative="no-mouse"),
+    Option("log", "log", _path, "append requests and decisions to this file, without secrets", "FILE",
+           default_words="no log"),
 )  # fmt: skip
 
 OPTION_BY_NAME: Final = {option.name: option for option in OPTIONS}
 
+LOG: Final = OPTION_BY_NAME["log"]
+"""The option that is read before every command."""
+
 SECRETS: Final = ("client-secret", "certificate-password", "token", "password")
-"""What people may look for among the options; it does not belong into a file that is shown and shared."""
+"""Names that people may look for among the options; they do not belong in a file that is shown and shared."""
+
+
+def default_of(name: str) -> Any:
+    """The default of an option, for the settings that it fills."""
+    return OPTION_BY_NAME[name].default
 
 
 def nearest_words(name: str, names: Iterable[str]) -> str:

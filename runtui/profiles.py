@@ -1,30 +1,204 @@
-"""The profiles of config.toml, as a command or a running session looks at them.
+"""From chosen options to the settings of a session, and the profiles that a session can switch to.
 
-Invariant: a profile is never opened for writing because another one was: `--write` holds for the profile it was given
-with, and a token by hand for the root it was given with.
+Invariant: whatever cannot work is refused here, before anything is opened, in a sentence that names where the wrong
+value came from. Tokens are requested from the sign-in service of the root's own cloud, unless a person names another.
+A profile is never opened for changes because another one was: `--write` holds for the profile it was given with, and a
+token supplied by hand for the root it was given with.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
+from runtui.auth.clouds import CLOUD_BY_NAME, Cloud, check_pair, cloud_of_authority, cloud_of_root, parse_authority
 from runtui.auth.tokens import environment_token
-from runtui.config import Config, choose
+from runtui.config import Choices, Config, choose
 from runtui.errors import UsageError
-from runtui.options import OPTION_BY_NAME, Group
-from runtui.session_settings import settings_of
-from runtui.settings import Settings
+from runtui.graph.root import parse_root, root_is_loopback
+from runtui.options import OPTION_BY_NAME, OPTIONS, OptionGroup, SignInMethod, read_proxy
+from runtui.settings import Settings, SignInSettings, state_folder
 
-_PLACES: Final = ("XDG_STATE_HOME", "RUNTUI_STATE")
-_LASTING: Final[tuple[Group, ...]] = ("writing", "screen")
+_VERSION: Final = "beta"
+"""The Graph version: only beta documents the update of a run."""
+
+_PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""The variables that name the proxy for an https server, beside the option `proxy`."""
+
+_FOLDER_VARIABLES: Final = ("XDG_STATE_HOME", "RUNTUI_STATE")
+_LASTING: Final[tuple[OptionGroup, ...]] = ("writing", "screen")
+
+
+def names_server(choices: Choices) -> bool:
+    """Whether a server is chosen. Variables of Azure's own tools alone choose none."""
+    return any(_is_given(choices, name) for name in ("root", "cloud", "client-id", "sign-in"))
+
+
+def settings_of(choices: Choices, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a session on the chosen server.
+
+    Raises:
+        UsageError: no server is chosen, or values cannot be used or do not go together.
+    """
+    cloud, root = _server(choices)
+    host = root.split("://", 1)[1].split("/", 1)[0]
+    _check_ca_file(choices)
+    if not root_is_loopback(root):
+        _check_proxies(choices, environ)
+    values = setting_values(choices, environ) | {
+        "root": root,
+        "tenant": choices.get("tenant") or (choices.get("tenant-id") if cloud else None) or host,
+        "profile": choices.profile,
+        "sign_in": _sign_in(choices, root, cloud),
+    }
+    return Settings(state_folder=state_folder(environ), **values)
+
+
+def setting_values(choices: Choices, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The fields of `Settings` that are options, as chosen or with their default."""
+    mouse = choices.get("mouse")
+    return _values_of(choices, Settings) | {"mouse": "SSH_CONNECTION" not in environ if mouse is None else mouse}
+
+
+def _values_of(choices: Choices, settings: type[Settings | SignInSettings]) -> dict[str, Any]:
+    names = {field.name for field in fields(settings)}
+    return {option.field: choices.get(option.name) for option in OPTIONS if option.field in names}
+
+
+def _server(choices: Choices) -> tuple[Cloud | None, str]:
+    """The cloud, if it is one, and the root."""
+    if not names_server(choices):
+        raise UsageError(
+            "No server is chosen",
+            "There is no profile, no --root and no --client-id.",
+            "Write a profile: `runtui` without one shows how. Or try: runtui demo.",
+        )
+    named = CLOUD_BY_NAME[choices.get("cloud")] if choices.get("cloud") else None
+    if not _is_given(choices, "root"):
+        # Azure's own variable chooses the cloud only where nothing else does.
+        chosen = named or _cloud_of_authority(choices) or CLOUD_BY_NAME["global"]
+        return chosen, f"{chosen.graph}/{_VERSION}"
+    with _named(choices, "root"):
+        root = parse_root(choices.get("root"))
+    cloud = cloud_of_root(root)
+    if named is not None and cloud is not named:
+        _refuse(choices, "root", f"{root} does not belong to the cloud {named.name} ({choices.where('cloud')}).")
+    return cloud, root
+
+
+def _cloud_of_authority(choices: Choices) -> Cloud | None:
+    if not choices.get("authority"):
+        return None
+    with _named(choices, "authority"):
+        return cloud_of_authority(parse_authority(choices.get("authority")))
+
+
+def _sign_in(choices: Choices, root: str, cloud: Cloud | None) -> SignInSettings | None:
+    """How to sign in; None for the token of RUNTUI_TOKEN."""
+    method: SignInMethod = choices.get("sign-in") or ("device-code" if _is_given(choices, "client-id") else "token")
+    if method == "token" and not choices.get("token-file"):
+        return None
+    if method != "token":
+        _check_needs(choices, method)
+    values = _values_of(choices, SignInSettings) | {
+        "method": method,
+        "authority": "" if method == "token" else _authority(choices, root, cloud),
+    }
+    return SignInSettings(write=not choices.get("read-only"), **values)
+
+
+_NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "certificate": ("tenant-id", "client-id", "certificate"),
+    "federated": ("tenant-id", "client-id", "federated-token-file"),
+    "managed-identity": (),
+}
+"""The options a method requires; the methods not listed require a tenant-id and a client-id."""
+
+
+def _check_needs(choices: Choices, method: str) -> None:
+    where = choices.where("sign-in") if choices.get("sign-in") else choices.where("client-id")
+    for name in _NEEDS.get(method, ("tenant-id", "client-id")):
+        if not choices.get(name):
+            option = OPTION_BY_NAME[name]
+            raise UsageError(
+                f"Signing in needs a {name}",
+                f"{where} asks for {method}, and {name} is not given: {option.help}.",
+                f"Set it in the profile, as {option.variable} or with {option.flag()}. See runtui config show.",
+            )
+
+
+def _authority(choices: Choices, root: str, cloud: Cloud | None) -> str:
+    """The sign-in service: the one that was given, else that of the root's cloud."""
+    is_given = _is_given(choices, "authority")
+    if cloud is None and not is_given:
+        raise UsageError(
+            "The sign-in service is unknown",
+            f"{choices.where('root')}: {root} belongs to no Microsoft cloud, so it is unknown where to sign in.",
+            'Set its authority, or use no profile: --profile "" with the token in RUNTUI_TOKEN.',
+        )
+    with _named(choices, "authority" if is_given else "root"):
+        authority = parse_authority(choices.get("authority")) if is_given else cloud.authority if cloud else ""
+        check_pair(root, authority, unsafe=choices.get("unsafe-endpoint"))
+    return authority
+
+
+@contextmanager
+def _named(choices: Choices, name: str) -> Iterator[None]:
+    """Prefix an error with the source of an option's value."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(error.title, f"{choices.where(name)}: {error.message}", error.hint) from None
+
+
+def _is_given(choices: Choices, name: str) -> bool:
+    """Whether a value was given to runtui, and not only to Azure's own tools."""
+    return name in choices.values and choices.where(name) != OPTION_BY_NAME[name].azure
+
+
+def _check_ca_file(choices: Choices) -> None:
+    path: Path | None = choices.get("ca-file")
+    if path is None:
+        return
+    import ssl
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        _refuse(choices, "ca-file", f"{path} contains no PEM certificates.")
+    except OSError as error:
+        _refuse(choices, "ca-file", f"{path}: {error.strerror}.")
+
+
+def _check_proxies(choices: Choices, environ: Mapping[str, str]) -> None:
+    """Check the proxies of the environment; the option `proxy` overrides them and is checked when it is read."""
+    if choices.get("proxy"):
+        return
+    for variable in _PROXY_VARIABLES:
+        if address := environ.get(variable):
+            try:
+                read_proxy(address)
+            except ValueError as error:
+                raise UsageError(
+                    "The proxy cannot be used",
+                    f"{variable}: {error}",
+                    "Correct the variable, or override it with --proxy.",
+                ) from None
+
+
+def _refuse(choices: Choices, name: str, what: str) -> NoReturn:
+    raise UsageError(
+        "A setting cannot be used", f"{choices.where(name)}: {what}", "runtui config show lists every option."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profile: what it leads to, or why it leads nowhere."""
+    """One profile: its settings, or the problem that it has."""
 
     name: str
     settings: Settings | None
@@ -32,13 +206,13 @@ class Profile:
 
 
 def sign_in_word(settings: Settings) -> str:
-    """The way of signing in, in a word."""
+    """The sign-in method, for a list."""
     return "token" if settings.sign_in is None else settings.sign_in.method
 
 
-def alone(config: Config, name: str, environ: Mapping[str, str] = os.environ) -> Profile:
-    """What a profile says by itself, without flags and variables."""
-    places = {variable: environ[variable] for variable in _PLACES if variable in environ}
+def read_profile(config: Config, name: str, environ: Mapping[str, str] = os.environ) -> Profile:
+    """A profile by itself, without flags and variables."""
+    places = {variable: environ[variable] for variable in _FOLDER_VARIABLES if variable in environ}
     try:
         return Profile(name, settings_of(choose(config, {}, profile=name, environ=places), places))
     except UsageError as error:
@@ -46,11 +220,11 @@ def alone(config: Config, name: str, environ: Mapping[str, str] = os.environ) ->
 
 
 class Profiles:
-    """The profiles that a session can go on to.
+    """The profiles that a session can switch to.
 
     Args:
         config: The file.
-        flags: The options of the command line, by name. Those about the server were meant for the first profile.
+        flags: The options of the command line, by name. Those about the server only hold for the first profile.
         environ: The environment.
     """
 
@@ -63,27 +237,27 @@ class Profiles:
         return len(self._config.profiles)
 
     def __iter__(self) -> Iterator[Profile]:
-        """Each with what it would be opened with."""
+        """Each profile with the settings that it would be opened with."""
         for name in self._config.profiles:
             try:
                 yield Profile(name, self._settings(name))
             except UsageError as error:
                 yield Profile(name, None, str(error))
 
-    def onward(self, name: str, present: Settings) -> Settings:
-        """What to open next, in the place of the present session.
+    def next_profile(self, name: str, present: Settings) -> Settings:
+        """The settings to replace the present session with.
 
         Raises:
-            UsageError: it cannot be opened from here.
+            UsageError: the profile cannot be opened from this session.
         """
         settings = self._settings(name)
         if settings.sign_in is None:
             environment_token(self._environ)
             if settings.root != present.root:
                 raise UsageError(
-                    f"{name} is not opened from here",
-                    f"It signs in with RUNTUI_TOKEN, which was given for {present.root}, and leads to {settings.root}.",
-                    f"Start runtui --profile {name} with a token of its own, or give the profile a token-file.",
+                    f"{name} cannot be opened from here",
+                    f"It uses RUNTUI_TOKEN, which was given for {present.root}; the profile's root is {settings.root}.",
+                    f"Start runtui --profile {name} with its own token, or set a token-file in the profile.",
                 )
         return settings
 

@@ -8,6 +8,7 @@ text from outside goes through here once.
 from __future__ import annotations
 
 import json
+import os
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ _MOST_ESCAPED: Final = 3
 _LONGEST_PLAIN: Final = 1024 * 1024
 """Characters of a text whose escapes are taken back in any case. Of a longer one they are where a piece of a secret
 stands in it: who escapes marks leaves letters and digits as they are, and 16 MB of escapes take seconds."""
+
+_SECRET_ENDINGS: Final = ("TOKEN", "SECRET", "PASSWORD")
+"""How the names of variables end that hold a secret."""
 
 _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|device_code|password"
 
@@ -78,6 +82,13 @@ def register_secret(value: str) -> None:
     """From now on `value` is scrubbed wherever it occurs, also escaped or in base64, if it can be hidden at all."""
     if value not in _secrets and can_be_hidden(value):
         _secrets[value] = tuple({value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value)})
+
+
+def register_environment_secrets(environ: Mapping[str, str] = os.environ) -> None:
+    """Register the secrets of RUNTUI_* and AZURE_* variables, such as RUNTUI_TOKEN, before anything reads them."""
+    for name, value in environ.items():
+        if name.startswith(("RUNTUI_", "AZURE_")) and name.endswith(_SECRET_ENDINGS):
+            register_secret(value)
 
 
 def redact(text: str) -> str:

@@ -1,7 +1,7 @@
-"""One session on the terminal: services first, then the first paint, then the screen, and all closed again.
+"""A session on the terminal: the services first, then the first paint, then the screen.
 
-Invariant: whatever was opened is closed on every way out. Rows are on the terminal as soon as the store has some,
-which may be long before Textual is imported; keys pressed in between are not lost.
+Invariant: everything that was opened is closed on every way out. Rows are on the terminal as soon as the store has
+some, which may be long before Textual is imported; keys pressed in between are not lost.
 """
 
 from __future__ import annotations
@@ -9,125 +9,99 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+import sys
 from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
 from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
-from runtui.settings import Settings, store_path
+from runtui.settings import Settings
 
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
 
 FIRST_PAGE_SECONDS: Final = 0.25
-"""How long the screen is held back for the first page of a list that was never read before."""
-
-
-class Opening(NamedTuple):
-    """One server to open a screen on."""
-
-    settings: Settings
-    store_file: Path
-    """The SQLite file of the runs."""
-    token: Callable[[], Callable[[], Awaitable[str]]]
-    """Makes what gives the bearer token of a request; called on the event loop, before anything is drawn."""
-    start: Callable[[], Awaitable[str]]
-    """Gives the Graph root once the server can be asked."""
+"""How long the screen waits for the first page of a list that the store does not have."""
 
 
 class Ended(NamedTuple):
     """How a screen ended."""
 
     code: int
-    onward: Settings | None
-    """What the person wants to open next; None: nothing, the person leaves."""
+    next_profile: Settings | None
+    """The profile to open next; None: the person quits."""
     typed_ahead: TypedAhead
-    """Keys that came behind the one that ended it."""
+    """Keys typed after the one that ended it."""
 
 
-def open_server(settings: Settings, profiles: Profiles) -> int:
-    """Run the terminal UI on a server, and then on each profile that the person goes on to; the exit code.
+def open_screen(line: CommandLine) -> int:
+    """Run the terminal UI on the chosen server, then on each profile that the person switches to; the exit code.
 
     Raises:
-        RuntuiError: there is no terminal, no store, or no token.
+        RuntuiError: there is no terminal, no store or no token.
     """
-    return _on_terminal(_server(settings), None, profiles)
+    from runtui.profiles import Profiles, names_server
+
+    config, choices = line.choices()
+    if not names_server(choices) and not config.profiles:
+        from runtui.headless.welcome import welcome
+
+        print(welcome(config.path), file=sys.stderr)
+        return int(ExitCode.USAGE)
+    return open_session(line.session(), profiles=Profiles(config, line.flags))
 
 
-def open_session(
-    settings: Settings,
-    store_file: Path,
-    token: Callable[[], Awaitable[str]],
-    start: Callable[[], Awaitable[str]],
-    sandbox: SandboxControl | None = None,
-) -> int:
-    """Run the terminal UI until the person leaves; the exit code.
+def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profiles: Profiles | None = None) -> int:
+    """Run the terminal UI until the person quits; the exit code.
 
     Args:
-        settings: This session's choices.
-        store_file: The SQLite file of the runs.
-        token: Gives the bearer token of a request.
-        start: Gives the Graph root once the server can be asked.
+        spec: The first session.
         sandbox: The demo's sandbox; None on a real server.
+        profiles: The profiles to switch to.
 
     Raises:
-        RuntuiError: there is no terminal, no store, or no server to ask.
+        RuntuiError: there is no terminal, no store or no server.
     """
-    return _on_terminal(Opening(settings, store_file, lambda: token, start), sandbox, None)
-
-
-def _server(settings: Settings) -> Opening:
-    from runtui.session_settings import token_source
-
-    async def ready() -> str:
-        return settings.root
-
-    return Opening(settings, store_path(settings.state_folder, settings.root), partial(token_source, settings), ready)
-
-
-def _on_terminal(opening: Opening, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
     require_terminal()
     try:
         with keyboard_given_back():
-            return asyncio.run(_run(opening, sandbox, profiles))
+            return asyncio.run(_run(spec, sandbox, profiles))
     except asyncio.CancelledError:
         return int(ExitCode.NOT_DONE)
 
 
-async def _run(opening: Opening, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
-    """One screen after the other, on a terminal that never sees the shell in between."""
-    ended = await _one(opening, sandbox, profiles)
-    while ended.onward is not None:
-        gc.unfreeze()  # the screen that has ended was kept from the collector to its end, and no longer
-        ended = await _one(_server(ended.onward), sandbox, profiles, ended.typed_ahead)
+async def _run(spec: SessionSpec, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
+    """Run one screen after the other; the shell never shows in between."""
+    ended = await _one(spec, sandbox, profiles)
+    while ended.next_profile is not None:
+        gc.unfreeze()  # the garbage collector may now free the screen that ended
+        ended = await _one(SessionSpec.of(ended.next_profile), sandbox, profiles, ended.typed_ahead)
     return ended.code
 
 
 async def _one(
-    opening: Opening,
+    spec: SessionSpec,
     sandbox: SandboxControl | None,
     profiles: Profiles | None,
     typed_ahead: TypedAhead | None = None,
 ) -> Ended:
-    """One screen. Where it follows another one, `typed_ahead` is what that one has read and not acted on."""
+    """Run one screen. Where it follows another, `typed_ahead` holds the keys that the other read but did not handle."""
     follows = typed_ahead is not None
     end_on_signals()
-    settings = opening.settings
+    settings = spec.settings
     workspace: Workspace | None = None
     with given_back_on_error() if follows else nullcontext():
-        token = opening.token()
+        token = spec.token or token_source(settings)
     try:
         with first_paint(settings, sandbox, follows=follows) as paint:
-            workspace = Workspace(settings, opening.store_file, token)
+            workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
             has_rows = paint.show(workspace.store)
-            workspace.connect(await opening.start())
+            workspace.connect(await spec.root() if spec.root else settings.root)
             workspace.refresh.start()
             workspace.reconciler.start()
             if not has_rows:
@@ -164,7 +138,7 @@ async def _end_sign_in(token: object) -> None:
 
 
 def end_on_signals() -> None:
-    """Until the screen listens for itself: a dropped line or a request to end gives the terminal back first."""
+    """Give the terminal back on a hang-up or SIGTERM, until the screen has handlers of its own."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is not None:
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -172,7 +146,7 @@ def end_on_signals() -> None:
 
 
 async def _first_page(workspace: Workspace) -> None:
-    """Wait until the store has a row, the listing has failed, or the person has waited long enough."""
+    """Wait until the store has a row, the listing has failed, or FIRST_PAGE_SECONDS have passed."""
     loop = asyncio.get_running_loop()
     something = asyncio.Event()
 

@@ -1,6 +1,7 @@
-"""What a person chose, and where files live.
+"""The values of a session, and where its files live.
 
-Invariant: settings are read once, at the start, and never change; no token is among them.
+Invariant: settings are read once, at the start, and never change; no token is among them. What an option fills has the
+option's default.
 """
 
 from __future__ import annotations
@@ -9,24 +10,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from runtui.errors import UsageError
-
-PATCH_PATH: Final = "/workflowBase/runs/{runId}"
-"""The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
-
-
-SignInMethod = Literal[
-    "device-code", "browser", "interactive", "secret", "certificate", "federated", "managed-identity", "token"
-]
-"""How tokens are had: the first three by a person, "token" by hand, the others by a program."""
+from runtui.options import SignInMethod, default_of, home_folder, read_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSettings:
-    """How this session gets its tokens. No secret is in it: those are read from the environment or a file when they
-    are needed."""
+    """How a session gets its tokens. Secrets are not in it: they are read from the environment or a file."""
 
     method: SignInMethod
     tenant_id: str
@@ -34,9 +26,9 @@ class SignInSettings:
     client_id: str
     authority: str
     """Such as https://login.microsoftonline.com."""
-    username: str = ""
+    username: str = default_of("username")
     """The account to use; "" = the only one there is."""
-    token_cache: Literal["file", "memory"] = "file"  # noqa: S105 - a place, not a token
+    token_cache: Literal["file", "memory"] = default_of("token-cache")
     certificate: Path | None = None
     federated_token_file: Path | None = None
     token_file: Path | None = None
@@ -46,7 +38,7 @@ class SignInSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One session's choices. `root` is the Graph root, such as https://graph.microsoft.com/beta."""
+    """The settings of one session. `root` is the Graph root, such as https://graph.microsoft.com/beta."""
 
     root: str
     tenant: str
@@ -57,68 +49,52 @@ class Settings:
     """None: a bearer token by hand, RUNTUI_TOKEN."""
     ca_file: Path | None = None
     """A PEM file of certificates to trust besides those of the operating system."""
-    proxy: str = field(default="", repr=False)
-    """The proxy to go through, perhaps with a user and a password; "" = as HTTPS_PROXY and NO_PROXY say."""
-    page_size: int = 999
-    """Items asked for in one page of a listing."""
+    proxy: str = field(default=default_of("proxy"), repr=False)
+    """The proxy to use, perhaps with a user and a password; "" = from HTTPS_PROXY and NO_PROXY."""
+    page_size: int = default_of("page-size")
     is_sandbox: bool = False
-    read_only: bool = False
-    patch_path: str = PATCH_PATH
-    body_mode: Literal["full", "changed"] = "full"
+    read_only: bool = default_of("read-only")
+    patch_path: str = default_of("patch-path")
+    body_mode: Literal["full", "changed"] = default_of("body")
     theme: str | None = None
-    refresh_seconds: float = 30.0
-    """Seconds from the end of one listing to the start of the next; 0: only by hand."""
+    refresh_seconds: float = default_of("refresh")
+    """Seconds from the end of one listing to the start of the next; 0: only by key."""
     mouse: bool = True
     state_folder: Path
-    """Where the store and crash reports go."""
+    """Where the store, the journal and crash reports go."""
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where config.toml is, or belongs: `RUNTUI_CONFIG`, else in the XDG configuration folder.
+
+    Raises:
+        UsageError: there is no home folder to look in.
+    """
+    try:
+        own = environ.get("RUNTUI_CONFIG")
+        return read_path(own) if own else _xdg_folder(environ, "XDG_CONFIG_HOME", ".config") / "config.toml"
+    except ValueError as error:
+        raise UsageError("There is no place for config.toml", str(error), "Set RUNTUI_CONFIG to the file.") from None
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where runtui keeps its store and its crash reports (XDG base directories, `RUNTUI_STATE` above them).
+    """Where the store, the journal and crash reports go: `RUNTUI_STATE`, else the XDG state folder.
 
     Raises:
-        UsageError: when there is no home folder to put it in.
+        UsageError: there is no home folder to put it in.
     """
     try:
-        if own := environ.get("RUNTUI_STATE"):
-            return read_path(own)
-        base = Path(environ.get("XDG_STATE_HOME", ""))
-        # A relative path there is to be ignored, as the XDG specification says.
-        return (base if base.is_absolute() else home_folder() / ".local" / "state") / "runtui"
+        own = environ.get("RUNTUI_STATE")
+        return read_path(own) if own else _xdg_folder(environ, "XDG_STATE_HOME", ".local/state")
     except ValueError as error:
         hint = "Set RUNTUI_STATE to a folder of your own."
         raise UsageError("There is no place for the local store", str(error), hint) from None
 
 
-def read_path(text: str) -> Path:
-    """A path as people write it, with `~` for the home folder, as an absolute one.
-
-    Raises:
-        ValueError: there is no such home folder; the text of the error is a sentence.
-    """
-    user = text.partition("/")[0]
-    if user == "~":
-        home_folder()
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError:
-        raise ValueError(f"There is no user with the home folder {user}.") from None
-
-
-def home_folder() -> Path:
-    """The home folder of this user.
-
-    Raises:
-        ValueError: it is not known, or HOME is no absolute path: what is read and kept would then depend on where
-            runtui is started.
-    """
-    try:
-        home = Path.home()
-    except RuntimeError:
-        raise ValueError("The home folder of this user is not known.") from None
-    if not home.is_absolute() or os.environ.get("HOME") == "":
-        raise ValueError(f"HOME is {os.environ.get('HOME')!r}, which is no absolute path.")
-    return home
+def _xdg_folder(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
+    base = Path(environ.get(variable, ""))
+    # The XDG specification says to ignore a relative path.
+    return (base if base.is_absolute() else home_folder() / below_home) / "runtui"
 
 
 def store_path(folder: Path, root: str) -> Path:

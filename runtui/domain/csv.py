@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) that a spreadsheet may open: text in it stays text.
+"""Records as JSON, JSON lines or CSV (RFC 4180), which a spreadsheet may open: text in it stays text.
 
 Invariant: no cell can be taken for a formula. Text that begins like one, also behind blanks or quotes, gets an
 apostrophe in front, as OWASP's page "CSV Injection" asks for; numbers stay numbers.
@@ -8,13 +8,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final, Literal, TypeAlias
 
+from runtui.domain.json_text import json_array
 from runtui.domain.text import visible
 
 # What begins a formula, in ASCII and full width, and the control characters that spreadsheets skip in front of one.
 _FORMULA: Final = re.compile("[\\s\ufeff'\"]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n\x00]")
+
+
+RecordFormat: TypeAlias = Literal["json", "jsonl", "csv"]
+
+
+def record_lines(records: Iterable[Mapping[str, Any]], form: RecordFormat, csv_columns: Sequence[str]) -> Iterator[str]:
+    """The lines of a file of JSON objects, without line ends, record by record. JSON is in ASCII.
+
+    Args:
+        records: The objects.
+        form: The format.
+        csv_columns: The properties that CSV shows; one that a record lacks is an empty cell.
+    """
+    if form == "json":
+        return json_array(records)
+    if form == "jsonl":
+        return map(json.dumps, records)
+    rows = ([csv_value(record.get(name)) for name in csv_columns] for record in records)
+    return map(csv_line, chain([csv_columns], rows))
 
 
 def csv_line(values: Iterable[str | int | None]) -> str:

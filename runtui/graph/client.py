@@ -18,7 +18,7 @@ from runtui.graph.faults import Fault, mismatch, read_answer
 from runtui.graph.retry import Pace
 from runtui.graph.root import linked, same_run
 from runtui.graph.transport import Transport
-from runtui.settings import PATCH_PATH
+from runtui.options import PATCH_PATH
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header names with their values, as they are sent."""

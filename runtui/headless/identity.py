@@ -1,6 +1,6 @@
-"""Who is signed in, as lines and as JSON, and what a person at a shell does next.
+"""Who is signed in, as text and as JSON, and the next step of a person at a shell.
 
-Invariant: nothing is asked or printed here; lines are visible text. What a token says is a hint and is called one.
+Invariant: nothing is requested or printed here; lines are visible text. The claims of a token are hints, not proof.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from runtui.settings import Settings
 
 
 def next_step(settings: Settings) -> str:
-    """How to get another token, in a sentence."""
+    """How to get another token, as a sentence."""
     how = settings.sign_in
     if how is None:
-        return "Put another token into RUNTUI_TOKEN, or take it out."
+        return "Set another token in RUNTUI_TOKEN, or unset it."
     if how.method == "token":
         return f"The token is in {how.token_file}."
     if how.method not in PERSON_METHODS:
-        return "A program signs in with each command; runtui login tries it."
+        return "Try the sign-in: runtui login."
     if how.token_cache == "memory":  # noqa: S105 - a place
-        return 'token-cache is "memory": sign in inside runtui, or set it to "file" and use runtui login.'
+        return 'token-cache is "memory": sign in inside runtui, or set it to "file" and run runtui login.'
     if settings.profile:
         return f"Sign in: runtui login --profile {shlex.quote(settings.profile)}"
-    return "Sign in: runtui login, with the same options."
+    return "Sign in: runtui login with the same options."
 
 
-def in_shell(error: SignInError, settings: Settings | None = None) -> RuntuiError:
-    """The same for somebody at a shell.
+def with_next_step(error: SignInError, settings: Settings | None = None) -> RuntuiError:
+    """A sign-in error for a person at a shell, with the next step.
 
     Args:
-        error: What happened.
-        settings: Of a command that a person's sign-in would help; None for the sign-in itself.
+        error: The error.
+        settings: The settings of a command that a sign-in would help; None for the sign-in itself.
     """
     hint = error.hint
     if settings is not None and error.needs_person:
@@ -55,7 +55,7 @@ def identity_json(settings: Settings, state: SignInState, scopes: Sequence[str])
 
 
 def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]) -> Iterator[str]:
-    """Who is signed in, a fact a line."""
+    """Who is signed in, one fact a line."""
     facts = _facts(settings, state, scopes)
     words = {
         "account": facts["account"] or "the token does not say",
@@ -71,13 +71,13 @@ def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]
 
 
 def short_scopes(scopes: Sequence[str]) -> list[str]:
-    """Without the resource that they are scopes of."""
+    """Scopes without their resource."""
     return [scope.rpartition("/")[2] for scope in scopes]
 
 
 def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dict[str, Any]:
     how, account = settings.sign_in, state.account
-    # A program that has not signed in yet is who it is all the same.
+    # An app is known before it signs in.
     program = (
         how.client_id or "managed identity" if how is not None and how.method not in ("token", *PERSON_METHODS) else ""
     )
@@ -95,19 +95,19 @@ def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dic
 
 def _ending(moment: datetime | None, method: str) -> str:
     if moment is None:
-        by_hand = "the token does not say"
-        return by_hand if method == "token" else "no token at hand: asked for when it is needed"
+        supplied = "the token does not say"
+        return supplied if method == "token" else "no token yet: requested when needed"
     left = (moment - datetime.now(UTC)).total_seconds()
     when = f"{moment:%Y-%m-%d %H:%M} UTC"
-    onward = "" if method == "token" else "; renewed by itself"
-    return f"{when}, in {length_words(left)}{onward}" if left > 0 else f"{when}, which is over{onward}"
+    renewal = "" if method == "token" else "; renewed automatically"
+    return f"{when}, in {length_words(left)}{renewal}" if left > 0 else f"{when}, expired{renewal}"
 
 
 def _permission(settings: Settings, can_write: bool | None) -> str:
     if settings.read_only:
-        return "refused here: read-only"
+        return "refused: this session is read-only"
     if can_write is None:
-        return "not known: there is no token that says"
+        return "unknown: no token says so"
     if can_write:
-        return "allowed by the token; a person needs a role in the directory besides"
-    return f"not allowed by the token: it lacks {WRITE_PERMISSION}"
+        return "allowed by the token; a person also needs a directory role"
+    return f"not allowed: the token lacks {WRITE_PERMISSION}"

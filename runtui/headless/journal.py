@@ -1,22 +1,24 @@
-"""`runtui journal`: what was changed, by whom, and what became of it. It asks no server and needs no token.
+"""`runtui journal`: the changes made from this machine, by whom, and their outcomes. It needs no server and no token.
 
-Invariant: standard output is data and nothing else; nothing in the journal is changed by reading it.
+Invariant: standard output is data; reading changes nothing in the journal.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from runtui.command_line import CommandLine
 from runtui.domain.draft import MISSING, value_word
-from runtui.domain.text import fit_cells, visible
+from runtui.domain.text import visible
 from runtui.domain.times import local_text, now_ticks, parse_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
+from runtui.headless.output import TableColumn, table_lines
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.journal_query import (
@@ -29,60 +31,71 @@ from runtui.services.journal_query import (
     parse_entry_filter,
 )
 from runtui.services.workspace import JOURNAL_FILE
-
-Format: TypeAlias = Literal["table"] | ExportFormat
+from runtui.settings import state_folder
 
 ALL: Final = -1
-"""No limit, as SQLite says it."""
+"""No limit, in SQLite."""
 
-TABLE: Final = (("#", 5), ("opened", 19), ("outcome", 8), ("workflow", 24), ("change", 44))
-"""The columns of the table and their cells; the run's id stands after them, whole."""
+_COLUMNS: Final = tuple(TableColumn(title, width) for title, width in (
+    ("#", 5), ("opened", 19), ("outcome", 8), ("workflow", 24), ("change", 44), ("run", 0)
+))  # fmt: skip
+
+JournalFormat: TypeAlias = Literal["table"] | ExportFormat
 
 
-def print_journal(state_folder: Path, *, root: str | None, filter_text: str, limit: int | None, output: Format) -> int:
-    """Print the entries that a filter finds, newest first; the exit code.
+def journal(
+    line: CommandLine, number: int | None = None, *, filter_text: str, limit: int | None, output: JournalFormat
+) -> int:
+    """Print one entry in full, or the entries that match; the exit code. See `print_journal`."""
+    if number is not None:
+        return print_entry(state_folder(), number, output=output)
+    return print_journal(state_folder(), root=line.root(), filter_text=filter_text, limit=limit, output=output)
+
+
+def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: int | None, output: JournalFormat) -> int:
+    """Print the entries that match, newest first; the exit code, NOT_DONE where entries cannot be read.
 
     Args:
-        state_folder: Where the journal is.
-        root: The Graph root whose entries are wanted; None: of all.
+        folder: The state folder.
+        root: Only entries of this Graph root; None: of all.
         filter_text: See ENTRY_FILTER_HELP.
-        limit: At most so many; None: all.
-        output: How.
+        limit: The newest so many; None: all.
+        output: The format.
 
     Raises:
-        RuntuiError: the filter makes no sense, or the journal cannot be read.
+        RuntuiError: the filter cannot be used, or the journal cannot be read.
     """
     wanted = parse_entry_filter(filter_text, now_ticks())
-    with journal_in(state_folder) as journal:
+    with journal_in(folder) as journal:
         entries = journal.entries(root=root, limit=ALL)
         is_whole = journal.set_aside is None
     found = list(islice(filter(wanted, entries), limit))
-    for line in _table(found) if output == "table" else export(found, output):
+    for line in table_lines(_COLUMNS, map(_cells, found)) if output == "table" else export(found, output):
         print(line)
     damaged = [entry for entry in found if entry.damage]
     narrate(*(damage_sentence(entry) for entry in damaged))
     return int(ExitCode.DONE if is_whole and not damaged else ExitCode.NOT_DONE)
 
 
-def print_entry(state_folder: Path, number: int, *, output: Format) -> int:
-    """Print one entry wholly; the exit code.
+def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
+    """Print one entry in full; the exit code.
 
     Raises:
         RuntuiError: there is none of that number, or the journal cannot be read.
     """
-    with journal_in(state_folder) as journal:
+    with journal_in(folder) as journal:
         entry = journal.entry(number)
     if entry is None:
         raise no_such_entry(number)
-    for line in _whole(entry, output):
+    for line in _full_entry(entry, output):
         print(line)
     return int(ExitCode.DONE if not entry.damage else ExitCode.NOT_DONE)
 
 
 @contextmanager
-def journal_in(state_folder: Path) -> Iterator[Journal]:
-    """The journal of a state folder, closed at the end; that a broken one was set aside is said."""
-    journal = Journal(state_folder / JOURNAL_FILE)
+def journal_in(folder: Path) -> Iterator[Journal]:
+    """Open the journal of a state folder; report at the end if a broken one was set aside."""
+    journal = Journal(folder / JOURNAL_FILE)
     try:
         yield journal
     finally:
@@ -92,27 +105,23 @@ def journal_in(state_folder: Path) -> Iterator[Journal]:
 
 
 def no_such_entry(number: int) -> RuntuiError:
-    """What is said of a number that the journal does not have."""
     return UsageError("There is no such entry", f"The journal has no entry {number}.", "runtui journal lists them.")
 
 
-def _table(entries: Iterable[Entry]) -> Iterator[str]:
-    yield " ".join([*(fit_cells(title, width) for title, width in TABLE), "run"])
-    for entry in entries:
-        texts = (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
-        cells = (*texts, entry.damage or ", ".join(change_words(entry)))
-        fitted = (fit_cells(visible(text), width) for text, (_, width) in zip(cells, TABLE, strict=True))
-        yield " ".join([*fitted, visible(entry.run_id)])
+def _cells(entry: Entry) -> Iterator[str]:
+    yield from (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
+    yield entry.damage or ", ".join(change_words(entry))
+    yield entry.run_id
 
 
 def _clock(entry: Entry) -> str:
-    """When it was opened, in the local zone, without the offset; nothing where that is not known."""
+    """When it was opened, in local time without the offset; "" where unknown."""
     if entry.damage:
         return ""
     return local_text(parse_ticks(entry.opened_at.isoformat()))[:19]
 
 
-def _whole(entry: Entry, output: Format) -> Iterator[str]:
+def _full_entry(entry: Entry, output: JournalFormat) -> Iterator[str]:
     if output == "table":
         return _page(entry)
     if output in ("json", "jsonl"):
@@ -121,7 +130,7 @@ def _whole(entry: Entry, output: Format) -> Iterator[str]:
 
 
 def _page(entry: Entry) -> Iterator[str]:
-    """An entry for reading: its facts, what changed, the request, the answer."""
+    """An entry as text: its facts, the changes, the request and the response."""
     facts = entry_object(entry)
     changes = (facts.pop("before"), facts.pop("after"))
     method, url, body = (facts.pop(name) for name in ("method", "url", "body"))
@@ -136,5 +145,5 @@ def _page(entry: Entry) -> Iterator[str]:
         yield visible(f"  {name}: {value_word(before.get(name, MISSING))} → {value_word(value)}")
     yield from ("", "request:", visible(f"{method} {url}"), visible(body, newlines=True))
     if entry.response:
-        yield from ("", f"answer: {visible(entry.status)} {visible(entry.reason)}".rstrip())
+        yield from ("", f"response: {visible(entry.status)} {visible(entry.reason)}".rstrip())
         yield visible(entry.response, newlines=True)

@@ -1,6 +1,6 @@
-"""What a person needs who starts without a server: the app registration and the profile, word by word.
+"""The first steps: the app registration and the profile that runtui needs.
 
-Invariant: the README shows the same text; nobody has to guess a permission, a switch or a place.
+Invariant: the README shows the same text, with every permission, switch and path.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 from runtui.auth.claims import READ_PERMISSION, WRITE_PERMISSION
 
 REGISTRATION: Final = f"""\
-Name                       runtui, or what you like
+Name                       runtui, or any other
 Supported account types    this organizational directory only (single tenant)
 Redirect URI               Mobile and desktop applications: http://localhost
 Allow public client flows  Yes (on the page Authentication)
@@ -31,14 +31,14 @@ read-only = true"""
 
 
 def welcome(path: Path) -> str:
-    """The page for a terminal.
+    """The first steps, for a terminal.
 
     Args:
         path: Where config.toml belongs.
     """
     return "\n".join(
         (
-            "runtui does not know a server yet. For a tenant of yours:",
+            "No server is set up yet. To use your tenant:",
             "",
             "1. In the Entra admin center, under App registrations, register an app:",
             "",
@@ -48,14 +48,14 @@ def welcome(path: Path) -> str:
             "",
             _indented(CONFIG),
             "",
-            "3. runtui           opens the list and signs you in; a read-only profile asks",
-            "                    for no permission to change anything.",
-            "   runtui doctor    says what is still missing.",
+            "3. runtui           opens the list and signs you in; a read-only profile requests",
+            "                    no permission to change anything.",
+            "   runtui doctor    shows what is still missing.",
             "",
-            "With a bearer token by hand:",
+            "Or use a bearer token that you already have:",
             "   RUNTUI_TOKEN=... runtui --root https://graph.microsoft.com/beta",
             "",
-            "To try it first, with nothing to set up and nothing that leaves this machine:",
+            "To try runtui first, without any set-up and without leaving this machine:",
             "   runtui demo",
         )
     )

@@ -8,7 +8,6 @@ link, no mention. An export is a new file for its owner alone; it overwrites not
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,9 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.csv import csv_line, csv_value
+from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import MISSING, value_word
-from runtui.domain.json_text import json_array
 from runtui.domain.text import visible
 from runtui.domain.times import interpret, now_ticks, parse_ticks
 from runtui.errors import RuntuiError, UsageError
@@ -58,7 +56,7 @@ PAGE: Final = 1_000
 EXPORTS: Final = "exports"
 """The folder of exported files, beside the journal."""
 
-ExportFormat: TypeAlias = Literal["json", "jsonl", "csv", "md"]
+ExportFormat: TypeAlias = RecordFormat | Literal["md"]
 
 
 def parse_entry_filter(text: str, now: int) -> EntryCondition:
@@ -259,7 +257,9 @@ def entry_object(entry: Entry) -> dict[str, Any]:
 
 def export(entries: Iterable[Entry], form: ExportFormat) -> Iterator[str]:
     """The lines of a file or an output, each without its line end; one entry after the other, as it is asked for."""
-    return _FORMS[form](entries)
+    if form == "md":
+        return _markdown(entries)
+    return record_lines(map(entry_object, entries), form, tuple(EXPORT_COLUMNS))
 
 
 def damage_sentence(entry: Entry) -> str:
@@ -271,20 +271,6 @@ def change_words(entry: Entry) -> Iterator[str]:
     """Each changed property, from what to what, as raw text."""
     for name, value in entry.after.items():
         yield f"{name}: {value_word(entry.before.get(name, MISSING))} → {value_word(value)}"
-
-
-def _json_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    return (json.dumps(entry_object(entry)) for entry in entries)
-
-
-def _json(entries: Iterable[Entry]) -> Iterator[str]:
-    return json_array(map(entry_object, entries))
-
-
-def _csv(entries: Iterable[Entry]) -> Iterator[str]:
-    yield csv_line(EXPORT_COLUMNS)
-    for entry in entries:
-        yield csv_line(map(csv_value, entry_object(entry).values()))
 
 
 def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
@@ -323,11 +309,3 @@ def _block(text: str) -> Iterator[str]:
 
 def _longest_row(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)
-
-
-_FORMS: Final[Mapping[ExportFormat, Callable[[Iterable[Entry]], Iterator[str]]]] = {
-    "json": _json,
-    "jsonl": _json_lines,
-    "csv": _csv,
-    "md": _markdown,
-}

@@ -10,10 +10,8 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from runtui.headless.changing import Manner
-from runtui.headless.opening import Server
-from runtui.headless.undoing import undo_entry
-from runtui.headless.update import update_run
+from runtui.command_line import SessionSpec
+from runtui.headless.changes import ChangeOptions, undo_entry, update_run
 from runtui.services.journal import Entry, Journal
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import Settings
@@ -32,17 +30,16 @@ class Commands:
         self.folder = folder
         self.line = Line(app)
 
-    def server(self, **choices: Any) -> Server:
+    def server(self, **choices: Any) -> SessionSpec:
         facts: dict[str, Any] = {"root": ROOT, "tenant": "Contoso", "state_folder": self.folder}
         settings = Settings(**facts | choices)
-        return Server(settings=settings, token=token, wire=self.line)
+        return SessionSpec.of(settings, token=token, wire=self.line)
 
-    def update(self, run_id: str, *assignments: str, workflow: str | None = None, **manner: bool) -> int:
-        how = Manner(**{"yes": True} | manner)
-        return update_run(self.server(), run_id, assignments, how, workflow_id=workflow)
+    def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: bool) -> int:
+        return update_run(self.server(), run_id, assignments, workflow_id=workflow, **{"yes": True} | options)
 
-    def undo(self, number: int, *, seen_on_read_back: bool = False, **manner: bool) -> int:
-        how = Manner(**{"yes": True} | manner)
+    def undo(self, number: int, *, seen_on_read_back: bool = False, **options: bool) -> int:
+        how = ChangeOptions(**{"yes": True} | options)
         return undo_entry(self.server(), number, how, seen_on_read_back=seen_on_read_back)
 
     def a_run(self, status: str = "completed") -> tuple[str, str]:

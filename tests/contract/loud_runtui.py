@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
@@ -10,14 +9,13 @@ import os
 import sys
 
 from runtui.cli import main
-from runtui.cli_options import settings_of_server
+from runtui.command_line import CommandLine, token_source
 from runtui.crash import crash_sentence
-from runtui.session_settings import token_source
 
 
 async def crash() -> str:
     """Break with every secret of a sign-in at hand: in local variables, and in the texts of two errors."""
-    settings = settings_of_server(argparse.Namespace())
+    settings = CommandLine({}).settings()
     source = token_source(settings)
     token = await source()
     (cache,) = settings.state_folder.glob("tokens-*.json")

@@ -103,7 +103,7 @@ def test_check_lists_every_problem_with_its_line(file: Path, capsys: pytest.Capt
     file.write_text('[profiles.a]\nclintid = "x"\nclient-secret = "hidden-word"\n[profiles.b]\nclient-id = "x"\n')
     first, second, third = output(capsys, "config", "check", code=ExitCode.NOT_DONE).splitlines()
     assert first == f"{file}:2: There is no key 'clintid'. Did you mean client-id?"
-    assert second.startswith(f"{file}:3: A secret does not belong into this file")
+    assert second.startswith(f"{file}:3: A secret does not belong in this file")
     assert third.startswith(f"{file}: profiles.b: Signing in needs a tenant-id.")
 
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_toml_is_a_sentence(file: Path, capsys: pytest.Capture
 def test_an_absent_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.unlink()
     assert output(capsys, "config", "path", code=ExitCode.NOT_DONE).strip() == str(file)
-    assert "there is no such file, which is fine" in output(capsys, "config", "check")
+    assert "not found, which is fine" in output(capsys, "config", "check")
     assert "has no profile" in output(capsys, "profiles")
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from runtui.cli import main
 from runtui.errors import ExitCode
-from runtui.headless import doctor_place, doctor_server
-from runtui.headless.findings import Finding
+from runtui.headless import checks
+from runtui.headless.checks import Finding
 from runtui.options import OPTIONS
 from runtui.sandbox.app import create_app
 from runtui.services.journal import Journal
@@ -46,7 +46,7 @@ def bent(*, options: httpx.Response | None = None, read: httpx.Response | None =
 
 
 async def asked(wire: httpx.AsyncBaseTransport, token: str = canary.TOKEN, **choices: Any) -> dict[str, Finding]:
-    return {found.about: found async for found in doctor_server.server(settings(**choices), token, wire)}
+    return {found.about: found async for found in checks.server(settings(**choices), token, wire)}
 
 
 def a_token(**claims: Any) -> str:
@@ -59,16 +59,16 @@ async def test_a_sandbox_is_healthy_and_offers_the_change() -> None:
     assert {about: finding.state for about, finding in found.items()} == dict.fromkeys(
         ("root", "clock", "read", "change"), "ok"
     )
-    assert "offers it: PATCH /workflowBase/runs/{runId}" in found["change"].what
+    assert "offers PATCH /workflowBase/runs/{runId}" in found["change"].what
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (httpx.Response(405, headers={"allow": "GET, HEAD"}), "does not offer it"),
-        (httpx.Response(400, json=SEGMENT), "does not offer it"),
-        (httpx.Response(404), "cannot be told without a change: the server answered 404 to OPTIONS"),
-        (httpx.Response(200), "cannot be told without a change"),
+        (httpx.Response(405, headers={"allow": "GET, HEAD"}), "does not offer PATCH"),
+        (httpx.Response(400, json=SEGMENT), "does not offer PATCH"),
+        (httpx.Response(404), "Unknown until the first change: the server answered OPTIONS with 404"),
+        (httpx.Response(200), "Unknown until the first change"),
     ],
 )
 async def test_whether_changes_are_offered_is_asked_without_one(answer: httpx.Response, words: str) -> None:
@@ -107,9 +107,9 @@ async def test_a_server_that_is_not_there_ends_the_questions() -> None:
 @pytest.mark.parametrize(
     ("seconds", "state", "words"),
     [
-        (0, "ok", "agrees"),
-        (110, "ok", "agrees"),
-        (-110, "ok", "agrees"),
+        (0, "ok", "In step"),
+        (110, "ok", "In step"),
+        (-110, "ok", "In step"),
         (600, "warning", "10 minutes behind"),
         (-600, "warning", "10 minutes ahead of"),
     ],
@@ -131,8 +131,8 @@ async def test_a_server_without_a_clock_is_no_crash(date: str | None) -> None:
     ("token", "about", "state", "words"),
     [
         (None, "sign-in", "problem", "RUNTUI_TOKEN is not set"),
-        ("opaque-token-1", "sign-in", "ok", "does not say whose it is"),
-        (a_token(upn="ada@contoso.com", exp=1), "sign-in", "problem", "ada@contoso.com ended 1970-01-01 00:00 UTC"),
+        ("opaque-token-1", "sign-in", "ok", "without an account name"),
+        (a_token(upn="ada@contoso.com", exp=1), "sign-in", "problem", "ada@contoso.com expired 1970-01-01 00:00 UTC"),
         (a_token(upn="ada@contoso.com", exp=32503680000), "sign-in", "ok", "ada@contoso.com, "),
         (a_token(scp="LifecycleWorkflows.Read.All"), "permissions", "warning", "no run can be changed"),
         (a_token(scp="LifecycleWorkflows.ReadWrite.All"), "permissions", "ok", "LifecycleWorkflows.ReadWrite.All"),
@@ -140,7 +140,7 @@ async def test_a_server_without_a_clock_is_no_crash(date: str | None) -> None:
 )
 async def test_what_a_token_by_hand_says(token: str | None, about: str, state: str, words: str) -> None:
     environ = {} if token is None else {"RUNTUI_TOKEN": token}
-    found, held = await doctor_server.sign_in(settings(), offline=False, environ=environ)
+    found, held = await checks.sign_in(settings(), offline=False, environ=environ)
     named = {finding.about: finding for finding in found}
     assert (named[about].state, words in named[about].what) == (state, True)
     assert held in ("", token)
@@ -169,16 +169,16 @@ def test_what_the_terminal_can(
 
     monkeypatch.setattr("sys.stderr", Terminal())
     monkeypatch.setattr("os.get_terminal_size", lambda _: (80, 24))
-    assert [found.state for found in doctor_place.terminal({"TERM": term, **environ})] == states
+    assert [found.state for found in checks.terminal({"TERM": term, **environ})] == states
     monkeypatch.setattr("os.get_terminal_size", lambda _: (79, 24))
-    assert next(doctor_place.terminal({"TERM": "xterm"})).state == "warning"
+    assert next(checks.terminal({"TERM": "xterm"})).state == "warning"
 
 
 def test_a_journal_is_sound_broken_newer_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / JOURNAL_FILE
 
     def states() -> list[str]:
-        return [found.state for found in doctor_place.journal(path)]
+        return [found.state for found in checks.journal(path)]
 
     assert states() == ["ok"]
     assert not path.exists(), "looking makes none"
@@ -196,11 +196,11 @@ def test_a_journal_is_sound_broken_newer_or_not_there(tmp_path: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert next(doctor_place.state(tmp_path / "file")).state == "problem"
-    assert next(doctor_place.state(tmp_path / "to" / "be" / "made")).state == "ok"
+    assert next(checks.state(tmp_path / "file")).state == "problem"
+    assert next(checks.state(tmp_path / "to" / "be" / "made")).state == "ok"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"], "looking leaves nothing"
     tmp_path.chmod(0o777)
-    found = next(doctor_place.state(tmp_path))
+    found = next(checks.state(tmp_path))
     assert (found.state, f"chmod 700 {tmp_path}" in found.next_step) == ("problem", True)
     assert "Others may write" in found.what
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
@@ -224,10 +224,10 @@ def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixtu
     report = json.loads(said)
     found = {finding["about"]: finding for finding in report["findings"]}
     assert report["ok"] is True
-    assert found["root"]["what"] == f"{ROOT} was not asked: offline."
+    assert found["root"]["what"] == f"{ROOT} was not asked (--offline)."
     assert found["proxy"]["what"] == "http://***@p:1, as chosen."
     assert (found["config"]["state"], "line 5" in found["config"]["what"]) == ("warning", True)
-    assert "root from line 2" in found["choices"]["what"]
+    assert "root from line 2" in found["options"]["what"]
     assert not canary.holds_canary(said.encode())
     assert "hidden-word" not in said
 
@@ -256,11 +256,11 @@ def test_a_token_file_that_others_may_read_is_a_problem(place: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "No server is known yet."),
-        ("[profiles.a]\n[profiles.b]\n", "Nothing says which profile to use."),
+        ("", "No server is set up yet."),
+        ("[profiles.a]\n[profiles.b]\n", "No profile is chosen."),
         ('[profiles.a]\nroot = "http://example.org"\n', "A token sent to example.org"),
         ("[profiles.a\n", "config.toml is not TOML."),
-        ('[profiles.a]\nrefresh = "x"\n', "It has to be a number."),
+        ('[profiles.a]\nrefresh = "x"\n', "It must be a number."),
     ],
 )
 def test_choices_that_lead_nowhere_are_a_problem_with_a_next_step(

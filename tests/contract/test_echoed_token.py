@@ -12,16 +12,13 @@ import httpx
 import pytest
 
 from runtui.auth.tokens import StaticToken
+from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode
 from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
-from runtui.headless.changing import Manner
+from runtui.headless.changes import ChangeOptions, undo_entry, update_run
 from runtui.headless.journal import print_entry, print_journal
-from runtui.headless.listing import list_runs
-from runtui.headless.opening import Server
-from runtui.headless.showing import show_run
-from runtui.headless.undoing import undo_entry
-from runtui.headless.update import update_run
+from runtui.headless.runs import list_runs, show_run
 from runtui.redact import MARK
 from runtui.services.undo import UndoError
 from runtui.settings import Settings
@@ -97,7 +94,7 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
 ) -> None:
     graph = EchoingGraph(written)
     settings = Settings(root=ROOT, tenant="Contoso", state_folder=tmp_path)
-    server = Server(settings=settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
+    server = SessionSpec.of(settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
 
     def said(code: int) -> str:
         out, err = capfd.readouterr()
@@ -117,10 +114,10 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
     assert MARK in said(show_run(server, "r1", as_json=True))
 
     changing = ["failedTasksCount=2"]
-    assert MARK in said(update_run(server, "r1", changing, Manner(dry_run=True, yes=True)))
+    assert MARK in said(update_run(server, "r1", changing, dry_run=True, yes=True))
     assert not graph.changes
-    said(update_run(server, "r1", changing, Manner(yes=True)))
-    said(undo_entry(server, 1, Manner(yes=True)))
+    said(update_run(server, "r1", changing, yes=True))
+    said(undo_entry(server, 1, ChangeOptions(yes=True)))
     for change, count in zip(graph.changes, (2, 0), strict=True):
         body = json.loads(change.content)
         assert body["failedTasksCount"] == count
@@ -151,9 +148,9 @@ async def test_a_request_is_sent_as_it_is_and_shown_without_it() -> None:
 def test_a_value_that_cannot_be_kept_on_disk_is_not_undone_with_a_mark(tmp_path: Path) -> None:
     graph = EchoingGraph(WRITERS[".NET"])
     settings = Settings(root=ROOT, tenant="Contoso", state_folder=tmp_path)
-    server = Server(settings=settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
-    assert update_run(server, "r1", ["processingStatus=failed"], Manner(yes=True)) == ExitCode.DONE
+    server = SessionSpec.of(settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
+    assert update_run(server, "r1", ["processingStatus=failed"], yes=True) == ExitCode.DONE
     assert json.loads(graph.changes[0].content)["processingStatus"] == "failed"
     with pytest.raises(UndoError, match="is not in the journal as it was received"):
-        undo_entry(server, 1, Manner(yes=True))
+        undo_entry(server, 1, ChangeOptions(yes=True))
     assert len(graph.changes) == 1

@@ -12,11 +12,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.retry import MOST_REPEATS
-from runtui.headless.listing import Format, list_runs
-from runtui.headless.opening import Server
-from runtui.headless.showing import show_run
+from runtui.headless.runs import OutputFormat, list_runs, show_run
 from tests.contract.headless_commands import Commands, refusing
 
 Out = pytest.CaptureFixture[str]
@@ -43,7 +42,7 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
     return Commands(sandbox_app, tmp_path)
 
 
-def listed(server: Server, capsys: Out, output: Format = "jsonl") -> tuple[int, str, str]:
+def listed(server: SessionSpec, capsys: Out, output: OutputFormat = "jsonl") -> tuple[int, str, str]:
     code = list_runs(server, filter_text="", output=output)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
@@ -102,7 +101,7 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     code, out, err = listed(replace(commands.server(), wire=wire), capsys)
     assert (code, wire.left) == (ExitCode.DONE, 0)
     assert ids(out)
-    assert "Waiting for the service. Going on in 0s." in err
+    assert "Waiting for the service: next request in 0s." in err
 
 
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from runtui.domain.draft import Draft
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.exchange import Outcome
-from runtui.headless.showing import show_run
+from runtui.headless.runs import show_run
 from runtui.services.drafts import Drafts
 from runtui.services.workspace import JOURNAL_FILE
 from tests.contract.headless_commands import ROOT, Commands
@@ -56,8 +56,8 @@ def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys
     drafts.close()
     show_run(commands.server(), run_id, as_json=False)
     out = capsys.readouterr().out
-    assert "A draft of it is kept, not sent: failedTasksCount." in out
-    assert "Entry 1, a change of it, is unknown: processingStatus: failed → queued." in out
+    assert "There is an unsent draft: failedTasksCount." in out
+    assert "Change #1 is unknown: processingStatus: failed → queued." in out
     show_run(commands.server(), run_id, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["draft"] == {"failedTasksCount": {"before": 1, "after": 8}}
@@ -76,7 +76,7 @@ def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands
     assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.NOT_DONE
     captured = capsys.readouterr()
     assert json.loads(captured.out)["failedTasks"] is None
-    assert "What its tasks did could not be read." in captured.err
+    assert "The results of its tasks could not be read." in captured.err
 
 
 def test_a_run_that_is_not_there_prints_no_data(commands: Commands, capsys: Out) -> None:

@@ -42,13 +42,13 @@ class TestAPerson:
         assert login.code == 0, login.err
         assert fact(login.out, "account") == DEMO_ADMIN.username
         assert fact(login.out, "tenant") == place.authority.directory.tenant_id
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC, in (1h 00m|59m \d\ds); renewed by itself",
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC, in (1h 00m|59m \d\ds); renewed automatically",
                             fact(login.out, "expires"))  # fmt: skip
         assert fact(login.out, "changes").startswith("allowed by the token")
         assert f"Open       {place.authority.base}/devicelogin\n" in login.err
         assert CODE.search(login.err)
         assert "Never enter a code that someone sent you." in login.err
-        assert re.search(r"Waiting for you there: (15m 00s|14m 5\ds) left", login.err)
+        assert re.search(r"Waiting for your sign-in: (15m 00s|14m 5\ds) left", login.err)
         (cache,) = place.caches
         assert stat.S_IMODE(cache.stat().st_mode) == 0o600
 
@@ -68,8 +68,8 @@ class TestAPerson:
 
         logout = await place.runtui("logout")
         assert logout.code == 0
-        assert logout.out == f"Forgotten: the tokens of {DEMO_ADMIN.username}, tenant {as_json['tenantId']}.\n"
-        assert "browser that signed in is still signed in" in logout.err
+        assert logout.out == f"Deleted the tokens of {DEMO_ADMIN.username}, tenant {as_json['tenantId']}.\n"
+        assert "browser is still signed in" in logout.err
         assert place.caches == []
         again = await place.runtui("logout")
         assert (again.code, again.out) == (0, "Nobody was signed in.\n")
@@ -96,11 +96,11 @@ class TestAPerson:
     @pytest.mark.parametrize("method", ["device-code", "browser"])
     async def test_ctrl_c_gives_up_at_once_and_keeps_nothing(self, place: Place, method: str) -> None:
         async with place.started("login", "--method", method) as login:
-            await login.says("ctrl+c gives up")
+            await login.says("ctrl+c cancels")
             login.process.send_signal(signal.SIGINT)
             ended = await login.ends()
         assert (ended.code, ended.out, place.caches) == (1, "", [])
-        assert ended.err.endswith("Given up: nothing was kept.\n")
+        assert ended.err.endswith("Cancelled. Nothing was kept.\n")
 
     async def test_the_second_of_two_accounts_says_that_a_choice_is_needed(self, place: Place) -> None:
         place.profile(
@@ -112,7 +112,7 @@ class TestAPerson:
             ended = await login.ends()
         assert ended.code == 0
         assert fact(ended.out, "account") == DEMO_READER.username
-        assert fact(ended.out, "changes") == "refused here: read-only"
+        assert fact(ended.out, "changes") == "refused: this session is read-only"
         assert f"Which account? Several are signed in here: {DEMO_ADMIN.username}, {DEMO_READER.username}." in ended.err
         whoami = await place.runtui("whoami")
         assert whoami.code == 1
@@ -133,7 +133,7 @@ class TestInABrowser:
             await login.says("Never send that address to anybody.")
             landing = place.authority.browse(url).url
             login.types("https://example.com/?code=1&state=2")
-            assert "This is another address" in await login.says("Paste it again.")
+            assert "This is another address" in await login.says("Try again.")
             login.types("")
             login.types(landing)
             ended = await login.ends()
@@ -183,14 +183,14 @@ class TestAProgram:
         login = await place.runtui("login", "--profile", "nightly", RUNTUI_CLIENT_SECRET=canary.SECRET)
         assert login.code == 0, login.err
         assert fact(login.out, "tenant") == place.authority.directory.tenant_id
-        assert "renewed by itself" in fact(login.out, "expires")
-        assert "nothing was kept" in login.err
+        assert "renewed automatically" in fact(login.out, "expires")
+        assert "Nothing was kept" in login.err
         assert place.caches == []
         listed = await place.runtui("list", "--profile", "nightly", RUNTUI_CLIENT_SECRET=canary.SECRET)
         assert (listed.code, listed.err) == (0, "")
         whoami = await place.runtui("whoami", "--profile", "nightly")
         assert (whoami.code, fact(whoami.out, "account")) == (0, DAEMON_ID)
-        assert fact(whoami.out, "expires") == "no token at hand: asked for when it is needed"
+        assert fact(whoami.out, "expires") == "no token yet: requested when needed"
         assert (await place.runtui("logout", "--profile", "nightly")).out == "Nothing is kept on this machine.\n"
 
     @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ class TestUsage:
             "tenant-id",
             "Allow public client flows",
             "http://localhost",
-            "runtui alone shows",
+            "`runtui` shows",
         ):
             assert words in login.err
 
@@ -254,7 +254,7 @@ class TestUsage:
     async def test_a_token_by_hand_is_no_sign_in(self, place: Place, tmp_path: Path) -> None:
         place.profile("hand", sign_in="token")
         place.profile("file", sign_in="token", token_file=str(tmp_path / "token"))
-        for profile, words in (("hand", "takes its token from RUNTUI_TOKEN"), ("file", "another program keeps fresh")):
+        for profile, words in (("hand", "The token comes from RUNTUI_TOKEN"), ("file", "another program keeps fresh")):
             login = await place.runtui("login", "--profile", profile)
             assert login.code == 2
             assert words in login.err

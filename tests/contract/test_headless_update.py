@@ -14,9 +14,8 @@ from starlette.applications import Starlette
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Outcome
-from runtui.headless import changing
-from runtui.headless.undoing import entry_to_undo
-from runtui.headless.update import update_run
+from runtui.headless import changes
+from runtui.headless.changes import entry_to_undo, update_run
 from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
 from tests.contract.test_save_end_to_end import Bend, answer_with, straight
 
@@ -52,11 +51,11 @@ def test_values_are_read_as_in_the_form_and_the_result_is_one_json_object(comman
 @pytest.mark.parametrize(
     ("bend", "code", "words"),
     [
-        (straight, ExitCode.DONE, "done (entry 1): The service accepted the change."),
-        (answer_with(204, lambda _whole: None), ExitCode.DONE, "done (entry 1): The service accepted the change."),
-        (lost_on_the_way_back, ExitCode.DONE, "done (entry 1): Seen when the run was read back."),
-        (refusing(403), ExitCode.NOT_DONE, "not done (entry 1): You are not allowed to do this."),
-        (lost_on_the_way, ExitCode.UNKNOWN, "unknown (entry 1): The connection broke."),
+        (straight, ExitCode.DONE, "done (journal #1): The service accepted the change."),
+        (answer_with(204, lambda _whole: None), ExitCode.DONE, "done (journal #1): The service accepted the change."),
+        (lost_on_the_way_back, ExitCode.DONE, "done (journal #1): Seen when the run was read back."),
+        (refusing(403), ExitCode.NOT_DONE, "not done (journal #1): You are not allowed to do this."),
+        (lost_on_the_way, ExitCode.UNKNOWN, "unknown (journal #1): The connection broke."),
     ],
     ids=["done", "204", "answer lost", "refused", "unknown"],
 )
@@ -111,7 +110,7 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_asked(commands: Comman
                         "totalUsersCount=", "processingStatus=Failed", "word", "completedDateTime=now")  # fmt: skip
     said = str(refused.value)
     for sentence in (
-        "'procesingStatus' is no property that can be written. Did you mean processingStatus? Possible: processingSt",
+        "'procesingStatus' is not a property that can be changed. Did you mean processingStatus? Possible: ",
         "failedTasksCount: A count is a whole number",
         "completedDateTime: Type a date-time",
         "totalUsersCount is required: it cannot be empty.",
@@ -126,14 +125,14 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_asked(commands: Comman
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_asked_of_the_server(commands: Commands) -> None:
-    with pytest.raises(UsageError, match="Nobody can be asked"):
+    with pytest.raises(UsageError, match="Not a terminal: add --yes to confirm"):
         commands.update("run", "failedTasksCount=3", yes=False)
     assert commands.line.sent == []
 
 
 def test_a_read_only_session_refuses(commands: Commands) -> None:
     with pytest.raises(UsageError, match="read-only"):
-        update_run(commands.server(read_only=True), "run", ["failedTasksCount=3"], changing.Manner(yes=True))
+        update_run(commands.server(read_only=True), "run", ["failedTasksCount=3"], yes=True)
     assert commands.line.sent == []
 
 
@@ -145,8 +144,8 @@ def test_on_a_terminal_it_asks(
         assert "PATCH" not in commands.methods()
         return answer
 
-    monkeypatch.setattr(changing, "can_ask", lambda: True)
-    monkeypatch.setattr(changing, "confirmed", answered)
+    monkeypatch.setattr(changes, "can_ask", lambda: True)
+    monkeypatch.setattr(changes, "confirmed", answered)
     run_id, _ = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=3", yes=False, as_json=True) == code
     told = json.loads(capsys.readouterr().out)
@@ -181,8 +180,8 @@ def test_what_an_earlier_session_left_unknown_is_settled_first(commands: Command
     unseen = commands.record(**facts, after={"failedTasksCount": 9}, client_request_id="b", outcome=Outcome.UNKNOWN)
     commands.update(run_id, "failedUsersCount=3")
     said = capsys.readouterr().err
-    assert f"Entry {seen} was unknown" in said
-    assert f"Entry {unseen}, a change of this run, is still unknown" in said
+    assert f"Change #{seen} was unknown" in said
+    assert f"Change #{unseen} of this run is still unknown" in said
 
 
 def test_a_wait_that_the_service_asks_for_is_told(commands: Commands, capsys: Out) -> None:
@@ -210,7 +209,7 @@ def test_ctrl_c_after_it_was_sent_is_unknown(commands: Commands, capsys: Out) ->
     run_id, _ = commands.a_run()
     commands.line.bend = never
     assert commands.update(run_id, "failedTasksCount=3") == ExitCode.UNKNOWN
-    assert capsys.readouterr().out.startswith("unknown (entry 1): runtui stopped waiting after it was sent")
+    assert capsys.readouterr().out.startswith("unknown (journal #1): runtui stopped waiting after it was sent")
     assert [entry.outcome for entry in commands.entries()] == [Outcome.UNKNOWN]
 
 
@@ -221,17 +220,17 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
         if any("rying again in 1m 30s" in line for line in lines):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(changing, "narrate", interrupt)
+    monkeypatch.setattr(changes, "narrate", interrupt)
     run_id, _ = commands.a_run()
     commands.line.bend = refusing(429, **{"retry-after": "90"})
     assert commands.update(run_id, "failedTasksCount=3") == ExitCode.NOT_DONE
-    assert capsys.readouterr().out.startswith("not done (entry 1): It was given up: Too many requests.")
+    assert capsys.readouterr().out.startswith("not done (journal #1): It was given up: Too many requests.")
     assert [entry.outcome for entry in commands.entries()] == [Outcome.NOT_DONE]
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    ("is_named", "words"), [(True, "The service is busy. Trying again in 0s."), (False, "Going on in")]
+    ("is_named", "words"), [(True, "The service is busy. Trying again in 0s."), (False, "next request in")]
 )
 def test_a_busy_service_is_asked_again_before_anything_is_written(
     is_named: bool, words: str, status: int, commands: Commands, capsys: Out
@@ -247,7 +246,7 @@ def test_a_busy_service_is_asked_again_before_anything_is_written(
 
     server = replace(commands.server(), wire=Busy())
     named = workflow_id if is_named else None
-    assert update_run(server, run_id, ["failedTasksCount=3"], changing.Manner(yes=True), workflow_id=named) == 0
+    assert update_run(server, run_id, ["failedTasksCount=3"], yes=True, workflow_id=named) == 0
     assert words in capsys.readouterr().err
     assert left == []
 

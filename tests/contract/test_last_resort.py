@@ -18,10 +18,10 @@ from tests import canary
 Out = pytest.CaptureFixture[str]
 
 COMMANDS = {
-    "runtui.headless.listing.list_runs": ["list", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.headless.showing.show_run": ["show", "r1", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.headless.update.update_run": ["update", "r1", "--set", "totalUsersCount=1", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.headless.undoing.entry_to_undo": ["undo", "1"],
+    "runtui.headless.runs.list_runs": ["list", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.runs.show_run": ["show", "r1", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.changes.update_run": ["update", "r1", "--set", "totalUsersCount=1", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.changes.entry_to_undo": ["undo", "1"],
     "runtui.headless.journal.print_journal": ["journal"],
     "runtui.headless.journal.print_entry": ["journal", "1"],
     "runtui.headless.sign_in.whoami": ["whoami", "--root", "http://127.0.0.1:1/beta"],

@@ -137,7 +137,8 @@ def test_a_name_near_to_none_gets_the_whole_list() -> None:
 
 def test_a_start_does_not_load_the_table() -> None:
     code = (
-        "import sys; from runtui import cli; cli._parser().parse_args(['demo']); print('runtui.sandbox' in sys.modules)"
+        "import sys; from runtui import cli; cli.command_parser().parse_args(['demo']); "
+        "print('runtui.sandbox' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert answer.stdout == "False\n"

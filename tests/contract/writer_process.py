@@ -27,7 +27,7 @@ from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
 from runtui.graph.exchange import Outcome
-from runtui.headless import changing, update  # noqa: F401 - loaded before the first fork
+from runtui.headless import changes
 from runtui.headless.console import narrate
 from runtui.services import reconcile, refresh, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
@@ -241,7 +241,7 @@ def run_update(
     change = ("update", run_id, "--workflow", workflow_id, "--set", f"{FIELD}={value}", "--root", root)
     printed = io.StringIO()
     try:
-        with patch.object(changing, "narrate", follow), redirect_stdout(printed), redirect_stderr(io.StringIO()):
+        with patch.object(changes, "narrate", follow), redirect_stdout(printed), redirect_stderr(io.StringIO()):
             return cli.main([*change, "--yes", "--json"])
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

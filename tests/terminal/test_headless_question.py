@@ -68,7 +68,7 @@ def outcomes(state: Path) -> list[str]:
         (("n", "enter"), 1, "not done: Not confirmed. Nothing was sent.", []),
         (("ctrl+d",), 1, "not done: Not confirmed. Nothing was sent.", []),
         (("ctrl+c",), 1, "Nothing was sent.", []),
-        (("y", "enter"), 0, r"done \(entry 1\): The service accepted the change.", ["done"]),
+        (("y", "enter"), 0, r"done \(journal #1\): The service accepted the change.", ["done"]),
     ],
     ids=["enter", "n", "end of input", "ctrl+c", "y"],
 )
@@ -86,11 +86,11 @@ def test_what_was_only_seen_on_read_back_is_undone_after_a_second_yes(tmp_path: 
     with sandbox("reset-after") as root:
         run_id = a_run(tmp_path, root)
         changed = run(tmp_path, "update", run_id, "--root", root, "--set", "failedTasksCount=77", "--yes")
-        assert changed.stdout == "done (entry 1): Seen when the run was read back.\n"
+        assert changed.stdout == "done (journal #1): Seen when the run was read back.\n"
         for keys, code, words in ((("enter",), 1, "Not confirmed. Nothing was sent."), (("y", "enter"), 0, "done")):
             with PtyProbe((*RUNTUI, "undo", "1"), columns=WIDE, env=environment(tmp_path)) as terminal:
                 terminal.wait_for("somebody else may have made the same change")
-                terminal.wait_for(r"Undo it all the same\? \[y/N\]")
+                terminal.wait_for(r"Undo it anyway\? \[y/N\]")
                 terminal.press(*keys)
                 if code == 0:
                     terminal.wait_for(r"Send this change\? \[y/N\]")
@@ -114,7 +114,7 @@ def test_ctrl_c_after_the_change_was_sent_is_unknown(tmp_path: Path) -> None:
     with sandbox("slow") as root, updating(tmp_path, root, "--yes") as terminal:
         terminal.wait_for("sending…")
         terminal.press("ctrl+c")
-        terminal.wait_for(r"unknown \(entry 1\): runtui stopped waiting after it was sent")
+        terminal.wait_for(r"unknown \(journal #1\): runtui stopped waiting after it was sent")
         assert terminal.wait_for_exit() == 3
     assert outcomes(tmp_path) == ["unknown"]
 
@@ -130,4 +130,4 @@ def test_without_a_terminal_a_change_needs_yes(tmp_path: Path) -> None:
         assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "done")
         assert "sending…" in done.stderr
         undone = run(tmp_path, "undo", "1", "--yes")
-        assert (undone.returncode, undone.stdout) == (0, "done (entry 2): The service accepted the change.\n")
+        assert (undone.returncode, undone.stdout) == (0, "done (journal #2): The service accepted the change.\n")

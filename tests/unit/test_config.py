@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from runtui.config import Choices, choose, config_path, read_config
+from runtui.config import Choices, choose, read_config
 from runtui.errors import UsageError
 from runtui.options import OPTION_BY_NAME, OPTIONS
+from runtui.settings import config_path
 
 FILE = """\
 default-profile = "prod"
@@ -46,7 +47,7 @@ def chosen(
 def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
     choices = chosen(tmp_path / "none.toml")
     assert (choices.profile, dict(choices.values)) == ("", {})
-    assert choices.get("refresh", 30.0) == 30.0
+    assert choices.get("refresh") == 30.0
     assert choices.where("refresh") == "default"
 
 
@@ -112,7 +113,7 @@ def test_only_a_flag_opens_for_writing_what_the_file_makes_read_only(
     path.write_text("[profiles.prod]\n" + ("" if in_file is None else f"read-only = {str(in_file).lower()}\n"))
     flags = {} if flag is None else {"read-only": flag}
     choices = chosen(path, flags, environ={} if variable is None else {"RUNTUI_READ_ONLY": variable})
-    assert (choices.get("read-only", False), choices.where("read-only")) == (expected, where.format(path=path))
+    assert (choices.get("read-only"), choices.where("read-only")) == (expected, where.format(path=path))
 
 
 def test_no_profile_can_be_asked_for(file: Path) -> None:
@@ -160,15 +161,15 @@ def test_a_profile_that_does_not_exist_is_named_with_the_nearest(file: Path) -> 
     [
         ('clientid = "x"', "There is no key 'clientid'. Did you mean client-id?"),
         ('client_id = "x"', "There is no key 'client_id'. Did you mean client-id?"),
-        ('cloud = "globl"', "cloud is 'globl'. It has to be one of: global, usgov, dod, china. Did you mean global?"),
-        ('read-only = "perhaps"', "read-only is 'perhaps'. It has to be true or false."),
-        ("refresh = -1", "refresh is -1. It has to lie between 0 and 86400."),
-        ("refresh = true", "refresh is True. It has to be a number."),
-        ("page-size = 1.5", "page-size is 1.5. It has to be a whole number."),
-        ('patch-path = "runs/{runId}"', "It has to start with a slash and to name {runId}."),
-        ('tenant = "\\u001b[2J"', "It holds characters that cannot be printed."),
+        ('cloud = "globl"', "cloud is 'globl'. It must be one of: global, usgov, dod, china. Did you mean global?"),
+        ('read-only = "perhaps"', "read-only is 'perhaps'. It must be true or false."),
+        ("refresh = -1", "refresh is -1. It must be between 0 and 86400."),
+        ("refresh = true", "refresh is True. It must be a number."),
+        ("page-size = 1.5", "page-size is 1.5. It must be a whole number."),
+        ('patch-path = "runs/{runId}"', "It must start with a slash and contain {runId}."),
+        ('tenant = "\\u001b[2J"', "It contains characters that cannot be printed."),
         ('theme = "drak"', "Did you mean dark?"),
-        ('client-secret = "abc"', "A secret does not belong into this file: client-secret."),
+        ('client-secret = "abc"', "A secret does not belong in this file: remove client-secret"),
         ('client_secret = "abc"', "set RUNTUI_CLIENT_SECRET instead"),
     ],
 )
@@ -235,4 +236,4 @@ def test_the_file_lies_where_xdg_says(environ: dict[str, str], expected: str) ->
 
 def test_every_option_has_its_own_name_and_variable() -> None:
     assert len(OPTION_BY_NAME) == len(OPTIONS) == len({option.variable for option in OPTIONS})
-    assert all(option.help and option.default for option in OPTIONS)
+    assert all(option.help and option.default_text for option in OPTIONS)

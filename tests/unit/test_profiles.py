@@ -8,7 +8,7 @@ import pytest
 
 from runtui.config import Config, read_config
 from runtui.errors import UsageError
-from runtui.profiles import Profiles, alone
+from runtui.profiles import Profiles, read_profile
 from tests import canary
 
 FILE = """\
@@ -54,22 +54,22 @@ def test_write_holds_for_the_profile_it_was_given_with(config: Config) -> None:
     present = next(iter(profiles(config))).settings
     assert present is not None
     opened = profiles(config, {"read-only": False, "theme": "light", "root": "https://x.example/beta"})
-    onward = opened.onward("prod", present)
+    onward = opened.next_profile("prod", present)
     assert (onward.read_only, onward.theme, onward.root) == (True, "light", "https://prod.example/beta")
-    assert profiles(config, {"read-only": True}).onward("same", present).read_only is True
+    assert profiles(config, {"read-only": True}).next_profile("same", present).read_only is True
 
 
 def test_a_token_by_hand_goes_to_no_other_root(config: Config) -> None:
     opened = profiles(config)
     present = next(iter(opened)).settings
     assert present is not None
-    assert opened.onward("same", present).profile == "same"
-    assert opened.onward("person", present).sign_in is not None
+    assert opened.next_profile("same", present).profile == "same"
+    assert opened.next_profile("person", present).sign_in is not None
     with pytest.raises(UsageError, match=r"RUNTUI_TOKEN, which was given for https://prod\.example/beta"):
-        opened.onward("other", present)
+        opened.next_profile("other", present)
 
 
 def test_a_profile_alone_hears_neither_flags_nor_variables(config: Config) -> None:
-    profile = alone(config, "same", {"RUNTUI_READ_ONLY": "true", "HTTPS_PROXY": "http://p:99999"})
+    profile = read_profile(config, "same", {"RUNTUI_READ_ONLY": "true", "HTTPS_PROXY": "http://p:99999"})
     assert profile.settings is not None
     assert profile.settings.read_only is False

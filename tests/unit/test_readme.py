@@ -11,7 +11,7 @@ import pytest
 
 from runtui import options
 from runtui.auth.token_store import cache_path
-from runtui.cli import _parser
+from runtui.cli import command_parser
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION
 from runtui.options import GROUP_TITLES, OPTIONS, Option
@@ -57,7 +57,7 @@ def _other_names(option: Option) -> list[str]:
 
 
 def _default(option: Option) -> str:
-    return f"`{option.default}`" if option.default.startswith("/") else option.default
+    return f"`{option.default_text}`" if option.default_text.startswith("/") else option.default_text
 
 
 def code_block(text: str, language: str = "") -> str:
@@ -116,7 +116,7 @@ def test_there_is_one_command_for_the_demo_and_one_for_the_tests() -> None:
 
 
 def test_every_option_and_command_that_is_named_exists() -> None:
-    parser = _parser()
+    parser = command_parser()
     (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
     helps = " ".join(known.format_help() for known in (parser, *commands.values()))
     of_pip = {"--quiet", "--require-hashes", "--no-deps"}
@@ -130,11 +130,11 @@ def test_every_option_and_command_that_is_named_exists() -> None:
 
 @pytest.mark.parametrize("arguments", command_lines())
 def test_every_command_line_is_understood(arguments: str) -> None:
-    _parser().parse_args(shlex.split(arguments))
+    command_parser().parse_args(shlex.split(arguments))
 
 
 def test_no_command_is_left_out() -> None:
-    (commands,) = (action.choices for action in _parser()._actions if isinstance(action.choices, dict))
+    (commands,) = (action.choices for action in command_parser()._actions if isinstance(action.choices, dict))
     assert [name for name in commands if f"runtui {name}" not in README] == []
 
 
@@ -145,7 +145,7 @@ def test_every_scenario_that_is_named_exists() -> None:
 
 
 def test_every_way_to_sign_in_is_told() -> None:
-    assert first_cells("Signing in") == list(options.METHODS)
+    assert first_cells("Signing in") == list(options.SIGN_IN_METHODS)
 
 
 def test_every_variable_that_is_named_exists() -> None:
@@ -169,7 +169,7 @@ def test_every_file_is_told_by_its_name() -> None:
 def test_every_theme_that_is_named_exists() -> None:
     named = set(re.findall(r"--theme ([a-z-]+)", README))
     assert named
-    assert named <= {*THEMES, "dark", "light"} == set(options.THEMES)
+    assert named <= {*THEMES, "dark", "light"} == set(options.THEME_NAMES)
 
 
 def test_every_path_is_one_that_the_sandbox_answers() -> None:

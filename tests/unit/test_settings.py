@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runtui.config import config_path
 from runtui.errors import ExitCode, UsageError
-from runtui.settings import PATCH_PATH, Settings, read_path, state_folder, store_path
+from runtui.options import PATCH_PATH, read_path
+from runtui.settings import Settings, config_path, state_folder, store_path
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_home_folder_that_depends_on_where_one_stands_is_refused(
         for find, variable in ((state_folder, "RUNTUI_STATE"), (config_path, "RUNTUI_CONFIG")):
             with pytest.raises(UsageError) as refused:
                 find(environ)
-            assert refused.value.message == f"HOME is {relative!r}, which is no absolute path."
+            assert refused.value.message == f"HOME is {relative!r}, which is not an absolute path."
             assert variable in refused.value.hint
     assert state_folder({"XDG_STATE_HOME": "/var/state"}) == Path("/var/state/runtui"), "it is not asked for"
 

@@ -66,7 +66,7 @@ class Switching:
         if profile.name == present.profile:
             return Choice(present, line, _facts(profile))
         try:
-            return Choice(profiles.onward(profile.name, present), line, _facts(profile))
+            return Choice(profiles.next_profile(profile.name, present), line, _facts(profile))
         except RuntuiError as error:
             return Choice(present, line, _facts(profile), refusal=str(error))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runtui.cli import _parser, main
-from runtui.cli_options import flags_of, profile_of, root_of, settings_of_demo, settings_of_entry, settings_of_server
+from runtui.cli import _command_line, command_parser, main
+from runtui.command_line import CommandLine
 from runtui.errors import ExitCode, UsageError
 from runtui.options import OPTIONS
 
@@ -29,15 +29,17 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def given(*arguments: str) -> dict[str, Any]:
-    return flags_of(_parser().parse_args(arguments))
+def line(*arguments: str) -> CommandLine:
+    given = vars(command_parser().parse_args(arguments))
+    return _command_line(given["command"], given)
 
 
-def test_every_option_is_a_flag_and_says_its_default() -> None:
-    text = re.sub(r"\s+", " ", _parser().format_help())
+def test_every_option_is_a_flag_and_says_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    text = re.sub(r"\s+", " ", command_parser().format_help())
     for option in OPTIONS:
         assert f"{option.flag()} {option.metavar}".rstrip() in text
-        assert f"(default: {option.default})" in text
+        assert f"(default: {option.default_text})" in text
         assert not option.negative or option.flag(False) in text
     assert "--profile NAME" in text
 
@@ -66,18 +68,18 @@ def test_every_option_is_a_flag_and_says_its_default() -> None:
     ],
 )
 def test_only_what_was_given_is_handed_on(arguments: tuple[str, ...], flags: dict[str, Any]) -> None:
-    assert given(*arguments) == flags
+    assert line(*arguments).flags == flags
 
 
 def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--root", ROOT, "--refresh", "-1"]) == ExitCode.USAGE
-    assert "--refresh: refresh is '-1'. It has to lie between 0 and 86400." in capsys.readouterr().err
+    assert "--refresh: refresh is '-1'. It must be between 0 and 86400." in capsys.readouterr().err
     assert main(["demo", "--body", "ful"]) == ExitCode.USAGE
-    assert "--body: body is 'ful'. It has to be one of: full, changed. Did you mean full?" in capsys.readouterr().err
+    assert "--body: body is 'ful'. It must be one of: full, changed. Did you mean full?" in capsys.readouterr().err
     for arguments, words in (
-        (["undo", "abc"], "ENTRY: an entry of the journal is a number, such as 12 or #12, not 'abc'"),
-        (["sandbox", "--port", "x"], "--port: a port lies between 0 and 65535"),
-        (["demo", "--runs", "1e3"], "--runs: a number of runs lies between 0 and 500000"),
+        (["undo", "abc"], "ENTRY: a journal entry is a number, such as 12 or #12, not 'abc'"),
+        (["sandbox", "--port", "x"], "--port: the port must be between 0 and 65535"),
+        (["demo", "--runs", "1e3"], "--runs: the number of runs must be between 0 and 500000"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -108,40 +110,40 @@ def test_a_wrong_flag_is_answered_by_the_command_that_does_not_have_it(
 
 def test_a_profile_stands_below_the_flags(place: Path) -> None:
     place.write_text(f'[profiles.prod]\nroot = "{ROOT}"\ntenant = "Contoso"\nread-only = true\n')
-    settings = settings_of_server(_parser().parse_args(["--tenant", "Fabrikam"]))
+    settings = line("--tenant", "Fabrikam").settings()
     assert (settings.profile, settings.root, settings.tenant, settings.read_only) == ("prod", ROOT, "Fabrikam", True)
-    assert settings_of_server(_parser().parse_args(["--write"])).read_only is False
-    with pytest.raises(UsageError, match="Nothing says"):
-        settings_of_server(_parser().parse_args(["--profile", ""]))
+    assert line("--write").settings().read_only is False
+    with pytest.raises(UsageError, match="No server is chosen"):
+        line("--profile", "").settings()
 
 
 def test_several_profiles_without_a_default_are_asked_about(place: Path) -> None:
     place.write_text('[profiles.one]\ncloud = "dod"\n[profiles.two]\ncloud = "china"\n')
     with pytest.raises(UsageError) as caught:
-        settings_of_server(_parser().parse_args(["list"]))
-    assert str(caught.value).startswith(f"No profile is chosen. {place} has: one, two. Give --profile NAME")
+        line("list").settings()
+    assert str(caught.value).startswith(f"No profile is chosen. {place} has: one, two. Add --profile NAME")
 
 
 def test_a_demo_hears_no_profile_and_no_broken_file(place: Path) -> None:
     place.write_text("[profiles.prod\n")
-    settings = settings_of_demo(_parser().parse_args(["demo", "--theme", "light", "--read-only"]))
+    settings = line("demo", "--theme", "light", "--read-only").demo_settings()
     assert (settings.root, settings.profile, settings.theme, settings.read_only) == ("", "", "light", True)
 
 
 def test_an_undo_goes_back_on_the_profile_of_the_change_if_there_still_is_one(place: Path) -> None:
     place.write_text(f'default-profile = "b"\n[profiles.a]\nroot = "{ROOT}"\n[profiles.b]\nroot = "https://b/beta"\n')
-    parsed = _parser().parse_args(["undo", "1"])
-    made = settings_of_entry(parsed, ROOT, "Contoso", "a")
+    undo = line("undo", "1")
+    made = undo.settings_to_undo(ROOT, "Contoso", "a")
     assert (made.profile, made.root, made.tenant) == ("a", ROOT, "Contoso")
-    gone = settings_of_entry(parsed, ROOT, "Contoso", "gone")
+    gone = undo.settings_to_undo(ROOT, "Contoso", "gone")
     assert (gone.profile, gone.root) == ("", ROOT), "the default profile has nothing to do with it"
 
 
 def test_the_journal_is_narrowed_by_the_command_line_alone(place: Path) -> None:
     place.write_text(f'default-profile = "a"\n[profiles.a]\nroot = "{ROOT}"\n')
-    assert root_of(_parser().parse_args(["journal"])) is None
-    assert root_of(_parser().parse_args(["journal", "--profile", "a"])) == ROOT
-    assert root_of(_parser().parse_args(["journal", "--root", f"{ROOT}/"])) == ROOT
+    assert line("journal").root() is None
+    assert line("journal", "--profile", "a").root() == ROOT
+    assert line("journal", "--root", f"{ROOT}/").root() == ROOT
 
 
 def test_without_any_server_the_first_page_says_how_to_begin(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +151,7 @@ def test_without_any_server_the_first_page_says_how_to_begin(place: Path, capsys
     said = capsys.readouterr().err
     for word in ("runtui demo", "LifecycleWorkflows.Read.All", "http://localhost", "public client flows", str(place)):
         assert word in said
-    assert profile_of(_parser().parse_args([])) is None
+    assert line().profile is None
 
 
 def test_the_config_of_the_first_page_works_as_it_stands(place: Path) -> None:
@@ -157,6 +159,6 @@ def test_the_config_of_the_first_page_works_as_it_stands(place: Path) -> None:
 
     place.write_text(CONFIG)
     assert main(["config", "check"]) == ExitCode.DONE
-    settings = settings_of_server(_parser().parse_args([]))
+    settings = line().settings()
     assert settings.sign_in is not None
     assert (settings.root, settings.read_only, settings.sign_in.method) == (ROOT, True, "device-code")

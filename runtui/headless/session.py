@@ -1,63 +1,45 @@
-"""What every command that asks the server begins with: a connected workspace, and the run it is about.
+"""A command's session: a connected workspace, and the runs and the run that it reads from the server.
 
-Invariant: whatever happens in between, the workspace is closed; and no command waits for a person to sign in.
+Invariant: the workspace is closed on every way out, and no command waits for a person to sign in.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtui.auth.signin import SignIn, SignInError
+from runtui.command_line import SessionSpec, token_source
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
 from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Backoff, Pace, Wait, length_words, wait_words
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
-from runtui.headless.identity import in_shell
+from runtui.headless.identity import with_next_step
 from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.workspace import Workspace
-from runtui.session_settings import token_source
-from runtui.settings import Settings, store_path
+from runtui.settings import Settings
 
 if TYPE_CHECKING:
-    from runtui.graph.transport import Wire
     from runtui.services.store import StoredRun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """Where a command works."""
-
-    settings: Settings
-    token: Callable[[], Awaitable[str]] | None = None
-    """Gives the bearer token of a request; None: as the settings say."""
-    wire: Wire | None = None
-    """What carries the requests in place of the network."""
-
-    @property
-    def store_file(self) -> Path:
-        """The local store of its root."""
-        return store_path(self.settings.state_folder, self.settings.root)
-
-
 @asynccontextmanager
-async def connected(server: Server) -> AsyncIterator[Workspace]:
-    """The services on a server, closed at the end. Once the command is through, ctrl+c is ignored.
+async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
+    """Open the services and close them at the end. Once the command is through, ctrl+c is ignored.
 
     Raises:
-        RuntuiError: there is no token, and what a person has to do about it.
+        RuntuiError: there is no token; the hint says how to get one.
     """
-    token = server.token or token_source(server.settings)
-    async with _signed_in(token, server.settings):
-        workspace = Workspace(server.settings, server.store_file, token, wire=server.wire)
+    settings = session.settings
+    token = session.token or token_source(settings)
+    async with _signed_in(token, settings):
+        workspace = Workspace(settings, session.store_file, token, wire=session.wire)
         try:
-            workspace.connect(server.settings.root)
+            workspace.connect(settings.root)
             if (trouble := workspace.reconciler.broken) is not None:
                 narrate(str(trouble))
             yield workspace
@@ -68,7 +50,7 @@ async def connected(server: Server) -> AsyncIterator[Workspace]:
 
 @asynccontextmanager
 async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
-    """Make sure of a token before anything is opened, and say it where the sign-in ended on the way."""
+    """Get a token before anything is opened, and report a sign-in that expires during the command."""
     if not isinstance(token, SignIn):
         yield
         return
@@ -76,37 +58,37 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         try:
             await token()
         except SignInError as error:
-            raise in_shell(error, settings) from None
+            raise with_next_step(error, settings) from None
         try:
             yield
         except RuntuiError as error:
             if (trouble := token.state.needs_person) is None:
                 raise
-            # The server's words are about its refusal, these about the cure.
-            cure = in_shell(trouble, settings)
+            # The server's message explains its refusal; this one says what to do.
+            cure = with_next_step(trouble, settings)
             raise RuntuiError(error.title, f"{cure.title}. {cure.message}", cure.hint) from error
         if (trouble := token.state.needs_person) is not None:
-            narrate(*str(in_shell(trouble, settings)).splitlines())
+            narrate(*str(with_next_step(trouble, settings)).splitlines())
     finally:
         await token.aclose()
 
 
 async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
-    """Read all runs of all workflows into the local store; a wait is told. The workflows that could not be read.
+    """Read all runs of all workflows into the local store; return the workflows that could not be read.
 
     Raises:
         RuntuiError: nothing could be read.
     """
-    told: datetime | None = None
+    announced: datetime | None = None
 
-    def tell_wait(progress: Progress) -> None:
-        nonlocal told
-        if (until := progress.waiting_until) is not None and until != told:
-            told = until
+    def narrate_wait(progress: Progress) -> None:
+        nonlocal announced
+        if (until := progress.waiting_until) is not None and until != announced:
+            announced = until
             seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
-            narrate(f"Waiting for the service. Going on in {length_words(seconds)}.")
+            narrate(f"Waiting for the service: next request in {length_words(seconds)}.")
 
-    unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
+    unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
     try:
         await workspace.refresh.list_once()
     finally:
@@ -118,11 +100,11 @@ async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
 
 
 def pace() -> Pace:
-    """When to send the GETs of a command, and which again; each wait is told."""
-    return Pace(Backoff(_tell_wait, longest=LONGEST_WAIT))
+    """When to send and repeat the GETs of a command; each wait is narrated."""
+    return Pace(Backoff(_narrate_wait, longest=LONGEST_WAIT))
 
 
-def _tell_wait(wait: Wait | None) -> None:
+def _narrate_wait(wait: Wait | None) -> None:
     if wait is not None:
         status = wait.exchange.status
         reason = "The service is busy." if status in THROTTLING else f"The server failed ({status})."
@@ -130,19 +112,19 @@ def _tell_wait(wait: Wait | None) -> None:
 
 
 async def find_run(workspace: Workspace, run_id: str) -> tuple[str, str]:
-    """The workflow of a run, and the run's id as the service spells it: from the local store, else from a listing.
+    """The id of a run's workflow, and the run's id as the service spells it: from the local store, else a listing.
 
     Raises:
-        RuntuiError: there is no such run, or the list could not be read whole.
+        RuntuiError: there is no such run, or the list is incomplete.
     """
     if (stored := _stored(workspace, run_id)) is not None:
         return stored.workflow_id, stored.raw["id"]
-    narrate("The run is not in the local store: listing all runs. --workflow ID skips that.")
+    narrate("The run is not in the local store; listing all runs. Add --workflow ID to skip this.")
     missing = await list_all(workspace)
     if (stored := _stored(workspace, run_id)) is not None:
         return stored.workflow_id, stored.raw["id"]
     what = " ".join((f"The server lists no run {run_id!r}.", *map(str, missing)))
-    raise RuntuiError("There is no such run", what, "runtui list shows all.")
+    raise RuntuiError("There is no such run", what, "runtui list shows every run.")
 
 
 def _stored(workspace: Workspace, run_id: str) -> StoredRun | None:
@@ -151,7 +133,7 @@ def _stored(workspace: Workspace, run_id: str) -> StoredRun | None:
 
 
 async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:
-    """One run as it is now; a service that asks to wait is waited for.
+    """Read one run; waits as long as the service asks for.
 
     Raises:
         RuntuiError: it cannot be read.
@@ -163,7 +145,7 @@ async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[
 
 
 def _error_of(title: str, fault: Fault | None) -> RuntuiError:
-    """What a request met, as the reason why a command cannot go on."""
+    """A failed request as the error that ends a command."""
     if fault is None:
-        return RuntuiError(title, "The answer is empty.")
+        return RuntuiError(title, "The response is empty.")
     return RuntuiError(title, f"{fault.title}. {fault.message}", fault.hint)

@@ -17,7 +17,7 @@ from runtui.auth.clouds import CLOUD_BY_NAME
 from runtui.config import choose, no_config, read_config
 from runtui.errors import UsageError
 from runtui.options import CLOUDS as CLOUD_NAMES
-from runtui.session_settings import names_server, settings_of
+from runtui.profiles import names_server, settings_of
 from runtui.settings import Settings, SignInSettings
 from tests import canary
 
@@ -122,7 +122,7 @@ def test_a_managed_identity_needs_nothing_and_a_token_file_no_service() -> None:
         (
             {"root": "https://own.example/beta", **PERSON},
             {},
-            "--root: https://own.example/beta is no Microsoft cloud's",
+            "--root: https://own.example/beta belongs to no Microsoft cloud",
         ),
         (
             {"root": "https://own.example/beta", "authority": "login.microsoftonline.com", **PERSON},
@@ -139,8 +139,8 @@ def test_a_managed_identity_needs_nothing_and_a_token_file_no_service() -> None:
             "ALL_PROXY: A SOCKS proxy needs one more package: pip install socksio, or install runtui[socks].",
         ),
         (TOKEN, {"HTTPS_PROXY": "http://u:hidden@p:99999"}, "HTTPS_PROXY: There is no port 99999."),
-        (TOKEN, {"https_proxy": "//"}, "https_proxy: It has to be an address"),
-        ({}, {}, "Nothing says which Graph root to ask."),
+        (TOKEN, {"https_proxy": "//"}, "https_proxy: It must be an address"),
+        ({}, {}, "There is no profile, no --root and no --client-id."),
     ],
 )
 def test_a_refusal_names_where_the_value_came_from(
@@ -181,7 +181,7 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy_as_everywhere_else(said: str,
 def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_text("nothing of the kind")
-    assert f"{path} holds no certificates in PEM form." in refused({**TOKEN, "ca-file": str(path)})
+    assert f"{path} contains no PEM certificates." in refused({**TOKEN, "ca-file": str(path)})
 
 
 def test_a_wrong_value_of_a_profile_names_file_and_line(tmp_path: Path) -> None:
@@ -195,7 +195,8 @@ def test_a_wrong_value_of_a_profile_names_file_and_line(tmp_path: Path) -> None:
 CRASH: Final = """
 import os, resource, sys
 from pathlib import Path
-from runtui.session_settings import settings_of, token_source
+from runtui.command_line import token_source
+from runtui.profiles import settings_of
 from runtui.config import choose, no_config
 settings = settings_of(choose(no_config(), {"root": "https://graph.example/beta"}, environ={}))
 token = token_source(settings)

@@ -1,0 +1,373 @@
+"""`runtui update` and `runtui undo`: one change from a draft to an exit code, by the same write path as the form.
+
+Invariant: nothing is sent without a yes, typed or by `--yes`; a dry run sends no write and leaves no journal entry.
+Every value is checked before the server is asked anything. A change is undone on the server it was made on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from math import ceil
+from pathlib import Path
+from typing import Final
+
+from runtui.command_line import CommandLine, SessionSpec
+from runtui.domain.draft import Draft
+from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.text import visible
+from runtui.domain.times import now_ticks
+from runtui.errors import ExitCode, FieldError, UsageError
+from runtui.graph.exchange import Outcome
+from runtui.graph.retry import length_words, wait_words
+from runtui.graph.root import same_run, same_server
+from runtui.headless import telling
+from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate, run_command
+from runtui.headless.journal import journal_in, no_such_entry
+from runtui.headless.session import connected, find_run, pace, read_run
+from runtui.services.journal import Entry
+from runtui.services.journal_query import damage_sentence
+from runtui.services.undo import UndoError, doubt_of, draft_to_undo
+from runtui.services.workspace import Workspace
+from runtui.services.write import Save, Step
+from runtui.settings import Settings, state_folder
+
+NULL: Final = "null"
+"""Clears a property, as `NAME=` does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOptions:
+    """How a command makes a change."""
+
+    dry_run: bool = False
+    yes: bool = False
+    """Whether the command line confirms the change."""
+    as_json: bool = False
+
+
+def update_run(
+    session: SessionSpec,
+    run_id: str,
+    assignments: Sequence[str],
+    *,
+    workflow_id: str | None = None,
+    dry_run: bool = False,
+    yes: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Change properties of a run; the exit code.
+
+    Args:
+        session: On which server.
+        run_id: The id of the run.
+        assignments: `name=value`, each value as it would be typed into the form.
+        workflow_id: The id of its workflow; None: find it.
+        dry_run: Print the request and send no change.
+        yes: Send without asking.
+        as_json: Print the result as one JSON object.
+
+    Raises:
+        RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
+    """
+    now = now_ticks()
+    texts = read_assignments(assignments, now)
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
+    check_consent(session.settings, options)
+
+    def type_in(draft: Draft) -> Draft:
+        for name, text in texts.items():
+            draft = draft.typed(name, text, now)
+        return draft
+
+    return run_command(_update(session, run_id, workflow_id, type_in, options))
+
+
+def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
+    """The text to type, by property; "-2h" counts from `now` (ticks).
+
+    Raises:
+        UsageError: with everything that is wrong, a line each.
+    """
+    texts: dict[str, str] = {}
+    problems: list[str] = []
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name, text = name.strip(), "" if text.strip() == NULL else text
+        if not equals:
+            problems.append(f"{assignment!r} has no value: write NAME=VALUE, or NAME= to clear it.")
+        elif name not in EDITABLE_BY_NAME:
+            problems.append(_unknown(name))
+        elif name in texts:
+            problems.append(f"{name} is set twice.")
+        else:
+            texts[name] = text
+            problems += _problems(name, text, now)
+    if problems:
+        raise UsageError("Nothing was sent", "\n".join(("These values cannot be used:", *problems)))
+    return texts
+
+
+def _problems(name: str, text: str, now: int) -> Iterator[str]:
+    try:
+        EDITABLE_BY_NAME[name].parse(text, now)
+    except FieldError as error:
+        sentence = str(error)
+        yield sentence if sentence.startswith(name) else f"{name}: {sentence}"
+
+
+def _unknown(name: str) -> str:
+    by_small = {known.lower(): known for known in EDITABLE_BY_NAME}
+    near = get_close_matches(name.lower(), by_small, 1, 0.5)
+    meant = f" Did you mean {by_small[near[0]]}?" if near else ""
+    return f"{name!r} is not a property that can be changed.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
+
+
+async def _update(
+    session: SessionSpec,
+    run_id: str,
+    workflow_id: str | None,
+    type_in: Callable[[Draft], Draft],
+    options: ChangeOptions,
+) -> int:
+    async with connected(session) as workspace:
+        with nothing_sent_if_cancelled():
+            if not options.dry_run:
+                await settle_earlier(workspace, run_id)
+            if workflow_id is None:
+                workflow_id, run_id = await find_run(workspace, run_id)
+            received = await read_run(workspace, workflow_id, run_id)
+        # The id as the service spells it, so that the journal has one spelling.
+        draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
+        return await change(workspace, draft, options)
+
+
+def undo(
+    line: CommandLine,
+    number: int,
+    *,
+    seen_on_read_back: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Undo a change on the server and the profile it was made on; the exit code. See `undo_entry`."""
+    entry = entry_to_undo(state_folder(), number, line.root())
+    session = SessionSpec.of(line.settings_to_undo(entry.root, entry.tenant, entry.profile))
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
+    return undo_entry(session, entry.number, options, seen_on_read_back=seen_on_read_back)
+
+
+def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
+    """Read a journal entry; where `root` is given, the entry must be of that server.
+
+    Raises:
+        RuntuiError: there is no such entry, it is of another server, or the journal cannot be used.
+    """
+    with journal_in(state_folder) as journal:
+        entry = journal.entry(number)
+    if entry is None:
+        raise no_such_entry(number)
+    if entry.damage:
+        raise UndoError(entry, f"{damage_sentence(entry)} Nothing was sent.")
+    if root is not None and not same_server(root, entry.root):
+        raise UsageError(
+            f"Change #{number} cannot be undone there",
+            f"It changed a run of {entry.root}, and --root says {root}. Nothing was sent.",
+            "Omit --root to undo it on its own server.",
+        )
+    return entry
+
+
+def undo_entry(session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False) -> int:
+    """Undo the change of a journal entry; the exit code.
+
+    Args:
+        session: On which server.
+        number: The number of the entry.
+        options: How.
+        seen_on_read_back: Also undo a change that may be someone else's (`doubt_of`) without asking.
+
+    Raises:
+        RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
+    """
+    check_consent(session.settings, options)
+    return run_command(_undo(session, number, options, seen_on_read_back))
+
+
+async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_on_read_back: bool) -> int:
+    async with connected(session) as workspace:
+        with nothing_sent_if_cancelled():
+            entry = await asyncio.to_thread(workspace.journal.entry, number)
+            if entry is not None and not options.dry_run:
+                await settle_earlier(workspace, entry.run_id)
+                entry = await asyncio.to_thread(workspace.journal.entry, number)
+            if entry is None:
+                raise no_such_entry(number)
+            draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
+            if not options.dry_run and not seen_on_read_back:
+                await _ask_again(entry, options)
+        return await change(workspace, draft, options, undoes=number)
+
+
+async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
+    """Ask before undoing a change that may be someone else's.
+
+    Raises:
+        UndoError: the answer is no, or nobody can be asked.
+    """
+    doubt = doubt_of(entry)
+    if not doubt:
+        return
+    if options.yes:
+        raise UndoError(entry, f"{doubt} Nothing was sent.", "Add --yes --seen-on-read-back to undo it anyway.")
+    narrate(doubt)
+    if not await confirmed("Undo it anyway?"):
+        raise UndoError(entry, "Not confirmed. Nothing was sent.")
+
+
+def check_consent(settings: Settings, options: ChangeOptions) -> None:
+    """Refuse a change that could not be sent, before the server is asked anything.
+
+    Raises:
+        UsageError: the session is read-only, or nobody can confirm.
+    """
+    if options.dry_run:
+        return
+    if settings.read_only:
+        hint = "Add --write to allow changes."
+        raise UsageError("This session is read-only", "Nothing was sent.", hint)
+    if not options.yes and not can_ask():
+        hint = "Add --dry-run to see the request without sending it."
+        raise UsageError("Not a terminal: add --yes to confirm", "Nothing was sent.", hint)
+
+
+@contextmanager
+def nothing_sent_if_cancelled() -> Iterator[None]:
+    """Report that nothing was sent where ctrl+c ends the command."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        narrate("Nothing was sent.")
+        raise
+
+
+async def settle_earlier(workspace: Workspace, run_id: str) -> None:
+    """Read back earlier changes with an unknown outcome, and report those that matter for this run."""
+    for entry in await workspace.reconciler.check_all(before_change_of=run_id):
+        if entry.is_settled:
+            narrate(f"Change #{entry.number} was unknown; run {entry.run_id} shows that it is done.")
+        elif same_run(entry.run_id, run_id):
+            narrate(f"Change #{entry.number} of this run is still unknown; the service may still carry it out.")
+    if workspace.reconciler.fault is not None:
+        narrate(str(workspace.reconciler.fault))
+
+
+async def change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, undoes: int | None = None) -> int:
+    """Review, confirm and send a draft, and print the outcome; the exit code.
+
+    Raises:
+        UsageError: the draft has errors, or the session is read-only.
+    """
+    if not draft.changes():
+        message = "The run has these values already. Nothing was sent."
+        return await _print_outcome(draft, Outcome.DONE, message, options)
+    with nothing_sent_if_cancelled():
+        method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
+        facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
+        if undoes is not None:
+            facts.append(("undoes", f"change #{undoes}"))
+        narrate(*telling.review(draft, facts))
+        if options.dry_run:
+            _print_request(draft, method, url, options)
+            return int(ExitCode.DONE)
+        if not options.yes and not await confirmed("Send this change?"):
+            return await _print_outcome(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
+    save = await _followed(workspace, draft, undoes)
+    return await _print_outcome(draft, save.outcome or Outcome.UNKNOWN, telling.message_of(save), options, save)
+
+
+def _print_request(draft: Draft, method: str, url: str, options: ChangeOptions) -> None:
+    if options.as_json:
+        print(json.dumps({"method": method, "url": url, "body": draft.body()}))
+    else:
+        print(f"{method} {visible(url)}\n{draft.body_text()}")
+
+
+async def _print_outcome(
+    draft: Draft, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
+) -> int:
+    result = telling.result(draft, outcome, message, save)
+    if options.as_json:
+        line = json.dumps(result)
+    else:
+        entry = f" (journal #{result['entry']})" if result["entry"] is not None else ""
+        line = f"{outcome.value}{entry}: {visible(message)}"
+    # Neither a closed pipe nor ctrl+c may change the exit code from here on.
+    with suppress(BrokenPipeError):
+        await keep_exit_code()
+        print(line)
+        sys.stdout.flush()
+    return int(telling.EXIT_CODES[outcome])
+
+
+async def _followed(workspace: Workspace, draft: Draft, undoes: int | None) -> Save:
+    """Submit a draft and wait for its outcome; when cancelled, return what is known by then."""
+    follower = _Follower()
+    unsubscribe = workspace.saves.changed.subscribe(follower.hear)
+    try:
+        workspace.saves.submit(draft, undoes=undoes)
+        while follower.save is None or follower.save.active:
+            await follower.next_news()
+    except asyncio.CancelledError:
+        narrate("Stopping.")
+        await workspace.saves.abandon()
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+    finally:
+        unsubscribe()
+        follower.end()
+    assert follower.save is not None  # noqa: S101 - `submit` announces before it returns
+    return follower.save
+
+
+class _Follower:
+    """Narrates one save step by step, with a countdown while it waits."""
+
+    def __init__(self) -> None:
+        self.save: Save | None = None
+        self._news = asyncio.Event()
+        self._line = PassingLine()
+
+    def hear(self, save: Save) -> None:
+        if self.save is None or save.step is not self.save.step:
+            self._line.clear()
+            if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
+                now = datetime.now(UTC)
+                # Rounded up, so that it never shows less than the server asks for.
+                narrate(wait_words(save.exchange, ceil((save.resumes_at - now).total_seconds()), now))
+            elif save.step not in (Step.WAITING, Step.ENDED):
+                narrate(f"{save.step.value}…")
+        self.save = save
+        self._news.set()
+
+    async def next_news(self) -> None:
+        """Wait for the next step, or the next second of a countdown."""
+        resumes_at = self.save.resumes_at if self.save is not None and self.save.step is Step.PAUSED else None
+        try:
+            async with asyncio.timeout(None if resumes_at is None else count_seconds()):
+                await self._news.wait()
+        except TimeoutError:
+            if resumes_at is not None:
+                left = (resumes_at - datetime.now(UTC)).total_seconds()
+                self._line.show(f"Trying again in {length_words(max(0.0, left))}.")
+        self._news.clear()
+
+    def end(self) -> None:
+        self._line.clear()

@@ -1,0 +1,223 @@
+"""`runtui list` and `runtui show`: the runs of the screen's list, and one run as it is now.
+
+Invariant: standard output is data. A table and CSV make foreign text visible; JSON carries each run as received, in
+ASCII, so that no character of it acts on a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import starmap
+from typing import Any, Final, Literal, TypeAlias
+
+from runtui.command_line import SessionSpec
+from runtui.domain.csv import RecordFormat, record_lines
+from runtui.domain.draft import Draft, value_word
+from runtui.domain.filters import parse_filter
+from runtui.domain.properties import EDITABLE, PROPERTIES
+from runtui.domain.results import TaskResult, subjects_line
+from runtui.domain.rows import RUN_COLUMN_BY_KEY, RunRow
+from runtui.domain.text import visible
+from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
+from runtui.errors import ExitCode, RuntuiError
+from runtui.graph.client import GraphError
+from runtui.headless.console import narrate, run_command
+from runtui.headless.output import TableColumn, table_lines
+from runtui.headless.session import connected, find_run, list_all, pace, read_run
+from runtui.headless.telling import changed
+from runtui.services.journal import Entry
+from runtui.services.journal_query import change_words, entry_object, outcome_word
+from runtui.services.store import RunQuery, Store, StoredRun
+from runtui.services.workspace import Workspace
+
+BATCH: Final = 1_000
+"""Rows per query of the store."""
+
+SUBJECTS_IN_TEXT: Final = 20
+"""Subjects with a failed task that `runtui show` names."""
+
+_COLUMNS: Final = tuple((RUN_COLUMN_BY_KEY[key], width) for key, width in (
+    ("status", 22), ("workflow", 28), ("started", 9), ("users", 9), ("failedTasks", 7), ("type", 18)
+))  # fmt: skip
+"""The columns of the table and their cells; the id follows them in full."""
+
+OutputFormat: TypeAlias = Literal["table"] | RecordFormat
+
+CSV_COLUMNS: Final = ("id", "workflow", "workflowId", *(item.name for item in PROPERTIES if item.key != "id"))
+
+
+def list_runs(session: SessionSpec, *, filter_text: str, output: OutputFormat) -> int:
+    """Read all runs of all workflows and print those that match the filter, newest first; the exit code.
+
+    A workflow that cannot be read is named, its runs are left out, and the exit code is NOT_DONE.
+
+    Raises:
+        RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
+    """
+    query = RunQuery(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
+    return run_command(_list(session, query, output))
+
+
+async def _list(session: SessionSpec, query: RunQuery, output: OutputFormat) -> int:
+    async with connected(session) as workspace:
+        missing = await list_all(workspace)
+        # The store may still hold runs of these from an earlier listing.
+        left_out = {workflow.workflow_id for workflow in missing}
+        rows = (row for row in _rows(workspace.store, query) if row.workflow_id not in left_out)
+        for line in _printed(workspace.store, rows, output):
+            print(line)
+    for workflow in missing:
+        narrate(f"runtui: The list is incomplete. {workflow}")
+    return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
+
+
+def _rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
+    for start in range(0, store.count(query), BATCH):
+        yield from store.window(query, start, BATCH)
+
+
+def _printed(store: Store, rows: Iterable[RunRow], output: OutputFormat) -> Iterator[str]:
+    if output == "table":
+        now = now_ticks()
+        cells = ((*(column.show(row, now).text for column, _ in _COLUMNS), row.id) for row in rows)
+        columns = [TableColumn(column.title, width, column.align) for column, width in _COLUMNS]
+        return table_lines([*columns, TableColumn("id", 0)], cells)
+    stored = ((row.id, run) for row in rows if (run := store.get(row.id)) is not None)
+    return record_lines(starmap(_flat_record if output == "csv" else _record, stored), output, CSV_COLUMNS)
+
+
+def _record(_run_id: str, run: StoredRun) -> dict[str, Any]:
+    return {"workflowId": run.workflow_id, "workflow": run.workflow_name, "run": run.raw}
+
+
+def _flat_record(run_id: str, run: StoredRun) -> dict[str, Any]:
+    return {**run.raw, "id": run_id, "workflow": run.workflow_name, "workflowId": run.workflow_id}
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Everything that `runtui show` prints about a run."""
+
+    run: Mapping[str, Any]
+    workflow_id: str
+    workflow: str
+    failed: Sequence[Mapping[str, Any]] | None
+    """The task results that failed, as received; None when they could not be read."""
+    draft: Draft | None
+    open_changes: Sequence[Entry]
+    """Journal entries with an unknown outcome, newest first."""
+
+
+def show_run(session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None) -> int:
+    """Print one run; the exit code, which is NOT_DONE where the results of its tasks cannot be read.
+
+    Raises:
+        RuntuiError: the run cannot be found or read; nothing is printed then.
+    """
+    return run_command(_show(session, run_id, workflow_id, as_json))
+
+
+async def _show(session: SessionSpec, run_id: str, workflow_id: str | None, as_json: bool) -> int:
+    async with connected(session) as workspace:
+        if workflow_id is None:
+            workflow_id, run_id = await find_run(workspace, run_id)
+        report = await _report(workspace, run_id, workflow_id)
+    if as_json:
+        print(json.dumps(_object(report)))
+    else:
+        for line in _lines(report, now_ticks()):
+            print(visible(line))
+    return int(ExitCode.DONE if report.failed is not None else ExitCode.NOT_DONE)
+
+
+async def _report(workspace: Workspace, run_id: str, workflow_id: str) -> RunReport:
+    run = await read_run(workspace, workflow_id, run_id)
+    stored = workspace.store.get(run_id)
+    return RunReport(
+        run,
+        workflow_id,
+        stored.workflow_name if stored is not None else "",
+        await _failed_tasks(workspace, run_id, workflow_id),
+        workspace.drafts.get(run_id),
+        _open_changes(workspace, run_id),
+    )
+
+
+async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> list[Mapping[str, Any]] | None:
+    failed: list[Mapping[str, Any]] = []
+    try:
+        async for page in workspace.client.task_results(workflow_id, run_id, pace=pace()):
+            failed += [item for item in page.items if item.get("processingStatus") == "failed"]
+    except GraphError as error:
+        narrate(f"The results of its tasks could not be read. {error}")
+        return None
+    return failed
+
+
+def _open_changes(workspace: Workspace, run_id: str) -> list[Entry]:
+    try:
+        entries = workspace.journal.of_run(workspace.settings.root, run_id)
+    except RuntuiError as error:
+        narrate(str(error))
+        return []
+    return [entry for entry in entries if not entry.is_settled]
+
+
+def _object(report: RunReport) -> dict[str, Any]:
+    draft = report.draft
+    return {
+        "workflowId": report.workflow_id,
+        "workflow": report.workflow,
+        "run": report.run,
+        "failedTasks": report.failed,
+        "draft": changed(draft.changes()) if draft is not None else None,
+        "unsettled": [entry_object(entry) for entry in report.open_changes],
+    }
+
+
+def _lines(report: RunReport, now: int) -> Iterator[str]:
+    yield f"{'run':27} {report.run.get('id')}"
+    yield f"{'workflow':27} {report.workflow or report.workflow_id}"
+    for field in EDITABLE:
+        value = report.run.get(field.name)
+        distance = since if field.is_recorded else ago
+        when = _when(value, now, distance) if field.kind == "datetime" and isinstance(value, str) else ""
+        yield f"{field.name:27} {value_word(value)}{when}"
+    if took := _took(report.run):
+        yield f"{'took':27} {took}"
+    yield from _failures(report.failed)
+    if report.draft is not None:
+        yield f"There is an unsent draft: {', '.join(report.draft.edits)}."
+    for entry in report.open_changes:
+        what = entry.damage or ", ".join(change_words(entry))
+        yield f"Change #{entry.number} is {outcome_word(entry)}: {what}."
+
+
+def _when(value: str, now: int, distance: Callable[[int, int], str]) -> str:
+    try:
+        ticks = parse_ticks(value)
+    except ValueError:
+        return ""
+    return f"  ({local_text(ticks)}, {distance(ticks, now)})"
+
+
+def _took(run: Mapping[str, Any]) -> str:
+    try:
+        return duration_text(parse_ticks(run["completedDateTime"]) - parse_ticks(run["startedDateTime"]))
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
+    """Each reason once, the most frequent first, then the subjects."""
+    if not failed:
+        yield "The results of its tasks are unknown." if failed is None else "No task failed."
+        return
+    results = [TaskResult(item) for item in failed]
+    reasons = Counter((result.task_name, result.reason) for result in results)
+    for (name, reason), count in reasons.most_common():
+        yield f"✗ {name} ({count}×): {reason}"
+    yield subjects_line(results, SUBJECTS_IN_TEXT, " (--json lists all)")
