@@ -7,9 +7,10 @@ sign-in, by esc, or by the end of the screen. A form and its draft stay as they 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.timer import Timer
 from textual.widgets import Input
@@ -18,12 +19,16 @@ from textual.worker import Worker
 from runtui.auth.errors import SignInError
 from runtui.tui import sign_in_words
 from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.sign_in_words import Way
 
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, BrowserPage
+
+PAGE_MADE_SECONDS: Final = 1.0
+"""How long keys are held for the page of a browser sign-in; it takes some milliseconds."""
 
 
 class SigningIn:
@@ -165,14 +170,19 @@ class SigningIn:
             return
         self.view.begin(way)
         self._chrome.set_status("")
+        page_stands = asyncio.Event()
         self._attempt = self._chrome.app.run_worker(
-            self._sign_in_by(way), group="sign in", description="sign in", exclusive=True
+            self._sign_in_by(way, page_stands), group="sign in", description="sign in", exclusive=True
         )
+        if way != "device-code":
+            self._chrome.app.run_worker(
+                _wait_for(page_stands), group=awaited("sign-in page"), description="make the sign-in page"
+            )
         self._chrome.refresh()
 
-    async def _sign_in_by(self, way: Way) -> None:
+    async def _sign_in_by(self, way: Way, page_stands: asyncio.Event) -> None:
         try:
-            account = await self._bring_about(way)
+            account = await self._bring_about(way, page_stands)
         except SignInError as trouble:
             self._attempt = None
             self._show_ways(trouble)
@@ -180,8 +190,10 @@ class SigningIn:
         else:
             self._attempt = None
             self._signed_in(account)
+        finally:
+            page_stands.set()
 
-    async def _bring_about(self, way: Way) -> Account:
+    async def _bring_about(self, way: Way, page_stands: asyncio.Event) -> Account:
         assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
         if way == "device-code":
             return await self._sign_in.device_code(self.view.show_code)
@@ -190,6 +202,7 @@ class SigningIn:
             # Beside another pane the address could not be marked with the mouse.
             self._give_room()
             self.view.show_page(page, opened=way == "interactive")
+            page_stands.set()
 
         return await self._sign_in.browser(show, open_page=open_page if way == "interactive" else None)
 
@@ -262,6 +275,15 @@ class SigningIn:
             return
         self._show_ways()
         self._chrome.set_status(sign_in_words.signed_out(self._sign_in.settings), "success")
+
+
+async def _wait_for(page: asyncio.Event) -> None:
+    """Hold the keys for a page that is made on this machine: its input takes the next one.
+
+    Where the service has to be asked first, they are not held for it.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(page.wait(), PAGE_MADE_SECONDS)
 
 
 def open_page(address: str) -> bool:
