@@ -333,8 +333,19 @@ def unread_fields() -> Iterator[str]:
 def _is_called_by_a_library(owner: type, name: str) -> bool:
     if f"{owner.__qualname__}.{name}" in CALLED_BY_A_LIBRARY or _is_inherited(owner, name):
         return True
+    if (
+        name.startswith("action_") and name.removeprefix("action_") in _action_ids()
+    ):  # the frame calls it by the action's id
+        return True
     is_of_textual = any(base.__module__.partition(".")[0] == "textual" for base in owner.__mro__)
     return is_of_textual and _CALLED_BY_TEXTUAL.fullmatch(name) is not None
+
+
+@cache
+def _action_ids() -> frozenset[str]:
+    from runtui.tui.actions import ACTIONS
+
+    return frozenset(action.id for action in ACTIONS)
 
 
 def _is_inherited(owner: type, name: str) -> bool:
