@@ -251,7 +251,7 @@ class SignIn:
         return self._state.account.home_account_id if self._state.account else ""
 
     def _is_final(self, trouble: SignInError, now: float) -> bool:
-        """Whether retrying is of no use yet."""
+        """Whether a retry cannot help yet."""
         if trouble.needs_person:
             return bool(self._client.version() == self._failed_version)
         return now < self._not_before

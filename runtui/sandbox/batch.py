@@ -15,10 +15,11 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Scope
+from starlette.types import Scope
 
 from runtui.sandbox.envelope import GraphResponse, receive_once
 from runtui.sandbox.errors import GraphError, bad_request
+from runtui.sandbox.exchange import hold_response
 from runtui.sandbox.handlers import read_json
 
 _MAX_ITEMS: Final = 20
@@ -111,22 +112,12 @@ def _in_order(items: list[_BatchItem]) -> list[_BatchItem]:
 async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
     """Send one item through the app; its response as a batch carries it."""
     body = b"" if item.body is None else json.dumps(item.body).encode()
-    start: Message = {}
-    chunks: list[bytes] = []
-
-    async def send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            start.update(message)
-        else:
-            chunks.append(message.get("body", b""))
-
-    await request.app(_scope(request, item), receive_once(body, request.receive), send)
-    content = b"".join(chunks)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
-    answer: dict[str, Any] = {"id": item.id, "status": start["status"], "headers": headers}
-    if content:
-        is_json = Headers(raw=start["headers"]).get("content-type", "").startswith("application/json")
-        answer["body"] = json.loads(content) if is_json else base64.b64encode(content).decode()
+    held = await hold_response(request.app, _scope(request, item), receive_once(body, request.receive))
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in held.headers}
+    answer: dict[str, Any] = {"id": item.id, "status": held.status, "headers": headers}
+    if held.body:
+        is_json = Headers(raw=held.headers).get("content-type", "").startswith("application/json")
+        answer["body"] = json.loads(held.body) if is_json else base64.b64encode(held.body).decode()
     return answer
 
 

@@ -59,12 +59,17 @@ class GraphEnvelope:
                 MutableHeaders(scope=message).update(graph_headers(state))
             await send(message)
 
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
+        if bearer_token(headers):
             await self._app(scope, receive, send_with_headers)
         else:
             response = fault_response(Request(scope), unauthenticated())
             await response(scope, receive, send_with_headers)
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The bearer token of a request; empty without one."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def graph_headers(state: Mapping[str, str]) -> dict[str, str]:

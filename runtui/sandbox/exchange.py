@@ -22,7 +22,7 @@ from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
-from runtui.sandbox.envelope import GraphEnvelope, fault_response, http_date, receive_once
+from runtui.sandbox.envelope import GraphEnvelope, bearer_token, fault_response, http_date, receive_once
 from runtui.sandbox.errors import GraphError
 
 Pause = Callable[[float], Awaitable[None]]
@@ -114,6 +114,11 @@ class Exchange:
         return Headers(scope=self.scope)
 
     @property
+    def token(self) -> str:
+        """The bearer token; empty without one."""
+        return bearer_token(self.headers)
+
+    @property
     def run_id(self) -> str:
         """The last segment of the path."""
         return self.path.rpartition("/")[2]
@@ -136,17 +141,7 @@ class Exchange:
 
     async def hold(self) -> HeldResponse:
         """Let the app carry the request out, and hold its response back."""
-        start: Message = {}
-        chunks: list[bytes] = []
-
-        async def take(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-            else:
-                chunks.append(message.get("body", b""))
-
-        await self.app(self.scope, self.receive, take)
-        return HeldResponse(start["status"], start["headers"], b"".join(chunks))
+        return await hold_response(self.app, self.scope, self.receive)
 
     async def respond(self, response: HeldResponse) -> None:
         """Send a response that was held back."""
@@ -198,6 +193,21 @@ class Exchange:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def hold_response(app: ASGIApp, scope: Scope, receive: Receive) -> HeldResponse:
+    """Send a request through an app; its whole response."""
+    start: Message = {}
+    chunks: list[bytes] = []
+
+    async def take(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+        else:
+            chunks.append(message.get("body", b""))
+
+    await app(scope, receive, take)
+    return HeldResponse(start["status"], start["headers"], b"".join(chunks))
 
 
 def _body(data: bytes, *, more_body: bool = False) -> Message:

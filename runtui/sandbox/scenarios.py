@@ -185,8 +185,7 @@ async def _revoke_sign_ins(exchange: Exchange) -> None:
 
 async def _echo_token(exchange: Exchange) -> None:
     """Put a note with the token into each run of a response, every mark in it written as a JSON escape."""
-    token = exchange.headers.get("authorization", "").partition(" ")[2]
-    escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in token)
+    escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in exchange.token)
 
     def with_notes(response: HeldResponse) -> HeldResponse:
         body = json.loads(response.body)

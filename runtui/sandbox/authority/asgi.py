@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.authority.tokens import Identity
-from runtui.sandbox.envelope import fault_response
+from runtui.sandbox.envelope import bearer_token, fault_response
 
 AUTHORITY_PATH: Final = "/authority"
 """The path of the authority beside Graph's /beta and /v1.0."""
@@ -84,10 +84,9 @@ class TokenGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        token = Headers(scope=scope).get("authorization", "").partition(" ")[2].strip()
         # A batch itself changes nothing: each of its items comes through here by itself.
         writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
-        verdict = self._authority.verify(token, write=writes)
+        verdict = self._authority.verify(bearer_token(Headers(scope=scope)), write=writes)
         if isinstance(verdict, Identity):
             await self._app(scope, receive, send)
         else:
