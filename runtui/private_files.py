@@ -1,4 +1,4 @@
-"""Files and folders for their owner alone: what runtui keeps on disk is in places that nobody else can change.
+"""Private files and folders, their locks and their replacement: everything that runtui keeps on disk goes through here.
 
 Invariant: nothing is written through a link, into a folder that others may write to, or into a file of somebody else;
 and what is found in such a place keeps its mode. Each function raises NotPrivateError, which is an OSError.
@@ -7,19 +7,21 @@ and what is found in such a place keeps its mode. Each function raises NotPrivat
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
-"""What SQLite puts beside a database, by the end of its name."""
+"""The endings of the files that SQLite puts beside a database."""
 
 
 class NotPrivateError(PermissionError):
-    """A place that is not its owner's alone: `sentence` says which and why, `cure` is the next step."""
+    """A file or folder that others could change: `sentence` says which and why, `cure` is the next step."""
 
     def __init__(self, what: str, cure: str) -> None:
         super().__init__(errno.EPERM, what)
@@ -31,9 +33,9 @@ class NotPrivateError(PermissionError):
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder for its owner alone, or make sure that nobody else may write to the one that is there.
+    """Make a folder (0700), or check that nobody else may write to the one that is there.
 
-    Folders above it that are missing are made for their owner alone too (XDG base directories).
+    Missing folders above it are made in the same way (XDG base directories).
     """
     if not path.parent.exists():
         private_folder(path.parent)
@@ -48,11 +50,11 @@ def private_folder(path: Path) -> None:
 
 
 def private_database(path: Path) -> None:
-    """Make an empty file for SQLite, 0600 in a private folder, or make sure of the one that is there.
+    """Make an empty file (0600) for SQLite in a private folder, or check the one that is there.
 
-    A file that is there is not opened: to close any descriptor of it would give up the locks of this process's other
-    connections to it (POSIX locks belong to the process), and the next runtui that leaves would delete the log in which
-    this one goes on writing.
+    A file that is there is not opened: closing any descriptor of it would give up the locks of this process's other
+    connections to it (POSIX locks belong to the process), and the next runtui that ends would delete the log that this
+    one still writes.
     """
     private_folder(path.parent)
     try:
@@ -65,23 +67,23 @@ def private_database(path: Path) -> None:
 
 
 def create_private(path: Path) -> int:
-    """The descriptor of a new file, 0600, for reading and writing.
+    """Create a file (0600) and return its descriptor, for reading and writing.
 
     Raises:
-        FileExistsError: there is something under that name, if only a link that leads nowhere.
+        FileExistsError: the name is taken, if only by a dangling link.
     """
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def open_private(path: Path, flags: int = os.O_RDONLY) -> int:
-    """The descriptor of a file of one's own, which is 0600 from then on.
+    """Open a file of the user's own and make it 0600; return its descriptor.
 
     Args:
         path: The file.
-        flags: How to open it, of the `O_` constants; with O_CREAT it is made where there is none.
+        flags: `O_` constants; with O_CREAT a missing file is made.
     """
     try:
-        # Without blocking: in the place of a file there may be a pipe.
+        # Without blocking, because the path may be a pipe.
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -98,8 +100,77 @@ def open_private(path: Path, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
+def replace_private(path: Path, new: Path, text: str) -> None:
+    """Replace a file as a whole, also across a loss of power: write `new` (0600) beside it, then rename it."""
+    with os.fdopen(create_private(new), "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(path)
+    with _open_folder(path.parent) as folder:
+        os.fsync(folder)
+
+
+def set_aside_database(path: Path, aside: Path) -> None:
+    """Rename a database and its log; SQLite would take a log that stays for that of the next file."""
+    path.replace(aside)
+    for suffix in _COMPANIONS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Hold the lock of a private lock file; wait for another process that holds it."""
+    descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Hold the lock of a folder; wait for another process that holds it."""
+    with _open_folder(path) as descriptor:
+        lock(descriptor)
+        yield
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file until it is closed, at the latest when the process ends; wait for others that hold the lock."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    descriptor = open_private(path, os.O_RDWR)
+    try:
+        # Shared, so that two processes that look at the same moment do not take each other for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def _open_folder(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _make_private(path: Path) -> None:
-    """Give a file of one's own the mode 0600, without opening it; its folder is private, so it stays what it is."""
+    """Give a file of the user's own the mode 0600 without opening it; its folder is private, so nobody can swap it."""
     found = path.lstat()
     _check_file(path, found)
     if stat.S_IMODE(found.st_mode) != 0o600:

@@ -7,7 +7,6 @@ its account signed out is not stored. This module alone uses private names of MS
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 from runtui.auth.errors import SignInError
-from runtui.private_files import NotPrivateError, create_private, open_private, private_folder
+from runtui.private_files import NotPrivateError, locked_file, open_private, private_folder, replace_private
 from runtui.redact import register_secret
 
 Tokens: TypeAlias = dict[str, Any]
@@ -138,14 +137,10 @@ class FileTokenStore:
     def _locked(self) -> Iterator[None]:
         private_folder(self.path.parent)
         # The kernel's lock ends with its process; the file of tokens itself is replaced, so it cannot carry one.
-        lock = open_private(self._lock_path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked_file(self._lock_path):
             # One that is left over belongs to a process that was killed: a writer holds the lock.
             self._new_path.unlink(missing_ok=True)
             yield
-        finally:
-            os.close(lock)
 
     def _parse_or_set_aside(self) -> Tokens:
         tokens = self._parse()
@@ -174,16 +169,7 @@ class FileTokenStore:
         return tokens  # type: ignore[no-any-return]
 
     def _write(self, tokens: Tokens) -> None:
-        with os.fdopen(create_private(self._new_path), "w", encoding="utf-8") as stream:
-            json.dump(tokens, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self._new_path.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace_private(self.path, self._new_path, json.dumps(tokens))
 
 
 def cache_path(folder: Path, authority: str, tenant_id: str, client_id: str) -> Path:

@@ -8,13 +8,12 @@ file that it has open is still the one at its path: SQLite itself goes on with o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,16 @@ from typing import Final, Literal
 from uuid import uuid4
 
 from runtui.errors import RuntuiError
-from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
+from runtui.private_files import (
+    NotPrivateError,
+    create_private,
+    is_locked,
+    lock,
+    locked_folder,
+    private_database,
+    private_folder,
+    set_aside_database,
+)
 from runtui.services.database_files import BUSY_SECONDS, FileIds, files_at, remove_log_of, size_and_time
 
 LOCK_SUFFIX: Final = ".lock"
@@ -154,7 +162,7 @@ class JournalConnection(sqlite3.Connection):
         aside = None
         with suppress(OSError):
             if self._is_cut_short:
-                with _alone_in(self.path.parent):
+                with locked_folder(self.path.parent):
                     aside = _set_aside(self.path) if self._is_cut_short else None
         if files_at(self.path)[0] != self._files[0]:
             with suppress(sqlite3.Error):
@@ -199,7 +207,8 @@ def open_journal(path: Path, *, durable: bool) -> JournalConnection:
     """
     try:
         private_folder(path.parent)
-        with _alone_in(path.parent):
+        # A second process that finds a file broken would set the first one's sound file aside.
+        with locked_folder(path.parent):
             try:
                 return _open_sound(path, durable)
             except sqlite3.DatabaseError as error:
@@ -216,17 +225,6 @@ def open_journal(path: Path, *, durable: bool) -> JournalConnection:
 def damaged_files(path: Path) -> list[Path]:
     """The files that were set aside because they are broken, oldest first."""
     return sorted(path.parent.glob(f"{path.name}.damaged-*Z"))
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One opens at a time: a second one that finds a file broken would set the first one's sound file aside."""
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(held)
 
 
 def _open_sound(path: Path, durable: bool) -> JournalConnection:
@@ -300,12 +298,8 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _set_aside(path: Path) -> Path:
-    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
-    aside = path.replace(path.with_name(name))
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.replace(path.with_name(name + suffix))
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z")
+    set_aside_database(path, aside)
     return aside
 
 
@@ -329,9 +323,9 @@ class SessionLock:
     def _take(self) -> int:
         private_folder(self._folder.parent)
         private_folder(self._folder)
-        lock = create_private(self._path)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return lock
+        descriptor = create_private(self._path)
+        lock(descriptor)
+        return descriptor
 
     def hold(self) -> None:
         """Take the lock anew where its file was deleted or moved: others would take this process for one that is gone.
@@ -366,19 +360,12 @@ class SessionLock:
         if path == self._path:
             return False
         try:
-            other = open_private(path, os.O_RDWR)
+            if is_locked(path):
+                return False
         except FileNotFoundError:
             return True
-        try:
-            # Shared, so that two who look at the same moment do not take each other for the session.
-            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        else:
-            path.unlink(missing_ok=True)
-            return True
-        finally:
-            os.close(other)
+        path.unlink(missing_ok=True)
+        return True
 
     def close(self) -> None:
         """End the session."""
