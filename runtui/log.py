@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from runtui import __version__
 from runtui.domain.text import visible
@@ -37,38 +37,39 @@ def logged_to(path: Path, command: str) -> Iterator[None]:
         UsageError: the file cannot be written, is not the user's own, or is a link or no regular file.
     """
     register_environment_secrets()
-    with _opened(path) as file:
-        handler = _LogHandler(file)
-        level = _logger.level
-        _logger.addHandler(handler)
-        _logger.setLevel(logging.INFO)
-        try:
-            _logger.info("runtui %s, Python %s: %s", __version__, sys.version.split()[0], command)
-            yield
-            _logger.info("end")
-        finally:
-            _logger.removeHandler(handler)
-            _logger.setLevel(level)
-            if handler.failure is not None:
-                print(f"runtui: The log is incomplete: {handler.failure.strerror}.", file=sys.stderr)
-
-
-def _opened(path: Path) -> TextIO:
+    descriptor = _opened(path)
+    handler = _LogHandler(descriptor)
+    level = _logger.level
+    _logger.addHandler(handler)
+    _logger.setLevel(logging.INFO)
     try:
-        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        _logger.info("runtui %s, Python %s: %s", __version__, sys.version.split()[0], command)
+        yield
+        _logger.info("end")
+    finally:
+        _logger.removeHandler(handler)
+        _logger.setLevel(level)
+        os.close(descriptor)
+        if handler.failure is not None:
+            print(f"runtui: The log is incomplete: {handler.failure.strerror}.", file=sys.stderr)
+
+
+def _opened(path: Path) -> int:
+    hint = "Choose another file for --log."
+    try:
+        return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except NotPrivateError as error:
-        raise UsageError("The log cannot be written", error.sentence, "Choose another file for --log.") from None
+        raise UsageError("The log cannot be written", error.sentence, hint) from None
     except OSError as error:
-        what = f"{path}: {error.strerror}."
-        raise UsageError("The log cannot be written", what, "Choose another file for --log.") from None
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+        raise UsageError("The log cannot be written", f"{path}: {error.strerror}.", hint) from None
 
 
-class _LogHandler(logging.StreamHandler[TextIO]):
-    """Writes a record as one line: time in UTC, the part of runtui, the message."""
+class _LogHandler(logging.Handler):
+    """Writes a record as one line: time (UTC), part of runtui, message. Stops at the first error of the disk."""
 
-    def __init__(self, file: TextIO) -> None:
-        super().__init__(file)
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
         self.failure: OSError | None = None
 
     def format(self, record: logging.LogRecord) -> str:
@@ -77,13 +78,9 @@ class _LogHandler(logging.StreamHandler[TextIO]):
         return visible(redact(f"{moment}.{record.msecs:03.0f}Z {part}: {record.getMessage()}"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self.failure is None:
-            super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Stop at the first error of the disk; logging itself would print a traceback over the screen."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            super().handleError(record)
-        else:
+        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        try:
+            while line and self.failure is None:
+                line = line[os.write(self._descriptor, line) :]
+        except OSError as error:
             self.failure = error

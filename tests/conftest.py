@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 
@@ -20,6 +21,17 @@ def nothing_leaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """After the last test: no file that any test made holds the token or the secret they worked with."""
     yield
     assert leaks(tmp_path_factory.getbasetemp()) == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_that_is_logged(tmp_path_factory: pytest.TempPathFactory, nothing_leaks: None) -> Iterator[None]:
+    """What runtui logs in this process goes to a file, unredacted, in which `nothing_leaks` looks for secrets too."""
+    logger, handler = logging.getLogger("runtui"), logging.FileHandler(tmp_path_factory.mktemp("log") / "runtui.log")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield
+    logger.removeHandler(handler)
+    handler.close()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ alone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 import time
@@ -27,6 +28,8 @@ from runtui.errors import RuntuiError
 from runtui.settings import SignInSettings
 
 __all__ = ["Account", "BrowserPage", "DeviceCode", "SignIn", "SignInError", "SignInState"]
+
+_logger: Final = logging.getLogger("runtui.auth")
 
 _T = TypeVar("_T")
 
@@ -296,6 +299,7 @@ class SignIn:
             self._fail(trouble)
 
     async def _sign_in(self, flow: Callable[[Any, str], Awaitable[Mapping[str, Any]]]) -> Account:
+        _logger.info("sign-in by %s for %s", self.settings.method, " ".join(self.scopes))
         app, staging = await self._run(self._client.stage)
         trouble = self._state.trouble
         answer = await flow(app, trouble.claims if trouble else "")
@@ -312,6 +316,7 @@ class SignIn:
 
     def _succeed(self, found: SignedIn) -> None:
         self._token = token = found.token
+        _logger.info("account %s, token until %s", found.account or "none", token.expires if token else "none")
         self._set_state(
             SignInState(
                 account=found.account,
@@ -322,6 +327,7 @@ class SignIn:
 
     def _fail(self, trouble: SignInError, *, is_over: bool = False) -> None:
         """Set the trouble; the token stays, unless the sign-in itself is over."""
+        _logger.info("no new token: %s. %s", trouble.title, trouble.message)
         self._failed_version = self._client.version()
         self._not_before = self._clock() + (trouble.pause or _BACK_OFF_SECONDS)
         if is_over:

@@ -8,6 +8,7 @@ truth. Sources: RFC 9110, section 10.2.3; Microsoft Graph's guidance on throttli
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 import re
@@ -19,6 +20,8 @@ from typing import Final
 
 from runtui.domain.times import TICKS_PER_SECOND, duration_text
 from runtui.graph.exchange import Exchange, FailureKind
+
+_logger: Final = logging.getLogger("runtui.graph")
 
 THROTTLING: Final = frozenset({429, 503})
 """The statuses by which a service asks everybody to slow down."""
@@ -84,6 +87,7 @@ class Backoff:
         now = datetime.now(UTC)
         seconds = wait_of(exchange, tries, now, longest=self._longest)
         end = asyncio.get_running_loop().time() + seconds
+        _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
             self._tell(Wait(exchange, seconds, now + timedelta(seconds=seconds)))
         self._ends[who] = max(end, self._ends.get(who, 0.0))

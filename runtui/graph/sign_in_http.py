@@ -6,6 +6,7 @@ form with its refresh token or secret to wherever it leads; a body is never read
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from runtui.auth.clouds import is_loopback
 from runtui.auth.msal_client import ServiceError
 from runtui.graph.network import BodyError, BoundedBody, load_httpx, proxy_of, tls_context
 from runtui.redact import redact
+
+_logger: Final = logging.getLogger("runtui.auth.http")
 
 SECONDS: Final = 15.0
 """How long one step of a request may take; a token is a few kilobytes."""
@@ -124,6 +127,8 @@ class SignInHttp:
                     body.feed(chunk)
                 body.finish()
                 text = body.data.decode("utf-8", "replace")
+                # Without its query, which may hold a code.
+                _logger.info("%s %s: %d", method, url.partition("?")[0], response.status_code)
                 if response.is_redirect:
                     raise ServiceError(f"It answered {response.status_code}: go elsewhere. That is not followed.")
                 return SignInAnswer(response.status_code, dict(response.headers), text)
@@ -131,6 +136,7 @@ class SignInHttp:
             raise ServiceError(str(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failure = failure_of(error, may_be_sent=True, proxy=proxy_of(url, self._proxy))
+            _logger.info("%s %s: %s", method, url.partition("?")[0], failure.what)
             raise ServiceError(failure.what) from None
 
 

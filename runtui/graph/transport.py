@@ -7,6 +7,7 @@ Exchange that shows no secret. Trouble with the network or the form of an answer
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 import uuid
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from runtui import __version__
 from runtui.auth.tokens import TokenSource
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     Wire: TypeAlias = httpx.AsyncBaseTransport
     """What carries requests in place of the network: httpx's own seam."""
+
+_logger: Final = logging.getLogger("runtui.graph")
 
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of an answer, unpacked, that are read before the rest is refused; a page of 999 runs takes 0.6 MB."""
@@ -58,6 +61,22 @@ class _RequestEndedError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.what)
         self.failure = failure
+
+
+def _log(exchange: Exchange) -> None:
+    """Log a request: what, the answer or what went wrong, how long it took, and its ids."""
+    failure = exchange.failure
+    went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.what}"
+    _logger.info(
+        "#%d %s %s: %s in %.0f ms, client-request-id %s, request-id %s",
+        exchange.number,
+        exchange.method,
+        exchange.url,
+        " ".join(filter(None, (str(exchange.status or ""), went_wrong))),
+        (exchange.seconds or 0.0) * 1000,
+        exchange.client_request_id,
+        exchange.request_id or "none",
+    )
 
 
 class _Clients(NamedTuple):
@@ -227,10 +246,12 @@ class Transport:
         async with self._renewing:
             if exchange.number > self._renewal.request:
                 succeeded = isinstance(self._token, TokenSource) and await self._token.renew(_challenge(exchange))
+                _logger.info("401 for #%d: the token was %srenewed", exchange.number, "" if succeeded else "not ")
                 self._renewal = _Renewal(succeeded, self._requests)
             return self._renewal.succeeded
 
     def _tell(self, exchange: Exchange) -> Exchange:
+        _log(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)
         return exchange

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,6 +24,8 @@ from runtui.services.journal_file import broken_journal
 from runtui.services.proof import verdict
 from runtui.services.store import Store
 from runtui.services.write import RunWriter
+
+_logger: Final = logging.getLogger("runtui.reconcile")
 
 CHECK_INTERVALS: Final = (30.0, 120.0, 600.0)
 """Seconds between two checks of an unknown change; the last one repeats for as long as it stays unknown."""
@@ -153,6 +156,7 @@ class Reconciler:
         """
         entry = await asyncio.to_thread(self._entry, number)
         if entry is not None and entry.outcome is Outcome.UNKNOWN:
+            _logger.info("change #%d is %s by a person's word", number, outcome.value)
             await self._settle(entry, outcome, "person")
 
     def _find(self) -> list[Entry]:
@@ -172,6 +176,7 @@ class Reconciler:
 
     def _call_unknown(self, entry: Entry) -> None:
         words = "runtui ended before the answer was there."
+        _logger.info("change #%d is unknown: %s", entry.number, words)
         self._journal.settle(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
 
     async def _read_back_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
@@ -228,6 +233,7 @@ class Reconciler:
         if entry.outcome is not Outcome.UNKNOWN:
             return entry
         found = verdict(entry, reading, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
+        _logger.info("unknown change #%d, read back: %s", entry.number, "done" if found.is_proof else found.why)
         if found.is_proof:
             return await self._settle(entry, Outcome.DONE, "read-back")
         if found.why in entry.words:

@@ -7,6 +7,7 @@ the whole listing of its workflow has been read without it. A workflow that cann
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from runtui.graph.client import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
+
+_logger: Final = logging.getLogger("runtui.refresh")
 
 CONCURRENT_WORKFLOWS: Final = 4
 """Listings of workflows under way at once: enough to hide the round trip, few enough not to be throttled."""
@@ -167,6 +170,13 @@ class Refresh:
             listing.fault = error
         read_nothing = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
         self._failures = self._failures + 1 if read_nothing else 0
+        _logger.info(
+            "listing %d: %d of %d workflows%s",
+            listing.number,
+            len(listing.names) - len(listing.missing),
+            len(listing.names),
+            f", {listing.fault}" if listing.fault else "",
+        )
         self._say(
             listing=False,
             waiting_until=None,
@@ -218,7 +228,9 @@ class Refresh:
             await self.list_once()
             # Waiting for a workflow that fails, while all others are there, makes the rest no longer.
             took = self._last_page_at - began
-            await self._rest_until(loop.time() + rest_seconds(self._interval, took, self._failures))
+            rest = rest_seconds(self._interval, took, self._failures)
+            _logger.info("next listing in %.0f s", rest)
+            await self._rest_until(loop.time() + rest)
 
     async def _rest_until(self, due: float) -> None:
         """Wait until a listing is asked for or due (in the loop's time); in a pause or without interval none is due."""

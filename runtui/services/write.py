@@ -8,6 +8,7 @@ under an ETag: a service that gives ETags need not heed them. What proves an out
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.store import Store
+
+_logger: Final = logging.getLogger("runtui.write")
 
 MOST_ATTEMPTS: Final = 5
 """Times that a save begins anew after the service proved that it applied nothing: throttled, or a stale ETag."""
@@ -208,6 +211,7 @@ class WriteProtocol:
         if attempt >= MOST_ATTEMPTS:
             return None
         if may_retry(exchange, attempt):
+            _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
             return await self._wait(save, exchange, attempt)
         if exchange.lacks_token and not save.has_new_token and await self._client.renew_token(exchange):
             return replace(save, has_new_token=True)
@@ -336,6 +340,7 @@ class WriteProtocol:
         if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
             return replace(save, fault=answer.fault)
         found = await asyncio.to_thread(self._verdict, save.entry, reading)
+        _logger.info("change #%s, read back: %s", save.entry, found.why or "done")
         if found.is_proof:
             return replace(save, fault=None, known_by="read-back")
         return replace(save, fault=replace(fault, message=f"{fault.message} {found.why}".strip()))
@@ -389,7 +394,11 @@ class WriteProtocol:
         return save
 
     def _end(self, save: Save, outcome: Outcome, **facts: Any) -> None:
-        self._announce(replace(save, step=Step.ENDED, outcome=outcome, resumes_at=None, **facts))
+        ended = replace(save, step=Step.ENDED, outcome=outcome, resumes_at=None, **facts)
+        conflicts = ", ".join(conflict.field.name for conflict in ended.conflicts)
+        why = ended.fault.title if ended.fault is not None else conflicts or "no fault"
+        _logger.info("change #%s of run %s: %s (%s)", ended.entry or "none", ended.run_id, outcome.value, why)
+        self._announce(ended)
 
 
 def ignored_of(draft: Draft, entity: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ def assert_not_in_arguments(*processes: int) -> None:
 
 
 def on_terminal(state: Path, server: Server) -> PtyProbe:
-    command = (sys.executable, "-m", "tests.terminal.loud_runtui", str(state / "log"), "--root", server.root)
+    logs = str(state / "log"), "--log", str(state / "runtui.log")
+    command = (sys.executable, "-m", "tests.terminal.loud_runtui", *logs, "--root", server.root)
     return PtyProbe(command, columns=140, rows=40, env={**ENVIRONMENT, "RUNTUI_STATE": str(state)})
 
 
@@ -108,7 +110,7 @@ def look_everywhere(terminal: PtyProbe) -> None:
     terminal.press("ctrl+c")
     terminal.wait_until_quiet()
     terminal.press("J")
-    terminal.wait_for("(?m)^#1 ")
+    terminal.wait_for("(?m)^ *#1 ")
     terminal.press("enter")
     terminal.wait_for("Entry 1: not done")
     terminal.wait_for(ECHO)
@@ -136,6 +138,9 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
         terminal.hang_up()
         assert terminal.wait_for_exit() == ExitCode.NOT_DONE
     assert "DEBUG asyncio" in (tmp_path / "log").read_text(), "everything is logged"
+    log = (tmp_path / "runtui.log").read_text()
+    assert re.search(r"graph: #\d+ PATCH \S+: 400 ", log)
+    assert re.search(r"write: change #1 of run \S+: not done ", log)
     assert [path.suffix for path in sorted((tmp_path / "exports").iterdir())] == [".jsonl", ".csv", ".md"]
     assert canary.leaks(tmp_path) == []
 
@@ -149,13 +154,14 @@ class Commands:
         for name, value in {**ENVIRONMENT, "RUNTUI_STATE": str(state)}.items():
             patch.setenv(name, value)
         self._patch, self._said, self._heard = patch, said, heard
+        self._log = state / "runtui.log"
 
     def __call__(self, *arguments: str, code: ExitCode = ExitCode.DONE) -> str:
         """The standard output of one."""
         self._patch.setattr(redact, "_secrets", {})
         for name in (None, "httpx", "httpcore", "asyncio"):
             self._heard.set_level(logging.DEBUG, name)
-        ended = main(arguments)
+        ended = main([*arguments, "--log", str(self._log)])
         out, err = self._said.readouterr()
         assert ended == code, err
         assert not canary.holds_canary(f"{out}{err}{self._heard.text}".encode()), arguments
@@ -194,5 +200,7 @@ def test_every_command_without_a_screen(
         assert run_id in run("journal", "1", "--format", form)
     for command in (("doctor", *there), ("doctor", *there, "--json"), ("config", "show", *there)):
         run(*command)
+    logged = (tmp_path / "runtui.log").read_text()
+    assert all(f": {name}\n" in logged for name in ("list", "show", "update", "undo", "journal", "doctor"))
     assert "asyncio" in {record.name for record in caplog.records if record.levelno == logging.DEBUG}
     assert canary.leaks(tmp_path) == []
