@@ -46,6 +46,9 @@ def logged_to(path: Path, command: str) -> Iterator[None]:
         _logger.info("runtui %s, Python %s: %s", __version__, sys.version.split()[0], command)
         yield
         _logger.info("end")
+    except BaseException as error:
+        _logger.info("end: %s: %s", type(error).__name__, error)
+        raise
     finally:
         _logger.removeHandler(handler)
         _logger.setLevel(level)
