@@ -30,7 +30,7 @@ from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words
 from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
 from runtui.tui.bridge import News, Subscribe, carry
-from runtui.tui.panel import Panel
+from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp
 from runtui.tui.text import content
 from runtui.tui.widgets.header_line import HeaderLine, Headline, headline
