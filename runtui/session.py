@@ -117,11 +117,11 @@ async def _one(
                 typed_ahead=typed_ahead or (),
             )
         code = await screen.run(app)
-        if app.next_profile is None:
+        if app.leaving.next_profile is None:
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
-        return Ended(code, app.next_profile, app.keys.close())
+        return Ended(code, app.leaving.next_profile, app.keys.close())
     finally:
         with given_back_on_error():
             if workspace is not None:

@@ -356,7 +356,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by its name.", 10, call="app.command_palette"
     ),
     Action("repaint", "app", ("ctrl+l",), "repaint", "Draw the whole screen anew.", call="app.repaint"),
-    Action("theme", "app", ("T",), "theme", "Change to the next theme.", call="app.next_theme"),
+    Action("theme", "app", ("T",), "theme", "Change to the next theme."),
     Action(
         "quit", "app", ("q", "f10", "ctrl+q"), "quit", "Leave; a save on its way is waited for.", 30, call="app.quit"
     ),

@@ -1,4 +1,4 @@
-"""The Textual application: it wires services, themes and the screen together, and decides when to leave.
+"""The Textual application: it wires services, features, themes and the first screen together.
 
 Invariant: nothing here knows what a run is.
 """
@@ -16,30 +16,23 @@ from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
 
-from runtui.graph.exchange import Outcome
 from runtui.profiles import Profiles
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
-from runtui.services.write import Save
-from runtui.settings import Settings
 from runtui.tui.bridge import Announced
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
+from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
-from runtui.tui.screens.frame import PREPARE, Chrome, Frame
+from runtui.tui.screens.frame import PREPARE, Chrome, Frame, TooSmall, is_too_small
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.screens.too_small import TooSmall, is_too_small
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER
-from runtui.tui.themes import THEMES
-
-QUIT_SECONDS: Final = 10.0
-"""How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
 
 SHEETS: Final = ("base", "list", "form", "panel")
 
@@ -93,22 +86,15 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.journaling = Journaling(self.chrome, self.runs, self.editing)
         self.signing_in = SigningIn(self.chrome)
         self.listing = Listing(self.chrome, self.runs, self.editing, (self.editing.place, self.journaling.place))
-        switching = Switching(self.chrome, profiles, self.leave)
+        self.leaving = Leaving(self.chrome, self.signing_in)
+        switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [self.editing, self.journaling, self.signing_in, self.listing, switching]
-        self.next_profile: Settings | None = None
-        """What is to be opened in the place of this screen; None: nothing, the person leaves."""
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
-        self._quitting = False
 
     def action_repaint(self) -> None:
         """Draw over whatever another program wrote on the terminal."""
         self.repaint_terminal()
-
-    def action_next_theme(self) -> None:
-        """To the next theme."""
-        names = list(THEMES)
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
     def action_command_palette(self) -> None:
         """Open the palette, once."""
@@ -186,11 +172,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     @property
     def is_followed(self) -> bool:
         """Whether another profile is opened next."""
-        return self.next_profile is not None and self.crash is None
+        return self.leaving.next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
-        self.next_profile = None
+        self.leaving.next_profile = None
         self.signing_in.stop_asking()
         if self._workspace.saves.active():
             self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
@@ -198,58 +184,12 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             super().end_unattended()
 
     async def _leave_unattended(self) -> None:
-        await self._workspace.saves.drain(QUIT_SECONDS)
+        await self.leaving.end()
         super().end_unattended()
 
     async def action_quit(self) -> None:
         """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
-        self.leave(None)
-
-    def leave(self, next_profile: Settings | None) -> None:
-        """Leave, and have another profile opened in the place of this one; None: leave for good."""
-        self.next_profile = next_profile
-        self.signing_in.stop_asking()
-        active = self._workspace.saves.active()
-        if active and not self._quitting:
-            self._quitting = True
-            words = f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once."
-            self.chrome.set_status(words, "warning", self._is_saving)
-            self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
-        else:
-            self.exit(return_code=0)
-
-    async def _leave_after_saves(self) -> None:
-        """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""
-        saves = self._workspace.saves
-        told: list[Save] = []
-        unsubscribe = saves.changed.subscribe(told.append)
-        try:
-            open_saves = await saves.drain(QUIT_SECONDS)
-        finally:
-            unsubscribe()
-        if open_saves:
-            self.next_profile = None
-            self.chrome.set_status(_left_open(saves.active()), "error", self._is_saving)
-            return
-        self._quitting = False
-        if all(save.active or save.outcome is Outcome.DONE for save in told):
-            self.exit(return_code=0)
-        else:
-            self.next_profile = None
-
-    def _is_saving(self) -> bool:
-        return bool(self._workspace.saves.active())
-
-
-def _left_open(saves: Sequence[Save]) -> str:
-    """What leaving now would mean for saves on their way."""
-    if all(save.may_be_stopped for save in saves):
-        return f"{_counted(len(saves), 'save')} not sent yet. q leaves all the same, and gives up; drafts are kept."
-    return f"{_counted(len(saves), 'save')} without an answer. q leaves all the same: the outcome is unknown."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        self.leaving.leave(None)
 
 
 async def run(app: RuntuiApp) -> int:

@@ -13,16 +13,16 @@ from typing import Any, Generic, TypeVar
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-T = TypeVar("T")
+News = TypeVar("News")
 
-Subscribe = Callable[[Callable[[T], None]], object]
+Subscribe = Callable[[Callable[[News], None]], object]
 """How a service takes a listener."""
 
 
-class Announced(Message, Generic[T]):
+class Announced(Message, Generic[News]):
     """A service announced `news`; `hear` is what listens to it."""
 
-    def __init__(self, hear: Callable[[T], object], news: T, *, only_newest: bool) -> None:
+    def __init__(self, hear: Callable[[News], object], news: News, *, only_newest: bool) -> None:
         super().__init__()
         self._hear = hear
         self._news = news
@@ -39,7 +39,9 @@ class Announced(Message, Generic[T]):
             await outcome
 
 
-def carry(subscribe: Subscribe[T], app: MessagePump, hear: Callable[[T], Any], *, only_newest: bool = False) -> None:
+def carry(
+    subscribe: Subscribe[News], app: MessagePump, hear: Callable[[News], Any], *, only_newest: bool = False
+) -> None:
     """Have the app hear what a service announces.
 
     Args:
@@ -49,7 +51,7 @@ def carry(subscribe: Subscribe[T], app: MessagePump, hear: Callable[[T], Any], *
         only_newest: Whether announcements that wait may be dropped for a newer one.
     """
 
-    def announce(news: T) -> None:
+    def announce(news: News) -> None:
         app.post_message(Announced(hear, news, only_newest=only_newest))
 
     subscribe(announce)

@@ -118,12 +118,6 @@ class KeyQueue:
         self._waiting.extend(event for event in left if not callable(event))
         return tuple(event for event in left if not callable(event))
 
-    async def drained(self) -> None:
-        """Wait until all events are routed and the last one has taken effect."""
-        if self._task is not None:
-            await asyncio.wait((self._task,))
-        await self._settled(self._outstanding)
-
     async def _route_all(self) -> None:
         while self._waiting:
             first = self._waiting[0]

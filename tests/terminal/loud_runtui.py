@@ -10,24 +10,20 @@ import os
 import sys
 
 from runtui.cli import main
-from runtui.tui import app as app_module
-from runtui.tui.app import RuntuiApp
+from runtui.tui.features.switching import Switching
 
 
-class CrashingApp(RuntuiApp):
-    """The app, but for one action."""
-
-    def action_next_theme(self) -> None:
-        """Fail with the token in the messages of two errors, and in a local variable."""
-        token = os.environ["RUNTUI_TOKEN"]
-        try:
-            raise ValueError(f"Illegal header value b'Bearer {token}'")
-        except ValueError as error:
-            raise LookupError(f"{token} was refused") from error
+def crash(_feature: object) -> None:
+    """Fail with the token in the messages of two errors, and in a local variable."""
+    token = os.environ["RUNTUI_TOKEN"]
+    try:
+        raise ValueError(f"Illegal header value b'Bearer {token}'")
+    except ValueError as error:
+        raise LookupError(f"{token} was refused") from error
 
 
 if __name__ == "__main__":
-    app_module.RuntuiApp = CrashingApp  # type: ignore[misc]
+    Switching.action_theme = crash  # type: ignore[method-assign,assignment]
     logging.basicConfig(filename=sys.argv[1], level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.DEBUG)

@@ -34,6 +34,7 @@ from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.status_line import StatusLine
 from tests import canary
+from tests.keys import drained
 from tests.tui.wires import Graph
 
 T = TypeVar("T", bound=Widget)
@@ -146,7 +147,7 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until every key has taken effect, on the screen too."""
-        await self.app.keys.drained()
+        await drained(self.app.keys)
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:

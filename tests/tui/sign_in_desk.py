@@ -86,12 +86,12 @@ class Desk:
 
     async def sees_sign_in(self) -> None:
         await self.session.until(lambda: self.session.view == "sign_in")
-        await self.session.until(lambda: "Device code" in self.session.text() or self.view.is_waiting)
+        await self.session.until(lambda: "Device code" in self.session.text() or self.view.ends)
 
     async def ask_for_code(self) -> str:
         """Begin by device code; the code."""
         await self.session.press("enter")
-        await self.session.until(lambda: self.view.is_waiting)
+        await self.session.until(lambda: self.view.ends)
         return self.authority.pending[-1]
 
     async def sign_in_by_code(self, **account: Any) -> None:

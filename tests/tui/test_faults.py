@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from runtui.tui import app as app_module
+from runtui.tui.features import leaving
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_panel import panel_text
 from tests.tui.test_review import to_the_review
@@ -257,7 +257,7 @@ async def test_quitting_leaves_by_itself_when_the_save_ends(open_session: Opener
 
 
 async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "QUIT_SECONDS", 0.05)
+    monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
         await to_the_review(session)
@@ -295,7 +295,7 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
         await session.until(lambda: "not allowed" in status_of(session))
         assert "The draft is kept." in status_of(session)
         assert "not allowed" in panel_text(session)
-        await session.until(lambda: not session.app._quitting)
+        await session.until(lambda: not session.app.leaving._is_waiting)
         assert session.app.return_code is None
         await session.press("q")
         assert session.app.return_code == 0

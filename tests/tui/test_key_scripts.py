@@ -162,7 +162,7 @@ class Desk:
     async def see_code(self) -> None:
         """Begin another sign-in, up to the code to type."""
         await self.session.press("A", "enter")
-        await self.session.until(lambda: self.session.find(SignInView).is_waiting)
+        await self.session.until(lambda: self.session.find(SignInView).ends)
 
     def hold(self) -> None:
         """Let nothing of Graph and of the sign-in service come through."""

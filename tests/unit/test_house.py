@@ -19,16 +19,13 @@ from tests.house import rules
 ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
-    "files": 162,
-    "lines": 28_793,
-    "files of a folder": 26,
-    "methods of a class, with its bases of ours": 109,
-    "classes of ours above each other": 6,
-    "small files without a second user": 2,
-    "public names in two files": 7,
-    "public methods without a user": 5,
-    "fields that nothing reads": 3,
-    "private names of others": 10,
+    "files": 157,
+    "lines": 28_430,
+    "files of a folder": 19,
+    "public names in two files": 4,
+    "public methods without a user": 3,
+    "fields that nothing reads": 1,
+    "private names of others": 9,
 }
 """Rules that do not hold yet: name -> the figure that may shrink and not grow. A rule that holds leaves this table."""
 

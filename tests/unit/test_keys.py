@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from runtui.tui import keys
 from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
+from tests.keys import drained
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
         (App[None]().animator, ["_animations"]),
         (Screen[None](), ["_layout_required", "_scroll_required", "_callbacks"]),
         (CommandPalette, ["_GATHER_COMMANDS_GROUP"]),
+        (App[None](), ["_get_screen"]),
     ],
     ids=lambda value: "" if isinstance(value, list) else type(value).__name__,
 )
@@ -106,7 +108,7 @@ async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
             app.keys.call_when_routed(lambda: routed.append(len(app.keys)))
             await asyncio.sleep(0.05)
             assert (len(app.keys), routed) == (1, [])
-        await app.keys.drained()
+        await drained(app.keys)
         assert app.got() == [["n"], ["b"]]
         assert routed == [0]
 
@@ -115,30 +117,30 @@ async def test_keys_from_before_the_first_screen_wait_for_it() -> None:
     app = Desk()
     app.press("a", "n", "b")
     async with app.run_test():
-        await app.keys.drained()
+        await drained(app.keys)
         assert app.got() == [["a", "n"], ["b"]]
 
 
 async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Desk()
     async with app.run_test():
-        await app.keys.drained()
+        await drained(app.keys)
         first, second = app.query(Slow)
         with stuck(first):
             with monkeypatch.context() as patch:
                 patch.setattr(keys, "MOST_LOOKS", 30)
                 app.press("a")
-                await app.keys.drained()
+                await drained(app.keys)
             assert app.keys.restless == {first}
             second.focus()
-            await app.keys.drained()
+            await drained(app.keys)
             app.press("n", "x")
-            await app.keys.drained()
+            await drained(app.keys)
             assert second.got == ["n"]
             assert app.query_one(Input).value == "x"
         while app.keys.restless:
             await asyncio.sleep(0)
-            await app.keys.drained()
+            await drained(app.keys)
 
 
 async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others() -> None:
@@ -151,7 +153,7 @@ async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others() -> None
         await asyncio.sleep(0.05)
         assert app.got()[0] == []
         done.set()
-        await app.keys.drained()
+        await drained(app.keys)
         assert app.got()[0] == ["a"]
 
 
@@ -159,10 +161,10 @@ async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes()
     app = Desk()
     async with app.run_test():
         app.query_one(Input).focus()
-        await app.keys.drained()
+        await drained(app.keys)
         done = asyncio.Event()
         app.press("a")
-        await app.keys.drained()
+        await drained(app.keys)
         app.run_worker(done.wait(), group=awaited("counting"))
         app.press("b", "c")
         await until(lambda: app.query_one(Input).value == "abc")
@@ -170,7 +172,7 @@ async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes()
         await asyncio.sleep(0.05)
         assert len(app.keys) == 1
         done.set()
-        await app.keys.drained()
+        await drained(app.keys)
         assert app.focused is app.query_one("#first")
 
 
@@ -201,5 +203,5 @@ async def test_a_drag_keeps_its_place_between_keys() -> None:
         for kind in (events.MouseMove, events.MouseDown, events.MouseUp):
             app.post_message(kind(None, x, y, 0, 0, 1, False, False, False, x, y))
         app.press("b")
-        await app.keys.drained()
+        await drained(app.keys)
         assert app.got() == [["a"], ["b"]]

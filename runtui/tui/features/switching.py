@@ -1,4 +1,4 @@
-"""Going on to something else: another profile, another scenario of a demo, read-only or not, the help.
+"""Going on to something else: another profile, another scenario of a demo, read-only, a theme, the help.
 
 Invariant: a profile that leads nowhere is shown with the reason, and never opened. Names and sentences of scenarios
 come from the sandbox.
@@ -6,7 +6,6 @@ come from the sandbox.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from rich.cells import cell_len
@@ -17,10 +16,12 @@ from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.settings import Settings
 from runtui.tui import entry_words
 from runtui.tui.actions import Situation
+from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.help import HelpView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.text import content, fit
+from runtui.tui.themes import THEMES
 
 
 class Switching:
@@ -29,14 +30,14 @@ class Switching:
     Args:
         chrome: The frame.
         profiles: Where the person can go on to; None for nowhere.
-        leave: Leaves, and has another profile opened in the place of this one.
+        leaving: Opens another profile in the place of this one.
     """
 
-    def __init__(self, chrome: Chrome, profiles: Profiles | None, leave: Callable[[Settings], object]) -> None:
+    def __init__(self, chrome: Chrome, profiles: Profiles | None, leaving: Leaving) -> None:
         self._chrome = chrome
         self._workspace = chrome.workspace
         self._profiles = profiles
-        self._leave = leave
+        self._leaving = leaving
 
     def extend(self, context: Situation) -> Situation:
         """How many profiles there are, and whether this is a demo."""
@@ -53,7 +54,7 @@ class Switching:
 
         def chosen(settings: Settings | None) -> None:
             if settings is not None and settings.profile != present:
-                self._leave(settings)
+                self._leaving.leave(settings)
 
         title = Content.assemble(("Profiles", "bold"), "  ", content(present))
         at = names.index(present) if present in names else 0
@@ -107,6 +108,11 @@ class Switching:
         self._chrome.set_status(words, "warning" if now else "information", lambda: workspace.read_only == now)
         self._chrome.show_headline()
         self._chrome.refresh()
+
+    def action_theme(self) -> None:
+        """Change to the next theme."""
+        app, names = self._chrome.app, list(THEMES)
+        app.theme = names[(names.index(app.theme) + 1) % len(names)] if app.theme in names else names[0]
 
     async def action_help(self) -> None:
         """Show the keys."""

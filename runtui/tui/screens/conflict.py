@@ -17,8 +17,8 @@ from textual.widgets import Static
 
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.tui.actions import bindings
-from runtui.tui.panel import Panel
 from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.option_lists import ChoiceList
 

@@ -19,8 +19,8 @@ from runtui.domain.times import now_ticks
 from runtui.services.drafts import Drafts
 from runtui.tui import draft_words
 from runtui.tui.actions import bindings
-from runtui.tui.panel import Panel
 from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, middle
 from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, moment_reading
 

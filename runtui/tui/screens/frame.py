@@ -14,12 +14,14 @@ from inspect import isawaitable
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
@@ -27,9 +29,10 @@ from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words
 from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
-from runtui.tui.bridge import Subscribe, T, carry
-from runtui.tui.panel import Panel
+from runtui.tui.bridge import News, Subscribe, carry
+from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp
+from runtui.tui.text import content
 from runtui.tui.widgets.header_line import HeaderLine, Headline, headline
 from runtui.tui.widgets.hint_bar import HintBar
 from runtui.tui.widgets.pane_title import PaneTitle
@@ -41,6 +44,10 @@ Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultTyp
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts what is not in sight yet."""
+
+
+LEAST_SIZE: Final = Size(60, 16)
+"""The smallest terminal, in cells, in which every view shows what its keys act on."""
 
 
 class Feature(Protocol):
@@ -166,7 +173,7 @@ class Chrome:
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
 
-    def carry(self, subscribe: Subscribe[T], hear: Callable[[T], object], *, only_newest: bool = False) -> None:
+    def carry(self, subscribe: Subscribe[News], hear: Callable[[News], object], *, only_newest: bool = False) -> None:
         """Hear what a service announces, on the event loop."""
         carry(subscribe, self.app, hear, only_newest=only_newest)
 
@@ -378,3 +385,39 @@ class Frame(Screen[ScreenResultType]):
         self.chrome.panel.open()
         self._give_room()
         self._panel.take_focus()
+
+
+class TooSmall(Screen[None]):
+    """Takes the screen while the terminal is too small: it says how large it has to be.
+
+    While it stands nothing below it gets a key, and what was there comes back as it was.
+    """
+
+    BINDINGS = [
+        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "repaint")
+    ]
+    DEFAULT_CSS = """
+    TooSmall { layout: vertical; padding: 0 1; }
+    TooSmall #size-notice { height: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The notice, and what quitting has to say."""
+        yield Static(id="size-notice", markup=False)
+        yield StatusLine(id="size-status")
+
+    def on_resize(self) -> None:
+        """Say the size as it is now."""
+        size = self.app.size
+        self.query_one("#size-notice", Static).update(
+            content(
+                f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
+                f"This one is {size.width}x{size.height}. "
+                f"Enlarge it to go on where you were; {ACTION_BY_ID['quit'].shown_key} quits."
+            )
+        )
+
+
+def is_too_small(size: Size) -> bool:
+    """Whether a terminal of that size, in cells, cannot show a view."""
+    return size.width < LEAST_SIZE.width or size.height < LEAST_SIZE.height

@@ -19,14 +19,14 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.option_lists import ChoiceList
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Generic[T]):
+class Choice(Generic[Value]):
     """One line of the list."""
 
-    value: T
+    value: Value
     line: str
     about: str = ""
     """What is said below the list while the cursor stands on it."""
@@ -34,7 +34,7 @@ class Choice(Generic[T]):
     """Why it cannot be chosen; empty when it can."""
 
 
-class Picker(ActionView[T]):
+class Picker(ActionView[Value]):
     """Asks for one of some values.
 
     Args:
@@ -54,7 +54,7 @@ class Picker(ActionView[T]):
     """
 
     def __init__(
-        self, name: str, title: Content, choices: Sequence[Choice[T]], *, at: int = 0, about: str = ""
+        self, name: str, title: Content, choices: Sequence[Choice[Value]], *, at: int = 0, about: str = ""
     ) -> None:
         super().__init__(name=name)
         self._title = title

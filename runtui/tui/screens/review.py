@@ -18,8 +18,8 @@ from textual.widgets import Button, Static
 
 from runtui.domain.draft import MISSING, Draft
 from runtui.tui.actions import bindings
-from runtui.tui.panel import Panel
 from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 
 

@@ -25,12 +25,12 @@ from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, RowFlag
 
-PROBLEMS: Final = "is:problem"
-FIRST_SORT: Final = "started"
+_PROBLEMS: Final = "is:problem"
+_FIRST_SORT: Final = "started"
 
-SAVING: Final = RowFlag("↑", "being saved")
-UNKNOWN: Final = RowFlag("?", "outcome not known")
-DRAFT: Final = RowFlag("~", "draft not sent")
+_SAVING: Final = RowFlag("↑", "being saved")
+_UNKNOWN: Final = RowFlag("?", "outcome not known")
+_DRAFT: Final = RowFlag("~", "draft not sent")
 
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
@@ -57,7 +57,7 @@ class RunsView(ActionView[None]):
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
         self._counting = CountAside(self)
-        self._query = RunQuery(None, FIRST_SORT, True)
+        self._query = RunQuery(None, _FIRST_SORT, True)
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
@@ -119,10 +119,10 @@ class RunsView(ActionView[None]):
         """What becomes of a change of the run; None where nobody changes it."""
         workspace = self._workspace
         if workspace.connected and workspace.saves.of_run(row.id) is not None:
-            return SAVING
+            return _SAVING
         if workspace.connected and run_key(row.id) in workspace.reconciler.unsettled:
-            return UNKNOWN
-        return DRAFT if row.id in workspace.drafts else None
+            return _UNKNOWN
+        return _DRAFT if row.id in workspace.drafts else None
 
     # Filter
 
@@ -132,7 +132,7 @@ class RunsView(ActionView[None]):
 
     def action_problems(self) -> None:
         """Only what went wrong, or all again."""
-        self._filter_by("" if self.filter_text == PROBLEMS else PROBLEMS)
+        self._filter_by("" if self.filter_text == _PROBLEMS else _PROBLEMS)
 
     def action_clear(self) -> None:
         """One step back: the filter first, then the panel where it can go, and the last word with it."""

@@ -60,7 +60,7 @@ class SignInView(ActionView[None]):
         self._copied = ""
         """What the copy key copies: a user code or an address; never a token."""
         self._page: BrowserPage | None = None
-        self._ends: datetime | None = None
+        self.ends: datetime | None = None
         """Until when the sign-in under way waits."""
         self._clock: Timer | None = None
 
@@ -80,11 +80,6 @@ class SignInView(ActionView[None]):
         """The way under the cursor; None while none is to be chosen."""
         rows = self.query_one(ChoiceList)
         return None if rows.has_class("-gone") or rows.highlighted is None else self._ways[rows.highlighted]
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a code or an address is shown."""
-        return self._ends is not None
 
     def open(self, sign_in: SignIn, *, why: str = "", trouble: SignInError | None = None, demo: str = "") -> None:
         """Show who is signed in and the ways to sign in.
@@ -163,17 +158,17 @@ class SignInView(ActionView[None]):
 
     def count_down(self) -> None:
         """Tell the time that is left."""
-        if self._ends is not None:
-            self._update("wait", content(sign_in_words.countdown(self._ends, datetime.now(UTC)), "bold"))
+        if self.ends is not None:
+            self._update("wait", content(sign_in_words.countdown(self.ends, datetime.now(UTC)), "bold"))
 
     def _wait_until(self, ends: datetime) -> None:
-        self._ends = ends
+        self.ends = ends
         self.count_down()
         if self._clock is None:
             self._clock = self.set_interval(TICK_SECONDS, self.count_down)
 
     def _stop_waiting(self) -> None:
-        self._ends = self._page = None
+        self.ends = self._page = None
         self._copied = ""
         # A landing address holds a code that is good for a moment: it does not stay.
         self.query_one(LineInput).value = ""

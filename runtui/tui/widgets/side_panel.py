@@ -76,6 +76,8 @@ class SidePanel(Vertical):
             "run": Page((Fact("Press enter on a run to see it here.", "$text-muted"),)),
         }
         self._active = False
+        self._undrawn: set[Tab] = set()
+        """The tabs whose page was not drawn yet."""
 
     def compose(self) -> ComposeResult:
         """The tabs' names in one line, the chosen one under it."""
@@ -92,14 +94,15 @@ class SidePanel(Vertical):
 
     def on_resize(self) -> None:
         """Wrap the facts to the new width."""
-        for tab in self._pages:
-            self._draw(tab, keep_place=True)
+        self._undrawn = set(self._pages)
+        self._draw(keep_place=True)
 
     def show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
         """Put a page into a tab; the tab in sight stays the same."""
         if self._pages.get(tab) != page:
             self._pages[tab] = page
-            self._draw(tab, keep_place=keep_place)
+            self._undrawn.add(tab)
+            self._draw(keep_place=keep_place)
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
         """List the requests of this session, the newest first."""
@@ -112,6 +115,7 @@ class SidePanel(Vertical):
         had_focus = self.has_focus_within
         self.tab = tab
         self.query_one(ContentSwitcher).current = f"tab-{tab}"
+        self._draw(keep_place=False)
         self._show_title()
         if had_focus:
             self.take_focus()
@@ -141,7 +145,12 @@ class SidePanel(Vertical):
         ]
         self.query_one("#panel-title", PaneTitle).show(Content(" │ ").join(names), active=self._active)
 
-    def _draw(self, tab: Tab, *, keep_place: bool) -> None:
+    def _draw(self, *, keep_place: bool) -> None:
+        """Draw the tab in sight, where there is something new in it and a width to wrap it to."""
+        tab = self.tab
+        if tab not in self._undrawn or not self.size.width:
+            return
+        self._undrawn.remove(tab)
         page = self._pages[tab]
         view = self.query_one(f"#tab-{tab}", JsonView)
         width = max(20, self.size.width - 1)

@@ -1,0 +1,86 @@
+"""Leaving: for good, or for another profile.
+
+Invariant: a save on its way is waited for, for a limited time, and the person is told what leaving before its end would
+mean. Drafts are on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from runtui.graph.exchange import Outcome
+from runtui.services.write import Save
+from runtui.settings import Settings
+from runtui.tui.features.signing_in import SigningIn
+from runtui.tui.screens.frame import Chrome
+
+QUIT_SECONDS: Final = 10.0
+"""How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
+
+
+@dataclass
+class Leaving:
+    """The way out."""
+
+    chrome: Chrome
+    signing_in: SigningIn
+    next_profile: Settings | None = field(default=None, init=False)
+    """What is opened in the place of this session; None: nothing, the person leaves for good."""
+    _is_waiting: bool = field(default=False, init=False)
+
+    def leave(self, next_profile: Settings | None) -> None:
+        """Leave once no save is on its way, or when asked a second time.
+
+        Args:
+            next_profile: What is opened in the place of this session; None: nothing.
+        """
+        self.next_profile = next_profile
+        # A save that waits for somebody to sign in must not hold up the end.
+        self.signing_in.stop_asking()
+        saves = self.chrome.workspace.saves.active()
+        if not saves or self._is_waiting:
+            self.chrome.app.exit(return_code=0)
+            return
+        self._is_waiting = True
+        words = f"Waiting for {_counted(len(saves), 'save')} to end; q again leaves at once."
+        self.chrome.set_status(words, "warning", self._is_saving)
+        self.chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
+
+    async def _leave_after_saves(self) -> None:
+        """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""
+        saves = self.chrome.workspace.saves
+        seen: list[Save] = []
+        unsubscribe = saves.changed.subscribe(seen.append)
+        try:
+            open_saves = await saves.drain(QUIT_SECONDS)
+        finally:
+            unsubscribe()
+        if open_saves:
+            self.next_profile = None
+            self.chrome.set_status(_left_open(saves.active()), "error", self._is_saving)
+            return
+        self._is_waiting = False
+        if all(save.active or save.outcome is Outcome.DONE for save in seen):
+            self.chrome.app.exit(return_code=0)
+        else:
+            self.next_profile = None
+
+    async def end(self) -> None:
+        """Wait for saves on their way, with nobody here to press a key."""
+        await self.chrome.workspace.saves.drain(QUIT_SECONDS)
+
+    def _is_saving(self) -> bool:
+        return bool(self.chrome.workspace.saves.active())
+
+
+def _left_open(saves: Sequence[Save]) -> str:
+    """What leaving now would mean for saves on their way."""
+    if all(save.may_be_stopped for save in saves):
+        return f"{_counted(len(saves), 'save')} not sent yet. q leaves all the same, and gives up; drafts are kept."
+    return f"{_counted(len(saves), 'save')} without an answer. q leaves all the same: the outcome is unknown."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

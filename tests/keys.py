@@ -1,0 +1,14 @@
+"""Waiting for keys, as no user of the queue but a test has to."""
+
+from __future__ import annotations
+
+import asyncio
+
+from runtui.tui.keys import KeyQueue
+
+
+async def drained(keys: KeyQueue) -> None:
+    """Wait until all events are routed and the last one has taken effect."""
+    if keys._task is not None:
+        await asyncio.wait((keys._task,))
+    await keys._settled(keys._outstanding)
