@@ -51,7 +51,7 @@ COMFORT: Final = 26
 """Cells the flexible column keeps before a column beyond FAVOURED is shown beside it."""
 
 _GROWTH: Final = 4
-"""A growing column takes one cell of so many that the flexible column has beyond COMFORT."""
+"""A growing column takes one cell of so many that the flexible column has beyond its least width and COMFORT."""
 
 
 class ListCell(NamedTuple):
@@ -120,7 +120,7 @@ def layout(columns: tuple[Column[Any], ...], width: int) -> Layout[Any]:
         room = left
     for column in columns:
         if column.grows_to and column.key in shown:
-            growth = min(column.grows_to - column.width, max(0, room - COMFORT) // _GROWTH)
+            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, least_flexible)) // _GROWTH)
             shown[column.key] += growth
             room -= growth
     return tuple(

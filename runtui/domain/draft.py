@@ -16,7 +16,6 @@ from typing import Any, Final, Literal
 
 from runtui.domain.enums import SENTINEL
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
-from runtui.domain.times import parse_ticks
 from runtui.errors import FieldError
 from runtui.redact import MARK
 
@@ -243,22 +242,16 @@ def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterat
 
 def _order_of_times(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
     names = ("startedDateTime", "completedDateTime")
-    if changed.isdisjoint(names):
-        return
-    try:
-        started, completed = (parse_ticks(values[name]) for name in names)
-    except (TypeError, ValueError):
-        return
-    if completed < started:
+    ticks = [moment for name in names if isinstance(moment := EDITABLE_BY_NAME[name].read(values), int)]
+    if len(ticks) == len(names) and not changed.isdisjoint(names) and ticks[1] < ticks[0]:
         yield "The run would be completed before it started."
 
 
 def _sums(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
     names = ("totalUsersCount", "successfulUsersCount", "failedUsersCount")
-    total, good, bad = (values[name] for name in names)
-    if changed.isdisjoint(names) or not all(type(value) is int for value in (total, good, bad)):
-        return
-    if good + bad > total:
+    counts = [count for name in names if isinstance(count := EDITABLE_BY_NAME[name].read(values), int)]
+    if len(counts) == len(names) and not changed.isdisjoint(names) and counts[1] + counts[2] > counts[0]:
+        total, good, bad = counts
         yield f"{good} successful and {bad} failed users are more than the total of {total}."
 
 

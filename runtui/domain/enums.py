@@ -29,9 +29,6 @@ class OpenEnum:
         self.names = tuple(member.name for member in members)
         self._meanings = dict(members)
 
-    def __repr__(self) -> str:
-        return f"OpenEnum({self.name!r}, {len(self.members)} members)"
-
     def is_known(self, value: str) -> bool:
         """Whether this version of runtui knows the value (exact spelling; Graph's enums are case-sensitive)."""
         return value in self._meanings

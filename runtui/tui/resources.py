@@ -18,7 +18,6 @@ from runtui.graph.exchange import Outcome
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FILTER_HELP, change_words, entry_filter, outcome_word
-from runtui.tui.actions import Scope
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)
@@ -39,6 +38,22 @@ class Rows(Protocol[_Row_co, _RowId_contra]):
 
     def position(self, row_id: _RowId_contra, /) -> int | None:
         """The line of a row, counted from 0; None when it is not among them."""
+
+
+class RowFlag(NamedTuple):
+    """What stands before a row: one cell, and the words for it."""
+
+    sign: str
+    words: str
+
+
+SAVING: Final = RowFlag("↑", "being saved")
+OUTCOME_UNKNOWN: Final = RowFlag("?", "outcome not known")
+DRAFT_KEPT: Final = RowFlag("~", "draft not sent")
+MARKED: Final = RowFlag("◆", "marked")
+
+ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, MARKED)
+"""All flags; of several that fit a row the first is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +80,6 @@ class Resource(Generic[RowT, RowId]):
     title: str
     columns: tuple[Column[RowT], ...]
     id_of: Callable[[RowT], RowId]
-    scope: Scope
-    """Whose actions work on its rows."""
     filter_help: str
     """The filter language in one line."""
     read_filter: Callable[[str], object]
@@ -90,7 +103,6 @@ RUNS: Final[Resource[RunRow, str]] = Resource(
     title="Runs",
     columns=RUN_COLUMNS,
     id_of=lambda row: row.id,
-    scope="runs",
     filter_help='text  status:failed  type:onDemand  wf:"Onboard"  failed>0  started>-24h  !not',
     read_filter=run_filter,
     empty="There are no runs.",
@@ -154,7 +166,6 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
         Column("change", "change", 36, 1, _change, flexible=True),
     ),
     id_of=lambda row: row.entry.number,
-    scope="journal",
     filter_help=ENTRY_FILTER_HELP,
     read_filter=entry_filter,
     empty="Nothing was sent yet.",

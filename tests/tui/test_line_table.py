@@ -11,8 +11,8 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 
 from runtui.domain.columns import Column, ListCell
-from runtui.tui.resources import ReadRows, Resource
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable, RowFlag
+from runtui.tui.resources import ReadRows, Resource, RowFlag
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 
 HEIGHT = 10
 FAILED = ListCell("bad", "status-failed")
@@ -38,7 +38,6 @@ THINGS: Resource[Thing, int] = Resource(
         Column("name", "name", 9, 1, lambda thing, _: ListCell(f"thing {thing.number}"), flexible=True),
     ),
     id_of=lambda thing: thing.number,
-    scope="runs",
     filter_help="",
     read_filter=str,
     empty="There are no things.",

@@ -35,7 +35,7 @@ def rows(session: Session) -> list[RunRow]:
 def flag_under_cursor(session: Session) -> str:
     row = table_of(session).row_under_cursor()
     assert row is not None
-    return table_of(session).flag(row).sign
+    return table_of(session).flag(row)
 
 
 def titles(session: Session) -> str:
@@ -98,7 +98,7 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
         assert session.text().count("◆ ") == 3  # two rows and the title
         await session.press("s", "S")
         assert runs.marks == {order[0], order[2]}
-        marked = [table_of(session).flag(row).sign == "◆" for row in rows(session)]
+        marked = [table_of(session).flag(row) == "◆" for row in rows(session)]
         assert sum(marked) == 2
         await session.press("U")
         assert runs.marks == set()

@@ -17,6 +17,7 @@ from runtui.errors import RuntuiError
 from runtui.services.refresh import Progress
 from runtui.tui.actions import ACTION_BY_ID, Situation
 from runtui.tui.features.editing import Editing
+from runtui.tui.resources import RUNS
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 
@@ -69,7 +70,7 @@ class Listing:
         """Say why the list is incomplete, for as long as it is so for that reason."""
         why = progress.complaint
         complaint = f"The list is incomplete. {self._in_words(why)}" if why is not None else ""
-        self._runs.say_when_empty("There are no runs." if why is None else self._in_words(why))
+        self._runs.say_when_empty(RUNS.empty if why is None else self._in_words(why))
         is_news = bool(complaint) and complaint != self._complaint
         self._complaint = complaint
         if progress.fault is not None or is_news:

@@ -13,6 +13,7 @@ from textual.widgets import Static
 from runtui.domain.rows import STATUS_LOOKS
 from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
+from runtui.tui.resources import ROW_FLAGS
 from runtui.tui.screens.frame import ActionView
 
 FILTER_HELP = """\
@@ -71,5 +72,5 @@ def help_text() -> Content:
         Content.styled("Signs\n", "bold"),
     ]
     parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in STATUS_LOOKS.values())))
-    parts.append(Content("\n↑ being saved   ? outcome not known   ~ draft not sent   ◆ marked"))
+    parts.append(Content("\n" + "   ".join(f"{flag.sign} {flag.words}" for flag in ROW_FLAGS)))
     return Content("").join(parts)

@@ -10,7 +10,6 @@ import asyncio
 from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Static
 
 from runtui.errors import RuntuiError
 from runtui.services.journal import Entry, Journal
@@ -19,9 +18,9 @@ from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.frame import ActionView
-from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.row_list import RowList
 
 
 class JournalView(ActionView[None]):
@@ -29,15 +28,11 @@ class JournalView(ActionView[None]):
 
     scope = "journal"
     BINDINGS = bindings("journal")
-    DEFAULT_CSS = """
-    JournalView { layout: vertical; height: 1fr; }
-    JournalView LineTable { height: 1fr; }
-    JournalView #journal-empty { display: none; padding: 1 2; height: auto; }
-    JournalView.-empty #journal-empty { display: block; }
-    """
+    DEFAULT_CSS = "JournalView { height: 1fr; }"
 
     def __init__(self) -> None:
         super().__init__()
+        self.list = RowList(JOURNAL, name="journal")
         self.shown: EntryQuery | None = None
         self.older: int | None = None
         """Where the entries begin that are not read yet; None when all are."""
@@ -46,16 +41,12 @@ class JournalView(ActionView[None]):
         """Those that were read, newest first."""
 
     def compose(self) -> ComposeResult:
-        """Filter, column titles, entries."""
-        yield FilterBar(JOURNAL.filter_help, JOURNAL.read_filter)
-        yield ColumnHeader(JOURNAL.columns)
-        yield Static(id="journal-empty", markup=False)
-        yield LineTable(JOURNAL, id="journal-table")
+        yield self.list
 
     @property
     def table(self) -> LineTable[EntryRow, int]:
         """The entries."""
-        return self.query_one("#journal-table", LineTable)
+        return self.list.table
 
     @property
     def entry(self) -> Entry | None:
@@ -71,8 +62,7 @@ class JournalView(ActionView[None]):
         self.reload()
 
     def take_focus(self) -> None:
-        """Give the entries the keys."""
-        self.screen.set_focus(self.table)
+        self.list.take_focus()
 
     def reload(self) -> None:
         """Read again what is shown."""
@@ -93,28 +83,20 @@ class JournalView(ActionView[None]):
         try:
             found, self.older = await asyncio.to_thread(query.page, before, wanted)
         except RuntuiError as error:
-            self._show_words(str(error))
+            self.list.say(str(error))
             return
         self.entries = [*(self.entries if before is not None else ()), *found]
-        self.table.show(entry_rows(self.entries, self._root), keep_line=True)
+        self.list.show(entry_rows(self.entries, self._root), keep_line=True)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)
-        nothing = f"{JOURNAL.nothing_found} Press esc to clear it." if query.text else JOURNAL.empty
-        self._show_words("" if self.entries else nothing)
-
-    def _show_words(self, words: str) -> None:
-        self.set_class(bool(words), "-empty")
-        self.query_one("#journal-empty", Static).update(content(words))
+        self.list.say("" if self.entries else self.list.not_found() if query.text else JOURNAL.empty)
 
     def title(self) -> Content:
         """How many entries, filter, roots."""
-        more = "+" if self.older is not None else ""
-        parts = [Content.styled("Journal", "bold"), Content(f"  {len(self.entries)}{more}")]
-        if self.shown is not None and self.shown.text:
-            parts.append(Content.assemble("  /", content(self.shown.text, "$text-accent")))
-        if self.shown is not None and self.shown.root is None:
-            parts.append(Content("  all roots"))
-        return Content("").join(parts)
+        counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
+        title = self.list.title(counted, self.shown.text if self.shown is not None else "")
+        of_all_roots = self.shown is not None and self.shown.root is None
+        return Content.assemble(title, "  all roots" if of_all_roots else "")
 
     def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
         """Another entry, or none: the panel shows it, and what can be done may have changed."""
@@ -132,18 +114,13 @@ class JournalView(ActionView[None]):
 
     def action_filter_journal(self) -> None:
         """Open the filter box."""
-        self.query_one(FilterBar).open()
+        self.list.filter_bar.open()
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show what the filter finds."""
         event.stop()
         if self.shown is not None and event.text != self.shown.text:
             self._select(self.shown.root, event.text)
-
-    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
-        """Back to the entries."""
-        event.stop()
-        self.take_focus()
 
     def action_all_roots(self) -> None:
         """The entries of all roots, or of this one again."""
@@ -153,7 +130,7 @@ class JournalView(ActionView[None]):
     def action_leave_journal(self) -> None:
         """One step back: the filter first, then to where one came from."""
         if self.shown is not None and self.shown.text:
-            self.query_one(FilterBar).put("")
+            self.list.filter_bar.put("")
             self._select(self.shown.root, "")
         else:
             self.answer()

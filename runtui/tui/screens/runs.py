@@ -11,7 +11,6 @@ from typing import Final
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Static
 
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 from runtui.graph.root import run_key
@@ -19,18 +18,14 @@ from runtui.services.store import EVERY_RUN, RunQuery, RunRows
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.pacing import CountAside, Throttle
-from runtui.tui.resources import RUNS, run_filter
+from runtui.tui.resources import DRAFT_KEPT, MARKED, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
-from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable, RowFlag
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.row_list import RowList
 
 _PROBLEMS: Final = "is:problem"
 _FIRST_SORT: Final = "started"
-
-_SAVING: Final = RowFlag("↑", "being saved")
-_UNKNOWN: Final = RowFlag("?", "outcome not known")
-_DRAFT: Final = RowFlag("~", "draft not sent")
 
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
@@ -41,17 +36,13 @@ class RunsView(ActionView[None]):
 
     scope = "runs"
     BINDINGS = bindings("runs")
-    DEFAULT_CSS = """
-    RunsView { layout: vertical; height: 1fr; }
-    RunsView LineTable { height: 1fr; }
-    RunsView #empty { display: none; padding: 1 2; height: auto; }
-    RunsView.-empty #empty { display: block; }
-    """
+    DEFAULT_CSS = "RunsView { height: 1fr; }"
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self._workspace = workspace
         self._store = workspace.store
+        self.list = RowList(RUNS, self._flag, name="runs")
         self.filter_text = ""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
@@ -62,16 +53,12 @@ class RunsView(ActionView[None]):
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
     def compose(self) -> ComposeResult:
-        """Filter, column titles, rows."""
-        yield FilterBar(RUNS.filter_help, RUNS.read_filter)
-        yield ColumnHeader(RUNS.columns)
-        yield Static(id="empty", markup=False)
-        yield LineTable(RUNS, self._flag, id="runs-table")
+        yield self.list
 
     @property
     def table(self) -> LineTable[RunRow, str]:
         """The rows."""
-        return self.query_one("#runs-table", LineTable)
+        return self.list.table
 
     @property
     def marks(self) -> frozenset[str]:
@@ -84,8 +71,7 @@ class RunsView(ActionView[None]):
         return self.table.row_under_cursor()
 
     def take_focus(self) -> None:
-        """Give the rows the keys."""
-        self.screen.set_focus(self.table)
+        self.list.take_focus()
 
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""
@@ -97,38 +83,32 @@ class RunsView(ActionView[None]):
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
         column = RUN_COLUMN_BY_KEY[self.shown.sort]
-        parts = [Content.styled("Runs", "bold"), Content(f"  {counted}")]
-        if self.filter_text:
-            parts.append(Content.assemble("  /", content(self.filter_text, "$text-accent")))
-        parts.append(Content(f"  {column.title} {'↓' if self.shown.descending else '↑'}"))
-        if self.marks:
-            parts.append(Content(f"  ◆ {len(self.marks)} marked"))
-        return Content("").join(parts)
+        sorted_by = f"  {column.title} {'↓' if self.shown.descending else '↑'}"
+        marked = f"  {MARKED.sign} {len(self.marks)} {MARKED.words}" if self.marks else ""
+        return Content.assemble(self.list.title(counted, self.filter_text), sorted_by, marked)
 
     def say_when_empty(self, words: str | None = None) -> None:
         """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
         self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter
-            hint = f"{shown.hint} " if shown is not None and shown.hint else ""
-            words = "" if self.table.total else f"{RUNS.nothing_found} {hint}Press esc to clear it."
-        self.set_class(bool(words), "-empty")
-        self.query_one("#empty", Static).update(content(words))
+            words = "" if self.table.total else self.list.not_found(shown.hint if shown is not None else "")
+        self.list.say(words)
 
     def _flag(self, row: RunRow) -> RowFlag | None:
         """What becomes of a change of the run; None where nobody changes it."""
         workspace = self._workspace
         if workspace.connected and workspace.saves.of_run(row.id) is not None:
-            return _SAVING
+            return SAVING
         if workspace.connected and run_key(row.id) in workspace.reconciler.unsettled:
-            return _UNKNOWN
-        return _DRAFT if row.id in workspace.drafts else None
+            return OUTCOME_UNKNOWN
+        return DRAFT_KEPT if row.id in workspace.drafts else None
 
     # Filter
 
     def action_filter(self) -> None:
         """Open the filter box."""
-        self.query_one(FilterBar).open()
+        self.list.filter_bar.open()
 
     def action_problems(self) -> None:
         """Only what went wrong, or all again."""
@@ -152,14 +132,9 @@ class RunsView(ActionView[None]):
 
     def _filter_by(self, text: str) -> None:
         """Filter at once, so that a key that is already on its way acts on what the filter shows."""
-        self.query_one(FilterBar).put(text)
+        self.list.filter_bar.put(text)
         self.filter_text = text
         self._show_query(self._query._replace(filter=run_filter(text)))
-
-    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
-        """Back to the rows."""
-        event.stop()
-        self.take_focus()
 
     # Order
 
@@ -179,8 +154,7 @@ class RunsView(ActionView[None]):
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown = rows.query
-        self.table.show(rows, keep_line=keep_line)
-        self.query_one(ColumnHeader).sort = (self.shown.sort, self.shown.descending)
+        self.list.show(rows, keep_line=keep_line, sort=(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.frame.chrome.show_headline()
 

@@ -8,7 +8,6 @@ neither memory nor the cost of a key grows with the number of rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, NamedTuple, get_args
 
 from rich.cells import cell_len
@@ -26,7 +25,7 @@ from textual.widget import Widget
 from runtui.domain.columns import GAP, GUTTER, Column, Layout, ListCell, Role, RowT, list_layout
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
-from runtui.tui.resources import ReadRows, Resource, RowId, Rows
+from runtui.tui.resources import MARKED, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import fit
 
 _MOST_STRIPS: Final = 512
@@ -35,16 +34,8 @@ CLOCK_SECONDS: Final = 60
 """How often relative times are worked out again."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowFlag:
-    """What stands before a row: one cell, and the word for it."""
-
-    sign: str
-    word: str
-
-
-NO_FLAG: Final = RowFlag(" ", "")
-MARKED: Final = RowFlag("◆", "marked")
+def no_flag(_row: object) -> None:
+    """Rows that have no flag but their mark."""
 
 
 class LineLook(NamedTuple):
@@ -133,7 +124,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             return self.table
 
     def __init__(
-        self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = lambda _row: None, *, id: str
+        self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = no_flag, *, id: str
     ) -> None:
         super().__init__(id=id)
         self.resource = resource
@@ -209,9 +200,10 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         for row_id in marked:
             self.flags_changed(row_id)
 
-    def flag(self, row: RowT) -> RowFlag:
-        """What stands before a row."""
-        return self._own_flag(row) or (MARKED if self.resource.id_of(row) in self.marks else NO_FLAG)
+    def flag(self, row: RowT) -> str:
+        """The sign before a row; a blank where there is none."""
+        flag = self._own_flag(row) or (MARKED if self.resource.id_of(row) in self.marks else None)
+        return flag.sign if flag is not None else " "
 
     # The cursor
 
@@ -323,7 +315,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             return LineLook(width)
         cells = tuple(column.show(row, self._now) for column, _ in self._layout(width))
         cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
-        return LineLook(width, self.flag(row).sign, cells, cursor)
+        return LineLook(width, self.flag(row), cells, cursor)
 
     def _draw(self, look: LineLook) -> Strip:
         """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
