@@ -39,13 +39,12 @@ class SessionSpec:
     """Carries the requests in place of the network."""
     root: Callable[[], Awaitable[str]] | None = None
     """Gives the Graph root once the server is ready; None: the root of the settings."""
-    store_file: Path
-    """The SQLite file of the runs."""
+    store: Path | None = None
+    """The SQLite file of the runs; None: that of the root."""
 
-    @classmethod
-    def of(cls, settings: Settings, **replaced: Any) -> SessionSpec:
-        """A session on the server of the settings, with its own local store."""
-        return cls(settings=settings, **{"store_file": store_path(settings.state_folder, settings.root)} | replaced)
+    @property
+    def store_file(self) -> Path:
+        return self.store or store_path(self.settings.state_folder, self.settings.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class CommandLine:
 
     def session(self) -> SessionSpec:
         """A session on the chosen server; see `settings`."""
-        return SessionSpec.of(self.settings())
+        return SessionSpec(settings=self.settings())
 
     def demo_settings(self) -> Settings:
         """The settings of a demo, which ignores config.toml.

@@ -159,7 +159,7 @@ def run_demo(
             if sign_in:
                 settings = replace(settings, sign_in=_sign_in_settings(settings))
             token = _token(settings, sandbox)
-            spec = SessionSpec(settings=settings, store_file=Path(folder) / "runs.db", token=token, root=sandbox.root)
+            spec = SessionSpec(settings=settings, store=Path(folder) / "runs.db", token=token, root=sandbox.root)
             return open_session(spec, sandbox)
     finally:
         sandbox.stop()

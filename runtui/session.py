@@ -80,7 +80,7 @@ async def _run(spec: SessionSpec, sandbox: SandboxControl | None, profiles: Prof
     ended = await _one(spec, sandbox, profiles)
     while ended.next_profile is not None:
         gc.unfreeze()  # the garbage collector may now free the screen that ended
-        ended = await _one(SessionSpec.of(ended.next_profile), sandbox, profiles, ended.typed_ahead)
+        ended = await _one(SessionSpec(settings=ended.next_profile), sandbox, profiles, ended.typed_ahead)
     return ended.code
 
 

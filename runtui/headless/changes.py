@@ -159,7 +159,7 @@ def undo(
 ) -> int:
     """Undo a change on the server and the profile it was made on; the exit code. See `undo_entry`."""
     entry = entry_to_undo(state_folder(), number, line.root())
-    session = SessionSpec.of(line.settings_to_undo(entry.root, entry.tenant, entry.profile))
+    session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
     options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
     return undo_entry(session, entry.number, options, seen_on_read_back=seen_on_read_back)
 

@@ -33,7 +33,7 @@ class Commands:
     def server(self, **choices: Any) -> SessionSpec:
         facts: dict[str, Any] = {"root": ROOT, "tenant": "Contoso", "state_folder": self.folder}
         settings = Settings(**facts | choices)
-        return SessionSpec.of(settings, token=token, wire=self.line)
+        return SessionSpec(settings=settings, token=token, wire=self.line)
 
     def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: bool) -> int:
         return update_run(self.server(), run_id, assignments, workflow_id=workflow, **{"yes": True} | options)

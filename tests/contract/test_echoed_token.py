@@ -94,7 +94,7 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
 ) -> None:
     graph = EchoingGraph(written)
     settings = Settings(root=ROOT, tenant="Contoso", state_folder=tmp_path)
-    server = SessionSpec.of(settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
+    server = SessionSpec(settings=settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
 
     def said(code: int) -> str:
         out, err = capfd.readouterr()
@@ -148,7 +148,7 @@ async def test_a_request_is_sent_as_it_is_and_shown_without_it() -> None:
 def test_a_value_that_cannot_be_kept_on_disk_is_not_undone_with_a_mark(tmp_path: Path) -> None:
     graph = EchoingGraph(WRITERS[".NET"])
     settings = Settings(root=ROOT, tenant="Contoso", state_folder=tmp_path)
-    server = SessionSpec.of(settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
+    server = SessionSpec(settings=settings, token=StaticToken(canary.TOKEN), wire=httpx.MockTransport(graph.answer))
     assert update_run(server, "r1", ["processingStatus=failed"], yes=True) == ExitCode.DONE
     assert json.loads(graph.changes[0].content)["processingStatus"] == "failed"
     with pytest.raises(UndoError, match="is not in the journal as it was received"):

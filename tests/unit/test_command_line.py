@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import re
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runtui.cli import _command_line, command_parser, main
+from runtui.cli import COMMANDS, TUI, Command, _command_line, command_parser, main
 from runtui.command_line import CommandLine
 from runtui.errors import ExitCode, UsageError
 from runtui.options import OPTIONS
@@ -69,6 +73,22 @@ def test_every_option_is_a_flag_and_says_its_default(monkeypatch: pytest.MonkeyP
 )
 def test_only_what_was_given_is_handed_on(arguments: tuple[str, ...], flags: dict[str, Any]) -> None:
     assert line(*arguments).flags == flags
+
+
+def with_functions(commands: Sequence[Command]) -> Iterator[Command]:
+    for command in commands:
+        yield from with_functions(command.parts) if command.parts else [command]
+
+
+@pytest.mark.parametrize("command", [TUI, *with_functions(COMMANDS)], ids=lambda command: command.run)
+def test_every_command_has_a_function_that_takes_its_arguments(command: Command) -> None:
+    module, _, name = command.run.partition(":")
+    parser = argparse.ArgumentParser(add_help=False)
+    for argument in command.arguments:
+        parser.add_argument(*argument.names, **argument.how)
+    own = {action.dest for action in parser._actions} - {option.name for option in OPTIONS}
+    first = () if command.takes == "nothing" else (None,)
+    inspect.signature(getattr(import_module(module), name)).bind(*first, **dict.fromkeys(own))
 
 
 def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
