@@ -15,7 +15,7 @@ from urllib.parse import quote
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, read_answer
-from runtui.graph.retry import Pace
+from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import linked, same_run
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
@@ -197,7 +197,8 @@ class GraphClient:
             if pace is not None:
                 await pace.ready()
             exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers, alone=alone)
-            if exchange.status == 401 and not has_new_token and await self.renew_token(exchange):
+            retry = retry_of(exchange, tries + 1, has_new_token=has_new_token)
+            if retry is Retry.NEW_TOKEN and await self.renew_token(exchange):
                 has_new_token = True
                 continue
             tries += 1

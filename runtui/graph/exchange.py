@@ -118,7 +118,7 @@ class Exchange:
     @property
     def client_request_id(self) -> str:
         """The GUID that this request was sent under."""
-        return _header(self.request_headers, "client-request-id")
+        return self.request_header("client-request-id")
 
     @property
     def request_id(self) -> str:
@@ -170,6 +170,10 @@ class Exchange:
     def body_text(self) -> str:
         """The body of the answer as text, for reading; bytes that are no UTF-8 become U+FFFD."""
         return self.response_body.decode("utf-8-sig", "replace")
+
+    def request_header(self, name: str) -> str:
+        """The first value of a request header; empty when it is absent."""
+        return _header(self.request_headers, name)
 
     def response_header(self, name: str) -> str:
         """The first value of a response header; empty when it is absent."""

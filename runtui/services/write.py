@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.draft import Conflict, Draft
@@ -20,14 +20,11 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange, Outcome
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
-from runtui.graph.retry import Pace, asked_wait, may_retry, wait_of
+from runtui.graph.retry import Pace, Retry, asked_wait, retry_of, wait_of
 from runtui.services.journal import Intent, Journal, KnownBy
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.store import Store
-
-MOST_ATTEMPTS: Final = 5
-"""Times that a save begins anew after the service proved that it applied nothing: throttled, or a stale ETag."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -179,7 +176,7 @@ class WriteProtocol:
         save = self._at(save, Step.READING)
         fresh = await self._client.run(save.draft.workflow_id, save.run_id)
         if fresh.entity is None:
-            again = await self._retry(save, fresh, attempt)
+            again = await self._retry(save, fresh, attempt, Outcome.NOT_DONE)
             if again is None:
                 self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
             return again
@@ -196,23 +193,23 @@ class WriteProtocol:
         save, entity = await self._find_out(save, answer, fresh)
         outcome = save.outcome_if_stopped
         save = await self._settle(save, outcome)
-        again = await self._retry(save, answer, attempt) if outcome is Outcome.NOT_DONE else None
+        again = await self._retry(save, answer, attempt, outcome)
         if again is None:
             is_stale = entity is None or not await self._store_run(save, entity)
             self._end(save, outcome, row_is_stale=is_stale)
         return again
 
-    async def _retry(self, save: Save, answer: Answer, attempt: int) -> Save | None:
-        """The save to begin anew with after a request that applied nothing; None when that would be of no use."""
+    async def _retry(self, save: Save, answer: Answer, attempt: int, outcome: Outcome) -> Save | None:
+        """The save to begin again with, once what `retry_of` asks for is there; None when it is not sent again."""
         exchange = answer.exchange
-        if attempt >= MOST_ATTEMPTS:
-            return None
-        if may_retry(exchange, attempt):
-            return await self._wait(save, exchange, attempt)
-        if exchange.lacks_token and not save.has_new_token and await self._client.renew_token(exchange):
-            return replace(save, has_new_token=True)
-        is_stale = exchange.status == 412 and save.intent is not None and save.intent.if_match is not None
-        return save if is_stale else None
+        match retry_of(exchange, attempt, outcome=outcome, has_new_token=save.has_new_token, for_change=True):
+            case Retry.WAIT:
+                return await self._wait(save, exchange, attempt)
+            case Retry.NEW_TOKEN if await self._client.renew_token(exchange):
+                return replace(save, has_new_token=True)
+            case Retry.FRESH_READ:
+                return save
+        return None
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""

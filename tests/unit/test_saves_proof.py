@@ -14,10 +14,11 @@ import pytest
 
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Outcome
+from runtui.graph.retry import MOST_WRITE_REPEATS
 from runtui.services.journal import Intent
 from runtui.services.journal_file import JournalError
 from runtui.services.undo import draft_to_undo
-from runtui.services.write import MOST_ATTEMPTS, Save, Step
+from runtui.services.write import Save, Step
 from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 
@@ -208,7 +209,7 @@ async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
     assert (bench.journal.entries()[-1].outcome, save.outcome) == (outcome, outcome)
-    assert bench.writes == (MOST_ATTEMPTS if outcome is Outcome.NOT_DONE else 1)
+    assert bench.writes == ((MOST_WRITE_REPEATS + 1) if outcome is Outcome.NOT_DONE else 1)
 
 
 async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) -> None:
