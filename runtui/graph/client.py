@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, read_answer
 from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import linked, same_run

@@ -19,7 +19,6 @@ Microsoft Graph's guidance on throttling and on error responses.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import re
 from collections.abc import Callable
@@ -29,8 +28,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final
 
-from runtui.domain.times import TICKS_PER_SECOND, duration_text
-from runtui.graph.exchange import Exchange, FailureKind, Outcome
+from runtui.domain.report import Outcome
+from runtui.graph.exchange import Exchange, FailureKind
 
 THROTTLING: Final = frozenset({429, 503})
 """The statuses by which a service asks everybody to slow down."""
@@ -85,6 +84,8 @@ class Wait:
     seconds: float
     until: datetime
     """UTC."""
+    asked_seconds: float | None = None
+    """What the server asks for, where that is longer."""
 
 
 class Backoff:
@@ -109,7 +110,9 @@ class Backoff:
         seconds = wait_of(exchange, tries, now, longest=self._longest)
         end = asyncio.get_running_loop().time() + seconds
         if end > max(self._ends.values(), default=0.0):
-            self._tell(Wait(exchange, seconds, now + timedelta(seconds=seconds)))
+            asked = asked_wait(exchange, now) or 0.0
+            until = now + timedelta(seconds=seconds)
+            self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:
@@ -219,18 +222,6 @@ def wait_of(
 def back_off(seconds: float, failures: int) -> float:
     """`seconds`, doubled with each failure, up to `LONGEST_WAIT`; more than that only where `seconds` is more."""
     return max(seconds, min(LONGEST_WAIT, seconds * 2.0 ** min(failures, _MOST_DOUBLINGS)))
-
-
-def wait_words(exchange: Exchange, seconds: float, now: datetime) -> str:
-    """One sentence on a wait of `seconds`: when the next try is, and what the server asks for where that is longer."""
-    asked = asked_wait(exchange, now)
-    again = f"rying again in {length_words(seconds)}."
-    return f"T{again}" if asked is None or asked <= seconds else f"The server asks for {length_words(asked)}; t{again}"
-
-
-def length_words(seconds: float) -> str:
-    """A wait in words, such as "41s" or "115d 17h", never shorter than it is."""
-    return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)
 
 
 def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:

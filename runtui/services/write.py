@@ -16,12 +16,13 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.draft import Conflict, Draft
+from runtui.domain.report import KnownBy, Outcome, Report
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
 from runtui.graph.retry import Pace, Retry, asked_wait, retry_of, wait_of
-from runtui.services.journal import Intent, Journal, KnownBy
+from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.store import Store
@@ -71,7 +72,7 @@ class Save:
     resumes_at: datetime | None = None
     """When a paused save goes on (UTC)."""
     asked_seconds: float | None = None
-    """What the service asked to wait, where it did; may be longer than the pause."""
+    """The seconds that the service asks for, where they are longer than the pause."""
     has_new_token: bool = False
     """Whether another token was had for it, because the first one was missing or refused."""
     stopped: bool = False
@@ -108,9 +109,28 @@ class Save:
         return Outcome.DONE if self.known_by else Outcome.UNKNOWN
 
     @property
-    def seen_on_read_back(self) -> bool:
-        """Whether "done" is known from the run alone, not from the answer to the PATCH."""
-        return self.known_by == "read-back"
+    def sent(self) -> Exchange | None:
+        """The request that carried the change; the read before it is none."""
+        return self.exchange if self.exchange is not None and self.exchange.method != "GET" else None
+
+    @property
+    def report(self) -> Report:
+        """How it ended, for people."""
+        fault = self.fault if not self.stopped else None
+        return Report(
+            number=self.entry,
+            outcome=self.outcome,
+            known_by=self.known_by,
+            answer=self.sent.answer if self.sent is not None else "",
+            undoes=self.undoes,
+            title=fault.title if fault is not None else "",
+            message=fault.message if fault is not None else "",
+            details=fault.details if fault is not None else (),
+            conflicts=self.conflicts,
+            ignored=self.ignored,
+            stopped=self.stopped,
+            unrecorded=self.unrecorded,
+        )
 
 
 class RunWriter(Protocol):
@@ -352,8 +372,12 @@ class WriteProtocol:
         now = datetime.now(UTC)
         seconds = wait_of(exchange, attempt, now)
         resumes_at = now + timedelta(seconds=seconds)
-        asked = asked_wait(exchange, now)
-        self._at(replace(save, resumes_at=resumes_at, asked_seconds=asked, exchange=exchange), Step.PAUSED)
+        asked = asked_wait(exchange, now) or 0.0
+        too_long = asked if asked > seconds else None
+        self._at(
+            replace(save, resumes_at=resumes_at, asked_seconds=too_long, exchange=exchange),
+            Step.PAUSED,
+        )
         await asyncio.sleep(seconds)
         return replace(save, exchange=None, fault=None)
 

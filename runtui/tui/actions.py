@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from textual.binding import Binding, BindingType
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.undo import why_not

@@ -16,7 +16,7 @@ from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.profiles import Profiles
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace

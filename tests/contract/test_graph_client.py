@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import MAX_EMPTY_PAGES, CollectionPage, GraphClient, GraphError
-from runtui.graph.exchange import Outcome
 from runtui.graph.transport import Transport
 
 ROOT = "https://graph.example/beta"

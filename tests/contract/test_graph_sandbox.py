@@ -10,8 +10,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.domain.report import Outcome
 from runtui.graph.client import CollectionPage, GraphClient, GraphError
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 

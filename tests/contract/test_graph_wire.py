@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange, FailureKind, Outcome
+from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.network import no_trust, tls_context
 from runtui.graph.transport import Transport
@@ -314,7 +315,7 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
         connection.write(answer(body, status=f"400 {TOKEN}", headers=headers))
 
     exchange = await patch_against(echo)
-    kept = f"{exchange!r} {exchange.curl()} {fault_of(exchange, writing=True)!r} {caplog.text}"
+    kept = f"{exchange!r} {fault_of(exchange, writing=True)!r} {caplog.text}"
     assert exchange.status == 400
     assert TOKEN not in kept
     assert "s3cret" not in kept

@@ -105,7 +105,7 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
         assert list(draft_of(session).edits) == ["totalUsersCount"]
         await session.until(lambda: stored_count(session) == 77)
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith("Done."))
+        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
         assert json.loads(slow.graph.patches[0])["failedTasksCount"] == 77
 
 
@@ -216,7 +216,7 @@ async def test_a_run_that_cannot_be_read_is_told_and_editing_goes_on(open_sessio
         assert control(session, "totalUsersCount").value == "8"
         slow.trouble = None
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith("Done."))
+        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
 
 
 async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_session: Opener) -> None:

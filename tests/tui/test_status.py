@@ -145,18 +145,18 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
     async with open_session(graph=graph) as session:
         await change(session)
         await change(session)
-        await session.until(lambda: "entry 2 of the journal" in panel_text(session))
+        await session.until(lambda: "#2 " in panel_text(session))
         for number in range(3, 5):
             record(session.workspace.journal, number)
         await open_journal(session)
-        await session.until(lambda: "Entry 4:" in panel_text(session))
+        await session.until(lambda: "#4 " in panel_text(session))
         await session.press("j", "j")
-        await session.until(lambda: "Entry 2:" in panel_text(session))
+        await session.until(lambda: "#2 " in panel_text(session))
         await session.press("escape", "J")
         view = session.journal
         entry = view.entry
         assert entry is not None
-        await session.until(lambda: f"Entry {entry.number}:" in panel_text(session))
+        await session.until(lambda: f"#{entry.number} " in panel_text(session))
         await session.press("slash")
         await session.type("nowhere")
         await session.until(lambda: view.entry is None)

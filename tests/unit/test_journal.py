@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from runtui import redact
-from runtui.graph.exchange import Exchange, Outcome
-from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, KnownBy, RunBusyError
+from runtui.domain.report import KnownBy, Outcome
+from runtui.graph.exchange import Exchange
+from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import is_explained_by
 from tests.unit.fake_writer import exchange
@@ -260,7 +261,7 @@ def test_a_journal_that_could_not_be_used_is_used_as_soon_as_it_can_be(tmp_path:
 FILL_THE_DISK = """
 import json, resource, sys
 from pathlib import Path
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
 from tests.unit.intents import intent

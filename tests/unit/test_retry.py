@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.graph.exchange import Exchange, Failure, FailureKind, Outcome
+from runtui.domain.report import Outcome, length_words
+from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.retry import (
     BACK_OFF_SECONDS,
     JITTER,
@@ -25,10 +26,8 @@ from runtui.graph.retry import (
     Wait,
     asked_wait,
     concerns_all,
-    length_words,
     retry_of,
     wait_of,
-    wait_words,
 )
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
@@ -117,13 +116,10 @@ def test_a_date_that_a_server_writes_is_read_back(skew: int, seconds: int) -> No
     assert asked_wait(answered(("Date", format_datetime(its_now, usegmt=True)), ("Retry-After", until)), NOW) == seconds
 
 
-def test_what_is_asked_is_waited_up_to_the_limit_and_the_truth_is_told() -> None:
+def test_what_is_asked_is_waited_up_to_the_limit() -> None:
     assert wait_of(asking("41"), 1, NOW) == 41.0
     assert wait_of(asking("9999999"), 1, NOW) == LONGEST_WAIT
     assert wait_of(asking("41"), 1, NOW, longest=10) == 10
-    assert wait_words(asking("9999999"), 300, NOW) == "The server asks for 115d 17h; trying again in 5m 00s."
-    assert wait_words(asking("12"), 12, NOW) == "Trying again in 12s."
-    assert wait_words(answered(), 3.2, NOW) == "Trying again in 4s."
 
 
 @given(st.integers(1, 10**9), st.integers())

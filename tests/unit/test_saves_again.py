@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Failure, FailureKind, Outcome
+from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.retry import MOST_WRITE_REPEATS
 from runtui.services import journal as journal_module
 from runtui.services.journal import Journal
