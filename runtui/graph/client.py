@@ -110,11 +110,6 @@ class GraphClient:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
         return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", pace)
 
-    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
-        path = f"{_run_path(workflow_id, run_id)}/userProcessingResults"
-        return self._pages(path, "list user results", pace)
-
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/taskProcessingResults"

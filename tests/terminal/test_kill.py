@@ -244,7 +244,7 @@ class Court:
             terminal.press("enter")
             terminal.wait_for(rf"\b1 of \d+  /id:{run_id[-12:]}\b")
             terminal.press("e")
-            terminal.wait_for("is open again")
+            terminal.wait_for("Your draft of")
             terminal.press("ctrl+s")
             terminal.wait_for("send this change")
             terminal.press("y")

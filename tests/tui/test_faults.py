@@ -279,7 +279,7 @@ async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
         assert draft.changes()
     async with open_session(wire=graph.wire) as session:
         assert session.workspace.drafts.get(draft.run_id) == draft
-        assert "1 draft is kept" in session.text()
+        assert "1 draft; ~" in session.text()
         assert "~" in session.text()
 
 

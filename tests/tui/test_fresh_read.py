@@ -128,8 +128,8 @@ async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_rev
         await go_to(session, "totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: "three values" in status_of(session))
-        assert "Changed on the server while you edit: totalUsersCount. ctrl+s shows the three values." in status_of(
+        await session.until(lambda: "resolves the conflict" in status_of(session))
+        assert "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict." in status_of(
             session
         )
         assert "was 3, 40 on the server" in session.text()
@@ -158,7 +158,7 @@ async def test_a_field_put_back_takes_the_value_of_the_server(open_session: Open
         await go_to(session, "totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: "three values" in status_of(session))
+        await session.until(lambda: "resolves the conflict" in status_of(session))
         await session.press("f8")
         assert control(session, "totalUsersCount").value == "40"
         assert draft_of(session).body()["totalUsersCount"] == 40

@@ -21,7 +21,7 @@ async def test_a_key_forbids_writing_and_allows_it_again(open_session: Opener) -
         for key in ("e", "u"):
             await session.press("1", key)
             assert "Read-only since" in status_of(session)
-            assert "ctrl+r allows writing again" in status_of(session)
+            assert "ctrl+r allows changes" in status_of(session)
             assert session.view == "runs"
         assert "e edit" in session.text().splitlines()[-1], "what cannot be done stays in sight"
         await session.press("ctrl+r")

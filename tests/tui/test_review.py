@@ -129,7 +129,7 @@ async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> 
     async with open_session(runs=12, read_only=True) as session:
         await session.press("e")
         assert session.view == "runs"
-        assert "Read-only since" in session.text()
+        assert "Started read-only" in session.text()
         assert "READ-ONLY" in session.text()
 
 
