@@ -126,7 +126,6 @@ async def test_a_write_that_left_and_was_not_answered_whole_is_unknown(reply: Re
     fault = fault_of(exchange, writing=True)
     assert fault is not None
     assert fault.outcome is Outcome.UNKNOWN
-    assert "read the run again" in fault.hint
     assert len(exchange.response_body) <= 100_000
 
 
@@ -136,7 +135,6 @@ async def test_a_reading_that_broke_is_not_done_and_asks_for_no_reading_back() -
     fault = fault_of(exchange, writing=False)
     assert fault is not None
     assert fault.outcome is Outcome.NOT_DONE
-    assert "read the run again" not in fault.hint
 
 
 @pytest.mark.parametrize("reply", [silent, drip])

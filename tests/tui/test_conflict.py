@@ -258,9 +258,8 @@ async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener)
         await type_a_draft(session)
         await leave_and_meet(session, graph, processingStatus="queued")
         await session.press("D")
-        assert "Press D again to discard the draft: processingStatus canceled, totalUsersCount 38." in status_of(
-            session
-        )
+        words = "Press D again to discard the draft: processingStatus canceled, totalUsersCount 38."
+        assert words in status_of(session)
         assert PATCH_OF in session.workspace.drafts
         await session.press("D")
         assert view_of(session) == "runs"

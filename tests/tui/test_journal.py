@@ -72,7 +72,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         await session.press("e", "ctrl+s", "y")
         await session.until(lambda: " unknown" in status_of(session))
         assert "runtui checks the run again by itself; J shows the journal." in status_of(session)
-        assert "read the run again before" not in session.text()
+        assert "before you repeat" not in session.text()
         assert session.status.has_class("-warning"), "unknown is no failure"
         await open_journal(session)
         assert not status_of(session), "the journal tells it"

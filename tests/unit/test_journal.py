@@ -166,7 +166,7 @@ def test_a_run_that_another_living_runtui_is_writing_is_refused_and_nothing_reco
 ) -> None:
     theirs = intent()
     number = other.open(theirs)
-    with pytest.raises(RunBusyError, match=f"entry {number} "):
+    with pytest.raises(RunBusyError, match=f"journal #{number},"):
         journal.open(intent())
     assert [entry.number for entry in journal.entries()] == [number]
     journal.open(intent(run_id="r2"))
@@ -182,7 +182,7 @@ def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spell
 ) -> None:
     theirs = intent(root=root, run_id=run_id)
     number = other.open(theirs)
-    with pytest.raises(RunBusyError, match=f"entry {number} "):
+    with pytest.raises(RunBusyError, match=f"journal #{number},"):
         journal.open(intent())
     other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
     entry = the(journal, number)
