@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, read_answer
-from runtui.graph.retry import Pace
+from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import linked, same_run
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
@@ -109,11 +110,6 @@ class GraphClient:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
         return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", pace)
 
-    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
-        path = f"{_run_path(workflow_id, run_id)}/userProcessingResults"
-        return self._pages(path, "list user results", pace)
-
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
         path = f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
@@ -197,7 +193,8 @@ class GraphClient:
             if pace is not None:
                 await pace.ready()
             exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers, alone=alone)
-            if exchange.status == 401 and not has_new_token and await self.renew_token(exchange):
+            retry = retry_of(exchange, tries + 1, has_new_token=has_new_token)
+            if retry is Retry.NEW_TOKEN and await self.renew_token(exchange):
                 has_new_token = True
                 continue
             tries += 1

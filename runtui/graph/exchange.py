@@ -1,4 +1,4 @@
-"""One request and its answer, as the side panel, the journal and a copied curl command show them.
+"""One request and its answer, as the side panel and the journal show them.
 
 Invariant: an Exchange shows no secret (it is redacted before it is built) and never changes afterwards. What a server
 echoed of one is in `unredacted` alone, which goes back to the server and nowhere else.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,21 +16,8 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Literal, NoReturn
 
-TOKEN_VARIABLE = "RUNTUI_TOKEN"  # noqa: S105 - the name of the variable, not a token
-"""The environment variable that a copied command takes its bearer token from."""
-
-_HEADERS_CURL_SETS_ITSELF = frozenset({"authorization", "accept-encoding", "user-agent", "client-request-id"})
-
 # Read left to right: an escaped backslash, a surrogate pair, or a surrogate alone. Only the last is no character.
 _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
-
-
-class Outcome(Enum):
-    """What became of a request. UNKNOWN is neither success nor failure: only reading back can settle it."""
-
-    DONE = "done"
-    NOT_DONE = "not done"
-    UNKNOWN = "unknown"
 
 
 class FailureKind(Enum):
@@ -118,12 +104,17 @@ class Exchange:
     @property
     def client_request_id(self) -> str:
         """The GUID that this request was sent under."""
-        return _header(self.request_headers, "client-request-id")
+        return self.request_header("client-request-id")
 
     @property
     def request_id(self) -> str:
         """The server's own id of this request; empty when it gave none."""
         return self.response_header("request-id")
+
+    @property
+    def answer(self) -> str:
+        """Status and reason of the answer, such as "200 OK"; empty without an answer."""
+        return f"{self.status} {self.reason}".rstrip() if self.status is not None else ""
 
     @property
     def ended_at(self) -> datetime:
@@ -171,6 +162,10 @@ class Exchange:
         """The body of the answer as text, for reading; bytes that are no UTF-8 become U+FFFD."""
         return self.response_body.decode("utf-8-sig", "replace")
 
+    def request_header(self, name: str) -> str:
+        """The first value of a request header; empty when it is absent."""
+        return _header(self.request_headers, name)
+
     def response_header(self, name: str) -> str:
         """The first value of a response header; empty when it is absent."""
         return _header(self.response_headers, name)
@@ -184,20 +179,6 @@ class Exchange:
     def json_as_received(self) -> Any:
         """The body as JSON with what `json` hides, to be sent back to the server: never shown, never kept on disk."""
         return self.json() if self.unredacted is None else load_strict_json(self.unredacted)
-
-    def curl(self) -> str:
-        """A command that sends this request again, with the token left to the shell's environment."""
-        words = ["curl", "--request", self.method]
-        if any(mark in self.url for mark in "[]{}"):
-            words.append("--globoff")
-        words.append(shlex.quote(self.url))
-        lines = [" ".join(words), f'--header "Authorization: Bearer ${TOKEN_VARIABLE}"']
-        for name, value in self.request_headers:
-            if name.lower() not in _HEADERS_CURL_SETS_ITSELF:
-                lines.append(f"--header {shlex.quote(f'{name}: {value}')}")
-        if self.request_body is not None:
-            lines.append(f"--data-raw {shlex.quote(self.request_body)}")
-        return " \\\n  ".join(lines)
 
 
 def load_strict_json(body: bytes) -> Any:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
-from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind, Outcome
-from runtui.graph.retry import asked_wait, length_words
+from runtui.domain.report import Outcome, length_words
+from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
+from runtui.graph.retry import asked_wait
 from runtui.redact import redact
 
 LONGEST_MESSAGE = 600
@@ -188,9 +189,6 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see what became of it."),
 }
 
-READ_BACK = "Whether the change was made is not known: read the run again before you repeat it."
-"""How the hint of an unproved write begins, for those who have nobody to read the run back for them."""
-
 # Every other 4xx of Graph is said before it does anything. 408, 424 and 499 may come too late to tell, and 407 is no
 # word of Graph's.
 _NOT_A_REFUSAL = frozenset({407, 408, 424, 499})
@@ -239,7 +237,7 @@ def unconfirmed(exchange: Exchange) -> Fault:
 def perhaps_repeated(fault: Fault) -> Fault:
     """The refusal of a write that a gateway may have sent twice: what became of the first copy is not known."""
     message = f"{fault.message} A gateway that sends a change twice gets this answer to the second one."
-    return replace(fault, message=message, hint=f"{READ_BACK} {fault.hint}", outcome=Outcome.UNKNOWN)
+    return replace(fault, message=message, outcome=Outcome.UNKNOWN)
 
 
 def _unproved(writing: bool) -> Outcome:
@@ -327,11 +325,10 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     message = said or words.message
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
-    hint = f"{READ_BACK} {words.hint}" if outcome is Outcome.UNKNOWN else words.hint
     return Fault(
         title=words.title,
         message=redact(message),
-        hint=redact(hint),
+        hint=redact(words.hint),
         outcome=outcome,
         status=exchange.status,
         code=_text(error.get("code")) if error else "",

@@ -1,24 +1,35 @@
-"""Whether a request is sent again, and after how long: one rule for the listing, the saves and the commands.
+"""Whether a request is sent again, and after how long: the one rule for listings, changes and commands.
 
-Invariant: a GET is repeated three times at most, a write only where Graph itself says that it was not carried out. No
-wait is longer than the limit, whatever a server asks for; what it asks for is told apart, so that people hear the
-truth. Sources: RFC 9110, section 10.2.3; Microsoft Graph's guidance on throttling and on error responses.
+Invariant: what may have been applied is never sent again. By the answer (`retry_of`):
+
+| The answer                                   | A GET                     | A change that was not applied           |
+|----------------------------------------------|---------------------------|-----------------------------------------|
+| 401                                          | with another token, once  | with another token, once                |
+| there was no token                           | is the end; with another  | with another token, once                |
+|                                              | token for a change        |                                         |
+| 429                                          | after a wait, three times | after a wait, four times                |
+| 500, 502, 503, 504                           | after a wait, three times | is the end                              |
+| 412 under an If-Match                        | is the end                | over a fresh reading, four times        |
+| anything else                                | is the end                | is the end                              |
+
+No wait is longer than its limit, whatever a server asks for. Sources: RFC 9110, sections 9.2.2, 10.2.3 and 13.1.1;
+Microsoft Graph's guidance on throttling and on error responses.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import Final
 
-from runtui.domain.times import TICKS_PER_SECOND, duration_text
+from runtui.domain.report import Outcome
 from runtui.graph.exchange import Exchange, FailureKind
 
 _logger: Final = logging.getLogger("runtui.graph")
@@ -31,6 +42,9 @@ PASSING: Final = THROTTLING | {500, 502, 504}
 
 MOST_REPEATS: Final = 3
 """Times that one GET is sent again."""
+
+MOST_WRITE_REPEATS: Final = 4
+"""Times that a change is sent again after the service proved that it applied nothing."""
 
 LONGEST_WAIT: Final = 300.0
 """Seconds. A server that asks for more is asked again after this long."""
@@ -55,6 +69,15 @@ _OF_ONE_REQUEST: Final = frozenset({FailureKind.REFUSED_ADDRESS, FailureKind.HEA
 _CHANCE: Final = random.Random()  # noqa: S311 - spreads requests, keeps no secret
 
 
+class Retry(Enum):
+    """What has to come before a request is sent again."""
+
+    NEVER = "it is not sent again"
+    WAIT = "the wait of `wait_of`"
+    NEW_TOKEN = "another token"  # noqa: S105 - a reason, not a token
+    FRESH_READ = "a fresh reading of what is to be changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A wait before a request is sent again."""
@@ -64,6 +87,8 @@ class Wait:
     seconds: float
     until: datetime
     """UTC."""
+    asked_seconds: float | None = None
+    """What the server asks for, where that is longer."""
 
 
 class Backoff:
@@ -89,7 +114,9 @@ class Backoff:
         end = asyncio.get_running_loop().time() + seconds
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
-            self._tell(Wait(exchange, seconds, now + timedelta(seconds=seconds)))
+            asked = asked_wait(exchange, now) or 0.0
+            until = now + timedelta(seconds=seconds)
+            self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:
@@ -124,20 +151,39 @@ class Pace:
     def retry(self, exchange: Exchange, tries: int) -> bool:
         """Whether to send the GET again that was answered so, for the `tries`-th time in a row (from 1)."""
         throttled = exchange.status in THROTTLING
-        if not may_retry(exchange, tries) or (self._failed_before and not throttled):
+        if retry_of(exchange, tries) is not Retry.WAIT or (self._failed_before and not throttled):
             return False
         self._backoff.add(None if throttled else self, exchange, tries)
         return True
 
 
-def may_retry(exchange: Exchange, tries: int) -> bool:
-    """Whether a request is sent again after its `tries`-th answer (from 1), once the wait of `wait_of` is over.
+def retry_of(
+    exchange: Exchange,
+    tries: int,
+    *,
+    outcome: Outcome = Outcome.NOT_DONE,
+    has_new_token: bool = False,
+    for_change: bool = False,
+) -> Retry:
+    """What has to come before a request is sent again, by the table above.
 
-    Of a write only 429 may be, and only where it is proved that nothing was applied; how often is for the caller.
+    Args:
+        exchange: The request and its answer.
+        tries: How often it was sent (from 1).
+        outcome: What became of it; a change that may have been applied is not sent again.
+        has_new_token: Whether another token was had for it already.
+        for_change: Whether a change depends on it, so that a person may be asked for a token that is missing.
     """
-    if exchange.method == "GET":
-        return exchange.status in PASSING and tries <= MOST_REPEATS
-    return exchange.status == 429
+    is_read = exchange.method == "GET"
+    if outcome is not Outcome.NOT_DONE:
+        return Retry.NEVER
+    if exchange.status == 401 or (for_change and exchange.lacks_token):
+        return Retry.NEVER if has_new_token else Retry.NEW_TOKEN
+    if tries > (MOST_REPEATS if is_read else MOST_WRITE_REPEATS):
+        return Retry.NEVER
+    if exchange.status in (PASSING if is_read else {429}):
+        return Retry.WAIT
+    return Retry.FRESH_READ if exchange.status == 412 and exchange.request_header("If-Match") else Retry.NEVER
 
 
 def concerns_all(exchange: Exchange) -> bool:
@@ -173,21 +219,13 @@ def wait_of(
     """
     asked = asked_wait(exchange, now)
     if asked is None:
-        doublings = min(attempt - 1, _MOST_DOUBLINGS)
-        asked = BACK_OFF_SECONDS * 2.0**doublings * (1 + JITTER * chance.random())
+        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * (1 + JITTER * chance.random())
     return min(asked, longest)
 
 
-def wait_words(exchange: Exchange, seconds: float, now: datetime) -> str:
-    """One sentence on a wait of `seconds`: when the next try is, and what the server asks for where that is longer."""
-    asked = asked_wait(exchange, now)
-    again = f"rying again in {length_words(seconds)}."
-    return f"T{again}" if asked is None or asked <= seconds else f"The server asks for {length_words(asked)}; t{again}"
-
-
-def length_words(seconds: float) -> str:
-    """A wait in words, such as "41s" or "115d 17h", never shorter than it is."""
-    return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)
+def back_off(seconds: float, failures: int) -> float:
+    """`seconds`, doubled with each failure, up to `LONGEST_WAIT`; more than that only where `seconds` is more."""
+    return max(seconds, min(LONGEST_WAIT, seconds * 2.0 ** min(failures, _MOST_DOUBLINGS)))
 
 
 def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:

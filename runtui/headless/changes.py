@@ -21,11 +21,10 @@ from typing import Final
 from runtui.command_line import CommandLine, SessionSpec
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, FieldError, UsageError
-from runtui.graph.exchange import Outcome
-from runtui.graph.retry import length_words, wait_words
 from runtui.graph.root import same_run, same_server
 from runtui.headless import telling
 from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate, run_command
@@ -178,7 +177,7 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
         raise UndoError(entry, f"{damage_sentence(entry)} Nothing was sent.")
     if root is not None and not same_server(root, entry.root):
         raise UsageError(
-            f"Change #{number} cannot be undone there",
+            f"#{number} cannot be undone there",
             f"It changed a run of {entry.root}, and --root says {root}. Nothing was sent.",
             "Omit --root to undo it on its own server.",
         )
@@ -262,9 +261,9 @@ async def settle_earlier(workspace: Workspace, run_id: str) -> None:
     """Read back earlier changes with an unknown outcome, and report those that matter for this run."""
     for entry in await workspace.reconciler.check_all(before_change_of=run_id):
         if entry.is_settled:
-            narrate(f"Change #{entry.number} was unknown; run {entry.run_id} shows that it is done.")
+            narrate(f"An earlier change of run {entry.run_id}: {entry.report.heading}.")
         elif same_run(entry.run_id, run_id):
-            narrate(f"Change #{entry.number} of this run is still unknown; the service may still carry it out.")
+            narrate(f"An earlier change of this run: {entry.report.heading}; the service may still carry it out.")
     if workspace.reconciler.fault is not None:
         narrate(str(workspace.reconciler.fault))
 
@@ -282,7 +281,7 @@ async def change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, 
         method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
         facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
         if undoes is not None:
-            facts.append(("undoes", f"change #{undoes}"))
+            facts.append(("undoes", f"#{undoes}"))
         narrate(*telling.review(draft, facts))
         if options.dry_run:
             _print_request(draft, method, url, options)
@@ -303,12 +302,8 @@ def _print_request(draft: Draft, method: str, url: str, options: ChangeOptions) 
 async def _print_outcome(
     draft: Draft, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
 ) -> int:
-    result = telling.result(draft, outcome, message, save)
-    if options.as_json:
-        line = json.dumps(result)
-    else:
-        entry = f" (journal #{result['entry']})" if result["entry"] is not None else ""
-        line = f"{outcome.value}{entry}: {visible(message)}"
+    line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
+    line = json.dumps(telling.result(draft, outcome, line, save)) if options.as_json else visible(line)
     # Neither a closed pipe nor ctrl+c may change the exit code from here on.
     with suppress(BrokenPipeError):
         await keep_exit_code()
@@ -349,9 +344,9 @@ class _Follower:
         if self.save is None or save.step is not self.save.step:
             self._line.clear()
             if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
-                now = datetime.now(UTC)
                 # Rounded up, so that it never shows less than the server asks for.
-                narrate(wait_words(save.exchange, ceil((save.resumes_at - now).total_seconds()), now))
+                seconds = ceil((save.resumes_at - datetime.now(UTC)).total_seconds())
+                narrate(wait_sentence(seconds, save.exchange.status, save.asked_seconds))
             elif save.step not in (Step.WAITING, Step.ENDED):
                 narrate(f"{save.step.value}…")
         self.save = save

@@ -14,9 +14,9 @@ from typing import Any
 from runtui.auth.claims import WRITE_PERMISSION
 from runtui.auth.msal_client import PERSON_METHODS
 from runtui.auth.signin import SignInError, SignInState
+from runtui.domain.report import length_words
 from runtui.domain.text import visible
 from runtui.errors import RuntuiError
-from runtui.graph.retry import length_words
 from runtui.settings import Settings
 
 

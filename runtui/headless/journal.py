@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import CommandLine
-from runtui.domain.draft import MISSING, value_word
+from runtui.domain.report import change_words
 from runtui.domain.text import visible
 from runtui.domain.times import local_text, now_ticks, parse_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -23,7 +23,6 @@ from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.journal_query import (
     ExportFormat,
-    change_words,
     damage_sentence,
     entry_object,
     export,
@@ -105,12 +104,12 @@ def journal_in(folder: Path) -> Iterator[Journal]:
 
 
 def no_such_entry(number: int) -> RuntuiError:
-    return UsageError("There is no such entry", f"The journal has no entry {number}.", "runtui journal lists them.")
+    return UsageError("There is no such entry", f"The journal has no #{number}.", "runtui journal lists them.")
 
 
 def _cells(entry: Entry) -> Iterator[str]:
     yield from (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
-    yield entry.damage or ", ".join(change_words(entry))
+    yield entry.damage or ", ".join(entry.change_words())
     yield entry.run_id
 
 
@@ -131,6 +130,7 @@ def _full_entry(entry: Entry, output: JournalFormat) -> Iterator[str]:
 
 def _page(entry: Entry) -> Iterator[str]:
     """An entry as text: its facts, the changes, the request and the response."""
+    yield visible(entry.report.heading)
     facts = entry_object(entry)
     changes = (facts.pop("before"), facts.pop("after"))
     method, url, body = (facts.pop(name) for name in ("method", "url", "body"))
@@ -140,9 +140,7 @@ def _page(entry: Entry) -> Iterator[str]:
     if entry.damage:
         return
     yield from ("", "changed:")
-    before, after = changes
-    for name, value in after.items():
-        yield visible(f"  {name}: {value_word(before.get(name, MISSING))} → {value_word(value)}")
+    yield from (visible(f"  {words}") for words in change_words(*changes))
     yield from ("", "request:", visible(f"{method} {url}"), visible(body, newlines=True))
     if entry.response:
         yield from ("", f"response: {visible(entry.status)} {visible(entry.reason)}".rstrip())

@@ -18,6 +18,7 @@ from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.filters import parse_filter
 from runtui.domain.properties import EDITABLE, PROPERTIES
+from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RunRow
 from runtui.domain.text import visible
@@ -29,7 +30,7 @@ from runtui.headless.output import TableColumn, table_lines
 from runtui.headless.session import connected, find_run, list_all, pace, read_run
 from runtui.headless.telling import changed
 from runtui.services.journal import Entry
-from runtui.services.journal_query import change_words, entry_object, outcome_word
+from runtui.services.journal_query import entry_object
 from runtui.services.store import RunQuery, Store, StoredRun
 from runtui.services.workspace import Workspace
 
@@ -192,8 +193,7 @@ def _lines(report: RunReport, now: int) -> Iterator[str]:
     if report.draft is not None:
         yield f"There is an unsent draft: {', '.join(report.draft.edits)}."
     for entry in report.open_changes:
-        what = entry.damage or ", ".join(change_words(entry))
-        yield f"Change #{entry.number} is {outcome_word(entry)}: {what}."
+        yield f"Changed by you: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
 
 
 def _when(value: str, now: int, distance: Callable[[int, int], str]) -> str:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from runtui.auth.signin import SignIn, SignInError
 from runtui.command_line import SessionSpec, token_source
+from runtui.domain.report import length_words, wait_sentence
 from runtui.errors import RuntuiError
 from runtui.graph.faults import Fault
-from runtui.graph.retry import LONGEST_WAIT, THROTTLING, Backoff, Pace, Wait, length_words, wait_words
+from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import with_next_step
@@ -106,9 +107,7 @@ def pace() -> Pace:
 
 def _narrate_wait(wait: Wait | None) -> None:
     if wait is not None:
-        status = wait.exchange.status
-        reason = "The service is busy." if status in THROTTLING else f"The server failed ({status})."
-        narrate(f"{reason} {wait_words(wait.exchange, wait.seconds, datetime.now(UTC))}")
+        narrate(wait_sentence(wait.seconds, wait.exchange.status, wait.asked_seconds))
 
 
 async def find_run(workspace: Workspace, run_id: str) -> tuple[str, str]:

@@ -19,9 +19,9 @@ from typing import Any, Final, TypeVar
 
 from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
 from runtui.command_line import CommandLine, SessionSpec, token_source
+from runtui.domain.report import length_words
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, FieldError, UsageError
-from runtui.graph.retry import length_words
 from runtui.headless.console import PassingLine, count_seconds, narrate, run_command, typed_lines
 from runtui.headless.identity import identity_json, identity_lines, next_step, short_scopes, with_next_step
 from runtui.headless.welcome import REGISTRATION

@@ -1,6 +1,6 @@
-"""A change in words and as data: what would be sent, and what became of it.
+"""A change on the command line, in words and as data: what would be sent, and how it ended by `domain.report`.
 
-Invariant: pure; every text is raw, whoever prints it makes it visible. Unknown is never told as success or failure.
+Invariant: pure; every text is raw, whoever prints it makes it visible.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from runtui.domain.draft import MISSING, Change, Draft, value_word
+from runtui.domain.report import Outcome, sentences
 from runtui.errors import ExitCode
-from runtui.graph.exchange import Exchange, Outcome
 from runtui.services.write import Save
 
 EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
@@ -47,7 +47,7 @@ def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
 
 def result(draft: Draft, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
     """What became of a change, as one JSON object; `save` is None when nothing was begun."""
-    sent = sent_exchange(save)
+    sent = save.sent if save is not None else None
     return {
         "outcome": outcome.value,
         "entry": save.entry if save is not None else None,
@@ -61,49 +61,13 @@ def result(draft: Draft, outcome: Outcome, message: str, save: Save | None = Non
     }
 
 
-def sent_exchange(save: Save | None) -> Exchange | None:
-    """The request that carried the change; the read before it is none."""
-    exchange = save.exchange if save is not None else None
-    return exchange if exchange is not None and exchange.method != "GET" else None
-
-
 def message_of(save: Save) -> str:
-    """How an ended save ended, and the next step, in sentences."""
-    return " ".join(_sentences(save))
-
-
-def _sentences(save: Save) -> Iterator[str]:
-    fault = save.fault
-    if save.outcome is Outcome.DONE:
-        yield "Seen when the run was read back." if save.seen_on_read_back else "The service accepted the change."
-    elif save.conflicts:
-        yield f"Nothing was {'sent' if save.entry is None else 'changed'}, because the run changed meanwhile:"
-        yield (
-            "; ".join(
-                f"{conflict.field.name} was {value_word(conflict.opened)} and is {value_word(conflict.now)}"
-                for conflict in save.conflicts
-            )
-            + "."
-        )
-    elif fault is not None:
-        yield f"It was given up: {fault.title}." if save.stopped else f"{fault.title}."
-        yield from (text for text in (fault.message, *_details(fault.details), fault.hint) if text)
-    elif save.outcome is Outcome.NOT_DONE:
-        yield "It was given up before it was sent." if save.entry is None else "It was given up; nothing was applied."
-    elif save.ignored:
-        yield "The service answered with success, but the run does not show the change. It may yet."
-    else:
-        yield "runtui stopped waiting after it was sent: it may have been carried out or not."
-    if save.ignored and save.outcome is Outcome.DONE:
-        yield f"The service kept its own value of {', '.join(save.ignored)}."
-    if save.unrecorded:
-        yield "The outcome could not be written to the journal."
-    if save.outcome is Outcome.UNKNOWN and not save.unrecorded:
-        yield f"runtui journal {save.entry} tells what is known."
-
-
-def _details(details: Sequence[tuple[str, str]]) -> Iterator[str]:
-    return (f"{target}: {message}" if target else message for target, message in details)
+    """Why an ended save ended so, and the next step, in sentences."""
+    told, fault = save.report, save.fault
+    hint = fault.hint if fault is not None and not save.stopped else ""
+    if save.outcome is Outcome.UNKNOWN:
+        hint = f"{hint} runtui journal {save.entry} shows what is known: read the run before you repeat the change."
+    return sentences(*told.reasons(), told.message, *told.detail_sentences(), hint.strip())
 
 
 def _intended_id(save: Save | None) -> str | None:

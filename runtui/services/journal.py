@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from runtui.domain.report import KnownBy, Outcome, Report, change_words
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.root import same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
@@ -32,9 +33,6 @@ from runtui.services.journal_file import (
 )
 from runtui.services.journal_rows import TEXTS, DamagedRowError, checksum, facts_of
 
-KnownBy = Literal["", "answer", "read-back", "person"]
-"""How an outcome is known: from the service's answer, from reading the run back, or because a person decided."""
-
 LONGEST_RESPONSE: Final = 64 * 1024
 """Characters of an answer that are kept."""
 
@@ -45,8 +43,8 @@ class RunBusyError(RuntuiError):
     def __init__(self, number: int) -> None:
         super().__init__(
             "Another runtui is writing this run",
-            f"Its change is entry {number} of the journal and has no outcome yet. Nothing was sent.",
-            "Wait for it to end, then look at the run again.",
+            f"Its change, journal #{number}, has no outcome yet. Nothing was sent.",
+            "Wait for it to end, then try again.",
         )
 
 
@@ -71,7 +69,7 @@ class Intent:
     client_request_id: str
     if_match: str | None = None
     undoes: int | None = None
-    """The entry that this one takes back."""
+    """The entry that this one undoes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +92,9 @@ class Entry(Intent):
     """What went wrong, in sentences; empty when nothing did."""
     response: str
     undone_by: int | None
-    """The entry that took this one back."""
+    """The entry that undid this one."""
     undone_perhaps_by: int | None
-    """The entry that is to take this one back, and whose outcome is not known."""
+    """The entry that is to undo this one, and whose outcome is unknown."""
     damage: str = ""
     """Why it cannot be read; its number alone is known then, and its outcome is None. Empty for a sound one."""
 
@@ -104,6 +102,23 @@ class Entry(Intent):
     def is_settled(self) -> bool:
         """Whether it is known to be done or not done."""
         return self.outcome in (Outcome.DONE, Outcome.NOT_DONE)
+
+    @property
+    def report(self) -> Report:
+        """What is known of it, for people."""
+        return Report(
+            number=self.number,
+            outcome=self.outcome,
+            known_by=self.known_by,
+            answer=f"{self.status} {self.reason}".rstrip() if self.status is not None else "",
+            undoes=self.undoes,
+            message=self.words,
+            damage=self.damage,
+        )
+
+    def change_words(self) -> Iterator[str]:
+        """Each changed property, from what to what, as raw text."""
+        return change_words(self.before, self.after)
 
 
 class Journal:

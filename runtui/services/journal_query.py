@@ -264,13 +264,7 @@ def export(entries: Iterable[Entry], form: ExportFormat) -> Iterator[str]:
 
 def damage_sentence(entry: Entry) -> str:
     """Why an entry cannot be read."""
-    return f"Entry {entry.number} cannot be read: {entry.damage}."
-
-
-def change_words(entry: Entry) -> Iterator[str]:
-    """Each changed property, from what to what, as raw text."""
-    for name, value in entry.after.items():
-        yield f"{name}: {value_word(entry.before.get(name, MISSING))} → {value_word(value)}"
+    return f"{entry.report.heading}."
 
 
 def _markdown(entries: Iterable[Entry]) -> Iterator[str]:

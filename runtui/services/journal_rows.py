@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 
 FIRST_YEAR: Final = 2000
 """No change is older than runtui."""

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING
 from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks, to_datetime
 from runtui.graph.client import Answer, etag_of
-from runtui.graph.exchange import AnswerError, Outcome, load_strict_json
+from runtui.graph.exchange import AnswerError, load_strict_json
 
 if TYPE_CHECKING:
     from runtui.services.journal import Entry, Intent

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from runtui.domain.report import KnownBy, Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
 from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
-from runtui.services.journal import Entry, Journal, KnownBy
+from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.proof import verdict
 from runtui.services.store import Store

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from runtui.errors import RuntuiError
 from runtui.graph.client import CollectionPage, GraphError
-from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
+from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 
@@ -24,9 +24,6 @@ _logger: Final = logging.getLogger("runtui.refresh")
 
 CONCURRENT_WORKFLOWS: Final = 4
 """Listings of workflows under way at once: enough to hide the round trip, few enough not to be throttled."""
-
-MAX_BACK_OFF_SECONDS: Final = 300.0
-"""The longest rest that faults alone bring about."""
 
 LISTING_SHARE: Final = 10
 """A rest between two listings is at least this many times as long as the last listing took."""
@@ -36,9 +33,6 @@ LONGEST_PAGE_WAIT: Final = 60.0
 
 MOST_NAMED: Final = 3
 """Workflows that are named where not all of them can be read."""
-
-_MOST_DOUBLINGS: Final = 10
-"""Beyond it a rest only grows past every limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +249,4 @@ class Refresh:
 def rest_seconds(interval: float, took: float, failures: int) -> float:
     """Seconds to rest after a listing that `took` so long, the `failures`-th in a row that read nothing."""
     seconds = max(interval, took * LISTING_SHARE)
-    if not failures:
-        return seconds
-    doublings = min(failures, _MOST_DOUBLINGS)
-    return max(seconds, min(MAX_BACK_OFF_SECONDS, max(seconds, 1.0) * 2.0**doublings))
+    return max(seconds, back_off(max(seconds, 1.0), failures)) if failures else seconds

@@ -65,7 +65,7 @@ class SaveQueue:
             UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
         """
         if (why := self._refusal()) is not None:
-            raise UsageError("This session is read-only", "Nothing was sent.", why)
+            raise UsageError("Nothing was sent", why)
         if draft.errors() or not draft.changes():
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
         self._count += 1

@@ -1,4 +1,4 @@
-"""Taking a change back: the inverse change as a draft, for the same review and the same write path.
+"""Undo: the inverse of a change as a draft, for the same review and the same write path.
 
 Invariant: only what is known to be done can be undone, and only while the run still holds what was written; nothing of
 a colleague's is overwritten. The values put back are those that were received, byte for byte.
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Outcome
 from runtui.graph.retry import Pace
 from runtui.redact import MARK
 from runtui.services.journal import Entry
@@ -21,21 +21,21 @@ from runtui.services.write import RunWriter
 
 
 class UndoError(RuntuiError):
-    """A change that cannot be taken back, and why."""
+    """A change that cannot be undone, and why."""
 
     def __init__(self, entry: Entry, message: str, hint: str = "") -> None:
-        super().__init__(f"Entry {entry.number} cannot be undone", message, hint)
+        super().__init__(f"#{entry.number} cannot be undone", message, hint)
 
 
 async def draft_to_undo(
     entry: Entry, client: RunWriter, mode: BodyMode = "changed", *, pace: Pace | None = None
 ) -> Draft:
-    """The change that takes an entry back, over the run as it is now; `mode` says what its body holds besides.
+    """The draft that undoes an entry, over the run as it is now; `mode` says what its body holds besides.
 
     The run is read as the `pace` says; without one, once.
 
     Raises:
-        UndoError: when it cannot or must not be taken back.
+        UndoError: the run cannot be read, no longer has what the entry wrote, or `why_not` refuses.
     """
     if why := why_not(entry):
         raise UndoError(entry, why)
@@ -58,15 +58,15 @@ async def draft_to_undo(
 def why_not(entry: Entry) -> str | None:
     """Why an entry cannot be undone, as far as the journal alone can tell; None when it can."""
     if entry.outcome is Outcome.NOT_DONE:
-        return "It was not done, so there is nothing to take back."
+        return "It was not done; there is nothing to undo."
     if entry.outcome is not Outcome.DONE:
-        return f"It cannot be read: {entry.damage}." if entry.damage else "Whether it was done is not known."
+        return f"It cannot be read: {entry.damage}." if entry.damage else "Its outcome is unknown."
     if entry.undone_by is not None:
-        return f"Entry {entry.undone_by} took it back already."
+        return f"It is undone already, by #{entry.undone_by}."
     if entry.undone_perhaps_by is not None:
-        return f"Entry {entry.undone_perhaps_by} is to take it back, and what became of that is not known."
+        return f"#{entry.undone_perhaps_by} undoes it, and the outcome of that is unknown."
     if shows(entry.after, entry.before):
-        return "The run held these values before, so there is nothing to take back."
+        return "The run had these values before; there is nothing to undo."
     return next(_unfit(entry), None)
 
 
@@ -74,7 +74,7 @@ def doubt_of(entry: Entry) -> str:
     """Why an entry that can be undone may not be ours, so that a person is asked twice; empty where nothing says so."""
     if entry.known_by != "read-back":
         return ""
-    return f"Entry {entry.number} was only seen on read-back: somebody else may have made the same change."
+    return f"#{entry.number} was only seen on read-back: somebody else may have made the same change."
 
 
 def _unfit(entry: Entry) -> Iterator[str]:
@@ -85,6 +85,6 @@ def _unfit(entry: Entry) -> Iterator[str]:
         if field is None:
             yield f"This runtui does not know the property {name}."
         elif name not in entry.before and field.required:
-            yield f"{name} was not received before the change, and it cannot be taken away again."
+            yield f"{name} was not received before the change, and cannot be removed again."
         elif not isinstance(value, str | int | None) or isinstance(value, bool) or MARK in str(value):
             yield f"The value of {name} before the change is not in the journal as it was received."

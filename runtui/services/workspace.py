@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Outcome
 from runtui.services.announcer import Announcer
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Entry, Journal
@@ -64,8 +65,8 @@ class Workspace:
         journal_file = store_file.with_name(JOURNAL_FILE)
         self.journal = Journal(journal_file)
         self.drafts = Drafts(journal_file)
-        self.read_only = settings.read_only
-        """Whether writing is refused now; a session that began read-only stays so."""
+        self._read_only_since: datetime | None = None
+        """When a person made it read-only (local time)."""
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.exchanged: Announcer[Exchange] = Announcer()
         self._token = token
@@ -147,15 +148,21 @@ class Workspace:
 
         return self._token if isinstance(self._token, SignIn) else None
 
+    @property
+    def read_only(self) -> bool:
+        """Whether changes are refused now."""
+        return self.settings.read_only or self._read_only_since is not None
+
     def why_read_only(self) -> str | None:
-        """Why nothing may be written now, and how that ends; None when writing is allowed."""
+        """Why changes are refused now, in a sentence; None when they are allowed."""
         if self.settings.read_only:
-            return "It was started read-only; start it without that to write."
-        return "It was made read-only while it runs." if self.read_only else None
+            return "Started read-only: start again with --write to allow changes."
+        return f"Read-only since {self._read_only_since:%H:%M}." if self._read_only_since is not None else None
 
     def toggle_read_only(self) -> None:
-        """Refuse writing from now on, or allow it again where the session did not begin read-only."""
-        self.read_only = self.settings.read_only or not self.read_only
+        """Refuse changes from now on, or allow them again; a session that was started read-only stays so."""
+        if not self.settings.read_only:
+            self._read_only_since = datetime.now().astimezone() if self._read_only_since is None else None
 
     async def _account(self) -> str:
         """Whom the token names."""

@@ -17,20 +17,18 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.draft import Conflict, Draft
+from runtui.domain.report import KnownBy, Outcome, Report
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
-from runtui.graph.retry import Pace, asked_wait, may_retry, wait_of
-from runtui.services.journal import Intent, Journal, KnownBy
+from runtui.graph.retry import Pace, Retry, asked_wait, retry_of, wait_of
+from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.store import Store
 
 _logger: Final = logging.getLogger("runtui.write")
-
-MOST_ATTEMPTS: Final = 5
-"""Times that a save begins anew after the service proved that it applied nothing: throttled, or a stale ETag."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -77,7 +75,7 @@ class Save:
     resumes_at: datetime | None = None
     """When a paused save goes on (UTC)."""
     asked_seconds: float | None = None
-    """What the service asked to wait, where it did; may be longer than the pause."""
+    """The seconds that the service asks for, where they are longer than the pause."""
     has_new_token: bool = False
     """Whether another token was had for it, because the first one was missing or refused."""
     stopped: bool = False
@@ -114,9 +112,28 @@ class Save:
         return Outcome.DONE if self.known_by else Outcome.UNKNOWN
 
     @property
-    def seen_on_read_back(self) -> bool:
-        """Whether "done" is known from the run alone, not from the answer to the PATCH."""
-        return self.known_by == "read-back"
+    def sent(self) -> Exchange | None:
+        """The request that carried the change; the read before it is none."""
+        return self.exchange if self.exchange is not None and self.exchange.method != "GET" else None
+
+    @property
+    def report(self) -> Report:
+        """How it ended, for people."""
+        fault = self.fault if not self.stopped else None
+        return Report(
+            number=self.entry,
+            outcome=self.outcome,
+            known_by=self.known_by,
+            answer=self.sent.answer if self.sent is not None else "",
+            undoes=self.undoes,
+            title=fault.title if fault is not None else "",
+            message=fault.message if fault is not None else "",
+            details=fault.details if fault is not None else (),
+            conflicts=self.conflicts,
+            ignored=self.ignored,
+            stopped=self.stopped,
+            unrecorded=self.unrecorded,
+        )
 
 
 class RunWriter(Protocol):
@@ -182,7 +199,7 @@ class WriteProtocol:
         save = self._at(save, Step.READING)
         fresh = await self._client.run(save.draft.workflow_id, save.run_id)
         if fresh.entity is None:
-            again = await self._retry(save, fresh, attempt)
+            again = await self._retry(save, fresh, attempt, Outcome.NOT_DONE)
             if again is None:
                 self._end(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
             return again
@@ -199,24 +216,24 @@ class WriteProtocol:
         save, entity = await self._find_out(save, answer, fresh)
         outcome = save.outcome_if_stopped
         save = await self._settle(save, outcome)
-        again = await self._retry(save, answer, attempt) if outcome is Outcome.NOT_DONE else None
+        again = await self._retry(save, answer, attempt, outcome)
         if again is None:
             is_stale = entity is None or not await self._store_run(save, entity)
             self._end(save, outcome, row_is_stale=is_stale)
         return again
 
-    async def _retry(self, save: Save, answer: Answer, attempt: int) -> Save | None:
-        """The save to begin anew with after a request that applied nothing; None when that would be of no use."""
+    async def _retry(self, save: Save, answer: Answer, attempt: int, outcome: Outcome) -> Save | None:
+        """The save to begin again with, once what `retry_of` asks for is there; None when it is not sent again."""
         exchange = answer.exchange
-        if attempt >= MOST_ATTEMPTS:
-            return None
-        if may_retry(exchange, attempt):
-            _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
-            return await self._wait(save, exchange, attempt)
-        if exchange.lacks_token and not save.has_new_token and await self._client.renew_token(exchange):
-            return replace(save, has_new_token=True)
-        is_stale = exchange.status == 412 and save.intent is not None and save.intent.if_match is not None
-        return save if is_stale else None
+        match retry_of(exchange, attempt, outcome=outcome, has_new_token=save.has_new_token, for_change=True):
+            case Retry.WAIT:
+                _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
+                return await self._wait(save, exchange, attempt)
+            case Retry.NEW_TOKEN if await self._client.renew_token(exchange):
+                return replace(save, has_new_token=True)
+            case Retry.FRESH_READ:
+                return save
+        return None
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
@@ -360,8 +377,12 @@ class WriteProtocol:
         now = datetime.now(UTC)
         seconds = wait_of(exchange, attempt, now)
         resumes_at = now + timedelta(seconds=seconds)
-        asked = asked_wait(exchange, now)
-        self._at(replace(save, resumes_at=resumes_at, asked_seconds=asked, exchange=exchange), Step.PAUSED)
+        asked = asked_wait(exchange, now) or 0.0
+        too_long = asked if asked > seconds else None
+        self._at(
+            replace(save, resumes_at=resumes_at, asked_seconds=too_long, exchange=exchange),
+            Step.PAUSED,
+        )
         await asyncio.sleep(seconds)
         return replace(save, exchange=None, fault=None)
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from textual.binding import Binding, BindingType
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.undo import why_not
@@ -98,7 +98,7 @@ def _needs_marks(now: Situation) -> str | None:
 
 
 def _may_write(now: Situation) -> str | None:
-    return None if now.why_read_only is None else f"This session is read-only. {now.why_read_only}"
+    return now.why_read_only
 
 
 def _may_edit(now: Situation) -> str | None:

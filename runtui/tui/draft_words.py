@@ -1,4 +1,4 @@
-"""What is said of drafts: pure words from values.
+"""What the screen says of drafts: pure words from values.
 
 Invariant: keys are named from the action registry.
 """
@@ -19,15 +19,15 @@ WEEK: Final = timedelta(days=6)
 
 
 def reopened(changed_at: datetime, now: datetime) -> str:
-    """A draft stands in the form again."""
+    """A draft is in the form again."""
     return (
-        f"The draft of {when(changed_at, now)} is open again; {_key('revert')} puts a field back, "
-        f"{_key('drop_draft')} drops the draft."
+        f"Your draft of {when(changed_at, now)}; {_key('revert')} reverts a field, "
+        f"{_key('drop_draft')} discards the draft."
     )
 
 
 def moved(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) -> str:
-    """The run is another one than the draft was begun on."""
+    """The run changed since the draft was begun."""
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
         f"The run changed under your draft of {when(changed_at, now)} ({names}). Nothing was written; "
@@ -36,7 +36,7 @@ def moved(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) ->
 
 
 def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
-    """The run was read while its form was open: what moved, and what of that a person has to decide."""
+    """The run was read while its form was open: what changed, and what of that a person has to decide."""
     moved = [
         f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
         for field in EDITABLE
@@ -45,7 +45,7 @@ def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
     words = []
     if disputed:
         names = ", ".join(conflict.field.name for conflict in disputed)
-        words.append(f"Changed on the server while you edit: {names}. {_key('review')} shows the three values.")
+        words.append(f"Changed on the server while you edit: {names}. {_key('review')} resolves the conflict.")
     if moved:
         words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
     if before.edits and not draft.edits:
@@ -56,31 +56,31 @@ def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
 def unread(fault: Fault) -> str:
     """The run of the form could not be read."""
     return (
-        f"The run could not be read: {fault.title}. The form has the values of the list; "
+        f"The run could not be read: {fault.title}. The form shows the values of the list; "
         "the run is read again before anything is sent."
     )
 
 
 def overtaken() -> str:
     """Every edit of a draft has come true on the server."""
-    return "The run already has every value of your draft; there is nothing left to send."
+    return "The run already has every value of your draft; there is nothing to send."
 
 
 def given_up() -> str:
-    """Nothing of a draft is left after the choice."""
-    return "Nothing is left to send: the run has every value that you chose."
+    """A conflict is resolved, and no change is left."""
+    return "There is nothing to send: the run has every value that you chose."
 
 
 def unfit(draft: Draft) -> str:
     """A draft that cannot be reviewed yet."""
-    return f"The values are chosen. Before the review, correct {', '.join(draft.errors())}."
+    return f"The conflict is resolved. Before the review, correct {', '.join(draft.errors())}."
 
 
 def kept(count: int) -> str:
-    """What was found at the start; empty when there is nothing."""
+    """How many drafts were found at the start; empty when there are none."""
     if not count:
         return ""
-    words = "drafts are kept; ~ marks their runs" if count > 1 else "draft is kept; ~ marks its run"
+    words = "drafts; ~ marks their runs" if count > 1 else "draft; ~ marks its run"
     return f"{count} {words}, {_key('edit')} opens it."
 
 
@@ -93,16 +93,16 @@ def unlisted(count: int) -> str:
 
 
 def drop_question(draft: Draft, key: str) -> str:
-    """Before a draft is dropped: what would be lost, and the key that does it."""
-    return f"{key} again drops the draft: {held(draft)}."
+    """Before a draft is discarded: what would be lost, and the key that does it."""
+    return f"Press {key} again to discard the draft: {draft_text(draft)}."
 
 
 def dropped(draft: Draft) -> str:
     """After it: what would have to be typed again."""
-    return f"The draft is dropped. It held {held(draft)}."
+    return f"Draft discarded: {draft_text(draft)}."
 
 
-def held(draft: Draft) -> str:
+def draft_text(draft: Draft) -> str:
     """What was typed, field by field."""
     return ", ".join(f"{name} {edit.text or 'empty'}" for name, edit in draft.edits.items()) or "nothing typed"
 

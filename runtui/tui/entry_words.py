@@ -1,31 +1,21 @@
-"""What is said of the journal's entries: pure words from values.
+"""What the screen says around the journal's entries: the vocabulary of `domain.report`, with the keys for what is next.
 
-Invariant: an unknown outcome is called unknown, and it is said how a known one is known. Keys are named from the action
-registry.
+Invariant: keys are named from the action registry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final
 
-from runtui.graph.exchange import Outcome
-from runtui.services.journal import Entry, KnownBy
-from runtui.services.journal_query import change_words
+from runtui.domain.report import Outcome
+from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import ACTION_BY_ID
 
-HOW_KNOWN: Final[dict[KnownBy, str]] = {
-    "": "",
-    "answer": "by the service's answer",
-    "read-back": "seen on read-back",
-    "person": "by a person's word",
-}
-
 
 def found_at_start(entries: Collection[Entry]) -> str:
-    """What became of the changes that earlier sessions left open; empty when there are none."""
+    """How the changes ended that earlier sessions left open; empty when there are none."""
     if not entries:
         return ""
     done = sum(entry.outcome is Outcome.DONE for entry in entries)
@@ -38,44 +28,34 @@ def found_at_start(entries: Collection[Entry]) -> str:
 
 def settled(entry: Entry) -> str:
     """What was unknown is known."""
-    return f"Entry {entry.number} is {outcome_words(entry)}: {', '.join(change_words(entry))}."
-
-
-def outcome_words(entry: Entry) -> str:
-    """An outcome, and how it is known; or why it cannot be read."""
-    if entry.damage:
-        return f"damaged, {entry.damage}"
-    if entry.outcome is None:
-        return "open: its end is not recorded"
-    how = HOW_KNOWN[entry.known_by]
-    return f"{entry.outcome.value}, {how}" if how else entry.outcome.value
+    return f"{entry.report.heading}. {', '.join(entry.change_words())}."
 
 
 def looking(entry: Entry) -> str:
-    """Before a look."""
-    return f"Reading the run of entry {entry.number}…"
+    """Before a check."""
+    return f"Checking #{entry.number}…"
 
 
 def still_open(entry: Entry) -> str:
-    """After a look that settled nothing."""
+    """After a check that settled nothing."""
     if entry.outcome is None:
-        return f"Entry {entry.number} is still on its way."
+        return f"#{entry.number} is still in progress."
     return (
-        f"Entry {entry.number} is still unknown: the run does not prove the change, or could not be read. "
+        f"#{entry.number} is still unknown: the run does not prove the change, or could not be read. "
         f"It may still come; if you know better, {_key('was_done')} or {_key('was_not_done')} settles it."
     )
 
 
 def decision(entry: Entry, outcome: Outcome, key: str) -> str:
     """Before a person's word is recorded."""
-    return f"{key} again records that entry {entry.number} was {outcome.value}, by your word. That stays."
+    return f"Press {key} again to record #{entry.number} as {outcome.value}. This is final."
 
 
 def undoable(entries: Sequence[Entry]) -> Entry | None:
-    """The change of a run that would be taken back first, of its entries, newest first; None when there is none.
+    """The change that undo starts with, of the entries of a run, newest first; None when there is none.
 
-    One that is not known to be done stands in the way of those before it. What took something back is not taken back
-    here, so that the same key goes on to the change before.
+    One that is not known to be done blocks those before it. An undo is not undone here, so that the same key goes on
+    to the change before.
     """
     for entry in entries:
         if entry.outcome is Outcome.NOT_DONE or entry.undone_by is not None:
@@ -88,23 +68,23 @@ def undoable(entries: Sequence[Entry]) -> Entry | None:
 def nothing_to_undo(entries: Collection[Entry]) -> str:
     """There is no such change."""
     if any(entry.undone_by is not None for entry in entries):
-        return f"Every change of yours on this run is taken back; {_key('journal')} shows them."
-    return "There is nothing of yours to undo on this run."
+        return f"All your changes to this run are undone; {_key('journal')} shows them."
+    return "You have not changed this run."
 
 
 def doubtful(doubt: str, key: str) -> str:
-    """Before a change is taken back that may be somebody else's."""
-    return f"{doubt} {key} again undoes it all the same."
+    """Before a change is undone that may be somebody else's."""
+    return f"{doubt} Press {key} again to undo it all the same."
 
 
 def reading_to_undo(entry: Entry) -> str:
     """Before the run is read."""
-    return f"Reading the run to take back entry {entry.number}…"
+    return f"Reading the run to undo #{entry.number}…"
 
 
 def may_be_undone(entry: Entry) -> str:
     """The run was read, and the person is elsewhere by then."""
-    return f"Entry {entry.number} can be taken back; {_key('undo')} asks again."
+    return f"#{entry.number} can be undone; {_key('undo')} asks again."
 
 
 def exported(path: Path, count: int) -> str:
@@ -113,17 +93,21 @@ def exported(path: Path, count: int) -> str:
 
 
 def why_read_only(workspace: Workspace) -> str | None:
-    """Why nothing may be written now, and what allows it again; None when writing is allowed."""
+    """Why nothing may be changed now, and what allows it again; None when changes are allowed."""
     why = workspace.why_read_only()
-    return why if why is None or workspace.settings.read_only else f"{why} {_key('read_only')} allows writing again."
+    return (
+        why
+        if why is None or workspace.settings.read_only
+        else f"{why.rstrip('.')}; {_key('read_only')} allows changes."
+    )
 
 
 def read_only(why: str | None, saves: int) -> str:
-    """Writing is refused now, or allowed; with saves on their way that this stops no more."""
+    """Changes are refused now, or allowed; `saves` are in progress and are not stopped by it."""
     if why is None:
-        return "Writing is allowed again."
-    left = f" {saves} {'save is' if saves == 1 else 'saves are'} on the way all the same." if saves else ""
-    return f"This session is read-only. {why}{left}"
+        return "Changes are allowed."
+    left = f" {saves} {'change' if saves == 1 else 'changes'} in progress will still be sent." if saves else ""
+    return f"{why}{left}"
 
 
 def _key(action_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What the side panel says of a request, an answer, a save and a run: pure words from values.
+"""What the side panel shows of a request, an answer, a save, a journal entry and a run: pure words from values.
 
 Invariant: no widget is touched here; every foreign text leaves as a `Fact` or a body, which the panel makes safe.
 """
@@ -11,19 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from runtui.domain import report
 from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.properties import PROPERTIES
+from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.times import ago, duration_text, local_text, since
-from runtui.graph.exchange import Exchange, Outcome
-from runtui.graph.faults import READ_BACK, Fault
-from runtui.graph.retry import LONGEST_WAIT, length_words
+from runtui.graph.exchange import Exchange
+from runtui.graph.faults import Fault
 from runtui.services.journal import Entry
-from runtui.services.journal_query import change_words as entry_changes
 from runtui.services.journal_query import damage_sentence
 from runtui.services.write import Save, Step
 from runtui.tui.actions import ACTION_BY_ID
-from runtui.tui.entry_words import outcome_words
 from runtui.tui.widgets.side_panel import Fact, Page
 
 TOLD_CHANGES: Final = 2
@@ -34,8 +33,6 @@ TOLD_SUBJECTS: Final = 6
 
 NO_ENTRY: Final = Page((Fact("No entry is selected.", "$text-muted"),))
 """What the panel shows beside an empty journal."""
-
-UNRECORDED: Final = "The outcome could not be written to the journal, which calls it unknown."
 
 _OUTCOME_STYLE = {
     Outcome.DONE: "bold $text-success",
@@ -66,23 +63,18 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.outcome is None:
         waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
         return Page((Fact(f"PATCH: {save.step.value}…", "bold"), *waits), save.body, changed)
-    facts = [Fact(save_sentence(save), _OUTCOME_STYLE[save.outcome])]
-    if save.entry is not None:
-        facts.append(Fact(f"entry {save.entry} of the journal", "$text-muted"))
-    if save.unrecorded:
-        facts.append(Fact(UNRECORDED, "$text-warning"))
-    for conflict in save.conflicts:
-        was, is_now, ours = (value_word(value) for value in (conflict.opened, conflict.now, conflict.ours))
-        facts.append(Fact(f"{conflict.field.name}: was {was} when opened, is {is_now} now, yours is {ours}."))
+    told = save.report
+    facts = [Fact(told.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in told.reasons())]
+    if save.conflicts:
+        facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
     if save.exchange is not None:
         facts += _answer_facts(save.exchange)
     facts += _reasons(save.fault)
     if save.outcome is Outcome.UNKNOWN:
-        facts.append(Fact(f"→ {_looks_again()}", "$text-accent"))
-    if save.ignored and save.outcome is Outcome.DONE:
-        facts.append(Fact(f"The service kept its own value of: {', '.join(save.ignored)}.", "$text-warning"))
+        facts.append(Fact(f"→ {_checked_again()}", "$text-accent"))
     if save.row_is_stale:
-        facts.append(Fact("The list may show old values until it is read again (r).", "$text-warning"))
+        key = ACTION_BY_ID["refresh"].shown_key
+        facts.append(Fact(f"The list may show old values until it is refreshed ({key}).", "$text-warning"))
     body = save.exchange.body_text if save.exchange is not None else ""
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
 
@@ -90,97 +82,58 @@ def save_page(save: Save, now: datetime) -> Page:
 def wait_sentence(save: Save, now: datetime) -> str:
     """How long a paused save still waits at `now` (aware), and what ends that."""
     left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
-    asks = "The service asks to wait" if save.asked_seconds is not None else "The service takes no requests now"
-    if save.asked_seconds is not None and save.asked_seconds > LONGEST_WAIT:
-        asks += f" {length_words(save.asked_seconds)}, which is longer than runtui waits"
-    again = f"trying again in {length_words(left)}" if left > 0 else "trying again now"
-    return f"{asks}: {again}. {ACTION_BY_ID['give_up'].shown_key} gives up."
-
-
-def save_sentence(save: Save) -> str:
-    """How a save ended, in one sentence."""
-    if save.stopped and save.outcome is Outcome.NOT_DONE:
-        return f"Not done: given up {'before anything was sent' if save.entry is None else 'while it waited'}."
-    if save.outcome is Outcome.DONE:
-        done = "Done" if save.undoes is None else f"Done: entry {save.undoes} is taken back"
-        return f"{done}, seen when the run was read back." if save.seen_on_read_back else f"{done}."
-    if save.outcome is Outcome.UNKNOWN:
-        return _unknown_sentence(save)
-    if save.conflicts:
-        names = ", ".join(conflict.field.name for conflict in save.conflicts)
-        never = "nothing was sent" if save.entry is None else "nothing was written"
-        return f"Not done: {never}, because the run changed meanwhile ({names})."
-    return "Not done." if save.fault is None else f"Not done: {save.fault.title}."
-
-
-def _unknown_sentence(save: Save) -> str:
-    if save.fault is not None:
-        return f"Unknown: {save.fault.title}."
-    if save.exchange is not None and save.ignored:
-        return (
-            f"Unknown: the service answered {save.exchange.status}, and yet the run, read back, does not show the "
-            f"change ({', '.join(save.ignored)}). It may still come."
-        )
-    return "Unknown: the service may or may not have taken the change."
+    status = save.exchange.status if save.exchange is not None else None
+    said = report.wait_sentence(left, status, save.asked_seconds)
+    return f"{said} {ACTION_BY_ID['give_up'].shown_key} stops waiting."
 
 
 def save_words(save: Save) -> str:
-    """How a save ended, for the status line: the change in short, and the next step when it failed.
+    """How a save ended, for the status line: what it changed, or why not and what comes next.
 
     The status line has few lines: what must be read stands first, and the Response tab tells the rest.
     """
-    unrecorded = UNRECORDED if save.unrecorded else ""
-    if save.outcome is Outcome.DONE and save.ignored:
-        return _joined(f"Done, but the service kept its own value of {', '.join(save.ignored)}.", unrecorded)
+    told, changes = save.report, save.draft.changes()
     if save.outcome is Outcome.DONE:
-        return _joined(save_sentence(save), f"{change_words(save.draft.changes())}.", unrecorded)
-    message, hint = (save.fault.message, save.fault.hint) if save.fault is not None and not save.stopped else ("", "")
+        return report.sentences(told.heading, "" if save.ignored else short_change(changes), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
-    if save.conflicts and save.undoes is None:
-        hint = f"{ACTION_BY_ID['edit'].shown_key} on the run opens the three values."
+    hint = save.fault.hint if save.fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
-        return _joined(save_sentence(save), unrecorded, kept, _looks_again(), hint.removeprefix(READ_BACK).strip())
-    return _joined(save_sentence(save), unrecorded, kept, message, hint)
+        return report.sentences(told.heading, *told.reasons(), kept, _checked_again(), hint)
+    if save.conflicts and save.undoes is None:
+        hint = f"{ACTION_BY_ID['edit'].shown_key} on the run resolves the conflict."
+    return report.sentences(told.heading, *told.reasons(), kept, told.message, hint)
 
 
-def _looks_again() -> str:
+def _checked_again() -> str:
     """What becomes of an unknown outcome."""
-    return f"runtui reads the run again by itself; {ACTION_BY_ID['journal'].shown_key} shows the journal."
+    return f"runtui checks the run again by itself; {ACTION_BY_ID['journal'].shown_key} shows the journal."
 
 
-def _joined(*sentences: str) -> str:
-    """Sentences in a row; a server's own may lack its full stop."""
-    return " ".join(text if text[-1] in ".!?…" else f"{text}." for text in sentences if text)
-
-
-def change_words(changes: Sequence[Change]) -> str:
+def short_change(changes: Sequence[Change]) -> str:
     """A change in short: the first properties from what to what, and how many more."""
-    told = [
-        f"{change.field.name}: {value_word(change.before)} → {value_word(change.after)}"
-        for change in changes[:TOLD_CHANGES]
-    ]
-    more = len(changes) - TOLD_CHANGES
-    return ", ".join(told) + (f", and {more} more" if more > 0 else "")
+    before = {change.field.name: change.before for change in changes}
+    words = [*report.change_words(before, {change.field.name: change.after for change in changes})]
+    more = len(words) - TOLD_CHANGES
+    return ", ".join(words[:TOLD_CHANGES]) + (f", and {more} more" if more > 0 else "")
 
 
 def entry_response_page(entry: Entry) -> Page:
-    """An entry of the journal: what became of it, how that is known, and the answer."""
+    """An entry of the journal: how it ended, how that is known, and the answer."""
     if entry.damage:
         return Page((Fact(damage_sentence(entry), "$text-warning"),), "", frozenset())
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
-    facts = [Fact(f"Entry {entry.number}: {outcome_words(entry)}", style)]
+    facts = [Fact(entry.report.heading, style)]
     if entry.status is not None:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
-        facts.append(Fact(f"{entry.status} {entry.reason}   {entry.method}{took}", "bold"))
+        facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))
     if entry.words:
         facts.append(Fact(entry.words))
     if entry.sends > 1:
         facts.append(Fact(f"It was sent {entry.sends} times, under one ETag."))
-    if entry.undoes is not None:
-        facts.append(Fact(f"It takes entry {entry.undoes} back."))
     if entry.undone_by is not None:
-        facts.append(Fact(f"Entry {entry.undone_by} took it back."))
+        facts.append(Fact(f"undone by #{entry.undone_by}"))
     facts += _labelled(
+        ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),
         ("sent", _local(entry.opened_at)),
         ("ended", _local(entry.ended_at)),
         ("by", entry.who),
@@ -194,7 +147,7 @@ def entry_request_page(entry: Entry) -> Page:
     """An entry of the journal: what was sent, and what it was to change."""
     if entry.damage:
         return entry_response_page(entry)
-    facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry_changes(entry))]
+    facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry.change_words())]
     facts += _labelled(
         ("workflow", entry.workflow_name or entry.workflow_id),
         ("run", entry.run_id),
@@ -254,11 +207,7 @@ def _failures(tasks: Sequence[TaskResult]) -> Iterable[Fact]:
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:
     took = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else "no time known"
-    if exchange.status is None:
-        first = f"no answer   {exchange.method}   {took}"
-    else:
-        first = f"{exchange.status} {exchange.reason}   {exchange.method}   {took}"
-    facts = [Fact(first, "bold")]
+    facts = [Fact(f"{exchange.answer or 'no answer'}   {exchange.method}   {took}", "bold")]
     for name, value in (
         ("request-id", exchange.request_id),
         ("client-request-id", exchange.client_request_id),
@@ -278,6 +227,6 @@ def _reasons(fault: Fault | None) -> list[Fact]:
         return []
     facts = [Fact(fault.message)]
     facts += [Fact(f"{target}: {message}" if target else message) for target, message in fault.details]
-    if hint := fault.hint.removeprefix(READ_BACK).strip():
+    if hint := fault.hint:
         facts.append(Fact(f"→ {hint}", "$text-accent"))
     return facts

@@ -12,12 +12,12 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
 from runtui.domain.filters import Filter, parse_filter
+from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
-from runtui.graph.exchange import Outcome
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
-from runtui.services.journal_query import ENTRY_FILTER_HELP, change_words, entry_filter, outcome_word
+from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_filter, outcome_word
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)
@@ -152,7 +152,7 @@ def _change(row: EntryRow, _now: int) -> ListCell:
         parts.append(f"undoes #{entry.undoes}")
     if entry.undone_by is not None:
         parts.append(f"undone by #{entry.undone_by}")
-    return ListCell(": ".join([*parts, ", ".join(change_words(entry))]))
+    return ListCell(": ".join([*parts, ", ".join(entry.change_words())]))
 
 
 JOURNAL: Final[Resource[EntryRow, int]] = Resource(

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from runtui.auth.tokens import StaticToken
+from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient, GraphError, etag_of
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.graph.transport import Transport
 from tests.contract.test_graph_client import LCW, ROOT, Handler, client, items, pages, reply, token

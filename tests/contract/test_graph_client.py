@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import MAX_EMPTY_PAGES, CollectionPage, GraphClient, GraphError
-from runtui.graph.exchange import Outcome
 from runtui.graph.transport import Transport
 
 ROOT = "https://graph.example/beta"
@@ -97,7 +97,6 @@ async def test_a_relative_next_link_starts_at_the_page_that_has_it(link: str, ad
     [
         (lambda graph: graph.workflows(), ""),
         (lambda graph: graph.runs("w 1"), "/w%201/runs"),
-        (lambda graph: graph.user_results("w1", "r:1"), "/w1/runs/r%3A1/userProcessingResults"),
         (lambda graph: graph.task_results("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults"),
     ],
 )

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange, FailureKind, Outcome
+from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.network import no_trust, tls_context
 from runtui.graph.transport import Transport
@@ -125,7 +126,6 @@ async def test_a_write_that_left_and_was_not_answered_whole_is_unknown(reply: Re
     fault = fault_of(exchange, writing=True)
     assert fault is not None
     assert fault.outcome is Outcome.UNKNOWN
-    assert "read the run again" in fault.hint
     assert len(exchange.response_body) <= 100_000
 
 
@@ -135,7 +135,6 @@ async def test_a_reading_that_broke_is_not_done_and_asks_for_no_reading_back() -
     fault = fault_of(exchange, writing=False)
     assert fault is not None
     assert fault.outcome is Outcome.NOT_DONE
-    assert "read the run again" not in fault.hint
 
 
 @pytest.mark.parametrize("reply", [silent, drip])
@@ -314,7 +313,7 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
         connection.write(answer(body, status=f"400 {TOKEN}", headers=headers))
 
     exchange = await patch_against(echo)
-    kept = f"{exchange!r} {exchange.curl()} {fault_of(exchange, writing=True)!r} {caplog.text}"
+    kept = f"{exchange!r} {fault_of(exchange, writing=True)!r} {caplog.text}"
     assert exchange.status == 400
     assert TOKEN not in kept
     assert "s3cret" not in kept

@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.cli import main
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Journal
 from runtui.services.journal_file import damaged_files
 from runtui.services.workspace import JOURNAL_FILE
@@ -93,7 +93,7 @@ def test_one_entry_wholly(capsys: Out) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["9"], "The journal has no entry 9."),
+        (["9"], "The journal has no #9."),
         (["--filter", "outcome:maybe"], "There is no outcome 'maybe'."),
         (["--root", "nonsense"], "This is not a Graph root."),
     ],
@@ -125,7 +125,7 @@ def test_a_damaged_entry_is_shown_as_such_and_the_others_are_whole(form: str, tm
     spoil(tmp_path, 2)
     assert main(["journal", "--format", form]) == 1
     captured = capsys.readouterr()
-    why = "Entry 2 cannot be read: its checksum does not fit what it holds."
+    why = "#2 cannot be read: its checksum does not fit what it holds."
     assert captured.err.splitlines() == [why]
     assert "damaged" in captured.out
     assert "Fast." not in captured.out
@@ -162,7 +162,7 @@ def test_a_damaged_entry_is_not_undone(tmp_path: Path, capsys: Out) -> None:
     spoil(tmp_path, 1)
     assert main(["undo", "1", "--yes"]) == 1
     captured = capsys.readouterr()
-    assert captured.err.startswith("runtui: Entry 1 cannot be undone. Entry 1 cannot be read: its checksum")
+    assert captured.err.startswith("runtui: #1 cannot be undone. #1 cannot be read: its checksum")
     assert "Nothing was sent." in captured.err
 
 
@@ -196,5 +196,5 @@ def test_an_outcome_whose_entry_vanished_is_told_as_unrecorded(
 
     commands.line.bend = lose_and_go_on
     assert commands.update(run_id, "processingStatus=failed") == 0
-    assert "The outcome could not be written to the journal." in capsys.readouterr().out
+    assert "The outcome could not be written to the journal" in capsys.readouterr().out
     assert len(commands.applied) == 1

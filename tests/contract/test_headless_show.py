@@ -11,8 +11,8 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError
-from runtui.graph.exchange import Outcome
 from runtui.headless.runs import show_run
 from runtui.services.drafts import Drafts
 from runtui.services.workspace import JOURNAL_FILE
@@ -57,7 +57,7 @@ def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys
     show_run(commands.server(), run_id, as_json=False)
     out = capsys.readouterr().out
     assert "There is an unsent draft: failedTasksCount." in out
-    assert "Change #1 is unknown: processingStatus: failed → queued." in out
+    assert "Changed by you: #1 unknown. processingStatus: failed → queued." in out
     show_run(commands.server(), run_id, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["draft"] == {"failedTasksCount": {"before": 1, "after": 8}}

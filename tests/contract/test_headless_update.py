@@ -12,8 +12,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.exchange import Outcome
 from runtui.headless import changes
 from runtui.headless.changes import entry_to_undo, update_run
 from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
@@ -51,11 +51,11 @@ def test_values_are_read_as_in_the_form_and_the_result_is_one_json_object(comman
 @pytest.mark.parametrize(
     ("bend", "code", "words"),
     [
-        (straight, ExitCode.DONE, "done (journal #1): The service accepted the change."),
-        (answer_with(204, lambda _whole: None), ExitCode.DONE, "done (journal #1): The service accepted the change."),
-        (lost_on_the_way_back, ExitCode.DONE, "done (journal #1): Seen when the run was read back."),
-        (refusing(403), ExitCode.NOT_DONE, "not done (journal #1): You are not allowed to do this."),
-        (lost_on_the_way, ExitCode.UNKNOWN, "unknown (journal #1): The connection broke."),
+        (straight, ExitCode.DONE, "#1 done (200 OK).\n"),
+        (answer_with(204, lambda _whole: None), ExitCode.DONE, "#1 done (204 No Content).\n"),
+        (lost_on_the_way_back, ExitCode.DONE, "#1 done, seen on read-back.\n"),
+        (refusing(403), ExitCode.NOT_DONE, "#1 not done (403 Forbidden). You are not allowed to do this."),
+        (lost_on_the_way, ExitCode.UNKNOWN, "#1 unknown. The connection broke."),
     ],
     ids=["done", "204", "answer lost", "refused", "unknown"],
 )
@@ -180,8 +180,8 @@ def test_what_an_earlier_session_left_unknown_is_settled_first(commands: Command
     unseen = commands.record(**facts, after={"failedTasksCount": 9}, client_request_id="b", outcome=Outcome.UNKNOWN)
     commands.update(run_id, "failedUsersCount=3")
     said = capsys.readouterr().err
-    assert f"Change #{seen} was unknown" in said
-    assert f"Change #{unseen} of this run is still unknown" in said
+    assert f"#{seen} done, seen on read-back." in said
+    assert f"#{unseen} unknown; the service may still carry it out." in said
 
 
 def test_a_wait_that_the_service_asks_for_is_told(commands: Commands, capsys: Out) -> None:
@@ -194,7 +194,7 @@ def test_a_wait_that_the_service_asks_for_is_told(commands: Commands, capsys: Ou
 
     commands.line.bend = once  # type: ignore[assignment]
     assert commands.update(run_id, "failedTasksCount=3") == 0
-    assert "Trying again in" in capsys.readouterr().err
+    assert "trying again now" in capsys.readouterr().err
     assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.NOT_DONE]
 
 
@@ -209,7 +209,7 @@ def test_ctrl_c_after_it_was_sent_is_unknown(commands: Commands, capsys: Out) ->
     run_id, _ = commands.a_run()
     commands.line.bend = never
     assert commands.update(run_id, "failedTasksCount=3") == ExitCode.UNKNOWN
-    assert capsys.readouterr().out.startswith("unknown (journal #1): runtui stopped waiting after it was sent")
+    assert capsys.readouterr().out.startswith("#1 unknown. runtui stopped waiting after it was sent")
     assert [entry.outcome for entry in commands.entries()] == [Outcome.UNKNOWN]
 
 
@@ -224,13 +224,13 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
     run_id, _ = commands.a_run()
     commands.line.bend = refusing(429, **{"retry-after": "90"})
     assert commands.update(run_id, "failedTasksCount=3") == ExitCode.NOT_DONE
-    assert capsys.readouterr().out.startswith("not done (journal #1): It was given up: Too many requests.")
+    assert capsys.readouterr().out.startswith("#1 not done (429 Too Many Requests). It was stopped while it waited.")
     assert [entry.outcome for entry in commands.entries()] == [Outcome.NOT_DONE]
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    ("is_named", "words"), [(True, "The service is busy. Trying again in 0s."), (False, "next request in")]
+    ("is_named", "words"), [(True, "The service is busy; trying again now."), (False, "next request in")]
 )
 def test_a_busy_service_is_asked_again_before_anything_is_written(
     is_named: bool, words: str, status: int, commands: Commands, capsys: Out
@@ -263,7 +263,7 @@ def test_undo_puts_back_what_was_there(commands: Commands, capsys: Out) -> None:
     assert commands.applied[-1]["processingStatus"] == "completed"
     newest, oldest = commands.entries()
     assert (newest.undoes, oldest.undone_by) == (1, 2)
-    with pytest.raises(RuntuiError, match="Entry 1 cannot be undone") as refused:
+    with pytest.raises(RuntuiError, match="#1 cannot be undone") as refused:
         commands.undo(1)
     assert refused.value.exit_code is ExitCode.NOT_DONE
 
@@ -275,7 +275,7 @@ def test_yes_alone_does_not_undo_what_was_only_seen_on_read_back(commands: Comma
     assert commands.entries()[0].known_by == "read-back"
     commands.line.bend = straight
     assert commands.undo(1, dry_run=True) == 0
-    with pytest.raises(RuntuiError, match="Entry 1 cannot be undone") as refused:
+    with pytest.raises(RuntuiError, match="#1 cannot be undone") as refused:
         commands.undo(1)
     assert "somebody else may have made the same change" in refused.value.message
     assert "--seen-on-read-back" in refused.value.hint

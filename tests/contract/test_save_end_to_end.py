@@ -14,8 +14,9 @@ from starlette.applications import Starlette
 
 from runtui.domain.draft import Draft
 from runtui.domain.filters import parse_filter
+from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
@@ -330,7 +331,7 @@ async def test_an_outcome_nobody_told_is_settled_by_reading_back_or_stays_unknow
     draft = bench.draft(processingStatus="failed")
     save = await bench.ended(draft)
     assert save.outcome is outcome
-    assert save.seen_on_read_back is (outcome is Outcome.DONE)
+    assert (save.known_by == "read-back") is (outcome is Outcome.DONE)
     assert (save.fault is None) is (outcome is Outcome.DONE)
     assert bool(bench.applied) is is_applied
     assert bench.line.methods() == methods, "a write is never repeated by itself"

@@ -8,8 +8,8 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.domain.filters import parse_filter
+from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient
-from runtui.graph.exchange import Outcome
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import SignIn
+from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient, GraphError
-from runtui.graph.exchange import Outcome
 from runtui.graph.sign_in_http import SignInHttp
 from runtui.graph.transport import Transport
 from tests.contract.raw_server import RawServer, answer

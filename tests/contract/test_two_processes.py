@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal
 from runtui.services.workspace import JOURNAL_FILE
 from tests.contract.conftest import Sandbox

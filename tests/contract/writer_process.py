@@ -23,10 +23,10 @@ from unittest.mock import patch
 from runtui import cli
 from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
-from runtui.graph.exchange import Outcome
 from runtui.headless import changes
 from runtui.headless.console import narrate
 from runtui.services import reconcile, refresh, saves  # noqa: F401 - loaded before the first fork

@@ -97,7 +97,7 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
     terminal.press("ctrl+s")
     terminal.wait_for("send this change")
     terminal.press("y")
-    terminal.wait_for("Not done")
+    terminal.wait_for("ot done")
     terminal.wait_for(ECHO)
 
 
@@ -112,7 +112,7 @@ def look_everywhere(terminal: PtyProbe) -> None:
     terminal.press("J")
     terminal.wait_for("(?m)^ *#1 ")
     terminal.press("enter")
-    terminal.wait_for("Entry 1: not done")
+    terminal.wait_for("#1 not done")
     terminal.wait_for(ECHO)
     for downs, form in enumerate(("jsonl", "csv", "md")):
         terminal.press("x")

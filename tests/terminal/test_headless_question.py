@@ -68,7 +68,7 @@ def outcomes(state: Path) -> list[str]:
         (("n", "enter"), 1, "not done: Not confirmed. Nothing was sent.", []),
         (("ctrl+d",), 1, "not done: Not confirmed. Nothing was sent.", []),
         (("ctrl+c",), 1, "Nothing was sent.", []),
-        (("y", "enter"), 0, r"done \(journal #1\): The service accepted the change.", ["done"]),
+        (("y", "enter"), 0, r"#1 done \(200 OK\)\.", ["done"]),
     ],
     ids=["enter", "n", "end of input", "ctrl+c", "y"],
 )
@@ -86,7 +86,7 @@ def test_what_was_only_seen_on_read_back_is_undone_after_a_second_yes(tmp_path: 
     with sandbox("reset-after") as root:
         run_id = a_run(tmp_path, root)
         changed = run(tmp_path, "update", run_id, "--root", root, "--set", "failedTasksCount=77", "--yes")
-        assert changed.stdout == "done (journal #1): Seen when the run was read back.\n"
+        assert changed.stdout == "#1 done, seen on read-back.\n"
         for keys, code, words in ((("enter",), 1, "Not confirmed. Nothing was sent."), (("y", "enter"), 0, "done")):
             with PtyProbe((*RUNTUI, "undo", "1"), columns=WIDE, env=environment(tmp_path)) as terminal:
                 terminal.wait_for("somebody else may have made the same change")
@@ -114,7 +114,7 @@ def test_ctrl_c_after_the_change_was_sent_is_unknown(tmp_path: Path) -> None:
     with sandbox("slow") as root, updating(tmp_path, root, "--yes") as terminal:
         terminal.wait_for("sending…")
         terminal.press("ctrl+c")
-        terminal.wait_for(r"unknown \(journal #1\): runtui stopped waiting after it was sent")
+        terminal.wait_for(r"#1 unknown\. runtui stopped waiting after it was sent")
         assert terminal.wait_for_exit() == 3
     assert outcomes(tmp_path) == ["unknown"]
 
@@ -130,4 +130,4 @@ def test_without_a_terminal_a_change_needs_yes(tmp_path: Path) -> None:
         assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "done")
         assert "sending…" in done.stderr
         undone = run(tmp_path, "undo", "1", "--yes")
-        assert (undone.returncode, undone.stdout) == (0, "done (journal #2): The service accepted the change.\n")
+        assert (undone.returncode, undone.stdout) == (0, "#2 done (200 OK), #1 undone.\n")

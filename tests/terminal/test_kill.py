@@ -25,8 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks, parse_ticks
-from runtui.graph.exchange import Outcome
 from runtui.sandbox.app import create_app
 from runtui.sandbox.envelope import receive_once
 from runtui.sandbox.handlers import AppliedWrite
@@ -244,7 +244,7 @@ class Court:
             terminal.press("enter")
             terminal.wait_for(rf"\b1 of \d+  /id:{run_id[-12:]}\b")
             terminal.press("e")
-            terminal.wait_for("is open again")
+            terminal.wait_for("Your draft of")
             terminal.press("ctrl+s")
             terminal.wait_for("send this change")
             terminal.press("y")

@@ -23,8 +23,8 @@ from typing import Any, Final
 import pytest
 from starlette.applications import Starlette
 
+from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
-from runtui.graph.exchange import Outcome
 from runtui.sandbox.app import create_app
 from runtui.services.journal import Entry, Journal
 from runtui.services.workspace import JOURNAL_FILE

@@ -163,7 +163,7 @@ async def test_when_nothing_is_left_to_send_the_form_says_so(open_session: Opene
         await leave_and_meet(session, graph, processingStatus="queued")
         await session.press("t", "enter")
         assert view_of(session) == "edit"
-        assert "Nothing is left to send" in status_of(session)
+        assert "There is nothing to send" in status_of(session)
         await session.press("escape")
         assert flag_of(session) == " "
 
@@ -200,7 +200,7 @@ async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: 
         await type_a_draft(session)
         await leave_and_meet(session, graph, failedTasksCount=77)
         assert view_of(session) == "edit"
-        assert "is open again" in status_of(session)
+        assert "Your draft of" in status_of(session)
 
 
 async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) -> None:
@@ -258,7 +258,8 @@ async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener)
         await type_a_draft(session)
         await leave_and_meet(session, graph, processingStatus="queued")
         await session.press("D")
-        assert "D again drops the draft: processingStatus canceled, totalUsersCount 38." in status_of(session)
+        words = "Press D again to discard the draft: processingStatus canceled, totalUsersCount 38."
+        assert words in status_of(session)
         assert PATCH_OF in session.workspace.drafts
         await session.press("D")
         assert view_of(session) == "runs"
@@ -318,7 +319,7 @@ async def test_who_is_elsewhere_is_told_and_left_alone(open_session: Opener, key
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)
         assert "nothing was sent" in status_of(session)
-        assert "e on the run opens the three values" in status_of(session)
+        assert "e on the run resolves the conflict" in status_of(session)
         assert view_of(session) != "conflict"
         draft = session.workspace.drafts.get(PATCH_OF)
         assert draft is not None

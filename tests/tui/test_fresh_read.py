@@ -105,7 +105,7 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
         assert list(draft_of(session).edits) == ["totalUsersCount"]
         await session.until(lambda: stored_count(session) == 77)
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith("Done."))
+        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
         assert json.loads(slow.graph.patches[0])["failedTasksCount"] == 77
 
 
@@ -128,8 +128,8 @@ async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_rev
         await go_to(session, "totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: "three values" in status_of(session))
-        assert "Changed on the server while you edit: totalUsersCount. ctrl+s shows the three values." in status_of(
+        await session.until(lambda: "resolves the conflict" in status_of(session))
+        assert "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict." in status_of(
             session
         )
         assert "was 3, 40 on the server" in session.text()
@@ -158,7 +158,7 @@ async def test_a_field_put_back_takes_the_value_of_the_server(open_session: Open
         await go_to(session, "totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: "three values" in status_of(session))
+        await session.until(lambda: "resolves the conflict" in status_of(session))
         await session.press("f8")
         assert control(session, "totalUsersCount").value == "40"
         assert draft_of(session).body()["totalUsersCount"] == 40
@@ -216,7 +216,7 @@ async def test_a_run_that_cannot_be_read_is_told_and_editing_goes_on(open_sessio
         assert control(session, "totalUsersCount").value == "8"
         slow.trouble = None
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith("Done."))
+        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
 
 
 async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_session: Opener) -> None:

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from runtui.domain.columns import list_layout
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
@@ -70,9 +70,9 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         await change(session)
         graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
         await session.press("e", "ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith("Unknown"))
-        assert "runtui reads the run again by itself; J shows the journal." in status_of(session)
-        assert "read the run again before" not in session.text()
+        await session.until(lambda: " unknown" in status_of(session))
+        assert "runtui checks the run again by itself; J shows the journal." in status_of(session)
+        assert "before you repeat" not in session.text()
         assert session.status.has_class("-warning"), "unknown is no failure"
         await open_journal(session)
         assert not status_of(session), "the journal tells it"
@@ -106,7 +106,7 @@ async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> N
         entry = await change(session)
         await open_journal(session)
         await session.press("enter")
-        await session.until(lambda: "Entry 1: done, by the service's answer" in panel_text(session))
+        await session.until(lambda: "#1 done (200 OK)" in panel_text(session))
         text = " ".join(panel_text(session).split())
         assert "200" in text
         assert entry.client_request_id in text
@@ -220,10 +220,10 @@ async def test_a_look_settles_what_the_run_shows_by_now(open_session: Opener) ->
         entry = await change(session)
         await open_journal(session)
         await session.press("l")
-        await session.until(lambda: "Entry 1 is still unknown" in status_of(session))
+        await session.until(lambda: "#1 is still unknown" in status_of(session))
         graph.runs[entry.run_id] |= entry.after
         await session.press("l")
-        await session.until(lambda: "Entry 1 is done, seen on read-back" in status_of(session))
+        await session.until(lambda: "#1 done, seen on read-back" in status_of(session))
         await session.until(lambda: "✓ done" in session.text())
         await session.press("l")
         assert "Its outcome is known." in status_of(session)
@@ -235,14 +235,14 @@ async def test_a_person_decides_with_a_second_press(open_session: Opener) -> Non
         entry = await change(session)
         await open_journal(session)
         await session.press("d")
-        assert "d again records that entry 1 was done, by your word" in status_of(session)
+        assert "Press d again to record #1 as done" in status_of(session)
         await session.press("n")
-        assert "n again records that entry 1 was not done" in status_of(session)
+        assert "Press n again to record #1 as not done" in status_of(session)
         now = session.workspace.journal.entry(entry.number)
         assert now is not None
         assert now.outcome is Outcome.UNKNOWN
         await session.press("n")
-        await session.until(lambda: "Entry 1 is not done, by a person's word" in status_of(session))
+        await session.until(lambda: "#1 not done, as you decided" in status_of(session))
         now = session.workspace.journal.entry(entry.number)
         assert now is not None
         assert (now.outcome, now.known_by) == (Outcome.NOT_DONE, "person")
@@ -293,6 +293,6 @@ async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opene
         await session.press("J")
         await session.until(lambda: "#2" in session.text())
         await session.press("enter")
-        await session.until(lambda: "Entry 2" in session.text())
+        await session.until(lambda: "#2 " in session.text())
         await session.press("down")
-        await session.until(lambda: "Entry 1" in session.text())
+        await session.until(lambda: "#1 " in session.text())

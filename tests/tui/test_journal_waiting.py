@@ -46,13 +46,17 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
         assert "No save waits." in status_of(session)
         await send(session)
         assert status_of(session).startswith("The service asks to wait: trying again in 2")
-        assert "w gives up." in status_of(session)
+        assert "w stops waiting." in status_of(session)
         first = seconds_left(status_of(session))
         await session.until(lambda: seconds_left(status_of(session)) < first)
         assert seconds_left(" ".join(panel_text(session).split())) < first
         await session.press("w")
         await session.until(lambda: not session.workspace.saves.active())
-        await session.until(lambda: status_of(session).startswith("Not done: given up while it waited."))
+        await session.until(
+            lambda: status_of(session).startswith(
+                "#1 not done (429 Too Many Requests). It was stopped while it waited."
+            )
+        )
         assert "The draft is kept." in status_of(session)
         assert session.app.editing.countdown is None, "an idle screen has no clock"
         assert len(graph.patches) == 1
@@ -88,7 +92,7 @@ async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
         await session.press("y")
         await session.until(lambda: "trying again in" in status_of(session))
         await session.press("w")
-        await session.until(lambda: "Not done: given up before anything was sent." in status_of(session))
+        await session.until(lambda: "Not done. It was stopped before anything was sent." in status_of(session))
         assert graph.patches == []
         assert session.workspace.journal.entries() == []
 
@@ -98,7 +102,7 @@ def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
     draft = Draft("run-1", "w1", a_run(1), "full")
     save = Save(1, draft, "{}", Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0)
     assert pages.wait_sentence(save, now) == (
-        "The service asks to wait 1h 00m, which is longer than runtui waits: trying again in 5m 00s. w gives up."
+        "The service asks to wait 1h 00m; trying again in 5m 00s. w stops waiting."
     )
     save = replace(save, asked_seconds=None)
     assert pages.wait_sentence(save, now).startswith("The service takes no requests now: trying again in 5m")

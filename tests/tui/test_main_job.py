@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from tests.tui.conftest import Opener
 
 SIZES = [(120, 40), (80, 24)]

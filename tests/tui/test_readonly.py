@@ -20,13 +20,13 @@ async def test_a_key_forbids_writing_and_allows_it_again(open_session: Opener) -
         assert "READ-ONLY" in header(session)
         for key in ("e", "u"):
             await session.press("1", key)
-            assert "This session is read-only." in status_of(session)
-            assert "ctrl+r allows writing again" in status_of(session)
+            assert "Read-only since" in status_of(session)
+            assert "ctrl+r allows changes" in status_of(session)
             assert session.view == "runs"
         assert "e edit" in session.text().splitlines()[-1], "what cannot be done stays in sight"
         await session.press("ctrl+r")
         assert "READ-ONLY" not in header(session)
-        assert "Writing is allowed again." in status_of(session)
+        assert "Changes are allowed." in status_of(session)
         await session.press("e")
         await session.until(lambda: session.view == "edit")
 
@@ -36,7 +36,7 @@ async def test_y_in_the_review_sends_nothing(open_session: Opener) -> None:
         await to_the_review(session)
         await session.press("ctrl+r", "y")
         assert session.view == "review"
-        assert "This session is read-only." in status_of(session)
+        assert "Read-only since" in status_of(session)
         await session.press("tab", "enter")
         assert session.view == "review"
         assert session.workspace.saves.active() == ()
@@ -50,7 +50,7 @@ async def test_in_the_form_the_draft_is_kept_and_the_review_refused(open_session
     async with open_session() as session:
         await session.press("e", "enter", "down", "enter", "ctrl+r", "ctrl+s")
         assert session.view == "edit"
-        assert "This session is read-only." in status_of(session)
+        assert "Read-only since" in status_of(session)
         assert len(session.workspace.drafts) == 1
 
 
@@ -61,7 +61,7 @@ async def test_in_the_journal_undo_is_refused(open_session: Opener) -> None:
         await session.press("J")
         await session.until(lambda: "#1" in session.text())
         await session.press("ctrl+r", "u")
-        assert "This session is read-only." in status_of(session)
+        assert "Read-only since" in status_of(session)
         assert session.view == "journal"
         assert len(graph.patches) == 1
 
@@ -70,6 +70,6 @@ async def test_a_session_that_began_read_only_stays_so(open_session: Opener) -> 
     async with open_session(runs=12, read_only=True) as session:
         await session.press("ctrl+r")
         assert "READ-ONLY" in header(session)
-        assert "It was started read-only; start it without that to write." in status_of(session)
+        assert "Started read-only: start again with --write to allow changes." in status_of(session)
         await session.press("e")
         assert session.view == "runs"

@@ -129,7 +129,7 @@ async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> 
     async with open_session(runs=12, read_only=True) as session:
         await session.press("e")
         assert session.view == "runs"
-        assert "This session is read-only." in session.text()
+        assert "Started read-only" in session.text()
         assert "READ-ONLY" in session.text()
 
 
@@ -142,7 +142,7 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         assert f"{failed} failed" in session.text().splitlines()[0]
         await to_the_review(session)
         await session.press("y")
-        await session.until(lambda: not session.workspace.saves.active() and "Done." in session.text())
+        await session.until(lambda: not session.workspace.saves.active() and "done (200 OK)" in session.text())
         text = " ".join(session.text().split())
         assert "processingStatus: failed → canceling" in text
         assert "The filter no longer shows the run." in text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.write import Save
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk

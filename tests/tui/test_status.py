@@ -58,7 +58,7 @@ async def test_a_question_is_void_once_it_asks_about_something_else(open_session
     async with open_session(graph=Graph()) as session:
         await type_a_draft(session)
         await session.press("shift+f8")
-        assert "again drops the draft" in status_of(session)
+        assert "again to discard the draft" in status_of(session)
         await session.type("1")
         assert status_of(session) == ""
         await session.press("shift+f8", "f1", "escape")
@@ -73,7 +73,7 @@ async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_a
     async with open_session(graph=graph) as session:
         await type_a_draft(session)
     async with open_session(graph=graph) as session:
-        assert "1 draft is kept" in status_of(session)
+        assert "1 draft; ~" in status_of(session)
         session.workspace.drafts.drop("run-4")
         await session.press("j")
         assert status_of(session) == ""
@@ -145,18 +145,18 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
     async with open_session(graph=graph) as session:
         await change(session)
         await change(session)
-        await session.until(lambda: "entry 2 of the journal" in panel_text(session))
+        await session.until(lambda: "#2 " in panel_text(session))
         for number in range(3, 5):
             record(session.workspace.journal, number)
         await open_journal(session)
-        await session.until(lambda: "Entry 4:" in panel_text(session))
+        await session.until(lambda: "#4 " in panel_text(session))
         await session.press("j", "j")
-        await session.until(lambda: "Entry 2:" in panel_text(session))
+        await session.until(lambda: "#2 " in panel_text(session))
         await session.press("escape", "J")
         view = session.journal
         entry = view.entry
         assert entry is not None
-        await session.until(lambda: f"Entry {entry.number}:" in panel_text(session))
+        await session.until(lambda: f"#{entry.number} " in panel_text(session))
         await session.press("slash")
         await session.type("nowhere")
         await session.until(lambda: view.entry is None)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
@@ -43,13 +43,13 @@ async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> 
         assert f"take back entry {entry.number}?" in session.text()
         assert f"{entry.after['processingStatus']}  →  failed" in session.text()
         await session.press("y")
-        await session.until(lambda: "is taken back" in status_of(session))
+        await session.until(lambda: "undone" in status_of(session))
         assert graph.runs[run_id] == before
         assert view_of(session) == "runs"
         newest, older = session.workspace.journal.entries()
         assert (newest.undoes, older.undone_by, newest.outcome) == (older.number, newest.number, Outcome.DONE)
         await session.press("u")
-        await session.until(lambda: "Every change of yours on this run is taken back" in status_of(session))
+        await session.until(lambda: "All your changes to this run are undone" in status_of(session))
         assert len(graph.patches) == 2
 
 
@@ -71,14 +71,14 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
             await session.until(lambda: view_of(session) == "journal")
             await session.until(lambda: session.journal.entry is not None)
         await session.press("u")
-        question = f"Entry {entry.number} was only seen on read-back: somebody else may have made the same change."
+        question = f"#{entry.number} was only seen on read-back: somebody else may have made the same change."
         await session.until(lambda: question in status_of(session))
-        assert "u again undoes it all the same" in status_of(session)
+        assert "Press u again to undo it all the same" in status_of(session)
         assert view_of(session) == place, "nothing else happens before the second u"
         await session.press("u")
         await session.until(lambda: view_of(session) == "review")
         await session.press("y")
-        await session.until(lambda: "is taken back" in status_of(session))
+        await session.until(lambda: "undone" in status_of(session))
         assert len(graph.patches) == 2
 
 
@@ -94,7 +94,7 @@ async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
             await session.until(lambda: view_of(session) == "review")
             assert f"take back entry {entry.number}?" in session.text()
             await session.press("y")
-            await session.until(lambda: not session.workspace.saves.active() and "taken back" in status_of(session))
+            await session.until(lambda: not session.workspace.saves.active() and "undone" in status_of(session))
         assert graph.runs[run_id] == before
 
 
@@ -113,7 +113,7 @@ async def test_n_takes_nothing_back_and_leads_to_the_list(open_session: Opener) 
 async def test_a_run_without_a_change_says_so(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("u")
-        await session.until(lambda: "There is nothing of yours to undo on this run." in status_of(session))
+        await session.until(lambda: "You have not changed this run." in status_of(session))
         assert view_of(session) == "runs"
 
 
@@ -136,7 +136,7 @@ async def test_an_unknown_change_stands_in_the_way(open_session: Opener) -> None
         graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
         await change(session)
         await session.press("u")
-        await session.until(lambda: "Whether it was done is not known." in status_of(session))
+        await session.until(lambda: "Its outcome is unknown." in status_of(session))
         assert view_of(session) == "runs"
 
 
@@ -153,7 +153,7 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
         await session.press("u")
         await session.until(lambda: view_of(session) == "review")
         await session.press("y")
-        await session.until(lambda: "is taken back" in status_of(session))
+        await session.until(lambda: "undone" in status_of(session))
         assert graph.runs[entry.run_id]["processingStatus"] == "failed"
         assert session.workspace.drafts.get(entry.run_id) == draft
         graph.runs[entry.run_id] = graph.runs[entry.run_id] | dict(entry.after)
@@ -168,7 +168,7 @@ async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opene
         wire.hold()
         await session.type("uj")
         wire.release()
-        await session.until(lambda: f"Entry {entry.number} can be taken back" in status_of(session))
+        await session.until(lambda: f"#{entry.number} can be undone" in status_of(session))
         assert view_of(session) == "runs"
 
 

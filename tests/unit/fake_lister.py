@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from runtui.domain.report import Outcome
 from runtui.graph.client import CollectionPage, GraphError
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of
 from runtui.graph.retry import Pace
 from runtui.services.store import RunQuery, Store

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Exchange, Outcome
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.graph.retry import Pace
 
@@ -88,7 +90,11 @@ class FakeGraph:
         try:
             await self.gate.wait()
             self.apply(run_id, body)
-            return self.on_write(run_id)
+            answer = self.on_write(run_id)
+            if if_match is None:
+                return answer
+            sent = (*answer.exchange.request_headers, ("If-Match", if_match))
+            return replace(answer, exchange=replace(answer.exchange, request_headers=sent))
         finally:
             self.under_way[run_id] -= 1
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, Journal
 from runtui.services.saves import SaveQueue
 from runtui.services.store import Store

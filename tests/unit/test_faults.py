@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.graph.exchange import Exchange, Failure, FailureKind, Outcome
+from runtui.domain.report import Outcome
+from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.faults import LONGEST_MESSAGE, MOST_DETAILS, Fault, fault_of, mismatch, read_answer
 from runtui.redact import MARK
 
@@ -91,11 +92,9 @@ def test_a_write_without_a_proof_is_unknown(status: int, body: object, headers: 
     exchange = answered(status, body, headers)
     fault = written(exchange)
     assert fault.outcome is Outcome.UNKNOWN
-    assert "read the run again" in fault.hint
     reading = fault_of(exchange, writing=False)
     assert reading is not None
     assert reading.outcome is Outcome.NOT_DONE
-    assert "read the run again" not in reading.hint.lower() or status == 202
 
 
 def test_success() -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from runtui import redact
-from runtui.graph.exchange import Exchange, Outcome
-from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, KnownBy, RunBusyError
+from runtui.domain.report import KnownBy, Outcome
+from runtui.graph.exchange import Exchange
+from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.proof import is_explained_by
 from tests.unit.fake_writer import exchange
@@ -165,7 +166,7 @@ def test_a_run_that_another_living_runtui_is_writing_is_refused_and_nothing_reco
 ) -> None:
     theirs = intent()
     number = other.open(theirs)
-    with pytest.raises(RunBusyError, match=f"entry {number} "):
+    with pytest.raises(RunBusyError, match=f"journal #{number},"):
         journal.open(intent())
     assert [entry.number for entry in journal.entries()] == [number]
     journal.open(intent(run_id="r2"))
@@ -181,7 +182,7 @@ def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spell
 ) -> None:
     theirs = intent(root=root, run_id=run_id)
     number = other.open(theirs)
-    with pytest.raises(RunBusyError, match=f"entry {number} "):
+    with pytest.raises(RunBusyError, match=f"journal #{number},"):
         journal.open(intent())
     other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
     entry = the(journal, number)
@@ -260,7 +261,7 @@ def test_a_journal_that_could_not_be_used_is_used_as_soon_as_it_can_be(tmp_path:
 FILL_THE_DISK = """
 import json, resource, sys
 from pathlib import Path
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
 from tests.unit.intents import intent

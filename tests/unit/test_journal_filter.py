@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.errors import ExitCode, UsageError
-from runtui.graph.exchange import Outcome
 from runtui.services.journal_query import parse_entry_filter
 from tests.unit.entries import an_entry
 

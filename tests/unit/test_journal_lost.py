@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services import journal as journal_module
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal, RunBusyError

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from runtui.cli import main
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal, damaged_entry
 from runtui.services.journal_file import STEPS, JournalError, damaged_files
 from runtui.services.journal_rows import TEXTS

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry
 from runtui.services.proof import UPDATED, is_explained_by, shows, shows_some, verdict
 from tests.unit.entries import an_entry

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Outcome
 from runtui.graph.retry import Pace
 from runtui.services import reconcile as reconcile_module
 from runtui.services.journal import Entry, Journal

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.errors import RuntuiError
+from runtui.graph.retry import LONGEST_WAIT
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import (
     CONCURRENT_WORKFLOWS,
     LISTING_SHARE,
-    MAX_BACK_OFF_SECONDS,
     Progress,
     Refresh,
     UnreadWorkflow,
@@ -321,5 +321,5 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
     seconds = rest_seconds(interval, took, failures)
     healthy = rest_seconds(interval, took, 0)
     assert healthy == max(interval, took * LISTING_SHARE)
-    assert healthy <= seconds <= max(healthy, MAX_BACK_OFF_SECONDS)
+    assert healthy <= seconds <= max(healthy, LONGEST_WAIT)
     assert seconds <= rest_seconds(interval, took, failures + 1)

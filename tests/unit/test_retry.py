@@ -12,21 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtui.domain.report import Outcome, length_words
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.retry import (
     BACK_OFF_SECONDS,
     JITTER,
     LONGEST_WAIT,
     MOST_REPEATS,
+    MOST_WRITE_REPEATS,
     Backoff,
     Pace,
+    Retry,
     Wait,
     asked_wait,
     concerns_all,
-    length_words,
-    may_retry,
+    retry_of,
     wait_of,
-    wait_words,
 )
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
@@ -115,13 +116,10 @@ def test_a_date_that_a_server_writes_is_read_back(skew: int, seconds: int) -> No
     assert asked_wait(answered(("Date", format_datetime(its_now, usegmt=True)), ("Retry-After", until)), NOW) == seconds
 
 
-def test_what_is_asked_is_waited_up_to_the_limit_and_the_truth_is_told() -> None:
+def test_what_is_asked_is_waited_up_to_the_limit() -> None:
     assert wait_of(asking("41"), 1, NOW) == 41.0
     assert wait_of(asking("9999999"), 1, NOW) == LONGEST_WAIT
     assert wait_of(asking("41"), 1, NOW, longest=10) == 10
-    assert wait_words(asking("9999999"), 300, NOW) == "The server asks for 115d 17h; trying again in 5m 00s."
-    assert wait_words(asking("12"), 12, NOW) == "Trying again in 12s."
-    assert wait_words(answered(), 3.2, NOW) == "Trying again in 4s."
 
 
 @given(st.integers(1, 10**9), st.integers())
@@ -143,26 +141,55 @@ def test_a_wait_is_never_told_too_short(seconds: float, words: str) -> None:
     assert length_words(seconds) == words
 
 
+def under_if_match(status: int) -> Exchange:
+    """The answer to a change of one version."""
+    return replace(answered(status=status), request_headers=(("If-Match", '"1"'),))
+
+
 def read(status: int, wait: str = "") -> Exchange:
     """The answer to a GET."""
     return replace(answered(*([("Retry-After", wait)] if wait else []), status=status), method="GET")
 
 
+NO_TOKEN = Failure(FailureKind.TOKEN, "no", "Nobody is signed in.")
+OTHERS = (200, 204, 302, 400, 403, 404, 408, 409, 410, 412, 423, 501, 505)
+
+
 @pytest.mark.parametrize(
-    ("status", "of_a_read", "of_a_write"),
+    ("exchange", "of_a_read", "of_a_change"),
     [
-        *((status, True, status == 429) for status in (429, 500, 502, 503, 504)),
-        *((status, False, False) for status in (200, 204, 302, 400, 401, 403, 404, 408, 409, 410, 412, 423, 501, 505)),
+        pytest.param(answered(status=401), Retry.NEW_TOKEN, Retry.NEW_TOKEN, id="401"),
+        pytest.param(replace(answered(), status=None, failure=NO_TOKEN), Retry.NEVER, Retry.NEW_TOKEN, id="no token"),
+        pytest.param(answered(status=429), Retry.WAIT, Retry.WAIT, id="429"),
+        *(pytest.param(answered(status=code), Retry.WAIT, Retry.NEVER, id=f"{code}") for code in (500, 502, 503, 504)),
+        pytest.param(under_if_match(412), Retry.NEVER, Retry.FRESH_READ, id="412 under an If-Match"),
+        *(pytest.param(answered(status=code), Retry.NEVER, Retry.NEVER, id=f"{code}") for code in OTHERS),
     ],
 )
-def test_which_answers_may_pass_by_themselves(status: int, of_a_read: bool, of_a_write: bool) -> None:
-    assert may_retry(read(status), 1) is of_a_read
-    assert may_retry(answered(status=status), 1) is of_a_write
+def test_what_comes_before_a_request_is_sent_again(exchange: Exchange, of_a_read: Retry, of_a_change: Retry) -> None:
+    of_get = replace(exchange, method="GET", request_headers=())
+    assert retry_of(of_get, 1) is of_a_read
+    assert retry_of(of_get, 1, for_change=True) is (Retry.NEW_TOKEN if exchange.lacks_token else of_a_read)
+    assert retry_of(exchange, 1, for_change=True) is of_a_change
+    for outcome in (Outcome.UNKNOWN, Outcome.DONE):
+        assert retry_of(exchange, 1, outcome=outcome, for_change=True) is Retry.NEVER, "it may have been applied"
 
 
-def test_a_read_is_repeated_three_times_and_a_write_as_often_as_its_caller_likes() -> None:
-    assert [may_retry(read(503), tries) for tries in range(1, 6)] == [True] * 3 + [False] * 2
-    assert may_retry(answered(), 99)
+@pytest.mark.parametrize(
+    ("exchange", "most"),
+    [
+        pytest.param(read(503), MOST_REPEATS, id="a GET"),
+        pytest.param(answered(), MOST_WRITE_REPEATS, id="a change that was throttled"),
+        pytest.param(under_if_match(412), MOST_WRITE_REPEATS, id="a change of a version that is gone"),
+    ],
+)
+def test_how_often_a_request_is_sent_again(exchange: Exchange, most: int) -> None:
+    allowed = [retry_of(exchange, tries) is not Retry.NEVER for tries in range(1, 9)]
+    assert allowed == [tries <= most for tries in range(1, 9)]
+
+
+def test_a_token_is_renewed_once() -> None:
+    assert retry_of(answered(status=401), 1, has_new_token=True, for_change=True) is Retry.NEVER
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Outcome
 from runtui.headless.telling import message_of
 from runtui.services.journal import Journal
 from runtui.services.saves import SaveQueue
@@ -110,7 +110,7 @@ async def test_a_change_is_read_sent_and_stored(saves: SaveQueue, graph: FakeGra
     news = listen(saves)
     some = draft(processingStatus="failed", failedTasksCount="3")
     save = await ended(saves, some)
-    assert (save.outcome, save.ignored, save.row_is_stale, save.seen_on_read_back) == (Outcome.DONE, (), False, False)
+    assert (save.outcome, save.ignored, save.row_is_stale, save.known_by) == (Outcome.DONE, (), False, "answer")
     assert save.exchange is not None
     assert save.exchange.method == "PATCH"
     assert graph.calls == ["GET r1", "PATCH r1"]
@@ -132,7 +132,7 @@ async def test_an_empty_or_shortened_answer_is_read_back(
     news = listen(saves)
     save = await ended(saves, draft())
     assert save.outcome is Outcome.DONE
-    assert not save.seen_on_read_back, "the answer itself said done"
+    assert save.known_by != "read-back", "the answer itself said done"
     assert graph.calls == ["GET r1", "PATCH r1", "GET r1"]
     assert Step.SETTLING in [item.step for item in news]
     assert stored(store) == graph.runs["r1"]
@@ -165,7 +165,7 @@ async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_r
     graph.on_write = lambda _run_id: answered({"id": "r1", "processingStatus": "failed"}, method="PATCH")
     graph.on_read = reads_once(graph)
     save = await ended(saves, draft(processingStatus="failed", failedTasksCount="3"))
-    assert (save.outcome, save.row_is_stale, save.seen_on_read_back) == (Outcome.DONE, True, False)
+    assert (save.outcome, save.row_is_stale, save.known_by) == (Outcome.DONE, True, "answer")
     assert save.ignored == (), "of what the answer leaves out nothing is known"
 
 
@@ -251,7 +251,7 @@ async def test_a_refused_change_is_not_done_and_not_read_back(saves: SaveQueue, 
 async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
     save = await ended(saves, draft())
-    assert (save.outcome, save.seen_on_read_back, save.fault) == (Outcome.DONE, True, None)
+    assert (save.outcome, save.known_by, save.fault) == (Outcome.DONE, "read-back", None)
     assert save.exchange is not None
     assert save.exchange.method == "PATCH", "the panel shows the request that got no answer"
 
@@ -262,7 +262,7 @@ async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
     graph.apply = lambda run_id, body: None  # type: ignore[method-assign]
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
     save = await ended(saves, draft())
-    assert (save.outcome, save.seen_on_read_back) == (Outcome.UNKNOWN, False)
+    assert (save.outcome, save.known_by) == (Outcome.UNKNOWN, "")
     assert save.fault is not None
     assert graph.calls == ["GET r1", "PATCH r1", "GET r1"], "it is never sent again by itself"
     assert stored(store)["processingStatus"] == "inProgress"

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Outcome
+from runtui.graph.retry import MOST_WRITE_REPEATS
 from runtui.services.journal import Intent
 from runtui.services.journal_file import JournalError
 from runtui.services.undo import draft_to_undo
-from runtui.services.write import MOST_ATTEMPTS, Save, Step
+from runtui.services.write import Save, Step
 from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 
@@ -75,7 +76,7 @@ async def test_a_reading_that_names_its_request_as_the_first_one_did_is_a_proof(
     reads(bench, by=by)
     bench.graph.on_write = lambda _run_id: refused(502, Outcome.UNKNOWN)
     save = await bench.ended(draft())
-    assert (save.outcome, save.seen_on_read_back) == (Outcome.DONE, True)
+    assert (save.outcome, save.known_by) == (Outcome.DONE, "read-back")
 
 
 async def test_a_success_that_the_run_does_not_show_at_all_is_unknown(bench: Bench) -> None:
@@ -159,7 +160,7 @@ async def test_a_refused_copy_of_a_change_that_was_applied_is_seen_on_read_back_
     reads(bench, first={**RUN, "@odata.etag": ETAG})
     gateway_repeats(bench, status)
     save = await bench.ended(draft())
-    assert (save.outcome, save.seen_on_read_back, save.fault) == (Outcome.DONE, True, None)
+    assert (save.outcome, save.known_by, save.fault) == (Outcome.DONE, "read-back", None)
     assert (bench.writes, bench.outcomes()) == (1, [(Outcome.DONE, "read-back", status)])
     undo = await draft_to_undo(bench.journal.entries()[0], bench.graph)
     assert undo.body()["processingStatus"] == "inProgress", "the first before is the one that counts"
@@ -208,7 +209,7 @@ async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
     assert (bench.journal.entries()[-1].outcome, save.outcome) == (outcome, outcome)
-    assert bench.writes == (MOST_ATTEMPTS if outcome is Outcome.NOT_DONE else 1)
+    assert bench.writes == ((MOST_WRITE_REPEATS + 1) if outcome is Outcome.NOT_DONE else 1)
 
 
 async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) -> None:

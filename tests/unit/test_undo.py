@@ -11,9 +11,9 @@ import pytest
 
 from runtui import redact
 from runtui.domain.draft import Draft
+from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.times import parse_ticks
-from runtui.graph.exchange import Outcome
-from runtui.services.journal import Entry, Journal, KnownBy
+from runtui.services.journal import Entry, Journal
 from runtui.services.undo import UndoError, doubt_of, draft_to_undo, why_not
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
@@ -67,7 +67,7 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
 
 @pytest.mark.parametrize(
     ("outcome", "why"),
-    [(Outcome.NOT_DONE, "not done"), (Outcome.UNKNOWN, "not known"), (None, "not known")],
+    [(Outcome.NOT_DONE, "not done"), (Outcome.UNKNOWN, "is unknown"), (None, "is unknown")],
 )
 async def test_only_what_is_known_to_be_done_can_be_taken_back(
     outcome: Outcome | None, why: str, journal: Journal
@@ -84,7 +84,7 @@ def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: 
     undo = recorded(journal, of_undo, undoes=number)
     entry = journal.entry(number)
     assert entry is not None
-    assert why_not(entry) == (None if is_free else f"Entry {undo.number} took it back already.")
+    assert why_not(entry) == (None if is_free else f"It is undone already, by #{undo.number}.")
 
 
 async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(journal: Journal) -> None:
@@ -93,7 +93,7 @@ async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(jou
     with pytest.raises(UndoError) as refused:
         await draft_to_undo(entry, graph)
     assert 'processingStatus is "completed" and not "failed"' in refused.value.message
-    assert f"Entry {entry.number}" in refused.value.title
+    assert f"#{entry.number}" in refused.value.title
 
 
 async def test_a_moment_in_other_digits_is_still_what_was_written(journal: Journal) -> None:
@@ -144,7 +144,7 @@ async def test_a_property_that_was_not_there_and_may_be_empty_is_emptied(journal
 @pytest.mark.parametrize(("known_by", "is_sure"), [("answer", True), ("person", True), ("read-back", False)])
 def test_only_a_change_that_was_seen_on_read_back_may_be_somebody_elses(known_by: KnownBy, is_sure: bool) -> None:
     doubt = doubt_of(an_entry(7, known_by=known_by))
-    assert doubt == ("" if is_sure else f"Entry 7 was only seen on read-back: {SOMEBODY_ELSE}")
+    assert doubt == ("" if is_sure else f"#7 was only seen on read-back: {SOMEBODY_ELSE}")
 
 
 SOMEBODY_ELSE = "somebody else may have made the same change."
@@ -156,7 +156,7 @@ def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Ou
     undo = recorded(journal, outcome, undoes=number)
     entry = journal.entry(number)
     assert entry is not None
-    assert f"Entry {undo.number} is to take it back" in str(why_not(entry))
+    assert f"#{undo.number} undoes it, and the outcome of that is unknown." == str(why_not(entry))
     journal.settle(undo.client_request_id, Outcome.NOT_DONE, "person")
     entry = journal.entry(number)
     assert entry is not None

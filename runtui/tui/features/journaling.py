@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from textual.content import Content
 
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Outcome
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.write import Save
 from runtui.settings import Settings
 from runtui.tui.features.signing_in import SigningIn

@@ -17,9 +17,9 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph import transport
-from runtui.graph.exchange import Outcome
 from runtui.headless.telling import message_of
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace

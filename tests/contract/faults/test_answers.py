@@ -110,7 +110,7 @@ async def test_a_change_that_a_gateway_sent_twice_is_found_out_and_can_be_undone
     trial.line.at_write = [arrives_twice, honest]
     save = await trial.save()
     assert save.exchange is not None
-    assert (save.exchange.status, save.seen_on_read_back) == (412, True)
+    assert (save.exchange.status, save.known_by) == (412, "read-back")
     await trial.judge(save, DONE)
     undo = await draft_to_undo(trial.entries()[0], trial.workspace.client)
     assert (await trial.save(undo)).outcome is DONE

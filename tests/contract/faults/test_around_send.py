@@ -62,7 +62,7 @@ async def test_a_change_whose_answer_is_lost_is_done_where_the_run_shows_it_and_
 ) -> None:
     trial.line.at_write = [(applied if is_applied else swallowed)(make_reply(trial)), honest]
     save = await trial.save()
-    assert save.seen_on_read_back is is_applied
+    assert (save.known_by == "read-back") is is_applied
     await trial.judge(save, DONE if is_applied else UNKNOWN)
 
 

@@ -250,7 +250,7 @@ async def test_a_colleague_who_wrote_the_same_at_that_moment_looks_like_us_and_u
     trial.line.at_write = [swallowed(close_it)]
     save = await trial.save()
     (entry,) = trial.entries()
-    assert (save.outcome, save.seen_on_read_back, entry.known_by) == (DONE, True, "read-back")
+    assert (save.outcome, save.known_by, entry.known_by) == (DONE, "read-back", "read-back")
     assert "somebody else may have made the same change" in doubt_of(entry), "so undo asks twice"
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
-from runtui.graph.exchange import Outcome
+from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.services.write import Save
