@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
+from runtui.actions import key_of
 from runtui.graph.exchange import Outcome
 from runtui.services.journal import Entry, KnownBy
 from runtui.services.journal_query import change_words
 from runtui.services.workspace import Workspace
-from runtui.tui.actions import ACTION_BY_ID
 
 HOW_KNOWN: Final[dict[KnownBy, str]] = {
     "": "",
@@ -33,7 +33,7 @@ def found_at_start(entries: Collection[Entry]) -> str:
     parts = [f"{done} done, seen on read-back"] if done else []
     parts += [f"{unknown} unknown"] if unknown else []
     changes = "1 change" if len(entries) == 1 else f"{len(entries)} changes"
-    return f"{changes} of an earlier session: {'; '.join(parts)}. {_key('journal')} shows the journal."
+    return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 
 
 def settled(entry: Entry) -> str:
@@ -62,13 +62,20 @@ def still_open(entry: Entry) -> str:
         return f"Entry {entry.number} is still on its way."
     return (
         f"Entry {entry.number} is still unknown: the run does not prove the change, or could not be read. "
-        f"It may still come; if you know better, {_key('was_done')} or {_key('was_not_done')} settles it."
+        f"It may still come; if you know better, {key_of('decide')} records it."
     )
 
 
-def decision(entry: Entry, outcome: Outcome, key: str) -> str:
-    """Before a person's word is recorded."""
-    return f"{key} again records that entry {entry.number} was {outcome.value}, by your word. That stays."
+DECISIONS: Final[dict[Outcome, str]] = {
+    Outcome.DONE: "Done: the service applied the change",
+    Outcome.NOT_DONE: "Not done: the service did not apply the change",
+}
+"""What a person can record of an unknown change."""
+
+
+def decision(entry: Entry) -> str:
+    """Before a person decides what became of an unknown change."""
+    return f"{', '.join(change_words(entry))}. Your answer is recorded in the journal and cannot be changed."
 
 
 def undoable(entries: Sequence[Entry]) -> Entry | None:
@@ -88,7 +95,7 @@ def undoable(entries: Sequence[Entry]) -> Entry | None:
 def nothing_to_undo(entries: Collection[Entry]) -> str:
     """There is no such change."""
     if any(entry.undone_by is not None for entry in entries):
-        return f"Every change of yours on this run is taken back; {_key('journal')} shows them."
+        return f"Every change of yours on this run is taken back; {key_of('journal')} shows them."
     return "There is nothing of yours to undo on this run."
 
 
@@ -104,7 +111,7 @@ def reading_to_undo(entry: Entry) -> str:
 
 def may_be_undone(entry: Entry) -> str:
     """The run was read, and the person is elsewhere by then."""
-    return f"Entry {entry.number} can be taken back; {_key('undo')} asks again."
+    return f"Entry {entry.number} can be taken back; {key_of('undo')} asks again."
 
 
 def exported(path: Path, count: int) -> str:
@@ -115,7 +122,7 @@ def exported(path: Path, count: int) -> str:
 def why_read_only(workspace: Workspace) -> str | None:
     """Why nothing may be written now, and what allows it again; None when writing is allowed."""
     why = workspace.why_read_only()
-    return why if why is None or workspace.settings.read_only else f"{why} {_key('read_only')} allows writing again."
+    return why if why is None or workspace.settings.read_only else f"{why} {key_of('read_only')} allows writing again."
 
 
 def read_only(why: str | None, saves: int) -> str:
@@ -124,7 +131,3 @@ def read_only(why: str | None, saves: int) -> str:
         return "Writing is allowed again."
     left = f" {saves} {'save is' if saves == 1 else 'saves are'} on the way all the same." if saves else ""
     return f"This session is read-only. {why}{left}"
-
-
-def _key(action_id: str) -> str:
-    return ACTION_BY_ID[action_id].shown_key

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from runtui.actions import key_of
 from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.results import TaskResult, subjects_line
@@ -22,7 +23,6 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import change_words as entry_changes
 from runtui.services.journal_query import damage_sentence
 from runtui.services.write import Save, Step
-from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.entry_words import outcome_words
 from runtui.tui.widgets.side_panel import Fact, Page
 
@@ -94,7 +94,7 @@ def wait_sentence(save: Save, now: datetime) -> str:
     if save.asked_seconds is not None and save.asked_seconds > LONGEST_WAIT:
         asks += f" {length_words(save.asked_seconds)}, which is longer than runtui waits"
     again = f"trying again in {length_words(left)}" if left > 0 else "trying again now"
-    return f"{asks}: {again}. {ACTION_BY_ID['give_up'].shown_key} gives up."
+    return f"{asks}: {again}. {key_of('stop_waiting')} gives up."
 
 
 def save_sentence(save: Save) -> str:
@@ -137,7 +137,7 @@ def save_words(save: Save) -> str:
     message, hint = (save.fault.message, save.fault.hint) if save.fault is not None and not save.stopped else ("", "")
     kept = "The draft is kept." if save.undoes is None else ""
     if save.conflicts and save.undoes is None:
-        hint = f"{ACTION_BY_ID['edit'].shown_key} on the run opens the three values."
+        hint = f"{key_of('edit')} on the run opens the three values."
     if save.outcome is Outcome.UNKNOWN:
         return _joined(save_sentence(save), unrecorded, kept, _looks_again(), hint.removeprefix(READ_BACK).strip())
     return _joined(save_sentence(save), unrecorded, kept, message, hint)
@@ -145,7 +145,7 @@ def save_words(save: Save) -> str:
 
 def _looks_again() -> str:
     """What becomes of an unknown outcome."""
-    return f"runtui reads the run again by itself; {ACTION_BY_ID['journal'].shown_key} shows the journal."
+    return f"runtui reads the run again by itself; {key_of('journal')} shows the journal."
 
 
 def _joined(*sentences: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
+from runtui.actions import Scope
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.rows import RUN_COLUMNS, RunRow
@@ -18,7 +19,6 @@ from runtui.graph.exchange import Outcome
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FILTER_HELP, change_words, entry_filter, outcome_word
-from runtui.tui.actions import Scope
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)

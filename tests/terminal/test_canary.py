@@ -113,7 +113,7 @@ def look_everywhere(terminal: PtyProbe) -> None:
     terminal.wait_for("Entry 1: not done")
     terminal.wait_for(ECHO)
     for downs, form in enumerate(("jsonl", "csv", "md")):
-        terminal.press("x")
+        terminal.press("E")
         terminal.wait_for("JSON lines: every property")
         terminal.press(*["down"] * downs, "enter")
         terminal.wait_for(rf"(?s)1 entry written to\s.*\.{form}")

@@ -130,11 +130,7 @@ async def test_what_is_asked_about_an_entry_goes_with_the_cursor(open_session: O
         record(session.workspace.journal, 1)
         await change(session)
         await open_journal(session)
-        await session.press("d")
-        assert "d again records" in status_of(session)
-        await session.press("j")
-        assert status_of(session) == ""
-        await session.press("k", "l")
+        await session.press("l")
         await session.until(lambda: "is still unknown" in status_of(session))
         await session.press("j")
         assert status_of(session) == ""

@@ -10,17 +10,18 @@ from typing import Final
 import pytest
 
 from runtui import options
+from runtui.actions import SCOPE_TITLES, in_scopes
 from runtui.auth.token_store import cache_path
 from runtui.cli import command_parser
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION
+from runtui.key_names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
 from runtui.sandbox.scenarios import SCENARIOS
 from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
-from runtui.tui.actions import SCOPE_TITLES, in_scopes, key_text
 from runtui.tui.screens.help import FILTER_HELP
 from runtui.tui.themes import THEMES
 

@@ -16,7 +16,7 @@ from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.settings import Settings
 from runtui.tui import entry_words
-from runtui.tui.actions import Situation
+from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.help import HelpView
 from runtui.tui.screens.picker import Choice, Picker
@@ -38,7 +38,7 @@ class Switching:
         self._profiles = profiles
         self._leave = leave
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """How many profiles there are, and whether this is a demo."""
         return replace(context, profiles=len(self._profiles or ()), is_demo=self._chrome.sandbox is not None)
 
@@ -70,7 +70,7 @@ class Switching:
         except RuntuiError as error:
             return Choice(present, line, _facts(profile), refusal=str(error))
 
-    async def action_scenario(self) -> None:
+    async def action_simulate(self) -> None:
         """Choose how the demo's sandbox misbehaves, from the next request on."""
         if (sandbox := self._chrome.sandbox) is None:
             return

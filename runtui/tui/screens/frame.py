@@ -21,12 +21,13 @@ from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input
 
+from runtui.actions import ACTION_BY_ID, Scope, in_scopes
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
+from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.bridge import Subscribe, T, carry
 from runtui.tui.panel import Panel
 from runtui.tui.terminal import TerminalApp
@@ -46,7 +47,7 @@ PREPARE: Final = "prepare"
 class Feature(Protocol):
     """What a person can do across screens: it has an `action_<id>` for each action of the registry that it owns."""
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """Add what this feature knows of what can be done now."""
 
 
@@ -128,9 +129,9 @@ class Chrome:
 
     # What they say
 
-    def context(self) -> Situation:
+    def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
-        context = Situation()
+        context = ActionContext()
         for feature in self.features:
             context = feature.extend(context)
         return context
@@ -290,7 +291,7 @@ class Frame(Screen[ScreenResultType]):
         self._give_room()
         self._status.show(chrome.status.text, chrome.status.severity)
         self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(self.view.scope, "app")
-        self._hints.situation = chrome.context()
+        self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
     def _give_room(self) -> None:
@@ -332,8 +333,8 @@ class Frame(Screen[ScreenResultType]):
             return
         if action.scope == self.view.scope:
             self.view.before(action_id)
-        if reason := action.reason(self.chrome.context()):
-            self.set_status(reason, "warning", lambda: action.reason(self.chrome.context()) == reason)
+        if reason := why_not(action, self.chrome.context()):
+            self.set_status(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
         if action.call:
             await self.run_action(action.call)

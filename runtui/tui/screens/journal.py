@@ -145,7 +145,7 @@ class JournalView(ActionView[None]):
         event.stop()
         self.take_focus()
 
-    def action_all_roots(self) -> None:
+    def action_all_servers(self) -> None:
         """The entries of all roots, or of this one again."""
         if self.shown is not None:
             self._select(self._root if self.shown.root is None else None, self.shown.text)

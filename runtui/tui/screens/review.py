@@ -93,6 +93,8 @@ class ReviewView(ActionView[bool]):
         """Send nothing."""
         self.answer(False)
 
+    action_leave_review = action_reject
+
 
 def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:
     """The change, then what else goes with it and where."""

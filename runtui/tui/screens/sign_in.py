@@ -16,9 +16,10 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 
+from runtui.actions import key_of
 from runtui.errors import FieldError
 from runtui.tui import sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, bindings
+from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.sign_in_words import WAYS, Asker, Way
 from runtui.tui.text import content
@@ -125,7 +126,7 @@ class SignInView(ActionView[None]):
         """Show what to type, and where."""
         address = self._here(code.verification_uri)
         self._copied = code.user_code
-        key = ACTION_BY_ID["copy_code"].shown_key
+        key = key_of("copy_code")
         lines = [*self._demo_lines("It approves by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
@@ -186,7 +187,7 @@ class SignInView(ActionView[None]):
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a way."""
         event.stop()
-        await self.action_perform("use_way")
+        await self.action_perform("use_method")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The address where a browser ended."""

@@ -13,7 +13,8 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
-from runtui.tui.actions import ACTION_BY_ID, bindings
+from runtui.actions import key_of
+from runtui.tui.actions import bindings
 from runtui.tui.text import content
 from runtui.tui.widgets.status_line import StatusLine
 
@@ -25,7 +26,7 @@ class TooSmall(Screen[None]):
     """Says how large the terminal is, and how large it has to be."""
 
     BINDINGS = [
-        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "repaint")
+        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "redraw")
     ]
     DEFAULT_CSS = """
     TooSmall { layout: vertical; padding: 0 1; }
@@ -44,7 +45,7 @@ class TooSmall(Screen[None]):
             content(
                 f"runtui needs a terminal of {SMALLEST.width}x{SMALLEST.height}. "
                 f"This one is {size.width}x{size.height}. "
-                f"Enlarge it to go on where you were; {ACTION_BY_ID['quit'].shown_key} quits."
+                f"Enlarge it to go on where you were; {key_of('quit')} quits."
             )
         )
 

@@ -13,7 +13,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from runtui.tui.actions import Action, Situation, hints
+from runtui.actions import Action
+from runtui.tui.actions import ActionContext, hints, why_not
 
 
 class HintBar(Widget):
@@ -31,7 +32,7 @@ class HintBar(Widget):
 
     actions: reactive[Sequence[Action]] = reactive(())
     """The actions of the view that has the focus."""
-    situation: reactive[Situation] = reactive(Situation())
+    context: reactive[ActionContext] = reactive(ActionContext())
     """What decides which of them can run."""
     typing: reactive[bool] = reactive(False)
     """Whether an input has the keys, so that letters and digits are text."""
@@ -45,7 +46,7 @@ class HintBar(Widget):
         parts: list[Content] = []
         for action in hints(self.actions):
             key = action.key_while_typing if self.typing else action.shown_key
-            if key is None or (action.only_demo and not self.situation.is_demo):
+            if key is None or (action.only_demo and not self.context.is_demo):
                 continue
             text = f"{key} {action.label}"
             room -= cell_len(text) + (2 if parts else 0)
@@ -53,7 +54,7 @@ class HintBar(Widget):
                 break
             if parts:
                 parts.append(Content("  "))
-            if action.reason(self.situation) is None:
+            if why_not(action, self.context) is None:
                 parts.append(Content.styled(key, key_style))
                 parts.append(Content.styled(f" {action.label}", label_style))
             else:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from textual import events
-from textual.binding import Binding
 from textual.widgets import OptionList
 from textual.widgets._select import SelectOverlay
+
+from runtui.tui.actions import bindings
 
 
 class PagedList(OptionList):
@@ -28,14 +29,15 @@ class PagedList(OptionList):
 class ChoiceList(PagedList, inherit_bindings=False):
     """A list whose enter belongs to the view around it; letters move as in the table of runs."""
 
-    BINDINGS = [
-        Binding("down,j", "cursor_down", "down"),
-        Binding("up,k", "cursor_up", "up"),
-        Binding("home,g", "first", "first"),
-        Binding("end,G", "last", "last"),
-        Binding("pagedown", "page_down", "page down"),
-        Binding("pageup", "page_up", "page up"),
-    ]
+    BINDINGS = bindings(
+        "table",
+        cursor_up="cursor_up",
+        cursor_down="cursor_down",
+        page_up="page_up",
+        page_down="page_down",
+        first_row="first",
+        last_row="last",
+    )
 
 
 class PagedOverlay(SelectOverlay):
