@@ -38,6 +38,9 @@ class Keys(NamedTuple):
     mistakes: tuple[Mistake, ...]
 
 
+NO_KEYS: Final = Keys({}, ())
+
+
 def read_keys(table: object) -> Keys:
     """Read `[keys]`: a table of action names, each with a key or a list of keys, as a person writes them."""
     if not isinstance(table, dict):
@@ -54,7 +57,8 @@ def read_keys(table: object) -> Keys:
             mistakes.append(Mistake(name, f"{name}: {error}."))
     mistakes += _typed(by_name)
     mistakes += _clashes(by_name)
-    return Keys(by_name, tuple(mistakes))
+    order = list(table)
+    return Keys(by_name, tuple(sorted(mistakes, key=lambda mistake: order.index(mistake.name))))
 
 
 def _keys(value: object) -> tuple[str, ...]:
