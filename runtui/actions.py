@@ -219,13 +219,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
     # The side panel
-    Action("next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Next tab.", 30, call="step_tab(1)"),
+    Action("next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"),
     Action(
         "previous_tab",
         "panel",
         ("left_square_bracket", "shift+f9"),
         "previous tab",
-        "Previous tab.",
+        "Show the previous tab.",
         call="step_tab(-1)",
     ),
     Action("leave_panel", "panel", ("escape",), "back", "Go back to the left pane.", 85, meaning="back"),

@@ -199,7 +199,7 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         await desk.session.until(lambda: "account  lee.admin@contoso.example" in desk.session.text())
         await desk.session.press("O")
         assert "lee.admin" in desk.header
-        assert "Press o again to sign out" in desk.status
+        assert "Press O again to sign out" in desk.status
         await desk.session.press("O")
         await desk.session.until(lambda: "signed out" in desk.header)
         assert "the tokens are forgotten" in desk.status

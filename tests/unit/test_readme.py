@@ -32,11 +32,11 @@ CODE: Final = re.compile(r"`([^`\n]+)`")
 
 def keys_table() -> str:
     """Every action of the registry, as Markdown."""
-    lines = ["| Where | Keys | What it does |", "|---|---|---|"]
+    lines = ["| Where | Keys | What it does | Name |", "|---|---|---|---|"]
     for scope, title in SCOPE_TITLES.items():
         for action in in_scopes(scope):
-            keys = " ".join(f"`{key_text(key)}`" for key in action.keys)
-            lines.append(f"| {title} | {keys} | {action.help} |")
+            keys = " ".join(f"`{key_text(key)}`" for key in action.default_keys)
+            lines.append(f"| {title} | {keys} | {action.help} | `{action.name}` |")
     return "\n".join(lines)
 
 
