@@ -219,7 +219,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
     # The side panel
-    Action("next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"),
+    Action(
+        "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
+    ),
     Action(
         "previous_tab",
         "panel",

@@ -26,15 +26,15 @@ class Palette(CommandPalette):
         Binding("pageup", "page_up", "Previous page", show=False),
     ]
 
-    def action_page_down(self) -> None:
+    async def action_page_down(self) -> None:
         """Move down one page of the list."""
         if (commands := self.query_one(CommandList)).scrollable_content_region:
-            commands.action_page_down()
+            await commands.run_action("page_down")
 
-    def action_page_up(self) -> None:
+    async def action_page_up(self) -> None:
         """Move up one page of the list."""
         if (commands := self.query_one(CommandList)).scrollable_content_region:
-            commands.action_page_up()
+            await commands.run_action("page_up")
 
 
 class ActionProvider(Provider):
