@@ -16,6 +16,7 @@ from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
 
+from runtui.actions import key_of
 from runtui.graph.exchange import Outcome
 from runtui.profiles import Profiles
 from runtui.services.sandbox_control import SandboxControl
@@ -214,7 +215,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         active = self._workspace.saves.active()
         if active and not self._quitting:
             self._quitting = True
-            words = f"Waiting for {_counted(len(active), 'save')} to end; q again leaves at once."
+            words = f"Waiting for {_counted(len(active), 'save')} to end; {key_of('quit')} again leaves at once."
             self.chrome.set_status(words, "warning", self._is_saving)
             self.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
         else:
@@ -245,9 +246,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
 def _left_open(saves: Sequence[Save]) -> str:
     """What leaving now would mean for saves on their way."""
+    counted, key = _counted(len(saves), "save"), key_of("quit")
     if all(save.may_be_stopped for save in saves):
-        return f"{_counted(len(saves), 'save')} not sent yet. q leaves all the same, and gives up; drafts are kept."
-    return f"{_counted(len(saves), 'save')} without an answer. q leaves all the same: the outcome is unknown."
+        return f"{counted} not sent yet. {key} leaves all the same, and gives up; drafts are kept."
+    return f"{counted} without an answer. {key} leaves all the same: the outcome is unknown."
 
 
 def _counted(number: int, noun: str) -> str:

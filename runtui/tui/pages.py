@@ -82,7 +82,9 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.ignored and save.outcome is Outcome.DONE:
         facts.append(Fact(f"The service kept its own value of: {', '.join(save.ignored)}.", "$text-warning"))
     if save.row_is_stale:
-        facts.append(Fact("The list may show old values until it is read again (r).", "$text-warning"))
+        facts.append(
+            Fact(f"The list may show old values until the next refresh ({key_of('refresh')}).", "$text-warning")
+        )
     body = save.exchange.body_text if save.exchange is not None else ""
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
 

@@ -101,7 +101,7 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
 
 def look_everywhere(terminal: PtyProbe) -> None:
     """The tabs of the panel, the clipboard, the journal and its exports."""
-    for words in ('"totalUsersCount": 7', "Press enter on a run", "PATCH +400 ", "400 Bad Request"):
+    for words in ('"totalUsersCount": 7', "enter on a run shows it here", "PATCH +400 ", "400 Bad Request"):
         terminal.press("]")
         terminal.wait_for(words)
     terminal.drag((30, 20), (138, 38))

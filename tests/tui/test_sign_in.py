@@ -9,7 +9,7 @@ import pytest
 from textual import events
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.tui.widgets.header_line import HeaderLine, Headline
+from runtui.tui.widgets.chrome import HeaderLine, Headline
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk

@@ -27,7 +27,7 @@ from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.widgets.chrome import Severity
 
 COUNTDOWN_SECONDS: Final = 1.0
 """How often the time that a save still waits is told."""
@@ -308,7 +308,7 @@ class Editing:
         if self._chrome.is_in_front(self._runs):
             self._runs.table.flags_changed(draft.run_id)
             if draft.run_id in self._workspace.drafts:
-                self._chrome.front.set_status("The draft is kept; e on the run opens it again.")
+                self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:
         """Discard the draft in the form; the key has to be pressed twice."""

@@ -30,7 +30,7 @@ from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.widgets.chrome import Severity
 
 FORMATS: Final[Mapping[ExportFormat, str]] = {
     "jsonl": "JSON lines: every property as it is, for programs",

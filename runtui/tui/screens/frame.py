@@ -31,11 +31,18 @@ from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.bridge import Subscribe, T, carry
 from runtui.tui.panel import Panel
 from runtui.tui.terminal import TerminalApp
-from runtui.tui.widgets.header_line import HeaderLine, Headline, headline
-from runtui.tui.widgets.hint_bar import HintBar
-from runtui.tui.widgets.pane_title import PaneTitle
+from runtui.tui.widgets.chrome import (
+    HeaderLine,
+    Headline,
+    HintBar,
+    Holds,
+    PaneTitle,
+    Severity,
+    StatusLine,
+    for_good,
+    headline,
+)
 from runtui.tui.widgets.side_panel import SidePanel
-from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from runtui.actions import key_of
 from runtui.errors import RuntuiError
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_query import PAGE, EntryQuery
@@ -99,7 +100,7 @@ class JournalView(ActionView[None]):
         self.table.show(entry_rows(self.entries, self._root), keep_line=True)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)
-        nothing = f"{JOURNAL.nothing_found} Press esc to clear it." if query.text else JOURNAL.empty
+        nothing = f"{JOURNAL.nothing_found} {key_of('leave_journal')} clears it." if query.text else JOURNAL.empty
         self._show_words("" if self.entries else nothing)
 
     def _show_words(self, words: str) -> None:

@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from runtui.actions import key_of
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows
@@ -111,7 +112,7 @@ class RunsView(ActionView[None]):
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter
             hint = f"{shown.hint} " if shown is not None and shown.hint else ""
-            words = "" if self.table.total else f"{RUNS.nothing_found} {hint}Press esc to clear it."
+            words = "" if self.table.total else f"{RUNS.nothing_found} {hint}{key_of('clear')} clears it."
         self.set_class(bool(words), "-empty")
         self.query_one("#empty", Static).update(content(words))
 

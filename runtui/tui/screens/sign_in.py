@@ -23,8 +23,7 @@ from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.sign_in_words import WAYS, Asker, Way
 from runtui.tui.text import content
-from runtui.tui.widgets.line_input import LineInput
-from runtui.tui.widgets.option_lists import ChoiceList
+from runtui.tui.widgets.inputs import ChoiceList, LineInput
 
 if TYPE_CHECKING:
     from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
@@ -131,7 +130,7 @@ class SignInView(ActionView[None]):
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
         self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
-        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, esc gives up."
+        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
         self._update("note", content(note, newlines=True))
         self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
         self._wait_until(code.expires_at)

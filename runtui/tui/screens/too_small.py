@@ -16,7 +16,7 @@ from textual.widgets import Static
 from runtui.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.text import content
-from runtui.tui.widgets.status_line import StatusLine
+from runtui.tui.widgets.chrome import StatusLine
 
 SMALLEST: Final = Size(60, 16)
 """The smallest terminal, in cells, in which every view shows what its keys act on."""

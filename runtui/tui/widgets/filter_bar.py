@@ -21,7 +21,7 @@ from runtui.domain.filters import FilterError
 from runtui.errors import UsageError
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, plain
-from runtui.tui.widgets.line_input import LineInput
+from runtui.tui.widgets.inputs import LineInput
 
 
 class FilterInput(LineInput):
