@@ -22,19 +22,14 @@ class Palette(CommandPalette):
     """Textual's palette, whose page keys do nothing while its list is not shown: Textual 8.2.8 raises KeyError."""
 
     BINDINGS = [
-        Binding("pagedown", "page_down", "Next page", show=False),
-        Binding("pageup", "page_up", "Previous page", show=False),
+        Binding("pagedown", "list_page('down')", "Next page", show=False),
+        Binding("pageup", "list_page('up')", "Previous page", show=False),
     ]
 
-    async def action_page_down(self) -> None:
-        """Move down one page of the list."""
+    async def action_list_page(self, direction: str) -> None:
+        """Move one page of the list up or down."""
         if (commands := self.query_one(CommandList)).scrollable_content_region:
-            await commands.run_action("page_down")
-
-    async def action_page_up(self) -> None:
-        """Move up one page of the list."""
-        if (commands := self.query_one(CommandList)).scrollable_content_region:
-            await commands.run_action("page_up")
+            await commands.run_action(f"page_{direction}")
 
 
 class ActionProvider(Provider):
