@@ -83,7 +83,7 @@ class CommandLine:
         return SessionSpec(settings=self.settings())
 
     def demo_settings(self) -> Settings:
-        """The settings of a demo, which ignores config.toml.
+        """The settings of a demo, which ignores the profiles of config.toml.
 
         Raises:
             UsageError: a value cannot be used.

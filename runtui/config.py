@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
+from runtui.keymap import NO_KEYS, Keys, read_keys
 from runtui.options import (
     GROUP_TITLES,
     OPTION_BY_NAME,
@@ -26,9 +27,12 @@ from runtui.options import (
     nearest_words,
 )
 
-TOP_LEVEL: Final = ("default-profile", "profiles")
+TOP_LEVEL: Final = ("default-profile", "keys", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
 _HEADER: Final = re.compile(r"\s*\[\s*profiles\s*\.\s*(?P<name>\"[^\"]*\"|'[^']*'|[\w-]+)\s*\]")
+_KEYS: Final = "[keys]"
+"""The section of `lines` for the keys of actions; no profile has such a name."""
+_KEYS_HEADER: Final = re.compile(r"\s*\[\s*keys\s*\]")
 _KEY: Final = re.compile(r"\s*(?P<key>\"[^\"]*\"|'[^']*'|[\w-]+)\s*=")
 
 
@@ -56,6 +60,23 @@ class Config:
     lines: Mapping[tuple[str, str], int]
     problems: tuple[Problem, ...]
     exists: bool
+    keys: Keys = NO_KEYS
+    """`[keys]`: the keys of actions."""
+
+    def checked_keys(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of the actions that `[keys]` names.
+
+        Raises:
+            UsageError: one of them cannot be used.
+        """
+        for mistake in self.keys.mistakes:
+            what = f"{self.place_of_key(mistake.name)}: {mistake.sentence}"
+            raise UsageError("A key cannot be used", what, "runtui config check lists every problem.")
+        return self.keys.by_name
+
+    def place_of_key(self, name: str) -> str:
+        """Where `[keys]` names an action, such as "config.toml, line 7"."""
+        return _place(self.path, self.lines.get((_KEYS, name), self.lines.get(("", "keys"), 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +127,9 @@ def read_config(path: Path) -> Config:
         name: profile for name, profile in profiles.items() if isinstance(profile, dict)
     } if isinstance(profiles, dict) else {}  # fmt: skip
     default = data.get("default-profile", "")
-    problems = tuple(_problems(data, lines))
-    return Config(path, default if isinstance(default, str) else "", profiles, lines, problems, exists=True)
+    keys = read_keys(data.get("keys", {}))
+    problems = tuple(_problems(data, lines, keys))
+    return Config(path, default if isinstance(default, str) else "", profiles, lines, problems, exists=True, keys=keys)
 
 
 def choose(
@@ -192,10 +214,12 @@ def _read(name: str, chosen: Chosen) -> Chosen:
         raise UsageError("An option cannot be used", what, hint) from None
 
 
-def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int]) -> Iterator[Problem]:
+def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int], keys: Keys) -> Iterator[Problem]:
     for key in data:
         if key not in TOP_LEVEL:
             yield Problem(lines.get(("", key), 0), f"There is no key {key!r}.{nearest_words(key, TOP_LEVEL)}")
+    for mistake in keys.mistakes:
+        yield Problem(lines.get((_KEYS, mistake.name), lines.get(("", "keys"), 0)), mistake.sentence)
     profiles = data.get("profiles", {})
     if not isinstance(profiles, dict):
         yield Problem(lines.get(("", "profiles"), 0), "profiles must be a table: [profiles.NAME].")
@@ -245,6 +269,9 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
             section = header["name"].strip("\"'")
+        elif _KEYS_HEADER.match(line):
+            section = _KEYS
+            places.setdefault(("", "keys"), number)
         elif key := _KEY.match(line):
             places.setdefault((section, key["key"].strip("\"'")), number)
     return places

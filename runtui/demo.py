@@ -127,12 +127,17 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
     """Run the demo of the command line; see `run_demo`.
 
     Raises:
-        UsageError: the scenario needs `--sign-in`.
+        UsageError: the scenario needs `--sign-in`, or a key of config.toml cannot be used.
     """
+    from runtui.actions import remap
+    from runtui.config import read_config
+    from runtui.settings import config_path
+
     if scenario != "none":
         from runtui.sandbox.scenarios import check_sign_in, scenario_named
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
+    remap(read_config(config_path()).checked_keys())
     settings = line.demo_settings()
     return run_demo(settings, runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
 

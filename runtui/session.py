@@ -13,6 +13,7 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runtui.actions import remap
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
 from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
@@ -43,7 +44,7 @@ def open_screen(line: CommandLine) -> int:
     """Run the terminal UI on the chosen server, then on each profile that the person switches to; the exit code.
 
     Raises:
-        RuntuiError: there is no terminal, no store or no token.
+        RuntuiError: there is no terminal, no store or no token, or a key of config.toml cannot be used.
     """
     from runtui.profiles import Profiles, names_server
 
@@ -53,7 +54,9 @@ def open_screen(line: CommandLine) -> int:
 
         print(welcome(config.path), file=sys.stderr)
         return int(ExitCode.USAGE)
-    return open_session(line.session(), profiles=Profiles(config, line.flags))
+    spec = line.session()
+    remap(config.checked_keys())
+    return open_session(spec, profiles=Profiles(config, line.flags))
 
 
 def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profiles: Profiles | None = None) -> int:

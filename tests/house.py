@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
-from runtui.tui.actions import ACTION_BY_ID
+from runtui.actions import ACTION_BY_ID
 
 ROOT: Final = Path(__file__).parents[1]
 HOUSE: Final = ROOT / "runtui"
@@ -347,7 +347,7 @@ def _is_called_by_a_library(owner: type, name: str) -> bool:
 
 @cache
 def _action_ids() -> frozenset[str]:
-    from runtui.tui.actions import ACTIONS
+    from runtui.actions import ACTIONS
 
     return frozenset(action.id for action in ACTIONS)
 

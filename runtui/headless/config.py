@@ -15,6 +15,7 @@ from runtui.config import PROFILE_VARIABLE, Choices, Config, Problem, default_pr
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.headless.output import aligned
+from runtui.key_names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.profiles import read_profile, sign_in_word
 from runtui.settings import config_path
@@ -86,7 +87,16 @@ def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[
         options = {option.name: _choice(choices, option) for option in OPTIONS}
         profile = {"value": choices.profile or None, "from": choices.profile_where or "default"}
         print(
-            json.dumps({"file": str(config.path), "profile": profile, "options": options, "secrets": secrets}, indent=2)
+            json.dumps(
+                {
+                    "file": str(config.path),
+                    "profile": profile,
+                    "options": options,
+                    "keys": {name: list(map(key_text, keys)) for name, keys in config.keys.by_name.items()},
+                    "secrets": secrets,
+                },
+                indent=2,
+            )
         )
         return int(ExitCode.DONE)
     print(f"file     {visible(config.path)}{'' if config.exists else ' (there is none)'}")
@@ -95,6 +105,12 @@ def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[
     for group, title in GROUP_TITLES.items():
         rows += [("",), (title,)]
         rows += [_row(choices, option) for option in OPTIONS if option.group == group]
+    if config.keys.by_name:
+        rows += [("",), ("Keys",)]
+        rows += [
+            (f"  {name}", " ".join(map(key_text, keys)), config.place_of_key(name))
+            for name, keys in config.keys.by_name.items()
+        ]
     rows += [("",), ("Secrets (from the environment only)",)]
     rows += [(f"  {name}", "set" if is_set else "not set") for name, is_set in secrets.items()]
     print(*aligned(rows), sep="\n")

@@ -19,6 +19,7 @@ from textual.message import Message
 from runtui.profiles import Profiles
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
+from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
@@ -79,6 +80,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             css_path=[*style_sheets()],
             takes_over=takes_over,
         )
+        self.set_keymap(textual_keymap())
         self._workspace = workspace
         self.chrome = Chrome(self, workspace, sandbox)
         self.runs = RunsView(workspace)

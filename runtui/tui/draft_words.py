@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from runtui.actions import key_of
 from runtui.domain.draft import Conflict, Draft
 from runtui.domain.properties import EDITABLE
 from runtui.graph.faults import Fault
-from runtui.tui.actions import ACTION_BY_ID
 
 WEEK: Final = timedelta(days=6)
 """How long the name of a weekday says which day is meant."""
@@ -21,8 +21,8 @@ WEEK: Final = timedelta(days=6)
 def reopened(changed_at: datetime, now: datetime) -> str:
     """A draft is in the form again."""
     return (
-        f"Your draft of {when(changed_at, now)}; {_key('revert')} reverts a field, "
-        f"{_key('drop_draft')} discards the draft."
+        f"Your draft of {when(changed_at, now)}; {key_of('revert')} reverts a field, "
+        f"{key_of('discard')} discards the draft."
     )
 
 
@@ -31,7 +31,7 @@ def moved(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) ->
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
         f"The run changed under your draft of {when(changed_at, now)} ({names}). Nothing was written; "
-        f"{_key('ours')} keeps your value, {_key('theirs')} takes theirs."
+        f"{key_of('ours')} keeps your value, {key_of('theirs')} takes theirs."
     )
 
 
@@ -45,7 +45,7 @@ def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
     words = []
     if disputed:
         names = ", ".join(conflict.field.name for conflict in disputed)
-        words.append(f"Changed on the server while you edit: {names}. {_key('review')} resolves the conflict.")
+        words.append(f"Changed on the server while you edit: {names}. {key_of('review')} resolves the conflict.")
     if moved:
         words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
     if before.edits and not draft.edits:
@@ -81,7 +81,7 @@ def kept(count: int) -> str:
     if not count:
         return ""
     words = "drafts; ~ marks their runs" if count > 1 else "draft; ~ marks its run"
-    return f"{count} {words}, {_key('edit')} opens it."
+    return f"{count} {words}, {key_of('edit')} opens it."
 
 
 def unlisted(count: int) -> str:
@@ -113,7 +113,3 @@ def when(moment: datetime, now: datetime) -> str:
     if here.date() == now.date():
         return f"{here:%H:%M}"
     return f"{here:%A %H:%M}" if timedelta() <= now - here < WEEK else f"{here:%Y-%m-%d %H:%M}"
-
-
-def _key(action_id: str) -> str:
-    return ACTION_BY_ID[action_id].shown_key

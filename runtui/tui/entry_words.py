@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Final
 
+from runtui.actions import key_of
+from runtui.domain import report
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
-from runtui.tui.actions import ACTION_BY_ID
 
 
 def found_at_start(entries: Collection[Entry]) -> str:
@@ -23,7 +25,7 @@ def found_at_start(entries: Collection[Entry]) -> str:
     parts = [f"{done} done, seen on read-back"] if done else []
     parts += [f"{unknown} unknown"] if unknown else []
     changes = "1 change" if len(entries) == 1 else f"{len(entries)} changes"
-    return f"{changes} of an earlier session: {'; '.join(parts)}. {_key('journal')} shows the journal."
+    return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 
 
 def settled(entry: Entry) -> str:
@@ -42,13 +44,21 @@ def still_open(entry: Entry) -> str:
         return f"#{entry.number} is still in progress."
     return (
         f"#{entry.number} is still unknown: the run does not prove the change, or could not be read. "
-        f"It may still come; if you know better, {_key('was_done')} or {_key('was_not_done')} settles it."
+        f"It may still come; if you know better, {key_of('decide')} records it."
     )
 
 
-def decision(entry: Entry, outcome: Outcome, key: str) -> str:
-    """Before a person's word is recorded."""
-    return f"Press {key} again to record #{entry.number} as {outcome.value}. This is final."
+DECISIONS: Final[dict[Outcome, str]] = {
+    Outcome.DONE: "Done: the service applied the change",
+    Outcome.NOT_DONE: "Not done: the service did not apply the change",
+}
+"""What a person can record of an unknown change."""
+
+
+def decision(entry: Entry) -> str:
+    """Before a person decides what became of an unknown change."""
+    changes = ", ".join(report.change_words(entry.before, entry.after))
+    return f"{changes}. Your answer is recorded in the journal and cannot be changed."
 
 
 def undoable(entries: Sequence[Entry]) -> Entry | None:
@@ -68,7 +78,7 @@ def undoable(entries: Sequence[Entry]) -> Entry | None:
 def nothing_to_undo(entries: Collection[Entry]) -> str:
     """There is no such change."""
     if any(entry.undone_by is not None for entry in entries):
-        return f"All your changes to this run are undone; {_key('journal')} shows them."
+        return f"All your changes to this run are undone; {key_of('journal')} shows them."
     return "You have not changed this run."
 
 
@@ -84,7 +94,7 @@ def reading_to_undo(entry: Entry) -> str:
 
 def may_be_undone(entry: Entry) -> str:
     """The run was read, and the person is elsewhere by then."""
-    return f"#{entry.number} can be undone; {_key('undo')} asks again."
+    return f"#{entry.number} can be undone; {key_of('undo')} asks again."
 
 
 def exported(path: Path, count: int) -> str:
@@ -98,7 +108,7 @@ def why_read_only(workspace: Workspace) -> str | None:
     return (
         why
         if why is None or workspace.settings.read_only
-        else f"{why.rstrip('.')}; {_key('read_only')} allows changes."
+        else f"{why.rstrip('.')}; {key_of('read_only')} allows changes."
     )
 
 
@@ -108,7 +118,3 @@ def read_only(why: str | None, saves: int) -> str:
         return "Changes are allowed."
     left = f" {saves} {'change' if saves == 1 else 'changes'} in progress will still be sent." if saves else ""
     return f"{why}{left}"
-
-
-def _key(action_id: str) -> str:
-    return ACTION_BY_ID[action_id].shown_key

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from runtui.actions import key_of
 from runtui.domain import report
 from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.properties import PROPERTIES
@@ -22,7 +23,6 @@ from runtui.graph.faults import Fault
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.write import Save, Step
-from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.widgets.side_panel import Fact, Page
 
 TOLD_CHANGES: Final = 2
@@ -73,7 +73,7 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {_checked_again()}", "$text-accent"))
     if save.row_is_stale:
-        key = ACTION_BY_ID["refresh"].shown_key
+        key = key_of("refresh")
         facts.append(Fact(f"The list may show old values until it is refreshed ({key}).", "$text-warning"))
     body = save.exchange.body_text if save.exchange is not None else ""
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
@@ -84,7 +84,7 @@ def wait_sentence(save: Save, now: datetime) -> str:
     left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
     status = save.exchange.status if save.exchange is not None else None
     said = report.wait_sentence(left, status, save.asked_seconds)
-    return f"{said} {ACTION_BY_ID['give_up'].shown_key} stops waiting."
+    return f"{said} {key_of('stop_waiting')} stops waiting."
 
 
 def save_words(save: Save) -> str:
@@ -100,13 +100,13 @@ def save_words(save: Save) -> str:
     if save.outcome is Outcome.UNKNOWN:
         return report.sentences(told.heading, *told.reasons(), kept, _checked_again(), hint)
     if save.conflicts and save.undoes is None:
-        hint = f"{ACTION_BY_ID['edit'].shown_key} on the run resolves the conflict."
+        hint = f"{key_of('edit')} on the run resolves the conflict."
     return report.sentences(told.heading, *told.reasons(), kept, told.message, hint)
 
 
 def _checked_again() -> str:
     """What becomes of an unknown outcome."""
-    return f"runtui checks the run again by itself; {ACTION_BY_ID['journal'].shown_key} shows the journal."
+    return f"runtui checks the run again by itself; {key_of('journal')} shows the journal."
 
 
 def short_change(changes: Sequence[Change]) -> str:

@@ -9,23 +9,27 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
+from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
-from runtui.tui.actions import Action, in_scopes
+from runtui.actions import Action, in_scopes
+from runtui.tui.actions import why_not
 from runtui.tui.screens.frame import Frame
 from runtui.tui.text import content, highlighted, palette_help
 
 
 class Palette(CommandPalette):
-    """Textual's palette, of which keys for the list of hits do nothing while that list is not on the screen.
+    """Textual's palette, whose page keys do nothing while its list is not shown: Textual 8.2.8 raises KeyError."""
 
-    Textual 8.2.8 lets them through, and a page key then ends the program with a KeyError.
-    """
+    BINDINGS = [
+        Binding("pagedown", "list_page('down')", "Next page", show=False),
+        Binding("pageup", "list_page('up')", "Previous page", show=False),
+    ]
 
-    def _action_command_list(self, action: str) -> None:
-        """Pass a key on to the list, once the list has a place."""
-        if self.query_one(CommandList).scrollable_content_region:
-            super()._action_command_list(action)
+    async def action_list_page(self, direction: str) -> None:
+        """Move one page of the list up or down."""
+        if (commands := self.query_one(CommandList)).scrollable_content_region:
+            await commands.run_action(f"page_{direction}")
 
 
 class ActionProvider(Provider):
@@ -39,7 +43,7 @@ class ActionProvider(Provider):
         now = frame.chrome.context()
         actions = in_scopes(*frame.scopes)
         return [
-            (action, action.reason(now) or f"{action.help} ({action.shown_key})")
+            (action, why_not(action, now) or f"{action.help} ({action.shown_key})")
             for action in actions
             if action.id != "palette"
         ]

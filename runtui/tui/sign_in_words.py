@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
+from runtui.actions import key_of
 from runtui.settings import SignInSettings
 from runtui.tui.text import middle
 
@@ -180,4 +181,4 @@ def left_without(key: str, *, somebody_waited: bool) -> str:
 def needed(trouble: SignInError | None, key: str) -> str:
     """A person is needed, and is busy typing."""
     title = f"{trouble.title}. " if trouble is not None else ""
-    return f"{title}Sign in when it suits you: esc, then {key}."
+    return f"{title}Sign in when it suits you: {key_of('leave')}, then {key}."

@@ -103,7 +103,7 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
 
 def look_everywhere(terminal: PtyProbe) -> None:
     """The tabs of the panel, the clipboard, the journal and its exports."""
-    for words in ('"totalUsersCount": 7', "Press enter on a run", "PATCH +400 ", "400 Bad Request"):
+    for words in ('"totalUsersCount": 7', "enter on a run shows it here", "PATCH +400 ", "400 Bad Request"):
         terminal.press("]")
         terminal.wait_for(words)
     terminal.drag((30, 20), (138, 38))
@@ -115,7 +115,7 @@ def look_everywhere(terminal: PtyProbe) -> None:
     terminal.wait_for("#1 not done")
     terminal.wait_for(ECHO)
     for downs, form in enumerate(("jsonl", "csv", "md")):
-        terminal.press("x")
+        terminal.press("E")
         terminal.wait_for("JSON lines: every property")
         terminal.press(*["down"] * downs, "enter")
         terminal.wait_for(rf"(?s)1 entry written to\s.*\.{form}")

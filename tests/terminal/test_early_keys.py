@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.tui.actions import ACTIONS
+from runtui.actions import ACTIONS
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui
 from tests.tui.keyboard import sent

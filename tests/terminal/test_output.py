@@ -22,7 +22,7 @@ PATIENCE: Final = 3.0
 READY: Final = r"240 runs.*as of"
 FIRST_KEYS: Final = ("pagedown", "pagedown", "pageup", "ctrl+p", "down", "pagedown", "esc")
 KEYS: Final = (
-    "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", "2", "?", "/", "d", "enter", "e", "tab", "tab",
+    "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", ">", "?", "/", "d", "enter", "e", "tab", "tab",
     "5", "backspace", "ctrl+t", "esc", "esc", "right", "left",
 )  # fmt: skip
 """What a walk presses at random; nothing that leaves the program or writes."""

@@ -30,9 +30,9 @@ from runtui.tui.app import RuntuiApp
 from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
-from runtui.tui.widgets.status_line import StatusLine
 from tests import canary
 from tests.keys import drained
 from tests.tui.wires import Graph

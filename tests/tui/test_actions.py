@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from runtui.tui.actions import ACTIONS, SCOPE_TITLES, Action, Scope, Situation, in_scopes, key_text
+from runtui.actions import ACTIONS, Action, Scope
+from runtui.key_names import key_text
+from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
@@ -26,6 +27,7 @@ from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
+from runtui.tui.widgets.filter_bar import FilterInput
 from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener
 
@@ -34,6 +36,7 @@ FEATURES: tuple[type, ...] = (Editing, Journaling, SigningIn, Listing, Switching
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
     "runs": (RunsView, *FEATURES),
+    "filter": (FilterInput,),
     "edit": (FormView, *FEATURES),
     "conflict": (ConflictView, *FEATURES),
     "review": (ReviewView,),
@@ -45,17 +48,6 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "app": (Frame, *FEATURES),
 }
 """Who may have the actions of a scope: its view, the frame, or a feature."""
-
-CHAINS: dict[str, tuple[Scope, ...]] = {
-    "list": ("table", "runs", "panel", "app"),
-    "form": ("edit", "panel", "app"),
-    "conflict": ("conflict", "panel", "app"),
-    "review": ("review", "panel", "app"),
-    "journal": ("table", "journal", "panel", "app"),
-    "picker": ("picker", "panel", "app"),
-    "sign_in": ("sign_in", "panel", "app"),
-    "help": ("help", "panel", "app"),
-}
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
@@ -69,44 +61,18 @@ def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> N
     assert f" {action.help}\n" in help_text().plain
 
 
-def test_ids_are_unique_and_every_scope_has_a_title() -> None:
-    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
-    assert {action.scope for action in ACTIONS} == set(SCOPE_TITLES)
-
-
-@pytest.mark.parametrize("chain", CHAINS)
-def test_no_key_does_two_things_in_one_place(chain: str) -> None:
-    """Where a key is bound twice on the way up, the inner action has to be the one meant: esc and the keys of help."""
-    keys = Counter(key for action in in_scopes(*CHAINS[chain]) for key in action.keys)
-    closing = {
-        "help": {"q", "question_mark", "f1"},
-        "sign_in": {"A"},
-        "journal": {"J"},
-    }
-    allowed = {"escape"} | closing.get(chain, set())
-    assert {key for key, times in keys.items() if times > 1} <= allowed
-
-
-def test_keys_are_those_that_arrive_through_a_multiplexer() -> None:
-    """alt, ctrl+enter, ctrl+a (screen), ctrl+b (tmux) and what a terminal turns into something else are not bound."""
-    lost = {"ctrl+a", "ctrl+b", "ctrl+h", "ctrl+i", "ctrl+m", "ctrl+j", "ctrl+space", "ctrl+slash", "ctrl+enter"}
-    keys = {key for action in ACTIONS for key in action.keys}
-    assert not keys & lost
-    assert not [key for key in keys if key.startswith("alt+") or "ctrl+shift" in key]
-
-
-def situations() -> Iterator[Situation]:
-    yield Situation()
-    yield Situation(connected=True)
-    yield Situation(connected=True, has_run=True, why_read_only="It was made read-only.")
-    yield Situation(connected=True, has_run=True, saving=True)
-    yield Situation(connected=True, has_run=True, changes=1, errors=2, marks=3)
+def contexts() -> Iterator[ActionContext]:
+    yield ActionContext()
+    yield ActionContext(connected=True)
+    yield ActionContext(connected=True, has_run=True, why_read_only="It was made read-only.")
+    yield ActionContext(connected=True, has_run=True, saving=True)
+    yield ActionContext(connected=True, has_run=True, changes=1, errors=2, marks=3)
 
 
 def test_reasons_are_sentences() -> None:
-    for situation in situations():
+    for context in contexts():
         for action in ACTIONS:
-            reason = action.reason(situation)
+            reason = why_not(action, context)
             assert reason is None or (reason[0] == reason[0].upper() and reason.endswith("."))
 
 
@@ -145,9 +111,9 @@ async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_sessi
             return hints
 
         assert check()[0] == "e edit"
-        await session.press("2")
+        await session.press("greater_than_sign")
         assert check()[0] == "esc back"
-        await session.press("1", "question_mark")
+        await session.press("less_than_sign", "question_mark")
         assert check()[0] == "esc close"
         await session.press("escape", "e", "enter", "down", "enter")
         assert check()[0] == "ctrl+s review"
@@ -210,8 +176,8 @@ async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) ->
     async with open_session(size=(100, 30), runs=40) as session:
         table = session.runs.table
         await session.press("ctrl+p")
-        await session.until(lambda: "Unmark" in session.text() or "Edit" in session.text())
-        await session.type("unmark")
+        await session.until(lambda: "Clear marks" in session.text() or "Edit" in session.text())
+        await session.type("clear marks")
         await session.until(lambda: "No run is marked." in session.text())
         await session.press("escape")
         assert session.view == "runs"
@@ -219,7 +185,7 @@ async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) ->
         palette_input = session.app.screen.query_one(Input)
         assert palette_input.has_focus
         await session.type("problems")
-        await session.until(lambda: "went wrong" in session.text())
+        await session.until(lambda: "Show only runs with problems" in session.text())
         await session.press("enter", "enter")
         await session.until(lambda: isinstance(session.app.screen, Frame))
         await session.until(lambda: table.total == session.workspace.store.totals().problems)

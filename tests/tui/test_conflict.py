@@ -101,10 +101,10 @@ async def test_keys_choose_and_the_request_follows(open_session: Opener) -> None
             return body["processingStatus"], body["failedTasksCount"]
 
         assert values() == ("canceled", 77)
-        await session.press("t")
+        await session.press("left")
         assert values() == ("queued", 77)
         assert '"processingStatus": "queued"' in session.text()
-        await session.press("o", "down", "o")
+        await session.press("right", "down", "right")
         assert values() == ("canceled", 2)
         await session.press("space")
         assert values() == ("canceled", 77)
@@ -120,7 +120,7 @@ async def test_enter_goes_to_the_review_and_y_sends_what_was_chosen(open_session
     async with open_session(wire=graph.wire) as session:
         await type_a_draft(session)
         await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
-        await session.press("down", "o", key)
+        await session.press("down", "right", key)
         await session.until(lambda: view_of(session) == "review")
         assert "queued  →  canceled" in session.text()
         assert "77  →  2" in session.text()
@@ -149,7 +149,7 @@ async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await type_a_draft(session)
         await leave_and_meet(session, graph, processingStatus="queued")
-        await session.press("t", "e")
+        await session.press("left", "e")
         assert view_of(session) == "edit"
         draft = session.draft
         assert draft is not None
@@ -161,7 +161,7 @@ async def test_when_nothing_is_left_to_send_the_form_says_so(open_session: Opene
     async with open_session(wire=graph.wire) as session:
         await type_a_draft(session, text="")
         await leave_and_meet(session, graph, processingStatus="queued")
-        await session.press("t", "enter")
+        await session.press("left", "enter")
         assert view_of(session) == "edit"
         assert "There is nothing to send" in status_of(session)
         await session.press("escape")
@@ -185,7 +185,7 @@ async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
         await type_a_draft(session)
         before = session.workspace.drafts.get(PATCH_OF)
         await leave_and_meet(session, graph, processingStatus="queued")
-        await session.press("t", "escape")
+        await session.press("left", "escape")
         assert view_of(session) == "runs"
         assert session.workspace.drafts.get(PATCH_OF) is before
         assert flag_of(session) == "~"
@@ -313,7 +313,9 @@ async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Op
         assert json.loads(held.graph.patches[0])["processingStatus"] == "canceled"
 
 
-@pytest.mark.parametrize("keys", [("down",), ("2",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)])
+@pytest.mark.parametrize(
+    "keys", [("down",), ("greater_than_sign",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)]
+)
 async def test_who_is_elsewhere_is_told_and_left_alone(open_session: Opener, keys: tuple[str, ...]) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:

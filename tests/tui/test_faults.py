@@ -207,7 +207,7 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
         assert session.view == "runs", "the form waits for the answer"
         assert "being saved" in session.text()
         session.workspace.saves.submit(draft.typed("failedTasksCount", "9", 0))
-        await session.press("j", "k", "s", "S")  # the list stays usable
+        await session.press("j", "k", "s", "I")  # the list stays usable
         assert wire.most_at_once == 1
         wire.released.set()
         await session.until(lambda: not session.workspace.saves.active())

@@ -143,7 +143,7 @@ async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_rev
         await session.press("escape")
         assert view_of(session) == "edit", "back to the form it came from"
         assert control(session, "totalUsersCount").value == "81"
-        await session.press("ctrl+s", "t", "enter")
+        await session.press("ctrl+s", "left", "enter")
         assert view_of(session) == "edit"
         assert control(session, "totalUsersCount").value == "40"
         assert draft_of(session).edits == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from runtui.services.refresh import Progress
 from runtui.services.store import Totals
 from runtui.settings import Settings
-from runtui.tui.widgets.header_line import headline
+from runtui.tui.widgets.chrome import headline
 
 READ = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 WAITS_UNTIL = datetime(2026, 11, 23, 10, 5, 12, tzinfo=UTC)

@@ -105,7 +105,7 @@ async def test_what_is_edited_beside_an_attack_leaves_it_untouched_on_the_server
         stored = session.workspace.store.get(run_id)
         assert stored is not None
         assert stored.raw == graph.runs[run_id]
-        await session.press("2", "f9", "f9", "f9")
+        await session.press("greater_than_sign", "f9", "f9", "f9")
         for _ in range(4):
             await session.press("f9")
             assert is_safe(session)

@@ -140,10 +140,10 @@ async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session:
         assert "graph.example/beta" in session.text()
         assert "\x1b" not in session.text()
         await session.press("g")
-        for key in ("u", "l", "d", "n"):
+        for key in ("u", "l", "d"):
             await session.press("down", "up", key)
-            assert "This entry is of another root" in status_of(session), key
-            await session.press("1")
+            assert "This change was made on another server" in status_of(session), key
+            await session.press("less_than_sign")
         await session.press("a")
         await session.until(lambda: len(shown(session)) == 1)
 
@@ -226,28 +226,29 @@ async def test_a_look_settles_what_the_run_shows_by_now(open_session: Opener) ->
         await session.until(lambda: "#1 done, seen on read-back" in status_of(session))
         await session.until(lambda: "✓ done" in session.text())
         await session.press("l")
-        assert "Its outcome is known." in status_of(session)
+        assert "The outcome of this change is known." in status_of(session)
 
 
-async def test_a_person_decides_with_a_second_press(open_session: Opener) -> None:
+async def test_a_person_decides_what_became_of_a_change(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(wire=graph.wire) as session:
         entry = await change(session)
         await open_journal(session)
+        for keys in (("d", "escape"), ("d", "enter")):
+            await session.press(*keys)
+            assert view_of(session) == "journal"
+            now = session.workspace.journal.entry(entry.number)
+            assert now is not None
+            assert now.outcome is Outcome.UNKNOWN
         await session.press("d")
-        assert "Press d again to record #1 as done" in status_of(session)
-        await session.press("n")
-        assert "Press n again to record #1 as not done" in status_of(session)
-        now = session.workspace.journal.entry(entry.number)
-        assert now is not None
-        assert now.outcome is Outcome.UNKNOWN
-        await session.press("n")
+        assert "What became of #1?" in session.text()
+        await session.press("j", "j", "enter")
         await session.until(lambda: "#1 not done, as you decided" in status_of(session))
         now = session.workspace.journal.entry(entry.number)
         assert now is not None
         assert (now.outcome, now.known_by) == (Outcome.NOT_DONE, "person")
         await session.press("d")
-        assert "Its outcome is known." in status_of(session)
+        assert "The outcome of this change is known." in status_of(session)
 
 
 async def test_export_writes_a_private_file_and_says_where(open_session: Opener, tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         await change(session)
         await open_journal(session)
         for downs, form in enumerate(("jsonl", "csv", "md")):
-            await session.press("x")
+            await session.press("E")
             assert view_of(session) == "export"
             await session.press(*["down"] * downs, "enter")
             await session.until(lambda: f".{form}" in status_of(session))  # noqa: B023
@@ -270,7 +271,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         assert [json.loads(line)["number"] for line in files[".jsonl"].read_text().splitlines()] == [2, 1]
         assert len(list(csv.DictReader(files[".csv"].read_text().splitlines()))) == 2
         assert "## Entry 1: done" in files[".md"].read_text()
-        await session.press("x", "escape")
+        await session.press("E", "escape")
         assert view_of(session) == "journal"
 
 
@@ -280,7 +281,7 @@ async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_
         await session.press("J")
         await session.until(lambda: "The journal cannot be used" in session.text())
         await session.press("u")
-        assert "There is no entry under the cursor." in status_of(session)
+        assert "There is no change under the cursor." in status_of(session)
         await session.press("escape", "u")
         await session.until(lambda: "The journal cannot be used" in status_of(session))
 

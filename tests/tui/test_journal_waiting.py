@@ -43,7 +43,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
-        assert "No save waits." in status_of(session)
+        assert "No change is waiting." in status_of(session)
         await send(session)
         assert status_of(session).startswith("The service asks to wait: trying again in 2")
         assert "w stops waiting." in status_of(session)

@@ -137,9 +137,9 @@ async def test_keys_scroll_in_both_directions() -> None:
         assert app.shown()[0].startswith("0 ")
         await press(pilot, "end")
         assert app.shown()[-1].startswith("99 ")
-        await press(pilot, "home", "l", "right")
+        await press(pilot, "home", "right", "right")
         assert app.shown()[0] == "x" * 20
-        await press(pilot, "h", "left")
+        await press(pilot, "left", "left")
         assert app.shown()[0].startswith("0 ")
 
 

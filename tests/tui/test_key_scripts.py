@@ -33,25 +33,25 @@ from tests.tui.test_scenarios import Sandbox
 from tests.tui.wires import Held
 
 PHRASES: Final = {
-    "list": "j|k|G|g|pagedown|space|s|S|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
-    "|/ o n enter j e|2|]|[|z|1|?|J|M|P|A|T|p|w",
+    "list": "j|k|G|g|pagedown|space|s|I|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
+    "|/ o n enter j e|>|]|[|z|<|?|J|M|P|A|T|p|w",
     "form": "tab|shift+tab|up|down|7|backspace|tab 7|home 1|enter down enter|enter c enter|enter end enter|enter escape"
     "|space up up space|f8|ctrl+t|ctrl+s|ctrl+s y|ctrl+s n|tab tab n o w|tab tab tab - 2 h enter 5|escape e|shift+f8"
-    "|2 ] 1|f1 escape|escape j e",
-    "review": "y|n|enter|tab enter|escape|2 G 1|J escape",
-    "journal": "j|k|enter|u|n|d|d d|l|a|x enter|x escape|/ d o n e enter|escape|G",
+    "|> ] <|f1 escape|escape j e",
+    "review": "y|n|enter|tab enter|escape|> G <|J escape",
+    "journal": "j|k|enter|u|n|d|d down enter|l|a|E enter|E escape|/ d o n e enter|escape|G",
     "help": "pagedown|end|pageup|escape|q|j",
-    "panel": "j|G|]|[|escape|z|enter|1",
+    "panel": "j|G|]|[|escape|z|enter|<",
     "scenarios": "j|G|enter|escape|M|pagedown",
     "profiles": "j|k|escape|P",
-    "sign_in": "j|k|enter|c|escape|o|o o|enter escape|j enter|A A",
-    "conflict": "o|t|space|j|enter|e|escape|D|ctrl+s",
+    "sign_in": "j|k|enter|y|escape|O|O O|enter escape|j enter|A A",
+    "conflict": "left|right|space|j|enter|e|escape|D|ctrl+s",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
 """What is typed on each screen: some phrases, of keys separated by blanks."""
 
 WAYS: Final = {
-    "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": "2",
+    "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
 }  # fmt: skip
 """The keys from the list to each screen."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtui.tui.actions import ACTIONS
+from runtui.actions import ACTIONS
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import parsed, type_keys
 from tests.tui.test_scenarios import Sandbox
@@ -58,5 +58,5 @@ async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> 
 
 
 async def test_leaving_before_the_first_mount_leaves(open_session: Opener) -> None:
-    async with open_session(runs=12, ready=False, typed_ahead=list(parsed(["q", "2", "]"]))) as session:
+    async with open_session(runs=12, ready=False, typed_ahead=list(parsed(["q", ">", "]"]))) as session:
         await session.until(lambda: session.app.return_code == 0)

@@ -5,13 +5,28 @@ from __future__ import annotations
 import pytest
 from textual import events
 from textual.app import App, ComposeResult
+from textual.message import Message
 
-from runtui.tui.widgets.line_input import LineInput
+from runtui.tui.keys import KeyQueue, is_from_terminal
+from runtui.tui.widgets.inputs import LineInput
+from tests.keys import drained
 
 
 class Bare(App[None]):
+    """An app that routes its keys as runtui does."""
+
+    def __init__(self) -> None:
+        self.keys = KeyQueue(self, super().post_message)
+        super().__init__()
+
     def compose(self) -> ComposeResult:
         yield LineInput(id="box")
+
+    def post_message(self, message: Message) -> bool:
+        if is_from_terminal(message):
+            self.keys.put(message)
+            return True
+        return super().post_message(message)
 
 
 @pytest.mark.parametrize(
@@ -32,5 +47,5 @@ async def test_keys_typed_ahead_act_in_their_order(keys: list[str], text: str) -
         await pilot.pause()
         for key in keys:
             app.post_message(events.Key(key, key if len(key) == 1 else None))
-        await pilot.pause()
+        await drained(app.keys)
         assert app.query_one(LineInput).value == text

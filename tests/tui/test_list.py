@@ -80,7 +80,7 @@ async def test_every_column_sorts_both_ways_and_the_cursor_stays_on_its_run(open
             seen.append(column.key)
             assert f"{column.title}{'↓' if column.descending_first else '↑'}" in titles(session)
             natural = ids(session)
-            await session.press("S")
+            await session.press("I")
             assert f"{column.title}{'↑' if column.descending_first else '↓'}" in titles(session)
             assert ids(session) == natural[::-1]
             assert table.cursor_id == run_id
@@ -96,7 +96,7 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
         assert runs.marks == {order[0], order[2]}
         assert "2 marked" in session.text()
         assert session.text().count("◆ ") == 3  # two rows and the title
-        await session.press("s", "S")
+        await session.press("s", "I")
         assert runs.marks == {order[0], order[2]}
         marked = [table_of(session).flag(row) == "◆" for row in rows(session)]
         assert sum(marked) == 2

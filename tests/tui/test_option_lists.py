@@ -6,7 +6,7 @@ from textual.app import App, ComposeResult
 
 from runtui.domain.enums import PROCESSING_STATUS
 from runtui.tui.widgets.field_form import FieldSelect
-from runtui.tui.widgets.option_lists import PagedList, PagedOverlay
+from runtui.tui.widgets.inputs import PagedList
 
 
 class Lists(App[None]):
@@ -18,18 +18,18 @@ class Lists(App[None]):
 async def test_page_keys_before_the_layout_do_nothing_and_work_after_it() -> None:
     app = Lists()
     async with app.run_test(notifications=True) as pilot:
-        for options in (app.query_one(PagedList), app.query_one(PagedOverlay)):
-            options.display = False
-            await pilot.pause()
-            options.clear_options().add_options(["one", "two", "three"])
-            options.highlighted = 1
-            await options.run_action("page_up")
-            await options.run_action("page_down")
-            assert options.highlighted == 1
-            options.display = True
-            await pilot.pause()
-            await options.run_action("page_down")
-            assert options.highlighted == 2
+        options = app.query_one(PagedList)
+        options.display = False
+        await pilot.pause()
+        options.clear_options().add_options(["one", "two", "three"])
+        options.highlighted = 1
+        await options.run_action("page_up")
+        await options.run_action("page_down")
+        assert options.highlighted == 1
+        options.display = True
+        await pilot.pause()
+        await options.run_action("page_down")
+        assert options.highlighted == 2
 
 
 async def test_the_dropdown_opens_pages_and_chooses() -> None:

@@ -35,7 +35,7 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         for words in ("200 OK   PATCH", " ms", exchange.request_id[:30], exchange.client_request_id[:20], '"id": '):
             assert words in text
 
-        await session.press("2", "right_square_bracket", "right_square_bracket", "right_square_bracket")
+        await session.press("greater_than_sign", "right_square_bracket", "right_square_bracket", "right_square_bracket")
         assert title_of(session) == "log"
         log = session.find("#tab-log", OptionList)
         assert session.app.focused is log
@@ -57,18 +57,18 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         await session.press("left_square_bracket", "shift+f9")
         assert panel.tab == "run"
         assert session.app.focused is session.runs.table, "the keys stay where they are"
-        await session.press("2")
+        await session.press("greater_than_sign")
         assert session.app.focused is panel.query_one("#tab-run")
         await session.press("z")
         assert (left.display, panel.size.width) == (False, 120)
         await session.press("f9")
         assert session.app.focused is panel.query_one("#tab-log")
-        await session.press("1")
+        await session.press("less_than_sign")
         assert left.display
         assert session.app.focused is session.runs.table
         await session.press("z")
         assert (panel.display, left.size.width) == (False, 120)
-        await session.press("2")
+        await session.press("greater_than_sign")
         assert shown(panel) is True
         assert panel.has_focus_within
         await session.press("escape")
@@ -80,7 +80,7 @@ async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open
     async with open_session(size=(80, 24)) as session:
         panel = session.panel
         assert shown(panel) is False
-        await session.press("2")
+        await session.press("greater_than_sign")
         assert shown(panel) is True
         assert panel.has_focus_within
         await session.press("escape", "escape")
@@ -90,7 +90,7 @@ async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open
         assert session.app.focused is session.runs.table
         await session.press("z")
         assert shown(panel) is False
-        await session.press("z", "2", "z")
+        await session.press("z", "greater_than_sign", "z")
         assert shown(session.left) is False
         await session.press("escape", "right_square_bracket", "escape")
         assert shown(panel) is False
@@ -124,7 +124,7 @@ async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:
         await session.until(lambda: not session.workspace.saves.active())
         view = session.panel.query_one("#tab-response")
         await session.until(lambda: view.virtual_size.height > 4 * 36_000)
-        await session.press("2", "G")
+        await session.press("greater_than_sign", "G")
         await session.until(lambda: '"n": 35999' in session.text())
         await session.press("g")
         await session.until(lambda: "200 OK" in session.text())

@@ -19,7 +19,7 @@ async def test_a_key_forbids_writing_and_allows_it_again(open_session: Opener) -
         await session.press("ctrl+r")
         assert "READ-ONLY" in header(session)
         for key in ("e", "u"):
-            await session.press("1", key)
+            await session.press("less_than_sign", key)
             assert "Read-only since" in status_of(session)
             assert "ctrl+r allows changes" in status_of(session)
             assert session.view == "runs"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from runtui.actions import ACTIONS
 from runtui.sandbox.app import create_app
-from runtui.tui.actions import ACTIONS
 from tests.tui.conftest import Opener
 
 QUITTING = {"q", "f10", "ctrl+q"}
@@ -63,5 +63,5 @@ async def test_no_key_writes_in_a_read_only_session(open_session: Opener, seed: 
         assert session.workspace.journal.entries() == []
         for _ in range(6):
             await session.press("escape")
-        await session.press("1", "q")
+        await session.press("less_than_sign", "q")
         assert session.app.return_code == 0

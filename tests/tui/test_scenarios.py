@@ -10,7 +10,7 @@ import pytest
 from runtui.errors import RuntuiError
 from runtui.prelude import FirstPaint
 from runtui.sandbox.scenarios import summaries
-from runtui.tui.widgets.hint_bar import HintBar
+from runtui.tui.widgets.chrome import HintBar
 from tests.tui.conftest import Opener, Session
 
 

@@ -9,7 +9,7 @@ import pytest
 from textual import events
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.tui.widgets.header_line import HeaderLine, Headline
+from runtui.tui.widgets.chrome import HeaderLine, Headline
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
@@ -63,10 +63,10 @@ async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:
 async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
-        await desk.session.press("c")
+        await desk.session.press("y")
         assert (desk.session.app.clipboard, "no code" in desk.status) == ("", True)
         code = await desk.ask_for_code()
-        await desk.session.press("c")
+        await desk.session.press("y")
         assert desk.session.app.clipboard == code
         assert "The code was handed to the terminal's clipboard." in desk.status
 
@@ -197,15 +197,15 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         await listed(desk)
         await desk.session.press("A")
         await desk.session.until(lambda: "account  lee.admin@contoso.example" in desk.session.text())
-        await desk.session.press("o")
+        await desk.session.press("O")
         assert "lee.admin" in desk.header
-        assert "Press o again to sign out" in desk.status
-        await desk.session.press("o")
+        assert "Press O again to sign out" in desk.status
+        await desk.session.press("O")
         await desk.session.until(lambda: "signed out" in desk.header)
         assert "the tokens are forgotten" in desk.status
         assert "Your browser is still signed in" in desk.status
         assert desk.sign_in.state.account is None
-        await desk.session.press("o")
+        await desk.session.press("O")
         assert "Nobody is signed in." in desk.status
         assert desk.session.runs.table.total > 0, "what was read stays"
 

@@ -47,6 +47,8 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.config": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.command_line": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.log": EVERYTHING | INPUT_AND_OUTPUT,
+    "runtui.actions": EVERYTHING | INPUT_AND_OUTPUT,
+    "runtui.keymap": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.profiles": EVERYTHING | INPUT_AND_OUTPUT,
     "runtui.demo": EVERYTHING,
     "runtui.domain.draft": EVERYTHING | INPUT_AND_OUTPUT,

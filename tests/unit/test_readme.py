@@ -10,17 +10,18 @@ from typing import Final
 import pytest
 
 from runtui import options
+from runtui.actions import SCOPE_TITLES, in_scopes
 from runtui.auth.token_store import cache_path
 from runtui.cli import COMMANDS, command_parser
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION
+from runtui.key_names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
 from runtui.sandbox.scenarios import SCENARIOS
 from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
-from runtui.tui.actions import SCOPE_TITLES, in_scopes, key_text
 from runtui.tui.screens.help import FILTER_HELP
 from runtui.tui.themes import THEMES
 
@@ -31,11 +32,11 @@ CODE: Final = re.compile(r"`([^`\n]+)`")
 
 def keys_table() -> str:
     """Every action of the registry, as Markdown."""
-    lines = ["| Where | Keys | What it does |", "|---|---|---|"]
+    lines = ["| Where | Keys | What it does | Name |", "|---|---|---|---|"]
     for scope, title in SCOPE_TITLES.items():
         for action in in_scopes(scope):
-            keys = " ".join(f"`{key_text(key)}`" for key in action.keys)
-            lines.append(f"| {title} | {keys} | {action.help} |")
+            keys = " ".join(f"`{key_text(key)}`" for key in action.default_keys)
+            lines.append(f"| {title} | {keys} | {action.help} | `{action.name}` |")
     return "\n".join(lines)
 
 

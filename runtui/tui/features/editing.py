@@ -14,19 +14,20 @@ from typing import Any, Final
 
 from textual.timer import Timer
 
+from runtui.actions import key_of
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
 from runtui.services.store import StoredRun
 from runtui.services.write import Save, Step
 from runtui.tui import draft_words, entry_words, pages, sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.actions import ActionContext
 from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.widgets.chrome import Severity
 
 COUNTDOWN_SECONDS: Final = 1.0
 """How often the time that a save still waits is told."""
@@ -59,7 +60,7 @@ class Editing:
         self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
         self._chrome.carry(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """What can be changed: the draft in sight, else the run under the cursor."""
         workspace, draft = self._workspace, self._chrome.front.view.draft
         run_id = draft.run_id if draft is not None else self._runs.table.cursor_id
@@ -284,7 +285,7 @@ class Editing:
         waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731
         self._chrome.set_status(self._told_wait, "warning", waits)
 
-    def action_give_up(self) -> None:
+    def action_stop_waiting(self) -> None:
         """Stop a save that waits: the one under the cursor, or the oldest."""
         for save in self._waiting()[:1]:
             if not self._workspace.saves.stop(save.number):
@@ -307,18 +308,18 @@ class Editing:
         if self._chrome.is_in_front(self._runs):
             self._runs.table.flags_changed(draft.run_id)
             if draft.run_id in self._workspace.drafts:
-                self._chrome.front.set_status("The draft is kept; e on the run opens it again.")
+                self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
-    def action_drop_draft(self) -> None:
+    def action_discard(self) -> None:
         """Discard the draft in the form; the key has to be pressed twice."""
         if self.form.draft is not None:
-            self._drop(self.form.draft, "drop_draft")
+            self._drop(self.form.draft, "discard")
 
-    def action_drop_merge(self) -> None:
+    def action_discard_merge(self) -> None:
         """Discard the draft as it was left; the key has to be pressed twice."""
         view = self._chrome.front.view
         if isinstance(view, ConflictView):
-            self._drop(view.left, "drop_merge")
+            self._drop(view.left, "discard_merge")
 
     def _drop(self, draft: Draft, action_id: str) -> None:
         """Drop a draft when the question about just this draft is in sight, or ask it.
@@ -326,7 +327,7 @@ class Editing:
         The question is void once the screen or what was typed is another one.
         """
         drafts = self._workspace.drafts
-        question = draft_words.drop_question(draft, ACTION_BY_ID[action_id].shown_key)
+        question = draft_words.drop_question(draft, key_of(action_id))
 
         def holds() -> bool:
             kept = drafts.get(draft.run_id)

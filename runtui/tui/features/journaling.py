@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from textual.content import Content
 
+from runtui.actions import key_of
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import same_server
@@ -22,14 +23,14 @@ from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.services.undo import doubt_of, draft_to_undo
 from runtui.services.write import Save
 from runtui.tui import draft_words, entry_words
-from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.widgets.status_line import Severity
+from runtui.tui.widgets.chrome import Severity
 
 FORMATS: Final[Mapping[ExportFormat, str]] = {
     "jsonl": "JSON lines: every property as it is, for programs",
@@ -71,7 +72,7 @@ class Journaling:
         carry(self._workspace.saves.changed.subscribe, self._save_changed)
         self.tell_what_was_left()
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """The entry under the cursor."""
         entry = self.view.entry if self._chrome.front.view is self.view else None
         is_elsewhere = entry is not None and not same_server(entry.root, self._workspace.root)
@@ -80,7 +81,10 @@ class Journaling:
     # The journal
 
     async def action_journal(self) -> None:
-        """Show the journal as it is now."""
+        """Show the journal as it is now, or close it."""
+        if self._chrome.front is self.place:
+            self.place.dismiss()
+            return
         await self._chrome.prepare(self.place)
         self.view.open(self._workspace.journal, self._workspace.root)
         await self._chrome.open(self.place)
@@ -106,7 +110,7 @@ class Journaling:
 
     # What is unknown
 
-    def action_look(self) -> None:
+    def action_check(self) -> None:
         """Read the run of an unknown change again."""
         if (entry := self.view.entry) is not None:
             self._aside(partial(self._look, entry.number), "look at an entry", entry_words.looking(entry))
@@ -116,24 +120,21 @@ class Journaling:
         if entry is not None and not entry.is_settled:
             self._chrome.set_status(entry_words.still_open(entry), "warning", lambda: self._is_at(entry.number))
 
-    def action_was_done(self) -> None:
-        """A person says that it was done."""
-        self._decide(Outcome.DONE, "was_done")
-
-    def action_was_not_done(self) -> None:
-        """A person says that it was not done."""
-        self._decide(Outcome.NOT_DONE, "was_not_done")
-
-    def _decide(self, outcome: Outcome, action_id: str) -> None:
-        """Record a person's word when the question is already in sight, or ask it."""
+    async def action_decide(self) -> None:
+        """Ask what became of an unknown change, and record the answer."""
         if (entry := self.view.entry) is None:
             return
-        question = entry_words.decision(entry, outcome, ACTION_BY_ID[action_id].shown_key)
-        if self._chrome.status.text != question:
-            self._chrome.set_status(question, "warning", lambda: self._is_at(entry.number))
-            return
-        settle = partial(self._workspace.reconciler.decide, entry.number, outcome)
-        self._aside(settle, awaited("settle an entry"))
+
+        def decided(outcome: Outcome | None) -> None:
+            if outcome is not None:
+                settle = partial(self._workspace.reconciler.decide, entry.number, outcome)
+                self._aside(settle, awaited("settle an entry"))
+
+        choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
+        choices += [Choice(outcome, line) for outcome, line in entry_words.DECISIONS.items()]
+        title = Content.assemble(("What became of ", "bold"), (f"#{entry.number}", "bold"), ("?", "bold"))
+        about = entry_words.decision(entry)
+        await self._chrome.ask(Picker("decide", title, choices, about=about), decided)
 
     def _is_at(self, number: int) -> bool:
         """Whether the cursor stands on this entry, and nobody knows what became of it."""
@@ -202,7 +203,7 @@ class Journaling:
     def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
         """Undo a change. Where it may be somebody else's, `action_id` has to be repeated with that in sight."""
         if doubt := doubt_of(entry):
-            question = entry_words.doubtful(doubt, ACTION_BY_ID[action_id].shown_key)
+            question = entry_words.doubtful(doubt, key_of(action_id))
             if self._chrome.status.text != question:
                 self._chrome.set_status(question, "warning", is_looking)
                 return
@@ -217,7 +218,7 @@ class Journaling:
         else:
             self._chrome.set_status(entry_words.may_be_undone(entry))
 
-    # x: export
+    # Export
 
     async def action_export(self) -> None:
         """Ask in which format the entries are wanted as a file, and write it."""

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from runtui.actions import key_of
 from runtui.domain.properties import EDITABLE
 from runtui.errors import RuntuiError
 from runtui.services.refresh import Progress
-from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
 from runtui.tui.resources import RUNS
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
@@ -55,7 +56,7 @@ class Listing:
         self._runs.reload()
         self._listing_changed(self._workspace.refresh.progress)
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """What is marked."""
         return replace(context, marks=len(self._runs.marks))
 
@@ -89,7 +90,7 @@ class Listing:
         """Why the list is incomplete; where a person is needed, only that."""
         sign_in = self._workspace.sign_in
         needed = sign_in.state.needs_person if sign_in is not None and sign_in.is_person else None
-        return str(fault) if needed is None else f"{needed.title} ({ACTION_BY_ID['sign_in'].shown_key})."
+        return str(fault) if needed is None else f"{needed.title} ({key_of('sign_in')})."
 
     async def _prepare_the_rest(self) -> None:
         """Now that the first rows are there: the other places, and what the first edit needs.

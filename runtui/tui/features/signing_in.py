@@ -16,9 +16,10 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
+from runtui.actions import key_of
 from runtui.auth.errors import SignInError
 from runtui.tui import sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, Situation
+from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.sign_in import SignInView
@@ -67,7 +68,7 @@ class SigningIn:
             self._sign_in.ask_person = None
         self.stop_asking()
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """Who is signed in, or why nobody can be."""
         return replace(
             context,
@@ -131,14 +132,20 @@ class SigningIn:
         if front is self.place or sign_in is None:
             return
         if app.screen is not front or isinstance(app.focused, Input):
-            words = sign_in_words.needed(sign_in.state.needs_person, ACTION_BY_ID["sign_in"].shown_key)
+            words = sign_in_words.needed(sign_in.state.needs_person, key_of("sign_in"))
             still = lambda: self._asked is not None or sign_in.state.needs_person is not None  # noqa: E731
             self._chrome.set_status(words, "warning", still)
         else:
-            app.run_worker(self.action_sign_in(), group="show sign-in", exclusive=True, description="show sign-in")
+            app.run_worker(self._open(), group="show sign-in", exclusive=True, description="show sign-in")
 
     async def action_sign_in(self) -> None:
-        """Show who is signed in and the ways to sign in."""
+        """Show who is signed in and how to sign in, or go back from there."""
+        if self._chrome.front is self.place:
+            self.action_leave_sign_in()
+        else:
+            await self._open()
+
+    async def _open(self) -> None:
         if self._sign_in is None:
             return
         await self._chrome.prepare(self.place)
@@ -164,7 +171,7 @@ class SigningIn:
 
     # Signing in
 
-    def action_use_way(self) -> None:
+    def action_use_method(self) -> None:
         """Begin with the way under the cursor, in the place of what was under way."""
         if (way := self.view.way) is None:
             return
@@ -238,7 +245,7 @@ class SigningIn:
             self._attempt = None
         somebody_waited = self._answer(False)
         if self._sign_in is not None and (somebody_waited or self._sign_in.state.needs_person):
-            words = sign_in_words.left_without(ACTION_BY_ID["sign_in"].shown_key, somebody_waited=somebody_waited)
+            words = sign_in_words.left_without(key_of("sign_in"), somebody_waited=somebody_waited)
             sign_in = self._sign_in
             still = lambda: somebody_waited or sign_in.state.needs_person is not None  # noqa: E731
             self._chrome.set_status(words, "warning", still)
@@ -254,7 +261,7 @@ class SigningIn:
 
     def action_sign_out(self) -> None:
         """Sign out when the question is in sight, or ask it."""
-        question = sign_in_words.sign_out_question(ACTION_BY_ID["sign_out"].shown_key)
+        question = sign_in_words.sign_out_question(key_of("sign_out"))
         if self._chrome.status.text != question:
             self.place.set_status(question, "warning")
         else:

@@ -15,7 +15,7 @@ from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.settings import Settings
 from runtui.tui import entry_words
-from runtui.tui.actions import Situation
+from runtui.tui.actions import ActionContext
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.help import HelpView
@@ -39,7 +39,7 @@ class Switching:
         self._profiles = profiles
         self._leaving = leaving
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """How many profiles there are, and whether this is a demo."""
         return replace(context, profiles=len(self._profiles or ()), is_demo=self._chrome.sandbox is not None)
 
@@ -71,7 +71,7 @@ class Switching:
         except RuntuiError as error:
             return Choice(present, line, _facts(profile), refusal=str(error))
 
-    async def action_scenario(self) -> None:
+    async def action_simulate(self) -> None:
         """Choose how the demo's sandbox misbehaves, from the next request on."""
         if (sandbox := self._chrome.sandbox) is None:
             return

@@ -20,7 +20,7 @@ from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, fit, middle, plain
-from runtui.tui.widgets.option_lists import ChoiceList
+from runtui.tui.widgets.inputs import ChoiceList
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")

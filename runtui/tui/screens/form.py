@@ -183,7 +183,7 @@ class FormView(ActionView[None]):
         text = "  ".join(part for part in (field.help, reading, warnings) if part)
         self.query_one("#field-help", Static).update(content(text))
 
-    def action_body_mode(self) -> None:
+    def action_changed_only(self) -> None:
         """Send all required properties, or only what changed."""
         if self.draft is None:
             return

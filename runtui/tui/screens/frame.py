@@ -23,21 +23,29 @@ from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from runtui.actions import ACTION_BY_ID, Scope, in_scopes, key_of
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, Scope, Situation, bindings, in_scopes
+from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.bridge import News, Subscribe, carry
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp
 from runtui.tui.text import content
-from runtui.tui.widgets.header_line import HeaderLine, Headline, headline
-from runtui.tui.widgets.hint_bar import HintBar
-from runtui.tui.widgets.pane_title import PaneTitle
+from runtui.tui.widgets.chrome import (
+    HeaderLine,
+    Headline,
+    HintBar,
+    Holds,
+    PaneTitle,
+    Severity,
+    StatusLine,
+    for_good,
+    headline,
+)
 from runtui.tui.widgets.side_panel import SidePanel
-from runtui.tui.widgets.status_line import Holds, Severity, StatusLine, for_good
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""
@@ -53,7 +61,7 @@ LEAST_SIZE: Final = Size(60, 16)
 class Feature(Protocol):
     """What a person can do across screens: it has an `action_<id>` for each action of the registry that it owns."""
 
-    def extend(self, context: Situation) -> Situation:
+    def extend(self, context: ActionContext) -> ActionContext:
         """Add what this feature knows of what can be done now."""
 
 
@@ -135,9 +143,9 @@ class Chrome:
 
     # What they say
 
-    def context(self) -> Situation:
+    def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
-        context = Situation()
+        context = ActionContext()
         for feature in self.features:
             context = feature.extend(context)
         return context
@@ -297,7 +305,7 @@ class Frame(Screen[ScreenResultType]):
         self._give_room()
         self._status.show(chrome.status.text, chrome.status.severity)
         self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(self.view.scope, "app")
-        self._hints.situation = chrome.context()
+        self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
     def _give_room(self) -> None:
@@ -339,8 +347,8 @@ class Frame(Screen[ScreenResultType]):
             return
         if action.scope == self.view.scope:
             self.view.before(action_id)
-        if reason := action.reason(self.chrome.context()):
-            self.set_status(reason, "warning", lambda: action.reason(self.chrome.context()) == reason)
+        if reason := why_not(action, self.chrome.context()):
+            self.set_status(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
         if action.call:
             await self.run_action(action.call)
@@ -394,7 +402,7 @@ class TooSmall(Screen[None]):
     """
 
     BINDINGS = [
-        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "repaint")
+        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "redraw")
     ]
     DEFAULT_CSS = """
     TooSmall { layout: vertical; padding: 0 1; }
@@ -413,7 +421,7 @@ class TooSmall(Screen[None]):
             content(
                 f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
                 f"This one is {size.width}x{size.height}. "
-                f"Enlarge it to go on where you were; {ACTION_BY_ID['quit'].shown_key} quits."
+                f"Enlarge it to go on where you were; {key_of('quit')} quits."
             )
         )
 

@@ -10,9 +10,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from runtui.actions import SCOPE_TITLES, in_scopes
 from runtui.domain.rows import STATUS_LOOKS
+from runtui.key_names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
-from runtui.tui.actions import SCOPE_TITLES, bindings, in_scopes, key_text
+from runtui.tui.actions import bindings
 from runtui.tui.resources import ROW_FLAGS
 from runtui.tui.screens.frame import ActionView
 
@@ -54,6 +56,8 @@ class HelpView(ActionView[None]):
     def action_close(self) -> None:
         """Back to what was there."""
         self.answer()
+
+    action_close_by_quit = action_close
 
 
 def help_text() -> Content:

@@ -122,7 +122,7 @@ class JournalView(ActionView[None]):
         if self.shown is not None and event.text != self.shown.text:
             self._select(self.shown.root, event.text)
 
-    def action_all_roots(self) -> None:
+    def action_all_servers(self) -> None:
         """The entries of all roots, or of this one again."""
         if self.shown is not None:
             self._select(self._root if self.shown.root is None else None, self.shown.text)

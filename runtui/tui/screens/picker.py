@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.option_lists import ChoiceList
+from runtui.tui.widgets.inputs import ChoiceList
 
 Value = TypeVar("Value")
 

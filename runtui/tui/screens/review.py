@@ -16,6 +16,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
+from runtui.actions import key_of
 from runtui.domain.draft import MISSING, Draft
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
@@ -60,8 +61,8 @@ class ReviewView(ActionView[bool]):
             yield Static(_facts(self.draft, self._target), id="review-facts", markup=False)
         yield Static(_notes(self.draft, self._hint), id="review-notes", markup=False)
         with Horizontal():
-            yield Button(Content("No, back (n)"), id="review-no", compact=True)
-            yield Button(Content("Send (y)"), id="review-yes", compact=True)
+            yield Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
+            yield Button(Content(f"Send ({key_of('send')})"), id="review-yes", compact=True)
 
     def title(self) -> Content:
         """The question."""
@@ -92,6 +93,8 @@ class ReviewView(ActionView[bool]):
     def action_reject(self) -> None:
         """Send nothing."""
         self.answer(False)
+
+    action_leave_review = action_reject
 
 
 def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:

@@ -167,7 +167,7 @@ class RunsView(ActionView[None]):
             self.table.action_step(1)
             self.post_message(self.Changed())
 
-    def action_unmark_all(self) -> None:
+    def action_clear_marks(self) -> None:
         """Take all marks back."""
         self.table.clear_marks()
         self.post_message(self.Changed())

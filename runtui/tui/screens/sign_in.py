@@ -16,14 +16,14 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 
+from runtui.actions import key_of
 from runtui.errors import FieldError
 from runtui.tui import sign_in_words
-from runtui.tui.actions import ACTION_BY_ID, bindings
+from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.sign_in_words import WAYS, Asker, Way
 from runtui.tui.text import content
-from runtui.tui.widgets.line_input import LineInput
-from runtui.tui.widgets.option_lists import ChoiceList
+from runtui.tui.widgets.inputs import ChoiceList, LineInput
 
 if TYPE_CHECKING:
     from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
@@ -120,12 +120,12 @@ class SignInView(ActionView[None]):
         """Show what to type, and where."""
         address = self._here(code.verification_uri)
         self._copied = code.user_code
-        key = ACTION_BY_ID["copy_code"].shown_key
+        key = key_of("copy_code")
         lines = [*self._demo_lines("It approves by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
         self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
-        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, esc gives up."
+        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
         self._update("note", content(note, newlines=True))
         self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
         self._wait_until(code.expires_at)
@@ -181,7 +181,7 @@ class SignInView(ActionView[None]):
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a way."""
         event.stop()
-        await self.action_perform("use_way")
+        await self.action_perform("use_method")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The address where a browser ended."""

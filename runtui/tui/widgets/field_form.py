@@ -21,15 +21,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
-from textual.widgets._select import SelectCurrent
 
 from runtui.domain.draft import Draft
 from runtui.domain.enums import OpenEnum
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import ago, local_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
-from runtui.tui.widgets.line_input import LineInput
-from runtui.tui.widgets.option_lists import PagedOverlay
+from runtui.tui.widgets.inputs import LineInput
 
 
 class FieldInput(LineInput):
@@ -55,16 +53,6 @@ class FieldInput(LineInput):
         return known if self.value == plain(known) else self.value
 
 
-class FieldOverlay(PagedOverlay):
-    """The list of a FieldSelect."""
-
-    def action_select(self) -> None:
-        """Choose and close at once: by messages that would come behind a key that is already on its way."""
-        if self.highlighted is not None and isinstance(self.parent, FieldSelect):
-            self.parent.take(self.highlighted)
-            self.screen.set_focus(self.parent)
-
-
 class FieldSelect(Select[str], inherit_bindings=False):
     """A dropdown with a meaning beside each value; the value as received is always among them."""
 
@@ -74,11 +62,6 @@ class FieldSelect(Select[str], inherit_bindings=False):
         self._choices = choices
         self._offered: tuple[str, ...] = choices.names
         super().__init__(self._options_of(choices.names), value=choices.names[0], allow_blank=False, compact=True)
-
-    def compose(self) -> ComposeResult:
-        """As Textual's, with a list that page keys cannot break."""
-        yield SelectCurrent(self.prompt)
-        yield FieldOverlay().data_bind(compact=Select.compact)
 
     def offer(self, received: str, chosen: str) -> None:
         """Offer every known value, with the one as received before them when it is none of these; choose one."""
@@ -93,11 +76,6 @@ class FieldSelect(Select[str], inherit_bindings=False):
     def show(self, text: str) -> None:
         """Choose one of the values that are offered."""
         self.value = text
-
-    def take(self, index: int) -> None:
-        """Choose by the place in the list, and close it."""
-        self.value = self._offered[index]
-        self.expanded = False
 
     def text_over(self, known: str) -> str:
         """The value that is chosen, as received where it was received."""

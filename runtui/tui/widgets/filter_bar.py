@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.cells import cell_len
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
@@ -19,24 +19,27 @@ from textual.widgets import Input, Static
 
 from runtui.domain.filters import FilterError
 from runtui.errors import UsageError
+from runtui.tui.actions import bindings
 from runtui.tui.text import content, plain
-from runtui.tui.widgets.line_input import LineInput
+from runtui.tui.widgets.inputs import LineInput
 
 
 class FilterInput(LineInput):
-    """The box: esc clears the filter and closes the bar; down and enter keep it and close the bar."""
+    """The box where the filter is typed."""
+
+    BINDINGS = bindings("filter")
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, id="filter-input")
 
-    def key_escape(self, event: events.Key) -> None:
-        event.stop()
-        self.value = ""
-        self.post_message(self.Submitted(self, ""))
-
-    def key_down(self, event: events.Key) -> None:
-        event.stop()
+    def action_keep_filter(self) -> None:
+        """To the list, with the filter as it is."""
         self.post_message(self.Submitted(self, self.value))
+
+    def action_clear_filter(self) -> None:
+        """To the list, without a filter."""
+        self.value = ""
+        self.action_keep_filter()
 
 
 class FilterBar(Widget):

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import work
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Size
@@ -21,6 +21,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from runtui.domain.json_text import Document, TokenKind
+from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -35,23 +36,15 @@ _UNCHANGED: Final = "  "
 class JsonView(ScrollView, can_focus=True):
     """Shows JSON, or any text, of several megabytes; header lines above it scroll with it."""
 
-    BINDING_GROUP_TITLE = "Text"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Scroll down", show=False, id="text.down"),
-        Binding("k", "scroll_up", "Scroll up", show=False, id="text.up"),
-        Binding("h", "scroll_left", "Scroll left", show=False, id="text.left"),
-        Binding("l", "scroll_right", "Scroll right", show=False, id="text.right"),
-        Binding("g", "scroll_home", "To the top", show=False, id="text.top"),
-        Binding("G", "scroll_end", "To the end", show=False, id="text.end"),
-    ]
-    """Beside the keys of every scrollable container: arrows, page keys, home and end.
-
-    | Key(s) | Description |
-    | :- | :- |
-    | j, k | Down, up. |
-    | h, l | Left, right. |
-    | g, G | To the top, to the end. |
-    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "table",
+        cursor_up="scroll_up",
+        cursor_down="scroll_down",
+        page_up="page_up",
+        page_down="page_down",
+        first_row="scroll_home",
+        last_row="scroll_end",
+    )
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in TokenKind} | {"json-view--changed"}
     """

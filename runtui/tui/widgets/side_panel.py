@@ -18,11 +18,12 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, OptionList
 from textual.widgets.option_list import Option
 
+from runtui.actions import key_of
 from runtui.graph.exchange import Exchange
 from runtui.tui.text import content, plain
+from runtui.tui.widgets.chrome import PaneTitle
+from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.option_lists import PagedList
-from runtui.tui.widgets.pane_title import PaneTitle
 
 Tab = Literal["response", "request", "run", "log"]
 TABS: Final[tuple[Tab, ...]] = ("response", "request", "run", "log")
@@ -73,7 +74,7 @@ class SidePanel(Vertical):
         self._pages: dict[Tab, Page] = {
             "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
             "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
-            "run": Page((Fact("Press enter on a run to see it here.", "$text-muted"),)),
+            "run": Page((Fact(f"{key_of('details')} on a run shows it here.", "$text-muted"),)),
         }
         self._active = False
         self._undrawn: set[Tab] = set()

@@ -1,0 +1,293 @@
+"""Every action, declared once: its names, its keys, its words and what it needs. No screen is known here.
+
+Invariant: keys, hint line, palette, help, `[keys]` of config.toml and the README's table come from `ACTIONS` alone.
+Actions that mean the same share a name, and a letter belongs to one name: it means one thing on every screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from runtui.key_names import is_text, key_text
+
+Scope = Literal[
+    "app", "table", "runs", "edit", "conflict", "review", "journal", "filter", "picker", "sign_in", "help", "panel"
+]
+
+SCOPE_TITLES: Final[dict[Scope, str]] = {
+    "table": "Moving",
+    "runs": "Runs",
+    "filter": "Filter box",
+    "edit": "Form",
+    "conflict": "Conflict",
+    "review": "Review",
+    "journal": "Journal",
+    "panel": "Side panel",
+    "app": "Everywhere",
+    "picker": "Choosing from a list",
+    "sign_in": "Account and sign-in",
+    "help": "Help",
+}
+
+PLACES: Final[tuple[frozenset[Scope], ...]] = (
+    frozenset({"table", "runs", "panel", "app"}),
+    frozenset({"filter"}),
+    frozenset({"edit", "panel", "app"}),
+    frozenset({"table", "conflict", "panel", "app"}),
+    frozenset({"review", "panel", "app"}),
+    frozenset({"table", "journal", "panel", "app"}),
+    frozenset({"table", "picker", "panel", "app"}),
+    frozenset({"table", "sign_in", "panel", "app"}),
+    frozenset({"table", "help", "panel", "app"}),
+)
+"""The scopes whose keys work at the same time."""
+
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter"})
+"""The scopes in which an input has the focus: a letter there is text."""
+
+Need = Literal[
+    "",
+    "server",
+    "run",
+    "marks",
+    "writing",
+    "editing",
+    "valid change",
+    "change",
+    "waiting change",
+    "journal entry",
+    "undoable entry",
+    "unknown entry",
+    "checkable entry",
+    "profiles",
+    "account",
+    "signed in",
+    "no sign-in",
+    "code",
+    "demo",
+]  # fmt: skip
+"""What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a person can do."""
+
+    id: str
+    scope: Scope
+    default_keys: tuple[str, ...]
+    """As Textual names keys, the one to show first."""
+    label: str
+    """One or two words for the hint line."""
+    help: str
+    """One sentence for help and palette."""
+    weight: int = 0
+    """Its place in the hint line, the largest first; 0 keeps it out."""
+    needs: Need = ""
+    meaning: str = ""
+    """The name that it shares with actions of other scopes that mean the same; empty where there is none."""
+    call: str = ""
+    """The Textual action to run, where that is not the one named by the id."""
+    only_demo: bool = False
+    """Whether the hint line shows it in a demo alone."""
+
+    @property
+    def name(self) -> str:
+        """Its name in `[keys]`."""
+        return self.meaning or self.id.replace("_", "-")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its keys: those of `[keys]`, else the default ones."""
+        return _remapped.get(self.name, self.default_keys)
+
+    @property
+    def shown_key(self) -> str:
+        """The first key as a person reads it."""
+        return key_text(self.keys[0])
+
+    @property
+    def key_while_typing(self) -> str | None:
+        """The first key that an input does not take as text; None when there is none."""
+        return next((key_text(key) for key in self.keys if not is_text(key)), None)
+
+
+_remapped: dict[str, tuple[str, ...]] = {}
+"""What `[keys]` says, by name. A process reads it once, before it shows anything."""
+
+
+def remap(keys: Mapping[str, tuple[str, ...]]) -> None:
+    """Replace the keys of some actions, by name; all others have their default keys.
+
+    `keymap.read_keys` tells which keys can be given.
+    """
+    _remapped.clear()
+    _remapped.update(keys)
+
+
+def remapped() -> Mapping[str, tuple[str, ...]]:
+    """The keys that differ from the default ones, by name of the action."""
+    return _remapped
+
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    # Moving
+    Action("cursor_up", "table", ("k", "up"), "up", "Move one line up.", call="step(-1)"),
+    Action("cursor_down", "table", ("j", "down"), "down", "Move one line down.", call="step(1)"),
+    Action("page_up", "table", ("pageup",), "page up", "Move one screen up.", call="page(-1)"),
+    Action("page_down", "table", ("pagedown",), "page down", "Move one screen down.", call="page(1)"),
+    Action("first_row", "table", ("g", "home"), "first", "Go to the first line."),
+    Action("last_row", "table", ("G", "end"), "last", "Go to the last line."),
+    # The list of runs
+    Action("edit", "runs", ("e", "f4"), "edit", "Open the run in the form.", 90, "editing"),
+    Action("details", "runs", ("enter", "f3"), "details", "Show the run and its failed tasks.", 85, "run"),
+    Action("undo", "runs", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
+    Action("filter", "runs", ("slash", "f7"), "filter", "Filter the runs as you type.", 80),
+    Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
+    Action("sort", "runs", ("s",), "sort", "Sort by the next column.", 55),
+    Action("reverse", "runs", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
+    Action("mark", "runs", ("space",), "mark", "Toggle mark.", 50, "run"),
+    Action("clear_marks", "runs", ("U",), "clear marks", "Clear marks.", needs="marks"),
+    Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
+    # The filter box
+    Action("keep_filter", "filter", ("enter", "down"), "keep", "Keep the filter and go to the list.", 90),
+    Action("clear_filter", "filter", ("escape",), "clear", "Clear the filter and close the box.", 80),
+    # The form
+    Action("review", "edit", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, "valid change"),
+    Action(
+        "changed_only",
+        "edit",
+        ("ctrl+t", "f6"),
+        "send changed only",
+        "Send only changed properties, or all required ones.",
+        60,
+    ),
+    Action("revert", "edit", ("f8",), "revert field", "Revert this field.", 50, "change"),
+    Action("discard", "edit", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
+    Action("leave", "edit", ("escape",), "back", "Go back to the list; the draft is kept.", 80, meaning="back"),
+    # A draft whose run has changed
+    Action(
+        "merge",
+        "conflict",
+        ("enter", "ctrl+s", "f2"),
+        "review",
+        "Review the merged values.",
+        90,
+        "editing",
+        meaning="review",
+    ),
+    Action("theirs", "conflict", ("left",), "theirs", "Use the value that the run has now.", 85),
+    Action("ours", "conflict", ("right",), "yours", "Use the value in your draft.", 84),
+    Action("other", "conflict", ("space",), "switch", "Switch between theirs and yours."),
+    Action("merge_in_form", "conflict", ("e", "f4"), "edit", "Edit the merged values.", 60, "editing", meaning="edit"),
+    Action(
+        "discard_merge",
+        "conflict",
+        ("D", "shift+f8"),
+        "discard",
+        "Discard the draft (press twice).",
+        50,
+        meaning="discard",
+    ),
+    Action("leave_merge", "conflict", ("escape",), "back", "Go back; the draft is kept.", 80, meaning="back"),
+    # The review
+    Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
+    Action("reject", "review", ("n",), "back", "Go back; nothing is sent.", 80),
+    Action("leave_review", "review", ("escape",), "back", "Go back; nothing is sent.", meaning="back"),
+    # The journal
+    Action(
+        "entry",
+        "journal",
+        ("enter", "f3"),
+        "details",
+        "Show the request and the response.",
+        90,
+        "journal entry",
+        meaning="details",
+    ),
+    Action(
+        "undo_entry", "journal", ("u", "shift+f4"), "undo", "Undo this change.", 85, "undoable entry", meaning="undo"
+    ),
+    Action("check", "journal", ("l",), "check", "Check an unknown change now.", 75, "checkable entry"),
+    Action("decide", "journal", ("d",), "decide", "Record whether an unknown change was done.", 68, "unknown entry"),
+    Action(
+        "filter_journal", "journal", ("slash", "f7"), "filter", "Filter the changes as you type.", 76, meaning="filter"
+    ),
+    Action("all_servers", "journal", ("a",), "all servers", "Show the changes on all servers, or on this one.", 40),
+    Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
+    Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
+    # The side panel
+    Action(
+        "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
+    ),
+    Action(
+        "previous_tab",
+        "panel",
+        ("left_square_bracket", "shift+f9"),
+        "previous tab",
+        "Show the previous tab.",
+        call="step_tab(-1)",
+    ),
+    Action("leave_panel", "panel", ("escape",), "back", "Go back to the left pane.", 85, meaning="back"),
+    Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
+    # A list to choose from
+    Action("choose", "picker", ("enter",), "choose", "Choose the line under the cursor.", 90),
+    Action("choose_nothing", "picker", ("escape",), "back", "Go back; nothing is chosen.", 80, meaning="back"),
+    # The account
+    Action(
+        "use_method",
+        "sign_in",
+        ("enter",),
+        "sign in",
+        "Sign in with the selected method.",
+        90,
+        "no sign-in",
+    ),
+    Action("copy_code", "sign_in", ("y", "ctrl+y"), "copy", "Copy the code or the address.", 85, "code"),
+    Action("sign_out", "sign_in", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
+    Action("leave_sign_in", "sign_in", ("escape",), "back", "Cancel the sign-in, or go back.", 80, meaning="back"),
+    # Everywhere
+    Action("focus_left", "app", ("less_than_sign", "shift+f12"), "left pane", "Go to the left pane."),
+    Action("focus_panel", "app", ("greater_than_sign", "f12"), "panel", "Open the side panel and go to it.", 25),
+    Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22),
+    Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
+    Action("journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58),
+    Action(
+        "stop_waiting",
+        "app",
+        ("w", "ctrl+g"),
+        "stop waiting",
+        "Stop waiting for a throttled change.",
+        12,
+        "waiting change",
+    ),
+    Action("read_only", "app", ("ctrl+r",), "read-only", "Toggle read-only."),
+    Action("sign_in", "app", ("A", "shift+f2"), "account", "Show the account; sign in or out.", needs="account"),
+    Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
+    Action(
+        "simulate", "app", ("M",), "simulate a fault", "Simulate a fault in the sandbox.", 66, "demo", only_demo=True
+    ),
+    Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
+    Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10, call="app.command_palette"),
+    Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
+    Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
+    Action(
+        "quit", "app", ("q", "f10", "ctrl+q"), "quit", "Quit (waits for a change in progress).", 30, call="app.quit"
+    ),
+    Action("close", "help", ("escape",), "close", "Close the help.", 90, meaning="back"),
+    Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),
+)
+
+ACTION_BY_ID: Final = {action.id: action for action in ACTIONS}
+
+
+def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
+    """The actions of some scopes, in their declared order."""
+    return tuple(action for action in ACTIONS if action.scope in scopes)
+
+
+def key_of(action_id: str) -> str:
+    """The key to name in a sentence for an action."""
+    return ACTION_BY_ID[action_id].shown_key

@@ -1,0 +1,109 @@
+"""`[keys]` of config.toml: other keys for actions, by the actions' names.
+
+Invariant: what is accepted can be pressed wherever the action works, and means one thing there. A mistake names the
+action, and the nearest name where there is no such action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from runtui.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
+from runtui.key_names import is_text, key_text, read_key
+from runtui.options import nearest_words
+
+NAMES: Final = tuple(dict.fromkeys(action.name for action in ACTIONS))
+"""The names that `[keys]` may hold."""
+
+EDITING_KEYS: Final = frozenset({
+    "enter", "tab", "shift+tab", "up", "down", "left", "right", "shift+left", "shift+right", "ctrl+left", "ctrl+right",
+    "home", "end", "shift+home", "shift+end", "backspace", "delete",
+    *(f"ctrl+{letter}" for letter in "acdekuvwx"),
+})  # fmt: skip
+"""What an input, and the form around it, do themselves."""
+
+
+class Mistake(NamedTuple):
+    """What is wrong with one entry of `[keys]`."""
+
+    name: str
+    sentence: str
+
+
+class Keys(NamedTuple):
+    """`[keys]` as read: the keys of the actions that it names, and what is wrong with it."""
+
+    by_name: Mapping[str, tuple[str, ...]]
+    mistakes: tuple[Mistake, ...]
+
+
+NO_KEYS: Final = Keys({}, ())
+
+
+def read_keys(table: object) -> Keys:
+    """Read `[keys]`: a table of action names, each with a key or a list of keys, as a person writes them."""
+    if not isinstance(table, dict):
+        return Keys({}, (Mistake("", "keys must be a table: [keys]."),))
+    mistakes: list[Mistake] = []
+    by_name: dict[str, tuple[str, ...]] = {}
+    for name, value in table.items():
+        if name not in NAMES:
+            mistakes.append(Mistake(name, f"There is no action {name!r}.{nearest_words(name, NAMES)}"))
+            continue
+        try:
+            by_name[name] = _keys(value)
+        except ValueError as error:
+            mistakes.append(Mistake(name, f"{name}: {error}."))
+    mistakes += _typed(by_name)
+    mistakes += _clashes(by_name)
+    order = list(table)
+    return Keys(by_name, tuple(sorted(mistakes, key=lambda mistake: order.index(mistake.name))))
+
+
+def _keys(value: object) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError('it must be a key, such as "ctrl+e", or a list of keys')
+    keys = []
+    for text in texts:
+        try:
+            keys.append(read_key(text))
+        except ValueError as error:
+            raise ValueError(f"{text!r} cannot be used: {error}") from None
+    return tuple(dict.fromkeys(keys))
+
+
+def _typed(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
+    """Actions of a form or a filter box none of whose keys gets past an input."""
+    for action in ACTIONS:
+        keys = by_name.get(action.name)
+        own = EDITING_KEYS - set(action.default_keys)
+        if keys and action.scope in TYPING and all(is_text(key) or key in own for key in keys):
+            several = f"{' and '.join(map(key_text, keys))} {'are' if len(keys) > 1 else 'is'}"
+            place = SCOPE_TITLES[action.scope].lower()
+            yield Mistake(
+                action.name, f"{action.name}: {several} typed as text in the {place}; add a key such as F6 or ctrl+y."
+            )
+
+
+def _clashes(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
+    """Keys that two actions would have at the same time, of which `[keys]` names at least one."""
+    told = set()
+    for place in PLACES:
+        owners: dict[str, Action] = {}
+        for action in ACTIONS:
+            if action.scope not in place:
+                continue
+            for key in by_name.get(action.name, action.default_keys):
+                other = owners.setdefault(key, action)
+                pair = (key, frozenset({action.name, other.name}))
+                if other.name == action.name or pair in told or not {action.name, other.name} & by_name.keys():
+                    continue
+                told.add(pair)
+                mine, rival = (action, other) if action.name in by_name else (other, action)
+                yield Mistake(
+                    mine.name,
+                    f"{mine.name}: {key_text(key)} is already the key of {rival.name}; "
+                    f"choose another key, or give {rival.name} another one.",
+                )

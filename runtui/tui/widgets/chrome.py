@@ -1,0 +1,218 @@
+"""The lines around the panes: header, the titles of panes, status, hints. Each draws what it is given.
+
+Invariant: each is one line (the status up to three, and none while there is nothing to say). The tenant and the SANDBOX
+and READ-ONLY badges are never dropped, however narrow the screen; counts give way first, then the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from rich.cells import cell_len
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from runtui.actions import Action
+from runtui.services.refresh import Progress
+from runtui.services.sandbox_control import SandboxControl, sandbox_badge
+from runtui.services.store import Totals
+from runtui.settings import Settings
+from runtui.tui.actions import ActionContext, hints, why_not
+from runtui.tui.text import ELLIPSIS, content, fit, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The facts of the first line."""
+
+    tenant: str = ""
+    badges: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    """Such as "240 runs", "18 failed": the last ones are dropped first."""
+    state: str = ""
+    """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
+    who: str = ""
+    """Whose token it is, such as "lee.admin" or "signed out"; dropped where it does not fit, after counts and state."""
+
+
+class HeaderLine(Widget):
+    """Draws the headline in one line."""
+
+    DEFAULT_CSS = "HeaderLine { height: 1; padding: 0 1; }"
+    COMPONENT_CLASSES = {"header-line--name", "header-line--badge"}
+    """
+    | Class | Description |
+    | :- | :- |
+    | `header-line--name` | The program's name. |
+    | `header-line--badge` | SANDBOX, READ-ONLY. |
+    """
+
+    headline: reactive[Headline] = reactive(Headline())
+    """What is said."""
+
+    def render(self) -> RenderResult:
+        """Draw: name, tenant and badges at the left; counts and state at the right, as far as they fit."""
+        line = self.headline
+        width = self.content_size.width
+        badges = "".join(f" {badge} " for badge in line.badges)
+        fixed = cell_len("runtui  ") + cell_len(badges) + (2 if badges else 0)
+        tenant = plain(line.tenant)
+        if fixed + cell_len(tenant) > width:
+            tenant = fit(tenant, max(4, width - fixed)).rstrip()
+        who = f"  {plain(line.who)}" if line.who else ""
+        if fixed + cell_len(tenant + who) > width:
+            who = ""
+        left = fixed + cell_len(tenant + who)
+        right = self._right(width - left - 2)
+        parts = [
+            Content.styled("runtui", self.get_visual_style("header-line--name")),
+            Content(f"  {tenant}{who}"),
+        ]
+        if badges:
+            parts += [Content("  "), Content.styled(badges, self.get_visual_style("header-line--badge"))]
+        gap = max(0, width - left - cell_len(right))
+        return Content("").join([*parts, Content(" " * gap + right)])
+
+    def _right(self, room: int) -> str:
+        counts = list(self.headline.counts)
+        while True:
+            text = " · ".join(counts)
+            text = f"{text}   {self.headline.state}" if text and self.headline.state else text or self.headline.state
+            if cell_len(text) <= room:
+                return text
+            if not counts:
+                return text[: max(0, room - 1)] + ELLIPSIS if room > 1 else ""
+            counts.pop()
+
+
+def headline(
+    settings: Settings,
+    totals: Totals,
+    progress: Progress,
+    sandbox: SandboxControl | None = None,
+    *,
+    read_only: bool = False,
+    unknown: int = 0,
+    who: str = "",
+) -> Headline:
+    """The first line's facts: whose runs, how many of them somebody must look at, and when they were read."""
+    counts = [f"{unknown} unknown"] if unknown else []
+    counts += [f"{totals.total} runs"]
+    counts += [f"{totals.failed} failed"] if totals.failed else []
+    counts += [f"{totals.stuck} stuck"] if totals.stuck else []
+    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
+    if progress.waiting_until is not None:
+        state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"
+    elif progress.finished_at is not None:
+        state = f"as of {progress.finished_at.astimezone():%H:%M:%S}"
+    else:
+        state = "reading…" if progress.listing else ""
+    if progress.complaint is not None:
+        state = f"{state} incomplete".strip()
+    if progress.paused:
+        state = f"{state} paused".strip()
+    return Headline(settings.tenant, badges, tuple(counts), state, who)
+
+
+class PaneTitle(Static):
+    """A pane's first line; `-active` while the pane has the focus."""
+
+    DEFAULT_CSS = "PaneTitle { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
+
+    def __init__(self, title: str = "", *, id: str | None = None) -> None:
+        super().__init__(Content(title), markup=False, id=id)
+        self._shown = Content(title)
+
+    def show(self, title: Content, *, active: bool) -> None:
+        """Change the title; nothing is drawn when it is the same."""
+        self.set_class(active, "-active")
+        if not title.is_same(self._shown):
+            self._shown = title
+            self.update(title)
+
+
+Severity = Literal["information", "success", "warning", "error"]
+
+Holds: TypeAlias = Callable[[], bool]
+"""Whether a sentence is still true."""
+
+
+def for_good() -> bool:
+    """What happened has happened."""
+    return True
+
+
+_SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}
+
+
+class StatusLine(Static):
+    """One message with its severity; the sign says it without colour."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: auto; max-height: 3; padding: 0 1; display: none; }
+    StatusLine.-speaking { display: block; }
+    """
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(markup=False, id=id)
+        self.text = ""
+
+    def show(self, text: str, severity: Severity) -> None:
+        """Replace what is said; an empty text gives the line back."""
+        if text == self.text and self.has_class(f"-{severity}"):
+            return
+        self.text = text
+        for known in _SIGNS:
+            self.set_class(known == severity, f"-{known}")
+        self.set_class(bool(text), "-speaking")
+        self.update(Content(f"{_SIGNS[severity]} ") + content(text))
+
+
+class HintBar(Widget):
+    """Shows as many hints as fit."""
+
+    DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
+    COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
+    """
+    | Class | Description |
+    | :- | :- |
+    | `hint-bar--key` | The key. |
+    | `hint-bar--label` | What it does. |
+    | `hint-bar--disabled` | Both, when it cannot be done now. |
+    """
+
+    actions: reactive[Sequence[Action]] = reactive(())
+    """The actions of the view that has the focus."""
+    context: reactive[ActionContext] = reactive(ActionContext())
+    """What decides which of them can run."""
+    typing: reactive[bool] = reactive(False)
+    """Whether an input has the keys, so that letters and digits are text."""
+
+    def render(self) -> RenderResult:
+        """Draw the hints that fit, each whole."""
+        key_style = self.get_visual_style("hint-bar--key")
+        label_style = self.get_visual_style("hint-bar--label")
+        disabled_style = self.get_visual_style("hint-bar--disabled")
+        room = self.content_size.width
+        parts: list[Content] = []
+        for action in hints(self.actions):
+            key = action.key_while_typing if self.typing else action.shown_key
+            if key is None or (action.only_demo and not self.context.is_demo):
+                continue
+            text = f"{key} {action.label}"
+            room -= cell_len(text) + (2 if parts else 0)
+            if room < 0:
+                break
+            if parts:
+                parts.append(Content("  "))
+            if why_not(action, self.context) is None:
+                parts.append(Content.styled(key, key_style))
+                parts.append(Content.styled(f" {action.label}", label_style))
+            else:
+                parts.append(Content.styled(text, disabled_style))
+        return Content("").join(parts) if parts else Content("")

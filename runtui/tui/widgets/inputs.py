@@ -1,0 +1,58 @@
+"""An input and lists that Textual 8.2.8 breaks in places: a paste arrives whole, page keys are safe at any moment.
+
+Invariant: no text is read as markup, and no pasted line is lost. The cursor does not blink: an idle screen writes
+nothing.
+"""
+
+from __future__ import annotations
+
+from textual import events
+from textual.widgets import Input, OptionList
+
+from runtui.tui.actions import bindings
+from runtui.tui.text import plain
+
+
+class LineInput(Input):
+    """One line of text, one line high. The lines of a paste are joined by blanks."""
+
+    def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
+        super().__init__(placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id)
+        self.cursor_blink = False
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Put the whole paste in the place of the selection, every character visible."""
+        event.stop()
+        event.prevent_default()
+        self.replace(plain(" ".join(event.text.split())), *self.selection)
+
+
+class PagedList(OptionList):
+    """A list of options whose page keys do nothing before it is laid out, where Textual's raise KeyError."""
+
+    def __init__(self, *options: str, id: str | None = None) -> None:
+        super().__init__(*options, id=id, compact=True, markup=False)
+
+    def action_page_up(self) -> None:
+        """Move up one screen."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        """Move down one screen."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]
+
+
+class ChoiceList(PagedList, inherit_bindings=False):
+    """A list whose enter belongs to the view around it; letters move as in a table."""
+
+    BINDINGS = bindings(
+        "table",
+        cursor_up="cursor_up",
+        cursor_down="cursor_down",
+        page_up="page_up",
+        page_down="page_down",
+        first_row="first",
+        last_row="last",
+    )

@@ -1,0 +1,185 @@
+"""Private names of libraries: where they are used, each by name, and that it still exists in the version in use."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from textual._animator import Animator
+from textual.app import App
+from textual.command import CommandPalette
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+
+import runtui.tui
+
+RUNTUI: Final = Path(__file__).parents[2] / "runtui"
+LIBRARIES: Final = {"textual", "rich", "msal", "httpx", "uvicorn", "starlette"}
+
+MODULES: Final[dict[str, set[str]]] = {
+    "tui/keys.py": {"textual._queue.Queue"},
+    "tui/output.py": {
+        "textual._compositor.ChopsUpdate",
+        "textual._compositor.LayoutUpdate",
+        "textual.drivers._writer_thread.WriterThread",
+    },
+    "tui/terminal.py": {"textual._xterm_parser.XTermParser"},
+}
+"""What is imported from private modules."""
+
+ATTRIBUTES: Final[dict[str, set[str]]] = {
+    "tui/keys.py": {
+        "_animations",
+        "_callbacks",
+        "_dom_ready",
+        "_GATHER_COMMANDS_GROUP",
+        "_is_mounted",
+        "_layout_required",
+        "_message_queue",
+        "_next_callbacks",
+        "_pending_message",
+        "_registry",
+        "_running",
+        "_scroll_required",
+    },
+    "tui/output.py": {"_display", "_queue"},
+}
+"""The private attributes of other objects."""
+
+INHERITED: Final[dict[str, set[str]]] = {
+    "tui/output.py": {"_batch_count", "_closed", "_display", "_driver", "_sync_available"},
+    "tui/terminal.py": {
+        "_app",
+        "_close_messages_no_wait",
+        "_debug",
+        "_driver",
+        "_exception",
+        "_fatal_error",
+        "_get_screen",
+        "_get_terminal_size",
+        "_loop",
+        "_mouse",
+        "_run_input_thread",
+    },
+}
+"""The private names that a class of ours inherits from Textual, and uses or replaces."""
+
+OURS: Final = {"tui/bridge.py": {"_hear"}, "tui/screens/runs.py": {"_replace"}}
+"""Names that belong to a class of the same module, or to every named tuple."""
+
+
+def sources() -> list[Path]:
+    return sorted(RUNTUI.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(RUNTUI))
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                whole = f"{module}.{alias.name}".strip(".")
+                if whole.partition(".")[0] in LIBRARIES and any(map(is_private, whole.split("."))):
+                    yield whole
+
+
+def private_attributes(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) not in {"self", "cls"}:
+            yield node.attr
+
+
+@pytest.mark.parametrize("path", sources(), ids=name_of)
+def test_private_names_are_used_where_they_are_listed(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert set(private_imports(tree)) == MODULES.get(name_of(path), set())
+    if path.parent.name in {"tui", "screens", "features", "widgets", "auth"}:
+        known = ATTRIBUTES.get(name_of(path), set()) | OURS.get(name_of(path), set())
+        assert set(private_attributes(tree)) <= known
+        assert ATTRIBUTES.get(name_of(path), set()) <= set(private_attributes(tree))
+
+
+def classes_of_the_face() -> Iterator[type]:
+    for found in pkgutil.walk_packages(runtui.tui.__path__, "runtui.tui."):
+        for _, kind in inspect.getmembers(importlib.import_module(found.name), inspect.isclass):
+            if kind.__module__ == found.name:
+                yield kind
+
+
+def inherited(kind: type) -> set[str]:
+    """The private names of a class that its ancestors in Textual have too."""
+    textual = [base for base in kind.__mro__ if base.__module__.partition(".")[0] == "textual"]
+    theirs = {
+        name for base in textual for name in (*vars(base), *getattr(base, "__annotations__", ()), *assigned(base))
+    }
+    return {name for name in used_by(kind) if name in theirs}
+
+
+@cache
+def assigned(kind: type) -> set[str]:
+    """The private attributes that a class gives itself."""
+    return {
+        node.attr
+        for node in ast.walk(tree_of(kind))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_private(node.attr)
+    }
+
+
+def used_by(kind: type) -> set[str]:
+    """The private names that a class defines or reads of itself."""
+    tree = tree_of(kind)
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {name for name in used if is_private(name)}
+
+
+def tree_of(kind: type) -> ast.Module:
+    return ast.parse(inspect.cleandoc("\n" + inspect.getsource(kind)))
+
+
+@pytest.mark.parametrize("kind", tuple(classes_of_the_face()), ids=lambda kind: kind.__name__)
+def test_no_class_takes_a_private_name_of_textual(kind: type) -> None:
+    """Neither on purpose, nor by giving something of its own the same name."""
+    path = name_of(Path(inspect.getfile(kind)))
+    found = inherited(kind) - ATTRIBUTES.get(path, set())
+    assert found <= INHERITED.get(path, set())
+
+
+def has(owner: Any, name: str) -> bool:
+    return hasattr(owner, name) or any(name in assigned(base) for base in owner.__mro__ if base is not object)
+
+
+@pytest.mark.parametrize("owner_and_name", [
+    *((App, name) for name in ("_registry", "_dom_ready", *sorted(INHERITED["tui/output.py"]))),
+    *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_get_screen")),
+    *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
+    *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks")),
+    *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
+    (MessagePump, "_is_mounted"),
+    (Animator, "_animations"),
+    (CommandPalette, "_GATHER_COMMANDS_GROUP"),
+], ids=lambda pair: f"{pair[0].__name__}.{pair[1]}")  # fmt: skip
+def test_each_private_name_still_exists(owner_and_name: tuple[type, str]) -> None:
+    owner, name = owner_and_name
+    assert has(owner, name)
+
+
+@pytest.mark.parametrize("whole", sorted(name for names in MODULES.values() for name in names))
+def test_each_private_module_still_exists(whole: str) -> None:
+    module, _, name = whole.rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
