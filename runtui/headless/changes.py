@@ -78,7 +78,7 @@ def update_run(
     now = now_ticks()
     texts = read_assignments(assignments, now)
     options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
-    check_consent(session.settings, options)
+    _check_consent(session.settings, options)
 
     def type_in(draft: Draft) -> Draft:
         for name, text in texts.items():
@@ -136,15 +136,15 @@ async def _update(
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
+        with _nothing_sent_if_cancelled():
             if not options.dry_run:
-                await settle_earlier(workspace, run_id)
+                await _settle_earlier(workspace, run_id)
             if workflow_id is None:
                 workflow_id, run_id = await find_run(workspace, run_id)
             received = await read_run(workspace, workflow_id, run_id)
         # The id as the service spells it, so that the journal has one spelling.
         draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
-        return await change(workspace, draft, options)
+        return await _change(workspace, draft, options)
 
 
 def undo(
@@ -196,23 +196,23 @@ def undo_entry(session: SessionSpec, number: int, options: ChangeOptions, *, see
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
-    check_consent(session.settings, options)
+    _check_consent(session.settings, options)
     return run_command(_undo(session, number, options, seen_on_read_back))
 
 
 async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_on_read_back: bool) -> int:
     async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
+        with _nothing_sent_if_cancelled():
             entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is not None and not options.dry_run:
-                await settle_earlier(workspace, entry.run_id)
+                await _settle_earlier(workspace, entry.run_id)
                 entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is None:
                 raise no_such_entry(number)
             draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
             if not options.dry_run and not seen_on_read_back:
                 await _ask_again(entry, options)
-        return await change(workspace, draft, options, undoes=number)
+        return await _change(workspace, draft, options, undoes=number)
 
 
 async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
@@ -231,7 +231,7 @@ async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
         raise UndoError(entry, "Not confirmed. Nothing was sent.")
 
 
-def check_consent(settings: Settings, options: ChangeOptions) -> None:
+def _check_consent(settings: Settings, options: ChangeOptions) -> None:
     """Refuse a change that could not be sent, before the server is asked anything.
 
     Raises:
@@ -248,7 +248,7 @@ def check_consent(settings: Settings, options: ChangeOptions) -> None:
 
 
 @contextmanager
-def nothing_sent_if_cancelled() -> Iterator[None]:
+def _nothing_sent_if_cancelled() -> Iterator[None]:
     """Report that nothing was sent where ctrl+c ends the command."""
     try:
         yield
@@ -257,7 +257,7 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
         raise
 
 
-async def settle_earlier(workspace: Workspace, run_id: str) -> None:
+async def _settle_earlier(workspace: Workspace, run_id: str) -> None:
     """Read back earlier changes with an unknown outcome, and report those that matter for this run."""
     for entry in await workspace.reconciler.check_all(before_change_of=run_id):
         if entry.is_settled:
@@ -268,7 +268,7 @@ async def settle_earlier(workspace: Workspace, run_id: str) -> None:
         narrate(str(workspace.reconciler.fault))
 
 
-async def change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, undoes: int | None = None) -> int:
+async def _change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, undoes: int | None = None) -> int:
     """Review, confirm and send a draft, and print the outcome; the exit code.
 
     Raises:
@@ -277,7 +277,7 @@ async def change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, 
     if not draft.changes():
         message = "The run has these values already. Nothing was sent."
         return await _print_outcome(draft, Outcome.DONE, message, options)
-    with nothing_sent_if_cancelled():
+    with _nothing_sent_if_cancelled():
         method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
         facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
         if undoes is not None:
