@@ -25,7 +25,7 @@ COMMANDS = {
     "runtui.headless.journal.print_journal": ["journal"],
     "runtui.headless.journal.print_entry": ["journal", "1"],
     "runtui.headless.sign_in.whoami": ["whoami", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.demo.run_demo": ["demo"],
+    "runtui.demo.demo": ["demo"],
 }  # fmt: skip
 
 
