@@ -152,7 +152,7 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """The text as it stands, and as it reads with its escapes taken back, once and again."""
+    """The text as it is, and unescaped once, twice and so on."""
     yield text
     if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
         return
@@ -191,7 +191,7 @@ def _unescaped(text: str, places: Sequence[int], escape: re.Pattern[str]) -> tup
 
 
 def _character(found: re.Match[str]) -> str:
-    """The character that an escape stands for; what is none stays as it is."""
+    """The character of an escape, or the text itself where it is none."""
     escape = found[0]
     if escape.startswith("&"):
         from html import unescape

@@ -355,11 +355,11 @@ def _result(draft: Draft, outcome: Outcome, message: str, save: Save | None = No
 
 def message_of(save: Save) -> str:
     """Why a save ended as it did, and the next step."""
-    told, fault = save.report, save.fault
+    report, fault = save.report, save.fault
     hint = fault.hint if fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
         hint = f"{hint} runtui journal {save.entry} shows what is known: read the run before you repeat the change."
-    return sentences(*told.reasons(), told.message, *told.detail_sentences(), hint.strip())
+    return sentences(*report.reasons(), report.message, *report.detail_sentences(), hint.strip())
 
 
 def _intended_id(save: Save | None) -> str | None:
