@@ -130,7 +130,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     async def on_announced(self, event: Announced[object]) -> None:
         """A service announced something; while the screens go away, nothing is left to show it."""
-        if self.runs.is_attached:
+        if self.runs.table.is_running:
             await event.deliver()
 
     def on_resize(self, event: events.Resize) -> None:
