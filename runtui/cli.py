@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ def _entry_number(text: str) -> int:
     return int(number)
 
 
-def _whole_number(what: str, most: int | None = None) -> Any:
+def _whole_number(what: str, most: int | None = None) -> Callable[[str], int]:
     """An argparse type: a number from 0 to `most`."""
 
     def read(text: str) -> int:

@@ -52,7 +52,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The file as read: `profiles` holds the raw values, profile by profile, `lines` where each stands."""
+    """The file as read: `profiles` holds the raw values, by profile, and `lines` their lines."""
 
     path: Path
     default_profile: str

@@ -46,11 +46,11 @@ def write_crash_report(error: BaseException, folder: Path) -> Path:
     return path
 
 
-def crash_sentence(error: BaseException, folder: Path, what: str = "runtui ended because of") -> str:
+def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crashed") -> str:
     """Write the report; return a sentence that says what happened and where the report is."""
-    what = f"{what} an error of its own ({type(error).__name__})."
+    what = f"{what} ({type(error).__name__})."
     try:
-        return f"{what} A report without private values is in {write_crash_report(error, folder)}"
+        return f"{what} The report, without private values, is in {write_crash_report(error, folder)}"
     except OSError as reason:
         return f"{what} No report could be written in {folder}: {reason.strerror}."
 
@@ -62,7 +62,7 @@ def strays_reported(folder: Path) -> Iterator[None]:
     def report(error: BaseException | None) -> None:
         if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
             with suppress(OSError, ValueError):  # standard error is gone
-                print(crash_sentence(error, folder, "A part of runtui met"), file=sys.stderr)
+                print(crash_sentence(error, folder, "A part of runtui failed"), file=sys.stderr)
 
     class Strays(logging.Handler):
         """Takes the errors that asyncio logs."""

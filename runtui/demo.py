@@ -124,10 +124,18 @@ class SandboxProcess:
 
 
 def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: str, sign_in: bool) -> int:
-    """Run the demo of the command line; see `run_demo`.
+    """Open the terminal UI on a new sandbox; its data is gone afterwards. The exit code.
+
+    Args:
+        line: The session options; config.toml has no say.
+        runs: How many runs the sandbox has.
+        seed: Another seed gives other runs.
+        hostile: Names and values attack terminals.
+        scenario: The name of the scenario to start with.
+        sign_in: Require people to sign in, as a real tenant does.
 
     Raises:
-        UsageError: the scenario needs `--sign-in`, or a key of config.toml cannot be used.
+        UsageError: an option or a key of config.toml cannot be used, or the scenario needs a sign-in.
     """
     from runtui.actions import remap
     from runtui.config import read_config
@@ -139,22 +147,6 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
     remap(read_config(config_path()).checked_keys())
     settings = line.demo_settings()
-    return run_demo(settings, runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
-
-
-def run_demo(
-    settings: Settings, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False
-) -> int:
-    """Open the terminal UI on a new sandbox; its data is gone afterwards. The exit code.
-
-    Args:
-        settings: The settings of the session.
-        runs: How many runs the sandbox has.
-        seed: Another seed gives other runs.
-        hostile: Names and values attack terminals.
-        scenario: The name of the scenario to start with.
-        sign_in: Require people to sign in, as a real tenant does.
-    """
     sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
     try:
         from runtui.command_line import SessionSpec

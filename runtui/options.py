@@ -85,7 +85,7 @@ class Option:
         return self.default_words or self.shown(self.default)
 
     def flag(self, value: object = True) -> str:
-        """The flag that says this value, such as --root, or --no-mouse for a switch that is off."""
+        """The flag for a value, such as --root, or --no-mouse for a switch that is off."""
         return f"--{self.negative if value is False and self.negative else self.name}"
 
     def shown(self, value: object) -> str:

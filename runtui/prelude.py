@@ -1,8 +1,8 @@
-"""The first paint: the rows the store has, on the terminal, before Textual is imported.
+"""The first paint: the stored rows on the terminal, before Textual is imported.
 
-Invariant: nothing here imports Textual, Rich or pydantic, every foreign text passes through `visible`, and the terminal
-is left as it was found, or handed over with its alternate screen on. The rows stand where the list will stand, so that
-the screen which follows draws over them and not elsewhere.
+Invariant: nothing here imports Textual, Rich or pydantic; foreign text passes through `visible`; the terminal is left
+as it was found, or handed over with its alternate screen on. The rows are where the list will be, so that the screen
+draws over them.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from runtui.services.store import EVERY_RUN, Store
 from runtui.settings import Settings
 
 MOST_CELLS: Final = 1_000
-"""The most columns and lines that are believed: more than an 8K screen has in a font of 8x16 pixels."""
+"""The most columns and lines that are used: more than an 8K screen has in a font of 8x16 pixels."""
 
 _HEAD_LINES: Final = 3
-_WITHOUT_A_SCREEN: Final = "Without a screen, `runtui list` shows the same runs; over SSH, `ssh -t` gives a terminal."
+_WITHOUT_A_SCREEN: Final = "Use `runtui list` without a terminal; over SSH, `ssh -t` gives one."
 _ENTER: Final = "\x1b[?1049h"
 _CLEAR: Final = "\x1b[?25l\x1b[H\x1b[2J"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _INPUT, _LOCAL = 0, 3
-"""Where the modes of input and the local modes stand in what `termios.tcgetattr` returns."""
+"""The places of the input and local modes in what `termios.tcgetattr` returns."""
 _PLAIN: Final = "\x1b[0m"
 _ROLES: Final[Mapping[str, str]] = {
     "status-failed": "\x1b[1;31m",
@@ -43,21 +43,20 @@ _ROLES: Final[Mapping[str, str]] = {
     "status-unknown": "\x1b[35m",
     "alert": "\x1b[1;31m",
 }
-"""The terminal's own colours; a status is a glyph and a word, whatever its colour."""
+"""The terminal's own colours; a status is always a glyph and a word as well."""
 
 
 def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO, ...] | None = None) -> None:
-    """Refuse to start where a full-screen program would only make a mess.
+    """Check that there is a terminal for a full-screen program.
 
     Raises:
-        RuntuiError: standard input or error (where Textual draws) is no terminal, or TERM says that it cannot place a
-            cursor.
+        RuntuiError: standard input, output or error is not a terminal, or TERM is one that cannot place a cursor.
     """
     for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
         if not stream.isatty():
             raise RuntuiError(
                 "No terminal",
-                "runtui needs a terminal for its input, its output and its errors, which Textual draws on.",
+                "Standard input, output and error must be a terminal; Textual draws on standard error.",
                 _WITHOUT_A_SCREEN,
             )
     term = environ.get("TERM", "")
@@ -70,8 +69,8 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
 def terminal_size() -> tuple[int, int]:
     """Return the columns and lines of the terminal on which Textual draws, as the terminal itself says.
 
-    LINES and COLUMNS are what a shell once saw, or what somebody made up. A terminal that says nothing useful has the
-    size of a VT100; of an absurdly large one the upper left is used.
+    LINES and COLUMNS may be out of date. Without a size, that of a VT100 is used; of an absurdly large terminal only
+    MOST_CELLS columns and lines.
     """
     try:
         columns, lines = os.get_terminal_size(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
@@ -108,7 +107,7 @@ class FirstPaint:
         self.write = write
 
     def show(self, store: Store) -> bool:
-        """Draw the first rows, or that they are being read; whether there were any."""
+        """Draw the first rows, or that they are being read; return whether there were any."""
         rows = store.window(EVERY_RUN, 0, max(1, self._lines - _HEAD_LINES - 1))
         total = store.count(EVERY_RUN)
         now = now_ticks()
@@ -141,9 +140,8 @@ def first_paint(
 ) -> Iterator[FirstPaint]:
     """Take the terminal for the first paint: alternate screen, no cursor, and keys as the screen will read them.
 
-    Leaving it without an error hands the terminal on with the alternate screen and its rows; keys stay in its queue.
-    An error gives the screen back as it was. Where it follows another screen, the alternate screen is on already.
-    `keyboard_given_back` is to stand around it.
+    Without an error the terminal is handed over with the alternate screen and its rows; keys stay in its queue. An
+    error restores the screen. With `follows`, the alternate screen is on already. Use it inside `keyboard_given_back`.
     """
     screen = sys.stderr.fileno()
 
@@ -162,9 +160,9 @@ def first_paint(
 
 
 def _take_keys() -> None:
-    """Have the terminal keep keys as they are pressed: no echo, no lines, no enter as ctrl+j, no stop by ctrl+s.
+    """Read keys as they are pressed: no echo, no line editing, enter is not ctrl+j, ctrl+s does not stop output.
 
-    Only ctrl+c and its like stay signals; there is no screen yet that would act on them.
+    ctrl+c stays a signal, as there is no screen yet to handle it.
     """
     keyboard = sys.stdin.fileno()
     modes = termios.tcgetattr(keyboard)
@@ -175,7 +173,7 @@ def _take_keys() -> None:
 
 @contextlib.contextmanager
 def keyboard_given_back() -> Iterator[None]:
-    """Give the keyboard back as it was found, after the last screen."""
+    """Restore the keyboard's modes after the last screen."""
     keyboard = sys.stdin.fileno()
     before = termios.tcgetattr(keyboard)
     try:
@@ -187,7 +185,7 @@ def keyboard_given_back() -> Iterator[None]:
 
 @contextlib.contextmanager
 def given_back_on_error() -> Iterator[None]:
-    """Between two screens: an error gives the terminal back."""
+    """Restore the screen where an error comes between two sessions."""
     try:
         yield
     except BaseException:

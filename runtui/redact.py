@@ -1,8 +1,8 @@
-"""One scrubber for everything that may be shown, kept or copied: no secret passes through it.
+"""The redactor: everything that may be shown, kept or copied passes it.
 
-Invariant: the output holds no registered secret, however it is escaped, and nothing shaped like a token; ordinary text
-comes out unchanged. What is sent is never scrubbed. Servers, proxies and libraries echo what they were sent, so every
-text from outside goes through here once.
+Invariant: its output contains no registered secret, however it is escaped, and nothing shaped like a token; ordinary
+text is unchanged. Requests are never redacted. Servers, proxies and libraries echo what they were sent, so every text
+from outside passes here once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any, Final
 from urllib.parse import quote
 
 MARK = "[redacted]"
-"""What stands in the place of a secret."""
+"""Replaces a secret."""
 
 SHORTEST_SECRET = 12
-"""Characters of the shortest secret that can be hidden."""
+"""The fewest characters of a secret that can be hidden."""
 
 _SHORTEST_BEGINNING: Final = 6
-"""Characters of a secret that are hidden where a text breaks off in it."""
+"""The fewest characters of a secret that are hidden where a text breaks off in it."""
 
 _LONGEST_WORD: Final = 31
 """Letters of a word, or digits of a number, that may be ordinary data."""
 
 _MOST_ESCAPED: Final = 3
-"""How often a text may be escaped: JSON in a string of JSON in an address."""
+"""How many times a text may be escaped: JSON in a JSON string in an address."""
 
 _LONGEST_PLAIN: Final = 1024 * 1024
-"""Characters of a text whose escapes are taken back in any case. Of a longer one they are where a piece of a secret
-stands in it: who escapes marks leaves letters and digits as they are, and 16 MB of escapes take seconds."""
+"""Characters of a text that is always unescaped. A longer one is unescaped only where it has a piece of a secret:
+escaping leaves letters and digits as they are, and 16 MB of escapes take seconds."""
 
 _SECRET_ENDINGS: Final = ("TOKEN", "SECRET", "PASSWORD")
 """How the names of variables end that hold a secret."""
@@ -72,14 +72,14 @@ _secrets: dict[str, tuple[str, ...]] = {}
 
 
 def can_be_hidden(value: str) -> bool:
-    """Whether a secret can be told from ordinary data: a short text, a word or a number may stand there by chance, and
-    to hide it wherever it stands would damage that."""
+    """Whether a secret can be told from ordinary data: a short text, a word or a number may occur by chance, and hiding
+    it everywhere would damage data."""
     is_plain = (value.isalpha() or value.isdigit()) and len(value) <= _LONGEST_WORD
     return len(value) >= SHORTEST_SECRET and not is_plain
 
 
 def register_secret(value: str) -> None:
-    """From now on `value` is scrubbed wherever it occurs, also escaped or in base64, if it can be hidden at all."""
+    """Redact `value` from now on wherever it occurs, also escaped or in base64, if it can be hidden at all."""
     if value not in _secrets and can_be_hidden(value):
         _secrets[value] = tuple({value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value)})
 
@@ -152,7 +152,7 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """The text as it stands, and as it reads with its escapes taken back, once and again."""
+    """The text as it is, and unescaped once, twice and so on."""
     yield text
     if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
         return
@@ -191,7 +191,7 @@ def _unescaped(text: str, places: Sequence[int], escape: re.Pattern[str]) -> tup
 
 
 def _character(found: re.Match[str]) -> str:
-    """The character that an escape stands for; what is none stays as it is."""
+    """The character of an escape, or the text itself where it is none."""
     escape = found[0]
     if escape.startswith("&"):
         from html import unescape

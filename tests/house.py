@@ -46,9 +46,7 @@ CALLED_BY_A_LIBRARY: Final = {
 }
 """Members that are used without being named, and no base class says so: member -> who uses it."""
 
-_CALLED_BY_TEXTUAL: Final = re.compile(
-    r"(_?on|action|check_action|watch|validate|compute|key|render|get)(_\w+)?|compose"
-)
+_CALLED_BY_TEXTUAL: Final = re.compile(r"(_?on|check_action|watch|validate|compute|key|render|get)(_\w+)?|compose")
 _SAYS_NOTHING_OF_USE: Final = {
     "property", "cached_property", "staticmethod", "classmethod", "overload", "override", "abstractmethod",
     "contextmanager", "asynccontextmanager", "dataclass", "cache", "lru_cache", "setter", "final", "total_ordering",
@@ -337,19 +335,23 @@ def unread_fields() -> Iterator[str]:
 def _is_called_by_a_library(owner: type, name: str) -> bool:
     if f"{owner.__qualname__}.{name}" in CALLED_BY_A_LIBRARY or _is_inherited(owner, name):
         return True
-    if (
-        name.startswith("action_") and name.removeprefix("action_") in _action_ids()
-    ):  # the frame calls it by the action's id
+    if name.startswith("action_") and name.removeprefix("action_") in _words():
         return True
     is_of_textual = any(base.__module__.partition(".")[0] == "textual" for base in owner.__mro__)
     return is_of_textual and _CALLED_BY_TEXTUAL.fullmatch(name) is not None
 
 
 @cache
-def _action_ids() -> frozenset[str]:
-    from runtui.actions import ACTIONS
-
-    return frozenset(action.id for action in ACTIONS)
+def _words() -> set[str]:
+    """The strings of the face, among them the ids of all actions: `action_ID` is called for each."""
+    nodes = (
+        node
+        for module in modules().values()
+        if module.name.startswith(("runtui.tui", "runtui.actions"))
+        for node in module.nodes
+    )
+    words = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return {word.partition("(")[0].rpartition(".")[2] for word in words}
 
 
 def _is_inherited(owner: type, name: str) -> bool:

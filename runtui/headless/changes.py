@@ -9,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from runtui.command_line import CommandLine, SessionSpec
-from runtui.domain.draft import Draft
+from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, FieldError, UsageError
 from runtui.graph.root import same_run, same_server
-from runtui.headless import telling
 from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate, run_command
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, pace, read_run
@@ -36,6 +35,12 @@ from runtui.services.undo import UndoError, doubt_of, draft_to_undo
 from runtui.services.workspace import Workspace
 from runtui.services.write import Save, Step
 from runtui.settings import Settings, state_folder
+
+_EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
+    Outcome.DONE: ExitCode.DONE,
+    Outcome.NOT_DONE: ExitCode.NOT_DONE,
+    Outcome.UNKNOWN: ExitCode.UNKNOWN,
+}
 
 NULL: Final = "null"
 """Clears a property, as `NAME=` does."""
@@ -78,7 +83,7 @@ def update_run(
     now = now_ticks()
     texts = read_assignments(assignments, now)
     options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
-    check_consent(session.settings, options)
+    _check_consent(session.settings, options)
 
     def type_in(draft: Draft) -> Draft:
         for name, text in texts.items():
@@ -136,15 +141,15 @@ async def _update(
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
+        with _nothing_sent_if_cancelled():
             if not options.dry_run:
-                await settle_earlier(workspace, run_id)
+                await _settle_earlier(workspace, run_id)
             if workflow_id is None:
                 workflow_id, run_id = await find_run(workspace, run_id)
             received = await read_run(workspace, workflow_id, run_id)
         # The id as the service spells it, so that the journal has one spelling.
         draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
-        return await change(workspace, draft, options)
+        return await _change(workspace, draft, options)
 
 
 def undo(
@@ -196,23 +201,23 @@ def undo_entry(session: SessionSpec, number: int, options: ChangeOptions, *, see
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
-    check_consent(session.settings, options)
+    _check_consent(session.settings, options)
     return run_command(_undo(session, number, options, seen_on_read_back))
 
 
 async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_on_read_back: bool) -> int:
     async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
+        with _nothing_sent_if_cancelled():
             entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is not None and not options.dry_run:
-                await settle_earlier(workspace, entry.run_id)
+                await _settle_earlier(workspace, entry.run_id)
                 entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is None:
                 raise no_such_entry(number)
             draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
             if not options.dry_run and not seen_on_read_back:
                 await _ask_again(entry, options)
-        return await change(workspace, draft, options, undoes=number)
+        return await _change(workspace, draft, options, undoes=number)
 
 
 async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
@@ -231,7 +236,7 @@ async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
         raise UndoError(entry, "Not confirmed. Nothing was sent.")
 
 
-def check_consent(settings: Settings, options: ChangeOptions) -> None:
+def _check_consent(settings: Settings, options: ChangeOptions) -> None:
     """Refuse a change that could not be sent, before the server is asked anything.
 
     Raises:
@@ -248,7 +253,7 @@ def check_consent(settings: Settings, options: ChangeOptions) -> None:
 
 
 @contextmanager
-def nothing_sent_if_cancelled() -> Iterator[None]:
+def _nothing_sent_if_cancelled() -> Iterator[None]:
     """Report that nothing was sent where ctrl+c ends the command."""
     try:
         yield
@@ -257,7 +262,7 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
         raise
 
 
-async def settle_earlier(workspace: Workspace, run_id: str) -> None:
+async def _settle_earlier(workspace: Workspace, run_id: str) -> None:
     """Read back earlier changes with an unknown outcome, and report those that matter for this run."""
     for entry in await workspace.reconciler.check_all(before_change_of=run_id):
         if entry.is_settled:
@@ -268,7 +273,7 @@ async def settle_earlier(workspace: Workspace, run_id: str) -> None:
         narrate(str(workspace.reconciler.fault))
 
 
-async def change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, undoes: int | None = None) -> int:
+async def _change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, undoes: int | None = None) -> int:
     """Review, confirm and send a draft, and print the outcome; the exit code.
 
     Raises:
@@ -277,19 +282,19 @@ async def change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, 
     if not draft.changes():
         message = "The run has these values already. Nothing was sent."
         return await _print_outcome(draft, Outcome.DONE, message, options)
-    with nothing_sent_if_cancelled():
+    with _nothing_sent_if_cancelled():
         method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
         facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
         if undoes is not None:
             facts.append(("undoes", f"#{undoes}"))
-        narrate(*telling.review(draft, facts))
+        narrate(*_review(draft, facts))
         if options.dry_run:
             _print_request(draft, method, url, options)
             return int(ExitCode.DONE)
         if not options.yes and not await confirmed("Send this change?"):
             return await _print_outcome(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
     save = await _followed(workspace, draft, undoes)
-    return await _print_outcome(draft, save.outcome or Outcome.UNKNOWN, telling.message_of(save), options, save)
+    return await _print_outcome(draft, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
 
 
 def _print_request(draft: Draft, method: str, url: str, options: ChangeOptions) -> None:
@@ -303,13 +308,65 @@ async def _print_outcome(
     draft: Draft, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
 ) -> int:
     line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
-    line = json.dumps(telling.result(draft, outcome, line, save)) if options.as_json else visible(line)
+    line = json.dumps(_result(draft, outcome, line, save)) if options.as_json else visible(line)
     # Neither a closed pipe nor ctrl+c may change the exit code from here on.
     with suppress(BrokenPipeError):
         await keep_exit_code()
         print(line)
         sys.stdout.flush()
-    return int(telling.EXIT_CODES[outcome])
+    return int(_EXIT_CODES[outcome])
+
+
+def _review(draft: Draft, facts: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The lines of the review; `facts` are names and values, such as the run and the request."""
+    for name, value in facts:
+        yield f"{name:9} {value}"
+    width = max((len(change.field.name) for change in draft.changes()), default=0)
+    for change in draft.changes():
+        yield f"  {change.field.name:{width}}  {value_word(change.before)} → {value_word(change.after)}"
+    if extra := len(draft.body()) - 1 - len(draft.changes()):
+        yield f"Also sends {extra} unchanged required {'property' if extra == 1 else 'properties'}."
+    yield from (f"! {sentence}" for sentence in draft.warnings())
+
+
+def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+    """The values before and after, by property; one that was not received has no `before`."""
+    return {
+        change.field.name: ({} if change.before is MISSING else {"before": change.before}) | {"after": change.after}
+        for change in changes
+    }
+
+
+def _result(draft: Draft, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
+    """The outcome of a change as a JSON object; `save` is None where nothing was submitted."""
+    sent = save.sent if save is not None else None
+    return {
+        "outcome": outcome.value,
+        "entry": save.entry if save is not None else None,
+        "runId": draft.run_id,
+        "workflowId": draft.workflow_id,
+        "changed": changed(draft.changes()),
+        "status": sent.status if sent is not None else None,
+        "requestId": (sent.request_id or None) if sent is not None else None,
+        "clientRequestId": sent.client_request_id if sent is not None else _intended_id(save),
+        "message": message,
+    }
+
+
+def message_of(save: Save) -> str:
+    """Why a save ended as it did, and the next step."""
+    report, fault = save.report, save.fault
+    hint = fault.hint if fault is not None and not save.stopped else ""
+    if save.outcome is Outcome.UNKNOWN:
+        hint = f"{hint} runtui journal {save.entry} shows what is known: read the run before you repeat the change."
+    return sentences(*report.reasons(), report.message, *report.detail_sentences(), hint.strip())
+
+
+def _intended_id(save: Save | None) -> str | None:
+    """The id that a request without a response was sent with."""
+    if save is None or save.entry is None or save.intent is None:
+        return None
+    return save.intent.client_request_id
 
 
 async def _followed(workspace: Workspace, draft: Draft, undoes: int | None) -> Save:

@@ -141,11 +141,13 @@ def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
 def language(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Whether text beyond ASCII can be shown."""
     encoding = sys.stdout.encoding or locale.getencoding()
-    said = next((f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "not set")
+    found = next((f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "not set")
     if encoding.lower().replace("-", "") != "utf8":
-        yield problem("locale", f"The encoding is {encoding} ({said}).", "Set LANG to a UTF-8 locale, such as C.UTF-8.")
+        yield problem(
+            "locale", f"The encoding is {encoding} ({found}).", "Set LANG to a UTF-8 locale, such as C.UTF-8."
+        )
     else:
-        yield ok("locale", f"The encoding is UTF-8 ({said}).")
+        yield ok("locale", f"The encoding is UTF-8 ({found}).")
 
 
 def state(folder: Path) -> Iterator[Finding]:
@@ -338,9 +340,9 @@ async def _one_read(client: GraphClient) -> tuple[Exchange, RuntuiError | None]:
 
 def clock(exchange: Exchange, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Finding:
     """How far the clocks differ, by the Date header of a response."""
-    said = exchange.response_header("date")
+    date = exchange.response_header("date")
     try:
-        there = parsedate_to_datetime(said)
+        there = parsedate_to_datetime(date)
     except ValueError:
         return warning("clock", "The server sends no time.", "Check the clock yourself: date -u.")
     if there.tzinfo is None:

@@ -1,7 +1,7 @@
-"""Speaking with a person beside the data: narration and questions out, what was typed in.
+"""Messages and questions to the person at a command, and what the person types.
 
-Invariant: what goes out goes to standard error; foreign text is made visible, and a terminal that went away stops
-neither a command nor a save.
+Invariant: messages go to standard error, with foreign text made visible; a terminal that is gone stops neither a
+command nor a save.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, Final
 from runtui.domain.text import cell_width, visible
 
 _STDIN: Final = 0
-"""By its number: where a shell closed it, Python has no object for it."""
+"""The descriptor: Python has no object for a standard input that the shell closed."""
 
 
 def run_command(command: Coroutine[Any, Any, int]) -> int:
-    """Run a command to its exit code, which ctrl+c does not change once the command has ended."""
+    """Run a command and return its exit code; ctrl+c after the end of the command does not change it."""
 
     async def to_the_end() -> int:
         code = await command
@@ -33,16 +33,13 @@ def run_command(command: Coroutine[Any, Any, int]) -> int:
 
 
 async def keep_exit_code() -> None:
-    """Ignore ctrl+c from here to the end of the process: what the command did is known, and about to be told or told.
-
-    Whatever is open is still closed, which takes no longer than a person can wait. A ctrl+c that has not reached the
-    caller yet is dropped.
+    """Ignore ctrl+c until the process ends, and drop a pending one: the outcome is known, only closing is left.
 
     Raises:
         BrokenPipeError: the reader of standard output is gone.
     """
     sys.stdout.flush()
-    # The loop's own handler, which the screen has put there, would be put back to the default when the loop closes.
+    # Remove the loop's handler first: closing the loop would restore the default one.
     asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -53,28 +50,27 @@ async def keep_exit_code() -> None:
 
 
 def narrate(*lines: str) -> None:
-    """Say something to the person, each text in one line."""
+    """Print messages to the person, one a line."""
     _write("".join(f"{visible(line)}\n" for line in lines))
 
 
 def is_animated() -> bool:
-    """Whether a line may be rewritten in place."""
+    """Whether a line can be rewritten in place."""
     return sys.stderr.isatty()
 
 
 def count_seconds() -> float:
-    """From one line of a countdown to the next: short where it is rewritten in place, long where each is kept."""
+    """Seconds between two lines of a countdown: fewer where the line is rewritten in place."""
     return 1.0 if is_animated() else 30.0
 
 
 class PassingLine:
-    """A line that is rewritten in place on a terminal; elsewhere each text is a line of its own."""
+    """A status line, rewritten in place on a terminal; elsewhere each text is a line of its own."""
 
     def __init__(self) -> None:
         self._width = 0
 
     def show(self, text: str) -> None:
-        """Put a text in the place of the last one."""
         if not is_animated():
             narrate(text)
             return
@@ -84,22 +80,21 @@ class PassingLine:
         self._width = sum(map(cell_width, shown))
 
     def clear(self) -> None:
-        """Take it off the terminal."""
         if self._width:
             _write(f"\r{' ' * self._width}\r")
             self._width = 0
 
 
 def can_ask() -> bool:
-    """Whether there is a person who sees a question and can answer it."""
+    """Whether standard input and standard error are a terminal."""
     return os.isatty(_STDIN) and sys.stderr.isatty()
 
 
 async def confirmed(question: str) -> bool:
-    """Ask on the terminal; only y or yes, typed after the question, is a yes. It can be cancelled."""
+    """Ask on the terminal; only y or yes, typed after the question, confirms. Can be cancelled."""
     termios.tcflush(_STDIN, termios.TCIFLUSH)
     _write(f"{visible(question)} [y/N] ")
-    # Not input(): it would hold the loop, and with it ctrl+c.
+    # Not input(): it would block the loop, and with it ctrl+c.
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
     loop.add_reader(_STDIN, answered.set)
@@ -117,9 +112,9 @@ async def confirmed(question: str) -> bool:
 
 
 async def typed_lines() -> AsyncIterator[str]:
-    """What is typed or pasted, line by line, until standard input ends. It can be cancelled, and never holds the loop.
+    """The lines of standard input, as they are typed or pasted, without blocking the loop. Can be cancelled.
 
-    Nothing comes where standard input is a file or closed: it would not be what a person says.
+    There are none where standard input is a file or closed.
     """
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
@@ -145,7 +140,7 @@ async def typed_lines() -> AsyncIterator[str]:
 
 
 def _write(text: str) -> None:
-    # The reader of the narration may be gone, as with 2>&1 | head: what is being done is worth more.
+    # The reader may be gone, as with 2>&1 | head; the command matters more.
     with suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -134,8 +134,8 @@ def _lines(findings: Iterable[Finding], width: int) -> Iterator[str]:
 
 def _under(head: str, text: str, width: int) -> str:
     """A text beside its head, wrapped to `width` characters with a hanging indent."""
-    said = visible(redact(text))
+    shown = visible(redact(text))
     return textwrap.fill(
-        said, width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
+        shown, width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip

@@ -25,10 +25,10 @@ from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphError
+from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
 from runtui.headless.output import TableColumn, table_lines
 from runtui.headless.session import connected, find_run, list_all, pace, read_run
-from runtui.headless.telling import changed
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.store import RunQuery, Store, StoredRun

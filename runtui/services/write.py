@@ -357,7 +357,7 @@ class WriteProtocol:
         if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
             return replace(save, fault=answer.fault)
         found = await asyncio.to_thread(self._verdict, save.entry, reading)
-        _logger.info("change #%s, read back: %s", save.entry, found.why or "done")
+        _logger.info("change #%s, read back: %s", save.entry, "done" if found.is_proof else found.why or "no proof")
         if found.is_proof:
             return replace(save, fault=None, known_by="read-back")
         return replace(save, fault=replace(fault, message=f"{fault.message} {found.why}".strip()))

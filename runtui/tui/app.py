@@ -131,8 +131,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.call_after_refresh(self.signing_in.start)
 
     async def on_announced(self, event: Announced[object]) -> None:
-        """A service announced something."""
-        await event.deliver()
+        """A service announced something; while the screens go away, nothing is left to show it."""
+        if self.runs.table.is_running:
+            await event.deliver()
 
     def on_resize(self, event: events.Resize) -> None:
         """Cover everything while the terminal is too small, and uncover it as it was."""

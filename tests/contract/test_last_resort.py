@@ -25,7 +25,7 @@ COMMANDS = {
     "runtui.headless.journal.print_journal": ["journal"],
     "runtui.headless.journal.print_entry": ["journal", "1"],
     "runtui.headless.sign_in.whoami": ["whoami", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.demo.run_demo": ["demo"],
+    "runtui.demo.demo": ["demo"],
 }  # fmt: skip
 
 
@@ -55,8 +55,7 @@ def test_a_defect_is_told_in_a_sentence(
     (report,) = reports(folder)
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        f"runtui ended because of an error of its own ({error.__name__}). "
-        f"A report without private values is in {report}"
+        f"runtui crashed ({error.__name__}). The report, without private values, is in {report}"
     ]
     assert "in defect" in report.read_text()
     assert canary.TOKEN not in report.read_text()
@@ -105,6 +104,6 @@ def test_a_defect_that_nobody_waits_for_is_told_too_and_changes_no_exit_code(
     assert main(["journal"]) == 0
     (report,) = reports(folder)
     assert capsys.readouterr().err.splitlines() == [
-        f"A part of runtui met an error of its own (ValueError). A report without private values is in {report}"
+        f"A part of runtui failed (ValueError). The report, without private values, is in {report}"
     ]
     assert (threading.excepthook, sys.unraisablehook) == hooks

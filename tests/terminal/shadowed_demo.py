@@ -5,6 +5,7 @@ Run as `python -m tests.terminal.shadowed_demo FILE STATE_FOLDER`.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -13,8 +14,8 @@ from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.screen import Screen
 
-from runtui.demo import run_demo
-from runtui.settings import Settings
+from runtui.command_line import CommandLine
+from runtui.demo import demo
 from runtui.tui import app as app_module
 from runtui.tui.app import RuntuiApp
 
@@ -36,5 +37,5 @@ if __name__ == "__main__":
     app_module.RuntuiApp = ShadowedApp  # type: ignore[misc]
     with Path(sys.argv[1]).open("w", encoding="utf-8", newline="") as shadow:
         ShadowedApp.shadow = shadow
-        settings = Settings(root="", tenant="Demo", is_sandbox=True, state_folder=Path(sys.argv[2]))
-        sys.exit(run_demo(settings, runs=240, seed=7, hostile=False))
+        os.environ["RUNTUI_STATE"] = sys.argv[2]
+        sys.exit(demo(CommandLine({}, ""), runs=240, seed=7, hostile=False, scenario="none", sign_in=False))

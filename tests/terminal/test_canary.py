@@ -128,7 +128,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
         assert_not_in_arguments(terminal.process.pid, server.process.pid)
         terminal.press("T")
         assert terminal.wait_for_exit() == ExitCode.NOT_DONE
-        assert b"an error of its own (LookupError)" in terminal.received
+        assert b"runtui crashed (LookupError)" in terminal.received
     (report,) = tmp_path.glob("crash-*.txt")
     assert "LookupError: [redacted] was refused" in report.read_text()
     with on_terminal(tmp_path, server) as terminal:

@@ -9,27 +9,24 @@ from pathlib import Path
 import pytest
 
 from runtui.actions import ACTIONS
-from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui
 from tests.tui.keyboard import sent
 
 LEAVING = {"q", "f10", "ctrl+q"}
 EVERY_KEY = list(dict.fromkeys(key for action in ACTIONS for key in action.keys))
 MOMENTS = range(0, 1_501, 50)
+APART = 250
+"""Milliseconds between two presses of one key in one start: five starts meet every moment."""
 
 
-def pressed_early(terminal: PtyProbe, keys: Sequence[str], milliseconds: int) -> None:
-    """Press keys in one packet, so long after the start."""
-    end = time.monotonic() + milliseconds / 1000
-    while (left := end - time.monotonic()) > 0:
-        terminal._pump(left)
-    terminal._write("".join(map(sent, keys)))
-
-
-def survives(folder: Path, keys: Sequence[str], milliseconds: int) -> None:
-    """It acts on the keys or not, and then on ctrl+q."""
+def survives(folder: Path, keys: Sequence[str], *moments: int) -> None:
+    """It acts on the keys or not, in one packet at each of some moments after the start, and then on ctrl+q."""
     with runtui(folder, "demo", "--runs", "20", "--refresh", "0") as terminal:
-        pressed_early(terminal, keys, milliseconds)
+        began = time.monotonic()
+        for milliseconds in moments:
+            while (left := began + milliseconds / 1000 - time.monotonic()) > 0:
+                terminal._pump(left)
+            terminal._write("".join(map(sent, keys)))
         if LEAVING.isdisjoint(keys):
             terminal.wait_for(r"20 runs.*as of|account|help")
             terminal.press("ctrl+q")
@@ -63,7 +60,14 @@ def test_all_keys_at_once_crash_nothing_at_any_moment(tmp_path: Path, millisecon
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", MOMENTS[: APART // MOMENTS.step])
+@pytest.mark.parametrize("key", [key for key in EVERY_KEY if key not in LEAVING])
+def test_no_key_crashes_it_at_any_moment(tmp_path: Path, key: str, first: int) -> None:
+    survives(tmp_path, [key], *range(first, MOMENTS.stop, APART))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("milliseconds", MOMENTS)
-@pytest.mark.parametrize("key", EVERY_KEY)
-def test_no_key_crashes_it_at_any_moment(tmp_path: Path, key: str, milliseconds: int) -> None:
+@pytest.mark.parametrize("key", sorted(LEAVING))
+def test_leaving_at_any_moment_leaves(tmp_path: Path, key: str, milliseconds: int) -> None:
     survives(tmp_path, [key], milliseconds)

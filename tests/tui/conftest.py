@@ -15,6 +15,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from textual import events
+from textual.cache import LRUCache
+from textual.css.stylesheet import Stylesheet
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -44,6 +46,23 @@ ROOT = "http://127.0.0.1:1/beta"
 SESSIONS_KEPT = 20
 """Sessions that are kept in memory: to give each back at once would make every pass of the collector a long one."""
 
+_parsed: dict[frozenset[tuple[str, str]], LRUCache[Any, Any]] = {}
+"""What the style sheets come to, by the variables of a theme: every app parses the same ones."""
+
+
+class OnceParsed(Stylesheet):
+    """A style sheet that was parsed in an earlier test."""
+
+    def __init__(self, *, variables: dict[str, str]) -> None:
+        super().__init__()
+        self.set_variables(variables)
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        self._parse_cache = LRUCache(1)  # to be cleared in place of the one that others use
+        super().set_variables(variables)
+        self._parse_cache = _parsed.setdefault(frozenset(variables.items()), LRUCache(4_096))
+
+
 ended = count(1)
 """The sessions of this process that have ended."""
 
@@ -57,6 +76,30 @@ class Session:
     server: Starlette | None
     graph: Graph | None = None
     """The Graph of a few lines that takes the sandbox's place, where one does."""
+
+    def __post_init__(self) -> None:
+        # Textual's pilot posts a callback to every widget for each pause, and then sleeps until the processor is idle:
+        # more than a key costs, and time for the clock to decide. Here nothing is left to do when a pause ends.
+        self.pilot._wait_for_screen = self._rested  # type: ignore[method-assign]
+        self.pilot.pause = self._pause  # type: ignore[method-assign]
+
+    async def _rested(self, timeout: float = 0.0) -> bool:  # noqa: ASYNC109 - as the pilot calls it
+        """Wait until no event is left, and nothing in this process has anything to do at once."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await drained(self.app.keys)
+            await asyncio.sleep(0)
+            while getattr(loop, "_ready"):  # noqa: ASYNC110, B009 - typeshed does not know it
+                await asyncio.sleep(0)
+            if self.app._resize_event is None:
+                return True
+            await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
+
+    async def _pause(self, delay: float | None = None) -> None:
+        await self._rested()
+        if delay is not None:
+            await asyncio.sleep(delay)
+        self.app.screen._on_timer_update()
 
     @property
     def app(self) -> RuntuiApp:
@@ -137,7 +180,6 @@ class Session:
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
             await self.settled()
-        await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Type text into what has the focus, faster than the screen follows; then wait until it has."""
@@ -147,7 +189,6 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until every key has taken effect, on the screen too."""
-        await drained(self.app.keys)
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
@@ -156,7 +197,7 @@ class Session:
             if holds():
                 await self.pilot.pause()
                 return
-            await self.pilot.pause(0.01)
+            await asyncio.sleep(0.01)
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     def text(self) -> str:
@@ -169,7 +210,7 @@ Opener = Callable[..., AbstractAsyncContextManager[Session]]
 
 
 @pytest.fixture
-def open_session(tmp_path: Path) -> Opener:
+def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Open the terminal UI: `async with open_session(size=(80, 24), runs=50) as session`."""
 
     @asynccontextmanager
@@ -199,6 +240,7 @@ def open_session(tmp_path: Path) -> Opener:
         access = access or StaticToken(canary.TOKEN)
         workspace = Workspace(settings, settings.state_folder / "runs.db", access, wire=wire)
         workspace.connect(ROOT)
+        monkeypatch.setattr("textual.app.Stylesheet", OnceParsed)
         app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
         try:
             workspace.refresh.start()

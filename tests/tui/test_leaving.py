@@ -34,7 +34,7 @@ async def test_without_input_a_save_is_waited_for_and_the_exit_code_tells(
         await session.until(lambda: session.app.return_code == 1)
         assert not session.workspace.saves.active()
     assert tell_the_shell(session.app) == 1
-    assert "ended because of an error of its own (LookupError)" in capsys.readouterr().err
+    assert "runtui crashed (LookupError)" in capsys.readouterr().err
 
 
 async def test_without_input_the_exit_code_tells_also_when_leaving_was_asked_for(open_session: Opener) -> None:

@@ -17,7 +17,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
-from runtui.headless.telling import message_of
+from runtui.headless.changes import message_of
 from runtui.services.journal import Journal
 from runtui.services.saves import SaveQueue
 from runtui.services.store import Store

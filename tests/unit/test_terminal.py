@@ -92,7 +92,7 @@ def test_a_crash_report_has_the_traceback_and_nothing_private(tmp_path: Path) ->
 def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = crash_sentence(failure(), tmp_path / "file")
-    assert said.startswith("runtui ended because of an error of its own (ValueError). No report could be written")
+    assert said.startswith("runtui crashed (ValueError). No report could be written")
 
 
 @pytest.mark.parametrize("name", ["_fatal_error", "_close_messages_no_wait", "_handle_exception"])

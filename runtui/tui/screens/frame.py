@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -254,6 +255,7 @@ class Frame(Screen[ScreenResultType]):
         super().__init__(classes="-wide" if chrome.app.size.width >= WIDE else "-narrow")
         self.chrome = chrome
         self.view = view
+        self._theme_drawn = chrome.app.theme
         self._header = HeaderLine(id="header")
         self._title = PaneTitle(id="title")
         self._left = Vertical(self._title, view, id="left")
@@ -267,6 +269,13 @@ class Frame(Screen[ScreenResultType]):
         yield Horizontal(self._left, self._panel, id="body")
         yield self._status
         yield self._hints
+
+    def post_message(self, message: Message) -> bool:
+        """Come into sight without matching every widget's styles anew, unless the theme is another one."""
+        if isinstance(message, events.ScreenResume):
+            message.refresh_styles = self._theme_drawn != self.chrome.app.theme
+            self._theme_drawn = self.chrome.app.theme
+        return super().post_message(message)
 
     def on_mount(self) -> None:
         """Give the view the keys."""

@@ -20,7 +20,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph import transport
-from runtui.headless.telling import message_of
+from runtui.headless.changes import message_of
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.services.write import Save, Step
@@ -244,6 +244,6 @@ class Trial:
             found.append("sent without an entry")
         if save.fault is not None and save.fault.outcome is not save.outcome:
             found.append(f"told {save.outcome}, for a fault that says {save.fault.outcome}")
-        if (save.outcome is UNKNOWN) is not (f"runtui journal {save.entry} tells what is known" in message_of(save)):
+        if (save.outcome is UNKNOWN) is not (f"runtui journal {save.entry} shows what is known" in message_of(save)):
             found.append(f"told {save.outcome}, and said: {message_of(save)}")
         return found

@@ -13,7 +13,7 @@ import pytest
 
 from runtui.domain.text import visible
 from runtui.graph.retry import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
-from runtui.headless.telling import message_of
+from runtui.headless.changes import message_of
 from runtui.services.undo import draft_to_undo
 from runtui.services.write import Step
 from tests.contract.faults.cases import case, covers
