@@ -7,7 +7,8 @@ a colleague's is overwritten. The values put back are those that were received, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
@@ -43,15 +44,24 @@ async def draft_to_undo(
     if answer.entity is None:
         what = f"The run cannot be read. {answer.fault.title}." if answer.fault is not None else "The run is empty."
         raise UndoError(entry, what, "Try again when it can be read.")
+    return undo_of(entry, answer.entity, mode)
+
+
+def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
+    """The draft that undoes an entry, over a run as it was received; `mode` says what its body holds besides.
+
+    Raises:
+        UndoError: the run no longer has what the entry wrote.
+    """
     moved = [
-        f"{name} is {json.dumps(answer.entity.get(name))} and not {json.dumps(value)}"
+        f"{name} is {json.dumps(run.get(name))} and not {json.dumps(value)}"
         for name, value in entry.after.items()
-        if not EDITABLE_BY_NAME[name].same(value, answer.entity.get(name))
+        if not EDITABLE_BY_NAME[name].same(value, run.get(name))
     ]
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
         raise UndoError(entry, words, "Edit the run to set its values by hand.")
-    draft = Draft(answer.entity["id"], entry.workflow_id, answer.entity, mode)
+    draft = Draft(run["id"], entry.workflow_id, run, mode)
     return draft.with_values({name: entry.before.get(name) for name in entry.after})
 
 

@@ -10,6 +10,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, Held, reply
@@ -40,7 +41,7 @@ async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> 
         assert graph.runs[run_id] != before
         await session.press("u")
         await session.until(lambda: view_of(session) == "review")
-        assert f"take back entry {entry.number}?" in session.text()
+        assert f"undo change #{entry.number}?" in session.text()
         assert f"{entry.after['processingStatus']}  →  failed" in session.text()
         await session.press("y")
         await session.until(lambda: "undone" in status_of(session))
@@ -92,7 +93,7 @@ async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
         for entry in reversed(entries):
             await session.press("u")
             await session.until(lambda: view_of(session) == "review")
-            assert f"take back entry {entry.number}?" in session.text()
+            assert f"undo change #{entry.number}?" in session.text()
             await session.press("y")
             await session.until(lambda: not session.workspace.saves.active() and "undone" in status_of(session))
         assert graph.runs[run_id] == before
@@ -165,11 +166,29 @@ async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opene
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         entry = await change(session)
+        stored = session.workspace.store.get(entry.run_id)
+        assert stored is not None
+        session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is old
         wire.hold()
         await session.type("uj")
         wire.release()
         await session.until(lambda: f"#{entry.number} can be undone" in status_of(session))
         assert view_of(session) == "runs"
+
+
+@pytest.mark.parametrize("place", ["runs", "journal"])
+async def test_a_key_typed_ahead_answers_the_review_that_u_opens(place: str, open_session: Opener) -> None:
+    graph = Graph()
+    wire = Held(graph.wire)
+    async with open_session(wire=wire) as session:
+        before = dict(graph.runs)
+        await change(session)
+        wire.hold()
+        await type_keys(session, ["u", "y"] if place == "runs" else ["J", "u", "y"], "in one packet")
+        assert view_of(session) == place
+        wire.release()
+        await session.until(lambda: "undone" in status_of(session))
+        assert graph.runs == before
 
 
 async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener) -> None:
@@ -181,7 +200,7 @@ async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener
         for key in ("n", "y"):
             await session.press("u")
             await session.until(lambda: view_of(session) == "review")
-            assert "take back entry 1?" in session.text()
+            assert "undo change #1?" in session.text()
             await session.press(key)
             await session.until(lambda: view_of(session) == "journal")
         await session.until(lambda: "undone by #2" in session.text())

@@ -20,7 +20,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
-from runtui.services.undo import doubt_of, draft_to_undo
+from runtui.services.undo import UndoError, doubt_of, draft_to_undo, undo_of
 from runtui.services.write import Save
 from runtui.tui import draft_words, entry_words
 from runtui.tui.actions import ActionContext
@@ -187,9 +187,10 @@ class Journaling:
             self._chrome.set_status(entry_words.nothing_to_undo(entries), "warning")
             return
         runs = self._runs
-        self._undo(entry, "undo", lambda: self._chrome.is_in_front(runs) and runs.table.cursor_id == run_id)
+        is_looking = lambda: self._chrome.is_in_front(runs) and runs.table.cursor_id == run_id  # noqa: E731
+        await self._undo(entry, "undo", is_looking)
 
-    def action_undo_entry(self) -> None:
+    async def action_undo_entry(self) -> None:
         """Undo the change under the cursor."""
         if (entry := self.view.entry) is None:
             return
@@ -198,16 +199,41 @@ class Journaling:
             now = self.view.entry
             return self._chrome.is_in_front(self.view) and now is not None and now.number == entry.number
 
-        self._undo(entry, "undo_entry", is_looking)
+        await self._undo(entry, "undo_entry", is_looking)
 
-    def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
-        """Undo a change. Where it may be somebody else's, `action_id` has to be repeated with that in sight."""
+    async def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
+        """Ask whether to undo a change, within the key where the list has its run: the next key may be the answer.
+
+        Where the change may be somebody else's, `action_id` has to be repeated with that in sight.
+        """
         if doubt := doubt_of(entry):
             question = entry_words.doubtful(doubt, key_of(action_id))
             if self._chrome.status.text != question:
                 self._chrome.set_status(question, "warning", is_looking)
                 return
-        self._aside(partial(self._review_undo, entry, is_looking), "undo")
+        stored, mode = self._workspace.store.get(entry.run_id), self._workspace.settings.body_mode
+        try:
+            draft = undo_of(entry, stored.raw, mode) if stored is not None else None
+        except UndoError:  # the list may be old: the run itself says whether the change still stands
+            draft = None
+        if draft is None:
+            self._aside(partial(self._review_undo, entry, is_looking), "undo")
+            return
+        await self._editing.review(draft, undoes=entry.number)
+        self._aside(partial(self._check_undo, entry, self._chrome.front), "undo")
+
+    async def _check_undo(self, entry: Entry, review: Frame[Any]) -> None:
+        """Read the run while the question stands, and take the question back where the change stands no longer.
+
+        Once it is answered, the save reads the run itself.
+        """
+        try:
+            await draft_to_undo(entry, self._workspace.client)
+        except UndoError:
+            if self._chrome.front is not review:
+                return
+            review.dismiss(None)
+            raise
 
     async def _review_undo(self, entry: Entry, is_looking: Callable[[], bool]) -> None:
         """Read the run, and ask whether to send the change that undoes the entry, if the person still waits."""

@@ -66,7 +66,7 @@ class ReviewView(ActionView[bool]):
 
     def title(self) -> Content:
         """The question."""
-        question = "send this change?" if self._undoes is None else f"take back entry {self._undoes}?"
+        question = "send this change?" if self._undoes is None else f"undo change #{self._undoes}?"
         return Content(f"Review: {question}")
 
     def take_focus(self) -> None:
