@@ -307,7 +307,8 @@ class Editing:
         if self._chrome.is_in_front(self._runs):
             self._runs.table.flags_changed(draft.run_id)
             if draft.run_id in self._workspace.drafts:
-                self._chrome.front.set_status("The draft is kept; e on the run opens it again.")
+                key = ACTION_BY_ID["edit"].shown_key
+                self._chrome.front.set_status(f"The draft is kept; {key} on the run opens it again.")
 
     def action_drop_draft(self) -> None:
         """Discard the draft in the form; the key has to be pressed twice."""

@@ -13,6 +13,7 @@ from typing import Final
 from runtui.domain.report import Outcome
 from runtui.services.write import Save
 from runtui.settings import Settings
+from runtui.tui.actions import ACTION_BY_ID
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.screens.frame import Chrome
 
@@ -44,7 +45,7 @@ class Leaving:
             self.chrome.app.exit(return_code=0)
             return
         self._is_waiting = True
-        words = f"Waiting for {_counted(len(saves), 'save')} to end; q again leaves at once."
+        words = f"Waiting for {_counted(len(saves), 'save')} to end; {_key()} again leaves at once."
         self.chrome.set_status(words, "warning", self._is_saving)
         self.chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
 
@@ -78,8 +79,14 @@ class Leaving:
 def _left_open(saves: Sequence[Save]) -> str:
     """What leaving now would mean for saves on their way."""
     if all(save.may_be_stopped for save in saves):
-        return f"{_counted(len(saves), 'save')} not sent yet. q leaves all the same, and gives up; drafts are kept."
-    return f"{_counted(len(saves), 'save')} without an answer. q leaves all the same: the outcome is unknown."
+        return (
+            f"{_counted(len(saves), 'save')} not sent yet. {_key()} leaves all the same and cancels; drafts are kept."
+        )
+    return f"{_counted(len(saves), 'save')} without an answer. {_key()} leaves all the same: the outcome is unknown."
+
+
+def _key() -> str:
+    return ACTION_BY_ID["quit"].shown_key
 
 
 def _counted(number: int, noun: str) -> str:

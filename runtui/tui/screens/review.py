@@ -17,7 +17,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from runtui.domain.draft import MISSING, Draft
-from runtui.tui.actions import bindings
+from runtui.tui.actions import ACTION_BY_ID, bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
@@ -60,13 +60,12 @@ class ReviewView(ActionView[bool]):
             yield Static(_facts(self.draft, self._target), id="review-facts", markup=False)
         yield Static(_notes(self.draft, self._hint), id="review-notes", markup=False)
         with Horizontal():
-            yield Button(Content("No, back (n)"), id="review-no", compact=True)
-            yield Button(Content("Send (y)"), id="review-yes", compact=True)
+            yield Button(Content(f"No, back ({ACTION_BY_ID['reject'].shown_key})"), id="review-no", compact=True)
+            yield Button(Content(f"Send ({ACTION_BY_ID['send'].shown_key})"), id="review-yes", compact=True)
 
     def title(self) -> Content:
         """The question."""
-        question = "send this change?" if self._undoes is None else f"take back entry {self._undoes}?"
-        return Content(f"Review: {question}")
+        return Content("Review: send this change?" if self._undoes is None else f"Undo change #{self._undoes}?")
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""

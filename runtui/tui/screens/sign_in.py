@@ -120,12 +120,12 @@ class SignInView(ActionView[None]):
         """Show what to type, and where."""
         address = self._here(code.verification_uri)
         self._copied = code.user_code
-        key = ACTION_BY_ID["copy_code"].shown_key
+        key, cancel = (ACTION_BY_ID[action].shown_key for action in ("copy_code", "leave_sign_in"))
         lines = [*self._demo_lines("It approves by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
         self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
-        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, esc gives up."
+        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, {cancel} cancels."
         self._update("note", content(note, newlines=True))
         self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
         self._wait_until(code.expires_at)
