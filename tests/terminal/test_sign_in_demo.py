@@ -65,7 +65,7 @@ def test_a_scenario_of_the_sign_in_needs_one(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24) as terminal:
         terminal.wait_for("M scenario")
         terminal.press("M")
-        terminal.wait_for("How the sandbox behaves")
+        terminal.wait_for("Simulate a fault")
         terminal.press("end", "enter")
         terminal.wait_for("Start it with --sign-in")
         terminal.press("q")

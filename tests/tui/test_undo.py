@@ -41,7 +41,7 @@ async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> 
         assert graph.runs[run_id] != before
         await session.press("u")
         await session.until(lambda: view_of(session) == "review")
-        assert f"undo change #{entry.number}?" in session.text()
+        assert f"Undo change #{entry.number}?" in session.text()
         assert f"{entry.after['processingStatus']}  →  failed" in session.text()
         await session.press("y")
         await session.until(lambda: "undone" in status_of(session))
@@ -93,7 +93,7 @@ async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
         for entry in reversed(entries):
             await session.press("u")
             await session.until(lambda: view_of(session) == "review")
-            assert f"undo change #{entry.number}?" in session.text()
+            assert f"Undo change #{entry.number}?" in session.text()
             await session.press("y")
             await session.until(lambda: not session.workspace.saves.active() and "undone" in status_of(session))
         assert graph.runs[run_id] == before
@@ -200,7 +200,7 @@ async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener
         for key in ("n", "y"):
             await session.press("u")
             await session.until(lambda: view_of(session) == "review")
-            assert "undo change #1?" in session.text()
+            assert "Undo change #1?" in session.text()
             await session.press(key)
             await session.until(lambda: view_of(session) == "journal")
         await session.until(lambda: "undone by #2" in session.text())

@@ -276,7 +276,7 @@ class Journaling:
         if saying:
             self._chrome.set_status(saying, holds=lambda: is_under_way)
 
-        async def told() -> None:
+        async def guarded() -> None:
             nonlocal is_under_way
             try:
                 await work()
@@ -286,4 +286,4 @@ class Journaling:
                 is_under_way = False
                 self._chrome.refresh()
 
-        self._chrome.app.run_worker(told(), group=what, description=what, exclusive=what == "undo")
+        self._chrome.app.run_worker(guarded(), group=what, description=what, exclusive=what == "undo")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from runtui.actions import key_of
 from runtui.domain.report import Outcome
 from runtui.services.write import Save
 from runtui.settings import Settings
@@ -44,7 +45,7 @@ class Leaving:
             self.chrome.app.exit(return_code=0)
             return
         self._is_waiting = True
-        words = f"Waiting for {_counted(len(saves), 'save')} to end; q again leaves at once."
+        words = f"Waiting for {_counted(len(saves), 'save')} to end; {key_of('quit')} again leaves at once."
         self.chrome.set_status(words, "warning", self._is_saving)
         self.chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
 
@@ -77,9 +78,10 @@ class Leaving:
 
 def _left_open(saves: Sequence[Save]) -> str:
     """What leaving now would mean for saves on their way."""
+    counted, key = _counted(len(saves), "save"), key_of("quit")
     if all(save.may_be_stopped for save in saves):
-        return f"{_counted(len(saves), 'save')} not sent yet. q leaves all the same, and gives up; drafts are kept."
-    return f"{_counted(len(saves), 'save')} without an answer. q leaves all the same: the outcome is unknown."
+        return f"{counted} not sent yet. {key} leaves all the same and cancels; drafts are kept."
+    return f"{counted} without an answer. {key} leaves all the same: the outcome is unknown."
 
 
 def _counted(number: int, noun: str) -> str:

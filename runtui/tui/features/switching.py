@@ -72,7 +72,7 @@ class Switching:
             return Choice(present, line, _facts(profile), refusal=str(error))
 
     async def action_simulate(self) -> None:
-        """Choose how the demo's sandbox misbehaves, from the next request on."""
+        """Simulate a fault: choose what the demo's sandbox does from its next request on."""
         if (sandbox := self._chrome.sandbox) is None:
             return
         names = list(sandbox.scenarios)
@@ -95,7 +95,7 @@ class Switching:
             self._chrome.set_status(words, holds=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 
-        title = Content.assemble(("How the sandbox behaves", "bold"), "  ", content(sandbox.scenario))
+        title = Content.assemble(("Simulate a fault", "bold"), "  ", content(sandbox.scenario))
         at = names.index(sandbox.scenario) if sandbox.scenario in names else 0
         await self._chrome.ask(Picker("scenarios", title, choices, at=at), chosen)
 

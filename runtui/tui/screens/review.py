@@ -66,8 +66,7 @@ class ReviewView(ActionView[bool]):
 
     def title(self) -> Content:
         """The question."""
-        question = "send this change?" if self._undoes is None else f"undo change #{self._undoes}?"
-        return Content(f"Review: {question}")
+        return Content("Review: send this change?" if self._undoes is None else f"Undo change #{self._undoes}?")
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""

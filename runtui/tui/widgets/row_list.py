@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from runtui.actions import key_of
 from runtui.domain.columns import RowT
 from runtui.tui.resources import Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content
@@ -59,7 +60,7 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def not_found(self, hint: str = "") -> str:
         """Why there are no rows where a filter finds none; `hint` is a likely slip in it."""
-        return " ".join(filter(None, (self.resource.nothing_found, hint, "Press esc to clear it.")))
+        return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
     def title(self, counted: str, filter_text: str) -> Content:
         """What is listed, how much of it, and by which filter."""
