@@ -233,7 +233,7 @@ COMMANDS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
-    from runtui.crash import crash_sentence, strays_reported
+    from runtui.log import crash_sentence, strays_reported
 
     given = vars(command_parser().parse_args(arguments))
     command: Command = given.pop("command")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
-from runtui.keymap import NO_KEYS, Keys, read_keys
+from runtui.keys.keymap import NO_KEYS, Keys, read_keys
 from runtui.options import (
     GROUP_TITLES,
     OPTION_BY_NAME,

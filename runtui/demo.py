@@ -137,8 +137,8 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
     Raises:
         UsageError: an option or a key of config.toml cannot be used, or the scenario needs a sign-in.
     """
-    from runtui.actions import remap
     from runtui.config import read_config
+    from runtui.keys.actions import remap
     from runtui.settings import config_path
 
     if scenario != "none":

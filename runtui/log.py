@@ -1,8 +1,8 @@
-"""`--log FILE`: requests and decisions as lines of text, for a bug report.
+"""What a bug report needs: the log of `--log FILE`, and a report of each crash.
 
-Invariant: off unless `--log` is given. The file is private (0600), and every line passes the redactor and is visible
-text. Code logs with `logging.getLogger("runtui.…")` at INFO: methods, addresses, statuses, ids and verdicts; never
-headers or bodies.
+Invariant: both are private files (0600) that hold no secret, and no traceback reaches a person. There is no log unless
+one is asked for; its lines are visible text. Code logs with `logging.getLogger("runtui.…")` at INFO: methods,
+addresses, statuses, ids and verdicts; never headers or bodies.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from runtui import __version__
-from runtui.domain.text import visible
 from runtui.errors import UsageError
-from runtui.private_files import NotPrivateError, open_private
+from runtui.private_files import NotPrivateError, create_private, open_private, private_folder
 from runtui.redact import redact, register_environment_secrets
 
 _logger: Final = logging.getLogger("runtui")
@@ -76,6 +77,8 @@ class _LogHandler(logging.Handler):
         self.failure: OSError | None = None
 
     def format(self, record: logging.LogRecord) -> str:
+        from runtui.domain.text import visible
+
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         part = record.name.removeprefix("runtui").removeprefix(".") or "runtui"
         return visible(redact(f"{moment}.{record.msecs:03.0f}Z {part}: {record.getMessage()}"))
@@ -87,3 +90,65 @@ class _LogHandler(logging.Handler):
                 line = line[os.write(self._descriptor, line) :]
         except OSError as error:
             self.failure = error
+
+
+def write_crash_report(error: BaseException, folder: Path) -> Path:
+    """Write a report without private values: versions and the redacted traceback, no locals.
+
+    Returns:
+        The new file, 0600.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import platform
+    import traceback
+
+    register_environment_secrets()
+    now = datetime.now(UTC)
+    facts = (
+        f"runtui {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}\n"
+        f"TERM={os.environ.get('TERM', '')} at {now.isoformat(timespec='seconds')}\n\n"
+    )
+    frames = "".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())
+    private_folder(folder)
+    path = folder / f"crash-{now:%Y%m%dT%H%M%S%f}-{os.getpid()}.txt"
+    with os.fdopen(create_private(path), "w", encoding="utf-8", errors="backslashreplace") as report:
+        report.write(redact(facts + frames))
+    return path
+
+
+def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crashed") -> str:
+    """Write the report; return a sentence that says what happened and where the report is."""
+    what = f"{what} ({type(error).__name__})."
+    try:
+        return f"{what} The report, without private values, is in {write_crash_report(error, folder)}"
+    except OSError as reason:
+        return f"{what} No report could be written in {folder}: {reason.strerror}."
+
+
+@contextmanager
+def strays_reported(folder: Path) -> Iterator[None]:
+    """Report errors that nobody waits for, in a thread, a task or a finalizer; Python would print their tracebacks."""
+
+    def report(error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
+            with suppress(OSError, ValueError):  # standard error is gone
+                print(crash_sentence(error, folder, "A part of runtui failed"), file=sys.stderr)
+
+    class Strays(logging.Handler):
+        """Takes the errors that asyncio logs."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            report(record.exc_info[1] if record.exc_info else None)
+
+    handler, of_asyncio = Strays(), logging.getLogger("asyncio")
+    hooks = threading.excepthook, sys.unraisablehook
+    threading.excepthook = lambda failed: report(failed.exc_value)
+    sys.unraisablehook = lambda failed: report(failed.exc_value)
+    of_asyncio.addHandler(handler)
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = hooks
+        of_asyncio.removeHandler(handler)

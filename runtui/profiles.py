@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from runtui.auth.clouds import CLOUD_BY_NAME, Cloud, check_pair, cloud_of_authority, cloud_of_root, parse_authority
-from runtui.auth.tokens import environment_token
 from runtui.config import Choices, Config, choose
 from runtui.errors import UsageError
 from runtui.graph.root import parse_root, root_is_loopback
@@ -252,6 +251,8 @@ class Profiles:
         """
         settings = self._settings(name)
         if settings.sign_in is None:
+            from runtui.auth.tokens import environment_token
+
             environment_token(self._environ)
             if settings.root != present.root:
                 raise UsageError(

@@ -13,9 +13,9 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runtui.actions import remap
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
+from runtui.keys.actions import remap
 from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.store import EVERY_RUN

@@ -17,7 +17,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
-from runtui.actions import ACTION_BY_ID
+from runtui.keys.actions import ACTION_BY_ID
 
 ROOT: Final = Path(__file__).parents[1]
 HOUSE: Final = ROOT / "runtui"
@@ -347,7 +347,7 @@ def _words() -> set[str]:
     nodes = (
         node
         for module in modules().values()
-        if module.name.startswith(("runtui.tui", "runtui.actions"))
+        if module.name.startswith(("runtui.tui", "runtui.keys.actions"))
         for node in module.nodes
     )
     words = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))

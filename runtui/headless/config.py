@@ -15,7 +15,7 @@ from runtui.config import PROFILE_VARIABLE, Choices, Config, Problem, default_pr
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, UsageError
 from runtui.headless.output import aligned
-from runtui.key_names import key_text
+from runtui.keys.names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.profiles import read_profile, sign_in_word
 from runtui.settings import config_path

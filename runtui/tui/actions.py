@@ -1,7 +1,7 @@
 """What decides whether an action can run now, and Textual's bindings for the registry's keys.
 
 Invariant: an action that cannot run is still shown, and says why. A view, the frame around it or a feature has an
-`action_<id>` for each action of `runtui.actions`.
+`action_<id>` for each action of `runtui.keys.actions`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 
 from textual.binding import Binding, BindingType, Keymap
 
-from runtui.actions import Action, Need, Scope, in_scopes, key_of, remapped
 from runtui.domain.report import Outcome
+from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.undo import why_not as why_no_undo

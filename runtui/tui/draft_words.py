@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from runtui.actions import key_of
 from runtui.domain.draft import Conflict, Draft
 from runtui.domain.properties import EDITABLE
 from runtui.graph.faults import Fault
+from runtui.keys.actions import key_of
 
 WEEK: Final = timedelta(days=6)
 """How long the name of a weekday says which day is meant."""

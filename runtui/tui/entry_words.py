@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from runtui.actions import key_of
 from runtui.domain import report
 from runtui.domain.report import Outcome
+from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from runtui.actions import key_of
 from runtui.domain import report
 from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.properties import PROPERTIES
@@ -20,6 +19,7 @@ from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.times import ago, duration_text, local_text, since
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
+from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.write import Save, Step

@@ -12,7 +12,7 @@ from typing import Any
 from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
-from runtui.actions import Action, in_scopes
+from runtui.keys.actions import Action, in_scopes
 from runtui.tui.actions import why_not
 from runtui.tui.screens.frame import Frame
 from runtui.tui.text import content, highlighted, palette_help

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
-from runtui.actions import key_of
+from runtui.keys.actions import key_of
 from runtui.settings import SignInSettings
 from runtui.tui.text import middle
 

@@ -34,8 +34,8 @@ from textual.screen import Screen
 from textual.widget import AwaitMount
 from textual.worker import WorkerFailed
 
-from runtui.crash import crash_sentence
 from runtui.errors import ExitCode, RuntuiError
+from runtui.log import crash_sentence
 from runtui.prelude import terminal_size
 from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES

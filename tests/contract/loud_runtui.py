@@ -10,7 +10,7 @@ import sys
 
 from runtui.cli import main
 from runtui.command_line import CommandLine, token_source
-from runtui.crash import crash_sentence
+from runtui.log import crash_sentence
 
 
 async def crash() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.actions import ACTIONS
+from runtui.keys.actions import ACTIONS
 from tests.terminal.test_session import runtui
 from tests.tui.keyboard import sent
 

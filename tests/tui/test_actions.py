@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from runtui.actions import ACTIONS, Action, Scope
-from runtui.key_names import key_text
+from runtui.keys.actions import ACTIONS, Action, Scope
+from runtui.keys.names import key_text
 from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.editing import Editing

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
-from runtui.actions import ACTIONS
 from runtui.domain.draft import Draft
+from runtui.keys.actions import ACTIONS
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import MANNERS, Manner, parsed, type_keys
 

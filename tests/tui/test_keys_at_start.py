@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtui.actions import ACTIONS
+from runtui.keys.actions import ACTIONS
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import parsed, type_keys
 from tests.tui.test_scenarios import Sandbox

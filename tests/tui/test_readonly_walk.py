@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from runtui.actions import ACTIONS
+from runtui.keys.actions import ACTIONS
 from runtui.sandbox.app import create_app
 from tests.tui.conftest import Opener
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from textual.widgets import Input
 
-from runtui.actions import ACTION_BY_ID, ACTIONS, PLACES, SCOPE_TITLES, key_of, remap
-from runtui.key_names import is_text, key_text, read_key
-from runtui.keymap import EDITING_KEYS, NAMES, read_keys
+from runtui.keys.actions import ACTION_BY_ID, ACTIONS, PLACES, SCOPE_TITLES, key_of, remap
+from runtui.keys.keymap import EDITING_KEYS, NAMES, read_keys
+from runtui.keys.names import is_text, key_text, read_key
 
 ANSWERS = {"y", "n"}
 """What answers a question, and something else elsewhere."""

@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from runtui.auth.token_store import FileTokenStore
-from runtui.crash import crash_sentence
 from runtui.errors import RuntuiError
+from runtui.log import crash_sentence
 from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal

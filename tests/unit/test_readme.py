@@ -10,12 +10,12 @@ from typing import Final
 import pytest
 
 from runtui import options
-from runtui.actions import SCOPE_TITLES, in_scopes
 from runtui.auth.token_store import cache_path
 from runtui.cli import COMMANDS, command_parser
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION
-from runtui.key_names import key_text
+from runtui.keys.actions import SCOPE_TITLES, in_scopes
+from runtui.keys.names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
 from runtui.sandbox.scenarios import SCENARIOS

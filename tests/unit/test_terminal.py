@@ -14,8 +14,8 @@ from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 
-from runtui.crash import crash_sentence, write_crash_report
 from runtui.errors import RuntuiError
+from runtui.log import crash_sentence, write_crash_report
 from runtui.prelude import require_terminal, terminal_size
 from runtui.tui.terminal import starting_theme
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from textual.timer import Timer
 
-from runtui.actions import key_of
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
+from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun
 from runtui.services.write import Save, Step
 from runtui.tui import draft_words, entry_words, pages, sign_in_words

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from textual.content import Content
 
-from runtui.actions import key_of
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import same_server
+from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.services.undo import UndoError, doubt_of, draft_to_undo, undo_of

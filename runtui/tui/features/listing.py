@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from runtui.actions import key_of
 from runtui.domain.properties import EDITABLE
 from runtui.errors import RuntuiError
+from runtui.keys.actions import key_of
 from runtui.services.refresh import Progress
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing

@@ -16,8 +16,8 @@ from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import Worker
 
-from runtui.actions import key_of
 from runtui.auth.errors import SignInError
+from runtui.keys.actions import key_of
 from runtui.tui import sign_in_words
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited

@@ -24,9 +24,9 @@ from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from runtui.actions import ACTION_BY_ID, Scope, in_scopes, key_of
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
+from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of
 from runtui.services.sandbox_control import SandboxControl
 from runtui.services.workspace import Workspace
 from runtui.tui import sign_in_words

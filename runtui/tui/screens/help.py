@@ -10,9 +10,9 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from runtui.actions import SCOPE_TITLES, in_scopes
 from runtui.domain.rows import STATUS_LOOKS
-from runtui.key_names import key_text
+from runtui.keys.actions import SCOPE_TITLES, in_scopes
+from runtui.keys.names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.actions import bindings
 from runtui.tui.resources import ROW_FLAGS

@@ -16,8 +16,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
-from runtui.actions import key_of
 from runtui.domain.draft import MISSING, Draft
+from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel

@@ -16,8 +16,8 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 
-from runtui.actions import key_of
 from runtui.errors import FieldError
+from runtui.keys.actions import key_of
 from runtui.tui import sign_in_words
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView

@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.actions import Action
+from runtui.keys.actions import Action
 from runtui.services.refresh import Progress
 from runtui.services.sandbox_control import SandboxControl, sandbox_badge
 from runtui.services.store import Totals

@@ -18,8 +18,8 @@ from textual.message import Message
 from textual.widgets import ContentSwitcher, OptionList
 from textual.widgets.option_list import Option
 
-from runtui.actions import key_of
 from runtui.graph.exchange import Exchange
+from runtui.keys.actions import key_of
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.chrome import PaneTitle
 from runtui.tui.widgets.inputs import PagedList

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from runtui.key_names import is_text, key_text
+from runtui.keys.names import is_text, key_text
 
 Scope = Literal[
     "app", "table", "runs", "edit", "conflict", "review", "journal", "filter", "picker", "sign_in", "help", "panel"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from runtui.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
-from runtui.key_names import is_text, key_text, read_key
+from runtui.keys.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
+from runtui.keys.names import is_text, key_text, read_key
 from runtui.options import nearest_words
 
 NAMES: Final = tuple(dict.fromkeys(action.name for action in ACTIONS))

@@ -1,0 +1,1 @@
+"""Actions, their keys, and `[keys]` of config.toml, without a screen."""
