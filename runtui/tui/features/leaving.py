@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from runtui.actions import key_of
 from runtui.domain.report import Outcome
+from runtui.keys.actions import key_of
 from runtui.services.write import Save
 from runtui.settings import Settings
 from runtui.tui.features.signing_in import SigningIn

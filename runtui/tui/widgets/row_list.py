@@ -14,8 +14,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.actions import key_of
 from runtui.domain.columns import RowT
+from runtui.keys.actions import key_of
 from runtui.tui.resources import Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
