@@ -24,7 +24,7 @@ from runtui.errors import ExitCode
 from runtui.redact import MARK
 from tests import canary
 from tests.terminal.pty_probe import PtyProbe
-from tests.terminal.test_session import CHECKOUT, RUNTUI
+from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
 
 ECHO: Final = r"Bearer\s+\[redacted\]"
 """What the person sees of the server's sentence, wherever its line ends."""
@@ -32,37 +32,11 @@ ECHO: Final = r"Bearer\s+\[redacted\]"
 ENVIRONMENT: Final = {"PYTHONPATH": CHECKOUT, "RUNTUI_TOKEN": canary.TOKEN, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
-class Server:
-    """A sandbox in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.root = str(self._says()["root"])
-
-    def behave(self, scenario: str) -> None:
-        """Go on with another scenario."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{scenario}\n")
-        self.process.stdin.flush()
-        assert self._says()["scenario"] == scenario
-
-    def _says(self) -> dict[str, object]:
-        assert self.process.stdout is not None
-        said: dict[str, object] = json.loads(self.process.stdout.readline())
-        return said
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxProcess]:
     """One that echoes the token."""
-    command = [*RUNTUI, "sandbox", "--runs", "30", "--scenario", "echo"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, env=ENVIRONMENT, text=True
-    ) as process:
-        try:
-            yield Server(process)
-        finally:
-            process.terminate()
+    with sandbox_process("echo", ENVIRONMENT) as server:
+        yield server
 
 
 def assert_not_in_arguments(*processes: int) -> None:
@@ -73,7 +47,7 @@ def assert_not_in_arguments(*processes: int) -> None:
         assert not canary.holds_canary(shown.stdout)
 
 
-def on_terminal(state: Path, server: Server) -> PtyProbe:
+def on_terminal(state: Path, server: SandboxProcess) -> PtyProbe:
     logs = str(state / "log"), "--log", str(state / "runtui.log")
     command = (sys.executable, "-m", "tests.terminal.loud_runtui", *logs, "--root", server.root)
     return PtyProbe(command, columns=140, rows=40, env={**ENVIRONMENT, "RUNTUI_STATE": str(state)})
@@ -121,7 +95,7 @@ def look_everywhere(terminal: PtyProbe) -> None:
         terminal.wait_for(rf"(?s)1 entry written to\s.*\.{form}")
 
 
-def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, server: Server) -> None:
+def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, server: SandboxProcess) -> None:
     with on_terminal(tmp_path, server) as terminal:
         change_and_be_refused(terminal)
         look_everywhere(terminal)
@@ -132,7 +106,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
     (report,) = tmp_path.glob("crash-*.txt")
     assert "LookupError: [redacted] was refused" in report.read_text()
     with on_terminal(tmp_path, server) as terminal:
-        terminal.wait_for("1 draft is kept")
+        terminal.wait_for("1 draft; ")
         terminal.press("e")
         terminal.wait_for("(?m)^ Edit")
         terminal.hang_up()
@@ -179,7 +153,7 @@ def run(
 
 
 def test_every_command_without_a_screen(
-    tmp_path: Path, server: Server, run: Commands, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, server: SandboxProcess, run: Commands, caplog: pytest.LogCaptureFixture
 ) -> None:
     there = ("--root", server.root)
     listed = {form: run("list", *there, "--format", form) for form in ("table", "json", "csv", "jsonl")}

@@ -7,7 +7,8 @@ from pathlib import Path
 from runtui.settings import store_path
 from tests import canary
 from tests.terminal.pty_probe import PtyProbe
-from tests.terminal.test_session import CHECKOUT, ENTER_SCREEN, LEAVE_SCREEN, RUNTUI, sandbox
+from tests.terminal.sandbox_process import CHECKOUT
+from tests.terminal.test_session import ENTER_SCREEN, LEAVE_SCREEN, RUNTUI, sandbox
 
 
 def opened(folder: Path, root: str, second: str = "") -> PtyProbe:

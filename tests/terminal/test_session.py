@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +13,9 @@ import pytest
 
 from tests import canary
 from tests.terminal.pty_probe import PtyProbe
+from tests.terminal.sandbox_process import CHECKOUT, sandbox_process
 
 RUNTUI = (sys.executable, "-m", "runtui")
-CHECKOUT = str(Path(__file__).resolve().parents[2])
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 TEXTUAL_STARTS = b"\x1b[?2004h"
 """Pastes in brackets: Textual asks for them before it draws anything, the first paint does not."""
@@ -31,12 +29,8 @@ def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30) -> 
 @contextmanager
 def sandbox() -> Iterator[str]:
     """A sandbox server of its own; its root."""
-    with subprocess.Popen([*RUNTUI, "sandbox", "--runs", "30"], stdout=subprocess.PIPE, cwd=CHECKOUT) as server:
-        assert server.stdout is not None
-        try:
-            yield json.loads(server.stdout.readline())["root"]
-        finally:
-            server.terminate()
+    with sandbox_process() as server:
+        yield server.root
 
 
 def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from runtui.services.workspace import JOURNAL_FILE
 from tests import canary
 from tests.contract.loopback import loopback
 from tests.terminal.pty_probe import PtyProbe
-from tests.terminal.test_session import CHECKOUT, RUNTUI
+from tests.terminal.sandbox_process import CHECKOUT
+from tests.terminal.test_session import RUNTUI
 
 SSHD: Final = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 PATIENCE: Final = 60
@@ -206,7 +207,7 @@ async def test_a_line_that_drops_in_the_draft_loses_no_letter(drop: Drop, host: 
         terminal.wait_for(TYPED)
 
     def find_it(terminal: PtyProbe) -> None:
-        terminal.wait_for("1 draft is kept")
+        terminal.wait_for("1 draft; ")
         terminal.press("G", "e")
         terminal.wait_for(TYPED)
         terminal.press("esc")
@@ -236,7 +237,7 @@ async def test_a_line_that_drops_in_the_review_sends_nothing_and_keeps_the_draft
     async with loopback(service.app) as root:
         await drop_while(change, drop, host, root)
         await gone(host)
-        await see(host, root, lambda terminal: terminal.wait_for("1 draft is kept") and None)
+        await see(host, root, lambda terminal: terminal.wait_for("1 draft; ") and None)
     assert (service.applied, host.entries()) == ([], [])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
+
 from rich.cells import cell_len
 
 from runtui.domain.properties import EDITABLE
@@ -65,26 +66,31 @@ async def test_a_narrow_list_gives_the_panel_back_its_room(open_session: Opener)
         assert table.scroll_offset.y == table.total - height
 
 
-@pytest.mark.parametrize("size", [(59, 40), (120, 15), (20, 8)])
-async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(
-    open_session: Opener, size: tuple[int, int]
-) -> None:
+async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(open_session: Opener) -> None:
     async with open_session(size=(80, 24), graph=Graph()) as session:
         await session.press("e")
         await session.until(lambda: session.view == "edit")
         await session.press("enter", "down", "enter", "tab", "tab")
         await session.type("2026-11-2")
         before, focused, draft = session.text(), session.app.focused, session.draft
-        await session.pilot.resize_terminal(*size)
-        await session.until(lambda: f"This one is {size[0]}x{size[1]}" in " ".join(session.text().split()))
-        assert "runtui needs a terminal of 60x16" in " ".join(session.text().split())
-        await session.type("e9x\x7f")
-        await session.press("enter", "tab", "f8", "shift+f8", "shift+f8", "ctrl+s", "y", "M", "escape", "ctrl+p", "J")
-        assert session.draft is draft
-        await session.pilot.resize_terminal(80, 24)
-        await session.until(lambda: "This one is" not in session.text())
-        assert session.text() == before
-        assert session.app.focused is focused
+
+        def holds(words: str) -> bool:
+            return words in " ".join(session.text().split())
+
+        for width, height in ((59, 40), (120, 15), (20, 8)):
+            notice = f"This one is {width}x{height}"
+            await session.pilot.resize_terminal(width, height)
+            await session.until(partial(holds, notice))
+            assert holds("runtui needs a terminal of 60x16")
+            await session.type("e9x\x7f")
+            await session.press(
+                "enter", "tab", "f8", "shift+f8", "shift+f8", "ctrl+s", "y", "M", "escape", "ctrl+p", "J"
+            )
+            assert session.draft is draft
+            await session.pilot.resize_terminal(80, 24)
+            await session.until(lambda: "This one is" not in session.text())
+            assert session.text() == before
+            assert session.app.focused is focused
         await session.type("0")
         assert session.draft is not draft, "typing goes on"
         assert "2026-11-20" in session.text()

@@ -20,8 +20,8 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 155,
-    "lines": 28_700,
-    "files of a folder": 18,
+    "lines": 28_900,
+    "files of a folder": 19,
     "public methods without a user": 3,
     "fields that nothing reads": 1,
     "private names of others": 9,
