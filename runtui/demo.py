@@ -127,7 +127,7 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
     """Open the terminal UI on a new sandbox; its data is gone afterwards. The exit code.
 
     Args:
-        line: The session options; config.toml has no say.
+        line: The session options; of config.toml only the keys count.
         runs: How many runs the sandbox has.
         seed: Another seed gives other runs.
         hostile: Names and values attack terminals.

@@ -6,11 +6,14 @@ Actions that mean the same share a name, and a letter belongs to one name: it me
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from runtui.keys.names import is_text, key_text
+
+_logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
     "app", "table", "runs", "edit", "conflict", "review", "journal", "filter", "picker", "sign_in", "help", "panel"
@@ -125,6 +128,8 @@ def remap(keys: Mapping[str, tuple[str, ...]]) -> None:
     """
     _remapped.clear()
     _remapped.update(keys)
+    for name, pressed in keys.items():
+        _logger.info("keys of %s: %s", name, " ".join(pressed) or "none")
 
 
 def remapped() -> Mapping[str, tuple[str, ...]]:
