@@ -125,7 +125,7 @@ async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
             await send(session)
             await session.press("down")
         await session.press("up")
-        await session.until(lambda: "1 unknown" in session.text() and " unknown." in session.text())
+        await session.until(lambda: "1 unknown" in session.text() and "#3 unknown" in session.text())
         picture(session, "unknown")
 
         session.server.state.scenario.use("none")
