@@ -19,8 +19,8 @@ from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
-from runtui.services.sandbox_control import SandboxControl, sandbox_badge
 from runtui.services.store import EVERY_RUN, Store
+from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 
 MOST_CELLS: Final = 1_000

@@ -17,9 +17,8 @@ from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
 from runtui.keys.actions import remap
 from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
-from runtui.services.sandbox_control import SandboxControl
 from runtui.services.store import EVERY_RUN
-from runtui.services.workspace import Workspace
+from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 
 if TYPE_CHECKING:

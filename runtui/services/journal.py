@@ -24,14 +24,17 @@ from runtui.graph.root import same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import (
+    TEXTS,
     WITH_WHAT_IS_THERE,
+    DamagedRowError,
     JournalConnection,
     JournalError,
     JournalLostError,
     SessionLock,
+    checksum,
+    facts_of,
     open_journal,
 )
-from runtui.services.journal_rows import TEXTS, DamagedRowError, checksum, facts_of
 
 LONGEST_RESPONSE: Final = 64 * 1024
 """Characters of an answer that are kept."""

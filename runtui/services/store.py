@@ -36,8 +36,8 @@ from runtui.domain.rows import (
 )
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
+from runtui.private_files import FileIds, files_at
 from runtui.services.announcer import Announcer
-from runtui.services.database_files import FileIds, files_at
 from runtui.services.store_file import (
     ChangedRuns,
     StoreError,

@@ -19,8 +19,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
 from runtui.errors import RuntuiError
-from runtui.private_files import NotPrivateError, private_database
-from runtui.services.database_files import BUSY_SECONDS, FileIds, files_at, remove_log_of
+from runtui.private_files import BUSY_SECONDS, FileIds, NotPrivateError, files_at, private_database, remove_log_of
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608

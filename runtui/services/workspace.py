@@ -6,10 +6,10 @@ Invariant: opening a workspace touches only the disk; the network is first used 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
@@ -214,3 +214,37 @@ def _connected(service: Service | None) -> Service:
     if service is None:
         raise RuntimeError("The workspace is not connected yet.")
     return service
+
+
+WELL_BEHAVED: Final = "none"
+"""The name of the scenario in which everything works."""
+
+
+class SandboxControl(Protocol):
+    """The sandbox beside a demo."""
+
+    @property
+    def scenarios(self) -> Mapping[str, str]:
+        """The name and the summary of each scenario, in the order in which they are shown."""
+
+    @property
+    def scenario(self) -> str:
+        """The name of the one in force."""
+
+    @property
+    def authority(self) -> str:
+        """Where the sandbox's own sign-in can be opened in a browser; empty where it has none."""
+
+    async def use_scenario(self, name: str) -> None:
+        """Behave like this from the next request on; returns once that is so.
+
+        Raises:
+            RuntuiError: there is no such scenario, or no sandbox any more.
+        """
+
+
+def sandbox_badge(sandbox: SandboxControl | None) -> str:
+    """The word in the first line that says that this is a sandbox, and how it misbehaves."""
+    if sandbox is None or sandbox.scenario == WELL_BEHAVED:
+        return "SANDBOX"
+    return f"SANDBOX: {sandbox.scenario}"

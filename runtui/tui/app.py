@@ -17,8 +17,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from runtui.profiles import Profiles
-from runtui.services.sandbox_control import SandboxControl
-from runtui.services.workspace import Workspace
+from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
 from runtui.tui.features.editing import Editing

@@ -25,8 +25,7 @@ from runtui.auth.tokens import StaticToken, TokenSource
 from runtui.domain.draft import Draft
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
-from runtui.services.sandbox_control import SandboxControl
-from runtui.services.workspace import Workspace
+from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.screens.frame import Frame

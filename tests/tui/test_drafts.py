@@ -11,8 +11,8 @@ import pytest
 from runtui.domain.draft import Draft
 from runtui.services.drafts import Drafts
 from runtui.services.journal_file import STEPS, open_journal
-from runtui.tui import draft_words
 from runtui.tui.widgets.field_form import FieldSelect
+from runtui.tui.words import draft_words
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, a_run
 

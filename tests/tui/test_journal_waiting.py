@@ -11,8 +11,8 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.services.write import Save, Step
-from runtui.tui import pages
 from runtui.tui.features import editing
+from runtui.tui.words import pages
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
 from tests.tui.test_panel import panel_text

@@ -78,7 +78,9 @@ async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_els
         await desk.sees_sign_in()
         await desk.ask_for_code()
         before = desk.session.text().splitlines()
-        monkeypatch.setattr("runtui.tui.sign_in_words.countdown", lambda _ends, _now: "Waiting for you: 0:07 left.")
+        monkeypatch.setattr(
+            "runtui.tui.words.sign_in_words.countdown", lambda _ends, _now: "Waiting for you: 0:07 left."
+        )
         desk.view.count_down()
         await desk.session.until(lambda: "0:07 left" in desk.session.text())
         after = desk.session.text().splitlines()

@@ -16,8 +16,7 @@ import pytest
 from runtui.cli import main
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal, damaged_entry
-from runtui.services.journal_file import STEPS, JournalError, damaged_files
-from runtui.services.journal_rows import TEXTS
+from runtui.services.journal_file import STEPS, TEXTS, JournalError, damaged_files
 from runtui.services.proof import is_explained_by
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange

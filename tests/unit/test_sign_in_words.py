@@ -9,7 +9,7 @@ import pytest
 from runtui.auth.errors import not_signed_in
 from runtui.auth.signin import Account, SignInState
 from runtui.settings import SignInSettings
-from runtui.tui.sign_in_words import countdown, has_browser, next_change, short_name, ways, who
+from runtui.tui.words.sign_in_words import countdown, has_browser, next_change, short_name, ways, who
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 NOBODY = Account(username="", tenant_id="")

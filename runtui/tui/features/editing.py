@@ -20,7 +20,6 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun
 from runtui.services.write import Save, Step
-from runtui.tui import draft_words, entry_words, pages, sign_in_words
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView
@@ -28,6 +27,7 @@ from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
+from runtui.tui.words import draft_words, entry_words, pages, sign_in_words
 
 COUNTDOWN_SECONDS: Final = 1.0
 """How often the time that a save still waits is told."""

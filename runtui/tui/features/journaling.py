@@ -22,7 +22,6 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.services.undo import UndoError, doubt_of, draft_to_undo, undo_of
 from runtui.services.write import Save
-from runtui.tui import draft_words, entry_words
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited
@@ -31,6 +30,7 @@ from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
+from runtui.tui.words import draft_words, entry_words
 
 FORMATS: Final[Mapping[ExportFormat, str]] = {
     "jsonl": "JSON lines: every property as it is, for programs",

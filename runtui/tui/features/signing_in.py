@@ -18,12 +18,12 @@ from textual.worker import Worker
 
 from runtui.auth.errors import SignInError
 from runtui.keys.actions import key_of
-from runtui.tui import sign_in_words
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.sign_in import SignInView
-from runtui.tui.sign_in_words import Way
+from runtui.tui.words import sign_in_words
+from runtui.tui.words.sign_in_words import Way
 
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, BrowserPage

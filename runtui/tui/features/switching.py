@@ -14,7 +14,6 @@ from textual.content import Content
 from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.settings import Settings
-from runtui.tui import entry_words
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.frame import Chrome
@@ -22,6 +21,7 @@ from runtui.tui.screens.help import HelpView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.text import content, fit
 from runtui.tui.themes import THEMES
+from runtui.tui.words import entry_words
 
 
 class Switching:

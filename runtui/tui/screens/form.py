@@ -17,12 +17,12 @@ from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import now_ticks
 from runtui.services.drafts import Drafts
-from runtui.tui import draft_words
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, middle
 from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, moment_reading
+from runtui.tui.words import draft_words
 
 
 class FormView(ActionView[None]):

@@ -27,9 +27,7 @@ from textual.widgets import Input, Static
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of
-from runtui.services.sandbox_control import SandboxControl
-from runtui.services.workspace import Workspace
-from runtui.tui import sign_in_words
+from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.bridge import News, Subscribe, carry
 from runtui.tui.screens.panel import Panel
@@ -47,6 +45,7 @@ from runtui.tui.widgets.chrome import (
     headline,
 )
 from runtui.tui.widgets.side_panel import SidePanel
+from runtui.tui.words import sign_in_words
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""

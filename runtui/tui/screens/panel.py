@@ -21,8 +21,8 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.services.write import Save
-from runtui.tui import pages
 from runtui.tui.widgets.side_panel import TABS, Page, SidePanel, Tab
+from runtui.tui.words import pages
 
 
 class Panel:

@@ -18,12 +18,12 @@ from textual.widgets import Input, OptionList, Static
 
 from runtui.errors import FieldError
 from runtui.keys.actions import key_of
-from runtui.tui import sign_in_words
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
-from runtui.tui.sign_in_words import WAYS, Asker, Way
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
+from runtui.tui.words import sign_in_words
+from runtui.tui.words.sign_in_words import WAYS, Asker, Way
 
 if TYPE_CHECKING:
     from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError

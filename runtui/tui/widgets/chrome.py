@@ -19,8 +19,8 @@ from textual.widgets import Static
 
 from runtui.keys.actions import Action
 from runtui.services.refresh import Progress
-from runtui.services.sandbox_control import SandboxControl, sandbox_badge
 from runtui.services.store import Totals
+from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.text import ELLIPSIS, content, fit, plain

@@ -1,0 +1,1 @@
+"""What the screen says: pure words and pages from values; no widget is touched here."""
