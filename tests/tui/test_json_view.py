@@ -49,6 +49,11 @@ class ViewApp(App[None]):
         raise AssertionError(f"{text!r} is not a token on the screen: {self.shown()}")
 
 
+def show_bytes(view: JsonView, body: bytes, **options: Any) -> None:
+    """Show a body as it came over the wire."""
+    view.show_text(body.decode("utf-8", "backslashreplace"), **options)
+
+
 def large_body() -> bytes:
     runs = [{"id": f"6513_{number}", "failedUsersCount": number} for number in range(40_000)]
     body = json.dumps({"value": runs}).encode()
@@ -64,7 +69,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 async def test_json_is_laid_out_below_its_header() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 10), notifications=True) as pilot:
-        app.view.show_json_bytes(b'{"id":"x","n":[1.10,null]}', header=[content("200 OK   PATCH"), Content("")])
+        show_bytes(app.view, b'{"id":"x","n":[1.10,null]}', header=[content("200 OK   PATCH"), Content("")])
         await pilot.pause()
         assert app.shown() == [
             "200 OK   PATCH",
@@ -107,7 +112,7 @@ async def test_colours_follow_the_theme() -> None:
 async def test_what_is_no_json_is_shown_as_its_lines() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 10), notifications=True) as pilot:
-        app.view.show_json_bytes(b"<html>\r\n\t[b]502[/b] \x1b[2J \xff\n</html>")
+        show_bytes(app.view, b"<html>\r\n\t[b]502[/b] \x1b[2J \xff\n</html>")
         await pilot.pause()
         assert app.shown() == ["<html>", "    [b]502[/b] ␛[2J \\xff", "</html>"]
 
@@ -115,8 +120,8 @@ async def test_what_is_no_json_is_shown_as_its_lines() -> None:
 async def test_an_empty_body_is_an_empty_view() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 10), notifications=True) as pilot:
-        app.view.show_json_bytes(b'{"a": 1}')
-        app.view.show_json_bytes(b"", header=[content("204 No Content")])
+        show_bytes(app.view, b'{"a": 1}')
+        show_bytes(app.view, b"", header=[content("204 No Content")])
         await pilot.pause()
         assert app.shown() == ["204 No Content"]
 
@@ -158,7 +163,7 @@ async def test_megabytes_are_laid_out_in_a_thread_and_shown_whole() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
         app.view.show_text("the one before")
-        app.view.show_json_bytes(large_body())
+        show_bytes(app.view, large_body())
         assert app.view.text == "the one before"
         await app.workers.wait_for_complete()
         await pilot.pause()
@@ -173,7 +178,7 @@ async def test_megabytes_are_laid_out_in_a_thread_and_shown_whole() -> None:
 async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
-        app.view.show_json_bytes(large_body())
+        show_bytes(app.view, large_body())
         app.view.show_text("small and newer")
         await pilot.pause()
         assert not [worker for worker in app.workers if not worker.is_finished]
@@ -184,15 +189,15 @@ async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> N
 async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
-        app.view.show_json_bytes(make())
+        show_bytes(app.view, make())
         await app.workers.wait_for_complete()
         await pilot.pause()
         app.view.scroll_to(0, 20, animate=False)
-        app.view.show_json_bytes(make(), keep_place=True)
+        show_bytes(app.view, make(), keep_place=True)
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert app.view.scroll_offset.y == 20
-        app.view.show_json_bytes(make())
+        show_bytes(app.view, make())
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert app.view.scroll_offset.y == 0
@@ -239,7 +244,7 @@ async def test_only_lines_on_the_screen_are_drawn(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(JsonView, "_draw", counting)
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
-        app.view.show_json_bytes(large_body())
+        show_bytes(app.view, large_body())
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert max(drawn) < 6

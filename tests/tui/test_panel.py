@@ -44,6 +44,12 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         await session.press("end", "enter")
         assert title_of(session) == "response"
         assert "200 OK   GET" in session.text()
+        await session.press("left_square_bracket", "home", "enter")
+        assert "200 OK   PATCH" in session.text()
+        await session.press("right_square_bracket")
+        for words in ("PATCH http", "client-request-id:", exchange.client_request_id[:20]):
+            assert words in session.text(), "the request as it was sent"
+        assert '"@odata.type"' in session.text()
 
 
 async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:

@@ -86,11 +86,12 @@ class Panel:
         self._show("response", pages.NO_ENTRY if entry is None else pages.entry_response_page(entry))
 
     def show_exchange(self, number: int) -> None:
-        """One request of the log again, with what it means."""
+        """One request of the log as it was sent, and its answer with what it means."""
         for exchange in self._workspace.exchanges:
             if exchange.number == number:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
                 self._followed = None
+                self._show("request", pages.sent_page(exchange))
                 self._show("response", pages.exchange_page(exchange, fault))
                 self.choose("response")
 

@@ -103,10 +103,6 @@ class JsonView(ScrollView, can_focus=True):
             return
         self._lay_out(text, tuple(header), keep_place)
 
-    def show_json_bytes(self, body: bytes, *, header: Sequence[Content] = (), keep_place: bool = False) -> None:
-        r"""Show a body as it came over the wire; bytes that are no UTF-8 are shown as `\xff`."""
-        self.show_text(body.decode("utf-8", "backslashreplace"), header=header, keep_place=keep_place)
-
     def highlight_changed(self, keys: Collection[str]) -> None:
         """Put a sign before those properties of the outermost object; no key, no sign and no column for it."""
         changed = frozenset(keys)

@@ -51,6 +51,13 @@ def request_page(draft: Draft, method: str, url: str) -> Page:
     return Page(tuple(facts), draft.body_text(), frozenset(change.field.name for change in draft.changes()))
 
 
+def sent_page(exchange: Exchange) -> Page:
+    """One request as it was sent."""
+    facts = [Fact(f"{exchange.method} {exchange.url}", "bold")]
+    facts += [Fact(f"{name}: {value}", "$text-muted") for name, value in exchange.request_headers]
+    return Page(tuple(facts), exchange.request_body or "")
+
+
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
     """One request and its answer."""
     facts = [*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *_fault_facts(fault)]
