@@ -110,7 +110,7 @@ class InputLexer:
 
     @property
     def patience(self) -> float | None:
-        """Seconds of silence after which `silence` is to be called; None: it has nothing to tell."""
+        """Seconds without input after which to call `silence`; None: no call is needed."""
         if self._paste is not None:
             if self._is_overdue:
                 return ESCAPE_SECONDS if self._held else OVERDUE_SECONDS
@@ -128,7 +128,7 @@ class InputLexer:
             data = yield from (self._cut(data) if self._paste is None else self._cut_paste(data))
 
     def silence(self) -> Iterator[Piece]:
-        """Nothing has come for as long as `patience` said: decide what was left open."""
+        """No input came for `patience` seconds: decide what an unfinished sequence is."""
         held, self._held = self._held, b""
         if self._paste is not None and not self._is_overdue:
             yield from self._hand_on()
@@ -187,7 +187,7 @@ class InputLexer:
 
 
 def _is_flood(data: bytes) -> bool:
-    """Whether one read holds more characters than anybody types, such as the lines of a log in colour."""
+    """Whether one read holds more characters than a person types, such as lines of a log with colours."""
     return len(data) >= MOST_TYPED and _PASTE_START not in data and len(_NOT_TYPED.sub(b"", data)) >= MOST_TYPED
 
 
@@ -205,7 +205,7 @@ def _may_be_pasted(data: bytes) -> bool:
 
 
 def _accepted(code: str) -> str | None:
-    """Return the sequence in a form that Textual's parser can take; None where it says nothing to us."""
+    """Return the sequence as Textual's parser accepts it; None to ignore it."""
     if code.startswith("\x1b[<"):
         mouse = _MOUSE.fullmatch(code)
         # From 128 on stand buttons such as "back"; Textual would take them for the first three.

@@ -121,11 +121,10 @@ class TerminalLine:
         return self._app.is_running and self.writer.is_alive()
 
     def is_behind(self) -> bool:
-        """Whether output is queued here, or the terminal does not take any."""
+        """Whether output is queued, or the terminal does not accept any."""
         return not self.writer._queue.empty() or not self._poll.poll(0)
 
     def write(self, data: str) -> None:
-        """Queue `data` for the writer thread."""
         self.writer.write(data)
 
 
@@ -148,12 +147,12 @@ class FramePainter:
         self._next_look: asyncio.TimerHandle | None = None
 
     def use(self, line: Line) -> None:
-        """Send to `line` from now on, of which nothing is known."""
+        """Send to `line` from now on; what it shows is unknown."""
         self._line = line
         self.forget()
 
     def forget(self) -> None:
-        """Take nothing on the terminal for granted: the next frame is sent whole."""
+        """Treat the terminal as unknown: the next frame is sent whole."""
         self._screen.forget()
 
     def show(self, update: LayoutUpdate | ChopsUpdate, colors: ColorSystem, cursor: tuple[int, int]) -> None:
@@ -189,7 +188,7 @@ class FramePainter:
             self._line.write(f"{_SYNC_START}{sent}{_SYNC_END}" if self.synchronized else sent)
 
     def stop(self) -> None:
-        """Let the frame that waits go."""
+        """Drop the frame that waits."""
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
@@ -218,7 +217,7 @@ class DifferentialOutput(App[int]):
             self.repaint_terminal()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Take the place of Textual's, which writes in full what it was given."""
+        """Replace Textual's, which writes every update in full."""
         if renderable is None or self._batch_count:
             super()._display(screen, renderable)
             return
@@ -235,7 +234,7 @@ class DifferentialOutput(App[int]):
         self.post_display_hook()
 
     def _open_line(self) -> TerminalLine | None:
-        """Return the terminal, None where the output is Textual's own affair: headless, inline, or on demand."""
+        """Return the terminal; None where Textual writes by itself: headless, inline, or with `PLAIN_OUTPUT`."""
         writer = getattr(self._driver, "_writer_thread", None)
         if not isinstance(writer, WriterThread) or self.is_inline or self._closed or PLAIN_OUTPUT in os.environ:
             return None

@@ -1,6 +1,6 @@
 """The command palette: the action registry, searchable by name and by what an action does.
 
-Invariant: it lists what makes sense in the view in sight; what cannot run now is listed with its reason.
+Invariant: it lists the actions of the visible view; one that cannot run now is listed with its reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ActionProvider(Provider):
     """Feeds Textual's palette."""
 
     def _actions(self) -> list[tuple[Action, str]]:
-        """The actions of the view in sight, each with its sentence, or with the reason why it cannot run."""
+        """The actions of the visible view, each with its help, or with the reason why it cannot run."""
         frame = self.screen
         if not isinstance(frame, Frame):
             return []
@@ -54,12 +54,11 @@ class ActionProvider(Provider):
         return partial(frame.perform, action.id)
 
     async def discover(self) -> Hits:
-        """Everything, before anything is typed."""
+        """List every action while nothing is typed."""
         for action, words in self._actions():
             yield DiscoveryHit(content(_name(action)), self._run(action), text=_name(action), help=palette_help(words))
 
     async def search(self, query: str) -> Hits:
-        """What matches."""
         matcher = self.matcher(query)
         for action, words in self._actions():
             score = matcher.match(f"{_name(action)} {action.help}")

@@ -39,7 +39,7 @@ Changes = Mapping[int, Sequence[int]]
 DEFAULT_PEN: Final = Pen()
 BLANK: Final[Cell] = (" ", DEFAULT_PEN)
 UNKNOWN: Final[Cell] = ("\0", DEFAULT_PEN)
-"""What a cell shows that nobody knows; no wanted cell equals it."""
+"""A cell whose content on the terminal is unknown; no wanted cell equals it."""
 
 _ATTRIBUTE_OFF: Final[Mapping[str, str]] = {
     "1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "6": "25", "7": "27", "8": "28", "9": "29",
@@ -58,7 +58,7 @@ _ERASE: Final = "\x1b[K"
 
 @lru_cache(maxsize=4096)
 def blank_pen(pen: Pen) -> Pen:
-    """Reduce `pen` to what is seen of it on a space."""
+    """Reduce `pen` to what a space shows of it."""
     if pen.link or pen.attributes & _SEEN_ON_BLANKS:
         return pen
     return Pen(background=pen.background)
@@ -163,7 +163,7 @@ class Scroll(NamedTuple):
         return [*rows[: self.top], *moved, *rows[self.bottom :]]
 
     def sequence(self) -> str:
-        """Return what makes a terminal do it. It leaves the cursor where nobody knows."""
+        """Return the sequence that scrolls a terminal; where it leaves the cursor is undefined."""
         lines = f"{abs(self.lines) if abs(self.lines) > 1 else ''}{'M' if self.lines > 0 else 'L'}"
         return f"\x1b[{self.top + 1};{self.bottom}r\x1b[{self.top + 1}H\x1b[{lines}\x1b[r"
 
@@ -251,7 +251,7 @@ class _Encoder:
         self.y, self.x = y, x
 
     def take(self, pen: Pen) -> None:
-        """Draw with `pen` from now on."""
+        """Switch to `pen`."""
         self.sent.append(sgr(self.pen, pen))
         self.pen, self._blank = pen, blank_pen(pen)
 
@@ -334,12 +334,12 @@ class ScreenDiff:
         self.forget()
 
     def forget(self) -> None:
-        """Take nothing for granted: the next frame is sent whole."""
+        """Treat every cell as unknown: the next frame is sent whole."""
         self._shown = [[UNKNOWN] * self.width for _ in range(self.height)]
         self._cursor = None
 
     def put(self, y: int, x: int, new: Sequence[Cell]) -> None:
-        """Want `new` in line `y` from column `x` on; a wide grapheme of which one half goes leaves a space."""
+        """Set the wanted cells of line `y` from column `x`; half of an overwritten wide grapheme becomes a space."""
         if not (0 <= y < self.height and 0 <= x < self.width) or not new:
             return
         row = self.wanted[y]

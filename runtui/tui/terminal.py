@@ -77,7 +77,7 @@ def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None =
 
 
 def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
-    """Ask Rich, which decides what is sent; from TERM and COLORTERM, as it does inside Textual."""
+    """Ask Rich, which chooses colours from TERM and COLORTERM inside Textual too."""
     console = Console(force_terminal=True, _environ=environ)
     return console.color_system in (None, "standard")
 
@@ -122,15 +122,14 @@ class InputParser:
 
     @property
     def patience(self) -> float | None:
-        """Seconds of silence after which `silence` is to be called; None: it has nothing to tell."""
+        """Seconds without input after which to call `silence`; None: no call is needed."""
         return self._lexer.patience
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Take the next bytes."""
         return self._events(self._lexer.feed(data))
 
     def silence(self) -> Iterator[Message]:
-        """Nothing has come for as long as `patience` said."""
+        """No input came for `patience` seconds: give out what was held back."""
         return self._events(self._lexer.silence())
 
     def _events(self, pieces: Iterable[Piece]) -> Iterator[Message]:
@@ -156,7 +155,7 @@ class InputParser:
         return parsed
 
     def _renew(self) -> None:
-        """Start afresh with what is known about the terminal."""
+        """Replace the parser by a fresh one that knows the same about the terminal."""
         old, self._parser = self._parser, XTermParser(self._debug)
         self._parser.mouse_pixels = old.mouse_pixels
         self._parser.terminal_size, self._parser.terminal_pixel_size = old.terminal_size, old.terminal_pixel_size
@@ -176,7 +175,7 @@ class TerminalDriver(LinuxDriver):
     """Messages handed over since the app was last known to have caught up."""
 
     def write(self, data: str) -> None:
-        """Write, but for the first entry into the alternate screen, and for the way out where another one follows."""
+        """Write all but the first entry into the alternate screen, and its exit where another screen follows."""
         if data == ENTER_ALTERNATE_SCREEN and self._app.takes_over and not self._has_entered:
             self._has_entered = True
             return
@@ -185,18 +184,17 @@ class TerminalDriver(LinuxDriver):
         super().write(data)
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """Believe the terminal, where Textual believes LINES and COLUMNS."""
+        """Ask the terminal, where Textual trusts LINES and COLUMNS."""
         return terminal_size()
 
     def _run_input_thread(self) -> None:
-        """Take the place of Textual's, which prints a traceback over the screen and lets the program end with 0."""
+        """Replace Textual's, which prints a traceback over the screen and exits with 0."""
         try:
             self.run_input_thread()
         except Exception as error:  # noqa: BLE001 - the thread's last words; the app tells them and ends
             self._loop.call_soon_threadsafe(self._app.end_without_input, error)
 
     def run_input_thread(self) -> None:
-        """Read the terminal until the app lets go of it."""
         parser = InputParser(self._debug)
         quiet_since = monotonic()
         while not self.exit_event.is_set():
@@ -213,7 +211,7 @@ class TerminalDriver(LinuxDriver):
                 quiet_since = monotonic()
 
     def _read(self) -> bytes:
-        """Read what there is; nothing when the terminal is gone."""
+        """Read the available bytes; none when the terminal is gone."""
         try:
             return os.read(self.fileno, _READ_BYTES)
         except OSError as error:
@@ -302,7 +300,7 @@ class TerminalApp(App[int]):
         self.exit(return_code=int(ExitCode.NOT_DONE))
 
     def _end_unless_leaving(self) -> None:
-        """End, unless it ends already: the exit code of the first end stands."""
+        """End, unless it is ending already: the first exit code stands."""
         if self.return_code is None:
             self.end_unattended()
 
@@ -325,12 +323,12 @@ class TerminalApp(App[int]):
             call()
 
     def end_without_input(self, error: Exception) -> None:
-        """End because of an error in the thread that reads the terminal: no key can be pressed any more."""
+        """End after an error in the thread that reads the terminal: no key arrives any more."""
         self.crash = crash_sentence(error, self._crash_folder)
         self.end_unattended()
 
     def _fatal_error(self) -> None:
-        """Take the place of Textual's, which prints a traceback with every local variable in it."""
+        """Replace Textual's, which prints a traceback with every local variable."""
         error = self._exception or sys.exc_info()[1] or RuntimeError("unknown")
         if isinstance(error, WorkerFailed):
             error = error.error
@@ -340,7 +338,7 @@ class TerminalApp(App[int]):
 
 
 def tell_the_shell(app: TerminalApp) -> int:
-    """Call it when `app` has ended: prints what a crash left to say. Returns the process's exit code."""
+    """Print the report of a crash, if any, once `app` has ended; the exit code of the process."""
     if app.crash is not None:
         print(app.crash, file=sys.stderr)
         return app.return_code or int(ExitCode.NOT_DONE)

@@ -120,7 +120,7 @@ async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Pa
         desk.polls.go_on()
         await desk.gate.somebody_waits()
         await desk.session.press("escape")
-        assert "Given up: nothing of it is kept" in desk.status
+        assert "Sign-in canceled." in desk.status
         assert "Nobody is signed in." in desk.words
         desk.gate.open()
         await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came, too late
@@ -204,7 +204,7 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         assert "Press O again to sign out" in desk.status
         await desk.session.press("O")
         await desk.session.until(lambda: "signed out" in desk.header)
-        assert "the tokens are forgotten" in desk.status
+        assert "the tokens are deleted" in desk.status
         assert "Your browser is still signed in" in desk.status
         assert desk.sign_in.state.account is None
         await desk.session.press("O")
@@ -216,7 +216,7 @@ async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session
     async with open_session(runs=5) as session:
         await session.press("A")
         assert session.view == "runs"
-        assert "a token by hand" in session.text()
+        assert "Using a token you supplied" in session.text()
 
 
 async def test_the_time_of_a_token_is_told_when_it_is_little(tmp_path: Path) -> None:
@@ -249,10 +249,10 @@ async def test_a_permission_that_is_missing_is_told_before_the_form_is_filled_in
         await listed(desk)
         await desk.session.press("e")
         await desk.session.until(lambda: desk.session.view == "edit")
-        assert "does not say that you may change runs" in desk.status
+        assert "The token lacks LifecycleWorkflows.ReadWrite.All" in desk.status
         await desk.session.press("enter", "down", "enter", "ctrl+s")
         assert desk.session.view == "review", "it never blocks"
-        assert "does not say that you may change runs" in desk.words
+        assert "The token lacks LifecycleWorkflows.ReadWrite.All" in desk.words
         assert f"account {DEMO_ADMIN.username}" in desk.words
 
 

@@ -107,7 +107,7 @@ async def test_whoever_types_is_told_and_not_disturbed(tmp_path: Path) -> None:
         await desk.session.type("fai")
         desk.authority.revoke(DEMO_ADMIN)
         desk.session.workspace.refresh.now()
-        await desk.session.until(lambda: "Sign in when it suits you" in desk.status)
+        await desk.session.until(lambda: "Sign in when you are ready" in desk.status)
         await desk.session.type("led")
         assert desk.session.view == "runs"
         assert desk.session.app.focused.value == "failed"

@@ -23,7 +23,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 from runtui.tui.words import sign_in_words
-from runtui.tui.words.sign_in_words import WAYS, Asker, Way
+from runtui.tui.words.sign_in_words import SIGN_IN_METHODS, Asker, SignInMethod
 
 if TYPE_CHECKING:
     from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
@@ -54,7 +54,7 @@ class SignInView(ActionView[None]):
     def __init__(self) -> None:
         super().__init__()
         self._words = "Sign in"
-        self._ways: tuple[Way, ...] = ()
+        self._ways: tuple[SignInMethod, ...] = ()
         self._names = ("", "")
         """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
         self._copied = ""
@@ -76,7 +76,7 @@ class SignInView(ActionView[None]):
             yield Static(id="sign-in-note", markup=False)
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> SignInMethod | None:
         """The way under the cursor; None while none is to be chosen."""
         rows = self.query_one(ChoiceList)
         return None if rows.has_class("-gone") or rows.highlighted is None else self._ways[rows.highlighted]
@@ -92,7 +92,9 @@ class SignInView(ActionView[None]):
         """
         self._names = (sign_in.settings.authority, demo)
         # No browser finds the name of a demo's sign-in by itself.
-        self._ways = tuple(way for way in sign_in_words.ways(sign_in.settings) if not (demo and way == "interactive"))
+        self._ways = tuple(
+            way for way in sign_in_words.methods_here(sign_in.settings) if not (demo and way == "interactive")
+        )
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
         if why and trouble is None:
@@ -102,16 +104,16 @@ class SignInView(ActionView[None]):
         self._update("facts", Content("\n").join(lines))
         rows = self.query_one(ChoiceList)
         rows.clear_options()
-        rows.add_options([WAYS[way] for way in self._ways])
+        rows.add_options([SIGN_IN_METHODS[way] for way in self._ways])
         rows.highlighted = 0
         self._update("note", content(str(Asker.here()), "$text-muted"))
         self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
-    def begin(self, way: Way) -> None:
+    def begin(self, way: SignInMethod) -> None:
         """Say that the sign-in service is being asked."""
         self._stop_waiting()
-        self._entitle(f"Sign in: {WAYS[way].partition(':')[0].lower()}")
+        self._entitle(f"Sign in: {SIGN_IN_METHODS[way].partition(':')[0].lower()}")
         self._update("facts", Content("Asking the sign-in service…"))
         self._display("sign-in-facts")
         self.take_focus()

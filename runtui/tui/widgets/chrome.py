@@ -100,7 +100,7 @@ def headline(
     unknown: int = 0,
     who: str = "",
 ) -> Headline:
-    """The first line's facts: whose runs, how many of them somebody must look at, and when they were read."""
+    """The headline: tenant, badges, counts of runs by trouble, and the age of the list."""
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [f"{totals.total} runs"]
     counts += [f"{totals.failed} failed"] if totals.failed else []
@@ -143,7 +143,7 @@ Holds: TypeAlias = Callable[[], bool]
 
 
 def for_good() -> bool:
-    """What happened has happened."""
+    """Hold until another sentence replaces it."""
     return True
 
 
@@ -163,7 +163,7 @@ class StatusLine(Static):
         self.text = ""
 
     def show(self, text: str, severity: Severity) -> None:
-        """Replace what is said; an empty text gives the line back."""
+        """Replace the sentence; an empty one hides the line."""
         if text == self.text and self.has_class(f"-{severity}"):
             return
         self.text = text
@@ -194,7 +194,6 @@ class HintBar(Widget):
     """Whether an input has the keys, so that letters and digits are text."""
 
     def render(self) -> RenderResult:
-        """Draw the hints that fit, each whole."""
         key_style = self.get_visual_style("hint-bar--key")
         label_style = self.get_visual_style("hint-bar--label")
         disabled_style = self.get_visual_style("hint-bar--disabled")

@@ -37,11 +37,11 @@ class FieldInput(LineInput):
         super().__init__(select_on_focus=True)
 
     def on_blur(self) -> None:
-        """Show a text that is too long from its beginning."""
+        """Scroll a long text back to its start."""
         self.cursor_position = 0
 
     def show(self, text: str) -> None:
-        """Put a text into it, as if the keys had just come."""
+        """Set the text, selected as on focus where it has the focus."""
         self.value = plain(text)
         if self.has_focus:
             self.select_all()
@@ -49,7 +49,7 @@ class FieldInput(LineInput):
             self.cursor_position = 0
 
     def text_over(self, known: str) -> str:
-        """The text in it; the `known` one when it stands there as it was shown, whatever signs that took."""
+        """The typed text; `known` itself where only its visible form is in the box."""
         return known if self.value == plain(known) else self.value
 
 
@@ -64,7 +64,7 @@ class FieldSelect(Select[str], inherit_bindings=False):
         super().__init__(self._options_of(choices.names), value=choices.names[0], allow_blank=False, compact=True)
 
     def offer(self, received: str, chosen: str) -> None:
-        """Offer every known value, with the one as received before them when it is none of these; choose one."""
+        """Offer every known value, unknown ones first, and select `chosen`."""
         strangers = dict.fromkeys(text for text in (received, chosen) if not self._choices.is_known(text))
         offered = (*strangers, *self._choices.names)
         self.expanded = False
@@ -74,11 +74,10 @@ class FieldSelect(Select[str], inherit_bindings=False):
         self.value = chosen
 
     def show(self, text: str) -> None:
-        """Choose one of the values that are offered."""
         self.value = text
 
     def text_over(self, known: str) -> str:
-        """The value that is chosen, as received where it was received."""
+        """The selected value; `known` where none is."""
         return known if self.value is Select.NULL else str(self.value)
 
     def _options_of(self, values: Sequence[str]) -> list[tuple[Text, str]]:
@@ -90,14 +89,13 @@ class FieldSelect(Select[str], inherit_bindings=False):
 
 
 class Words(Static):
-    """A text that is only drawn when it is another one."""
+    """A text that is drawn only when it changes."""
 
     def __init__(self, *, classes: str) -> None:
         super().__init__(classes=classes, markup=False)
         self._text = ""
 
     def say(self, text: str) -> None:
-        """Replace the text."""
         if text != self._text:
             self._text = text
             self.update(content(text))
@@ -126,7 +124,6 @@ class FieldRow(Widget):
         self.field = field
 
     def compose(self) -> ComposeResult:
-        """Lay the row out."""
         star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
         with Horizontal():
             yield Static(Content(self.field.name) + star, classes="field--label", markup=False)
@@ -140,11 +137,10 @@ class FieldRow(Widget):
 
     @property
     def control(self) -> FieldInput | FieldSelect:
-        """The input or the dropdown."""
         return self.query_one(FieldInput) if self.field.choices is None else self.query_one(FieldSelect)
 
     def put(self, draft: Draft) -> None:
-        """Put the text that the draft has for the field into the control."""
+        """Set the control to the draft's text of the field."""
         text, control = draft.text(self.field), self.control
         if isinstance(control, FieldSelect):
             control.offer(draft.received_text(self.field), text)
@@ -152,7 +148,7 @@ class FieldRow(Widget):
             control.show(text)
 
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Follow the draft: what the field was and is on the server, and why its text is no value."""
+        """Update old value, value on the server and error from the draft."""
         is_changed = self.field.name in draft.edits
         self.set_class(is_changed, "-changed")
         error = draft.errors().get(self.field.name, "")
@@ -172,7 +168,7 @@ class FieldRow(Widget):
         self.query_one(place, Words).say(text)
 
     def _reading(self, draft: Draft) -> str:
-        """The type of a count; of a date-time, how far from now it is."""
+        """The note beside a field: the type of a count, the distance of a date-time from now."""
         if self.field.kind == "count":
             return self.field.type_name
         edit = draft.edits.get(self.field.name)
@@ -209,7 +205,6 @@ class FieldForm(VerticalScroll, can_focus=False):
 
         @property
         def control(self) -> FieldForm:
-            """The form."""
             return self.form
 
     def __init__(self) -> None:
@@ -227,28 +222,27 @@ class FieldForm(VerticalScroll, can_focus=False):
             yield FieldRow(field)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Give the fields the room of the notes where they need it."""
+        """Hide the notes where the fields need their room."""
         self.set_class(event.size.width < ROOMY, "-tight")
 
     def row(self, name: str) -> FieldRow:
-        """The row of a property."""
         return self.query_one(f"#field-{name}", FieldRow)
 
     def load(self, draft: Draft) -> None:
-        """Begin anew with a draft; nothing is left of the one before."""
+        """Show another draft, from the top."""
         self.scroll_home(animate=False)
         self.put(draft, *(field.name for field in EDITABLE))
         self.show(draft, draft.received)
 
     def put(self, draft: Draft, *names: str) -> None:
-        """Put the texts that a draft has for some fields into their controls."""
+        """Set some fields' controls to the draft's texts."""
         with self._filling():
             for row in map(self.row, names):
                 row.put(draft)
 
     @contextmanager
     def _filling(self) -> Iterator[None]:
-        """What changes meanwhile is not typed."""
+        """Mark the changes made within as not typed."""
         self.is_filling = True
         try:
             yield
@@ -256,17 +250,16 @@ class FieldForm(VerticalScroll, can_focus=False):
             self.is_filling = False
 
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Follow the draft; `now` is the run as it is on the server, as far as that is known."""
+        """Update every row from the draft; `now` is the run on the server, empty while unread."""
         for row in self.query(FieldRow):
             row.show(draft, now)
 
     @property
     def is_choosing(self) -> bool:
-        """Whether the list of a dropdown is open."""
         return any(select.expanded for select in self.query(FieldSelect))
 
     def typed_over(self, draft: Draft, now: int) -> Draft:
-        """The draft with what stands in the controls; `now` (ticks) is what "-2h" counts from."""
+        """The draft with the texts of the controls; "-2h" counts from `now` (ticks)."""
         for row in self.query(FieldRow):
             known = draft.text(row.field)
             text = row.control.text_over(known)
@@ -275,7 +268,7 @@ class FieldForm(VerticalScroll, can_focus=False):
         return draft
 
     def focus_error(self) -> None:
-        """Give the first field that is wrong the keys."""
+        """Focus the first field with an error."""
         for row in self.query(FieldRow).filter(".-invalid"):
             row.control.focus()
             break
@@ -286,11 +279,9 @@ class FieldForm(VerticalScroll, can_focus=False):
         return next((row for row in self.query(FieldRow) if focused is not None and row in focused.ancestors), None)
 
     def action_next(self) -> None:
-        """To the next field."""
         self.screen.focus_next("FieldInput, FieldSelect")
 
     def action_previous(self) -> None:
-        """To the field before."""
         self.screen.focus_previous("FieldInput, FieldSelect")
 
     @on(Input.Changed)
@@ -304,20 +295,20 @@ class FieldForm(VerticalScroll, can_focus=False):
         self.action_next()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Tell which field keys go to."""
+        """Announce the focused field."""
         row = next((node for node in event.widget.ancestors if isinstance(node, FieldRow)), None)
         if row is not None:
             self.post_message(self.FieldEntered(self, row.field))
 
 
 def _as_received(draft: Draft, field: Property, text: str) -> str:
-    """Typed text; when it reads as the value received does on the screen, that value's own text."""
+    """The typed text; the received text itself where both look the same on the screen."""
     received = draft.received_text(field)
     return received if text == plain(received) else text
 
 
 def moment_reading(text: str, now: int) -> str:
-    """A date-time in words: local wall clock and distance from now; empty when it is none."""
+    """A date-time as local time and distance from `now` (ticks); empty where the text is no date-time."""
     try:
         ticks = parse_ticks(text)
     except ValueError:

@@ -34,12 +34,10 @@ class PagedList(OptionList):
         super().__init__(*options, id=id, compact=True, markup=False)
 
     def action_page_up(self) -> None:
-        """Move up one screen."""
         if self.scrollable_content_region:
             super().action_page_up()  # type: ignore[no-untyped-call]
 
     def action_page_down(self) -> None:
-        """Move down one screen."""
         if self.scrollable_content_region:
             super().action_page_down()  # type: ignore[no-untyped-call]
 

@@ -86,7 +86,6 @@ class JsonView(ScrollView, can_focus=True):
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
 
     def on_mount(self) -> None:
-        """Give the text of the constructor its size."""
         self._measure()
 
     def show_text(self, text: str, *, header: Sequence[Content] = (), keep_place: bool = False) -> None:
@@ -104,7 +103,7 @@ class JsonView(ScrollView, can_focus=True):
         self._lay_out(text, tuple(header), keep_place)
 
     def highlight_changed(self, keys: Collection[str]) -> None:
-        """Put a sign before those properties of the outermost object; no key, no sign and no column for it."""
+        """Mark some properties of the outermost object; without any, the column of marks is hidden."""
         changed = frozenset(keys)
         if changed != self._changed:
             self._changed = changed
@@ -112,7 +111,6 @@ class JsonView(ScrollView, can_focus=True):
 
     @property
     def text(self) -> str:
-        """The text that is shown, as received."""
         return self._document.text
 
     @property
@@ -131,7 +129,7 @@ class JsonView(ScrollView, can_focus=True):
         return strip.crop_extend(left, left + width, self.rich_style).apply_style(self.rich_style)
 
     def notify_style_update(self) -> None:
-        """Forget lines that were drawn in the colours of before."""
+        """Drop the lines drawn in the old colours."""
         super().notify_style_update()
         self._strips.clear()
 
@@ -154,7 +152,7 @@ class JsonView(ScrollView, can_focus=True):
         self.scroll_to(left, top, animate=False)
 
     def _measure(self) -> None:
-        """Take the size of what there is to scroll, and draw it anew."""
+        """Update the scrollable size, and redraw what changed."""
         widest_header = max((line.cell_length for line in self._header), default=0)
         gutter = len(_CHANGED) if self._changed else 0
         size = Size(max(widest_header, self._document.widest + gutter), self.line_count)
@@ -166,7 +164,7 @@ class JsonView(ScrollView, can_focus=True):
             self.refresh()
 
     def _draw_differences(self) -> None:
-        """Draw anew those lines on the screen that are others now."""
+        """Redraw the visible lines that changed."""
         top = self.scroll_offset.y
         numbers = range(top, top + self.size.height)
         before = {number: self._strips.get(number) for number in numbers}
@@ -177,7 +175,7 @@ class JsonView(ScrollView, can_focus=True):
                 self.refresh_line(number)
 
     def _draw(self, number: int) -> Strip:
-        """Build one whole line; `number` counts the header."""
+        """Build one whole line; numbers start with the header."""
         if number < len(self._header):
             return Strip(self._header[number].render_segments(self.visual_style))
         number -= len(self._header)

@@ -65,7 +65,6 @@ class SidePanel(Vertical):
 
         @property
         def control(self) -> SidePanel:
-            """The panel."""
             return self.panel
 
     def __init__(self, *, id: str) -> None:
@@ -90,7 +89,6 @@ class SidePanel(Vertical):
             yield PagedList(id="tab-log")
 
     def on_mount(self) -> None:
-        """Draw the first tab."""
         self._show_title()
 
     def on_resize(self) -> None:
@@ -99,7 +97,7 @@ class SidePanel(Vertical):
         self._draw(keep_place=True)
 
     def show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
-        """Put a page into a tab; the tab in sight stays the same."""
+        """Set the page of a tab; the visible tab stays the same."""
         if self._pages.get(tab) != page:
             self._pages[tab] = page
             self._undrawn.add(tab)
@@ -112,7 +110,7 @@ class SidePanel(Vertical):
         log.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
 
     def choose(self, tab: Tab) -> None:
-        """Bring a tab into sight; the focus follows when it was in the panel."""
+        """Show a tab; it takes the focus if the panel had it."""
         had_focus = self.has_focus_within
         self.tab = tab
         self.query_one(ContentSwitcher).current = f"tab-{tab}"
@@ -122,20 +120,16 @@ class SidePanel(Vertical):
             self.take_focus()
 
     def step(self, by: int) -> None:
-        """To the next or the previous tab."""
         self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
 
     def take_focus(self) -> None:
-        """Give the tab in sight the keys."""
         self.query_one(f"#tab-{self.tab}").focus()
 
     def mark_active(self, active: bool) -> None:
-        """Show whether keys go to the panel."""
         self._active = active
         self._show_title()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Tell which request was chosen."""
         event.stop()
         if event.option.id is not None:
             self.post_message(self.ExchangeChosen(self, int(event.option.id)))
@@ -147,7 +141,7 @@ class SidePanel(Vertical):
         self.query_one("#panel-title", PaneTitle).show(Content(" │ ").join(names), active=self._active)
 
     def _draw(self, *, keep_place: bool) -> None:
-        """Draw the tab in sight, where there is something new in it and a width to wrap it to."""
+        """Draw the visible tab if its page or the width changed."""
         tab = self.tab
         if tab not in self._undrawn or not self.size.width:
             return

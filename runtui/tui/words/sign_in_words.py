@@ -1,4 +1,4 @@
-"""What the screen says of a sign-in: pure words from its state.
+"""The sentences of the screen about a sign-in, from its state.
 
 Invariant: addresses and codes come from their fields, never from a server's own sentence. No token is in reach here.
 """
@@ -19,31 +19,31 @@ from runtui.tui.text import middle
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, SignIn, SignInError, SignInState
 
-Way = Literal["device-code", "browser", "interactive"]
+SignInMethod = Literal["device-code", "browser", "interactive"]
 
-WAYS: Final[Mapping[Way, str]] = {
+SIGN_IN_METHODS: Final[Mapping[SignInMethod, str]] = {
     "device-code": "Device code: type a short code on any device that has a browser",
     "browser": "Browser elsewhere: open an address, then paste the one it ends at",
     "interactive": "Browser here: open it on this machine and come back by itself",
 }
 
 SOON: Final = timedelta(minutes=10)
-"""From so little on, the time that a token has left is told."""
+"""The first line shows how long a token lasts once it has less than this left."""
 
 _NAME_CELLS: Final = 20
-"""What the first line gives to an account."""
+"""The most cells that an account takes in the first line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who is behind a request to sign in: people are to compare it with what they began themselves."""
+    """The machine and user that ask for a sign-in, for a person to compare with what they started."""
 
     host: str
     user: str
 
     @classmethod
     def here(cls) -> Asker:
-        """This process."""
+        """The machine and user of this process."""
         import getpass
         import socket
 
@@ -62,37 +62,39 @@ BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
 def why_nobody(sign_in: SignIn | None) -> str | None:
-    """Why no person signs in in this session; None when one does."""
+    """Why no person signs in during this session; None when one does."""
     if sign_in is None:
-        return "This session has a token by hand: there is nobody to sign in."
+        return "Using a token you supplied; there is nothing to sign in to."
     if not sign_in.is_person:
         account = sign_in.state.account
         as_whom = f", as {account.username}" if account is not None and account.username else ""
-        return f"This session signs in by itself ({sign_in.settings.method}){as_whom}."
+        return f"This session signs in without a person ({sign_in.settings.method}){as_whom}."
     return None
 
 
-def ways(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[Way, ...]:
-    """The ways that make sense here, the profile's own first."""
-    possible = [way for way in WAYS if way != "interactive" or has_browser(environ)]
-    return tuple(sorted(possible, key=lambda way: way != settings.method))
+def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[SignInMethod, ...]:
+    """The methods that work on this machine, the profile's own first."""
+    possible = [method for method in SIGN_IN_METHODS if method != "interactive" or has_browser(environ)]
+    return tuple(sorted(possible, key=lambda method: method != settings.method))
 
 
 def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a browser can be opened on this machine: the session is local, and it has a screen."""
+    """Whether a browser can be opened on this machine: not over SSH, and with a display."""
     if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
         return False
     return sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 def short_name(account: Account) -> str:
-    """An account as the first line names it: without its domain, and never long."""
+    """An account for the first line: without its domain, at most 20 cells."""
     return middle(account.username.partition("@")[0] or account.username or "?", _NAME_CELLS)
 
 
 def who(state: SignInState | None, now: datetime) -> str:
-    """Who is signed in, for the first line; with the time that the token has left (as of `now`, aware) when that is
-    little. Empty without a sign-in."""
+    """Who is signed in, for the first line, and how long the token lasts when that is less than `SOON`.
+
+    Empty without a sign-in; `now` is aware.
+    """
     if state is None or (state.account is None and state.trouble is None):
         return ""
     if state.account is None:
@@ -109,7 +111,7 @@ def who(state: SignInState | None, now: datetime) -> str:
 
 
 def next_change(state: SignInState, now: datetime) -> float | None:
-    """Seconds after which `who` says something else only because time went by; None: never."""
+    """Seconds until time alone changes what `who` returns; None: never."""
     left = _left(state, now)
     if left is None or left <= timedelta(0):
         return None
@@ -123,62 +125,61 @@ def _left(state: SignInState, now: datetime) -> timedelta | None:
 
 
 def signed_in(account: Account, *, goes_on: bool) -> str:
-    """After a sign-in."""
-    onward = " What waited for it goes on." if goes_on else ""
-    return f"Signed in as {account}.{onward}"
+    """After a sign-in; `goes_on`: a request was waiting for it."""
+    return f"Signed in as {account}.{' The waiting request continues.' if goes_on else ''}"
 
 
 def standing(state: SignInState) -> tuple[str, ...]:
-    """Who is signed in, line by line."""
+    """Who is signed in: one line for each fact."""
     if state.account is None:
         return ("Nobody is signed in.",)
-    nowhere = "the token does not say"
+    nowhere = "not in the token"
     lines = [f"account  {state.account.username or nowhere}", f"tenant   {state.account.tenant_id or nowhere}"]
     if state.needs_person:
         return tuple(lines)
     if state.expires_at is not None:
-        lines.append(f"token    until {state.expires_at.astimezone():%H:%M}; it is renewed before that")
+        lines.append(f"token    until {state.expires_at.astimezone():%H:%M}, renewed automatically")
     if state.can_write is not None:
-        lines.append(f"writing  {'permitted by the token' if state.can_write else 'not permitted by the token'}")
+        lines.append(f"changes  {'allowed by the token' if state.can_write else 'not allowed by the token'}")
     return tuple(lines)
 
 
 def countdown(ends: datetime, now: datetime) -> str:
-    """How long there is time for a sign-in (as of `now`)."""
+    """How long the sign-in service still waits, as of `now` (both aware)."""
     seconds = max(0, int((ends - now).total_seconds()))
     return f"Waiting for you: {seconds // 60}:{seconds % 60:02} left."
 
 
 def cannot_write(sign_in: SignIn | None) -> str:
-    """A hint that a change will hardly be taken; empty where nothing speaks against it."""
+    """A warning that the token does not allow changes; empty when it does or does not tell."""
     if sign_in is None or sign_in.state.can_write is not False:
         return ""
-    return "The token does not say that you may change runs (LifecycleWorkflows.ReadWrite.All): expect a refusal."
+    return "The token lacks LifecycleWorkflows.ReadWrite.All; the service will probably refuse changes."
 
 
 def sign_out_question(key: str) -> str:
-    """Asked before signing out; the same key answers it."""
-    return f"Sign out? Every token of this session is forgotten. Press {key} again to sign out."
+    """Before signing out; pressing the same key again confirms."""
+    return f"Sign out? This deletes the tokens of this session. Press {key} again to sign out."
 
 
 def signed_out(settings: SignInSettings) -> str:
     """After signing out."""
-    kept = " and the file that kept them is deleted" if settings.token_cache == "file" else ""  # noqa: S105 - a place
-    return f"Signed out: the tokens are forgotten{kept}. Your browser is still signed in: that session ends only there."
+    file = " and their file" if settings.token_cache == "file" else ""  # noqa: S105 - a place
+    return f"Signed out: the tokens{file} are deleted. Your browser is still signed in; sign out there as well."
 
 
-def given_up() -> str:
-    """After esc while a sign-in was under way."""
-    return "Given up: nothing of it is kept, and the code or address is of no use any more."
+def canceled() -> str:
+    """After a person canceled the sign-in in progress."""
+    return "Sign-in canceled. Its code or address no longer works."
 
 
 def left_without(key: str, *, somebody_waited: bool) -> str:
-    """After esc, while a person is needed."""
-    what = "What waited for it was not done; drafts are kept." if somebody_waited else "Nothing is read until then."
+    """After a person left without signing in, although the service asks for it; `key` signs in."""
+    what = "The waiting request failed; drafts are kept." if somebody_waited else "Runs cannot be read."
     return f"Not signed in. {what} {key} signs in."
 
 
 def needed(trouble: SignInError | None, key: str) -> str:
-    """A person is needed, and is busy typing."""
+    """A sign-in is needed while the person types; `key` signs in."""
     title = f"{trouble.title}. " if trouble is not None else ""
-    return f"{title}Sign in when it suits you: {key_of('leave')}, then {key}."
+    return f"{title}Sign in when you are ready: {key_of('leave')}, then {key}."
