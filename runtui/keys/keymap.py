@@ -83,7 +83,7 @@ def _typed(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
             several = f"{' and '.join(map(key_text, keys))} {'are' if len(keys) > 1 else 'is'}"
             place = SCOPE_TITLES[action.scope].lower()
             yield Mistake(
-                action.name, f"{action.name}: {several} typed as text in the {place}; add a key such as F6 or ctrl+y."
+                action.name, f"{action.name}: {several} typed as text in the {place}; add a key such as ctrl+y."
             )
 
 

@@ -135,9 +135,9 @@ def test_other_keys_are_read_and_may_change_places() -> None:
             {"refresh": "e"},
             "refresh: e is already the key of edit; choose another key, or give edit another one.",
         ),
-        ({"review": "a"}, "review: a is typed as text in the form; add a key such as F6 or ctrl+y."),
-        ({"discard": "D"}, "discard: D is typed as text in the form; add a key such as F6 or ctrl+y."),
-        ({"revert": "ctrl+k"}, "revert: ctrl+k is typed as text in the form; add a key such as F6 or ctrl+y."),
+        ({"review": "a"}, "review: a is typed as text in the form; add a key such as ctrl+y."),
+        ({"discard": "D"}, "discard: D is typed as text in the form; add a key such as ctrl+y."),
+        ({"revert": "ctrl+k"}, "revert: ctrl+k is typed as text in the form; add a key such as ctrl+y."),
         ([], "keys must be a table: [keys]."),
     ],
 )

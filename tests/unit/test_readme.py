@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from runtui.cli import COMMANDS, command_parser
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION
 from runtui.keys.actions import SCOPE_TITLES, in_scopes
+from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
@@ -113,6 +115,11 @@ def command_lines() -> list[str]:
     """Every command line of ours in a block of shell."""
     blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     return re.findall(r"\.venv/bin/runtui\b(.*)", "".join(blocks))
+
+
+def test_the_keys_of_the_example_can_be_used() -> None:
+    (block,) = re.findall(r"^```toml\n(\[keys\].*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert read_keys(tomllib.loads(block)["keys"]).mistakes == ()
 
 
 def test_there_is_one_command_for_the_demo_and_one_for_the_tests() -> None:
