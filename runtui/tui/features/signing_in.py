@@ -23,7 +23,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.words import sign_in_words
-from runtui.tui.words.sign_in_words import SignInMethod
+from runtui.tui.words.sign_in_words import PersonMethod
 
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, BrowserPage
@@ -187,7 +187,7 @@ class SigningIn:
             )
         self._chrome.refresh()
 
-    async def _sign_in_by(self, way: SignInMethod, page_stands: asyncio.Event) -> None:
+    async def _sign_in_by(self, way: PersonMethod, page_stands: asyncio.Event) -> None:
         try:
             account = await self._bring_about(way, page_stands)
         except SignInError as trouble:
@@ -200,7 +200,7 @@ class SigningIn:
         finally:
             page_stands.set()
 
-    async def _bring_about(self, way: SignInMethod, page_stands: asyncio.Event) -> Account:
+    async def _bring_about(self, way: PersonMethod, page_stands: asyncio.Event) -> Account:
         assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
         if way == "device-code":
             return await self._sign_in.device_code(self.view.show_code)

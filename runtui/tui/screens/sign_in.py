@@ -23,7 +23,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 from runtui.tui.words import sign_in_words
-from runtui.tui.words.sign_in_words import SIGN_IN_METHODS, Asker, SignInMethod
+from runtui.tui.words.sign_in_words import METHOD_LABELS, Asker, PersonMethod
 
 if TYPE_CHECKING:
     from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
@@ -54,7 +54,7 @@ class SignInView(ActionView[None]):
     def __init__(self) -> None:
         super().__init__()
         self._words = "Sign in"
-        self._ways: tuple[SignInMethod, ...] = ()
+        self._ways: tuple[PersonMethod, ...] = ()
         self._names = ("", "")
         """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
         self._copied = ""
@@ -76,7 +76,7 @@ class SignInView(ActionView[None]):
             yield Static(id="sign-in-note", markup=False)
 
     @property
-    def way(self) -> SignInMethod | None:
+    def way(self) -> PersonMethod | None:
         """The way under the cursor; None while none is to be chosen."""
         rows = self.query_one(ChoiceList)
         return None if rows.has_class("-gone") or rows.highlighted is None else self._ways[rows.highlighted]
@@ -104,16 +104,16 @@ class SignInView(ActionView[None]):
         self._update("facts", Content("\n").join(lines))
         rows = self.query_one(ChoiceList)
         rows.clear_options()
-        rows.add_options([SIGN_IN_METHODS[way] for way in self._ways])
+        rows.add_options([METHOD_LABELS[way] for way in self._ways])
         rows.highlighted = 0
         self._update("note", content(str(Asker.here()), "$text-muted"))
         self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
-    def begin(self, way: SignInMethod) -> None:
+    def begin(self, way: PersonMethod) -> None:
         """Say that the sign-in service is being asked."""
         self._stop_waiting()
-        self._entitle(f"Sign in: {SIGN_IN_METHODS[way].partition(':')[0].lower()}")
+        self._entitle(f"Sign in: {METHOD_LABELS[way].partition(':')[0].lower()}")
         self._update("facts", Content("Asking the sign-in service…"))
         self._display("sign-in-facts")
         self.take_focus()

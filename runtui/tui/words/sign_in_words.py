@@ -19,9 +19,9 @@ from runtui.tui.text import middle
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, SignIn, SignInError, SignInState
 
-SignInMethod = Literal["device-code", "browser", "interactive"]
+PersonMethod = Literal["device-code", "browser", "interactive"]
 
-SIGN_IN_METHODS: Final[Mapping[SignInMethod, str]] = {
+METHOD_LABELS: Final[Mapping[PersonMethod, str]] = {
     "device-code": "Device code: type a short code on any device that has a browser",
     "browser": "Browser elsewhere: open an address, then paste the one it ends at",
     "interactive": "Browser here: open it on this machine and come back by itself",
@@ -72,9 +72,9 @@ def why_nobody(sign_in: SignIn | None) -> str | None:
     return None
 
 
-def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[SignInMethod, ...]:
+def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
     """The methods that work on this machine, the profile's own first."""
-    possible = [method for method in SIGN_IN_METHODS if method != "interactive" or has_browser(environ)]
+    possible = [method for method in METHOD_LABELS if method != "interactive" or has_browser(environ)]
     return tuple(sorted(possible, key=lambda method: method != settings.method))
 
 
