@@ -61,10 +61,6 @@ def large_body() -> bytes:
     return body
 
 
-def show_bytes(view: JsonView, body: bytes, **options: Any) -> None:
-    view.show_text(body.decode("utf-8", "backslashreplace"), **options)
-
-
 async def press(pilot: Pilot[None], *keys: str) -> None:
     await pilot.press(*keys)
     await pilot.pause()
