@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 
 import httpx
@@ -151,7 +152,7 @@ async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Ope
             assert "\x1b" not in session.text()
         graph.answer_to_patch = None
         await session.press("e", "ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
+        await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
         assert len(session.workspace.drafts) == 0
 
 
@@ -166,7 +167,7 @@ async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)
         await session.press("y")
-        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
+        await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
         assert "204" in session.text()
         row = session.runs.row
         assert row is not None
@@ -228,7 +229,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
         await session.pilot.pause()
         assert "changed from failed to completed" in " ".join(panel_text(session).split())
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
+        await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
 
 
 async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Opener) -> None:
