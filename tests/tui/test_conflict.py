@@ -249,7 +249,7 @@ async def test_a_read_only_session_sees_the_values_and_sends_nothing(open_sessio
         session.workspace.toggle_read_only()
         await session.press("enter")
         assert view_of(session) == "conflict"
-        assert "read-only" in status_of(session)
+        assert "Read-only" in status_of(session)
 
 
 async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener) -> None:
@@ -320,7 +320,7 @@ async def test_who_is_elsewhere_is_told_and_left_alone(open_session: Opener, key
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)
-        assert "nothing was sent" in status_of(session)
+        assert "Nothing was sent" in status_of(session)
         assert "e on the run resolves the conflict" in status_of(session)
         assert view_of(session) != "conflict"
         draft = session.workspace.drafts.get(PATCH_OF)
