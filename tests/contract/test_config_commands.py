@@ -126,3 +126,23 @@ def test_what_a_name_holds_acts_on_no_terminal(file: Path, capsys: pytest.Captur
     file.write_text('[profiles."\\u001b[2Jx"]\nroot = "https://127.0.0.1:1/b"\n')
     for arguments in (["profiles"], ["config", "show"], ["config", "check"]):
         assert "\x1b" not in output(capsys, *arguments)
+
+
+def test_keys_that_cannot_be_used_are_listed_and_refused_at_start(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(FILE + '\n[keys]\nedit = "x"\nundoo = "Z"\nreview = "a"\n')
+    edit, undo, review = output(capsys, "config", "check", code=ExitCode.NOT_DONE).splitlines()
+    assert edit.startswith(f"{file}:13: edit: x is already the key of problems")
+    assert undo == f"{file}:14: There is no action 'undoo'. Did you mean undo?"
+    assert review.startswith(f"{file}:15: review: a is typed as text in the form")
+    for arguments in ([], ["demo"]):
+        assert main(arguments) == ExitCode.USAGE
+        assert f"A key cannot be used. {file}, line 13: edit: x" in capsys.readouterr().err
+
+
+def test_other_keys_are_shown_with_their_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(FILE + '\n[keys]\nedit = ["ctrl+E", "shift+f6"]\n')
+    (line,) = [line for line in output(capsys, "config", "show").splitlines() if line.startswith("  edit ")]
+    assert line.split()[1:] == ["ctrl+e", "shift+F6", f"{file},", "line", "13"]
+    assert json.loads(output(capsys, "config", "show", "--json"))["keys"] == {"edit": ["ctrl+e", "shift+F6"]}

@@ -8,7 +8,8 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Input
 
-from runtui.keys.actions import ACTIONS, Action, Scope
+from runtui.keys.actions import ACTIONS, Action, Scope, remap
+from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
@@ -199,3 +200,27 @@ async def test_themes_go_round(open_session: Opener) -> None:
             await session.press("T")
         assert session.app.theme == first
         assert sorted(seen) == sorted(THEMES)
+
+
+async def test_keys_of_a_person_take_the_place_of_the_others(open_session: Opener) -> None:
+    remap(read_keys({"edit": ["ctrl+e", "E"], "back": "backspace", "review": "ctrl+y", "journal": "H"}).by_name)
+    try:
+        async with open_session(size=(80, 24), runs=12) as session:
+            assert session.text().splitlines()[-1].startswith(" ctrl+e edit")
+            await session.press("e", "f4", "J")
+            assert session.view == "runs"
+            await session.press("ctrl+e", "enter", "down", "enter")
+            assert session.view == "edit"
+            assert session.text().splitlines()[-1].startswith(" ctrl+y review")
+            await session.press("ctrl+s")
+            assert session.view == "edit"
+            await session.press("ctrl+y")
+            assert session.view == "review"
+            await session.press("escape")
+            assert session.view == "review"
+            await session.press("backspace", "backspace")
+            assert "The draft is kept; ctrl+e on the run opens it again." in session.text()
+            await session.press("H", "question_mark")
+            assert "ctrl+e E " in session.text()
+    finally:
+        remap({})
