@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
 from runtui.errors import FieldError
 from runtui.redact import MARK
 
@@ -201,11 +201,6 @@ def value_word(value: object) -> str:
     if isinstance(value, str | Missing):
         return str(value)
     return json.dumps(value)
-
-
-def same_value(left: object, right: object) -> bool:
-    """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
-    return type(left) is type(right) and left == right
 
 
 def _hides(value: object) -> bool:

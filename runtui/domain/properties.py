@@ -187,7 +187,7 @@ class Property:
                 return parse_ticks(left) == parse_ticks(right)
             except ValueError:
                 return False
-        return type(left) is type(right) and left == right
+        return same_value(left, right)
 
     def parse(self, text: str, now: int) -> str | int | None:
         """Turn typed text into the JSON value to send; `now` (ticks) is what relative times count from.
@@ -218,6 +218,11 @@ class Property:
         if value is None or isinstance(value, str):
             return value or ""
         return json.dumps(value)
+
+
+def same_value(left: object, right: object) -> bool:
+    """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
+    return type(left) is type(right) and left == right
 
 
 @cache

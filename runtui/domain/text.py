@@ -62,11 +62,11 @@ def visible(text: object, *, newlines: bool = False) -> str:
         combining marks cut at COMBINING_LIMIT with the number left out. Applying it twice changes nothing.
     """
     raw = _as_str(text)
-    if raw.isascii():
-        if raw.isprintable():
-            return raw
-        return UNSAFE.sub(_mark_keeping_newline if newlines else _mark, raw)
+    if raw.isascii() and raw.isprintable():
+        return raw
     marked = UNSAFE.sub(_mark_keeping_newline if newlines else _mark, raw)
+    if raw.isascii():
+        return marked
     bounded = _LONG_RUN.sub(_cut_combining, marked)
     return _LINE_START.sub(_seat_combining, bounded)
 
