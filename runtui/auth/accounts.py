@@ -43,16 +43,13 @@ class AccessToken:
     """When to renew it, while it is still valid; None: never."""
 
     def is_valid(self, now: float) -> bool:
-        """Whether it has not expired."""
         return self.expires_at is None or now < self.expires_at
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to renew it."""
         return self.refresh_at is not None and now >= self.refresh_at
 
     @property
     def expires(self) -> datetime | None:
-        """`expires_at` as a date-time (UTC)."""
         return None if self.expires_at is None else datetime.fromtimestamp(self.expires_at, UTC)
 
 
@@ -65,7 +62,6 @@ class SignedIn:
 
 
 def stored_accounts(tokens: Mapping[str, Any]) -> list[Account]:
-    """The accounts in a token store, each once."""
     found: dict[str, Account] = {}
     for entry in tokens.get("Account", {}).values():
         home, name, realm = (entry.get(key) for key in ("home_account_id", "username", "realm"))

@@ -32,7 +32,6 @@ class Cloud:
     older_authorities: tuple[str, ...] = ()
 
     def has_authority(self, authority: str) -> bool:
-        """Whether an authority (as `parse_authority` returns it) is this cloud's."""
         return authority == self.authority or authority in self.older_authorities
 
 
@@ -85,13 +84,17 @@ def parse_authority(text: str) -> str:
     given = text.strip()
     try:
         parts = urlsplit(given if "://" in given else f"https://{given}")
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
+        is_plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+        is_authority = parts.scheme == "https" and is_plain and _HOST.fullmatch(host)
     except ValueError:
-        raise _no_authority(text) from None
-    host = parts.hostname or ""
-    is_plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-    if parts.scheme != "https" or not is_plain or not _HOST.fullmatch(host):
-        raise _no_authority(text)
+        is_authority = None
+    if not is_authority:
+        raise UsageError(
+            "This is not a sign-in service",
+            f"{given!r} is not the https address of a host.",
+            f"Use an address such as {CLOUD_BY_NAME['global'].authority}.",
+        )
     host = f"[{host}]" if ":" in host else host
     return f"https://{host}" + ("" if port in (None, 443) else f":{port}")
 
@@ -125,11 +128,3 @@ def check_pair(root: str, authority: str, *, unsafe: bool = False) -> None:
 def _is_ours(address: str) -> bool:
     host = urlsplit(address).hostname or ""
     return is_loopback(host) or host.endswith(_DEMO_DOMAIN)
-
-
-def _no_authority(text: str) -> UsageError:
-    return UsageError(
-        "This is not a sign-in service",
-        f"{text.strip()!r} is not the https address of a host.",
-        f"Use an address such as {CLOUD_BY_NAME['global'].authority}.",
-    )

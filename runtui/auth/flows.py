@@ -156,7 +156,6 @@ class BrowserPage:
             self.landed.set_result(parameters)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one request of a browser that was redirected here."""
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 line = (await reader.readline()).decode("ascii", "replace").split()

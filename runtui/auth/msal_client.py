@@ -118,7 +118,6 @@ class _GuardedHttp:
         return response
 
     def post(self, url: str, **options: Any) -> HttpResponse:
-        """Ask for a token or a code."""
         return self._checked(url, self._http.post, options)[0]
 
     def close(self) -> None:
@@ -146,15 +145,8 @@ class _GuardedHttp:
 class MsalClient:
     """Gets tokens from MSAL. Safe to use from several threads; every method blocks.
 
-    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`.
-
-    Args:
-        settings: How to sign in.
-        root: The Graph root; the scopes requested are those of its origin.
-        state_folder: Where the token store lies.
-        http: Makes MSAL's `http_client`; called once.
-        environ: Where secrets are looked up.
-        clock: The present in seconds since 1970.
+    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`. It is made as `SignIn`
+    is; `http` is called once.
     """
 
     def __init__(
@@ -299,7 +291,6 @@ class MsalClient:
         return forgotten
 
     def close(self) -> None:
-        """Close every connection."""
         with self._lock:
             http, self._http, self._app = self._http, None, None
         if http is not None:
@@ -348,7 +339,6 @@ class MsalClient:
         return issued_token(answer, self._clock())
 
     def _application(self) -> Any:
-        """The application for renewals, on the stored cache."""
         if self._app is None:
             self._app = self._build(stored_cache(self._store))
         return self._app

@@ -119,7 +119,6 @@ class SignIn:
 
     @property
     def is_person(self) -> bool:
-        """Whether a person signs in (device code, browser), rather than a program."""
         return self.settings.method in PERSON_METHODS
 
     @property
@@ -260,7 +259,6 @@ class SignIn:
         return now < self._not_before
 
     def _refresh(self) -> asyncio.Task[SignInError | None]:
-        """The refresh that is under way, or a new one."""
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = self._begin(self._obtain())
         return self._refreshing

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from runtui.auth.errors import SignInError
 from runtui.private_files import NotPrivateError, locked_file, open_private, private_folder, replace_private
@@ -38,23 +38,6 @@ class TokenStoreError(SignInError):
         super().__init__(
             "The token cache cannot be used", message, f'{cure} Or keep tokens in memory only: token-cache = "memory".'
         )
-
-
-class TokenStore(Protocol):
-    """Where tokens are stored. Its methods block."""
-
-    def read(self) -> Tokens:
-        """A copy of what is stored; empty when nothing is."""
-
-    @contextmanager
-    def update(self) -> Iterator[Tokens]:
-        """Yield the tokens to change, while nobody else writes; they are written at the end unless the block fails."""
-
-    def version(self) -> object:
-        """A value that differs after each write, by whatever process."""
-
-    def delete(self) -> None:
-        """Delete everything."""
 
 
 class MemoryTokenStore:
@@ -82,10 +65,9 @@ class MemoryTokenStore:
 
 
 class FileTokenStore:
-    """Tokens in a file, which several processes may share. Every method raises TokenStoreError when it cannot be used.
+    """Tokens in a file, which several processes may share; its folder is made when missing.
 
-    Args:
-        path: The file; its folder is made when missing.
+    Every method blocks, and raises TokenStoreError when the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -105,6 +87,7 @@ class FileTokenStore:
 
     @contextmanager
     def update(self) -> Iterator[Tokens]:
+        """Yield the tokens to change, while nobody else writes; they are written at the end unless the block fails."""
         with self._translated_errors(), self._locked():
             tokens = self._parse_or_set_aside()
             before = json.dumps(tokens)
@@ -113,6 +96,7 @@ class FileTokenStore:
                 self._write(tokens)
 
     def version(self) -> object:
+        """A value that differs after each write, by whatever process."""
         try:
             found = self.path.lstat()
         except OSError:
@@ -120,7 +104,6 @@ class FileTokenStore:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def delete(self) -> None:
-        """Delete the file, and what was set aside or left over."""
         with self._translated_errors(), self._locked():
             self.path.unlink(missing_ok=True)
             self._corrupt_path.unlink(missing_ok=True)
@@ -170,6 +153,9 @@ class FileTokenStore:
 
     def _write(self, tokens: Tokens) -> None:
         replace_private(self.path, self._new_path, json.dumps(tokens))
+
+
+TokenStore: TypeAlias = FileTokenStore | MemoryTokenStore
 
 
 def cache_path(folder: Path, authority: str, tenant_id: str, client_id: str) -> Path:

@@ -48,9 +48,6 @@ class TokenSource(Protocol):
 class StaticToken:
     """One bearer token, provided by a person; it is never renewed.
 
-    Args:
-        value: The token; a "Bearer" before it, as copied from a header, is dropped.
-
     Raises:
         UsageError: it cannot be used; see `_bare_token`.
     """
@@ -110,11 +107,7 @@ def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
 
 
 def _bare_token(value: str, hint: str) -> str:
-    """The token in a text as people paste it; it is redacted from then on.
-
-    Args:
-        value: A token; a "Bearer" before it, as copied from a header, is dropped.
-        hint: The next step of the error.
+    """The token in a text as people paste it, without the "Bearer" of a header; it is redacted from then on.
 
     Raises:
         UsageError: it is empty, holds a blank or a control character (it would corrupt the header), or is a short word
@@ -163,7 +156,6 @@ def program_credential(settings: SignInSettings, environ: Mapping[str, str]) -> 
 
 
 def bad_certificate(path: Path | None) -> SignInError:
-    """The error for a certificate file that MSAL or we cannot use."""
     return SignInError(
         "The certificate cannot be used",
         f"{path} does not hold a private key and its certificate, or the password is wrong.",

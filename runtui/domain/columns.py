@@ -100,14 +100,15 @@ Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]
 
 
 @lru_cache(maxsize=64)
-def layout(columns: tuple[Column[Any], ...], width: int) -> Layout[Any]:
-    """Which columns stand in `width` cells, each with its own width; with GAP between them they fill it.
+def list_layout(columns: tuple[Column[Any], ...], width: int) -> Layout[Any]:
+    """The columns in a list of `width` cells, each with its own width; with GAP between them they fill it, beside the
+    gutter and one blank at the right end.
 
     On a screen too narrow for the essential columns the flexible one gives way, down to one cell.
     """
     least_flexible = next(column.width for column in columns if column.flexible)
     shown: dict[str, int] = {}
-    room = width
+    room = width - GUTTER - GAP
     for column in sorted(columns, key=lambda column: (not column.flexible, column.priority)):
         if column.flexible:
             shown[column.key] = 0
@@ -132,8 +133,3 @@ def list_width(screen_columns: int) -> int:
     """The cells that a list takes on a screen so wide, gutter included."""
     share, of = _SHARE if screen_columns >= WIDE else (1, 1)
     return screen_columns * share // of
-
-
-def list_layout(columns: tuple[Column[RowT], ...], width: int) -> Layout[RowT]:
-    """The columns in a list of `width` cells, beside its gutter and one blank at its right end."""
-    return layout(columns, width - GUTTER - GAP)

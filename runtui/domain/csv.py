@@ -25,10 +25,7 @@ RecordFormat: TypeAlias = Literal["json", "jsonl", "csv"]
 def record_lines(records: Iterable[Mapping[str, Any]], form: RecordFormat, csv_columns: Sequence[str]) -> Iterator[str]:
     """The lines of a file of JSON objects, without line ends, record by record. JSON is in ASCII.
 
-    Args:
-        records: The objects.
-        form: The format.
-        csv_columns: The properties that CSV shows; one that a record lacks is an empty cell.
+    CSV shows the properties in `csv_columns`; one that a record lacks is an empty cell.
     """
     if form == "json":
         return json_array(records)

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from runtui.domain.enums import SENTINEL
-from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
 from runtui.errors import FieldError
 from runtui.redact import MARK
 
@@ -106,19 +105,15 @@ class Draft:
         return replace(self, edits=MappingProxyType(edits))
 
     def reverted(self, name: str) -> Draft:
-        """The draft with one field as received again."""
         return replace(self, edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
 
     def with_mode(self, mode: BodyMode) -> Draft:
-        """The same edits under the other rule for the body."""
         return replace(self, mode=mode)
 
     def received_text(self, item: Property) -> str:
-        """The text that stands in a field before anything is typed."""
         return item.text(self.received.get(item.name))
 
     def text(self, item: Property) -> str:
-        """The text that stands in a field now."""
         edit = self.edits.get(item.name)
         return self.received_text(item) if edit is None else edit.text
 
@@ -208,13 +203,7 @@ def value_word(value: object) -> str:
     return json.dumps(value)
 
 
-def same_value(left: object, right: object) -> bool:
-    """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
-    return type(left) is type(right) and left == right
-
-
 def _hides(value: object) -> bool:
-    """Whether a secret is hidden in a value."""
     return isinstance(value, str) and MARK in value
 
 
@@ -273,23 +262,13 @@ def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
         conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
     }
     received = {name: value for name, value in {**now, **disputed}.items() if value is not MISSING}
-    if all(_is_as_opened(field.name, draft, received) for field in EDITABLE):
+    if all(same_value(received.get(item.name, MISSING), draft.received.get(item.name, MISSING)) for item in EDITABLE):
         return draft
     return draft.rebased(received)
 
 
-def _is_as_opened(name: str, draft: Draft, received: Mapping[str, Any]) -> bool:
-    return (name in received) == (name in draft.received) and same_value(received.get(name), draft.received.get(name))
-
-
 def resolve(draft: Draft, now: Mapping[str, Any], choices: Mapping[str, Side]) -> Draft:
-    """The draft over the run as it is now.
-
-    Args:
-        draft: The run as opened, and the edits.
-        now: The run as it is, Graph's JSON object.
-        choices: By property in conflict; one that is left out takes its default.
-    """
+    """The draft over the run as it is now; a property in conflict without a choice takes its default."""
     chosen = default_choices(draft, now) | dict(choices)
     edits = dict(draft.rebased(now).edits)
     for conflict in draft.conflicts(now):

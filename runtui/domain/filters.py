@@ -24,8 +24,7 @@ from datetime import timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from runtui.domain.enums import PROCESSING_STATUS, OpenEnum
-from runtui.domain.properties import PROPERTIES, Property
+from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
 from runtui.errors import UsageError

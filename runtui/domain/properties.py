@@ -4,6 +4,11 @@ Invariant: a `Property` never changes a value. `read` says what a received value
 into a JSON value or refuses it with a sentence, `problem` says why a JSON value may not be sent. Which properties may
 be written, and which are Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
 pydantic judges the values to be sent; it is imported at the first check, so that listing runs does not wait for it.
+
+The enumerations are open as Graph's evolvable enums are: a value we do not know is kept, shown and sent back as
+received; it is only never offered as a choice of ours. Members and their order: the service metadata
+(`lifecycleWorkflowProcessingStatus`, `workflowExecutionType`); meanings of the statuses: Microsoft Entra's "Lifecycle
+workflow history".
 """
 
 from __future__ import annotations
@@ -16,7 +21,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS, OpenEnum
 from runtui.domain.times import interpret, parse_ticks
 from runtui.errors import FieldError
 
@@ -37,6 +41,58 @@ _NEGATIVE: Final = "A count cannot be negative."
 _TOO_LARGE: Final = f"That does not fit an Int32: the largest is {INT32_MAX}."
 _LONGEST_QUOTE: Final = 40
 """Characters of a refused text that a sentence repeats."""
+
+
+SENTINEL: Final = "unknownFutureValue"
+"""Graph's placeholder for members newer than the client. Services send it; they refuse it as a value to write."""
+
+
+class Member(NamedTuple):
+    """One value of an enumeration and what it means, in a few words."""
+
+    name: str
+    meaning: str
+
+
+class OpenEnum:
+    """A Graph enumeration: the members known today, in the order in which they are offered."""
+
+    def __init__(self, name: str, *members: Member) -> None:
+        self.name = name
+        self.members = members
+        self.names = tuple(member.name for member in members)
+        self._meanings = dict(members)
+
+    def is_known(self, value: str) -> bool:
+        return value in self._meanings
+
+    def meaning(self, value: str) -> str:
+        """What a value means; for an unknown one, that it is newer than this version."""
+        return self._meanings.get(value, "as received; not known to this version of runtui")
+
+
+PROCESSING_STATUS: Final = OpenEnum(
+    "lifecycleWorkflowProcessingStatus",
+    Member("queued", "waiting to start"),
+    Member("inProgress", "the first task has begun"),
+    Member("completed", "success for every user"),
+    Member("completedWithErrors", "succeeded for some users only"),
+    Member("canceled", "stopped before it finished"),
+    Member("failed", "all tasks failed for all users"),
+    Member("canceling", "being canceled"),
+    Member("quarantined", "held back: too many users at once"),
+    Member(SENTINEL, "a placeholder; services refuse it"),
+)
+
+EXECUTION_TYPE: Final = OpenEnum(
+    "workflowExecutionType",
+    Member("scheduled", "started by the schedule"),
+    Member("onDemand", "started by hand"),
+    Member("activatedWithScope", "reprocessed, or run for a chosen scope"),
+    Member("preview", "a trial that changes nothing"),
+    Member("extensibilityOnDemand", "started by an extension"),
+    Member(SENTINEL, "a placeholder; services refuse it"),
+)
 
 
 class Listed(NamedTuple):
@@ -131,7 +187,7 @@ class Property:
                 return parse_ticks(left) == parse_ticks(right)
             except ValueError:
                 return False
-        return type(left) is type(right) and left == right
+        return same_value(left, right)
 
     def parse(self, text: str, now: int) -> str | int | None:
         """Turn typed text into the JSON value to send; `now` (ticks) is what relative times count from.
@@ -164,6 +220,11 @@ class Property:
         return json.dumps(value)
 
 
+def same_value(left: object, right: object) -> bool:
+    """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
+    return type(left) is type(right) and left == right
+
+
 @cache
 def _adapter(kind: PropertyKind) -> TypeAdapter[str] | TypeAdapter[int]:
     from typing import Annotated
@@ -182,7 +243,6 @@ def _adapter(kind: PropertyKind) -> TypeAdapter[str] | TypeAdapter[int]:
 
 
 def _sentence(error_type: str, message: str, value: object) -> str:
-    """pydantic's verdict in words for the person at the form."""
     if error_type == "greater_than_equal":
         return _NEGATIVE
     if error_type == "less_than_equal":
@@ -194,7 +254,6 @@ def _sentence(error_type: str, message: str, value: object) -> str:
 
 
 def _json_word(value: object) -> str:
-    """A JSON value in words, short enough for a sentence."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):

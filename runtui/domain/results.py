@@ -28,7 +28,6 @@ class TaskResult:
 
     @property
     def reason(self) -> str:
-        """Why it failed, in the service's words."""
         return _text(self.received.get("failureReason")) or "no reason given"
 
     @property

@@ -57,7 +57,6 @@ ACTIVE_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_FI
 
 
 def status_look(status: str) -> StatusLook:
-    """How a status is shown; an unknown one as "?"."""
     return STATUS_LOOKS.get(status) or STATUS_LOOKS[""]
 
 
@@ -133,7 +132,6 @@ class RunRow(NamedTuple):
 
     @property
     def status(self) -> str:
-        """The processingStatus; empty when there is none."""
         return self.text("status")
 
     def text(self, key: str) -> str:
@@ -146,7 +144,6 @@ class RunRow(NamedTuple):
 
 
 def is_stuck(row: RunRow, now: int) -> bool:
-    """Whether the run is at work and has not been touched for longer than STUCK_AFTER."""
     moments = (row.number(item.key) for item in ROW_PROPERTIES if item.kind == "datetime")
     touched = max((moment for moment in moments if moment is not None), default=ABSENT)
     return status_look(row.status).is_active and touched < now - STUCK_AFTER
@@ -179,24 +176,15 @@ def _users(row: RunRow, _now: int) -> ListCell:
     return ListCell(f"{_short(successful)}/{_short(total)}", "number")
 
 
-def _id(row: RunRow, _now: int) -> ListCell:
-    return ListCell(short_id(row.id), "muted")
-
-
-def _workflow(row: RunRow, _now: int) -> ListCell:
-    return ListCell(row.workflow_name)
-
-
 _SHOWN_OTHERWISE: Final[Mapping[str, Show[RunRow]]] = {
     "status": _status,
     "users": _users,
-    "id": _id,
+    "id": lambda row, _: ListCell(short_id(row.id), "muted"),
 }
 """The properties whose cell says more than their value."""
 
 
 def _shown(item: Property) -> Show[RunRow]:
-    """How the list shows a property, by its kind."""
     alarms = item.listed is not None and item.listed.alarms
 
     def count(row: RunRow, _now: int) -> ListCell:
@@ -238,14 +226,12 @@ def _order(item: Property) -> tuple[str, ...]:
     return (first,) if first == "-recency" else (first, "-recency")
 
 
-_ALIGN: Final[Mapping[str, Align]] = {"count": "right"}
-
-
 def _columns() -> Iterator[Column[RunRow]]:
-    yield Column("workflow", "workflow", 16, 2, _workflow, ("workflow_key", "-recency"), flexible=True)
+    order = ("workflow_key", "-recency")
+    yield Column("workflow", "workflow", 16, 2, lambda row, _: ListCell(row.workflow_name), order, flexible=True)
     for item in PROPERTIES:
-        if item.listed is not None:
-            listed, align = item.listed, _ALIGN.get(item.kind, "left")
+        if (listed := item.listed) is not None:
+            align: Align = "right" if item.kind == "count" else "left"
             yield Column(item.key, listed.title, listed.width, listed.priority, _shown(item), _order(item), align)
 
 

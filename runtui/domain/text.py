@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import groupby
 from typing import Final, Literal
 
 _CONTROLS: Final = "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
@@ -61,11 +62,11 @@ def visible(text: object, *, newlines: bool = False) -> str:
         combining marks cut at COMBINING_LIMIT with the number left out. Applying it twice changes nothing.
     """
     raw = _as_str(text)
-    if raw.isascii():
-        if raw.isprintable():
-            return raw
-        return UNSAFE.sub(_mark_keeping_newline if newlines else _mark, raw)
+    if raw.isascii() and raw.isprintable():
+        return raw
     marked = UNSAFE.sub(_mark_keeping_newline if newlines else _mark, raw)
+    if raw.isascii():
+        return marked
     bounded = _LONG_RUN.sub(_cut_combining, marked)
     return _LINE_START.sub(_seat_combining, bounded)
 
@@ -106,23 +107,12 @@ def _is_combining(character: str) -> bool:
 
 
 def _cut_combining(match: re.Match[str]) -> str:
-    shown: list[str] = []
-    run = 0
-    for character in match[0]:
-        if _is_combining(character):
-            run += 1
-        else:
-            _close_run(shown, run)
-            run = 0
-        if run <= COMBINING_LIMIT:
-            shown.append(character)
-    _close_run(shown, run)
-    return "".join(shown)
-
-
-def _close_run(shown: list[str], run: int) -> None:
-    if run > COMBINING_LIMIT:
-        shown.append(f"⟨+{run - COMBINING_LIMIT} marks⟩")
+    shown = ""
+    for combining, group in groupby(match[0], _is_combining):
+        run = "".join(group)
+        left_out = len(run) - COMBINING_LIMIT if combining else 0
+        shown += f"{run[:COMBINING_LIMIT]}⟨+{left_out} marks⟩" if left_out > 0 else run
+    return shown
 
 
 def _seat_combining(match: re.Match[str]) -> str:
@@ -146,7 +136,6 @@ def fit_cells(text: str, width: int, align: Literal["left", "right"] = "left") -
 
 
 def cell_width(letter: str) -> int:
-    """How many cells a terminal gives a character."""
     if letter.isascii():
         return 1
     if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:

@@ -97,7 +97,6 @@ def format_ticks(ticks: int) -> str:
 
 
 def now_ticks() -> int:
-    """This moment, in ticks (the system clock's resolution)."""
     return UNIX_EPOCH_TICKS + time.time_ns() // 100
 
 

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeAlias
 from runtui.command_line import CommandLine
 from runtui.domain.report import change_words
 from runtui.domain.text import visible
-from runtui.domain.times import local_text, now_ticks, parse_ticks
+from runtui.domain.times import local_text, parse_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.output import TableColumn, table_lines
@@ -24,10 +24,10 @@ from runtui.services.journal_file import broken_journal
 from runtui.services.journal_query import (
     ExportFormat,
     damage_sentence,
+    entry_filter,
     entry_object,
     export,
     outcome_word,
-    parse_entry_filter,
 )
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import state_folder
@@ -64,7 +64,7 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
     Raises:
         RuntuiError: the filter cannot be used, or the journal cannot be read.
     """
-    wanted = parse_entry_filter(filter_text, now_ticks())
+    wanted = entry_filter(filter_text)
     with journal_in(folder) as journal:
         entries = journal.entries(root=root, limit=ALL)
         is_whole = journal.set_aside is None

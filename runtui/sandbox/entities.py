@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
-from runtui.domain.enums import SENTINEL
+from runtui.domain.properties import SENTINEL
 from runtui.domain.times import format_ticks
 
 EdmKind = Literal["string", "enum", "count", "boolean", "datetime", "json"]

@@ -16,8 +16,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runtui.domain.enums import SENTINEL
-from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row

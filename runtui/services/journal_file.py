@@ -402,13 +402,7 @@ def checksum(row: sqlite3.Row) -> int:
 
     What is NULL or empty is left out, so that a column added by a later version leaves older rows as they are.
     """
-    return _checksum(dict(zip(row.keys(), row, strict=True)))
-
-
-def _checksum(columns: Mapping[str, Any]) -> int:
-    texts = [
-        f"{name}={columns[name]}" for name in sorted(columns.keys() - _UNSEALED) if columns[name] not in (None, "")
-    ]
+    texts = [f"{name}={row[name]}" for name in sorted({*row.keys()} - _UNSEALED) if row[name] not in (None, "")]
     return zlib.crc32("\0".join(texts).encode("utf-8", "surrogatepass"))
 
 
@@ -418,13 +412,12 @@ def facts_of(row: sqlite3.Row) -> dict[str, Any]:
     Raises:
         DamagedRowError: the row is not as it was written.
     """
-    columns = dict(zip(row.keys(), row, strict=True))
-    if columns["checksum"] is not None and columns["checksum"] != _checksum(columns):
+    if row["checksum"] is not None and row["checksum"] != checksum(row):
         raise DamagedRowError("its checksum does not fit what it holds")
     facts: dict[str, Any] = {}
     for name, read in _READERS.items():
         try:
-            facts[name] = read(columns[name])
+            facts[name] = read(row[name])
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise DamagedRowError(f"this version of runtui cannot read its {name.replace('_', ' ')}") from None
     return facts

@@ -59,23 +59,18 @@ EXPORTS: Final = "exports"
 ExportFormat: TypeAlias = RecordFormat | Literal["md"]
 
 
-def parse_entry_filter(text: str, now: int) -> EntryCondition:
-    """Read the words of a filter; `now` (ticks) is what `since:-24h` counts from. No words find every entry.
+def entry_filter(text: str, now: int | None = None) -> EntryCondition:
+    """Read the words of a filter; `since:-24h` counts from `now` (ticks; None: this moment). No words find every entry.
 
     Raises:
         UsageError: a word cannot be understood.
     """
-    conditions = [_word_condition(word, now) for word in text.split()]
+    moment = now_ticks() if now is None else now
+    conditions = [_word_condition(word, moment) for word in text.split()]
     return lambda entry: all(holds(entry) for holds in conditions)
 
 
-def entry_filter(text: str) -> EntryCondition:
-    """What a filter means now; raises as `parse_entry_filter` does."""
-    return parse_entry_filter(text, now_ticks())
-
-
 def outcome_word(entry: Entry) -> str:
-    """An entry's outcome: done, not done, unknown or open; or that it cannot be read."""
     if entry.damage:
         return DAMAGED
     return entry.outcome.value if entry.outcome is not None else OPEN
@@ -263,7 +258,6 @@ def export(entries: Iterable[Entry], form: ExportFormat) -> Iterator[str]:
 
 
 def damage_sentence(entry: Entry) -> str:
-    """Why an entry cannot be read."""
     return f"{entry.report.heading}."
 
 

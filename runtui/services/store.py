@@ -191,7 +191,15 @@ class Store:
         Raises:
             RuntuiError: when a run has no id; all the others are stored.
         """
-        sound, refused = _with_ids(runs, workflow_id)
+        sound: list[Mapping[str, Any]] = []
+        refused = None
+        for raw in runs:
+            try:
+                stored_id(raw, workflow_id)
+            except RuntuiError as error:
+                refused = error
+            else:
+                sound.append(raw)
         with self._writing() as (db, changes):
             for key in [key for key in self._seen if key[0] == workflow_id and key[1] < listing]:
                 del self._seen[key]
@@ -253,10 +261,6 @@ class Store:
                 return finding.rows.index(row.rowid) if row else None
             except ValueError:
                 return None
-
-    def row(self, run_id: str) -> RunRow | None:
-        with self._reading() as db:
-            return row_of(db, storable(run_id))
 
     def get(self, run_id: str) -> StoredRun | None:
         sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
@@ -366,22 +370,6 @@ class RunRows:
 
     def position(self, run_id: str) -> int | None:
         return self.store.position(self.query, run_id)
-
-
-def _with_ids(
-    runs: Iterable[Mapping[str, Any]], workflow_id: str
-) -> tuple[list[Mapping[str, Any]], RuntuiError | None]:
-    """The runs that have an id, and the error of the last one that has none."""
-    sound: list[Mapping[str, Any]] = []
-    refused = None
-    for raw in runs:
-        try:
-            stored_id(raw, workflow_id)
-        except RuntuiError as error:
-            refused = error
-        else:
-            sound.append(raw)
-    return sound, refused
 
 
 def _revision(db: sqlite3.Connection) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -155,8 +155,6 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
         "CREATE TABLE workflow (id TEXT PRIMARY KEY, name TEXT NOT NULL, raw TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
-        # Files of the first version have it; nothing is in it.
-        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
         "CREATE INDEX run_by_workflow_id ON run (workflow_id)",
@@ -165,16 +163,16 @@ def _schema() -> tuple[str, ...]:
     )
 
 
-def _indexes() -> tuple[str, ...]:
-    """One index for each order of the list; the order of the ids is that of the unique ids."""
-    return tuple(_index(column) for column in RUN_COLUMNS if column.order != ("id",))
+def _indexes() -> Iterator[str]:
+    """One index for each order of the list, its first field ascending: SQLite reads it from either end.
 
-
-def _index(column: Column[RunRow]) -> str:
-    """The index of a column's order, with its first field ascending: SQLite reads it from either end."""
-    *terms, (_, backward) = order_terms(column)
-    fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
-    return f"CREATE INDEX run_by_{column.key} ON run ({fields})"
+    The order of the ids is that of the unique ids.
+    """
+    for column in RUN_COLUMNS:
+        if column.order != ("id",):
+            *terms, (_, backward) = order_terms(column)
+            fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
+            yield f"CREATE INDEX run_by_{column.key} ON run ({fields})"
 
 
 class ChangedRuns:
@@ -245,7 +243,6 @@ def put_runs(
 
 
 def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, *, kept: Collection[int] = ()) -> None:
-    """Remove the runs of a workflow, but for the rows in `kept`."""
     found = db.execute("SELECT rowid, id, status FROM run WHERE workflow_id = ?", (workflow_id,))
     gone = [(rowid, run_id, status) for rowid, run_id, status in found if rowid not in kept]
     rowids = [(rowid,) for rowid, _, _ in gone]
@@ -273,15 +270,10 @@ def _stored(db: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, _Stored
     found: dict[str, _Stored] = {}
     for start in range(0, len(run_ids), _AT_ONCE):
         part = run_ids[start : start + _AT_ONCE]
-        sql = (
-            f"SELECT id, rowid, workflow_id, status, raw FROM run JOIN body USING (rowid) WHERE id IN ({_marks(part)})"
-        )
+        marks = ", ".join("?" * len(part))
+        sql = f"SELECT id, rowid, workflow_id, status, raw FROM run JOIN body USING (rowid) WHERE id IN ({marks})"
         found |= {run_id: _Stored(*rest) for run_id, *rest in db.execute(sql, part)}
     return found
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _workflow_name(db: sqlite3.Connection, workflow_id: str) -> str:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
+from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.handlers import AppliedWrite

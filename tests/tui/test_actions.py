@@ -28,8 +28,8 @@ from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
-from runtui.tui.widgets.filter_bar import FilterInput
 from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.row_list import FilterInput
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (Editing, Journaling, SigningIn, Listing, Switching)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 
-from runtui.domain.enums import PROCESSING_STATUS
+from runtui.domain.properties import PROCESSING_STATUS
 from runtui.tui.widgets.field_form import FieldSelect
 from runtui.tui.widgets.inputs import PagedList
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS, SENTINEL, OpenEnum
+from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS, SENTINEL, OpenEnum
 
 SEED_STATUSES = ("queued", "inProgress", "completed", "completedWithErrors", "canceled", "failed")
 NEWER_STATUSES = ("canceling", "quarantined")

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.filters import (
     FILTER_FIELDS,
     MOST_TERMS,
@@ -28,6 +27,7 @@ from runtui.domain.filters import (
     parse_filter,
     where,
 )
+from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")

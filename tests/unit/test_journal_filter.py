@@ -9,7 +9,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.errors import ExitCode, UsageError
-from runtui.services.journal_query import parse_entry_filter
+from runtui.services.journal_query import entry_filter
 from tests.unit.entries import an_entry
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
@@ -45,7 +45,7 @@ ENTRIES = (
     ],
 )
 def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
-    wanted = parse_entry_filter(text, NOW)
+    wanted = entry_filter(text, NOW)
     assert [entry.number for entry in ENTRIES if wanted(entry)] == numbers
 
 
@@ -64,6 +64,6 @@ def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
 )
 def test_what_makes_no_sense_is_refused_with_what_is_possible(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
-        parse_entry_filter(text, NOW)
+        entry_filter(text, NOW)
     assert sentence in str(refused.value)
     assert refused.value.exit_code is ExitCode.USAGE

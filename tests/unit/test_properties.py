@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.enums import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.properties import (
     EDITABLE,
     EDITABLE_BY_NAME,
+    EXECUTION_TYPE,
     INT32_MAX,
     INT32_MIN,
+    PROCESSING_STATUS,
     PROPERTIES,
     Property,
 )

@@ -19,7 +19,7 @@ from runtui.graph.retry import Pace
 from runtui.services import reconcile as reconcile_module
 from runtui.services.journal import Entry, Journal
 from runtui.services.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MOST_OTHERS, OLD, Reconciler
-from runtui.services.store import Store
+from runtui.services.store import EVERY_RUN, Store
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
 
@@ -101,8 +101,7 @@ async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
     (entry,) = await session.reconciler.check_all()
     assert session.outcome(number) == (entry.outcome, entry.known_by) == (Outcome.DONE, "read-back")
     assert session.reconciler.unsettled == {}
-    row = session.store.row("r1")
-    assert row is not None
+    row = next(row for row in session.store.window(EVERY_RUN, 0, 99) if row.id == "r1")
     assert row.status == "failed", "the list shows what was read"
     assert [(item.number, item.outcome) for item in session.told] == [(number, Outcome.UNKNOWN), (number, Outcome.DONE)]
     assert await session.reconciler.check_all() == []

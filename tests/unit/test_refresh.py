@@ -22,7 +22,7 @@ from runtui.services.refresh import (
     UnreadWorkflow,
     rest_seconds,
 )
-from runtui.services.store import RunQuery, Store
+from runtui.services.store import EVERY_RUN, RunQuery, Store
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
 
@@ -84,8 +84,7 @@ async def test_what_is_gone_on_the_server_leaves_the_store(store: Store) -> None
     graph.workflow_ids = ["joiner"]
     await refresh.list_once()
     assert ids(store) == {"b"}
-    row = store.row("b")
-    assert row is not None
+    row = next(row for row in store.window(EVERY_RUN, 0, 99) if row.id == "b")
     assert row.number("failedTasks") == 3
     assert [item["id"] for item in store.workflows()] == ["joiner"]
 
@@ -200,8 +199,7 @@ async def test_an_answer_that_came_during_a_listing_is_newer_than_its_pages(stor
     store.put_run("joiner", run("a", processingStatus="failed"))
     graph.gate.set()
     await listing
-    row = store.row("a")
-    assert row is not None
+    row = next(row for row in store.window(EVERY_RUN, 0, 99) if row.id == "a")
     assert row.status == "failed"
 
 

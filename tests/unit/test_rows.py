@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.columns import GAP, ListCell, Role, layout
-from runtui.domain.enums import PROCESSING_STATUS, SENTINEL
+from runtui.domain.columns import GAP, GUTTER, ListCell, Role, list_layout
+from runtui.domain.properties import PROCESSING_STATUS, SENTINEL
 from runtui.domain.rows import (
     ABSENT,
     INDEXED,
@@ -174,7 +174,7 @@ def test_no_number_or_time_is_wider_than_its_column(width: int) -> None:
     counts = dict.fromkeys(("failedTasks", "failedUsers", "successful", "users"), huge)
     moments = dict.fromkeys(("scheduled", "started", "completed", "updated"), NOW - 900 * 24 * HOUR)
     row = a_row(status="completedWithErrors", type="activatedWithScope", **counts, **moments)
-    for column, cells in layout(RUN_COLUMNS, width):
+    for column, cells in list_layout(RUN_COLUMNS, GUTTER + width + GAP):
         if not column.flexible:
             assert len(column.show(row, NOW).text) <= cells
 
@@ -208,12 +208,12 @@ def test_a_shortened_id_fits_its_column(run_id: str) -> None:
     ],
 )
 def test_columns_drop_by_priority_as_the_screen_narrows(width: int, keys: str) -> None:
-    assert [column.key for column, _ in layout(RUN_COLUMNS, width)] == keys.split()
+    assert [column.key for column, _ in list_layout(RUN_COLUMNS, GUTTER + width + GAP)] == keys.split()
 
 
 @given(st.integers(min_value=1, max_value=400))
 def test_a_layout_fills_its_width_exactly_once_the_essential_columns_fit(width: int) -> None:
-    columns = layout(RUN_COLUMNS, width)
+    columns = list_layout(RUN_COLUMNS, GUTTER + width + GAP)
     taken = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
     assert all(cells > 0 for _, cells in columns)
     assert taken == width if width >= 42 else len(columns) == 4
@@ -221,8 +221,8 @@ def test_a_layout_fills_its_width_exactly_once_the_essential_columns_fit(width: 
 
 @given(st.integers(min_value=42, max_value=400))
 def test_a_wider_screen_never_shows_fewer_columns(width: int) -> None:
-    narrow = {column.key for column, _ in layout(RUN_COLUMNS, width)}
-    assert narrow <= {column.key for column, _ in layout(RUN_COLUMNS, width + 1)}
+    narrow = {column.key for column, _ in list_layout(RUN_COLUMNS, GUTTER + width + GAP)}
+    assert narrow <= {column.key for column, _ in list_layout(RUN_COLUMNS, GUTTER + width + 1 + GAP)}
 
 
 def test_every_column_sorts_by_indexed_fields_and_every_role_is_declared() -> None:

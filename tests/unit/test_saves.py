@@ -20,7 +20,7 @@ from runtui.graph.client import Answer
 from runtui.headless.changes import message_of
 from runtui.services.journal import Journal
 from runtui.services.saves import SaveQueue
-from runtui.services.store import Store
+from runtui.services.store import EVERY_RUN, Store
 from runtui.services.write import Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
 
@@ -117,8 +117,7 @@ async def test_a_change_is_read_sent_and_stored(saves: SaveQueue, graph: FakeGra
     assert graph.bodies == [some.body_text()], "what was reviewed is what is sent"
     assert [item.step for item in news] == list(STEPS_OF_A_SAVE)
     assert (stored(store)["processingStatus"], stored(store)["failedTasksCount"]) == ("failed", 3)
-    row = store.row("r1")
-    assert row is not None
+    row = next(row for row in store.window(EVERY_RUN, 0, 99) if row.id == "r1")
     assert row.status == "failed"
     assert saves.active() == ()
     assert saves.of_run("r1") is None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.services.store import RunQuery, Store, StoreError
+from runtui.services.store import EVERY_RUN, RunQuery, Store, StoreError
 from runtui.services.store_file import VERSION
 
 
@@ -155,8 +155,7 @@ def test_a_file_of_the_first_version_keeps_its_runs(path: Path) -> None:
     db.close()
     path.chmod(0o600)
     store = Store(path)
-    row = store.row("r0")
-    assert row is not None
+    row = next(row for row in store.window(EVERY_RUN, 0, 99) if row.id == "r0")
     assert [row.number(key) for key in ("scheduled", "failedTasks", "users", "tasks", "unprocessed")] == [
         1,
         5,

@@ -1,34 +1,62 @@
 """The list: filter, order, cursor and marks over the table of runs.
 
 Invariant: cursor and marks are run ids. A filter that cannot be read changes nothing in the list and says where it
-went wrong.
+went wrong. Rows are never drawn while they are being counted; of several queries that wait for that, the last is drawn.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.message_pump import MessagePump
+from textual.timer import Timer
 
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
-from runtui.tui.pacing import CountAside, Throttle
+from runtui.tui.keys import awaited
 from runtui.tui.resources import DRAFT_KEPT, MARKED, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
-from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.row_list import RowList
+from runtui.tui.widgets.row_list import FilterBar, RowList
 
 _PROBLEMS: Final = "is:problem"
 _FIRST_SORT: Final = "started"
+_COUNTING: Final = awaited("counting")
 
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
+
+
+class Throttle:
+    """Runs `call` when asked: at once, then at most once in `seconds`, the last time after the last request."""
+
+    def __init__(self, owner: MessagePump, seconds: float, call: Callable[[], object]) -> None:
+        self._owner = owner
+        self._seconds = seconds
+        self._call = call
+        self._resting: Timer | None = None
+        self._is_due = False
+
+    def ask(self) -> None:
+        if self._resting is not None:
+            self._is_due = True
+            return
+        self._resting = self._owner.set_timer(self._seconds, self._rested)
+        self._call()
+
+    def _rested(self) -> None:
+        self._resting = None
+        if self._is_due:
+            self._is_due = False
+            self.ask()
 
 
 class RunsView(ActionView[None]):
@@ -47,7 +75,6 @@ class RunsView(ActionView[None]):
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
-        self._counting = CountAside(self)
         self._query = RunQuery(None, _FIRST_SORT, True)
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
@@ -76,7 +103,7 @@ class RunsView(ActionView[None]):
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
-        self._counting.then(RunRows(self._store, self._query), lambda rows: self._draw(rows, keep_line=True))
+        self._count_and_draw(keep_line=True)
 
     def title(self) -> Content:
         """How many of how many, filter, order, marks."""
@@ -150,7 +177,21 @@ class RunsView(ActionView[None]):
 
     def _show_query(self, query: RunQuery) -> None:
         self._query = query
-        self._counting.then(RunRows(self._store, query), lambda rows: self._draw(rows, keep_line=False))
+        self._count_and_draw(keep_line=False)
+
+    def _count_and_draw(self, *, keep_line: bool) -> None:
+        """Draw the rows at once, or count them in a thread first; the store keeps the count. What waits is dropped."""
+        rows = RunRows(self._store, self._query)
+
+        async def count() -> None:
+            await asyncio.to_thread(rows.count)
+            self._draw(rows, keep_line=keep_line)
+
+        self.workers.cancel_group(self, _COUNTING)
+        if rows.is_slow_to_count:
+            self.run_worker(count(), group=_COUNTING, description="count what a filter finds")
+        else:
+            self._draw(rows, keep_line=keep_line)
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown = rows.query

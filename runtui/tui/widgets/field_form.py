@@ -23,8 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from runtui.domain.draft import Draft
-from runtui.domain.enums import OpenEnum
-from runtui.domain.properties import EDITABLE, Property
+from runtui.domain.properties import EDITABLE, OpenEnum, Property
 from runtui.domain.times import ago, local_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.inputs import LineInput

@@ -61,7 +61,6 @@ class ColumnHeader(Widget):
         self._columns = columns
 
     def render(self) -> RenderResult:
-        """Draw the titles in the layout that the table has at this width."""
         from textual.content import Content
 
         key, descending = self.sort
@@ -102,26 +101,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
     class CursorMoved(Message):
         """The cursor stands on another row or on none, or the rows were shown anew."""
 
-        def __init__(self, table: LineTable[Any, Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> LineTable[Any, Any]:
-            """The table."""
-            return self.table
-
     class EndReached(Message):
         """The cursor was moved to the last line: a source that is read in pages may have more."""
-
-        def __init__(self, table: LineTable[Any, Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> LineTable[Any, Any]:
-            """The table."""
-            return self.table
 
     def __init__(
         self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = no_flag, *, id: str
@@ -164,7 +145,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
         self.virtual_size = Size(self.size.width, self.total)
         self._place_cursor(line)
-        self.post_message(self.CursorMoved(self))
+        self.post_message(self.CursorMoved())
         offset = offset if keep_line else self.size.height // 2
         self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
         self._repaint_differences()
@@ -175,7 +156,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         self._repaint_differences()
 
     def flags_changed(self, row_id: RowId) -> None:
-        """Repaint the row whose flag may have changed."""
         for index, row in enumerate(self._rows):
             if self.resource.id_of(row) == row_id:
                 self._repaint_line(self._start + index)
@@ -186,7 +166,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         return self._row(self.cursor) if self.total else None
 
     def finds(self, row_id: RowId) -> bool:
-        """Whether a row is among those of the source."""
         return self._source.position(row_id) is not None
 
     # Marks
@@ -201,7 +180,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             self.flags_changed(row_id)
 
     def flag(self, row: RowT) -> str:
-        """The sign before a row; a blank where there is none."""
         flag = self._own_flag(row) or (MARKED if self.resource.id_of(row) in self.marks else None)
         return flag.sign if flag is not None else " "
 
@@ -215,7 +193,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         line = max(0, min(line, self.total - 1))
         before = self.cursor
         if self._place_cursor(line):
-            self.post_message(self.CursorMoved(self))
+            self.post_message(self.CursorMoved())
         top, height = self.scroll_offset.y, max(1, self.size.height)
         if line < top:
             self._scroll_to_line(line)
@@ -225,7 +203,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             self._repaint_line(before)
             self._repaint_line(line)
         if line == self.total - 1:
-            self.post_message(self.EndReached(self))
+            self.post_message(self.EndReached())
 
     def _place_cursor(self, line: int) -> bool:
         """Put the cursor on a line without drawing it; whether another row is under it."""
@@ -252,7 +230,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         self.move_to(self.total - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the clicked row."""
         line = self.scroll_offset.y + event.y
         if line < self.total:
             self.move_to(line)
@@ -271,32 +248,26 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
     # Drawing
 
     def on_mount(self) -> None:
-        """Let time pass."""
         self.set_interval(CLOCK_SECONDS, self.tick)
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight at any size."""
         self.virtual_size = Size(self.size.width, self.total)
         untouched = self.is_untouched
         self.move_to(self.cursor)
         self.is_untouched = untouched
 
     def notify_style_update(self) -> None:
-        """Forget drawn lines when the theme or the focus changes."""
         super().notify_style_update()
         self._styles.clear()
         self._strips.clear()
 
     def on_focus(self) -> None:
-        """Draw the cursor row as the one keys act on."""
         self._repaint_line(self.cursor)
 
     def on_blur(self) -> None:
-        """Draw the cursor row as one that waits."""
         self._repaint_line(self.cursor)
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line of the screen."""
         look = self._drawn[y] = self._look(self.scroll_offset.y + y)
         strip = self._strips.get(look)
         if strip is None:
