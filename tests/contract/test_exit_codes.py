@@ -82,7 +82,7 @@ async def test_ctrl_c_after_unknown_was_told_stays_unknown(
     run_id, workflow_id = run_and_workflow
     sandbox_app.state.scenario.use("reset-before")
     change = ("update", run_id, "--workflow", workflow_id, "--set", "failedTasksCount=77", "--yes")
-    code, _ = await shell.interrupted_at("unknown (", *change)
+    code, _ = await shell.interrupted_at("#1 unknown", *change)
     assert code == 3
 
 
