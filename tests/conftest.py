@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,12 +26,21 @@ def nothing_leaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def all_that_is_logged(tmp_path_factory: pytest.TempPathFactory, nothing_leaks: None) -> Iterator[None]:
     """What runtui logs in this process goes to a file, unredacted, in which `nothing_leaks` looks for secrets too."""
-    logger, handler = logging.getLogger("runtui"), logging.FileHandler(tmp_path_factory.mktemp("log") / "runtui.log")
+    file = tmp_path_factory.mktemp("log") / "runtui.log"
+    logger, handler = logging.getLogger("runtui"), logging.FileHandler(file, "w", "utf-8", errors="backslashreplace")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     yield
     logger.removeHandler(handler)
     handler.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What was printed and logged goes from a worker of pytest-xdist to its master as UTF-8."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
 
 
 @pytest.fixture(autouse=True)

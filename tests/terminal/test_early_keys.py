@@ -68,6 +68,7 @@ def test_no_key_crashes_it_at_any_moment(tmp_path: Path, key: str, first: int) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("milliseconds", MOMENTS)
-@pytest.mark.parametrize("key", sorted(LEAVING))
+# Until runtui has the terminal, ctrl+q is XON: the terminal's driver takes it, and no program sees it.
+@pytest.mark.parametrize("key", sorted(LEAVING - {"ctrl+q"}))
 def test_leaving_at_any_moment_leaves(tmp_path: Path, key: str, milliseconds: int) -> None:
     survives(tmp_path, [key], milliseconds)

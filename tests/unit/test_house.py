@@ -19,12 +19,8 @@ from tests.house import rules
 ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
-    "files": 155,
+    "files": 149,
     "lines": 28_900,
-    "files of a folder": 19,
-    "public methods without a user": 3,
-    "fields that nothing reads": 1,
-    "private names of others": 9,
 }
 """Rules that do not hold yet: name -> the figure that may shrink and not grow. A rule that holds leaves this table."""
 
