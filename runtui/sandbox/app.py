@@ -19,16 +19,14 @@ from starlette.routing import Mount, Route
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox import handlers
-from runtui.sandbox.authority.asgi import TokenGuard
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
-from runtui.sandbox.envelope import GraphEnvelope, fault_response, graph_headers
-from runtui.sandbox.errors import GraphError, internal_error, method_not_allowed, unknown_segment
-from runtui.sandbox.exchange import Pause, SandboxState
+from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
+from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
 from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
 from runtui.sandbox.seed import DEFAULT_RUNS, hostile_plans, hostile_workflows, plan_runs
-from runtui.sandbox.tenant import workflows as seeded_workflows
+from runtui.sandbox.seed import workflows as seeded_workflows
 
 _PREFIXES: Final = ("/beta", "/v1.0")
 
@@ -129,7 +127,8 @@ async def _on_crash(request: Request, exception: Exception) -> Response:
     """
     if isinstance(exception, ConnectionError):
         raise exception
-    response = fault_response(request, internal_error())
+    fault = GraphError(500, "InternalServerError", "The sandbox has a defect; see its standard error.")
+    response = fault_response(request, fault)
     response.headers.update(graph_headers(request.scope["state"]))
     return response
 

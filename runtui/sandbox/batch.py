@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -17,9 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from runtui.sandbox.envelope import GraphResponse, receive_once
 from runtui.sandbox.errors import GraphError, bad_request
-from runtui.sandbox.exchange import hold_response
+from runtui.sandbox.exchange import GraphResponse, hold_response, receive_once
 from runtui.sandbox.handlers import read_json
 
 _MAX_ITEMS: Final = 20
@@ -98,19 +98,15 @@ def _in_order(items: list[_BatchItem]) -> list[_BatchItem]:
     Raises:
         GraphError: 400 when they depend on each other in a circle.
     """
-    waiting, ordered, done = list(items), [], set[str]()
-    while waiting:
-        ready = [item for item in waiting if done.issuperset(item.depends_on)]
-        if not ready:
-            raise bad_request("Invalid batch: its requests depend on each other in a circle.")
-        ordered += ready
-        done |= {item.id.lower() for item in ready}
-        waiting = [item for item in waiting if item.id.lower() not in done]
-    return ordered
+    by_id = {item.id.lower(): item for item in items}
+    try:
+        order = TopologicalSorter({key: item.depends_on for key, item in by_id.items()}).static_order()
+        return [by_id[key] for key in order]
+    except CycleError as error:
+        raise bad_request("Invalid batch: its requests depend on each other in a circle.") from error
 
 
 async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
-    """Send one item through the app; its response as a batch carries it."""
     body = b"" if item.body is None else json.dumps(item.body).encode()
     held = await hold_response(request.app, _scope(request, item), receive_once(body, request.receive))
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in held.headers}

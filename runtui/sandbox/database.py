@@ -24,10 +24,10 @@ from runtui.sandbox.entities import (
     WORKFLOW,
     EntityType,
     Row,
+    guid,
 )
 from runtui.sandbox.query import CollectionQuery, SortKey
-from runtui.sandbox.runs import RunPlan, run_state, task_results, user_results
-from runtui.sandbox.tenant import Workflow, guid
+from runtui.sandbox.runs import RunPlan, Workflow, run_state, task_results, user_results
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
 _DAY: Final = 24 * 3600 * TICKS_PER_SECOND
@@ -86,7 +86,6 @@ class Database:
         return ResultPage([row[width:] for row in rows[: query.size]], next_key, total)
 
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
-        """The entity with that id, if that owner has it."""
         self._refresh(entity, owner)
         columns = ", ".join(f'"{column}"' for column in entity.columns)
         scope = " AND ".join(f'"{column}" = ?' for column in ("id", *owner))
@@ -136,7 +135,6 @@ class Database:
         return dict(zip(names, row, strict=True))
 
     def _refresh(self, entity: EntityType, owner: Mapping[str, str]) -> None:
-        """Bring what is about to be read up to date."""
         if entity is RUN:
             self._move_runs()
         elif entity in {USER_RESULT, TASK_RESULT}:
@@ -172,7 +170,6 @@ def _create_table(entity: EntityType) -> str:
 
 
 def _workflow_record(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
-    """The properties of a workflow, for `entities.WORKFLOW.record`."""
     age = int(guid(seed, "age", workflow.key)[:8], 16)
     modified = now - 20 * _DAY - age * 4_001
     return {

@@ -11,7 +11,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
 
 from runtui.domain.properties import SENTINEL
 from runtui.domain.times import format_ticks
@@ -28,6 +30,12 @@ _EDM: Final[Mapping[EdmKind, str]] = {
 """The OData type names of the primitive kinds."""
 
 
+def guid(*parts: object) -> str:
+    """A GUID that is a pure function of its parts."""
+    digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16).digest()
+    return str(UUID(bytes=digest, version=4))
+
+
 class Enumeration(NamedTuple):
     """An evolvable enum: the members that every client is sent, and those that only a client that asks for them is."""
 
@@ -36,7 +44,6 @@ class Enumeration(NamedTuple):
     newer_members: tuple[str, ...]
 
     def has(self, value: str) -> bool:
-        """Whether a value is a member, of whatever age, or the sentinel."""
         return value in self.members or value in self.newer_members or value == SENTINEL
 
     def sent_as(self, value: str | None, *, include_newer: bool) -> str | None:
@@ -74,7 +81,6 @@ class Property(NamedTuple):
 
     @property
     def edm(self) -> str:
-        """Its OData type, as error messages name it."""
         if self.enumeration is not None:
             return f"microsoft.graph.identityGovernance.{self.enumeration.name}"
         return _EDM.get(self.kind, "Edm.ComplexType")
@@ -92,12 +98,10 @@ class EntityType:
 
     @property
     def type_name(self) -> str:
-        """The qualified name, as metadata and error messages spell it."""
         return f"microsoft.graph.identityGovernance.{self.name}"
 
     @cached_property
     def by_name(self) -> Mapping[str, Property]:
-        """The properties by their (case-sensitive) name."""
         return {item.name: item for item in self.properties}
 
     @cached_property
@@ -126,7 +130,6 @@ class EntityType:
 
 
 def _reader(item: Property, include_newer: bool) -> Callable[[Row, int], Any]:
-    """A function that reads a property's JSON value from a row, given the index of its first column."""
     if item.kind == "datetime":
         return _read_date_time
     if item.kind == "json":

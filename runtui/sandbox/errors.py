@@ -6,9 +6,12 @@ Invariant: every response outside 2xx has this one shape (Microsoft Graph, "Erro
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+_ENTRA: Final = "https://login.microsoftonline.com"
 
 
 class GraphError(Exception):
@@ -33,7 +36,6 @@ class GraphError(Exception):
         self.headers = dict(headers or {})
 
     def body(self, request_id: str, client_request_id: str) -> dict[str, Any]:
-        """The JSON of the response."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.target is not None:
             error["target"] = self.target
@@ -48,48 +50,40 @@ class GraphError(Exception):
 
 
 def bad_request(message: str, *, target: str | None = None) -> GraphError:
-    """400 for a query or a body that is malformed."""
     return GraphError(400, "BadRequest", message, target=target)
 
 
 def unknown_segment(segment: str) -> GraphError:
-    """400 for a path that the service does not have."""
     return bad_request(f"Resource not found for the segment '{segment}'.")
 
 
-def not_found(type_name: str, key: str) -> GraphError:
-    """404 for a known path with an unknown id."""
-    return GraphError(404, "Resource not found", f"There is no {type_name} with the id '{key}'.")
-
-
 def method_not_allowed(headers: Mapping[str, str] | None = None) -> GraphError:
-    """405 for a known path with the wrong method."""
     message = "Specified HTTP method is not allowed for the request target."
     return GraphError(405, "Request_BadRequest", message, headers=headers)
 
 
-def unauthenticated() -> GraphError:
-    """401 for a request without a bearer token."""
+def unauthenticated(
+    message: str = "Access token is empty.", *, authority: str = _ENTRA, claims: str = ""
+) -> GraphError:
+    """401 with a challenge: where to sign in, and the `claims` (JSON) that the next token request must carry."""
     challenge = (
-        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
+        f'Bearer realm="", authorization_uri="{authority}/common/oauth2/authorize", '
         'client_id="00000003-0000-0000-c000-000000000000"'
     )
-    return GraphError(
-        401, "InvalidAuthenticationToken", "Access token is empty.", headers={"WWW-Authenticate": challenge}
+    if claims:
+        challenge += f', error="insufficient_claims", claims="{b64encode(claims.encode()).decode()}"'
+    return GraphError(401, "InvalidAuthenticationToken", message, headers={"WWW-Authenticate": challenge})
+
+
+def token_revoked(claims: str, *, authority: str = _ENTRA) -> GraphError:
+    """The 401 of continuous access evaluation."""
+    return unauthenticated(
+        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+        "TokenIssuedBeforeRevocationTimestamp",
+        authority=authority,
+        claims=claims,
     )
-
-
-def changed_since_read() -> GraphError:
-    """412 for a write of an older version than the stored one."""
-    message = "The resource has changed since it was read: If-Match names another version of it."
-    return GraphError(412, "PreconditionFailed", message)
 
 
 def unknown_property(name: str, type_name: str) -> GraphError:
-    """400 for a property that the entity type does not declare."""
     return bad_request(f"Could not find a property named '{name}' on type '{type_name}'.", target=name)
-
-
-def internal_error() -> GraphError:
-    """500 for a defect of the sandbox itself."""
-    return GraphError(500, "InternalServerError", "The sandbox has a defect; see its standard error.")

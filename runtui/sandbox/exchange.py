@@ -1,32 +1,134 @@
-"""A request on its way through the sandbox, as a scenario can intercept it.
+"""Graph's envelope around every response, the guard in front of Graph, and a request as a scenario can intercept it.
 
-Invariant: what a scenario applies goes through the app like any other request, so `app.state.applied` stays true.
-Graph's refusals pass through Graph's envelope, a stranger's page does not. A connection that breaks is raised:
-ConnectionResetError for a reset, ConnectionAbortedError for an early end; the server in front makes it true.
+Invariant: nothing leaves the sandbox without `request-id`, `client-request-id` and `Date`, whatever went wrong, except
+a stranger's page. There is one clock: `Date` is the time by which runs progress and are updated. What a scenario
+applies goes through the app like any other request, so `app.state.applied` stays true. A connection that breaks is
+raised: ConnectionResetError for a reset, ConnectionAbortedError for an early end; the server in front makes it true.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, NoReturn
+from email.utils import formatdate
+from typing import Any, Final, NamedTuple, NoReturn
+from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtui.domain.times import TICKS_PER_SECOND
+from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
-from runtui.sandbox.envelope import GraphEnvelope, bearer_token, fault_response, http_date, receive_once
-from runtui.sandbox.errors import GraphError
+from runtui.sandbox.errors import GraphError, unauthenticated
+
+_DIAGNOSTIC: Final = (
+    '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'
+)
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits some seconds."""
+
+
+class GraphResponse(Response):
+    """A JSON body as Graph writes it."""
+
+    media_type = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+    charset = "utf-8"
+
+    def render(self, content: Any) -> bytes:
+        """Encode in UTF-8, escaping nothing but half a surrogate pair, which has no UTF-8."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+
+
+class GraphEnvelope:
+    """ASGI middleware: gives each request its ids, refuses it without a token, adds Graph's headers to the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = str(uuid4())
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["client_request_id"] = headers.get("client-request-id") or request_id
+        state["date"] = http_date(scope["app"].state.clock())
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(graph_headers(state))
+            await send(message)
+
+        answer = self._app if bearer_token(headers) else fault_response(Request(scope), unauthenticated())
+        await answer(scope, receive, send_with_headers)
+
+
+class TokenGuard:
+    """ASGI middleware of Graph: lets a request in if the authority issued its token, with the permission it needs.
+
+    It stands behind `GraphEnvelope`, which gives a request its ids.
+    """
+
+    def __init__(self, app: ASGIApp, authority: Authority) -> None:
+        self._app = app
+        self._authority = authority
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # A batch itself changes nothing: each of its items comes through here by itself.
+        writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
+        verdict = self._authority.verify(bearer_token(Headers(scope=scope)), write=writes)
+        answer = fault_response(Request(scope), verdict) if isinstance(verdict, GraphError) else self._app
+        await answer(scope, receive, send)
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The bearer token of a request; empty without one."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "request-id": state["request_id"],
+        "client-request-id": state["client_request_id"],
+        "Date": state["date"],
+        "OData-Version": "4.0",
+        "Cache-Control": "no-store, no-cache",
+        "x-ms-ags-diagnostic": _DIAGNOSTIC,
+    }
+
+
+def http_date(ticks: int) -> str:
+    """Ticks as an HTTP date: GMT, in whole seconds."""
+    return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
+
+
+def receive_once(body: bytes, then: Receive) -> Receive:
+    """An ASGI `receive` that brings a body that is already there, and then whatever `then` brings."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await then()
+
+    return receive
+
+
+def fault_response(request: Request, fault: GraphError) -> Response:
+    body = fault.body(request.state.request_id, request.state.client_request_id)
+    return GraphResponse(body, fault.status, headers=fault.headers)
 
 
 class SandboxState:
@@ -46,7 +148,6 @@ class SandboxState:
         """What somebody else wrote: run ids and changes, oldest first."""
 
     def stored_run(self, run_id: str) -> dict[str, Any] | None:
-        """A run as the tenant has it; None when there is none."""
         row = self.database.one(RUN, run_id, {})
         return None if row is None else RUN.renderer(None, include_newer=True)(row)
 
@@ -58,7 +159,6 @@ class SandboxState:
             self.edits.append((run_id, changes))
 
     def revoke_sign_ins(self) -> None:
-        """End everybody's sign-in: their next request is challenged."""
         if self.authority is not None:
             for user in self.authority.directory.users:
                 self.authority.revoke(user)
@@ -76,7 +176,6 @@ class HeldResponse(NamedTuple):
         return 200 <= self.status < 300
 
     def with_properties(self, **properties: Any) -> HeldResponse:
-        """The same with other properties in its JSON object."""
         return self._replace(body=json.dumps({**json.loads(self.body), **properties}).encode())
 
     def start(self) -> Message:
@@ -115,12 +214,10 @@ class Exchange:
 
     @property
     def token(self) -> str:
-        """The bearer token; empty without one."""
         return bearer_token(self.headers)
 
     @property
     def run_id(self) -> str:
-        """The last segment of the path."""
         return self.path.rpartition("/")[2]
 
     async def body(self) -> bytes:
@@ -128,23 +225,18 @@ class Exchange:
         return await Request(self.scope, self.receive).body()
 
     def with_body(self, body: bytes) -> Exchange:
-        """The same request with a body that is already here."""
         return replace(self, receive=receive_once(body, self.receive))
 
     def http_date(self, *, in_seconds: int) -> str:
-        """A moment ahead as an HTTP date, by the sandbox's clock."""
         return http_date(self.scope["app"].state.clock() + in_seconds * TICKS_PER_SECOND)
 
     async def proceed(self) -> None:
-        """Let the app answer."""
         await self.app(self.scope, self.receive, self.send)
 
     async def hold(self) -> HeldResponse:
-        """Let the app carry the request out, and hold its response back."""
         return await hold_response(self.app, self.scope, self.receive)
 
     async def respond(self, response: HeldResponse) -> None:
-        """Send a response that was held back."""
         await self.send(response.start())
         await self.send(_body(response.body))
 
@@ -154,8 +246,6 @@ class Exchange:
         await self.respond(change(response) if response.is_success else response)
 
     async def refuse(self, fault: GraphError) -> None:
-        """Answer as Graph refuses, without the app."""
-
         async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
             await fault_response(Request(scope), fault)(scope, receive, send)
 
@@ -196,7 +286,6 @@ class Exchange:
 
 
 async def hold_response(app: ASGIApp, scope: Scope, receive: Receive) -> HeldResponse:
-    """Send a request through an app; its whole response."""
     start: Message = {}
     chunks: list[bytes] = []
 

@@ -20,8 +20,8 @@ from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
-from runtui.sandbox.envelope import GraphResponse
-from runtui.sandbox.errors import GraphError, bad_request, changed_since_read, not_found, unknown_property
+from runtui.sandbox.errors import GraphError, bad_request, unknown_property
+from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import MAX_PAGE_SIZE, parse_query, parse_select, refuse_unknown, token_after
 
 _RUN_TYPE: Final = f"#{RUN.type_name}"
@@ -48,7 +48,6 @@ class _Preferences(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The `Preference-Applied` header."""
         applied = [] if self.page_size is None else [f"odata.maxpagesize={self.page_size}"]
         if self.newer_members:
             applied.append("include-unknown-enum-members")
@@ -65,28 +64,23 @@ class Collection(NamedTuple):
 
 
 async def list_workflows(request: Request) -> Response:
-    """GET …/workflows."""
     return _page(request, _workflows())
 
 
 async def get_workflow(request: Request) -> Response:
-    """GET …/workflows/{id}."""
     return _entity(request, _workflows(), request.path_params["workflow_id"])
 
 
 async def list_runs(request: Request) -> Response:
-    """GET …/runs of a workflow."""
     _row(request, _workflows(), request.path_params["workflow_id"])
     return _page(request, _runs(request))
 
 
 async def get_run(request: Request) -> Response:
-    """GET …/runs/{id} of a workflow."""
     return _entity(request, _runs(request), request.path_params["run_id"])
 
 
 async def get_summary(request: Request) -> Response:
-    """GET …/runs/summary(startDateTime=…,endDateTime=…): counts the runs that were scheduled in that time."""
     workflow_id = request.path_params["workflow_id"]
     _row(request, _workflows(), workflow_id)
     refuse_unknown(_options(request), frozenset())
@@ -103,7 +97,6 @@ async def get_summary(request: Request) -> Response:
 
 
 async def list_user_results(request: Request) -> Response:
-    """GET …/userProcessingResults of a run."""
     return _page(request, _user_results(request))
 
 
@@ -157,7 +150,6 @@ def _user_results(request: Request) -> Collection:
 
 
 def _page(request: Request, collection: Collection) -> Response:
-    """One page of a collection."""
     entity, owner, metadata = collection
     preferences = _preferences(request)
     options = _options(request)
@@ -176,7 +168,6 @@ def _page(request: Request, collection: Collection) -> Response:
 def _entity(
     request: Request, collection: Collection, key: str, annotations: Mapping[str, str] | None = None
 ) -> Response:
-    """One entity of a collection."""
     entity = collection.entity
     preferences = _preferences(request)._replace(page_size=None)
     options = _options(request)
@@ -206,7 +197,8 @@ def _check_version(request: Request, row: Row) -> None:
     named = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
     own = _annotations(request, RUN, row)
     if own and named.isdisjoint({"*", own["@odata.etag"]}):
-        raise changed_since_read()
+        message = "The resource has changed since it was read: If-Match names another version of it."
+        raise GraphError(412, "PreconditionFailed", message)
 
 
 def _row(request: Request, collection: Collection, key: str) -> Row:
@@ -217,7 +209,7 @@ def _row(request: Request, collection: Collection, key: str) -> Row:
     """
     row = _database(request).one(collection.entity, key, collection.owner)
     if row is None:
-        raise not_found(collection.entity.name, key)
+        raise GraphError(404, "Resource not found", f"There is no {collection.entity.name} with the id '{key}'.")
     return row
 
 
@@ -228,7 +220,6 @@ def _database(request: Request) -> Database:
 
 
 def _options(request: Request) -> dict[str, str]:
-    """The query options, each at most once."""
     options: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name in options:

@@ -45,7 +45,6 @@ class Order(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """The column with its direction."""
         return f'"{self.column}" {"DESC" if self.descending else "ASC"}'
 
 
@@ -186,7 +185,6 @@ def _chain(node: ast.BoolOp) -> list[ast._Node]:
 
 
 def _value(item: Property, node: Any) -> Any:
-    """The SQL parameter for a literal of the right kind."""
     if item.kind == "datetime":
         try:
             return parse_ticks(node.val)
@@ -292,7 +290,6 @@ def refuse_unknown(options: Mapping[str, str], supported: frozenset[str]) -> Non
 
 
 def token_after(key: SortKey) -> str:
-    """The opaque `$skiptoken` of the page after the row with that key."""
     return urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.tenant import CONTINUES_ON_ERROR, TaskDefinition, Workflow, guid
+from runtui.sandbox.entities import guid
 
 USER_COUNT: Final = 4_000
 """How many users the tenant has; those of a run are drawn from them."""
@@ -25,6 +25,40 @@ _UNSTARTED: Final = frozenset({"queued", "quarantined"})
 
 _UNFINISHED: Final = _UNSTARTED | {"inProgress", "pausedByPolicy"}
 """Statuses of a run that has no completedDateTime."""
+
+
+class TaskDefinition(NamedTuple):
+    """A built-in task."""
+
+    id: str
+    category: str
+    display_name: str
+    description: str
+    argument: str | None = None
+    """The name of the argument that says what the task acts on, where it has one."""
+    continues_on_error: bool = False
+    """Whether its failure lets the tasks after it run."""
+
+
+class Workflow(NamedTuple):
+    """A workflow of the tenant, and how it usually runs."""
+
+    key: str
+    """Its name in `seed.py`; never sent."""
+    category: str
+    display_name: str
+    description: str
+    tasks: tuple[TaskDefinition, ...]
+    version: int
+    weight: int
+    """How often it runs, relative to the others."""
+    users: int
+    """How many users a run of it usually has."""
+    seconds: int
+    """How long it usually takes for one user."""
+    on_demand: float = 0.03
+    """The share of its runs that somebody starts by hand."""
+    id: str = ""
 
 
 class RunPlan(NamedTuple):
@@ -85,17 +119,14 @@ class RunPlan(NamedTuple):
         return done * self.failing // self.users
 
     def fails(self, user: int) -> bool:
-        """Whether the user with that index fails."""
         return self.failed_among(user + 1) > self.failed_among(user)
 
     @property
     def task_stops_user(self) -> bool:
-        """Whether the tasks after the failing one are skipped."""
-        return self.workflow.tasks[self.task] not in CONTINUES_ON_ERROR
+        return not self.workflow.tasks[self.task].continues_on_error
 
     @property
     def unprocessed_per_failure(self) -> int:
-        """How many tasks a failing user leaves unprocessed."""
         return len(self.workflow.tasks) - 1 - self.task if self.task_stops_user else 0
 
 
@@ -143,7 +174,6 @@ def _waits_outside(plan: RunPlan, now: int) -> bool:
 
 
 def _status_at(plan: RunPlan, now: int) -> str:
-    """The processingStatus of a run at a moment."""
     if now < plan.started:
         return "queued"
     if now < plan.rests:
@@ -257,14 +287,13 @@ def _one_user(plan: RunPlan, user: int, done: int, run_status: str, now: int) ->
 
 
 def _task(plan: RunPlan, index: int, task: TaskDefinition) -> str:
-    """A task of the workflow as results carry it, in JSON."""
     workflow = plan.workflow
     arguments = [{"name": task.argument, "value": guid(workflow.id, "argument", index)}] if task.argument else []
     return json.dumps(
         {
             "id": guid(workflow.id, "task", index),
             "category": task.category,
-            "continueOnError": task in CONTINUES_ON_ERROR,
+            "continueOnError": task.continues_on_error,
             "description": task.description,
             "displayName": task.display_name,
             "executionSequence": index + 1,

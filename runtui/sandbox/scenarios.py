@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from runtui.errors import UsageError
-from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
+from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked, unknown_segment
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -76,17 +76,8 @@ def _unavailable(**headers: str) -> Action:
     return _refuse(503, "ServiceUnavailable", "The service is temporarily unavailable.", **headers)
 
 
-def _revoked() -> Action:
-    challenge = (
-        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
-        'error="insufficient_claims", '
-        'claims="eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3NlbnRpYWwiOnRydWUsInZhbHVlIjoiY3AxIn19fQ=="'
-    )
-    message = (
-        "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
-        "TokenIssuedBeforeRevocationTimestamp"
-    )
-    return _refuse(401, "InvalidAuthenticationToken", message, WWW_Authenticate=challenge)
+async def _revoked(exchange: Exchange) -> None:
+    await exchange.refuse(token_revoked('{"access_token":{"acrs":{"essential":true,"value":"cp1"}}}'))
 
 
 def _web_page(status: int, title: str, *, is_applied: bool) -> Action:
@@ -101,8 +92,6 @@ def _web_page(status: int, title: str, *, is_applied: bool) -> Action:
 
 
 def _rewrite(change: Callable[[HeldResponse], HeldResponse]) -> Action:
-    """Apply the request, and send another response."""
-
     async def rewrite(exchange: Exchange) -> None:
         await exchange.rewrite(change)
 
@@ -303,8 +292,8 @@ SCENARIOS: Final = (
         times=1,
         counts_paths=True,
     ),
-    Scenario("401-once", "The first change is refused: token revoked (401).", _revoked(), times=1),
-    Scenario("401-always", "Every change is refused: token revoked (401).", _revoked()),
+    Scenario("401-once", "The first change is refused: token revoked (401).", _revoked, times=1),
+    Scenario("401-always", "Every change is refused: token revoked (401).", _revoked),
     Scenario(
         "403",
         "You can read, but not change anything (403).",
@@ -345,7 +334,6 @@ _BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
 
 
 def summaries() -> dict[str, str]:
-    """The name and the summary of every scenario, in the order in which they are shown."""
     return {scenario.name: scenario.summary for scenario in SCENARIOS}
 
 

@@ -17,23 +17,31 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import uvicorn
 import uvicorn.server
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority.asgi import AUTHORITY_PATH, GraphWithAuthority
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.scenarios import summaries
 
 HOST: Final = "127.0.0.1"
+AUTHORITY_PATH: Final = "/authority"
+"""The path of the authority beside Graph's /beta and /v1.0."""
+
+_LARGEST_FORM: Final = 262_144
+"""Bytes; an assertion with a chain of certificates has some ten thousand."""
+
 _STDIN: Final = 0
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 """SO_LINGER for a close that is a reset."""
@@ -77,7 +85,6 @@ def main(
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """How the sandbox is served over a socket."""
     return uvicorn.Config(
         app,
         http=BreakableProtocol,
@@ -120,6 +127,47 @@ class HostGuard:
                 await JSONResponse(refusal.body("", ""), refusal.status)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def create_authority_app(authority: Authority) -> Starlette:
+    """Make an ASGI app of an authority, whose `base` is the address that the app is served at."""
+
+    async def answer(request: Request) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST_FORM:
+                return PlainTextResponse("The form is too large.", 413)
+        text = body.decode(errors="replace") if request.method == "POST" else request.url.query
+        form = dict(parse_qsl(text, keep_blank_values=True))
+        response = authority.handle(request.method, request.url.path, request.headers, form)
+        return Response(response.body, response.status, headers=dict(response.headers))
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
+
+
+class GraphWithAuthority:
+    """ASGI app: hands what is below `AUTHORITY_PATH` to the authority, and everything else to Graph.
+
+    The authority's base is a name that no host can have; a form of its own pages comes from where it is served.
+    """
+
+    def __init__(self, graph: ASGIApp, authority: Authority) -> None:
+        self._graph = graph
+        self._authority = create_authority_app(authority)
+        self._origin = authority.base.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # What Graph raises goes on as it is: a scenario breaks connections in that way.
+        if scope["type"] != "http" or not scope["path"].startswith(f"{AUTHORITY_PATH}/"):
+            await self._graph(scope, receive, send)
+            return
+        here = b"http://" + dict(scope["headers"]).get(b"host", b"")
+        headers = [
+            (name, self._origin if (name, value) == (b"origin", here) else value) for name, value in scope["headers"]
+        ]
+        path = scope["path"].removeprefix(AUTHORITY_PATH)
+        await self._authority({**scope, "path": path, "headers": headers}, receive, send)
 
 
 class BreakableProtocol(H11Protocol):
@@ -185,11 +233,9 @@ class _Server(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """End after the requests that are being answered."""
         self.should_exit = True
 
     def use_scenario(self, name: str) -> None:
-        """Switch to a scenario, and print that, or why not."""
         try:
             self._scenario.use(name)
         except UsageError as error:
@@ -203,7 +249,6 @@ def _print_line(**facts: Any) -> None:
 
 
 def _read_commands(loop: asyncio.AbstractEventLoop, server: _Server, until_stdin_closes: bool) -> None:
-    """Pass every line of standard input to the server, and perhaps its end."""
     try:
         for line in _lines_of_input():
             loop.call_soon_threadsafe(server.use_scenario, line)

@@ -19,10 +19,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.asgi import create_authority_app
 from runtui.sandbox.authority.directory import Directory
 from runtui.sandbox.authority.service import route
-from runtui.sandbox.server import HOST, BreakableProtocol, server_config
+from runtui.sandbox.server import HOST, BreakableProtocol, create_authority_app, server_config
 from tests.contract.scripted_authority import ScriptedAuthority
 
 

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority.asgi import TokenGuard
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
+from runtui.sandbox.exchange import TokenGuard
 from tests import canary
 from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from runtui.sandbox.authority.asgi import create_authority_app
 from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
@@ -18,6 +17,7 @@ from runtui.sandbox.authority.directory import (
     Directory,
 )
 from runtui.sandbox.authority.tokens import Identity
+from runtui.sandbox.server import create_authority_app
 from tests.contract.conftest import Clock
 from tests.contract.msal_apps import (
     SCOPES,

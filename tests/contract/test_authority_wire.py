@@ -14,7 +14,6 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from runtui.sandbox.authority.asgi import TokenGuard
 from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
@@ -25,6 +24,7 @@ from runtui.sandbox.authority.directory import (
     User,
 )
 from runtui.sandbox.authority.tokens import Identity, to_base64url
+from runtui.sandbox.exchange import TokenGuard
 from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
 from tests.contract.msal_apps import (

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import create_app
 from runtui.sandbox.runs import RunPlan, run_state, task_results, user_results
-from runtui.sandbox.seed import HOSTILE_TEXTS, plan_runs
-from runtui.sandbox.tenant import WORKFLOWS as SEEDED
-from runtui.sandbox.tenant import workflows
+from runtui.sandbox.seed import HOSTILE_TEXTS, plan_runs, workflows
+from runtui.sandbox.seed import WORKFLOWS as SEEDED
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
 
 NOW = Clock().ticks

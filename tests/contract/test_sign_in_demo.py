@@ -13,9 +13,9 @@ from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority.asgi import AUTHORITY_PATH, GraphWithAuthority
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
 from runtui.sandbox.authority.service import AUTHORITY_BASE
+from runtui.sandbox.server import AUTHORITY_PATH, GraphWithAuthority
 from tests.contract.loopback import loopback
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, settings_for

@@ -67,7 +67,7 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr("runtui.domain.times.time", SimpleNamespace(time_ns=lambda: nanoseconds))
     for module in ("services.refresh", "services.journal", "services.drafts", "tui.features.editing"):
         monkeypatch.setattr(f"runtui.{module}.datetime", StoppedClock)
-    monkeypatch.setattr("runtui.sandbox.envelope.uuid4", lambda: REQUEST_ID)
+    monkeypatch.setattr("runtui.sandbox.exchange.uuid4", lambda: REQUEST_ID)
     monkeypatch.setattr("runtui.graph.transport.uuid", SimpleNamespace(uuid4=lambda: CLIENT_REQUEST_ID))
     client_request_ids = itertools.count(CLIENT_REQUEST_ID.int)
     monkeypatch.setattr("runtui.services.write.uuid4", lambda: UUID(int=next(client_request_ids)))

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from runtui.sandbox.authority.errors import aadsts
-from runtui.sandbox.tenant import guid
+from runtui.sandbox.entities import guid
 
 WRITE_ALL: Final = "LifecycleWorkflows.ReadWrite.All"
 READ_ALL: Final = "LifecycleWorkflows.Read.All"
@@ -61,11 +61,9 @@ class Application:
 
     @property
     def object_id(self) -> str:
-        """The id of its service principal."""
         return guid("application", self.client_id)
 
     def allows_redirect(self, redirect_uri: str) -> bool:
-        """Whether a sign-in may end at that address."""
         return any(_fits(redirect_uri, registered) for registered in self.redirect_uris)
 
 

@@ -45,7 +45,6 @@ class OAuthError(Exception):
 
     @property
     def headline(self) -> str:
-        """The AADSTS number and the text, as people quote them."""
         return f"AADSTS{self.codes[0]}: {self.text}" if self.codes else self.text
 
     def body(self, *, now: int, trace_id: str, correlation_id: str, base: str) -> dict[str, Any]:

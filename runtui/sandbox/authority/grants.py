@@ -72,7 +72,6 @@ class DeviceCodes:
 
     @property
     def pending(self) -> list[DeviceAuthorization]:
-        """The attempts that wait for a person, oldest first."""
         now = self._realm.clock()
         return [code for code in self._codes.values() if not code.is_decided and now < code.expires]
 
@@ -168,7 +167,6 @@ class AuthorizationRequest:
     claims: str
 
     def respond(self, **parameters: str) -> AuthorizationResponse:
-        """Return to the application."""
         if self.state:
             parameters["state"] = self.state
         return AuthorizationResponse(self.redirect_uri, self.mode, parameters)

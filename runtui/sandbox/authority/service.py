@@ -1,16 +1,18 @@
 """The authority's endpoints: discovery, device code, token, and the two pages for browsers.
 
 Invariant: a response is a pure function of the request and of the grants so far; it opens no socket and logs nothing.
-An error of a page is a page, any other one is Entra's JSON. Endpoints: "OpenID Connect on the Microsoft identity
-platform" and its pages on the device code and authorization code flows.
+An error of a page is a page, any other one is Entra's JSON. Every page says DEMO, asks for no password, loads nothing
+from anywhere, and shows foreign text as text. Endpoints: "OpenID Connect on the Microsoft identity platform" and its
+pages on the device code and authorization code flows.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 from random import Random, SystemRandom
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,8 +21,13 @@ from uuid import UUID
 from runtui.domain.times import now_ticks
 from runtui.sandbox.authority.directory import Directory, Principal, Realm, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
-from runtui.sandbox.authority.grants import RESPONSE_MODES, AuthorizationCodes, DeviceCodes
-from runtui.sandbox.authority.pages import device_page, form_post_page, message_page, page_headers, sign_in_page
+from runtui.sandbox.authority.grants import (
+    RESPONSE_MODES,
+    AuthorizationCodes,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    DeviceCodes,
+)
 from runtui.sandbox.authority.tokens import Identity, Issuer
 from runtui.sandbox.errors import GraphError
 
@@ -46,6 +53,11 @@ _ROUTES: Final = tuple(
 _PAGES: Final = (_AUTHORIZE, _DEVICE_PAGE)
 _DEVICE_GRANTS: Final = ("urn:ietf:params:oauth:grant-type:device_code", "device_code")
 _NO_STORE: Final = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
+
+_STYLE: Final = (
+    "body{font:1rem/1.5 sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem}"
+    "b.demo{background:#fc0;color:#000;padding:.2rem .6rem}button,select,input{font:inherit;padding:.3rem .8rem}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +118,9 @@ class Authority:
             OAuthError: the service refuses.
         """
         if not endpoint:
-            return _page(404, message_page("Not found", "There is nothing here."))
+            return _message(404, "Not found", "There is nothing here.")
         if endpoint in _PAGES and method == "POST" and headers.get("origin", self.base) != self.base:
-            return _page(403, message_page("Refused", "That form came from another site."))
+            return _message(403, "Refused", "That form came from another site.")
         if endpoint == _DEVICE_PAGE:
             return self._device_page(method, form)
         self.directory.check_tenant(tenant)
@@ -138,7 +150,6 @@ class Authority:
         raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
     def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
-        """Graph's verdict on an access token; see `Issuer.verify`."""
         return self.issuer.verify(access_token, write=write)
 
     def revoke(self, principal: Principal) -> str:
@@ -169,24 +180,24 @@ class Authority:
 
     def _device_page(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
         if method == "GET":
-            return _page(200, device_page(self.directory.users))
+            return _page(200, "Enter the code", _device_form(self.directory.users))
         user = self._chosen(form)
         code = self.devices.waiting(form.get("user_code", ""))
         code.decide(user)
         name = code.application.name
         if user is None:
-            return _page(200, message_page("Declined", f"{name} is not signed in. You can close this page."))
-        message = f"{name} is signed in as {user.username}. You can close this page."
-        return _page(200, message_page("Signed in", message))
+            return _message(200, "Declined", f"{name} is not signed in. You can close this page.")
+        return _message(200, "Signed in", f"{name} is signed in as {user.username}. You can close this page.")
 
     def _authorize(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
         if method == "GET":
             key, request = self.browsers.begin(form)
-            return _page(200, sign_in_page(request, key, self.directory.users))
+            title = f"Sign in to {request.application.name}?"
+            return _page(200, title, _sign_in_form(request, key, self.directory.users))
         response = self.browsers.decide(form.get("visit", ""), self._chosen(form))
         if response.mode == "form_post":
             nonce = self.issuer.secret(16)
-            return AuthorityResponse(200, page_headers(nonce), form_post_page(response, nonce))
+            return _page(200, "Back to the application", _posting_form(response, nonce), nonce)
         return AuthorityResponse(302, {**_NO_STORE, "Location": response.url}, b"")
 
     def _chosen(self, form: Mapping[str, str]) -> User | None:
@@ -195,7 +206,7 @@ class Authority:
 
     def _error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> AuthorityResponse:
         if endpoint in _PAGES:
-            return _page(error.status, message_page("Sorry, but we're having trouble signing you in.", error.headline))
+            return _message(error.status, "Sorry, but we're having trouble signing you in.", error.headline)
         trace_id = self._guid()
         asked = headers.get("client-request-id", "")
         correlation_id = asked if _is_guid(asked) else self._guid()
@@ -227,5 +238,60 @@ def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None
     return AuthorityResponse(status, headers, json.dumps(content).encode())
 
 
-def _page(status: int, body: bytes) -> AuthorityResponse:
-    return AuthorityResponse(status, page_headers(), body)
+# The pages that a browser sees.
+
+
+def _page(status: int, title: str, body: str, nonce: str = "") -> AuthorityResponse:
+    """An HTML page with that body; `nonce` is that of its one script."""
+    script = f"script-src 'nonce-{nonce}'; " if nonce else ""
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": f"default-src 'none'; {script}style-src 'unsafe-inline'; base-uri 'none'; "
+        "frame-ancestors 'none'",
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>DEMO: {escape(title)}</title>'
+        f'<style>{_STYLE}</style><p><b class="demo">DEMO</b> This is runtui\'s sandbox, not Microsoft. '
+        f"It asks for no password; never type one here.</p><h1>{escape(title)}</h1>{body}</html>"
+    )
+    return AuthorityResponse(status, headers, page.encode())
+
+
+def _message(status: int, title: str, text: str) -> AuthorityResponse:
+    return _page(status, title, f"<p>{escape(text)}</p>")
+
+
+def _sign_in_form(request: AuthorizationRequest, key: str, users: Iterable[User]) -> str:
+    """Ask whether an application may sign in; `key` names the request in the answer."""
+    hidden = f'<input type="hidden" name="visit" value="{escape(key)}">'
+    return f'<p>It requests: {escape(request.scope)}</p><form method="post">{hidden}{_choice(users)}</form>'
+
+
+def _device_form(users: Iterable[User]) -> str:
+    warning = "<p>Only enter a code that your own program shows you right now.</p>"
+    code = '<p><label>Code <input name="user_code" autocomplete="off" required autofocus></label></p>'
+    return f'{warning}<form method="post">{code}{_choice(users)}</form>'
+
+
+def _posting_form(response: AuthorizationResponse, nonce: str) -> str:
+    """A form that posts itself to the application; with a button where scripts do not run."""
+    fields = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
+        for name, value in response.parameters.items()
+    )
+    form = f'<form method="post" action="{escape(response.redirect_uri)}">{fields}<button>Continue</button></form>'
+    return f'{form}<script nonce="{escape(nonce)}">document.forms[0].submit()</script>'
+
+
+def _choice(users: Iterable[User]) -> str:
+    options = "".join(
+        f'<option value="{escape(user.username)}">{escape(f"{user.name} ({user.username})")}</option>' for user in users
+    )
+    return (
+        f'<p><label>Account <select name="username">{options}</select></label></p>'
+        '<p><button name="answer" value="approve">Approve</button> '
+        '<button name="answer" value="decline">Decline</button></p>'
+    )

@@ -17,15 +17,12 @@ from typing import Any, Final
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
 from runtui.sandbox.authority.directory import READERS, WRITE_ALL, Application, Principal, Realm, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
-from runtui.sandbox.errors import GraphError
-from runtui.sandbox.tenant import guid
+from runtui.sandbox.entities import guid
+from runtui.sandbox.errors import GraphError, token_revoked, unauthenticated
 
 _ACCESS_TOKEN_SECONDS: Final = 3_600
 _REFRESH_TOKEN_SECONDS: Final = 90 * 86_400
 """How long a refresh token may be unused."""
-
-_GRAPH_CLIENT_ID: Final = "00000003-0000-0000-c000-000000000000"
-"""Microsoft Graph itself, which a challenge names."""
 
 _ADMINISTRATORS_ROLE: Final = "59d46f88-662b-457b-bceb-5c3809e5908f"
 _ALGORITHM: Final = "HS256"
@@ -69,7 +66,6 @@ class Issuer:
         self._unrevoked: defaultdict[str, set[str]] = defaultdict(set)
 
     def secret(self, size: int = 32) -> str:
-        """`size` random bytes as base64url."""
         return to_base64url(self._realm.random.randbytes(size))
 
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
@@ -154,7 +150,7 @@ class Issuer:
         if self._seconds() >= claims["exp"]:
             return self._unauthorized("Lifetime validation failed, the token is expired.")
         if "CP1" in claims.get("xms_cc", ()) and claims["uti"] not in self._unrevoked[claims["oid"]]:
-            return self._challenged(claims["oid"])
+            return token_revoked(self._wanted_claims(claims["oid"]), authority=self._realm.base)
         permissions = frozenset(claims.get("roles") or claims.get("scp", "").split())
         if permissions.isdisjoint({WRITE_ALL} if write else READERS):
             return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
@@ -245,24 +241,12 @@ class Issuer:
             return self._unauthorized("IDX14100: JWT is not well formed.")
         return claims
 
-    def _challenged(self, object_id: str) -> GraphError:
-        claims = base64.b64encode(self._wanted_claims(object_id).encode()).decode()
-        return self._unauthorized(
-            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
-            "TokenIssuedBeforeRevocationTimestamp",
-            f', error="insufficient_claims", claims="{claims}"',
-        )
-
     def _wanted_claims(self, object_id: str) -> str:
         wanted = {"nbf": {"essential": True, "value": str(self._revoked_at[object_id])}}
         return json.dumps({"access_token": wanted}, separators=(",", ":"))
 
-    def _unauthorized(self, message: str, more: str = "") -> GraphError:
-        challenge = (
-            f'Bearer realm="", authorization_uri="{self._realm.base}/common/oauth2/authorize", '
-            f'client_id="{_GRAPH_CLIENT_ID}"{more}'
-        )
-        return GraphError(401, "InvalidAuthenticationToken", message, headers={"WWW-Authenticate": challenge})
+    def _unauthorized(self, message: str) -> GraphError:
+        return unauthenticated(message, authority=self._realm.base)
 
     def _seconds(self) -> int:
         """The present in seconds since 1970, as claims count it."""
@@ -270,7 +254,6 @@ class Issuer:
 
 
 def to_base64url(data: bytes) -> str:
-    """Bytes as base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
@@ -290,7 +273,6 @@ def _parse_claims(claims: str) -> Mapping[str, Any]:
 
 
 def _values(requested: Mapping[str, Any], name: str) -> list[Any]:
-    """The values that a request names for one claim."""
     entry = requested.get(name)
     if not isinstance(entry, dict):
         return []
