@@ -52,9 +52,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PtyProbe]:
 @pytest.mark.parametrize("name", ODD_INPUT)
 def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> None:
     terminal.send(ODD_INPUT[name] + b"?")
-    terminal.wait_for("In the list")
+    terminal.wait_for("Move one line up")
     terminal.press("esc")
-    terminal.wait_for("In the list", gone=True)
+    terminal.wait_for("Move one line up", gone=True)
 
 
 def test_odd_input_does_not_abandon_a_save(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: 
     terminal.send(b"\x1b[200~no-such-workflow")
     terminal.wait_for("no-such-workflow")
     terminal.press("f1")
-    terminal.wait_for("In the list")
+    terminal.wait_for("Move one line up")
     terminal.press("esc")
-    terminal.wait_for("In the list", gone=True)
+    terminal.wait_for("Move one line up", gone=True)
     terminal.press("esc")
     terminal.wait_for("no-such-workflow", gone=True)
 
