@@ -59,8 +59,8 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
         await session.until(lambda: view_of(session) == "edit")
         assert "12x" in session.text()
         assert "A count is a whole number" in session.text(), "a field left in error says so at once"
-        assert status_of(session).startswith("The draft of ")
-        assert status_of(session).endswith("; F8 reverts a field, shift+f8 discards the draft.")
+        assert status_of(session).startswith("Your draft of ")
+        assert status_of(session).endswith("; F8 reverts a field, shift+F8 discards the draft.")
 
 
 async def test_whatever_is_typed_is_there_for_the_next_session(open_session: Opener) -> None:
@@ -91,7 +91,7 @@ async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: O
     async with open_session(wire=Graph().wire) as session:
         await type_into_a_count(session, "9")
         await session.press("shift+f8")
-        assert status_of(session) == "Press shift+f8 again to discard the draft: totalUsersCount 39."
+        assert status_of(session) == "Press shift+F8 again to discard the draft: totalUsersCount 39."
         assert view_of(session) == "edit"
         assert "run-4" in session.workspace.drafts
         await session.press("shift+f8")
@@ -111,7 +111,7 @@ async def test_what_is_typed_between_the_two_presses_is_asked_about_again(open_s
         await session.press("shift+f8")
         await session.type("1")
         await session.press("shift+f8")
-        assert status_of(session) == "Press shift+f8 again to discard the draft: totalUsersCount 391."
+        assert status_of(session) == "Press shift+F8 again to discard the draft: totalUsersCount 391."
         assert "run-4" in session.workspace.drafts
         await session.press("ctrl+t", "shift+f8")
         assert "run-4" in session.workspace.drafts, "the question was no longer in sight"
