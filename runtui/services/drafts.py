@@ -49,8 +49,6 @@ class Drafts:
     def __init__(self, path: Path) -> None:
         self.fault: RuntuiError | None = None
         """Why drafts are not on disk; None while they are."""
-        self.changed: Announcer[str] = Announcer()
-        """Told the run id of each draft that came, changed or went."""
         self.failed: Announcer[RuntuiError] = Announcer()
         """Told by the writer's thread that drafts cannot be kept on disk, once, until they can again; and that the file
         was found broken while it was in use."""
@@ -146,7 +144,6 @@ class Drafts:
         if is_idle and self._writing is not None:
             # Waiting also hands the interpreter to the writer; a busy loop would keep it waiting at each of its steps.
             wait([self._writing], PATIENCE_SECONDS)
-        self.changed.announce(run_id)
 
     def _write(self) -> None:
         """In the writer's thread: the last state of every draft that changed."""

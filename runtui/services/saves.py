@@ -85,20 +85,20 @@ class SaveQueue:
         return next((save for save in self._active.values() if same_run(save.run_id, run_id)), None)
 
     def stop(self, number: int) -> bool:
-        """Give a save up before anything of it is sent, or sent again; whether that was still possible."""
+        """Cancel a save before anything of it is sent, or sent again; whether that was still possible."""
         save, task = self._active.get(number), self._tasks.get(number)
         if save is None or task is None or not save.may_be_stopped:
             return False
         return task.cancel()
 
     async def drain(self, seconds: float) -> int:
-        """Wait for the saves on their way, at most so long; the number that is still not settled."""
+        """Wait at most so many seconds for the saves in progress; return how many have not ended."""
         if self._tasks:
             await asyncio.wait(tuple(self._tasks.values()), timeout=seconds)
         return len(self._active)
 
     async def abandon(self) -> None:
-        """Stop waiting for the saves on their way: what may have been sent ends as unknown, the rest as not done."""
+        """Cancel the saves in progress: one that may have been sent ends as unknown, any other as not done."""
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()

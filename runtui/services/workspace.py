@@ -196,7 +196,7 @@ class Workspace:
             self.drafts.drop(entry.run_id)
 
     async def close(self) -> None:
-        """Stop listing and close what is open. Whoever may wait drains the saves before; the others are abandoned."""
+        """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned."""
         if self._saves is not None:
             await self._saves.abandon()
         if self._reconciler is not None:

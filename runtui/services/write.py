@@ -67,7 +67,7 @@ class Save:
     row_is_stale: bool = False
     """Whether the list may still show the old values: the run could not be read back or not be stored."""
     undoes: int | None = None
-    """The journal's entry that this change takes back."""
+    """The journal entry that this change undoes."""
     intent: Intent | None = None
     """What is in the journal for the request that was sent last."""
     entry: int | None = None
@@ -79,7 +79,7 @@ class Save:
     has_new_token: bool = False
     """Whether another token was had for it, because the first one was missing or refused."""
     stopped: bool = False
-    """Whether a person gave it up before it was sent."""
+    """Whether it was stopped before it was sent, or sent again."""
     unrecorded: bool = False
     """Whether the outcome could not be written to the journal."""
 

@@ -45,7 +45,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
         await session.press("w")
         assert "No change is waiting." in status_of(session)
         await send(session)
-        assert status_of(session).startswith("The service asks to wait: trying again in 2")
+        assert status_of(session).startswith("The service is busy; trying again in 2")
         assert "w stops waiting." in status_of(session)
         first = seconds_left(status_of(session))
         await session.until(lambda: seconds_left(status_of(session)) < first)
@@ -105,5 +105,5 @@ def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
         "The service asks to wait 1h 00m; trying again in 5m 00s. w stops waiting."
     )
     save = replace(save, asked_seconds=None)
-    assert pages.wait_sentence(save, now).startswith("The service takes no requests now: trying again in 5m")
+    assert pages.wait_sentence(save, now).startswith("The service is busy; trying again in 5m")
     assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))

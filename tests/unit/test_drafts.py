@@ -167,17 +167,6 @@ def test_roots_do_not_see_each_other(drafts: Drafts, path: Path) -> None:
     assert left_in(path, "http://127.0.0.1:2/beta") == {}
 
 
-def test_who_listens_is_told_of_each_run_that_got_or_lost_a_draft(drafts: Drafts) -> None:
-    told: list[str] = []
-    drafts.changed.subscribe(told.append)
-    same = draft()
-    drafts.keep(same)
-    drafts.keep(same)
-    drafts.drop("r1")
-    drafts.drop("r1")
-    assert told == ["r1", "r1"]
-
-
 # Two at once
 
 WRITER = """
