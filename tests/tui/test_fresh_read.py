@@ -210,8 +210,8 @@ async def test_a_run_that_cannot_be_read_is_told_and_editing_goes_on(open_sessio
         slow.may_answer.set()
         await session.until(lambda: status_of(session))
         assert status_of(session) == (
-            "The run could not be read: The server failed. The form has the values of the list; the run is read again "
-            "before anything is sent."
+            "The run could not be read: The server failed. The form shows the values of the list; the run is read "
+            "again before anything is sent."
         )
         assert control(session, "totalUsersCount").value == "8"
         slow.trouble = None
