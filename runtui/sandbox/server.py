@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -59,19 +60,13 @@ def main(
 ) -> int:
     """Serve a freshly seeded tenant until SIGTERM or SIGINT.
 
-    Each line of standard input is the name of a scenario to switch to.
+    Each line of standard input is the name of a scenario to switch to. `runs`, `seed`, `hostile` and `scenario` are
+    those of `create_app`.
 
     Args:
         port: The loopback port; 0 for any that is free.
-        runs: How many runs the tenant has.
-        seed: Which tenant.
         until_stdin_closes: Whether to stop when standard input ends too, because the parent process is gone.
-        hostile: Whether names and texts attack terminals and markup.
-        scenario: The first scenario.
         sign_in: Whether it takes only tokens of its own sign-in, which is served beside Graph.
-
-    Returns:
-        The exit code: 0.
 
     Raises:
         RuntuiError: the port cannot be used.
@@ -79,7 +74,11 @@ def main(
     """
     authority = Authority() if sign_in else None
     app = create_app(runs=runs, seed=seed, hostile=hostile, scenario=scenario, authority=authority)
-    listener = _listen(port)
+    try:
+        listener = socket.create_server((HOST, port), backlog=128)
+    except (OSError, OverflowError) as error:
+        hint = "Set another --port, or 0 for any that is free."
+        raise RuntuiError(f"Port {port} cannot be used", f"{error}.", hint) from error
     asyncio.run(_Server(app, authority, until_stdin_closes).serve(sockets=[listener]))
     return ExitCode.DONE
 
@@ -97,15 +96,6 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         date_header=False,
         timeout_graceful_shutdown=2,
     )
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((HOST, port), backlog=128)
-    except (OSError, OverflowError) as error:
-        raise RuntuiError(
-            f"Port {port} cannot be used", f"{error}.", "Set another --port, or 0 for any that is free."
-        ) from error
 
 
 class HostGuard:
@@ -260,13 +250,11 @@ def _read_commands(loop: asyncio.AbstractEventLoop, server: _Server, until_stdin
 
 def _lines_of_input() -> Iterator[str]:
     """The lines of standard input that are not blank, as they arrive."""
-    rest = b""
+    if sys.stdin is None:
+        return  # descriptor 0 is somebody else's
     try:
-        # Without standard input Python has none either: descriptor 0 is then somebody else's.
-        while sys.stdin is not None and (chunk := os.read(_STDIN, 4096)):
-            *lines, rest = (rest + chunk).split(b"\n")
+        # Unbuffered: a buffer's lock, held by this thread, would stand in the way of the interpreter's end.
+        with FileIO(_STDIN, closefd=False) as lines:
             yield from (line.decode(errors="replace").strip() for line in lines if line.strip())
     except OSError:
         pass  # it cannot be read any more: as good as its end
-    if rest.strip():
-        yield rest.decode(errors="replace").strip()
