@@ -26,7 +26,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -130,34 +130,22 @@ def create_authority_app(authority: Authority) -> Starlette:
                 return PlainTextResponse("The form is too large.", 413)
         text = body.decode(errors="replace") if request.method == "POST" else request.url.query
         form = dict(parse_qsl(text, keep_blank_values=True))
-        response = authority.handle(request.method, request.url.path, request.headers, form)
+        headers = dict(request.headers)
+        if headers.get("origin") == f"{request.url.scheme}://{headers.get('host')}":
+            headers["origin"] = authority.base
+        response = authority.handle(request.method, f"/{request.path_params['path']}", headers, form)
         return Response(response.body, response.status, headers=dict(response.headers))
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
-class GraphWithAuthority:
-    """ASGI app: hands what is below `AUTHORITY_PATH` to the authority, and everything else to Graph.
+def with_authority(graph: ASGIApp, authority: Authority) -> ASGIApp:
+    """An app of both: what is below `AUTHORITY_PATH` is the authority's, everything else Graph's.
 
-    The authority's base is a name that no host can have; a form of its own pages comes from where it is served.
+    The authority's base is then a name that no host can have; a form of its own pages comes from where it is served.
+    What Graph raises goes on as it is: a scenario breaks connections in that way.
     """
-
-    def __init__(self, graph: ASGIApp, authority: Authority) -> None:
-        self._graph = graph
-        self._authority = create_authority_app(authority)
-        self._origin = authority.base.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # What Graph raises goes on as it is: a scenario breaks connections in that way.
-        if scope["type"] != "http" or not scope["path"].startswith(f"{AUTHORITY_PATH}/"):
-            await self._graph(scope, receive, send)
-            return
-        here = b"http://" + dict(scope["headers"]).get(b"host", b"")
-        headers = [
-            (name, self._origin if (name, value) == (b"origin", here) else value) for name, value in scope["headers"]
-        ]
-        path = scope["path"].removeprefix(AUTHORITY_PATH)
-        await self._authority({**scope, "path": path, "headers": headers}, receive, send)
+    return Router([Mount(AUTHORITY_PATH, create_authority_app(authority)), Mount("/", graph)])
 
 
 class BreakableProtocol(H11Protocol):
@@ -191,7 +179,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server: prints where it is, switches scenarios, and exits with 0 when it is told to stop."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
-        super().__init__(server_config(HostGuard(graph if authority is None else GraphWithAuthority(graph, authority))))
+        super().__init__(server_config(HostGuard(graph if authority is None else with_authority(graph, authority))))
         self._scenario = graph.state.scenario
         self._has_sign_in = authority is not None
         self._until_stdin_closes = until_stdin_closes
