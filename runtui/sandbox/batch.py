@@ -93,11 +93,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _in_order(items: list[_BatchItem]) -> list[_BatchItem]:
-    """The items, each after those that it depends on.
-
-    Raises:
-        GraphError: 400 when they depend on each other in a circle.
-    """
+    """The items, each after those that it depends on; 400 when they depend on each other in a circle."""
     by_id = {item.id.lower(): item for item in items}
     try:
         order = TopologicalSorter({key: item.depends_on for key, item in by_id.items()}).static_order()

@@ -8,32 +8,24 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 _ENTRA: Final = "https://login.microsoftonline.com"
 
 
+@dataclass(eq=False)
 class GraphError(Exception):
     """An error response. `target` and `details` name the properties it is about, where there are any."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        target: str | None = None,
-        details: Sequence[Mapping[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.target = target
-        self.details = details
-        self.headers = dict(headers or {})
+    status: int
+    code: str
+    message: str
+    _: KW_ONLY
+    target: str | None = None
+    details: Sequence[Mapping[str, str]] = ()
+    headers: Mapping[str, str] | None = None
 
     def body(self, request_id: str, client_request_id: str) -> dict[str, Any]:
         error: dict[str, Any] = {"code": self.code, "message": self.message}

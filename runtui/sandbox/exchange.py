@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any, Final, NamedTuple, NoReturn
 from uuid import uuid4
@@ -190,27 +189,14 @@ class HeldResponse(NamedTuple):
         return message
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request, before the app has seen it."""
+class Exchange(Request):
+    """One request, before Graph has seen it."""
 
-    app: ASGIApp
-    scope: Scope
-    receive: Receive
-    send: Send
-    sandbox: SandboxState
-
-    @property
-    def method(self) -> str:
-        return str(self.scope["method"])
-
-    @property
-    def path(self) -> str:
-        return str(self.scope["path"])
-
-    @property
-    def headers(self) -> Headers:
-        return Headers(scope=self.scope)
+    def __init__(self, graph: ASGIApp, scope: Scope, receive: Receive, send: Send, sandbox: SandboxState) -> None:
+        super().__init__(scope, receive)
+        self.graph = graph
+        self.send = send
+        self.sandbox = sandbox
 
     @property
     def token(self) -> str:
@@ -218,30 +204,25 @@ class Exchange:
 
     @property
     def run_id(self) -> str:
-        return self.path.rpartition("/")[2]
-
-    async def body(self) -> bytes:
-        """Wait for the whole body; the app sees it only by `with_body`."""
-        return await Request(self.scope, self.receive).body()
-
-    def with_body(self, body: bytes) -> Exchange:
-        return replace(self, receive=receive_once(body, self.receive))
+        return str(self.scope["path"]).rpartition("/")[2]
 
     def http_date(self, *, in_seconds: int) -> str:
-        return http_date(self.scope["app"].state.clock() + in_seconds * TICKS_PER_SECOND)
+        return http_date(self.app.state.clock() + in_seconds * TICKS_PER_SECOND)
 
-    async def proceed(self) -> None:
-        await self.app(self.scope, self.receive, self.send)
+    async def proceed(self, body: bytes | None = None) -> None:
+        """Let Graph answer. A body that was read already is handed on, perhaps changed."""
+        receive = self.receive if body is None else receive_once(body, self.receive)
+        await self.graph(self.scope, receive, self.send)
 
     async def hold(self) -> HeldResponse:
-        return await hold_response(self.app, self.scope, self.receive)
+        return await hold_response(self.graph, self.scope, self.receive)
 
     async def respond(self, response: HeldResponse) -> None:
         await self.send(response.start())
         await self.send(_body(response.body))
 
     async def rewrite(self, change: Callable[[HeldResponse], HeldResponse]) -> None:
-        """Let the app carry the request out, and send another response if that succeeded."""
+        """Let Graph carry the request out, and send another response if that succeeded."""
         response = await self.hold()
         await self.respond(change(response) if response.is_success else response)
 
@@ -249,7 +230,7 @@ class Exchange:
         async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
             await fault_response(Request(scope), fault)(scope, receive, send)
 
-        await replace(self, app=GraphEnvelope(refusing)).proceed()
+        await GraphEnvelope(refusing)(self.scope, self.receive, self.send)
 
     async def respond_page(self, status: int, title: str) -> None:
         """Answer with a web page of a proxy or a gateway, without a header of Graph's."""

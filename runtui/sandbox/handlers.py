@@ -63,16 +63,19 @@ class Collection(NamedTuple):
     metadata: str
 
 
+_ALL_WORKFLOWS: Final = Collection(WORKFLOW, {}, _WORKFLOWS)
+
+
 async def list_workflows(request: Request) -> Response:
-    return _page(request, _workflows())
+    return _page(request, _ALL_WORKFLOWS)
 
 
 async def get_workflow(request: Request) -> Response:
-    return _entity(request, _workflows(), request.path_params["workflow_id"])
+    return _entity(request, _ALL_WORKFLOWS, request.path_params["workflow_id"])
 
 
 async def list_runs(request: Request) -> Response:
-    _row(request, _workflows(), request.path_params["workflow_id"])
+    _row(request, _ALL_WORKFLOWS, request.path_params["workflow_id"])
     return _page(request, _runs(request))
 
 
@@ -82,7 +85,7 @@ async def get_run(request: Request) -> Response:
 
 async def get_summary(request: Request) -> Response:
     workflow_id = request.path_params["workflow_id"]
-    _row(request, _workflows(), workflow_id)
+    _row(request, _ALL_WORKFLOWS, workflow_id)
     refuse_unknown(_options(request), frozenset())
     window = _WINDOW.fullmatch(request.path_params["window"])
     if window is None:
@@ -126,10 +129,6 @@ async def update_run(request: Request) -> Response:
     return _entity(request, runs, run_id, {"@odata.type": _RUN_TYPE})
 
 
-def _workflows() -> Collection:
-    return Collection(WORKFLOW, {}, _WORKFLOWS)
-
-
 def _runs(request: Request) -> Collection:
     """The runs of the workflow in the path; under workflowBase, those of all workflows."""
     workflow_id = request.path_params.get("workflow_id")
@@ -139,11 +138,7 @@ def _runs(request: Request) -> Collection:
 
 
 def _user_results(request: Request) -> Collection:
-    """The user results of the run in the path.
-
-    Raises:
-        GraphError: 404 when the workflow has no such run.
-    """
+    """The user results of the run in the path; 404 when the workflow has no such run."""
     run_id, runs = request.path_params["run_id"], _runs(request)
     _row(request, runs, run_id)
     return Collection(USER_RESULT, {"runId": run_id}, f"{runs.metadata}('{run_id}')/userProcessingResults")
@@ -189,11 +184,7 @@ def _annotations(request: Request, entity: EntityType, row: Row) -> dict[str, st
 
 
 def _check_version(request: Request, row: Row) -> None:
-    """Refuse to change another version of a run than If-Match names. A service without entity tags ignores it.
-
-    Raises:
-        GraphError: 412 when none of the named versions is the stored one.
-    """
+    """412 when If-Match names another version of the run than the stored one. A service without ETags ignores it."""
     named = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
     own = _annotations(request, RUN, row)
     if own and named.isdisjoint({"*", own["@odata.etag"]}):
@@ -202,11 +193,7 @@ def _check_version(request: Request, row: Row) -> None:
 
 
 def _row(request: Request, collection: Collection, key: str) -> Row:
-    """The entity with that id in a collection.
-
-    Raises:
-        GraphError: 404 when there is none.
-    """
+    """The entity with that id in a collection; 404 when there is none."""
     row = _database(request).one(collection.entity, key, collection.owner)
     if row is None:
         raise GraphError(404, "Resource not found", f"There is no {collection.entity.name} with the id '{key}'.")
@@ -236,13 +223,9 @@ def _preferences(request: Request) -> _Preferences:
     return _Preferences(page_size, "include-unknown-enum-members" in words)
 
 
-def _service_root(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
-
-
 def _context(request: Request, metadata: str, select: tuple[str, ...] | None = None) -> str:
     columns = f"({','.join(select)})" if select else ""
-    return f"{_service_root(request)}/$metadata#{metadata}{columns}"
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}/$metadata#{metadata}{columns}"
 
 
 def _link(request: Request, options: Mapping[str, str]) -> str:
@@ -252,11 +235,7 @@ def _link(request: Request, options: Mapping[str, str]) -> str:
 
 
 def read_json(content_type: str | None, body: bytes) -> Any:
-    """The JSON value of a request body.
-
-    Raises:
-        GraphError: 415 for another content type, 400 for what is not JSON.
-    """
+    """The JSON value of a request body; 415 for another content type, 400 for what is not JSON."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         message = f"The content type '{media_type}' is not supported; send application/json."
@@ -270,11 +249,7 @@ def read_json(content_type: str | None, body: bytes) -> Any:
 
 
 def run_changes(body: Any) -> dict[str, Any]:
-    """The properties that a PATCH body sets on a run, values exactly as sent.
-
-    Raises:
-        GraphError: 400, naming every property that is refused.
-    """
+    """The properties that a PATCH body sets on a run, values exactly as sent; 400 names every one that is refused."""
     if not isinstance(body, dict):
         raise bad_request("A JSON object is expected as the body of an update.")
     changes = dict(body)
@@ -286,9 +261,13 @@ def run_changes(body: Any) -> dict[str, Any]:
         if name not in RUN.by_name:
             raise unknown_property(name, RUN.type_name)
     refusals = {name: why for name, value in changes.items() if (why := _refusal(name, value)) is not None}
-    if refusals:
-        raise _invalid(refusals)
-    return changes
+    if not refusals:
+        return changes
+    wrong = "Invalid value specified for property '{}' of resource 'run'. {}"
+    details = [
+        {"code": "InvalidValue", "target": name, "message": wrong.format(name, why)} for name, why in refusals.items()
+    ]
+    raise GraphError(400, "BadRequest", details[0]["message"], target=details[0]["target"], details=details)
 
 
 def _refusal(name: str, value: Any) -> str | None:
@@ -303,16 +282,6 @@ def _refusal(name: str, value: Any) -> str | None:
         if enumeration.has(value):
             return None
     return field.problem(value)
-
-
-def _invalid(refusals: dict[str, str]) -> GraphError:
-    messages = {
-        name: f"Invalid value specified for property '{name}' of resource 'run'. {why}"
-        for name, why in refusals.items()
-    }
-    first = next(iter(messages))
-    details = [{"code": "InvalidValue", "target": name, "message": message} for name, message in messages.items()]
-    return GraphError(400, "BadRequest", messages[first], target=first, details=details)
 
 
 def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

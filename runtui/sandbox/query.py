@@ -1,6 +1,7 @@
 """OData query options as parameterised SQL over the columns of one entity type, and the page that they ask for.
 
-Invariant: no text of a request becomes SQL; only declared columns and the operators below do. Semantics (null compares
+Invariant: no text of a request becomes SQL; only declared columns and the operators below do. What is unknown,
+unsupported or malformed raises GraphError 400. Semantics (null compares
 false except with eq and ne; nulls sort first) and wording of errors: OData 4.01, "URL conventions". Paging is by key,
 not by offset: a page starts after the last row of the one before, whatever was inserted or removed meanwhile, and the
 thousandth page costs what the first one costs. odata_query is imported when the first filter arrives.
@@ -78,11 +79,6 @@ _NODE_OF_KIND: Final = {
 
 
 def parse_filter(text: str, entity: EntityType) -> Condition:
-    """Translate a `$filter`.
-
-    Raises:
-        GraphError: 400 for a syntax error, an unknown property, an operator or a literal that does not fit it.
-    """
     from odata_query.exceptions import ODataException
     from odata_query.grammar import ODataLexer, ODataParser
 
@@ -199,11 +195,7 @@ def _value(item: Property, node: Any) -> Any:
 
 
 def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
-    """Translate an `$orderby`: names, each perhaps with `asc` or `desc`.
-
-    Raises:
-        GraphError: 400 for an unknown property, a structured one, or another direction.
-    """
+    """Translate an `$orderby`: names, each perhaps with `asc` or `desc`."""
     orders = []
     for part in text.split(","):
         name, _, direction = part.strip().partition(" ")
@@ -216,11 +208,7 @@ def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
 
 
 def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
-    """Translate a `$select`; None for `*`, which is the default.
-
-    Raises:
-        GraphError: 400 for an unknown property.
-    """
+    """Translate a `$select`; None for `*`, which is the default."""
     names = [name.strip() for name in text.split(",")]
     if "*" in names:
         return None
@@ -228,11 +216,6 @@ def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
 
 
 def declared(name: str, entity: EntityType) -> Property:
-    """The property of that name.
-
-    Raises:
-        GraphError: 400 when the entity type has none.
-    """
     item = entity.by_name.get(name)
     if item is None:
         raise unknown_property(name, entity.type_name)
@@ -258,32 +241,26 @@ class CollectionQuery:
 
 
 def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: EntityType) -> CollectionQuery:
-    """Parse the query options; `max_page_size` is what the client prefers.
-
-    Raises:
-        GraphError: 400 for an option that is unknown, unsupported or malformed.
-    """
+    """Parse the query options; `max_page_size` is what the client prefers."""
     refuse_unknown(options, _OPTIONS)
     asked_order = parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
     order = (*asked_order, Order("rowid", entity.newest_first))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
-    token = options.get("$skiptoken")
+    token, count = options.get("$skiptoken"), options.get("$count", "false")
+    if count not in {"true", "false"}:
+        raise bad_request(f"Invalid value '{count}' for $count: it must be true or false.")
     return CollectionQuery(
         where=parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
         order=order,
         select=parse_select(options["$select"], entity) if "$select" in options else None,
-        count=_boolean("$count", options.get("$count", "false")),
+        count=count == "true",
         size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
         after=None if token is None else _decode(token, len(order)),
     )
 
 
 def refuse_unknown(options: Mapping[str, str], supported: frozenset[str]) -> None:
-    """Refuse system query options (those with a $) other than the supported ones.
-
-    Raises:
-        GraphError: 400.
-    """
+    """Refuse system query options (those with a $) other than the supported ones."""
     for name in options:
         if name.startswith("$") and name not in supported:
             raise bad_request(f"The query option '{name}' is not supported here.")
@@ -314,12 +291,6 @@ def _page_size(text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
         raise bad_request(f"Invalid page size specified: '{text}'. Must be a whole number greater than zero.")
     return int(text)
-
-
-def _boolean(name: str, text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise bad_request(f"Invalid value '{text}' for {name}: it must be true or false.")
-    return text == "true"
 
 
 def _follows(order: tuple[Order, ...], key: SortKey) -> Condition:

@@ -102,7 +102,7 @@ async def _delay(exchange: Exchange) -> None:
     """Carry the request out later, even for a client that has gone by then: it has arrived whole."""
     body = await exchange.body()
     await exchange.sandbox.pause(SLOW_SECONDS)
-    await exchange.with_body(body).proceed()
+    await exchange.proceed(body)
 
 
 async def _drip(exchange: Exchange) -> None:
@@ -146,7 +146,7 @@ async def _ignore_a_property(exchange: Exchange) -> None:
         before = exchange.sandbox.stored_run(exchange.run_id) or {}
         ignored = next((name for name, value in changes.items() if before.get(name) != value), None)
         body = json.dumps({name: value for name, value in sent.items() if name != ignored}).encode()
-    await exchange.with_body(body).proceed()
+    await exchange.proceed(body)
 
 
 async def _edit_meanwhile(exchange: Exchange) -> None:
@@ -163,7 +163,7 @@ async def _edit_meanwhile(exchange: Exchange) -> None:
 
 async def _have_no_route(exchange: Exchange) -> None:
     """Graph knows no workflowBase; below a workflow it knows the run, but no PATCH of it."""
-    is_base = "/workflowBase/" in exchange.path
+    is_base = "/workflowBase/" in exchange.url.path
     await exchange.refuse(unknown_segment("workflowBase") if is_base else method_not_allowed({"Allow": "GET"}))
 
 

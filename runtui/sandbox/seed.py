@@ -10,6 +10,7 @@ ids, enums, numbers and times stay true.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -410,13 +411,9 @@ def hostile_workflows(workflows: dict[str, Workflow]) -> dict[str, Workflow]:
 
 def hostile_plans(plans: list[RunPlan]) -> list[RunPlan]:
     """The plans, with attacks as failure reasons and, on every fifth run, as undeclared properties."""
-    return [_hostile_plan(plan, index) for index, plan in enumerate(plans)]
-
-
-def _hostile_plan(plan: RunPlan, index: int) -> RunPlan:
-    text = HOSTILE_TEXTS[index % len(HOSTILE_TEXTS)]
-    if plan.reason is not None:
-        plan = plan._replace(reason=text)
-    if index % 5 == 0:
-        plan = plan._replace(extra={"[b]note[/b]": text, "nested": {text: [text, None, 9_007_199_254_740_993]}})
-    return plan
+    attacked = []
+    for index, (plan, text) in enumerate(zip(plans, cycle(HOSTILE_TEXTS), strict=False)):
+        reason = None if plan.reason is None else text
+        undeclared = {"[b]note[/b]": text, "nested": {text: [text, None, 9_007_199_254_740_993]}}
+        attacked.append(plan._replace(reason=reason, extra=plan.extra if index % 5 else undeclared))
+    return attacked

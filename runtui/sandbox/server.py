@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -25,7 +26,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -59,19 +60,13 @@ def main(
 ) -> int:
     """Serve a freshly seeded tenant until SIGTERM or SIGINT.
 
-    Each line of standard input is the name of a scenario to switch to.
+    Each line of standard input is the name of a scenario to switch to. `runs`, `seed`, `hostile` and `scenario` are
+    those of `create_app`.
 
     Args:
         port: The loopback port; 0 for any that is free.
-        runs: How many runs the tenant has.
-        seed: Which tenant.
         until_stdin_closes: Whether to stop when standard input ends too, because the parent process is gone.
-        hostile: Whether names and texts attack terminals and markup.
-        scenario: The first scenario.
         sign_in: Whether it takes only tokens of its own sign-in, which is served beside Graph.
-
-    Returns:
-        The exit code: 0.
 
     Raises:
         RuntuiError: the port cannot be used.
@@ -79,7 +74,11 @@ def main(
     """
     authority = Authority() if sign_in else None
     app = create_app(runs=runs, seed=seed, hostile=hostile, scenario=scenario, authority=authority)
-    listener = _listen(port)
+    try:
+        listener = socket.create_server((HOST, port), backlog=128)
+    except (OSError, OverflowError) as error:
+        hint = "Set another --port, or 0 for any that is free."
+        raise RuntuiError(f"Port {port} cannot be used", f"{error}.", hint) from error
     asyncio.run(_Server(app, authority, until_stdin_closes).serve(sockets=[listener]))
     return ExitCode.DONE
 
@@ -97,15 +96,6 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         date_header=False,
         timeout_graceful_shutdown=2,
     )
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server((HOST, port), backlog=128)
-    except (OSError, OverflowError) as error:
-        raise RuntuiError(
-            f"Port {port} cannot be used", f"{error}.", "Set another --port, or 0 for any that is free."
-        ) from error
 
 
 class HostGuard:
@@ -140,34 +130,22 @@ def create_authority_app(authority: Authority) -> Starlette:
                 return PlainTextResponse("The form is too large.", 413)
         text = body.decode(errors="replace") if request.method == "POST" else request.url.query
         form = dict(parse_qsl(text, keep_blank_values=True))
-        response = authority.handle(request.method, request.url.path, request.headers, form)
+        headers = dict(request.headers)
+        if headers.get("origin") == f"{request.url.scheme}://{headers.get('host')}":
+            headers["origin"] = authority.base
+        response = authority.handle(request.method, f"/{request.path_params['path']}", headers, form)
         return Response(response.body, response.status, headers=dict(response.headers))
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
-class GraphWithAuthority:
-    """ASGI app: hands what is below `AUTHORITY_PATH` to the authority, and everything else to Graph.
+def with_authority(graph: ASGIApp, authority: Authority) -> ASGIApp:
+    """An app of both: what is below `AUTHORITY_PATH` is the authority's, everything else Graph's.
 
-    The authority's base is a name that no host can have; a form of its own pages comes from where it is served.
+    The authority's base is then a name that no host can have; a form of its own pages comes from where it is served.
+    What Graph raises goes on as it is: a scenario breaks connections in that way.
     """
-
-    def __init__(self, graph: ASGIApp, authority: Authority) -> None:
-        self._graph = graph
-        self._authority = create_authority_app(authority)
-        self._origin = authority.base.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # What Graph raises goes on as it is: a scenario breaks connections in that way.
-        if scope["type"] != "http" or not scope["path"].startswith(f"{AUTHORITY_PATH}/"):
-            await self._graph(scope, receive, send)
-            return
-        here = b"http://" + dict(scope["headers"]).get(b"host", b"")
-        headers = [
-            (name, self._origin if (name, value) == (b"origin", here) else value) for name, value in scope["headers"]
-        ]
-        path = scope["path"].removeprefix(AUTHORITY_PATH)
-        await self._authority({**scope, "path": path, "headers": headers}, receive, send)
+    return Router([Mount(AUTHORITY_PATH, create_authority_app(authority)), Mount("/", graph)])
 
 
 class BreakableProtocol(H11Protocol):
@@ -201,7 +179,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server: prints where it is, switches scenarios, and exits with 0 when it is told to stop."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
-        super().__init__(server_config(HostGuard(graph if authority is None else GraphWithAuthority(graph, authority))))
+        super().__init__(server_config(HostGuard(graph if authority is None else with_authority(graph, authority))))
         self._scenario = graph.state.scenario
         self._has_sign_in = authority is not None
         self._until_stdin_closes = until_stdin_closes
@@ -260,13 +238,11 @@ def _read_commands(loop: asyncio.AbstractEventLoop, server: _Server, until_stdin
 
 def _lines_of_input() -> Iterator[str]:
     """The lines of standard input that are not blank, as they arrive."""
-    rest = b""
+    if sys.stdin is None:
+        return  # descriptor 0 is somebody else's
     try:
-        # Without standard input Python has none either: descriptor 0 is then somebody else's.
-        while sys.stdin is not None and (chunk := os.read(_STDIN, 4096)):
-            *lines, rest = (rest + chunk).split(b"\n")
+        # Unbuffered: a buffer's lock, held by this thread, would stand in the way of the interpreter's end.
+        with FileIO(_STDIN, closefd=False) as lines:
             yield from (line.decode(errors="replace").strip() for line in lines if line.strip())
     except OSError:
         pass  # it cannot be read any more: as good as its end
-    if rest.strip():
-        yield rest.decode(errors="replace").strip()

@@ -15,7 +15,7 @@ from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
 from runtui.sandbox.authority.service import AUTHORITY_BASE
-from runtui.sandbox.server import AUTHORITY_PATH, GraphWithAuthority
+from runtui.sandbox.server import AUTHORITY_PATH, with_authority
 from tests.contract.loopback import loopback
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, settings_for
@@ -49,7 +49,7 @@ def test_nobody_else_is_asked(url: str) -> None:
 async def test_a_code_can_be_typed_in_on_the_page_of_the_demo_alone(origin: str, status: int) -> None:
     authority = ScriptedAuthority()
     graph = create_app(runs=3, authority=authority)
-    async with loopback(GraphWithAuthority(graph, authority)) as root, httpx.AsyncClient(trust_env=False) as browser:
+    async with loopback(with_authority(graph, authority)) as root, httpx.AsyncClient(trust_env=False) as browser:
         http = DemoSignInHttp(AUTHORITY_BASE, root.removesuffix("/beta") + AUTHORITY_PATH)
         scope = "https://graph.fake.test/.default offline_access"
         form = {"client_id": DEMO_APPLICATION.client_id, "scope": scope}
@@ -68,7 +68,7 @@ async def test_a_code_can_be_typed_in_on_the_page_of_the_demo_alone(origin: str,
 async def test_graph_and_its_sign_in_are_behind_one_port(tmp_path: Path) -> None:
     authority = ScriptedAuthority()
     graph = create_app(runs=3, authority=authority)
-    async with loopback(GraphWithAuthority(graph, authority)) as root:
+    async with loopback(with_authority(graph, authority)) as root:
         place = root.removesuffix("/beta") + AUTHORITY_PATH
         sign_in = SignIn(
             settings_for(authority, token_cache="memory"),

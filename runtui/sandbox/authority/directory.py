@@ -1,6 +1,7 @@
 """The directory behind the sign-in: its users, its applications, and the permissions that they have.
 
-Invariant: nothing here changes while it serves; grants are remembered elsewhere. Permissions are those of Microsoft
+Invariant: nothing here changes while it serves; grants are remembered elsewhere. What is not registered, or not
+consented to, raises OAuthError. Permissions are those of Microsoft
 Graph for lifecycle workflows ("Microsoft Graph permissions reference").
 """
 
@@ -94,42 +95,25 @@ class Directory:
     applications: tuple[Application, ...] = (DEMO_APPLICATION,)
 
     def check_tenant(self, name: str) -> None:
-        """Check the tenant in a path: its id, its domain, "organizations" or "common".
-
-        Raises:
-            OAuthError: there is no such tenant.
-        """
+        """Check the tenant in a path: its id, its domain, "organizations" or "common"."""
         if name.lower() not in {self.tenant_id, self.domain} | _ANY_TENANT:
             raise aadsts(90002, tenant=name)
 
     def application(self, client_id: str) -> Application:
-        """The application with that id.
-
-        Raises:
-            OAuthError: there is none.
-        """
         for application in self.applications:
             if application.client_id == client_id.lower():
                 return application
         raise aadsts(700016, client_id=client_id, tenant=self.tenant_id)
 
     def user(self, username: str) -> User:
-        """The user with that name, in whatever case.
-
-        Raises:
-            OAuthError: there is none.
-        """
+        """The user with that name, in whatever case."""
         for user in self.users:
             if user.username.lower() == username.lower():
                 return user
         raise aadsts(50034, tenant=self.domain)
 
     def check_scope(self, scope: str) -> None:
-        """Check that every word of a `scope` is one of the sign-in or a permission of the resource.
-
-        Raises:
-            OAuthError: a resource or a permission is unknown, or there is no word at all.
-        """
+        """Check that every word of a `scope` is one of the sign-in or a permission of the resource."""
         if not scope.split():
             raise aadsts(70011, scope=scope)
         for word in scope.split():
@@ -137,11 +121,7 @@ class Directory:
                 raise aadsts(70011, scope=word)
 
     def scopes(self, scope: str, principal: Principal, application: Application) -> Scopes:
-        """What a `scope` comes to for this principal; `.default` is all that was ever consented to.
-
-        Raises:
-            OAuthError: what `check_scope` raises; a permission that nobody consented to.
-        """
+        """What a `scope` comes to for this principal; `.default` is all that was ever consented to."""
         self.check_scope(scope)
         requested = tuple(dict.fromkeys(scope.split()))
         permissions = frozenset(permission for word in requested if (permission := self._permission(word)))

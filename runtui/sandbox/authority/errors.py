@@ -8,40 +8,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks
 
 
+@dataclass(eq=False)
 class OAuthError(Exception):
-    """An error response of the sign-in service (RFC 6749, section 5.2).
+    """An error response of the sign-in service (RFC 6749, section 5.2)."""
 
-    Args:
-        error: OAuth's code.
-        text: The description, without the AADSTS number.
-        codes: The AADSTS numbers, the telling one first.
-        suberror: Entra's refinement of `error`.
-        status: The HTTP status.
-        claims: JSON that the next sign-in should send as its `claims`.
-    """
-
-    def __init__(
-        self,
-        error: str,
-        text: str,
-        *,
-        codes: Sequence[int] = (),
-        suberror: str = "",
-        status: int = 400,
-        claims: str = "",
-    ) -> None:
-        super().__init__(text)
-        self.error = error
-        self.text = text
-        self.codes = tuple(codes)
-        self.suberror = suberror
-        self.status = status
-        self.claims = claims
+    error: str
+    """OAuth's code."""
+    text: str
+    """The description, without the AADSTS number."""
+    _: KW_ONLY
+    codes: Sequence[int] = ()
+    """The AADSTS numbers, the telling one first."""
+    suberror: str = ""
+    """Entra's refinement of `error`."""
+    status: int = 400
+    claims: str = ""
+    """JSON that the next sign-in should send as its `claims`."""
 
     @property
     def headline(self) -> str:

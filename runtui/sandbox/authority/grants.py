@@ -2,6 +2,7 @@
 
 Invariant: a code yields one token at most, to the application that it was made for, and none once it has expired. A
 browser is redirected to registered addresses alone; an authorization code needs the verifier of its challenge (S256).
+What is refused, or not decided yet, raises OAuthError.
 """
 
 from __future__ import annotations
@@ -76,11 +77,7 @@ class DeviceCodes:
         return [code for code in self._codes.values() if not code.is_decided and now < code.expires]
 
     def begin(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """Issue a code: the response of the device authorization endpoint.
-
-        Raises:
-            OAuthError: the application or the scope is unknown.
-        """
+        """Issue a code: the response of the device authorization endpoint."""
         application = self._realm.directory.application(form.get("client_id", ""))
         scope = form.get("scope", "")
         self._realm.directory.check_scope(scope)
@@ -99,11 +96,6 @@ class DeviceCodes:
         }
 
     def poll(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
-        """The token response, once somebody approved.
-
-        Raises:
-            OAuthError: nobody decided yet, or it was declined, or it has expired.
-        """
         code, now = self._codes.get(form.get("device_code", "")), self._realm.clock()
         if code is None or code.is_used or code.application.client_id != application.client_id:
             raise aadsts(70018)
@@ -124,11 +116,7 @@ class DeviceCodes:
         return response
 
     def waiting(self, user_code: str) -> DeviceAuthorization:
-        """The attempt that shows that code, as somebody typed it.
-
-        Raises:
-            OAuthError: none waits.
-        """
+        """The attempt that shows that code, as somebody typed it."""
         typed = user_code.replace("-", "").replace(" ", "").upper()
         for code in self.pending:
             if code.user_code == typed:
@@ -190,11 +178,7 @@ class AuthorizationCodes:
         self._codes: dict[str, _IssuedCode] = {}
 
     def begin(self, query: Mapping[str, str]) -> tuple[str, AuthorizationRequest]:
-        """Take a request; return the key by which a decision names it, and the request.
-
-        Raises:
-            OAuthError: the application, its address or what it requests is unknown.
-        """
+        """Take a request; return the key by which a decision names it, and the request."""
         application = self._realm.directory.application(query.get("client_id", ""))
         redirect_uri = query.get("redirect_uri", "")
         if not application.allows_redirect(redirect_uri):
@@ -216,11 +200,7 @@ class AuthorizationCodes:
         return key, request
 
     def decide(self, key: str, user: User | None) -> AuthorizationResponse:
-        """Approve a request as a user, or decline it (None).
-
-        Raises:
-            OAuthError: no such request waits.
-        """
+        """Approve a request as a user, or decline it (None)."""
         request = self._requests.pop(key, None)
         if request is None:
             raise aadsts(9002313)
@@ -233,11 +213,6 @@ class AuthorizationCodes:
         return request.respond(code=code, session_state=self._issuer.secret(16))
 
     def redeem(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
-        """The token response for a code.
-
-        Raises:
-            OAuthError: the code, the address or the verifier is wrong.
-        """
         code, now = self._codes.get(form.get("code", "")), self._realm.clock()
         if code is None or code.request.application.client_id != application.client_id:
             raise aadsts(9002313)

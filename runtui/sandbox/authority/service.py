@@ -112,11 +112,7 @@ class Authority:
     def serve(
         self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
     ) -> AuthorityResponse:
-        """Answer a request to an endpoint of `route`.
-
-        Raises:
-            OAuthError: the service refuses.
-        """
+        """Answer a request to an endpoint of `route`."""
         if not endpoint:
             return _message(404, "Not found", "There is nothing here.")
         if endpoint in _PAGES and method == "POST" and headers.get("origin", self.base) != self.base:
@@ -131,11 +127,7 @@ class Authority:
         return _json(200, self.devices.begin(form) if endpoint == _DEVICE_CODE else self.token(form))
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """The response of the token endpoint. Every application here is a public client.
-
-        Raises:
-            OAuthError: the service refuses.
-        """
+        """The response of the token endpoint. Every application here is a public client."""
         application = self.directory.application(form.get("client_id", ""))
         if form.get("client_assertion") or form.get("client_secret"):
             raise aadsts(700025)

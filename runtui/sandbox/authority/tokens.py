@@ -2,7 +2,7 @@
 
 Invariant: an access token passes only if this issuer signed it, it has not expired, and nobody revoked it since. As
 with Microsoft's continuous access evaluation, only a client that declares CP1 can be challenged; another one's token
-lives until it expires.
+lives until it expires. A grant that is refused raises OAuthError; Graph's verdict on a token is a value.
 """
 
 from __future__ import annotations
@@ -76,9 +76,6 @@ class Issuer:
             scope: The scopes requested.
             claims: The request's `claims`; JSON, or empty.
             is_interactive: Whether the user is there: no earlier challenge stands against the new token.
-
-        Raises:
-            OAuthError: the scopes or the claims cannot be granted.
         """
         scopes = self._directory.scopes(scope, grant.principal, grant.application)
         response = self.access_token_response(grant, scopes, claims, is_fresh=is_interactive)
@@ -95,11 +92,6 @@ class Issuer:
         return response
 
     def refresh(self, token: str, application: Application, scope: str, claims: str) -> dict[str, Any]:
-        """The response of the token endpoint to a refresh token.
-
-        Raises:
-            OAuthError: it is unknown, another application's, revoked, or was unused for too long.
-        """
         grant, now = self._grants.get(token), self._realm.clock()
         if grant is None or grant.application.client_id != application.client_id:
             raise aadsts(9002313)
@@ -163,9 +155,6 @@ class Issuer:
         """The part of a token response that every grant has.
 
         Its token passes after a challenge if the `claims` meet that, or if it is fresh: a person is there.
-
-        Raises:
-            OAuthError: the claims are malformed.
         """
         requested = _parse_claims(claims).get("access_token", {})
         content = self._access_claims(grant, scopes)
@@ -258,11 +247,7 @@ def to_base64url(data: bytes) -> str:
 
 
 def _parse_claims(claims: str) -> Mapping[str, Any]:
-    """The `claims` parameter of a request, perhaps empty.
-
-    Raises:
-        OAuthError: it is no JSON object of objects.
-    """
+    """The `claims` parameter of a request, perhaps empty."""
     try:
         value = json.loads(claims) if claims else {}
     except (ValueError, RecursionError):
