@@ -83,6 +83,7 @@ def refusal(verdict: Identity | GraphError) -> GraphError:
 
 def challenge_in(fault: GraphError) -> str:
     """The claims that a 401 asks for, as JSON; empty without a challenge."""
+    assert fault.headers is not None
     _, found, rest = fault.headers["WWW-Authenticate"].partition('error="insufficient_claims", claims="')
     return base64.b64decode(rest.partition('"')[0]).decode() if found else ""
 

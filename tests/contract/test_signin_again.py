@@ -32,6 +32,7 @@ async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
     assert verdict.status == 401
+    assert verdict.headers is not None
     return verdict.headers["WWW-Authenticate"]
 
 
