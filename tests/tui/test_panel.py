@@ -149,3 +149,12 @@ async def test_only_the_lines_that_differ_are_drawn_while_typing(
         monkeypatch.setattr(view, "refresh_line", drawn.append)
         await session.type("2")
         assert len(drawn) == 1
+
+
+async def test_keys_act_after_a_click_beside_every_widget(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        session.app.screen.set_focus(None)
+        await session.settled()
+        await session.press("slash")
+        await session.type("onboard")
+        assert "/onboard" in session.text().replace(" ", "")

@@ -336,6 +336,15 @@ class Frame(Screen[ScreenResultType]):
         if self.chrome.front is self:
             self.draw()
 
+    def watch_focused(self, focused: Widget | None) -> None:
+        """Give the view the keys when nothing has them, as after a click beside every widget."""
+        if focused is None:
+            self.call_later(self._give_keys)
+
+    def _give_keys(self) -> None:
+        if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
+            self.view.take_focus()
+
     def on_descendant_focus(self) -> None:
         """Keys go elsewhere."""
         if self.chrome.front is self:
