@@ -265,7 +265,9 @@ class SigningIn:
         if self._chrome.status.text != question:
             self.place.set_status(question, "warning")
         else:
-            self._chrome.app.run_worker(self._sign_out(), group="sign out", description="sign out", exclusive=True)
+            self._chrome.app.run_worker(
+                self._sign_out(), group=awaited("sign out"), description="sign out", exclusive=True
+            )
 
     async def _sign_out(self) -> None:
         if self._sign_in is None:
