@@ -271,9 +271,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("read_only", "app", ("ctrl+r",), "read-only", "Toggle read-only."),
     Action("sign_in", "app", ("A", "shift+f2"), "account", "Show the account; sign in or out.", needs="account"),
     Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
-    Action(
-        "simulate", "app", ("M",), "simulate a fault", "Simulate a fault in the sandbox.", 66, "demo", only_demo=True
-    ),
+    Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 66, "demo", only_demo=True),
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
     Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10, call="app.command_palette"),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),

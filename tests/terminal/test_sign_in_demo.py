@@ -63,7 +63,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
 
 def test_a_scenario_of_the_sign_in_needs_one(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24) as terminal:
-        terminal.wait_for("M simulate a fault")
+        terminal.wait_for("M simulate")
         terminal.press("M")
         terminal.wait_for("Simulate a fault")
         terminal.press("end", "enter")

@@ -100,12 +100,12 @@ async def test_on_a_server_it_says_that_it_is_for_the_demo_alone(open_session: O
         await session.press("M")
         assert view_of(session) == "runs"
         assert "runtui demo" in status_of(session)
-        assert "M simulate a fault" not in str(session.find(HintBar).render())
+        assert "M simulate" not in str(session.find(HintBar).render())
 
 
 async def test_in_a_demo_the_hint_bar_shows_the_key_at_80_columns(open_session: Opener) -> None:
     async with open_session(runs=12, size=(80, 24), sandbox=Sandbox()) as session:
-        assert "M simulate a fault" in session.text().splitlines()[-1]
+        assert "M simulate" in session.text().splitlines()[-1]
 
 
 async def test_the_first_paint_shows_it_too(open_session: Opener) -> None:
