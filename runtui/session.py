@@ -155,7 +155,7 @@ async def _first_page(workspace: Workspace) -> None:
     def look(_news: object) -> None:
         loop.call_soon_threadsafe(something.set)
 
-    ends = (workspace.store.subscribe(look), workspace.refresh.changed.subscribe(look))
+    ends = (workspace.store.changed.subscribe(look), workspace.refresh.changed.subscribe(look))
     try:
         async with asyncio.timeout(FIRST_PAGE_SECONDS):
             while not workspace.store.count(EVERY_RUN) and workspace.refresh.progress.fault is None:

@@ -31,9 +31,9 @@ from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, pace, read_run
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
-from runtui.services.undo import UndoError, doubt_of, draft_to_undo
 from runtui.services.workspace import Workspace
-from runtui.services.write import Save, Step
+from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
+from runtui.services.writing.write import Save, Step
 from runtui.settings import Settings, state_folder
 
 _EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {

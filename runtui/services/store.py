@@ -16,7 +16,7 @@ import json
 import sqlite3
 import threading
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -136,7 +136,8 @@ class Store:
         self._turn = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
         self._of_thread = threading.local()
-        self._changed: Announcer[frozenset[str] | None] = Announcer()
+        self.changed: Announcer[frozenset[str] | None] = Announcer()
+        """The ids of the runs that changed; None for many."""
         self._listing = 0
         self._seen: dict[tuple[str, int], set[int]] = {}
         """The rows that the pages of a listing of a workflow had so far."""
@@ -151,13 +152,6 @@ class Store:
             for db in (*self._readers, self._writer):
                 db.close()
             self._readers.clear()
-
-    def subscribe(self, listener: Callable[[frozenset[str] | None], object]) -> Callable[[], None]:
-        """Call `listener` after each change with the ids of the changed runs, or None for many.
-
-        The returned function ends that.
-        """
-        return self._changed.subscribe(listener)
 
     # Writing
 
@@ -347,7 +341,7 @@ class Store:
             except sqlite3.Error as error:
                 raise StoreError(self._path, error) from error
         if changes:
-            self._changed.announce(changes.news())
+            self.changed.announce(changes.news())
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
-    from runtui.services.reconcile import Reconciler
     from runtui.services.refresh import Refresh
-    from runtui.services.saves import SaveQueue
-    from runtui.services.write import Save
+    from runtui.services.writing.reconcile import Reconciler
+    from runtui.services.writing.saves import SaveQueue
+    from runtui.services.writing.write import Save
 
 Service = TypeVar("Service")
 
@@ -84,10 +84,10 @@ class Workspace:
         """
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
-        from runtui.services.reconcile import Reconciler
         from runtui.services.refresh import Refresh
-        from runtui.services.saves import SaveQueue
-        from runtui.services.write import WriteContext
+        from runtui.services.writing.reconcile import Reconciler
+        from runtui.services.writing.saves import SaveQueue
+        from runtui.services.writing.write import WriteContext
 
         settings = self.settings
         self._transport = Transport(

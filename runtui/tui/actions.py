@@ -16,7 +16,7 @@ from runtui.domain.report import Outcome
 from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
-from runtui.services.undo import why_not as why_no_undo
+from runtui.services.writing.undo import why_not as why_no_undo
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from runtui.headless.changes import ChangeOptions, undo_entry, update_run
 from runtui.headless.journal import print_entry, print_journal
 from runtui.headless.runs import list_runs, show_run
 from runtui.redact import MARK
-from runtui.services.undo import UndoError
+from runtui.services.writing.undo import UndoError
 from runtui.settings import Settings
 from tests import canary
 from tests.contract.test_headless_update import Out

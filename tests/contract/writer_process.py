@@ -29,10 +29,11 @@ from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
 from runtui.headless import changes
 from runtui.headless.console import narrate
-from runtui.services import reconcile, refresh, saves  # noqa: F401 - loaded before the first fork
+from runtui.services import refresh  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
 from runtui.services.workspace import JOURNAL_FILE, Workspace
-from runtui.services.write import Save, Step
+from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
+from runtui.services.writing.write import Save, Step
 from runtui.settings import Settings, store_path
 from tests import canary
 from tests.unit.intents import intent

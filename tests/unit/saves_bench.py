@@ -12,9 +12,9 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
 from runtui.services.journal import Entry, Journal
-from runtui.services.saves import SaveQueue
 from runtui.services.store import Store
-from runtui.services.write import Save, Step, WriteContext
+from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 
 ROOT = "http://127.0.0.1/beta"

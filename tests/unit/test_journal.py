@@ -17,7 +17,7 @@ from runtui.domain.report import KnownBy, Outcome
 from runtui.graph.exchange import Exchange
 from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import is_explained_by
+from runtui.services.writing.proof import is_explained_by
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent
 

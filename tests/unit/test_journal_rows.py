@@ -17,7 +17,7 @@ from runtui.cli import main
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal, damaged_entry
 from runtui.services.journal_file import STEPS, TEXTS, JournalError, damaged_files
-from runtui.services.proof import is_explained_by
+from runtui.services.writing.proof import is_explained_by
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
 from runtui.services.journal import Entry
-from runtui.services.proof import UPDATED, is_explained_by, shows, shows_some, verdict
+from runtui.services.writing.proof import UPDATED, is_explained_by, shows, shows_some, verdict
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 

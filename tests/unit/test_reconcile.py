@@ -16,10 +16,10 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.retry import Pace
-from runtui.services import reconcile as reconcile_module
 from runtui.services.journal import Entry, Journal
-from runtui.services.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MOST_OTHERS, OLD, Reconciler
 from runtui.services.store import EVERY_RUN, Store
+from runtui.services.writing import reconcile as reconcile_module
+from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MOST_OTHERS, OLD, Reconciler
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
 

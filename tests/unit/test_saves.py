@@ -19,9 +19,9 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.headless.changes import message_of
 from runtui.services.journal import Journal
-from runtui.services.saves import SaveQueue
 from runtui.services.store import EVERY_RUN, Store
-from runtui.services.write import Save, Step, WriteContext
+from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
 
 

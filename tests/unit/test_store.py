@@ -197,7 +197,7 @@ def test_a_run_answered_during_a_listing_that_does_not_have_it_stays(store: Stor
 
 def test_changes_are_announced_with_their_ids_once_they_can_be_read(store: Store) -> None:
     heard: list[tuple[frozenset[str] | None, int]] = []
-    end = store.subscribe(lambda changed: heard.append((changed, store.count(RunQuery()))))
+    end = store.changed.subscribe(lambda changed: heard.append((changed, store.count(RunQuery()))))
     put(store, a_run(1), a_run(2))
     put(store, a_run(1), a_run(2, processingStatus="failed"))
     put(store, *(a_run(number) for number in range(1000)))
@@ -212,7 +212,7 @@ def test_an_unchanged_tenant_is_neither_written_nor_announced(store: Store) -> N
     put(store, *runs)
     before = store.revision
     heard: list[object] = []
-    store.subscribe(heard.append)
+    store.changed.subscribe(heard.append)
     store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
     store.keep_workflows(["w1"])
     listing = store.next_listing()
@@ -343,7 +343,7 @@ def test_a_finding_is_not_used_once_the_runs_have_changed(store: Store) -> None:
 def test_a_failed_write_leaves_nothing_behind(store: Store) -> None:
     put(store, a_run(1))
     heard: list[object] = []
-    store.subscribe(heard.append)
+    store.changed.subscribe(heard.append)
     circular = a_run(2)
     circular["self"] = circular
     with pytest.raises(ValueError, match="Circular"):

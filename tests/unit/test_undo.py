@@ -14,7 +14,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.times import parse_ticks
 from runtui.services.journal import Entry, Journal
-from runtui.services.undo import UndoError, doubt_of, draft_to_undo, why_not
+from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, why_not
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent

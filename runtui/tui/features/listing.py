@@ -49,7 +49,7 @@ class Listing:
     def start(self) -> None:
         """Show what the store has, and follow what comes."""
         carry = self._chrome.carry
-        carry(self._workspace.store.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        carry(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
         carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
         self._runs.say_when_empty("Reading the runs…")

@@ -22,7 +22,7 @@ from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
-from runtui.services.write import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import Fact, Page
 
 TOLD_CHANGES: Final = 2

@@ -25,8 +25,8 @@ from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
 from runtui.graph.retry import Pace, Retry, asked_wait, retry_of, wait_of
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 from runtui.services.store import Store
+from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, Verdict, bears_out, shows_some, verdict
 
 _logger: Final = logging.getLogger("runtui.write")
 

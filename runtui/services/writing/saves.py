@@ -16,7 +16,7 @@ from runtui.graph.root import run_key, same_run
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
-from runtui.services.write import RunWriter, Save, WriteContext, WriteProtocol
+from runtui.services.writing.write import RunWriter, Save, WriteContext, WriteProtocol
 
 
 class ReadOnly(Protocol):

@@ -22,9 +22,9 @@ from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
-from runtui.services.proof import verdict
 from runtui.services.store import Store
-from runtui.services.write import RunWriter
+from runtui.services.writing.proof import verdict
+from runtui.services.writing.write import RunWriter
 
 _logger: Final = logging.getLogger("runtui.reconcile")
 
