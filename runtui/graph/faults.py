@@ -53,106 +53,104 @@ class FaultText(NamedTuple):
 
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
-    "It has no such request as the one that was sent; nothing is wrong with the run or with what you typed.",
+    "It does not know this request; nothing is wrong with the run or with what you typed.",
     "The published Graph service offers reading runs, and on the workflow cancelProcessing (stop a run) and "
     "activateWithScope (process it again). The sandbox offers the change itself: runtui demo.",
 )
 
 _BY_STATUS: dict[int, FaultText] = {
     400: FaultText(
-        "The server refuses the request",
-        "It calls the request malformed or one of its values invalid.",
-        "Compare what was sent with what the server says.",
+        "The server rejects the request",
+        "The request is malformed, or one of its values is invalid.",
+        "Compare the request with the server's message.",
     ),
     401: FaultText(
-        "The server does not accept the token",
+        "The server rejects the token",
         "The token is missing, expired, revoked, or made for another cloud.",
         "Sign in again, or put a fresh token into RUNTUI_TOKEN.",
     ),
     403: FaultText(
-        "You are not allowed to do this",
-        "A permission, a role or a licence is missing, or an access policy forbids it.",
+        "Access denied",
+        "A permission, a role or a licence is missing, or an access policy blocks it.",
         "Reading needs LifecycleWorkflows.Read.All, changing LifecycleWorkflows.ReadWrite.All. People also need the "
         "role Lifecycle Workflows Administrator (Global Reader to read); the tenant, an Entra ID Governance licence.",
     ),
     404: FaultText(
-        "The server does not find it",
-        "The run or the workflow is gone, or the root is not the right one.",
+        "Not found",
+        "The run or the workflow no longer exists, or the root is wrong.",
         "Refresh the list; if everything is missing, check the root.",
     ),
     405: FaultText(
-        "The server does not offer this method here", "The address exists, the method does not.", "Check the root."
+        "The server does not allow this method here", "The address exists, the method does not.", "Check the root."
     ),
     406: FaultText(
-        "The server cannot act on this",
-        "It finds nothing that it could process.",
-        "Refresh, then look at the run again.",
+        "The server finds nothing to process",
+        "Nothing in this request can be processed.",
+        "Refresh, then check the run again.",
     ),
     409: FaultText(
-        "The run is in another state",
-        "The change conflicts with what the server holds now.",
+        "The run is in a conflicting state",
+        "The change conflicts with the run's current state.",
         "Refresh the run, then decide again.",
     ),
     407: FaultText(
-        "A proxy wants a sign-in",
-        "It answered in the place of the server.",
-        "Check the sign-in to the proxies on the way.",
+        "A proxy asks for authentication",
+        "The proxy answered instead of the server.",
+        "Check the proxy's user name and password.",
     ),
     412: FaultText(
-        "The run has changed meanwhile",
-        "The server holds a newer version than the one this change was made for.",
+        "The run has changed in the meantime",
+        "The server has a newer version than the one you edited.",
         "Refresh the run, then decide again.",
     ),
     413: FaultText(
         "The request is too large",
-        "The server, or a gateway before it, does not take a body of this size.",
-        "Make it smaller.",
+        "The server, or a gateway in front of it, does not accept a body of this size.",
+        "Send a smaller body.",
     ),
     415: FaultText(
-        "The server does not take JSON here",
-        "It refuses the type of the body that was sent.",
-        "Check the root: Graph itself takes application/json.",
+        "The server does not accept JSON here",
+        "It rejects the Content-Type of the request.",
+        "Check the root: Graph itself accepts application/json.",
     ),
-    423: FaultText(
-        "The run is locked", "The server does not let anybody change it at the moment.", "Try again in a few minutes."
+    423: FaultText("The run is locked", "Nobody can change it at the moment.", "Try again in a few minutes."),
+    429: FaultText("Too many requests", "The service is throttling this tenant.", "Wait before trying again."),
+    501: FaultText(
+        "The server does not offer this", "It says that it does not implement the request.", "Check the root."
     ),
-    429: FaultText(
-        "Too many requests", "The service asks everybody in this tenant to slow down.", "Wait before you try again."
-    ),
-    501: FaultText("The server does not offer this", "It says that it has no such request.", "Check the root."),
-    503: FaultText("The service is unavailable", "It is overloaded or being serviced.", "Give it a minute."),
+    503: FaultText("The service is unavailable", "It is overloaded or under maintenance.", "Try again in a minute."),
 }
 
 _SERVER_ERROR = FaultText(
     "The server failed",
-    "The fault lies on its side or in a gateway before it.",
+    "The error is in the server or in a gateway in front of it.",
     "If it happens again, give the request-id to support.",
 )
-_REFUSED = FaultText("The server refuses the request", "It gives no reason.", "Look at the whole answer.")
+_REFUSED = FaultText("The server rejects the request", "It gives no reason.", "Read the full response.")
 _REDIRECT = FaultText(
-    "The server sends us elsewhere",
-    "Redirects are not followed, because the token may go to the configured root only.",
-    "Check the root; a sign-in page or a proxy may stand in between.",
+    "The server redirects the request",
+    "Redirects are not followed, because the token goes to the configured root only.",
+    "Check the root; a sign-in page or a proxy may be in between.",
 )
 _NOT_GRAPH = FaultText(
-    "This is not an answer from Graph",
-    "The answer is not the JSON object that Graph sends.",
-    "Check the root; a sign-in page or a proxy may stand in between.",
+    "This is not a response from Graph",
+    "The response is not the JSON object that Graph sends.",
+    "Check the root; a sign-in page or a proxy may be in between.",
 )
 _UNREADABLE = FaultText(
-    "The answer cannot be read",
+    "The response cannot be read",
     "It is not the JSON that Graph sends.",
-    "If it happens again, check the proxies on the way.",
+    "If it happens again, check the proxies in between.",
 )
 _FOREIGN = FaultText(
-    "The answer belongs to another request",
+    "The response belongs to another request",
     "It carries the client-request-id of another request, so it says nothing about this one.",
-    "A proxy on the way may be mixing up connections.",
+    "A proxy in between may be mixing up connections.",
 )
 _ACCEPTED = FaultText(
     "Accepted, but not confirmed",
-    "The server has taken the change (202) and not said that it is made.",
-    "It may take a moment to show.",
+    "The server accepted the change (202) but has not confirmed it.",
+    "It may take a moment to take effect.",
 )
 
 _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
@@ -162,31 +160,31 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     ),
     FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
     FailureKind.HEADER: (
-        "The request cannot be sent like this",
-        "If a server gave the value, tell its administrator.",
+        "The request cannot be sent",
+        "If a server supplied the value, tell its administrator.",
     ),
     FailureKind.SETUP: (
         "The connection cannot be set up",
         "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
     ),
-    FailureKind.NAME: ("The server's name is not known", "Check the root for a typing error, and the network."),
+    FailureKind.NAME: ("The host name cannot be resolved", "Check the root for a typo, and the network."),
     FailureKind.CONNECTION_REFUSED: (
-        "Nobody answers there",
-        "Check the port of the root, and whether the server is running.",
+        "Nothing listens at this address",
+        "Check the port in the root, and whether the server is running.",
     ),
     FailureKind.CONNECTION: ("The server cannot be reached", "Check the root and the network."),
     FailureKind.TLS: (
-        "The server cannot prove who it is",
-        "If your company inspects traffic, name its certificate with --ca-file; otherwise do not go on.",
+        "The server's certificate is not trusted",
+        "If your company inspects TLS traffic, trust its certificate with --ca-file; otherwise stop here.",
     ),
-    FailureKind.PROXY: ("The proxy refuses", "Check the proxy, and the sign-in to it."),
+    FailureKind.PROXY: ("The proxy rejects the request", "Check the proxy, and its user name and password."),
     FailureKind.PROXY_UNREACHABLE: ("The proxy cannot be reached", "Check the address of the proxy, and the network."),
-    FailureKind.TIMEOUT: ("No answer in time", "If it happens again, check the network."),
-    FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies on the way."),
-    FailureKind.PROTOCOL: ("The answer is not HTTP", "Check the root: scheme and port may not belong together."),
-    FailureKind.ENCODING: ("The answer cannot be unpacked", "Check the proxies on the way."),
-    FailureKind.TOO_LARGE: ("The answer is too large", "Narrow the request; Graph itself sends smaller pages."),
-    FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see what became of it."),
+    FailureKind.TIMEOUT: ("The request timed out", "If it happens again, check the network."),
+    FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies in between."),
+    FailureKind.PROTOCOL: ("The response is not HTTP", "Check the root: the scheme and the port may not match."),
+    FailureKind.ENCODING: ("The response cannot be decompressed", "Check the proxies in between."),
+    FailureKind.TOO_LARGE: ("The response is too large", "Narrow the request; Graph itself sends smaller pages."),
+    FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see its current state."),
 }
 
 # Every other 4xx of Graph is said before it does anything. 408, 424 and 499 may come too late to tell, and 407 is no
@@ -223,7 +221,7 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
 
 def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """The fault of an answer that is well formed and does not say what it must, such as another run's id."""
-    words = FaultText("The answer does not fit", message, "Look at the whole answer.")
+    words = FaultText("The response does not match the request", message, "Read the full response.")
     return _fault(exchange, words, _unproved(writing))
 
 

@@ -103,7 +103,7 @@ async def test_a_run_that_is_not_there(graph: GraphClient) -> None:
     workflow_id, _run = await first_run(graph, "failed")
     answer = await graph.run(workflow_id, "no-such-run")
     assert answer.fault is not None
-    assert (answer.fault.status, answer.fault.title) == (404, "The server does not find it")
+    assert (answer.fault.status, answer.fault.title) == (404, "Not found")
     with pytest.raises(GraphError):
         await items(graph.runs("no-such-workflow"))
 

@@ -55,8 +55,8 @@ def ids(out: str) -> set[str]:
 @pytest.mark.parametrize(
     ("status", "why", "requests"),
     [
-        (403, "You are not allowed to do this", 1),
-        (404, "The server does not find it", 1),
+        (403, "Access denied", 1),
+        (404, "Not found", 1),
         (500, "The server failed", MOST_REPEATS + 1),
     ],
 )
@@ -129,4 +129,4 @@ def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_th
     server = replace(commands.server(), wire=Refusing(commands, f"{workflow_id}/runs", 403))
     with pytest.raises(RuntuiError, match="There is no such run") as caught:
         show_run(server, run_id, as_json=True)
-    assert "could not be read: You are not allowed to do this." in str(caught.value)
+    assert "could not be read: Access denied." in str(caught.value)

@@ -92,7 +92,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path, root: str) -> N
         ([], canary.TOKEN, 2, "No server"),
         (["--root", "{root}"], None, 2, "RUNTUI_TOKEN is not set"),
         (["--root", "{root}", "--filter", "failed>>1"], canary.TOKEN, 2, "failed is a whole number"),
-        (["--root", "http://127.0.0.1:9/beta"], canary.TOKEN, 1, "Nobody answers there"),
+        (["--root", "http://127.0.0.1:9/beta"], canary.TOKEN, 1, "Nothing listens at this address"),
         (["--root", "http://192.0.2.1/beta"], canary.TOKEN, 2, "Plain http is refused"),
     ],
 )

@@ -54,7 +54,7 @@ def test_values_are_read_as_in_the_form_and_the_result_is_one_json_object(comman
         (straight, ExitCode.DONE, "#1 done (200 OK).\n"),
         (answer_with(204, lambda _whole: None), ExitCode.DONE, "#1 done (204 No Content).\n"),
         (lost_on_the_way_back, ExitCode.DONE, "#1 done, seen on read-back.\n"),
-        (refusing(403), ExitCode.NOT_DONE, "#1 not done (403 Forbidden). You are not allowed to do this."),
+        (refusing(403), ExitCode.NOT_DONE, "#1 not done (403 Forbidden). Access denied."),
         (lost_on_the_way, ExitCode.UNKNOWN, "#1 unknown. The connection broke."),
     ],
     ids=["done", "204", "answer lost", "refused", "unknown"],

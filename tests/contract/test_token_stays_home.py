@@ -95,7 +95,7 @@ async def test_a_redirect_is_not_followed_and_carries_no_change_away(
         assert [request.split()[0] for request in home.requests] == [b"PATCH", b"GET", b"GET"]
     for fault in (write.fault, read.fault):
         assert fault is not None
-        assert fault.title == "The server sends us elsewhere"
+        assert fault.title == "The server redirects the request"
     assert write.fault is not None
     assert write.fault.outcome is not Outcome.DONE
 

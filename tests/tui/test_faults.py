@@ -21,7 +21,7 @@ HTML = "<html><body><h1>Sign in</h1>[/b] \x1b[2J</body></html>"
 
 def refused(*_: object) -> httpx.Response:
     try:
-        raise ConnectionRefusedError(111, "Connection refused")
+        raise ConnectionRefusedError(111, "Nothing listens at this address")
     except OSError as error:
         raise httpx.ConnectError("All connection attempts failed") from error
 
@@ -39,17 +39,17 @@ def graph_error(status: int, code: str, message: str) -> Callable[..., httpx.Res
 
 TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
     # what happens, a word of the title, a word of the next step
-    "refused": (refused, "Nobody answers there", "port of the root"),
-    "html": (lambda *_: reply(200, HTML), "This is not an answer from Graph", "Check the root"),
+    "refused": (refused, "Nothing listens at this address", "port in the root"),
+    "html": (lambda *_: reply(200, HTML), "This is not a response from Graph", "Check the root"),
     "401": (
         graph_error(401, "InvalidAuthenticationToken", "Access token has expired."),
         "does not accept the token",
         "RUNTUI_TOKEN",
     ),
-    "403": (graph_error(403, "Forbidden", "Insufficient privileges."), "not allowed", "LifecycleWorkflows"),
-    "404": (graph_error(404, "ResourceNotFound", "Resource does not exist."), "does not find", "Refresh"),
+    "403": (graph_error(403, "Forbidden", "Insufficient privileges."), "Access denied", "LifecycleWorkflows"),
+    "404": (graph_error(404, "ResourceNotFound", "Resource does not exist."), "Not found", "Refresh"),
     "500": (graph_error(500, "InternalServerError", "It broke."), "The server failed", "request-id"),
-    "half": (half, "The answer cannot be read", "proxies"),
+    "half": (half, "The response cannot be read", "proxies"),
 }
 
 
@@ -79,7 +79,7 @@ async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Op
             assert "incomplete" not in session.text()
 
 
-@pytest.mark.parametrize(("status", "why"), [(403, "not allowed"), (404, "does not find"), (500, "server failed")])
+@pytest.mark.parametrize(("status", "why"), [(403, "Access denied"), (404, "Not found"), (500, "server failed")])
 async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_listed(
     status: int, why: str, open_session: Opener
 ) -> None:
@@ -114,8 +114,8 @@ async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_l
 async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(open_session: Opener) -> None:
     graph = Graph(answer_to_list=refused)
     async with open_session(wire=graph.wire, ready=False) as session:
-        await session.until(lambda: "Nobody answers there" in session.text())
-        assert "Nobody answers there" in status_of(session)
+        await session.until(lambda: "Nothing listens at this address" in session.text())
+        assert "Nothing listens at this address" in status_of(session)
         await session.press("e")
         assert "There is no run under the cursor." in session.text()
         graph.answer_to_list = None
@@ -293,9 +293,9 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
         await session.until(lambda: wire.under_way)
         await session.press("q")
         wire.released.set()
-        await session.until(lambda: "not allowed" in status_of(session))
+        await session.until(lambda: "Access denied" in status_of(session))
         assert "The draft is kept." in status_of(session)
-        assert "not allowed" in panel_text(session)
+        assert "Access denied" in panel_text(session)
         await session.until(lambda: not session.app.leaving._is_waiting)
         assert session.app.return_code is None
         await session.press("q")

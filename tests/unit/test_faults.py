@@ -151,7 +151,7 @@ FOREIGN: Final = (*JSON, ("client-request-id", "another"))
 @pytest.mark.parametrize("status", [200, 204, 400, 401, 403, 404, 412, 500])
 def test_what_answers_another_request_says_nothing_about_a_write(status: int) -> None:
     fault = written(answered(status, graph_error() if status >= 400 else {"id": "r1"}, FOREIGN))
-    assert fault.title == "The answer belongs to another request"
+    assert fault.title == "The response belongs to another request"
     assert fault.outcome is Outcome.UNKNOWN
     assert "No." not in fault.message
     assert fault.code == ""
@@ -196,8 +196,8 @@ def test_each_status_has_its_own_title() -> None:
         ({"message": {"lang": "en", "value": " Said. "}}, "Said.", ()),
         ({"message": ["One.", 2, "Two."]}, "One. Two.", ()),
         ({"message": None, "code": "Resource not found"}, "Resource not found", ()),
-        ({"message": 5, "details": "none"}, "It calls the request malformed or one of its values invalid.", ()),
-        ({}, "It calls the request malformed or one of its values invalid.", ()),
+        ({"message": 5, "details": "none"}, "The request is malformed, or one of its values is invalid.", ()),
+        ({}, "The request is malformed, or one of its values is invalid.", ()),
         (
             {"code": "", "message": "", "details": [None, {"target": "a", "message": "Bad a."}, {"code": "Odd"}, {}]},
             "Bad a.",
@@ -265,7 +265,7 @@ def test_a_redirect_says_where_it_points() -> None:
 
 def test_the_wait_that_a_server_asks_for_is_told() -> None:
     assert "41s" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "41")))).hint
-    assert written(answered(429, graph_error(), (*JSON, ("Retry-After", "soon")))).hint == "Wait before you try again."
+    assert written(answered(429, graph_error(), (*JSON, ("Retry-After", "soon")))).hint == "Wait before trying again."
     assert "115d 17h" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "9999999")))).hint
     dated = (*JSON, ("Date", "Mon, 23 Nov 2026 10:00:00 GMT"), ("Retry-After", "Mon, 23 Nov 2026 10:00:41 GMT"))
     assert "41s" in written(answered(503, graph_error(), dated)).hint

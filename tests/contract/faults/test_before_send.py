@@ -259,7 +259,7 @@ async def test_a_proxy_that_refuses_the_tunnel_has_seen_nothing_of_the_change(
         trial.token.before_write = refuse
     save = await trial.save()
     assert save.fault is not None
-    assert save.fault.title == "The proxy refuses"
+    assert save.fault.title == "The proxy rejects the request"
     await trial.judge(save, NOT_DONE, patches=0, entries=() if from_start else (NOT_DONE,))
     trial.line.at_connect = tunnel
     await trial.judge(await trial.save(), DONE, entries=(DONE,) if from_start else (NOT_DONE, DONE))
