@@ -43,7 +43,7 @@ TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
     "html": (lambda *_: reply(200, HTML), "This is not a response from Graph", "Check the root"),
     "401": (
         graph_error(401, "InvalidAuthenticationToken", "Access token has expired."),
-        "does not accept the token",
+        "rejects the token",
         "RUNTUI_TOKEN",
     ),
     "403": (graph_error(403, "Forbidden", "Insufficient privileges."), "Access denied", "LifecycleWorkflows"),
