@@ -60,7 +60,7 @@ def _options(*groups: OptionGroup) -> tuple[Option, ...]:
 def _entry_number(text: str) -> int:
     number = text.removeprefix("#")
     if not number.isdecimal():
-        raise argparse.ArgumentTypeError(f"a journal entry is a number, such as 12 or #12, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a change is named by its number, such as 12 or #12, not {text!r}")
     return int(number)
 
 
@@ -157,7 +157,7 @@ COMMANDS: Final = (
         name="undo", help="undo a change",
         run="runtui.headless.changes:undo", takes="line", options=_WRITING,
         arguments=(
-            Argument("number", type=_entry_number, metavar="ENTRY", help="the number of its journal entry"),
+            Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
             *_CHANGE,
             Argument("--seen-on-read-back", action="store_true",
                      help="with --yes: also undo a change that was only seen on read-back and may be someone else's"),
@@ -167,7 +167,7 @@ COMMANDS: Final = (
         name="journal", help="list the changes made from this machine and their outcomes; asks no server",
         run="runtui.headless.journal:journal", takes="line", options=_READING,
         arguments=(
-            Argument("number", type=_entry_number, nargs="?", metavar="ENTRY", help="show this entry in full"),
+            Argument("number", type=_entry_number, nargs="?", metavar="CHANGE", help="show this change in full"),
             Argument("--filter", dest="filter_text", default="", metavar="TEXT",
                      help='such as "outcome:unknown since:-24h"'),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),

@@ -104,7 +104,7 @@ def journal_in(folder: Path) -> Iterator[Journal]:
 
 
 def no_such_entry(number: int) -> RuntuiError:
-    return UsageError("There is no such entry", f"The journal has no #{number}.", "runtui journal lists them.")
+    return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
 
 
 def _cells(entry: Entry) -> Iterator[str]:

@@ -214,9 +214,9 @@ class Journal:
         """The row of a request, fit to be written on."""
         row = next(iter(db.rows(_SELECT.format(condition="client_request_id = ?"), (client_request_id, -1))), None)
         if row is None:
-            raise JournalError(self.path, "the entry of this change is not in it", WITH_WHAT_IS_THERE)
+            raise JournalError(self.path, "this change is not in it", WITH_WHAT_IS_THERE)
         if damage := _entry(row).damage:
-            raise JournalError(self.path, f"entry {row['number']} is damaged: {damage}", "The entry stays as it is.")
+            raise JournalError(self.path, f"#{row['number']} is damaged: {damage}", "It stays as it is.")
         return row
 
     # Reading
@@ -307,7 +307,7 @@ class Journal:
             # Another runtui has moved its log into the file, or something else wrote it: looked at as at the start.
             self._let_go()
             if last is not None and self.entry(last) is None:
-                raise JournalLostError(self.path, f"entry {last} is no longer in it", WITH_WHAT_IS_THERE)
+                raise JournalLostError(self.path, f"#{last} is no longer in it", WITH_WHAT_IS_THERE)
             self._last = last
 
     def _let_go(self) -> None:

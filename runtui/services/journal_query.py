@@ -264,7 +264,7 @@ def damage_sentence(entry: Entry) -> str:
 def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
     yield "# Changes of lifecycle-workflow runs"
     for entry in entries:
-        yield from ("", f"## Entry {entry.number}: {outcome_word(entry)}", "")
+        yield from ("", f"## Change #{entry.number}: {outcome_word(entry)}", "")
         for name, value in entry_object(entry).items():
             if name not in _LAID_OUT and value not in (None, ""):
                 yield f"- {name}: {_code(str(value))}"

@@ -291,5 +291,5 @@ def test_undo_is_done_where_the_change_was_made_or_not_at_all(commands: Commands
         assert entry_to_undo(commands.folder, number, name).number == number, "a name of the same server"
     with pytest.raises(UsageError, match="cannot be undone there"):
         entry_to_undo(commands.folder, number, "https://graph.microsoft.com/beta")
-    with pytest.raises(UsageError, match="no such entry"):
+    with pytest.raises(UsageError, match="no such change"):
         entry_to_undo(commands.folder, number + 1, None)

@@ -270,7 +270,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         assert "2 entries written" in status_of(session)
         assert [json.loads(line)["number"] for line in files[".jsonl"].read_text().splitlines()] == [2, 1]
         assert len(list(csv.DictReader(files[".csv"].read_text().splitlines()))) == 2
-        assert "## Entry 1: done" in files[".md"].read_text()
+        assert "## Change #1: done" in files[".md"].read_text()
         await session.press("E", "escape")
         assert view_of(session) == "journal"
 

@@ -97,7 +97,7 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
     assert main(["demo", "--body", "ful"]) == ExitCode.USAGE
     assert "--body: body is 'ful'. It must be one of: full, changed. Did you mean full?" in capsys.readouterr().err
     for arguments, words in (
-        (["undo", "abc"], "ENTRY: a journal entry is a number, such as 12 or #12, not 'abc'"),
+        (["undo", "abc"], "CHANGE: a change is named by its number, such as 12 or #12, not 'abc'"),
         (["sandbox", "--port", "x"], "--port: the port must be between 0 and 65535"),
         (["demo", "--runs", "1e3"], "--runs: the number of runs must be between 0 and 500000"),
     ):

@@ -269,7 +269,7 @@ def test_an_older_content_written_into_the_file_is_seen_by_what_it_lacks(journal
     put_into_the_file()
     assert path.stat().st_size == len(before)
     path.write_bytes(before)
-    with pytest.raises(JournalLostError, match=f"entry {number} is no longer in it"):
+    with pytest.raises(JournalLostError, match=f"#{number} is no longer in it"):
         journal.open(intent())
     journal.open(intent(run_id="again"))
     journal.close()

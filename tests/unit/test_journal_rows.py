@@ -131,7 +131,7 @@ def test_rows_from_before_there_were_checksums_are_read_and_get_one_when_they_ar
 def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path, journal: Journal) -> None:
     (entry,) = [entry for entry in journal.entries() if entry.number == DAMAGED]
     spoil(path, {"words": "Fast.", "outcome": None})
-    with pytest.raises(JournalError, match=f"entry {DAMAGED} is damaged"):
+    with pytest.raises(JournalError, match=f"#{DAMAGED} is damaged"):
         journal.settle(entry.client_request_id, Outcome.DONE, "person")
     now = journal.entry(DAMAGED)
     assert now is not None
