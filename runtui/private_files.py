@@ -32,6 +32,11 @@ class NotPrivateError(PermissionError):
         return str(self.strerror)
 
 
+def explanation(path: Path, reason: object, cure: str) -> tuple[str, str]:
+    """Why a file cannot be used, in a sentence, and the next step; `cure` is the step where `reason` names none."""
+    return (reason.sentence, reason.cure) if isinstance(reason, NotPrivateError) else (f"{path}: {reason}.", cure)
+
+
 def private_folder(path: Path) -> None:
     """Make a folder (0700), or check that nobody else may write to the one that is there.
 

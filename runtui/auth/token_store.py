@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from runtui.auth.errors import SignInError
-from runtui.private_files import NotPrivateError, locked_file, open_private, private_folder, replace_private
+from runtui.private_files import (
+    NotPrivateError,
+    explanation,
+    locked_file,
+    open_private,
+    private_folder,
+    replace_private,
+)
 from runtui.redact import register_secret
 
 Tokens: TypeAlias = dict[str, Any]
@@ -32,9 +39,7 @@ class TokenStoreError(SignInError):
     """The file cannot be used: others may write to its folder, a link is in its place, the disk is full."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        message, cure = f"{path}: {reason}.", "Correct that."
-        if isinstance(reason, NotPrivateError):
-            message, cure = reason.sentence, reason.cure
+        message, cure = explanation(path, reason, "Correct that.")
         super().__init__(
             "The token cache cannot be used", message, f'{cure} Or keep tokens in memory only: token-cache = "memory".'
         )

@@ -27,8 +27,8 @@ from runtui.errors import RuntuiError
 from runtui.private_files import (
     BUSY_SECONDS,
     FileIds,
-    NotPrivateError,
     create_private,
+    explanation,
     files_at,
     is_locked,
     lock,
@@ -90,9 +90,7 @@ class JournalError(RuntuiError):
     def __init__(
         self, path: Path, reason: object, cure: str = "Make room, or set RUNTUI_STATE to a folder of your own."
     ) -> None:
-        what = f"{path}: {reason}."
-        if isinstance(reason, NotPrivateError):
-            what, cure = reason.sentence, reason.cure
+        what, cure = explanation(path, reason, cure)
         super().__init__("The journal cannot be used", what, f"{cure} Nothing is sent without the journal.")
 
 

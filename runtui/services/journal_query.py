@@ -22,7 +22,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import interpret, now_ticks, parse_ticks
 from runtui.errors import RuntuiError, UsageError
 from runtui.options import nearest_words
-from runtui.private_files import NotPrivateError, create_private, private_folder
+from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
 
 EntryCondition: TypeAlias = Callable[[Entry], bool]
@@ -199,9 +199,7 @@ class EntryQuery:
             with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
                 file.writelines(f"{line}\n" for line in export(counted(), form))
         except OSError as error:
-            what, cure = f"{path}: {error}.", "Free disk space and try again."
-            if isinstance(error, NotPrivateError):
-                what, cure = error.sentence, error.cure
+            what, cure = explanation(path, error, "Free disk space and try again.")
             raise RuntuiError("The export cannot be written", what, cure) from error
         return path, count
 

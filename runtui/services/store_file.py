@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
 from runtui.errors import RuntuiError
-from runtui.private_files import BUSY_SECONDS, FileIds, NotPrivateError, files_at, private_database, remove_log_of
+from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
@@ -46,9 +46,7 @@ class StoreError(RuntuiError):
     """The local store cannot be read or written: a full disk, a folder without permission."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        what, cure = f"{path}: {reason}.", "Free disk space, or set RUNTUI_STATE to a folder of your own."
-        if isinstance(reason, NotPrivateError):
-            what, cure = reason.sentence, reason.cure
+        what, cure = explanation(path, reason, "Free disk space, or set RUNTUI_STATE to a folder of your own.")
         super().__init__("The local store failed", what, cure)
 
 
