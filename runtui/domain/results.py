@@ -1,18 +1,27 @@
-"""What one task did for one subject of a run, understood as far as it is Graph's `taskProcessingResult`.
+"""What a run did for its subjects, understood as far as it is Graph's `userProcessingResult` or `taskProcessingResult`.
 
-Invariant: any JSON object is a result; a value that is missing or of another type is not named, and nothing fails.
+Invariant: any JSON object is a result; a value that is missing or of another type is not named, and nothing fails. Two
+failures have one cause when the same task gives the same reason, whoever and whatever it names (`fold_reason`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from hashlib import blake2s
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.times import parse_ticks
+
+NO_REASON: Final = "no reason given"
+
+_EXTENSION: Final = "customTaskExtensionID"
+"""The argument of "Run a Custom Task Extension" that says which one: each is a task of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class TaskResult:
+class _Result:
     """A result as received.
 
     A user stands in `subject`; anything else in `workflowSubject`, of a type derived from
@@ -22,45 +31,232 @@ class TaskResult:
     received: Mapping[str, Any]
 
     @property
+    def id(self) -> str:
+        return _text(self.received.get("id"))
+
+    @property
     def status(self) -> str:
         """The processingStatus; empty when there is none."""
         return _text(self.received.get("processingStatus"))
 
     @property
+    def started(self) -> int | None:
+        """Ticks, as all times here."""
+        return self._ticks("startedDateTime")
+
+    @property
+    def completed(self) -> int | None:
+        return self._ticks("completedDateTime")
+
+    @property
+    def subject_id(self) -> str:
+        """The id of whom or what it is about; empty when there is none."""
+        return _text((_subject(self.received) or {}).get("id"))
+
+    @property
+    def is_about_user(self) -> bool:
+        """Whether it is about a user, or does not say; a workflow may work on other objects too."""
+        return _kind(_subject(self.received) or {}) in ("", "user")
+
+    @property
+    def subject_name(self) -> str:
+        """A user's display name where it was expanded, else the id; of another subject what it is, and its id."""
+        subject = _subject(self.received)
+        return _subject_name(subject) if subject is not None else "a subject that is not named"
+
+    @property
+    def user_principal_name(self) -> str:
+        """Empty where the subject was not expanded, and where it is no user."""
+        return _text((_subject(self.received) or {}).get("userPrincipalName"))
+
+    def _ticks(self, name: str) -> int | None:
+        try:
+            return parse_ticks(_text(self.received.get(name)))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult(_Result):
+    """What one task did for one subject of a run."""
+
+    @property
+    def is_failed(self) -> bool:
+        return self.status == "failed"
+
+    @property
     def reason(self) -> str:
-        return _text(self.received.get("failureReason")) or "no reason given"
+        return _text(self.received.get("failureReason")) or NO_REASON
+
+    @property
+    def processing_info(self) -> str:
+        """What the service says beside the status, such as what a task waits for."""
+        return _text(self.received.get("processingInfo"))
+
+    @property
+    def created(self) -> int | None:
+        return self._ticks("createdDateTime")
+
+    @property
+    def updated(self) -> int | None:
+        """The latest moment known of it: Graph gives a task result no lastUpdatedDateTime."""
+        moments = (self.created, self.started, self.completed)
+        return max((moment for moment in moments if moment is not None), default=None)
 
     @property
     def task_name(self) -> str:
         """The task's display name, or its id, or a question mark."""
-        task = self.received.get("task")
-        return _first_text(task.get("displayName"), task.get("id")) if isinstance(task, Mapping) else "?"
+        return _first_text(self._task.get("displayName"), self._task.get("id"))
 
     @property
-    def subject_name(self) -> str:
-        """A user's id; of another subject what it is, and its id."""
-        subjects = (self.received.get("subject"), self.received.get("workflowSubject"))
-        subject = next((found for found in subjects if isinstance(found, Mapping) and found), None)
-        return _subject_name(subject) if subject is not None else "a subject that is not named"
+    def task_id(self) -> str:
+        return _text(self._task.get("id"))
+
+    @property
+    def definition_id(self) -> str:
+        """The taskDefinitionId: the same for a task of this kind in every workflow and tenant."""
+        return _text(self._task.get("taskDefinitionId"))
+
+    @property
+    def sequence(self) -> int | None:
+        """The place of the task in its workflow, from 1."""
+        return _count(self._task.get("executionSequence"))
+
+    @property
+    def cause_key(self) -> str:
+        """What all failures of one cause have in common, in ten characters; empty when it did not fail."""
+        if not self.is_failed:
+            return ""
+        arguments = self._task.get("arguments")
+        extensions = (
+            _text(argument.get("value"))
+            for argument in (arguments if isinstance(arguments, list) else ())
+            if isinstance(argument, Mapping) and argument.get("name") == _EXTENSION
+        )
+        reason = fold_reason(self.reason, (self.subject_name, self.user_principal_name))
+        parts = (self.definition_id or self.task_name, *extensions, reason)
+        return blake2s("\n".join(parts).encode("utf-8", "replace"), digest_size=5).hexdigest()
+
+    @property
+    def _task(self) -> Mapping[str, Any]:
+        task = self.received.get("task")
+        return task if isinstance(task, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class UserResult(_Result):
+    """What a run did for one of its users."""
+
+    @property
+    def scheduled(self) -> int | None:
+        return self._ticks("scheduledDateTime")
+
+    @property
+    def failed_tasks(self) -> int | None:
+        return _count(self.received.get("failedTasksCount"))
+
+    @property
+    def total_tasks(self) -> int | None:
+        return _count(self.received.get("totalTasksCount"))
+
+    @property
+    def unprocessed_tasks(self) -> int | None:
+        return _count(self.received.get("totalUnprocessedTasksCount"))
+
+    @property
+    def version(self) -> int | None:
+        """The version of the workflow that was carried out."""
+        return _count(self.received.get("workflowVersion"))
+
+
+class Cause(NamedTuple):
+    """The failed task results that one task explains by one reason."""
+
+    key: str
+    """What the filter `cause:KEY` finds its runs by."""
+    task: str
+    """Its name."""
+    definition_id: str
+    reason: str
+    """One of its reasons, as received."""
+    runs: int
+    users: int
+    first: int | None
+    """Ticks of the earliest failure, and of the latest one."""
+    last: int | None
+    workflows: tuple[str, ...]
+    """Their names, from A to Z."""
+
+
+# An apostrophe inside a word ends no name.
+_APOSTROPHES: Final = r"(?<!\w)'(?:[^']|'(?=\w))+'(?!\w)"
+_QUOTED_NAME: Final = "|".join(
+    (_APOSTROPHES, *(f"{left}[^{right}]+{right}" for left, right in ('""', "“”", "‘’", "«»", "「」")))
+)
+_ADDRESS: Final = r"(?<![\w.+-])[a-zA-Z][\w+.-]*://\S+|(?<![\w.+#-])[\w.+#-]+@[\w-]+(?:\.[\w-]+)*"
+# A long word with digits in it is an id; a short one, such as E5 or AADSTS50057, says what is wrong.
+_LONG_ID: Final = r"(?<![\w-])(?=[\w-]*\d)[\w-]{16,}"
+# A number, and what numbers make up: times, dates, versions.
+_NUMBER: Final = r"(?<!\w)\d+(?:[.,:/T-]\d+)*Z?"
+_FOLDED: Final = re.compile(f"(?P<name>{_QUOTED_NAME})|(?P<address>{_ADDRESS})|{_LONG_ID}|{_NUMBER}")
+
+_LONGEST_FOLDED: Final = 2_000
+"""Characters that tell one cause from another."""
+
+
+def fold_reason(text: str, names: Iterable[str] = ()) -> str:
+    """A reason without what differs from user to user, so that the same cause has the same text.
+
+    Names in quotes become '…', addresses "@", ids, numbers and times "#". Each of `names` is a name as well.
+    """
+    text = " ".join(text[:_LONGEST_FOLDED].split())
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "'…'", text)
+    # A mark beside a quote may make up another name: it ends, since nothing that is folded comes back.
+    while (folded := _FOLDED.sub(_mark, text)) != text:
+        text = folded
+    return text
+
+
+def _mark(found: re.Match[str]) -> str:
+    return "'…'" if found["name"] else "@" if found["address"] else "#"
 
 
 def subjects_line(results: Sequence[TaskResult], most: int, more: str = "") -> str:
     """Whom some results are about, each once: the first `most` by name, then how many are left (and `more` of that)."""
     names = list(dict.fromkeys(result.subject_name for result in results))
-    label = "subjects" if any(" " in name for name in names) else "users"
+    label = "users" if all(result.is_about_user for result in results) else "subjects"
     left = f" and {len(names) - most} more{more}" if len(names) > most else ""
     return f"{label}: {', '.join(names[:most])}{left}"
 
 
+def _subject(received: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The user, or the object that stands in for one."""
+    for name in ("subject", "workflowSubject"):
+        subject = received.get(name)
+        if isinstance(subject, Mapping) and subject:
+            held = subject.get("directoryObject")
+            return held if isinstance(held, Mapping) else subject
+    return None
+
+
 def _subject_name(subject: Mapping[str, Any]) -> str:
-    if isinstance(held := subject.get("directoryObject"), Mapping):
-        return _subject_name(held)
-    kind = str(subject.get("@odata.type", "")).rpartition(".")[2].removesuffix("WorkflowSubject")
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
-    subject_id = _first_text(subject.get("id"), subject.get("displayName"))
+    words = _kind(subject)
     if words in ("", "user"):
-        return subject_id if subject_id != "?" else "a user without an id"
+        name = _first_text(subject.get("displayName"), subject.get("userPrincipalName"), subject.get("id"))
+        return name if name != "?" else "a user without an id"
+    subject_id = _first_text(subject.get("id"), subject.get("displayName"))
     return f"{words} {subject_id}" if subject_id != "?" else f"{words} without an id"
+
+
+def _kind(subject: Mapping[str, Any]) -> str:
+    """What a subject is, in words; empty where it does not say."""
+    kind = str(subject.get("@odata.type", "")).rpartition(".")[2].removesuffix("WorkflowSubject")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _first_text(*values: object) -> str:
