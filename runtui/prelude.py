@@ -14,7 +14,8 @@ import termios
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
-from runtui.domain.columns import GAP, GUTTER, list_layout, list_width
+from runtui.domain.columns import GAP, GUTTER, Role, list_layout, list_width
+from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
@@ -26,7 +27,6 @@ from runtui.settings import Settings
 MOST_CELLS: Final = 1_000
 """The most columns and lines that are used: more than an 8K screen has in a font of 8x16 pixels."""
 
-_HEAD_LINES: Final = 3
 _WITHOUT_A_SCREEN: Final = "Use `runtui list` without a terminal; over SSH, `ssh -t` gives one."
 _ENTER: Final = "\x1b[?1049h"
 _CLEAR: Final = "\x1b[?25l\x1b[H\x1b[2J"
@@ -108,10 +108,12 @@ class FirstPaint:
 
     def show(self, store: Store) -> bool:
         """Draw the first rows, or that they are being read; return whether there were any."""
-        rows = store.window(EVERY_RUN, 0, max(1, self._lines - _HEAD_LINES - 1))
         total = store.count(EVERY_RUN)
         now = now_ticks()
         lines = [self._header(), f" Runs  {total}" if total else "", self._titles()]
+        if self._lines >= STRIP_LINES:
+            lines.insert(1, self._strip(store) if total else "")
+        rows = store.window(EVERY_RUN, 0, max(1, self._lines - len(lines) - 1))
         lines += [self._row(row, now) for row in rows] or ["", "  Reading the runs…"]
         self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
         return bool(rows)
@@ -121,6 +123,12 @@ class FirstPaint:
         badges = [sandbox_badge(self._sandbox)] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
         return fit_cells(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
 
+    def _strip(self, store: Store) -> str:
+        totals = store.totals()
+        counts = tenant_counts(totals.by_status, totals.stuck)
+        parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys={})
+        return " " + strip_text([part._replace(text=self._coloured(part.text, part.role)) for part in parts])
+
     def _titles(self) -> str:
         return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in self._layout)
 
@@ -128,10 +136,13 @@ class FirstPaint:
         parts = [" " * GUTTER]
         for column, width in self._layout:
             content = column.show(row, now)
-            colour = _ROLES.get(content.role, "") if self._has_colours else ""
             text = fit_cells(visible(content.text), width, column.align)
-            parts += [colour, text, _PLAIN if colour else "", " " * GAP]
+            parts += [self._coloured(text, content.role), " " * GAP]
         return "".join(parts)
+
+    def _coloured(self, text: str, role: Role) -> str:
+        colour = _ROLES.get(role, "") if self._has_colours else ""
+        return f"{colour}{text}{_PLAIN}" if colour else text
 
 
 @contextlib.contextmanager

@@ -48,6 +48,9 @@ _MOST_URGENT_FIRST: Final = (
 )
 """Every status with a look of its own; the one without a name stands for all that are unknown or missing."""
 
+STUCK_GLYPH: Final = "◔"
+"""Stands for a run that is stuck, whatever its status."""
+
 STATUS_LOOKS: Final[Mapping[str, StatusLook]] = {look.name: look for look in _MOST_URGENT_FIRST}
 SEVERITY: Final[Mapping[str, int]] = {look.name: rank for rank, look in enumerate(reversed(_MOST_URGENT_FIRST))}
 """The sort key of a status: the greater, the more urgent. Statuses not named here share the one of ""."""
@@ -165,7 +168,7 @@ def short_id(run_id: str) -> str:
 def _status(row: RunRow, now: int) -> ListCell:
     shown = status_look(row.status)
     if is_stuck(row, now):
-        return ListCell(f"{shown.glyph} {row.status} · stuck", "status-stuck")
+        return ListCell(f"{STUCK_GLYPH} {row.status} · stuck", "status-stuck")
     return ListCell(f"{shown.glyph} {row.status or 'no status'}", shown.role)
 
 

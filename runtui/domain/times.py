@@ -207,6 +207,15 @@ def _start_of_day(day: date, zone: tzinfo | None) -> str:
     return _utc_text(shown[0] if shown else _candidates(midnight, zone)[-1])
 
 
+def day_starts(days: int, now: int, zone: tzinfo | None = None) -> tuple[int, ...]:
+    """When each of the last `days` days began in `zone` (None: the local one), today's last, and when tomorrow does.
+
+    All in ticks: `days` + 1 of them.
+    """
+    today = to_datetime(now, zone).date()
+    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), zone)) for back in range(days - 1, -2, -1))
+
+
 def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:
     """What the clock on the wall shows, as UTC text; a reading that it skips or shows twice is refused."""
     wall = datetime.combine(day, clock.min) + timedelta(seconds=_seconds_of_day(hour, minute, second))

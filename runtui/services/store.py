@@ -28,7 +28,6 @@ from runtui.domain.rows import (
     ACTIVE_SEVERITIES,
     ROW_PROPERTIES,
     RUN_COLUMN_BY_KEY,
-    STATUS_LOOKS,
     STUCK_AFTER,
     RunRow,
     storable,
@@ -38,6 +37,7 @@ from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services.announcer import Announcer
+from runtui.services.store_days import failures_by_day
 from runtui.services.store_file import (
     ChangedRuns,
     StoreError,
@@ -106,11 +106,9 @@ class StoredRun(NamedTuple):
 class Totals(NamedTuple):
     """How many runs there are, unfiltered."""
 
-    total: int
-    failed: int
-    problems: int
-    """What the filter `is:problem` finds."""
+    by_status: Mapping[str, int]
     stuck: int
+    """How many runs are at work, and nothing has touched them for long."""
 
 
 class _Finding(NamedTuple):
@@ -274,8 +272,12 @@ class Store:
         with self._reading() as db:
             by_status: dict[str, int] = dict(db.execute("SELECT status, runs FROM status_count"))
             stuck: int = db.execute(_COUNT_STUCK, (before,)).fetchone()[0]
-        problems = sum(by_status.get(look.name, 0) for look in STATUS_LOOKS.values() if look.is_problem)
-        return Totals(sum(by_status.values()), by_status.get("failed", 0), problems + stuck, stuck)
+        return Totals(by_status, stuck)
+
+    def failures_by_day(self, days: int, now: int | None = None) -> list[int]:
+        """How many runs of each of the last `days` days went wrong, today's last; a run is of the day it began."""
+        with self._reading() as db:
+            return failures_by_day(db, days, now_ticks() if now is None else now)
 
     @property
     def revision(self) -> int:

@@ -11,6 +11,7 @@ from textual.widgets import Input
 from runtui.keys.actions import ACTIONS, Action, Scope, remap
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
+from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.editing import Editing
@@ -18,6 +19,7 @@ from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
+from runtui.tui.resources import run_filter
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
@@ -189,7 +191,7 @@ async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) ->
         await session.until(lambda: "Show only runs with problems" in session.text())
         await session.press("enter", "enter")
         await session.until(lambda: isinstance(session.app.screen, Frame))
-        await session.until(lambda: table.total == session.workspace.store.totals().problems)
+        await session.until(lambda: table.total == session.workspace.store.count(RunQuery(run_filter("is:problem"))))
 
 
 async def test_themes_go_round(open_session: Opener) -> None:

@@ -6,6 +6,8 @@ import pytest
 from textual import events
 
 from runtui.domain.times import now_ticks, parse_duration
+from runtui.services.store import RunQuery
+from runtui.tui.resources import run_filter
 from tests.tui.conftest import Opener, Session
 
 
@@ -17,7 +19,7 @@ def statuses(session: Session) -> set[str]:
 async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.runs.table
-        failed = session.workspace.store.totals().failed
+        failed = session.workspace.store.totals().by_status["failed"]
         await session.press("j", "j", "slash")
         await session.type("status:fai")
         assert (table.total, statuses(session)) == (failed, {"failed"})
@@ -85,7 +87,7 @@ async def test_problems_toggle(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.runs.table
         await session.press("x")
-        await session.until(lambda: table.total == session.workspace.store.totals().problems)
+        await session.until(lambda: table.total == session.workspace.store.count(RunQuery(run_filter("is:problem"))))
         assert "/is:problem" in session.text()
         await session.press("x")
         await session.until(lambda: table.total == 240)

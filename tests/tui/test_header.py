@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtui.services.refresh import Progress
-from runtui.services.store import Totals
 from runtui.settings import Settings
 from runtui.tui.widgets.chrome import headline
 
@@ -16,7 +15,7 @@ WAITS_UNTIL = datetime(2026, 11, 23, 10, 5, 12, tzinfo=UTC)
 
 def state(progress: Progress) -> str:
     settings = Settings(root="", tenant="Contoso", state_folder=Path())
-    return headline(settings, Totals(0, 0, 0, 0), progress).state
+    return headline(settings, 0, progress).state
 
 
 def test_while_the_server_wants_the_listing_to_wait_the_moment_it_goes_on_is_shown() -> None:

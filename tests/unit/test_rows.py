@@ -130,10 +130,10 @@ def test_failed_is_the_most_urgent_and_completed_the_least() -> None:
 @pytest.mark.parametrize(
     ("facts", "text"),
     [
-        ({"status": "inProgress", "started": NOW - STUCK_AFTER - 1}, "● inProgress · stuck"),
+        ({"status": "inProgress", "started": NOW - STUCK_AFTER - 1}, "◔ inProgress · stuck"),
         ({"status": "inProgress", "started": NOW - STUCK_AFTER}, "● inProgress"),
         ({"status": "inProgress", "started": NOW - 9 * HOUR, "updated": NOW - HOUR}, "● inProgress"),
-        ({"status": "canceling", "started": NOW - 9 * HOUR}, "⊖ canceling · stuck"),
+        ({"status": "canceling", "started": NOW - 9 * HOUR}, "◔ canceling · stuck"),
         ({"status": "failed", "started": NOW - 9 * HOUR}, "✗ failed"),
     ],
 )

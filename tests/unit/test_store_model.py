@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from runtui.domain.filters import (
     TimeIs,
     parse_filter,
 )
+from runtui.domain.plots import RUNNING, tenant_counts
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, SEVERITY, STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.services.store import RunQuery, Store
@@ -267,9 +269,11 @@ def test_window_count_and_position_agree_with_a_plain_list(
                 assert store.count(query) == len(expected)
             statuses = [status(raw) for raw, _, _ in model.runs.values()]
             totals = store.totals(NOW)
-            assert (totals.total, totals.failed) == (len(statuses), statuses.count("failed"))
-            problems = parse_filter("is:problem", NOW)
-            assert totals.problems == len(model.find(RunQuery(problems)))
+            assert totals.by_status == Counter(statuses)
+            for count in tenant_counts(*totals):
+                assert count.runs == len(model.find(RunQuery(parse_filter(count.filter, NOW))))
+            trouble = [count.runs for count in tenant_counts(*totals) if count.filter != RUNNING]
+            assert sum(trouble) == len(model.find(RunQuery(parse_filter("is:problem", NOW))))
         finally:
             store.close()
 

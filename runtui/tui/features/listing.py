@@ -52,6 +52,7 @@ class Listing:
         carry(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
         carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
+        self._chrome.show_runs = self._show_runs
         self._runs.say_when_empty("Reading the runs…")
         self._runs.reload()
         self._listing_changed(self._workspace.refresh.progress)
@@ -107,6 +108,11 @@ class Listing:
         gc.freeze()
         gc.collect()  # of what is not frozen: from its number CPython derives how much garbage it lets lie
         self.is_prepared = True
+
+    async def _show_runs(self, filter_text: str) -> None:
+        """Bring the list into sight with only these runs, or with all where it shows these already."""
+        self._chrome.go_back_to(self._runs.frame)
+        self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:
         """Read all runs now; during a listing: once more after it."""

@@ -1,4 +1,4 @@
-"""The frame that every screen stands in: header, left pane, side panel, status line and hint line.
+"""The frame that every screen stands in: header, strip of the tenant, left pane, side panel, status and hint line.
 
 Invariant: a screen is this frame around one view. What the lines and the panel say belongs to the session (`Chrome`)
 and is drawn by the screen in front, so that going to another screen changes the left pane alone. An action whose reason
@@ -26,7 +26,9 @@ from textual.widgets import Input, Static
 
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
+from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
 from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of
+from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.bridge import News, Subscribe, carry
@@ -45,6 +47,7 @@ from runtui.tui.widgets.chrome import (
     headline,
 )
 from runtui.tui.widgets.side_panel import SidePanel
+from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
 from runtui.tui.words import sign_in_words
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
@@ -89,6 +92,9 @@ class Chrome:
         self.panel = Panel(app, workspace)
         self.features: list[Feature] = []
         self.headline = Headline()
+        self.trouble = TenantTrouble()
+        self.show_runs: Callable[[str], Awaitable[None]] = _nothing_to_show
+        """Brings the list into sight, filtered by a text; whoever has the list sets it."""
         self.status = Status()
         self.is_zoomed = False
         """Whether the pane with the focus has the whole screen."""
@@ -167,13 +173,21 @@ class Chrome:
         workspace = self.workspace
         self.headline = headline(
             workspace.settings,
-            workspace.store.totals(),
+            workspace.store.count(EVERY_RUN),
             workspace.refresh.progress,
             self.sandbox,
             read_only=workspace.read_only,
             unknown=len(workspace.reconciler.unsettled),
             who=sign_in_words.who(workspace.sign_in.state if workspace.sign_in else None, datetime.now(UTC)),
         )
+        self.refresh()
+
+    def show_trouble(self) -> None:
+        """Draw the strip of the tenant as the store has it."""
+        store = self.workspace.store
+        totals = store.totals()
+        counts = tenant_counts(totals.by_status, totals.stuck)
+        self.trouble = TenantTrouble(counts, tuple(store.failures_by_day(STRIP_DAYS)), (), bool(totals.by_status))
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
@@ -184,6 +198,10 @@ class Chrome:
     def carry(self, subscribe: Subscribe[News], hear: Callable[[News], object], *, only_newest: bool = False) -> None:
         """Hear what a service announces, on the event loop."""
         carry(subscribe, self.app, hear, only_newest=only_newest)
+
+
+async def _nothing_to_show(_filter: str) -> None:
+    """There is no list yet."""
 
 
 class ActionView(Widget, Generic[ScreenResultType]):
@@ -247,15 +265,20 @@ class Frame(Screen[ScreenResultType]):
 
     BINDINGS = bindings("app", "panel")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (STRIP_LINES, "-high")]
     AUTO_FOCUS = ""
 
     def __init__(self, chrome: Chrome, view: ActionView[ScreenResultType]) -> None:
         # By its class the first layout is the right one already.
-        super().__init__(classes="-wide" if chrome.app.size.width >= WIDE else "-narrow")
+        width, height = chrome.app.size
+        super().__init__(
+            classes=f"{'-wide' if width >= WIDE else '-narrow'} {'-high' if height >= STRIP_LINES else '-low'}"
+        )
         self.chrome = chrome
         self.view = view
         self._theme_drawn = chrome.app.theme
         self._header = HeaderLine(id="header")
+        self._strip = TenantStrip(id="strip")
         self._title = PaneTitle(id="title")
         self._left = Vertical(self._title, view, id="left")
         self._panel = SidePanel(id="panel")
@@ -265,6 +288,7 @@ class Frame(Screen[ScreenResultType]):
     def compose(self) -> ComposeResult:
         """The lines, and the two panes between them."""
         yield self._header
+        yield self._strip
         yield Horizontal(self._left, self._panel, id="body")
         yield self._status
         yield self._hints
@@ -306,6 +330,7 @@ class Frame(Screen[ScreenResultType]):
         chrome, in_panel = self.chrome, self.has_keys_in_panel
         chrome.drop_outdated_status()
         self._header.headline = chrome.headline
+        self._strip.trouble = chrome.trouble
         self._title.show(self.view.title(), active=not in_panel)
         self.view.show_in(chrome.panel)
         chrome.panel.draw_on(self._panel)
@@ -354,6 +379,11 @@ class Frame(Screen[ScreenResultType]):
         """A request of the log was chosen."""
         event.stop()
         self.chrome.panel.show_exchange(event.number)
+
+    async def on_tenant_strip_chosen(self, event: TenantStrip.Chosen) -> None:
+        """A count was clicked: show its runs."""
+        event.stop()
+        await self.chrome.show_runs(event.filter)
 
     # Actions
 

@@ -139,12 +139,12 @@ class RunsView(ActionView[None]):
 
     def action_problems(self) -> None:
         """Only what went wrong, or all again."""
-        self._filter_by("" if self.filter_text == _PROBLEMS else _PROBLEMS)
+        self.filter_by("" if self.filter_text == _PROBLEMS else _PROBLEMS)
 
     def action_clear(self) -> None:
         """One step back: the filter first, then the panel where it can go, and the last word with it."""
         if self.filter_text:
-            self._filter_by("")
+            self.filter_by("")
         else:
             self.frame.chrome.panel.is_open = False
             self.frame.zoom(False)
@@ -157,7 +157,7 @@ class RunsView(ActionView[None]):
             self.filter_text = event.text
             self._show_query(self._query._replace(filter=event.filter))
 
-    def _filter_by(self, text: str) -> None:
+    def filter_by(self, text: str) -> None:
         """Filter at once, so that a key that is already on its way acts on what the filter shows."""
         self.list.filter_bar.put(text)
         self.filter_text = text
@@ -198,6 +198,7 @@ class RunsView(ActionView[None]):
         self.list.show(rows, keep_line=keep_line, sort=(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.frame.chrome.show_headline()
+        self.frame.chrome.show_trouble()
 
     # Marks
 

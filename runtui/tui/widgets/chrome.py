@@ -19,7 +19,6 @@ from textual.widgets import Static
 
 from runtui.keys.actions import Action
 from runtui.services.refresh import Progress
-from runtui.services.store import Totals
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
@@ -33,7 +32,7 @@ class Headline:
     tenant: str = ""
     badges: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
-    """Such as "240 runs", "18 failed": the last ones are dropped first."""
+    """Such as "1 unknown", "240 runs": the last ones are dropped first."""
     state: str = ""
     """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
     who: str = ""
@@ -92,7 +91,7 @@ class HeaderLine(Widget):
 
 def headline(
     settings: Settings,
-    totals: Totals,
+    runs: int,
     progress: Progress,
     sandbox: SandboxControl | None = None,
     *,
@@ -100,11 +99,9 @@ def headline(
     unknown: int = 0,
     who: str = "",
 ) -> Headline:
-    """The headline: tenant, badges, counts of runs by trouble, and the age of the list."""
+    """The headline: tenant, badges, the number of runs, and the age of the list."""
     counts = [f"{unknown} unknown"] if unknown else []
-    counts += [f"{totals.total} runs"]
-    counts += [f"{totals.failed} failed"] if totals.failed else []
-    counts += [f"{totals.stuck} stuck"] if totals.stuck else []
+    counts += [f"{runs} runs"]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress.waiting_until is not None:
         state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"

@@ -1,0 +1,58 @@
+"""The strip under the header: what it counts, where a click leads, and when it gives its line to the list."""
+
+from __future__ import annotations
+
+import re
+
+from runtui.domain.plots import tenant_counts
+from runtui.services.store import RunQuery
+from runtui.tui.resources import run_filter
+from runtui.tui.widgets.tenant_strip import TenantStrip
+from tests.tui.conftest import Opener, Session
+
+
+def strip(session: Session) -> str:
+    return session.text().splitlines()[1]
+
+
+async def click(session: Session, text: str) -> None:
+    await session.pilot.click(TenantStrip, offset=(strip(session).index(text), 0))
+    await session.settled()
+
+
+async def test_its_counts_add_up_to_the_problems_and_a_click_shows_the_runs_of_one(open_session: Opener) -> None:
+    async with open_session() as session:
+        store, table = session.workspace.store, session.runs.table
+        counts = tenant_counts(*store.totals())
+        assert all(f"{count.glyph} {count.runs} {count.word}" in strip(session) for count in counts)
+        assert "14 days" in strip(session)
+        *trouble, _running = counts
+        assert sum(count.runs for count in trouble) == store.count(RunQuery(run_filter("is:problem")))
+        for count in counts:
+            await click(session, count.word)
+            assert (session.runs.filter_text, table.total) == (count.filter, count.runs)
+        await click(session, counts[-1].word)
+        assert (session.runs.filter_text, table.total) == ("", 240)
+
+
+async def test_a_click_in_another_place_leads_to_the_list(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await session.press("J")
+        assert session.view == "journal"
+        await click(session, "partly")
+        assert (session.view, session.runs.filter_text) == ("runs", "status:completedWithErrors")
+
+
+async def test_where_lines_are_few_the_list_has_that_of_the_strip(open_session: Opener) -> None:
+    async with open_session(size=(80, 19)) as session:
+        assert strip(session).startswith(" Runs ")
+        await session.pilot.resize_terminal(80, 20)
+        await session.settled()
+        assert re.match(r" ✗ \d+ failed", strip(session))
+
+
+async def test_a_change_of_the_store_is_counted(open_session: Opener) -> None:
+    async with open_session() as session:
+        store = session.workspace.store
+        store.put_runs("w1", [{"id": "new", "processingStatus": "quarantined"}], store.next_listing())
+        await session.until(lambda: "■ 2 quarantined" in strip(session))

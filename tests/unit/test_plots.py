@@ -1,0 +1,80 @@
+"""Sparklines and bars, and the strip of the tenant at every width."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from runtui.domain.plots import bar, part_at, sparkline, strip_text, tenant_counts, tenant_strip
+
+COUNTS = tenant_counts({"failed": 7, "completedWithErrors": 12, "inProgress": 5, "canceling": 1, "completed": 90}, 2)
+FAILURES = [0, 1, 0, 4]
+KEYS = {"status:failed": "2"}
+
+
+def strip(width: int) -> str:
+    return strip_text(tenant_strip(COUNTS, FAILURES, width, KEYS))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [([], ""), ([0, 0], "▁▁"), ([0, 1, 1000], "▁▂█"), ([3, 3], "██"), ([0, 1, 2, 3, 4, 5, 6, 7], "▁▂▃▄▅▆▇█")],
+)
+def test_a_sparkline_is_lowest_for_none_alone(numbers: list[int], expected: str) -> None:
+    assert sparkline(numbers) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "most", "expected"),
+    [(4, 4, "████"), (2, 4, "██  "), (1, 4000, "▏   "), (0, 4, "    "), (0, 0, "    "), (9, 4, "████")],
+)
+def test_a_bar_shows_anything_above_none(number: int, most: int, expected: str) -> None:
+    assert bar(number, most, 4) == expected
+
+
+def test_kinds_without_a_run_are_left_out_and_the_stuck_are_not_counted_as_running() -> None:
+    assert [(count.word, count.runs) for count in COUNTS] == [
+        ("failed", 7),
+        ("partly", 12),
+        ("stuck", 2),
+        ("running", 4),
+    ]
+    assert strip_text(tenant_strip(tenant_counts({"completed": 3}, 0), [0, 0], 80, {})) == "✓ no problems"
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (80, "2:✗ 7 failed  ! 12 partly  ◔ 2 stuck  ● 4 running  problems in 4 days ▁▃▁█"),
+        (70, "2:✗ 7 failed  ! 12 partly  ◔ 2 stuck  ● 4 running  4 days ▁▃▁█"),
+        (61, "✗ 7 failed  ! 12 partly  ◔ 2 stuck  ● 4 running  4 days ▁▃▁█"),
+        (50, "2:✗ 7 failed  ! 12 partly  ◔ 2 stuck  ● 4 running"),
+        (47, "✗ 7 failed  ! 12 partly  ◔ 2 stuck  ● 4 running"),
+        (40, "✗ 7 failed  ! 12 partly  ◔ 2 stuck  ● 4"),
+        (22, "✗ 7  ! 12  ◔ 2  ● 4"),
+        (13, "✗ 7  ! 12"),
+        (3, "✗ 7"),
+        (2, ""),
+    ],
+)
+def test_what_does_not_fit_goes_from_the_right_and_words_before_counts(width: int, expected: str) -> None:
+    assert strip(width) == expected
+
+
+def test_the_strip_fits_at_every_width_and_keeps_more_at_a_greater_one() -> None:
+    for narrow, wide in pairwise(range(100)):
+        assert len(strip(narrow)) <= narrow
+        assert strip(narrow).count("  ") <= strip(wide).count("  ")
+
+
+def test_a_cell_of_the_strip_belongs_to_the_part_that_stands_there() -> None:
+    parts = tenant_strip(COUNTS, FAILURES, 47, {})
+    found = [part_at(parts, cell) for cell in range(-1, 48)]
+    assert found[0] is None
+    assert [part.filter if part is not None else "" for part in found[1:14]] == ["status:failed"] * 10 + [
+        "",
+        "",
+        "status:completedWithErrors",
+    ]
+    assert found[-1] is None
