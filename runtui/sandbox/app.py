@@ -25,8 +25,8 @@ from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
 from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
-from runtui.sandbox.seed import DEFAULT_RUNS, hostile_plans, hostile_workflows, plan_runs
-from runtui.sandbox.seed import workflows as seeded_workflows
+from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
+from runtui.sandbox.tenant.seed import workflows as seeded_workflows
 
 _PREFIXES: Final = ("/beta", "/v1.0")
 
@@ -44,8 +44,11 @@ ROUTES: Final = (
     Route(_RUNS + "/{run_id}", handlers.update_run, methods=["PATCH"]),
     Route(_RUNS + "/{run_id}/taskProcessingResults", handlers.list_task_results),
     Route(_USER_RESULTS, handlers.list_user_results),
+    Route(_RUNS + "/{run_id}/subjectProcessingResults", handlers.list_subject_results),
     Route(_USER_RESULTS + "/{user_result_id}/taskProcessingResults", handlers.list_task_results),
     Route("/workflowBase/runs/{run_id}", handlers.update_run, methods=["PATCH"]),
+    Route("/users/{user_id}", handlers.get_user),
+    Route("/directoryObjects/{user_id}", handlers.get_user),
     Route("/$batch", post_batch, methods=["POST"]),
 )
 
@@ -92,7 +95,8 @@ def create_app(
             Exception: _on_crash,
         },
     )
-    database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock)
+    names = HOSTILE_TEXTS if hostile else ()
+    database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock, names=names)
     app.state.scenario = ScenarioSwitch(scenario, SandboxState(database, pause, authority))
     app.state.clock = clock
     app.state.applied = []

@@ -13,24 +13,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.domain.times import parse_ticks
 from runtui.sandbox.entities import (
     ENTITY_TYPES,
     EXECUTION_TYPE_OF_TOMORROW,
     RUN,
     STATUS_OF_TOMORROW,
+    SUBJECT_RESULT,
     TASK_RESULT,
     USER_RESULT,
     WORKFLOW,
     EntityType,
     Row,
-    guid,
 )
 from runtui.sandbox.query import CollectionQuery, SortKey
-from runtui.sandbox.runs import RunPlan, Workflow, run_state, task_results, user_results
+from runtui.sandbox.tenant.people import People
+from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_results, user_results
+from runtui.sandbox.tenant.seed import plan_of_tomorrow
+from runtui.sandbox.tenant.workflows import Workflow, workflow_state
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
-_DAY: Final = 24 * 3600 * TICKS_PER_SECOND
+_RESULTS: Final = {
+    USER_RESULT.name: user_results,
+    SUBJECT_RESULT.name: subject_results,
+    TASK_RESULT.name: task_results,
+}
+"""What computes the results of a run, by the name of their entity type."""
 
 
 class ResultPage(NamedTuple):
@@ -44,24 +52,40 @@ class ResultPage(NamedTuple):
 
 
 class Database:
-    """The workflows, runs and results of one seeded tenant."""
+    """The workflows, runs and results of one seeded tenant, and its people.
+
+    Args:
+        workflows: Its workflows.
+        plans: Its runs.
+        seed: Which tenant it is.
+        clock: The present in ticks.
+        names: Takes the place of the display names of its people.
+    """
 
     def __init__(
-        self, workflows: Iterable[Workflow], plans: list[RunPlan], *, seed: int, clock: Callable[[], int]
+        self,
+        workflows: Iterable[Workflow],
+        plans: list[RunPlan],
+        *,
+        seed: int,
+        clock: Callable[[], int],
+        names: tuple[str, ...] = (),
     ) -> None:
-        self._seed = seed
         self._clock = clock
+        everybody = People(seed, names)
+        self.people = People(seed, names, deleted={user for plan in plans for user in plan.deleted(everybody)})
         self._sql = sqlite3.connect(":memory:", isolation_level=None)
         self._sql.execute("BEGIN")
         for entity in ENTITY_TYPES:
             self._sql.execute(_create_table(entity))
         now = clock()
-        self._insert(WORKFLOW, (_workflow_record(item, seed, now) for item in workflows))
+        self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
         self._insert(RUN, (run_state(plan, now) for plan in plans))
         self._sql.execute('CREATE INDEX "runs of a workflow" ON "run" ("workflowId")')
         self._sql.execute("COMMIT")
         self._plans = {plan.id: plan for plan in plans}
         self._moving = {plan.id: plan for plan in plans if plan.rests > now}
+        self._workflows = tuple(workflows)
         self._writes: Counter[str] = Counter()
 
     def close(self) -> None:
@@ -113,9 +137,13 @@ class Database:
         version = hashlib.sha256(repr((self._writes[run_id], row)).encode()).hexdigest()
         return f'W/"{version[:24]}"'
 
-    def spread_newer_members(self) -> None:
-        """Give every fourth run a status and an execution type that no client knows."""
+    def meet_tomorrow(self) -> None:
+        """Give every fourth run a status and an execution type that no client knows, and add a run full of news."""
         self._move_runs()
+        plan = plan_of_tomorrow(self._workflows, self._clock())
+        if not any(plan.extra == known.extra for known in self._plans.values()):
+            self._plans[plan.id] = plan
+            self._insert(RUN, [run_state(plan, self._clock())])
         self._sql.execute(
             "UPDATE run SET processingStatus = ?, workflowExecutionType = ? WHERE rowid % 4 = 0",
             (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW),
@@ -137,7 +165,7 @@ class Database:
     def _refresh(self, entity: EntityType, owner: Mapping[str, str]) -> None:
         if entity is RUN:
             self._move_runs()
-        elif entity in {USER_RESULT, TASK_RESULT}:
+        elif entity.name in _RESULTS:
             self._write_results(entity, owner["runId"])
 
     def _move_runs(self) -> None:
@@ -151,8 +179,7 @@ class Database:
         """Compute the results of the requested run: they are not kept."""
         self._sql.execute(f'DELETE FROM "{entity.name}"')
         if (plan := self._plans.get(run_id)) is not None:
-            results = user_results if entity is USER_RESULT else task_results
-            self._insert(entity, results(plan, self._seed, self._clock()))
+            self._insert(entity, _RESULTS[entity.name](plan, self.people, self._clock()))
 
     def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
         settings = ", ".join(f'"{column}" = ?' for column in values)
@@ -167,20 +194,3 @@ def _create_table(entity: EntityType) -> str:
     types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | {"id": "TEXT PRIMARY KEY"}
     columns = ", ".join(f'"{column}" {types.get(column, "TEXT")}' for column in entity.columns)
     return f'CREATE TABLE "{entity.name}" ({columns})'
-
-
-def _workflow_record(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
-    age = int(guid(seed, "age", workflow.key)[:8], 16)
-    modified = now - 20 * _DAY - age * 4_001
-    return {
-        "id": workflow.id,
-        "category": workflow.category,
-        "displayName": workflow.display_name,
-        "description": workflow.description,
-        "createdDateTime": modified - workflow.version * 31 * _DAY + age,
-        "lastModifiedDateTime": modified,
-        "isEnabled": True,
-        "isSchedulingEnabled": workflow.on_demand < 1,
-        "nextScheduleRunDateTime": None if workflow.on_demand == 1 else now - now % (_DAY // 8) + _DAY // 8,
-        "version": workflow.version,
-    }

@@ -60,6 +60,7 @@ PROCESSING_STATUS: Final = Enumeration(
     ("queued", "inProgress", "completed", "completedWithErrors", "canceled", "failed"),
     ("canceling", "quarantined", STATUS_OF_TOMORROW),
 )
+CATEGORY: Final = Enumeration("lifecycleWorkflowCategory", ("joiner", "leaver"), ("mover", "extensibility"))
 EXECUTION_TYPE: Final = Enumeration(
     "workflowExecutionType",
     ("scheduled", "onDemand"),
@@ -73,6 +74,8 @@ class Property(NamedTuple):
     name: str
     kind: EdmKind
     enumeration: Enumeration | None = None
+    is_sparse: bool = False
+    """Whether it is left out of the JSON where it has no value."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -95,6 +98,8 @@ class EntityType:
     owners: tuple[str, ...] = ()
     newest_first: bool = False
     """The default order of a collection: oldest first, or newest first."""
+    navigation: tuple[str, ...] = ()
+    """The properties that `$expand` takes: those that hold a user's id, or a whole entity already."""
 
     @property
     def type_name(self) -> str:
@@ -118,10 +123,14 @@ class EntityType:
         at = {column: index for index, column in enumerate(self.columns)}
         chosen = self.properties if select is None else [self.by_name[name] for name in select]
         steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in chosen]
+        sparse = [item.name for item in chosen if item.is_sparse]
         extra = at["extra"] if select is None else None
 
         def render(row: Row) -> dict[str, Any]:
             entity = {name: read(row, index) for name, index, read in steps}
+            for name in sparse:
+                if entity[name] is None:
+                    del entity[name]
             if extra is not None and row[extra]:
                 entity |= json.loads(row[extra])
             return entity
@@ -150,7 +159,7 @@ WORKFLOW: Final = EntityType(
     "workflow",
     (
         Property("id", "string"),
-        Property("category", "string"),
+        Property("category", "enum", CATEGORY),
         Property("displayName", "string"),
         Property("description", "string"),
         Property("createdDateTime", "datetime"),
@@ -159,6 +168,9 @@ WORKFLOW: Final = EntityType(
         Property("isSchedulingEnabled", "boolean"),
         Property("nextScheduleRunDateTime", "datetime"),
         Property("version", "count"),
+        Property("executionConditions", "json"),
+        Property("quarantineDetails", "json"),
+        Property("settings", "json"),
     ),
 )
 
@@ -184,23 +196,23 @@ RUN: Final = EntityType(
     newest_first=True,
 )
 
-USER_RESULT: Final = EntityType(
-    "userProcessingResult",
-    (
-        Property("id", "string"),
-        Property("completedDateTime", "datetime"),
-        Property("failedTasksCount", "count"),
-        Property("processingStatus", "enum", PROCESSING_STATUS),
-        Property("scheduledDateTime", "datetime"),
-        Property("startedDateTime", "datetime"),
-        Property("totalTasksCount", "count"),
-        Property("totalUnprocessedTasksCount", "count"),
-        Property("workflowExecutionType", "enum", EXECUTION_TYPE),
-        Property("workflowVersion", "count"),
-        Property("subject", "json"),
-    ),
-    owners=("runId",),
+_RESULT: Final = (
+    Property("id", "string"),
+    Property("completedDateTime", "datetime"),
+    Property("failedTasksCount", "count"),
+    Property("processingStatus", "enum", PROCESSING_STATUS),
+    Property("scheduledDateTime", "datetime"),
+    Property("startedDateTime", "datetime"),
+    Property("totalTasksCount", "count"),
+    Property("totalUnprocessedTasksCount", "count"),
+    Property("workflowExecutionType", "enum", EXECUTION_TYPE),
+    Property("workflowVersion", "count"),
+    Property("subject", "json"),
 )
+_RESULT_OWNERS: Final = ("workflowId", "runId")
+
+USER_RESULT: Final = EntityType("userProcessingResult", _RESULT, _RESULT_OWNERS, navigation=("subject",))
+SUBJECT_RESULT: Final = EntityType("subjectProcessingResult", _RESULT, _RESULT_OWNERS)
 
 TASK_RESULT: Final = EntityType(
     "taskProcessingResult",
@@ -212,10 +224,12 @@ TASK_RESULT: Final = EntityType(
         Property("processingStatus", "enum", PROCESSING_STATUS),
         Property("failureReason", "string"),
         Property("processingInfo", "string"),
-        Property("subject", "json"),
+        Property("subject", "json", is_sparse=True),
+        Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("runId", "userResultId"),
+    owners=("workflowId", "runId", "userResultId", "taskId"),
+    navigation=("subject", "task"),
 )
 
-ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT)
+ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, SUBJECT_RESULT, TASK_RESULT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote
 
@@ -19,10 +19,19 @@ from starlette.responses import Response
 from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Database
-from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
+from runtui.sandbox.entities import RUN, SUBJECT_RESULT, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
 from runtui.sandbox.errors import GraphError, bad_request, unknown_property
 from runtui.sandbox.exchange import GraphResponse
-from runtui.sandbox.query import MAX_PAGE_SIZE, parse_query, parse_select, refuse_unknown, token_after
+from runtui.sandbox.query import (
+    MAX_PAGE_SIZE,
+    Expansion,
+    parse_expand,
+    parse_query,
+    parse_select,
+    refuse_unknown,
+    token_after,
+)
+from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
 
 _RUN_TYPE: Final = f"#{RUN.type_name}"
 _WORKFLOWS: Final = "identityGovernance/lifecycleWorkflows/workflows"
@@ -115,6 +124,38 @@ async def list_task_results(request: Request) -> Response:
     return _page(request, Collection(TASK_RESULT, owner, f"{metadata}/taskProcessingResults"))
 
 
+async def list_subject_results(request: Request) -> Response:
+    """GET …/subjectProcessingResults of a run: its subjects that are no users."""
+    owner, metadata = _user_results(request).owner, _user_results(request).metadata.rpartition("/")[0]
+    return _page(request, Collection(SUBJECT_RESULT, owner, f"{metadata}/subjectProcessingResults"))
+
+
+async def get_user(request: Request) -> Response:
+    """GET /users/{id}, by id or user principal name, or /directoryObjects/{id}."""
+    key, options = request.path_params["user_id"], _options(request)
+    refuse_unknown(options, frozenset({"$select"}))
+    is_user = request.url.path.rpartition("/")[0].endswith("/users")
+    person = _database(request).people.find(key)
+    if person is None or not (is_user or key == person.id):
+        message = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
+        raise GraphError(404, "Request_ResourceNotFound", message)
+    select = tuple(options["$select"].split(",")) if "$select" in options else ()
+    context = _context(request, "users" if is_user else "directoryObjects", select) + "/$entity"
+    type_name = {} if is_user else {"@odata.type": "#microsoft.graph.user"}
+    return GraphResponse({"@odata.context": context, **type_name, **user_properties(person, select)})
+
+
+def user_properties(person: Person, select: tuple[str, ...]) -> dict[str, Any]:
+    """A user as JSON: what is selected, or what Graph sends otherwise."""
+    known = person.properties
+    if not select:
+        return dict(list(known.items())[:DEFAULT_USER_PROPERTIES])
+    for name in select:
+        if name not in known:
+            raise unknown_property(name, "microsoft.graph.user")
+    return {name: known[name] for name in select}
+
+
 async def update_run(request: Request) -> Response:
     """PATCH …/runs/{id}, under workflowBase or under a workflow; the response is the whole run."""
     body = await request.body()
@@ -150,7 +191,7 @@ def _page(request: Request, collection: Collection) -> Response:
     options = _options(request)
     query = parse_query(options, preferences.page_size, entity)
     page = _database(request).page(entity, owner, query)
-    render = entity.renderer(query.select, include_newer=preferences.newer_members)
+    render = _renderer(request, entity, query.select, query.expand)
     body: dict[str, Any] = {"@odata.context": _context(request, metadata, query.select)}
     if page.total is not None:
         body["@odata.count"] = page.total
@@ -166,14 +207,34 @@ def _entity(
     entity = collection.entity
     preferences = _preferences(request)._replace(page_size=None)
     options = _options(request)
-    refuse_unknown(options, frozenset({"$select"}))
+    refuse_unknown(options, frozenset({"$select", "$expand"} if entity.navigation else {"$select"}))
     select = parse_select(options["$select"], entity) if "$select" in options else None
+    expand = parse_expand(options["$expand"], entity) if "$expand" in options else {}
     row = _row(request, collection, key)
-    render = entity.renderer(select, include_newer=preferences.newer_members)
+    render = _renderer(request, entity, select, expand)
     context = _context(request, collection.metadata, select) + "/$entity"
     own = _annotations(request, entity, row)
     headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
     return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
+
+
+def _renderer(
+    request: Request, entity: EntityType, select: tuple[str, ...] | None, expand: Expansion
+) -> Callable[[Row], dict[str, Any]]:
+    """A function from a row to JSON, with what is to be expanded: a user who is gone stays an id."""
+    names = None if select is None else (*select, *(name for name in expand if name not in select))
+    render = entity.renderer(names, include_newer=_preferences(request).newer_members)
+    if "subject" not in expand:
+        return render
+    people = _database(request).people
+
+    def render_with_users(row: Row) -> dict[str, Any]:
+        rendered = render(row)
+        subject = rendered.get("subject")
+        person = None if subject is None else people.find(subject["id"])
+        return rendered if person is None else {**rendered, "subject": user_properties(person, expand["subject"])}
+
+    return render_with_users
 
 
 def _annotations(request: Request, entity: EntityType, row: Row) -> dict[str, str]:

@@ -10,6 +10,7 @@ thousandth page costs what the first one costs. odata_query is imported when the
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ ALWAYS: Final = Condition("1")
 SortKey = tuple[Any, ...]
 """The values of the sort columns in one row."""
 
-_OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$count", "$top", "$skiptoken"})
+_OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$expand", "$count", "$top", "$skiptoken"})
+_EXPANDED: Final = re.compile(r"(\w+)(?:\(\s*\$?select=([\w,\s]+)\))?", re.ASCII)
+_BETWEEN_EXPANDED: Final = re.compile(r",(?![^(]*\))")
 
 _COMPARATORS: Final = {
     "Eq": '"{}" IS ?',
@@ -215,6 +218,21 @@ def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(declared(name, entity).name for name in names))
 
 
+Expansion = Mapping[str, tuple[str, ...]]
+"""The navigation properties to be sent whole, and the names selected of each; none for what is sent by default."""
+
+
+def parse_expand(text: str, entity: EntityType) -> Expansion:
+    """Translate an `$expand`: names, each perhaps with `($select=…)`."""
+    expansion: dict[str, tuple[str, ...]] = {}
+    for part in _BETWEEN_EXPANDED.split(text):
+        match = _EXPANDED.fullmatch(part.strip())
+        if match is None or match[1] not in entity.navigation:
+            raise bad_request(f"Invalid $expand clause: '{part.strip()}' on type '{entity.type_name}'.")
+        expansion[match[1]] = tuple(name.strip() for name in (match[2] or "").split(",") if name.strip())
+    return expansion
+
+
 def declared(name: str, entity: EntityType) -> Property:
     item = entity.by_name.get(name)
     if item is None:
@@ -230,6 +248,7 @@ class CollectionQuery:
     order: tuple[Order, ...]
     """Ends with the row number, which makes every order total."""
     select: tuple[str, ...] | None
+    expand: Expansion
     count: bool
     size: int
     after: SortKey | None
@@ -242,7 +261,7 @@ class CollectionQuery:
 
 def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: EntityType) -> CollectionQuery:
     """Parse the query options; `max_page_size` is what the client prefers."""
-    refuse_unknown(options, _OPTIONS)
+    refuse_unknown(options, _OPTIONS if entity.navigation else _OPTIONS - {"$expand"})
     asked_order = parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
     order = (*asked_order, Order("rowid", entity.newest_first))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
@@ -253,6 +272,7 @@ def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: E
         where=parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
         order=order,
         select=parse_select(options["$select"], entity) if "$select" in options else None,
+        expand=parse_expand(options["$expand"], entity) if "$expand" in options else {},
         count=count == "true",
         size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
         after=None if token is None else _decode(token, len(order)),

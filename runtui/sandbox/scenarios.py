@@ -300,7 +300,11 @@ SCENARIOS: Final = (
         _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
     ),
     Scenario("segment", "Changes are not offered, as in the published Graph (400).", _have_no_route),
-    Scenario("unknown-enum", "Every fourth run has enum members newer than runtui.", has_newer_members=True),
+    Scenario(
+        "unknown-enum",
+        "Newer than runtui: enum members, properties and an id.",
+        has_newer_members=True,
+    ),
     Scenario("big-body", "Each change is answered with 2 MB of JSON.", _rewrite(_at_length)),
     Scenario("ignored", "One property of each change is ignored (200).", _ignore_a_property),
     Scenario(
@@ -384,7 +388,7 @@ class ScenarioSwitch:
         self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
-            self.sandbox.database.spread_newer_members()
+            self.sandbox.database.meet_tomorrow()
 
     def action(self, method: str, path: str) -> Action | None:
         """What happens to a request, which is counted; None for nothing."""

@@ -148,7 +148,7 @@ async def test_an_option_is_given_once(sandbox: Sandbox) -> None:
 
 
 async def test_options_that_are_not_odatas_are_ignored(sandbox: Sandbox) -> None:
-    assert len((await sandbox.get(f"{WORKFLOWS}?trace=1"))["value"]) == 12
+    assert len((await sandbox.get(f"{WORKFLOWS}?trace=1"))["value"]) == 15
 
 
 @pytest.fixture(scope="module")

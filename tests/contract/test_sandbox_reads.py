@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ RUN_PROPERTIES = {
 async def test_workflows_are_listed_and_one_can_be_read(sandbox: Sandbox) -> None:
     listed = await sandbox.get(WORKFLOWS)
     assert listed["@odata.context"] == f"http://127.0.0.1/beta/$metadata#{WORKFLOWS[1:]}"
-    assert len(listed["value"]) == 12
+    assert len(listed["value"]) == 15
     first = listed["value"][0]
     one = await sandbox.get(f"{WORKFLOWS}/{first['id']}")
     assert one.pop("@odata.context") == f"http://127.0.0.1/beta/$metadata#{WORKFLOWS[1:]}/$entity"
@@ -100,7 +101,7 @@ async def test_summary_adds_up_the_runs_of_the_time_asked_for(sandbox: Sandbox) 
 async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     runs = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"]
-    run = runs[0]
+    run = next(run for run in runs if run["processingStatus"] == "failed")
     path = f"{workflow}/runs/{run['id']}"
     users = [user for page in await sandbox.pages(f"{path}/userProcessingResults") for user in page]
     failed = [user for user in users if user["processingStatus"] == "failed"]
@@ -110,7 +111,7 @@ async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None
     tasks = (await sandbox.get(f"{path}/userProcessingResults/{failed[0]['id']}/taskProcessingResults"))["value"]
     assert [task["processingStatus"] for task in tasks] == ["failed"]
     assert tasks[0]["task"]["displayName"] == "Assign licenses to user"
-    assert "no licences are left" in tasks[0]["failureReason"]
+    assert "no available licenses" in tasks[0]["failureReason"]
     assert tasks[0]["subject"] == failed[0]["subject"]
     stranger = await sandbox.client.get(f"{path}/userProcessingResults/nobody/taskProcessingResults")
     assert stranger.status_code == 404
@@ -210,6 +211,57 @@ async def test_timestamps_and_ids_have_the_shapes_of_the_service(sandbox: Sandbo
     digits = {len(run["scheduledDateTime"].rstrip("Z").partition(".")[2]) for run in runs}
     assert {0, 7} <= digits <= set(range(8))
     for run in runs:
-        ticks = int(run["id"].split("_")[-2 if len(run["id"]) > 100 else -1])
-        assert run["scheduledDateTime"] == format_ticks(ticks)
-    assert sum(120 <= len(run["id"]) <= 140 for run in runs) == 1
+        assert run["scheduledDateTime"] == format_ticks(int(run["id"].rpartition("_")[2]))
+
+
+async def test_results_name_a_user_by_id_and_on_request_by_name(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard contractor")
+    run = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"][0]
+    for results in ("userProcessingResults", "taskProcessingResults"):
+        path = f"{workflow}/runs/{run['id']}/{results}"
+        plain = (await sandbox.get(path))["value"][0]["subject"]
+        assert list(plain) == ["id"]
+        whole = (await sandbox.get(path, expand="subject"))["value"][0]["subject"]
+        assert whole == {**await user_of(sandbox, plain["id"]), **plain}
+        assert whole["userPrincipalName"].startswith("v-")
+        named = (await sandbox.get(path, expand="subject($select=id,displayName)", select="id"))["value"][0]
+        assert named["subject"] == {"id": plain["id"], "displayName": whole["displayName"]}
+        assert list(named) == ["id", "subject"]
+
+
+async def user_of(sandbox: Sandbox, key: str) -> dict[str, Any]:
+    user = await sandbox.get(f"/users/{key}")
+    assert user.pop("@odata.context").endswith("/$metadata#users/$entity")
+    return cast("dict[str, Any]", user)
+
+
+async def test_a_user_is_found_by_id_and_by_principal_name_and_as_an_object_of_the_directory(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Inactive guests, 90 days")
+    run = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 1"))["value"][0]
+    path = f"{workflow}/runs/{run['id']}/taskProcessingResults"
+    failed = (await sandbox.get(path, filter="processingStatus eq 'failed'", expand="subject"))["value"]
+    gone = next(task for task in failed if "does not exist" in task["failureReason"])
+    here = next(task for task in failed if "does not exist" not in task["failureReason"])["subject"]
+    assert await user_of(sandbox, here["id"]) == here
+    assert await user_of(sandbox, here["userPrincipalName"].replace("#", "%23")) == here
+    found = await sandbox.get(f"/directoryObjects/{here['id']}")
+    assert found.pop("@odata.context").endswith("/$metadata#directoryObjects/$entity")
+    assert found == {"@odata.type": "#microsoft.graph.user", **here}
+    assert list(gone["subject"]) == ["id"]
+    answer = await sandbox.client.get(f"/users/{gone['subject']['id']}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "Request_ResourceNotFound")
+    unknown = await sandbox.client.get(f"/users/{here['id']}", params={"$select": "id,shoeSize"})
+    assert (unknown.status_code, unknown.json()["error"]["target"]) == (400, "shoeSize")
+
+
+async def test_subjects_that_are_no_users_say_what_they_are(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("HR feed: unmatched accounts")
+    run = (await sandbox.get(f"{workflow}/runs", filter="failedTasksCount gt 0"))["value"][0]
+    assert (run["totalUsersCount"], run["processingStatus"]) == (0, "completedWithErrors")
+    path = f"{workflow}/runs/{run['id']}"
+    assert (await sandbox.get(f"{path}/userProcessingResults"))["value"] == []
+    subjects = (await sandbox.get(f"{path}/subjectProcessingResults"))["value"]
+    tasks = (await sandbox.get(f"{path}/taskProcessingResults"))["value"]
+    assert {item["subject"]["id"] for item in subjects} == {item["workflowSubject"]["id"] for item in tasks}
+    assert all("subject" not in item for item in tasks)
+    assert subjects[0]["subject"]["@odata.type"].endswith(".provisioningObjectWorkflowSubject")

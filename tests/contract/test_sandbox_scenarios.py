@@ -369,6 +369,11 @@ async def test_some_runs_carry_members_that_runtui_does_not_know(wire: Wire) -> 
     answer = await wire.client.patch(wire.write_path, json=sent)
     assert answer.status_code == 200, "it goes back as it came"
     assert [write.body for write in wire.applied] == [sent]
+    later = (await wire.client.get(WORKFLOWS, params={"$filter": "displayName eq 'Mover: new manager'"})).json()
+    runs = (await wire.client.get(f"{WORKFLOWS}/{later['value'][0]['id']}/runs")).json()["value"]
+    (new,) = (run for run in runs if "changeTicket" in run)
+    assert new["pauseDetails"]["policyName"] == "Change freeze, quarter end"
+    assert 120 <= len(new["id"]) <= 140
     unaware = (await wire.client.get(wire.run_path, headers={"Prefer": ""})).json()
     assert [unaware[name] for name in names] == ["unknownFutureValue"] * 2
 

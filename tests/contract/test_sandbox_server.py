@@ -49,7 +49,7 @@ def test_it_answers_as_soon_as_it_says_so_and_ends_well_when_told_to(number: sig
     with served() as (process, line):
         assert line["pid"] == process.pid
         assert line["root"].startswith("http://127.0.0.1:")
-        assert len(read_workflows(line["root"])) == 12
+        assert len(read_workflows(line["root"])) == 15
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
@@ -88,7 +88,7 @@ def test_it_ends_while_a_client_keeps_its_connection_open() -> None:
 
 def test_it_ends_with_the_process_that_started_it() -> None:
     with served(until_stdin_closes=True) as (process, line):
-        assert len(read_workflows(line["root"])) == 12
+        assert len(read_workflows(line["root"])) == 15
         process.communicate(timeout=PATIENCE)  # closes its standard input first
         assert process.returncode == 0
 

@@ -6,7 +6,7 @@ import json
 import re
 
 from runtui.domain.text import UNSAFE
-from runtui.sandbox.seed import HOSTILE_TEXTS
+from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
 from runtui.tui.text import plain
 from runtui.tui.widgets.json_view import JsonView
 from tests.tui.conftest import Opener, Session

@@ -1,0 +1,121 @@
+"""Why tasks of the tenant fail or wait, each in one sentence of the service.
+
+Invariant: a reason is a pure function of (cause, person, moment). What differs from person to person stands in it as
+the service would put it: ids, names, addresses, numbers, times. The prerequisites that the people of the tenant miss:
+"Lifecycle Workflow built-in tasks" (Microsoft Entra documentation).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from runtui.domain.times import format_ticks
+from runtui.sandbox.entities import guid
+from runtui.sandbox.tenant.people import Person
+from runtui.sandbox.tenant.tasks import (
+    ADD_TO_GROUPS,
+    ADD_TO_TEAMS,
+    ASSIGN_LICENSES,
+    CUSTOM_EXTENSION,
+    DELETE_USER,
+    GENERATE_TAP,
+    REMOVE_ALL_GROUPS,
+    REQUEST_ACCESS_PACKAGE,
+    SEND_WELCOME,
+    TaskDefinition,
+)
+
+_GROUPS: Final = ("TYO-All-Staff", "SG-Sales-EMEA", "SG-Finance-Readers", "BER-Building-Access")
+_TEAMS: Final = ("Project Falcon", "Onboarding 2025")
+_PACKAGES: Final = ("Contractor baseline", "Sales tools", "Finance read-only")
+_ROLES: Final = ("Helpdesk Administrator", "Groups Administrator", "Exchange Administrator")
+
+
+class Cause(NamedTuple):
+    """One thing that goes wrong: the task that it stops, and the sentence with which the task ends."""
+
+    task: TaskDefinition
+    sentence: str
+    """A format string of the names that `reason` fills in."""
+    deletes_user: bool = False
+    """Whether the user is not in the directory any more."""
+
+    def reason(self, person: Person, extension: str, moment: int) -> str:
+        """The sentence for one person; `extension` is the Logic App that the task calls, `moment` is in ticks."""
+        number = person.number
+        return self.sentence.format(
+            user=person.id,
+            upn=person.user_principal_name,
+            mail=person.mail,
+            methods=1 + number % 3,
+            attempts=2 + number % 4,
+            request=guid("request", person.id, moment),
+            time=format_ticks(moment),
+            extension=extension,
+            extension_id=guid("extension", extension),
+            **_named("group", _GROUPS, number),
+            **_named("team", _TEAMS, number),
+            **_named("package", _PACKAGES, number),
+            role=_ROLES[number % len(_ROLES)],
+        )
+
+
+def _named(kind: str, names: tuple[str, ...], number: int) -> dict[str, str]:
+    name = names[number % len(names)]
+    return {kind: name, f"{kind}_id": guid(kind, name)}
+
+
+POOL_DRY: Final = Cause(
+    ASSIGN_LICENSES,
+    "License assignment failed for user {user}: subscription SPE_E5 has no available licenses "
+    "(500 of 500 are assigned). Correlation id: {request}.",
+)
+NO_MANAGER: Final = Cause(
+    GENERATE_TAP,
+    "The Temporary Access Pass for '{upn}' was not sent: the user has no manager to send it to.",
+)
+OTHER_METHOD: Final = Cause(
+    GENERATE_TAP,
+    "A Temporary Access Pass cannot be created for '{upn}' ({user}): "
+    "the user has already registered {methods} other authentication methods.",
+)
+OUT_OF_POLICY: Final = Cause(
+    REQUEST_ACCESS_PACKAGE,
+    "The request for access package '{package}' ({package_id}) was denied: "
+    "user '{upn}' is not in the scope of the assignment policy.",
+)
+NO_CALLBACK: Final = Cause(
+    CUSTOM_EXTENSION,
+    "Logic App '{extension}' did not call back in time. It was called at {time} (request {request}) "
+    "and answered 202 Accepted.",
+)
+CALLBACK_DUE: Final = Cause(
+    CUSTOM_EXTENSION,
+    "Waiting for the callback of Logic App '{extension}' (custom task extension {extension_id}), called at {time}.",
+)
+SYNCED_GROUP: Final = Cause(
+    ADD_TO_GROUPS,
+    "Group '{group}' ({group_id}) is synchronized from an on-premises directory. Its members cannot be changed: {upn}.",
+)
+ROLE_ASSIGNABLE: Final = Cause(
+    REMOVE_ALL_GROUPS,
+    "User {user} could not be removed from group '{group}' ({group_id}): the group is assignable to a directory role.",
+)
+ARCHIVED_TEAM: Final = Cause(
+    ADD_TO_TEAMS,
+    "Team '{team}' ({team_id}) is archived. User {user} was not added after {attempts} attempts.",
+)
+NO_MAILBOX: Final = Cause(
+    SEND_WELCOME,
+    "The email to {mail} was not sent after {attempts} attempts: MailboxNotEnabledForRESTAPI. "
+    "The mailbox is inactive, soft-deleted, or hosted on-premises.",
+)
+PRIVILEGED: Final = Cause(
+    DELETE_USER,
+    "Insufficient privileges to delete user {user}: the user holds the directory role '{role}'.",
+)
+ALREADY_DELETED: Final = Cause(
+    DELETE_USER,
+    "Resource '{user}' does not exist or one of its queried reference-property objects are not present.",
+    deletes_user=True,
+)

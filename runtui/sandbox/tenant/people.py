@@ -1,0 +1,200 @@
+"""The people of the tenant: who they are, and in which cohort a workflow finds them.
+
+Invariant: a person is a pure function of (seed, number). Those of a cohort stand in the order in which their day comes:
+their first day, their last, or the day on which they move. Properties: the `user` resource of Microsoft Graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from runtui.sandbox.entities import guid
+
+ARRIVALS_PER_DAY: Final = 20
+"""How many people of a cohort have their day on the same day."""
+
+_DOMAIN: Final = "contoso.com"
+
+# fmt: off
+_GIVEN_NAMES: Final = (
+    "Adele", "Alejandra", "Anna", "Aoife", "Ben", "Birgit", "Bruno", "Carla", "Chidi", "Clara", "Daniel", "Deniz",
+    "Elena", "Emil", "Fatima", "Felix", "Grace", "Hannah", "Henrik", "Ibrahim", "Ines", "Jakub", "Jonas", "Julia",
+    "Karim", "Katrin", "Lars", "Leila", "Lucas", "Maja", "Marco", "Maria", "Mateo", "Miriam", "Nadia", "Nils",
+    "Noor", "Olga", "Oscar", "Paula", "Pedro", "Priya", "Rafael", "Ravi", "Rosa", "Samira", "Simon", "Sofia",
+    "Sven", "Tara", "Theo", "Thomas", "Uma", "Vera", "Victor", "Wei", "Yara", "Yusuf", "Zoe",
+)
+_SURNAMES: Final = (
+    "Adeyemi", "Almeida", "Andersen", "Arslan", "Bauer", "Becker", "Bianchi", "Brandt", "Byrne", "Carvalho", "Chen",
+    "Costa", "Dubois", "Eriksen", "Farah", "Ferrari", "Fischer", "Garcia", "Gupta", "Haddad", "Hansen", "Hoffmann",
+    "Ivanova", "Jansen", "Jensen", "Kaya", "Keller", "Khan", "Kowalska", "Kumar", "Lange", "Larsson", "Lindqvist",
+    "Lopez", "Marino", "Martin", "Meyer", "Moreau", "Murphy", "Nair", "Navarro", "Nguyen", "Nowak", "Okafor",
+    "Olsen", "Osei", "Park", "Peeters", "Petrov", "Ramos", "Rao", "Ricci", "Rossi", "Santos", "Schmidt", "Silva",
+    "Singh", "Smit", "Sokolov", "Tanaka", "Torres", "Ullrich", "Varga", "Vogel", "Weber", "Wolf", "Zhang",
+)
+_TOKYO_GIVEN_NAMES: Final = (
+    ("花子", "hanako"), ("健太", "kenta"), ("美咲", "misaki"), ("大輔", "daisuke"), ("陽子", "yoko"), ("翔", "sho"),
+    ("結衣", "yui"), ("直樹", "naoki"), ("彩", "aya"), ("亮", "ryo"), ("恵", "megumi"), ("拓也", "takuya"),
+    ("舞", "mai"),
+)
+_TOKYO_SURNAMES: Final = (
+    ("佐藤", "sato"), ("鈴木", "suzuki"), ("高橋", "takahashi"), ("田中", "tanaka"), ("伊藤", "ito"),
+    ("渡辺", "watanabe"), ("山本", "yamamoto"), ("中村", "nakamura"), ("小林", "kobayashi"),
+    ("加藤", "kato"), ("吉田", "yoshida"),
+)
+_PLACES: Final = (
+    ("Berlin", "de-DE", "+49 30 5550"), ("Dublin", "en-IE", "+353 1 555 0"), ("Milan", "it-IT", "+39 02 5550 "),
+    ("Oslo", "nb-NO", "+47 55 50 "), ("Lisbon", "pt-PT", "+351 21 555 0"),
+)
+_JOBS: Final = (
+    ("Account executive", "Sales"), ("Sales engineer", "Sales"), ("Controller", "Finance"), ("Buyer", "Procurement"),
+    ("Recruiter", "Human Resources"), ("Software engineer", "Research & Development"),
+    ("Test engineer", "Research & Development"), ("Product manager", "Product"), ("Support engineer", "Support"),
+    ("Planner", "Operations"), ("Legal counsel", "Legal"), ("Designer", "Product"),
+)
+# fmt: on
+_PARTNERS: Final = ("fabrikam.com", "northwind-it.com", "litware.net")
+
+
+class Cohort(NamedTuple):
+    """A part of the people: those with the numbers from `first` on."""
+
+    first: int
+    size: int
+
+    def member(self, place: int) -> int:
+        """The number of the person at a place of the cohort; it begins again after its last."""
+        return self.first + place % self.size
+
+
+JOINERS: Final = Cohort(0, 900)
+MOVERS: Final = Cohort(900, 900)
+LEAVERS: Final = Cohort(1_800, 900)
+CONTRACTORS: Final = Cohort(2_700, 400)
+GUESTS: Final = Cohort(3_100, 500)
+TOKYO: Final = Cohort(3_600, 400)
+_USER_COUNT: Final = 4_000
+
+
+class Person(NamedTuple):
+    """A user of the tenant."""
+
+    id: str
+    number: int
+    given_name: str
+    surname: str
+    display_name: str
+    user_principal_name: str
+    mail: str
+    place: tuple[str, str, str]
+    """Office, language, and the beginning of its phone numbers."""
+    job: tuple[str, str]
+    """Title and department."""
+    is_guest: bool
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The `user` resource as JSON: what Graph sends unless something else is selected, then the rest."""
+        office, language, phone = self.place
+        return {
+            "id": self.id,
+            "businessPhones": [] if self.is_guest else [f"{phone}{self.number:04}"],
+            "displayName": self.display_name,
+            "givenName": self.given_name,
+            "jobTitle": None if self.is_guest else self.job[0],
+            "mail": self.mail,
+            "mobilePhone": None,
+            "officeLocation": None if self.is_guest else office,
+            "preferredLanguage": None if self.is_guest else language,
+            "surname": self.surname,
+            "userPrincipalName": self.user_principal_name,
+            **self._more,
+        }
+
+    @property
+    def _more(self) -> dict[str, Any]:
+        return {
+            "accountEnabled": True,
+            "companyName": None if self.is_guest else "Contoso",
+            "department": None if self.is_guest else self.job[1],
+            "employeeId": None if self.is_guest else f"E{40_000 + self.number}",
+            "onPremisesSyncEnabled": True if self.is_synced else None,
+            "userType": "Guest" if self.is_guest else "Member",
+        }
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the account comes from an on-premises Active People: Berlin's do."""
+        return not self.is_guest and self.place[0] == "Berlin"
+
+
+DEFAULT_USER_PROPERTIES: Final = 11
+"""How many of a person's properties Graph sends unless something else is selected: the first ones."""
+
+
+class People:
+    """The people of one tenant.
+
+    Args:
+        seed: Which tenant.
+        names: Takes the place of the first display names.
+        deleted: The ids of those who are not there any more.
+    """
+
+    def __init__(self, seed: int, names: tuple[str, ...] = (), deleted: Container[str] = ()) -> None:
+        self._seed = seed
+        self._names = names
+        self._deleted = deleted
+
+    def id_of(self, number: int) -> str:
+        return guid(self._seed, "person", number)
+
+    def find(self, user_id: str) -> Person | None:
+        """A person by id or user principal name; None when there is nobody, or nobody any more."""
+        found = self._by_key.get(user_id.casefold())
+        return None if found is None or found.id in self._deleted else found
+
+    def person(self, number: int) -> Person:
+        if GUESTS.first <= number < GUESTS.first + GUESTS.size:
+            return self._guest(number)
+        return self._tokyo(number) if number >= TOKYO.first else self._member(number)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Person]:
+        everybody = [self.person(number) for number in range(_USER_COUNT)]
+        return {key.casefold(): person for person in everybody for key in (person.id, person.user_principal_name)}
+
+    def _member(self, number: int) -> Person:
+        given, surname = self._names_of(number)
+        prefix = "v-" if number >= CONTRACTORS.first else ""
+        return self._named(number, given, surname, f"{given} {surname}", f"{prefix}{given}.{surname}".lower())
+
+    def _guest(self, number: int) -> Person:
+        given, surname = self._names_of(number)
+        partner = _PARTNERS[number % len(_PARTNERS)]
+        address = f"{given}.{surname}".lower()
+        person = self._named(
+            number, given, surname, f"{given} {surname} ({partner.partition('.')[0].title()})", address
+        )
+        name = f"{address}_{partner}#EXT#@contoso.onmicrosoft.com"
+        return person._replace(user_principal_name=name, mail=f"{address}@{partner}", is_guest=True)
+
+    def _tokyo(self, number: int) -> Person:
+        place = number - TOKYO.first
+        given, spoken = _TOKYO_GIVEN_NAMES[place % len(_TOKYO_GIVEN_NAMES)]
+        surname, spoken_surname = _TOKYO_SURNAMES[place % len(_TOKYO_SURNAMES)]
+        namesakes = place // (len(_TOKYO_GIVEN_NAMES) * len(_TOKYO_SURNAMES))
+        address = f"{spoken}.{spoken_surname}{namesakes + 1 if namesakes else ''}"
+        person = self._named(number, given, surname, f"{surname} {given}", address)
+        return person._replace(place=("Tokyo", "ja-JP", "+81 3 5550 "))
+
+    def _named(self, number: int, given: str, surname: str, display_name: str, address: str) -> Person:
+        name = self._names[number % len(self._names)] if self._names else display_name
+        job, place = _JOBS[number % len(_JOBS)], _PLACES[number % len(_PLACES)]
+        mail = f"{address}@{_DOMAIN}"
+        return Person(self.id_of(number), number, given, surname, name, mail, mail, place, job, is_guest=False)
+
+    def _names_of(self, number: int) -> tuple[str, str]:
+        """Every pair of a given name and a surname comes once: their numbers have no common divisor."""
+        return _GIVEN_NAMES[number * 23 % len(_GIVEN_NAMES)], _SURNAMES[number * 29 % len(_SURNAMES)]
