@@ -66,6 +66,10 @@ NOTHING: Final = ListCell(DASH, "muted")
 """The cell of a value that is not there."""
 
 
+GREATEST_FIRST: Final = ("-value",)
+"""The `order` of a column whose `value` runs from great to small."""
+
+
 Show: TypeAlias = Callable[[RowT, int], ListCell]
 """The cell of a row at the moment `now` (ticks)."""
 
@@ -82,17 +86,19 @@ class Column(NamedTuple, Generic[RowT]):
     show: Show[RowT]
     order: tuple[str, ...] = ()
     """Its natural order, the one of the first press: columns of the store, "-" for descending. The other direction is
-    the same list upside down. Empty where rows have one order only."""
+    the same list upside down. Rows in memory are ordered by `value`: GREATEST_FIRST, or empty for ascending."""
     align: Align = "left"
     flexible: bool = False
     """Whether it takes the room that is left; one column of a list does."""
     grows_to: int = 0
     """The most cells it takes where there is room to spare; 0: it keeps its width."""
+    value: Callable[[RowT], str | int] | None = None
+    """What rows in memory are ordered by; None: the text of the cell."""
 
     @property
     def descending_first(self) -> bool:
         """Whether its natural order runs from great to small: the worst, the newest, the most."""
-        return self.order[0].startswith("-")
+        return bool(self.order) and self.order[0].startswith("-")
 
 
 Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]

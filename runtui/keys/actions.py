@@ -16,12 +16,17 @@ from runtui.keys.names import is_text, key_text
 _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
-    "app", "table", "runs", "edit", "conflict", "review", "journal", "filter", "picker", "sign_in", "help", "panel"
-]
+    "app", "table", "rows", "run", "runs", "users", "tasks", "edit", "conflict", "review", "journal", "filter",
+    "picker", "sign_in", "help", "panel",
+]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
     "table": "Moving",
+    "rows": "Every list",
+    "run": "A run",
     "runs": "Runs",
+    "users": "Users of a run",
+    "tasks": "Tasks of a user",
     "filter": "Filter box",
     "edit": "Form",
     "conflict": "Conflict",
@@ -35,7 +40,9 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
 }
 
 PLACES: Final[tuple[frozenset[Scope], ...]] = (
-    frozenset({"table", "runs", "panel", "app"}),
+    frozenset({"table", "rows", "run", "runs", "panel", "app"}),
+    frozenset({"table", "rows", "run", "users", "panel", "app"}),
+    frozenset({"table", "rows", "run", "tasks", "panel", "app"}),
     frozenset({"filter"}),
     frozenset({"edit", "panel", "app"}),
     frozenset({"table", "conflict", "panel", "app"}),
@@ -54,6 +61,7 @@ Need = Literal[
     "",
     "server",
     "run",
+    "row",
     "marks",
     "writing",
     "editing",
@@ -145,17 +153,25 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("page_down", "table", ("pagedown",), "page down", "Move one screen down.", call="page(1)"),
     Action("first_row", "table", ("g", "home"), "first", "Go to the first line."),
     Action("last_row", "table", ("G", "end"), "last", "Go to the last line."),
+    # What every list has
+    Action("filter", "rows", ("slash", "f7"), "filter", "Filter the rows as you type.", 80),
+    Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
+    Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
+    Action("mark", "rows", ("space",), "mark", "Toggle mark.", 50, "row"),
+    Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
+    # A run, under the cursor or opened
+    Action("edit", "run", ("e", "f4"), "edit", "Open the run in the form.", 90, "editing"),
+    Action("undo", "run", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
     # The list of runs
-    Action("edit", "runs", ("e", "f4"), "edit", "Open the run in the form.", 90, "editing"),
-    Action("details", "runs", ("enter", "f3"), "details", "Show the run and its failed tasks.", 85, "run"),
-    Action("undo", "runs", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
-    Action("filter", "runs", ("slash", "f7"), "filter", "Filter the runs as you type.", 80),
+    Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
-    Action("sort", "runs", ("s",), "sort", "Sort by the next column.", 55),
-    Action("reverse", "runs", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
-    Action("mark", "runs", ("space",), "mark", "Toggle mark.", 50, "run"),
-    Action("clear_marks", "runs", ("U",), "clear marks", "Clear marks.", needs="marks"),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
+    # One run
+    Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, meaning="details"),
+    Action("leave_run", "users", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    # One user of a run
+    Action("open_task", "tasks", ("enter", "f3"), "JSON", "Go to the task in the panel.", 85, "row", meaning="details"),
+    Action("leave_user", "tasks", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
     # The filter box
     Action("keep_filter", "filter", ("enter", "down"), "keep", "Keep the filter and go to the list.", 90),
     Action("clear_filter", "filter", ("escape",), "clear", "Clear the filter and close the box.", 80),

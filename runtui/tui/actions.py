@@ -27,7 +27,9 @@ class ActionContext:
     why_read_only: str | None = None
     """Why nothing can be changed; None when it can."""
     has_run: bool = False
-    """The cursor is on a run."""
+    """The cursor is on a run, or in one."""
+    has_row: bool = False
+    """The cursor is on a row."""
     saving: bool = False
     """A change to the run under the cursor, or in the form, is in progress."""
     waiting: bool = False
@@ -121,7 +123,8 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "server": _needs_server,
     "run": _needs_run,
-    "marks": lambda now: None if now.marks else "No run is marked.",
+    "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
+    "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": _may_write,
     "editing": _may_edit,
     "valid change": _may_review,

@@ -13,11 +13,14 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
+from runtui.domain.results import TaskResult
 from runtui.domain.rows import RUN_COLUMNS, RunRow
+from runtui.domain.run_users import TASK_COLUMNS, USER_COLUMNS, UserRow
 from runtui.domain.times import now_ticks
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_filter, outcome_word
+from runtui.tui.cell_filter import cell_filter, cell_filter_help
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)
@@ -107,6 +110,28 @@ RUNS: Final[Resource[RunRow, str]] = Resource(
     read_filter=run_filter,
     empty="There are no runs.",
     nothing_found="No run matches the filter.",
+)
+
+
+USERS: Final[Resource[UserRow, str]] = Resource(
+    title="Users",
+    columns=USER_COLUMNS,
+    id_of=lambda row: row.id,
+    filter_help=cell_filter_help(USER_COLUMNS),
+    read_filter=cell_filter(USER_COLUMNS),
+    empty="The run has no users yet.",
+    nothing_found="No user matches the filter.",
+)
+
+
+TASKS: Final[Resource[TaskResult, str]] = Resource(
+    title="Tasks",
+    columns=TASK_COLUMNS,
+    id_of=lambda task: task.id,
+    filter_help=cell_filter_help(TASK_COLUMNS),
+    read_filter=cell_filter(TASK_COLUMNS),
+    empty="No task of this user has begun.",
+    nothing_found="No task matches the filter.",
 )
 
 

@@ -17,6 +17,7 @@ from runtui.tui.app import RuntuiApp
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.listing import Listing
+from runtui.tui.features.opening import Opening
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
 from runtui.tui.resources import run_filter
@@ -27,18 +28,24 @@ from runtui.tui.screens.help import HelpView, help_text
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.picker import Picker
 from runtui.tui.screens.review import ReviewView
+from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.row_list import FilterInput
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = (Editing, Journaling, SigningIn, Listing, Switching)
+FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Switching)
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
+    "rows": (RunsView, ReadList),
+    "run": FEATURES,
     "runs": (RunsView, *FEATURES),
+    "users": (UsersView, *FEATURES),
+    "tasks": (TasksView, *FEATURES),
     "filter": (FilterInput,),
     "edit": (FormView, *FEATURES),
     "conflict": (ConflictView, *FEATURES),
@@ -82,7 +89,7 @@ def test_reasons_are_sentences() -> None:
 async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("U")
-        assert "No run is marked." in session.text()
+        assert "Nothing is marked." in session.text()
         await session.press("e", "f8")
         assert "Nothing has changed yet." in session.text().splitlines()[-2]
         await session.press("f1")
@@ -181,7 +188,7 @@ async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) ->
         await session.press("ctrl+p")
         await session.until(lambda: "Clear marks" in session.text() or "Edit" in session.text())
         await session.type("clear marks")
-        await session.until(lambda: "No run is marked." in session.text())
+        await session.until(lambda: "Nothing is marked." in session.text())
         await session.press("escape")
         assert session.view == "runs"
         await session.press("colon")

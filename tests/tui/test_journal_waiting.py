@@ -67,10 +67,10 @@ async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open
     async with open_session(wire=graph.wire) as session:
         await send(session)
         await session.press("U")
-        assert "No run is marked." in status_of(session)
+        assert "Nothing is marked." in status_of(session)
         session.app.chrome.panel.show_entry(session.workspace.journal.entries()[0])
         session.app.editing.count_down()
-        assert "No run is marked." in status_of(session)
+        assert "Nothing is marked." in status_of(session)
         assert "trying again" not in panel_text(session)
 
 

@@ -93,18 +93,18 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
     async with open_session(size=(120, 24), runs=60) as session:
         runs, order = session.runs, ids(session)
         await session.press("space", "j", "space")
-        assert runs.marks == {order[0], order[2]}
+        assert runs.table.marks == {order[0], order[2]}
         assert "2 marked" in session.text()
         assert session.text().count("◆ ") == 3  # two rows and the title
         await session.press("s", "I")
-        assert runs.marks == {order[0], order[2]}
+        assert runs.table.marks == {order[0], order[2]}
         marked = [table_of(session).flag(row) == "◆" for row in rows(session)]
         assert sum(marked) == 2
         await session.press("U")
-        assert runs.marks == set()
+        assert runs.table.marks == set()
         assert "◆" not in session.text()
         await session.press("U")
-        assert "No run is marked." in session.text()
+        assert "Nothing is marked." in session.text()
 
 
 async def rewrite(session: Session, change: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ class Editing:
     def extend(self, context: ActionContext) -> ActionContext:
         """What can be changed: the draft in sight, else the run under the cursor."""
         workspace, draft = self._workspace, self._chrome.front.view.draft
-        run_id = draft.run_id if draft is not None else self._runs.table.cursor_id
+        run_id = self._chrome.front.view.run_id
         return replace(
             context,
             connected=workspace.connected,
@@ -79,8 +79,8 @@ class Editing:
 
     async def action_edit(self) -> None:
         """Open the run under the cursor, within the key: the next one may be meant for the form already."""
-        if (row := self._runs.table.row_under_cursor(hold=True)) is not None:
-            await self.open(row.id)
+        if (run_id := self._chrome.hold_run()) is not None:
+            await self.open(run_id)
 
     async def open(self, run_id: str) -> None:
         """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any."""
@@ -244,10 +244,11 @@ class Editing:
         No key of the list does harm there: what is chosen is not sent before another `y` in the review. A run that the
         filter hides since it changed has no row to wait at.
         """
-        table = self._runs.table
-        is_in_list = self._chrome.is_in_front(self._runs) and self._chrome.app.focused is table
-        is_hidden = run_id == self._last_sent and not table.finds(run_id)
-        return is_in_list and (table.cursor_id == run_id or is_hidden)
+        view = self._chrome.front.view
+        if view.list is None or not self._chrome.is_in_front(view) or self._chrome.app.focused is not view.list.table:
+            return False
+        is_hidden = view is self._runs and run_id == self._last_sent and not self._runs.table.finds(run_id)
+        return view.run_id == run_id or is_hidden
 
     def _save_words(self, save: Save) -> str:
         words = pages.save_words(save)
@@ -261,7 +262,7 @@ class Editing:
         """The saves that wait until the service takes requests again, the one under the cursor first."""
         if not self._workspace.connected:
             return ()
-        run_id = self._runs.table.cursor_id
+        run_id = self._chrome.front.view.run_id
         paused = (save for save in self._workspace.saves.active() if save.step is Step.PAUSED)
         return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
 
@@ -304,11 +305,12 @@ class Editing:
             self._tell_kept(self.form.draft)
 
     def _tell_kept(self, draft: Draft) -> None:
-        """Tell, back in the list, that a draft is kept where it is."""
-        if self._chrome.is_in_front(self._runs):
-            self._runs.table.flags_changed(draft.run_id)
-            if draft.run_id in self._workspace.drafts:
-                self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
+        """Tell, back where the run is, that a draft is kept."""
+        self._runs.table.flags_changed(draft.run_id)
+        view = self._chrome.front.view
+        is_here = self._chrome.is_in_front(view) and (view is self._runs or view.run_id == draft.run_id)
+        if is_here and draft.run_id in self._workspace.drafts:
+            self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:
         """Discard the draft in the form; the key has to be pressed twice."""

@@ -175,10 +175,10 @@ class Journaling:
     # u: undo
 
     def action_undo(self) -> None:
-        """Undo the last change to the run under the cursor."""
-        if (row := self._runs.table.row_under_cursor(hold=True)) is not None:
+        """Undo the last change to the run at hand."""
+        if (run_id := self._chrome.hold_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
-            self._aside(partial(self._undo_last, row.id), awaited("find the last change"))
+            self._aside(partial(self._undo_last, run_id), awaited("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
@@ -186,9 +186,8 @@ class Journaling:
         if entry is None:
             self._chrome.set_status(entry_words.nothing_to_undo(entries), "warning")
             return
-        runs = self._runs
-        is_looking = lambda: self._chrome.is_in_front(runs) and runs.table.cursor_id == run_id  # noqa: E731
-        await self._undo(entry, "undo", is_looking)
+        view = self._chrome.front.view
+        await self._undo(entry, "undo", lambda: self._chrome.is_in_front(view) and view.run_id == run_id)
 
     async def action_undo_entry(self) -> None:
         """Undo the change under the cursor."""

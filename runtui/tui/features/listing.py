@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from runtui.domain.properties import EDITABLE
@@ -58,8 +57,8 @@ class Listing:
         self._listing_changed(self._workspace.refresh.progress)
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """What is marked."""
-        return replace(context, marks=len(self._runs.marks))
+        """Nothing but what the list in sight tells by itself."""
+        return context
 
     def _listing_changed(self, progress: Progress) -> None:
         """The listing went on, or ended."""
@@ -121,12 +120,6 @@ class Listing:
     def action_pause(self) -> None:
         """Pause or resume auto-refresh."""
         self._workspace.refresh.toggle_pause()
-
-    def action_details(self) -> None:
-        """Show the run under the cursor, and what failed in it, in the panel."""
-        if (row := self._runs.table.row_under_cursor(hold=True)) is not None:
-            self._chrome.panel.show_run(row.id)
-            self._chrome.refresh()
 
 
 def prepare_editing() -> None:

@@ -46,6 +46,8 @@ from runtui.tui.widgets.chrome import (
     for_good,
     headline,
 )
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
 from runtui.tui.words import sign_in_words
@@ -149,9 +151,21 @@ class Chrome:
 
     # What they say
 
+    def hold_run(self) -> str | None:
+        """The run that keys act on; from here on the cursor stays on its row, for somebody acts on it."""
+        view = self.front.view
+        if view.list is not None:
+            view.list.table.row_under_cursor(hold=True)
+        return view.run_id
+
     def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
-        context = ActionContext()
+        listed = self.front.view.list
+        context = (
+            ActionContext()
+            if listed is None
+            else ActionContext(has_row=listed.table.cursor_id is not None, marks=len(listed.table.marks))
+        )
         for feature in self.features:
             context = feature.extend(context)
         return context
@@ -208,9 +222,19 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
 
     scope: ClassVar[Scope]
-    """Which actions of the registry are for this view; itself, its frame or a feature has an `action_<id>` for each."""
+    """Which actions of the registry are for this view alone; itself, its list, its frame or a feature has an
+    `action_<id>` for each."""
+    shared: ClassVar[tuple[Scope, ...]] = ()
+    """Which others it has in common with other views."""
     draft: Draft | None = None
     """The draft in sight; None where there is none."""
+    list: RowList[Any, Any] | None = None
+    """The rows in sight; None where there are none."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that keys act on here; None where there is none."""
+        return self.draft.run_id if self.draft is not None else None
 
     class Changed(Message):
         """Title, draft, or what can be done are others now."""
@@ -238,6 +262,16 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     def show_in(self, panel: Panel) -> None:
         """Show in the side panel what goes with this view."""
+
+    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
+        """Another row, or none: what can be done may have changed."""
+        event.stop()
+        self.post_message(self.Changed())
+
+    def on_row_list_marked(self, event: RowList.Marked) -> None:
+        """More or fewer rows are marked."""
+        event.stop()
+        self.post_message(self.Changed())
 
     def before(self, action_id: str) -> None:
         """Bring this view up to date before an action of its scope is asked whether it can run."""
@@ -317,7 +351,11 @@ class Frame(Screen[ScreenResultType]):
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """Where the actions that make sense now belong to."""
-        return (self.view.scope, "panel", "app")
+        return (*self._own_scopes, "panel", "app")
+
+    @property
+    def _own_scopes(self) -> tuple[Scope, ...]:
+        return (self.view.scope, *self.view.shared)
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Say something that goes with this screen."""
@@ -337,7 +375,7 @@ class Frame(Screen[ScreenResultType]):
         self._panel.mark_active(in_panel)
         self._give_room()
         self._status.show(chrome.status.text, chrome.status.severity)
-        self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(self.view.scope, "app")
+        self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(*self._own_scopes, "app")
         self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
@@ -392,7 +430,7 @@ class Frame(Screen[ScreenResultType]):
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
-        if action.scope == self.view.scope:
+        if action.scope in self._own_scopes:
             self.view.before(action_id)
         if reason := why_not(action, self.chrome.context()):
             self.set_status(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
@@ -400,7 +438,7 @@ class Frame(Screen[ScreenResultType]):
         if action.call:
             await self.run_action(action.call)
             return
-        for owner in (self.view, self, *self.chrome.features):
+        for owner in (self.view, self.view.list, self, *self.chrome.features):
             if run := getattr(owner, f"action_{action_id}", None):
                 outcome = run()
                 if isawaitable(outcome):

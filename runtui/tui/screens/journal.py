@@ -28,6 +28,7 @@ class JournalView(ActionView[None]):
     scope = "journal"
     BINDINGS = bindings("journal")
     DEFAULT_CSS = "JournalView { height: 1fr; }"
+    list: RowList[EntryRow, int]
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from textual.app import App
 
 from runtui.domain.draft import Draft
 from runtui.domain.results import TaskResult
+from runtui.domain.run_users import UserRow
 from runtui.domain.times import now_ticks
 from runtui.graph.client import GraphError
 from runtui.graph.faults import fault_of
@@ -102,7 +103,6 @@ class Panel:
 
     def show_run(self, run_id: str) -> None:
         """A run as the store has it at once, then what its tasks did."""
-        self.open()
         self.choose("run")
         self._app.run_worker(
             self._read_run(run_id), group="details", exclusive=True, description="read a run's task results"
@@ -111,6 +111,10 @@ class Panel:
     async def _read_run(self, run_id: str) -> None:
         async for page in run_pages(self._workspace, run_id):
             self._show("run", page)
+
+    def show_task(self, user: UserRow | None, task: TaskResult | None) -> None:
+        """What one task did for a user; None: there is no task under the cursor."""
+        self._show("run", pages.task_page(user, task, now_ticks()))
 
     def _show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
         self._pages[tab] = page

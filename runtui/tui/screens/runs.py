@@ -22,7 +22,7 @@ from runtui.services.store import EVERY_RUN, RunQuery, RunRows
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
-from runtui.tui.resources import DRAFT_KEPT, MARKED, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
+from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import FilterBar, RowList
@@ -63,8 +63,10 @@ class RunsView(ActionView[None]):
     """The list of runs."""
 
     scope = "runs"
-    BINDINGS = bindings("runs")
+    shared = ("rows", "run")
+    BINDINGS = bindings("rows", "run", "runs")
     DEFAULT_CSS = "RunsView { height: 1fr; }"
+    list: RowList[RunRow, str]
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
@@ -88,9 +90,9 @@ class RunsView(ActionView[None]):
         return self.list.table
 
     @property
-    def marks(self) -> frozenset[str]:
-        """The ids of the marked runs."""
-        return self.table.marks
+    def run_id(self) -> str | None:
+        """The run under the cursor."""
+        return self.table.cursor_id
 
     @property
     def row(self) -> RunRow | None:
@@ -109,10 +111,7 @@ class RunsView(ActionView[None]):
         """How many of how many, filter, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
-        column = RUN_COLUMN_BY_KEY[self.shown.sort]
-        sorted_by = f"  {column.title} {'↓' if self.shown.descending else '↑'}"
-        marked = f"  {MARKED.sign} {len(self.marks)} {MARKED.words}" if self.marks else ""
-        return Content.assemble(self.list.title(counted, self.filter_text), sorted_by, marked)
+        return self.list.title(counted, self.filter_text)
 
     def say_when_empty(self, words: str | None = None) -> None:
         """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
@@ -132,10 +131,6 @@ class RunsView(ActionView[None]):
         return DRAFT_KEPT if row.id in workspace.drafts else None
 
     # Filter
-
-    def action_filter(self) -> None:
-        """Open the filter box."""
-        self.list.filter_bar.open()
 
     def action_problems(self) -> None:
         """Only what went wrong, or all again."""
@@ -200,28 +195,9 @@ class RunsView(ActionView[None]):
         self.frame.chrome.show_headline()
         self.frame.chrome.show_trouble()
 
-    # Marks
-
-    def action_mark(self) -> None:
-        """Mark it, or take the mark back, and go on to the next."""
-        if self.row is not None:
-            self.table.toggle_mark(self.row.id)
-            self.table.action_step(1)
-            self.post_message(self.Changed())
-
-    def action_clear_marks(self) -> None:
-        """Take all marks back."""
-        self.table.clear_marks()
-        self.post_message(self.Changed())
-
     # The rows
-
-    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
-        """Another run: what can be done may have changed."""
-        event.stop()
-        self.post_message(self.Changed())
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         if event.chain == 2 and event.widget is self.table:
-            await self.action_perform("details")
+            await self.action_perform("open_run")

@@ -24,7 +24,7 @@ from runtui.domain.filters import FilterError
 from runtui.errors import UsageError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
-from runtui.tui.resources import Resource, RowFlag, RowId, Rows
+from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
@@ -136,6 +136,9 @@ class RowList(Widget, Generic[RowT, RowId]):
     RowList.-empty > .row-list--empty { display: block; }
     """
 
+    class Marked(Message):
+        """A row was marked, or a mark taken back."""
+
     def __init__(
         self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = no_flag, *, name: str
     ) -> None:
@@ -166,13 +169,42 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Why there are no rows where a filter finds none; `hint` is a likely slip in it."""
         return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
-    def title(self, counted: str, filter_text: str) -> Content:
-        """What is listed, how much of it, and by which filter."""
-        title = Content.assemble((self.resource.title, "bold"), f"  {counted}")
-        return Content.assemble(title, "  /", content(filter_text, "$text-accent")) if filter_text else title
+    def title(self, counted: str, filter_text: str, of: str = "") -> Content:
+        """What is listed, of what, how much of it, by which filter, in which order, and how many rows are marked."""
+        parts = [Content.styled(self.resource.title, "bold")]
+        if of:
+            parts.append(content(f" of {of}", "bold"))
+        parts.append(Content(f"  {counted}"))
+        if filter_text:
+            parts += [Content("  /"), content(filter_text, "$text-accent")]
+        key, descending = self._header.sort
+        parts += [
+            Content(f"  {column.title} {'↓' if descending else '↑'}")
+            for column in self.resource.columns
+            if column.key == key
+        ]
+        if marks := self.table.marks:
+            parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
+        return Content("").join(parts)
 
     def take_focus(self) -> None:
         self.screen.set_focus(self.table)
+
+    def action_filter(self) -> None:
+        """Open the filter box."""
+        self.filter_bar.open()
+
+    def action_mark(self) -> None:
+        """Mark the row under the cursor, or take the mark back, and go on to the next."""
+        if self.table.cursor_id is not None:
+            self.table.toggle_mark(self.table.cursor_id)
+            self.table.action_step(1)
+            self.post_message(self.Marked())
+
+    def action_clear_marks(self) -> None:
+        """Take all marks back."""
+        self.table.clear_marks()
+        self.post_message(self.Marked())
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         event.stop()

@@ -73,7 +73,7 @@ class SidePanel(Vertical):
         self._pages: dict[Tab, Page] = {
             "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
             "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
-            "run": Page((Fact(f"{key_of('details')} on a run shows it here.", "$text-muted"),)),
+            "run": Page((Fact(f"{key_of('open_run')} on a run shows it here.", "$text-muted"),)),
         }
         self._active = False
         self._undrawn: set[Tab] = set()

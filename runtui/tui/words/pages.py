@@ -16,6 +16,8 @@ from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
+from runtui.domain.rows import status_look
+from runtui.domain.run_users import UserRow
 from runtui.domain.times import ago, duration_text, local_text, since
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
@@ -30,6 +32,9 @@ TOLD_CHANGES: Final = 2
 
 TOLD_SUBJECTS: Final = 6
 """Subjects that were hit and are named in the Run tab."""
+
+NO_TASK: Final = Page((Fact("No task is selected.", "$text-muted"),))
+"""What the panel shows beside a user for whom no task has begun."""
 
 NO_ENTRY: Final = Page((Fact("No entry is selected.", "$text-muted"),))
 """What the panel shows beside an empty journal."""
@@ -210,6 +215,24 @@ def _failures(tasks: Sequence[TaskResult]) -> Iterable[Fact]:
         yield Fact(f"✗ {name} ({count}×)", "bold $text-error")
         yield Fact(reason)
     yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
+
+
+def task_page(user: UserRow | None, task: TaskResult | None, now: int) -> Page:
+    """What one task did for a user, at `now` (ticks), and the object as received."""
+    if user is None or task is None:
+        return NO_TASK
+    look = status_look(task.status)
+    facts = [Fact(f"{look.glyph} {task.task_name}", "bold"), Fact(f"{task.status or 'no status'} for {user.name}")]
+    if task.is_failed:
+        facts.append(Fact(task.reason, "$text-error"))
+    if task.processing_info:
+        facts.append(Fact(task.processing_info))
+    for name, ticks in (("started", task.started), ("completed", task.completed)):
+        if ticks is not None:
+            facts.append(Fact(f"{name:10} {local_text(ticks)}  {since(ticks, now)}", "$text-muted"))
+    if task.started is not None and task.completed is not None:
+        facts.append(Fact(f"{'took':10} {duration_text(task.completed - task.started)}", "$text-muted"))
+    return Page(tuple(facts), json.dumps(task.received, indent=2, ensure_ascii=False))
 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:

@@ -1,0 +1,128 @@
+"""One run, opened: its users, and the tasks of one user.
+
+Invariant: both show what was read of one run; whose it is is part of the place, and what comes for another run is not
+shown in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.content import Content
+
+from runtui.domain.results import TaskResult, UserResult
+from runtui.domain.run_users import UserRow, user_rows
+from runtui.tui.actions import bindings
+from runtui.tui.resources import TASKS, USERS
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
+from runtui.tui.widgets.read_list import ReadList
+
+
+class UsersView(ActionView[None]):
+    """The users of a run."""
+
+    scope = "users"
+    shared = ("rows", "run")
+    BINDINGS = bindings("rows", "run", "users")
+    list: ReadList[UserRow, str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = ReadList(USERS, name="users", sort="status")
+        self.workflow_name = ""
+        self._run_id: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self.list
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that is open."""
+        return self._run_id
+
+    def open(self, run_id: str, workflow_name: str) -> None:
+        """Begin with another run, or stay with the one that is open."""
+        if run_id != self._run_id:
+            self._run_id, self.workflow_name = run_id, workflow_name
+            self.list.begin("Reading the users…")
+
+    def show(self, run_id: str, users: Iterable[UserResult], tasks: Iterable[TaskResult]) -> None:
+        """Show what was read of a run, if that is still the one that is open."""
+        if run_id == self._run_id:
+            self.list.put(user_rows(users, tasks))
+
+    def say(self, run_id: str, words: str) -> None:
+        """Say why nothing could be read of a run, if that is still the one that is open."""
+        if run_id == self._run_id:
+            self.list.put(self.list.rows, words)
+
+    def title(self) -> Content:
+        """Whose users, how many, and how they are listed."""
+        return self.list.heading(self.workflow_name)
+
+    def take_focus(self) -> None:
+        self.list.take_focus()
+
+    def action_leave_run(self) -> None:
+        """One step back: the filter first, then to where one came from."""
+        if not self.list.clear():
+            self.answer()
+
+    @on(events.Click)
+    async def _clicked(self, event: events.Click) -> None:
+        if event.chain == 2 and event.widget is self.list.table:
+            await self.action_perform("open_user")
+
+
+class TasksView(ActionView[None]):
+    """What the tasks of a run did for one user."""
+
+    scope = "tasks"
+    shared = ("rows", "run")
+    BINDINGS = bindings("rows", "run", "tasks")
+    list: ReadList[TaskResult, str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = ReadList(TASKS, name="tasks", sort="sequence")
+        self.user: UserRow | None = None
+        self._run_id: str | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self.list
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that the tasks are of."""
+        return self._run_id
+
+    def open(self, run_id: str, user: UserRow) -> None:
+        """Show the tasks of a user: of another one, or what is known by now of the same."""
+        if self.user is None or (run_id, user.id) != (self._run_id, self.user.id):
+            self.list.begin(TASKS.empty)
+        self._run_id, self.user = run_id, user
+        self.list.put(user.tasks)
+
+    def title(self) -> Content:
+        """Whose tasks, how many, and how they are listed."""
+        return self.list.heading(self.user.name if self.user is not None else "")
+
+    def take_focus(self) -> None:
+        self.list.take_focus()
+
+    def show_in(self, panel: Panel) -> None:
+        """The task under the cursor, in full."""
+        panel.show_task(self.user, self.list.table.row_under_cursor())
+
+    def action_leave_user(self) -> None:
+        """One step back: the filter first, then to the users."""
+        if not self.list.clear():
+            self.answer()
+
+    @on(events.Click)
+    async def _clicked(self, event: events.Click) -> None:
+        if event.chain == 2 and event.widget is self.list.table:
+            await self.action_perform("open_task")

@@ -1,0 +1,133 @@
+"""A list of rows in memory: filter, order and marks need nobody else.
+
+Invariant: cursor and marks belong to the ids of rows, so they stay when the rows are read again. Rows that are equal in
+the sorted column keep the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from textual.content import Content
+
+from runtui.domain.columns import Column, RowT
+from runtui.domain.times import now_ticks
+from runtui.tui.cell_filter import CellFilter, cell_filter
+from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
+from runtui.tui.widgets.line_table import no_flag
+from runtui.tui.widgets.row_list import FilterBar, RowList
+
+
+class ReadList(RowList[RowT, RowId]):
+    """Shows rows that were read already.
+
+    Args:
+        resource: The columns; its `read_filter` is that of `cell_filter`.
+        flag: What stands before a row; None where that is its mark or nothing.
+        name: In one word, for the id of the table.
+        sort: The key of the column that the rows are sorted by at first; empty: as they come.
+    """
+
+    def __init__(
+        self,
+        resource: Resource[RowT, RowId],
+        flag: Callable[[RowT], RowFlag | None] = no_flag,
+        *,
+        name: str,
+        sort: str = "",
+    ) -> None:
+        super().__init__(resource, flag, name=name)
+        self.rows: Sequence[RowT] = ()
+        """All of them, in the order in which they came."""
+        self.filter_text = ""
+        self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
+        self._cells: Sequence[Mapping[str, str]] = ()
+        """What the filter looks at; empty until there is one."""
+        self._sort = self._first_sort = sort
+        self._is_reversed = False
+        self._empty_words = resource.empty
+
+    def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
+        """Show rows; cursor, marks, filter and order stay.
+
+        Args:
+            rows: All that there are.
+            empty: Said where there are none; None: what the resource says.
+        """
+        self.rows, self._cells = rows, ()
+        self._empty_words = self.resource.empty if empty is None else empty
+        self._show(keep_line=True)
+
+    def begin(self, empty: str) -> None:
+        """Show nothing yet: other rows will come. No filter, no marks, the first order."""
+        self.filter_bar.put("")
+        self.filter_text, self._filter = "", cell_filter(self.resource.columns)("")
+        self._sort, self._is_reversed = self._first_sort, False
+        self.table.clear_marks()
+        self.table.is_untouched = True
+        self.put((), empty)
+
+    def heading(self, of: str = "") -> Content:
+        """The title of a place that shows this list."""
+        counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
+        return self.title(counted, self.filter_text, of)
+
+    def clear(self) -> bool:
+        """Clear the filter; whether there was one."""
+        had_filter = bool(self.filter_text)
+        if had_filter:
+            self.filter_bar.put("")
+            self._filter_by("", cell_filter(self.resource.columns)(""))
+        return had_filter
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        event.stop()
+        if event.text != self.filter_text:
+            self._filter_by(event.text, event.filter)
+
+    def _filter_by(self, text: str, found: CellFilter[RowT]) -> None:
+        self.filter_text, self._filter = text, found
+        self._show(keep_line=False)
+
+    def action_sort(self) -> None:
+        """Sort by the next column, in its natural order."""
+        keys = [column.key for column in self.resource.columns]
+        self._sort = keys[(keys.index(self._sort) + 1) % len(keys)] if self._sort else keys[0]
+        self._is_reversed = False
+        self._show(keep_line=False)
+
+    def action_reverse(self) -> None:
+        """Turn the order upside down."""
+        self._is_reversed = not self._is_reversed
+        self._show(keep_line=False)
+
+    def _show(self, *, keep_line: bool) -> None:
+        column = next((column for column in self.resource.columns if column.key == self._sort), None)
+        rows = self._found()
+        if column is not None:
+            rows = sorted(rows, key=_worth(column), reverse=column.descending_first)
+        if self._is_reversed:
+            rows = rows[::-1]
+        descending = column is not None and column.descending_first is not self._is_reversed
+        self.show(ReadRows(rows, self.resource.id_of), keep_line=keep_line, sort=(self._sort, descending))
+        self.say("" if rows else self.not_found() if self.rows else self._empty_words)
+
+    def _found(self) -> Sequence[RowT]:
+        if not self._filter.words:
+            return self.rows
+        if not self._cells:
+            now = now_ticks()
+            self._cells = [self._filter.cells(row, now) for row in self.rows]
+        return [row for row, cells in zip(self.rows, self._cells, strict=True) if self._filter.finds(cells)]
+
+
+def _worth(column: Column[RowT]) -> Callable[[RowT], str | int]:
+    """What rows are compared by; text by its letters, whatever their case."""
+    now = now_ticks()
+    value = column.value or (lambda row: column.show(row, now).text)
+
+    def worth(row: RowT) -> str | int:
+        found = value(row)
+        return found.casefold() if isinstance(found, str) else found
+
+    return worth

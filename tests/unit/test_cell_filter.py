@@ -1,0 +1,65 @@
+"""The filter of rows in memory, over columns of its own."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import pytest
+
+from runtui.domain.columns import Column, ListCell
+from runtui.domain.filters import FilterError
+from runtui.tui.cell_filter import cell_filter
+
+
+class Animal(NamedTuple):
+    name: str
+    sound: str
+
+
+COLUMNS: Final = (
+    Column[Animal]("animal", "name", 8, 1, lambda row, _: ListCell(row.name)),
+    Column[Animal]("sound", "sound", 8, 2, lambda row, _: ListCell(row.sound)),
+)
+
+ANIMALS: Final = (Animal("Cat", "purrs softly"), Animal("Dog", "barks: cat!"), Animal("Cow", "moos"))
+
+
+def found(text: str) -> list[str]:
+    wanted = cell_filter(COLUMNS)(text)
+    return [row.name for row in ANIMALS if wanted.finds(wanted.cells(row, 0))]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ["Cat", "Dog", "Cow"]),
+        ("cat", ["Cat", "Dog"]),
+        ("CAT purrs", ["Cat"]),
+        ("!cat", ["Cow"]),
+        ("name:cat", ["Cat"]),
+        ("animal:cat,dog", ["Cat", "Dog"]),
+        ("!name:cat,dog", ["Cow"]),
+        ('"purrs softly"', ["Cat"]),
+        ('sound:"s: c"', ["Dog"]),
+        ("sound:moos name:cat", []),
+        ('"barks', ["Dog"]),
+    ],
+)
+def test_words_are_looked_for_in_what_a_row_shows(text: str, names: list[str]) -> None:
+    assert found(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "place"),
+    [
+        ("cat nam:x", "No column is called 'nam'. Did you mean name?", (4, 3)),
+        ("cat sound:", "A value for sound is missing", (4, 6)),
+        ('""', "A value for", (0, 2)),
+        ("!", "A value for", (0, 1)),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_with_its_place(text: str, words: str, place: tuple[int, int]) -> None:
+    with pytest.raises(FilterError) as caught:
+        found(text)
+    assert words in caught.value.message
+    assert (caught.value.position, caught.value.length) == place
