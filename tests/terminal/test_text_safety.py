@@ -49,5 +49,5 @@ def test_nothing_vanishes_and_no_markup_is_read() -> None:
 def test_without_a_wall_it_would_have_reached_the_terminal() -> None:
     """The proof that the tests above can fail."""
     with probe("none") as terminal:
-        terminal.wait_until_quiet(1.0)
+        terminal.wait_for_output(b"\x1b[13;37H")
         assert b"\x1b[13;37H" in terminal.received

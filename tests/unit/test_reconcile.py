@@ -472,3 +472,26 @@ async def test_a_journal_that_was_set_aside_is_told_of_once(session: Session) ->
     assert str(session.journal.set_aside) in sentence
     assert session.journal.set_aside is not None
     assert session.journal.set_aside.exists()
+
+
+async def test_what_becomes_unknown_during_a_check_is_checked_right_after_it(
+    session: Session, graph: FakeGraph
+) -> None:
+    asked, go_on, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    usual = graph.run
+
+    async def slow(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
+        if asked.is_set():
+            again.set()
+        asked.set()
+        answer = await usual(workflow_id, run_id, pace=pace)
+        await go_on.wait()
+        return answer
+
+    session.record()
+    graph.run = slow  # type: ignore[method-assign]
+    session.reconciler.start()
+    await asyncio.wait_for(asked.wait(), PATIENCE)
+    session.reconciler.check_soon()
+    go_on.set()
+    await asyncio.wait_for(again.wait(), CHECK_INTERVALS[0] / 3)

@@ -96,7 +96,7 @@ class Reconciler:
             self._task = asyncio.create_task(self._go_on(), name="reconcile")
 
     def check_soon(self) -> None:
-        """Restart the intervals: something became unknown just now."""
+        """Check now, or once more after the check under way, and restart the intervals: something became unknown."""
         self._nudge.set()
 
     async def stop(self) -> None:
@@ -260,8 +260,8 @@ class Reconciler:
     async def _go_on(self) -> None:
         step = 0
         while True:
-            await self.check_all()
             self._nudge.clear()
+            await self.check_all()
             try:
                 async with asyncio.timeout(self._intervals[min(step, len(self._intervals) - 1)]):
                     await self._nudge.wait()
