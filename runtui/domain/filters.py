@@ -11,6 +11,9 @@ zone ("2026-11-20", "today", "2026-11-20T09:15"), or a full DateTimeOffset; `nul
 is not there. A status or type that nobody knows is accepted, since services add new ones: it finds the names that
 begin with it, and the filter carries a hint to show when it finds nothing.
 
+Some fields ask about the results of a run (`user`, `task`, `reason`, `cause`): a run whose results were not read is not
+found by them.
+
 Invariant: a tree holds only what was resolved when it was read (names, numbers, ticks), so it means the same wherever
 it is carried out. Every text reaches SQL as a parameter; the SQL is made of names and numbers declared in the domain.
 """
@@ -44,7 +47,7 @@ _TO_THE_MINUTE: Final = re.compile(r".*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?"
 _RELATIVE: Final = re.compile(r"now|(?:now)?\s*[+-].*", re.ASCII)
 _NOTHING: Final = {"null", "none"}
 
-FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
+FieldKind = Literal["text", "enum", "count", "datetime", "flag", "result"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
 Flag = Literal["problem", "stuck", "active"]
 
@@ -59,15 +62,29 @@ class FilterField:
     name: str
     kind: FieldKind
     sql: str = ""
-    """A column of the store, or an expression over columns."""
+    """A column of the store, or an expression over columns. Of a result: a SELECT of the rows of the runs that have one
+    with the text ? in it."""
     aliases: tuple[str, ...] = ()
     """Other names for it; Graph's own property name is among them."""
     choices: OpenEnum | None = None
     present: str = ""
     """For a date-time: the column that says whether there is one, where `sql` is not that column itself."""
+    whole_sql: str = ""
+    """Of a result: the same SELECT where the text is to be the whole."""
 
     def __str__(self) -> str:
         return self.name
+
+
+# The rows of the runs with such a task result, and with such a subject. Name, UPN and id of a subject stand one below
+# the other in its key.
+_TASK: Final = "SELECT run_row FROM task_result WHERE {}"
+_SUBJECT: Final = (
+    "WITH named AS MATERIALIZED (SELECT id FROM subject WHERE {})"
+    " SELECT run_row FROM user_result WHERE subject IN named"
+    " UNION SELECT run_row FROM task_result WHERE subject IN named"
+)
+_IS_A_LINE_OF_KEY: Final = "instr(key, char(10) || ? || char(10))"
 
 
 def _field(item: Property) -> FilterField:
@@ -78,12 +95,21 @@ def _field(item: Property) -> FilterField:
     return FilterField(item.key, item.kind, sql, (item.name, *item.aliases), item.choices, present)
 
 
+def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterField:
+    return FilterField(name, "result", sql, aliases, whole_sql=whole_sql)
+
+
 FILTER_FIELDS: Final = (
     *map(_field, PROPERTIES),
     FilterField("workflow", "text", "workflow_key", ("wf", "workflowName")),
     # The greater of the two: "failed>0" finds a run with any failure, "failed=0" one without.
     FilterField("failed", "count", "max(failed_users, failed_tasks)", ("failures",)),
     FilterField("is", "flag"),
+    _of_result("user", _SUBJECT.format("instr(key, ?)"), _SUBJECT.format(_IS_A_LINE_OF_KEY), "upn", "person"),
+    _of_result("task", _TASK.format("instr(task_key, ?)"), _TASK.format("task_key = ?")),
+    _of_result("reason", _TASK.format("instr(reason_key, ?)"), _TASK.format("reason_key = ?"), "failureReason"),
+    # A key, as the list of causes gives it: its beginning says nothing.
+    _of_result("cause", _TASK.format("cause = ?"), _TASK.format("cause = ?")),
 )
 """Every property, and what is worked out of several."""
 
@@ -112,6 +138,15 @@ class IsOneOf:
 @dataclass(frozen=True, slots=True)
 class TextIs:
     """A text has this in it, or (`whole`) is this, whatever the case."""
+
+    field: FilterField
+    text: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InResults:
+    """A result of the run has this in it, or (`whole`) is this, whatever the case."""
 
     field: FilterField
     text: str
@@ -176,7 +211,7 @@ class AnyOf:
     parts: tuple[Node, ...]
 
 
-Node: TypeAlias = HasText | IsOneOf | TextIs | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
+Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +222,9 @@ class Filter:
     tree: Node | None = None
     hint: str = ""
     """A likely slip, to be shown when the filter finds nothing: an unknown status may be newer than we are."""
+
+    asks_results: bool = False
+    """Whether what it finds depends on the results that were read, beside the runs."""
 
     def where(self) -> Sql:
         return ("1", ()) if self.tree is None else where(self.tree)
@@ -207,6 +245,8 @@ def where(node: Node) -> Sql:  # noqa: PLR0911 - one line for each kind of node
             return f"({' OR '.join(f'instr({name}, ?)' for name in columns)})", (text.casefold(),) * len(columns)
         case TextIs(field, text, whole):
             return (f"{field.sql} = ?" if whole else f"instr({field.sql}, ?) > 0"), (text.casefold(),)
+        case InResults(field, text, whole):
+            return f"run.rowid IN ({field.whole_sql if whole else field.sql})", (text.casefold(),)
         case IsOneOf(field, values):
             return _choice(field, values)
         case CountIs(field, sign, value):
@@ -285,7 +325,7 @@ def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter:
         return Filter(text)
     reader = _Reader(text, now, zone)
     tree = reader.alternatives()
-    return Filter(text, tree, " ".join(reader.hints))
+    return Filter(text, tree, " ".join(reader.hints), reader.asks_results)
 
 
 class _Typed(NamedTuple):
@@ -311,6 +351,7 @@ class _Reader:
         self.depth = 0
         self.terms = 0
         self.hints: list[str] = []
+        self.asks_results = False
 
     def alternatives(self) -> Node:
         parts = [self._together()]
@@ -398,7 +439,7 @@ class _Reader:
 
     def _answer(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
         """The node for a field, by its kind. Several values are alternatives; with "!=" none of them may hold."""
-        if field.kind in ("enum", "text", "flag") and sign.text not in (":", "=", "!="):
+        if field.kind in ("enum", "text", "flag", "result") and sign.text not in (":", "=", "!="):
             raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
         if len(values) > 1 and sign.text not in (":", "=", "!="):
             raise values[1].error(f"{sign.text} takes one value.")
@@ -416,6 +457,9 @@ class _Reader:
             return self._flag(value)
         if field.kind == "text":
             return TextIs(field, value.text, whole=sign.text == "=")
+        if field.kind == "result":
+            self.asks_results = True
+            return InResults(field, value.text, whole=sign.text == "=")
         if value.text.casefold() in _NOTHING and not value.quoted:
             if sign.text not in (":", "="):
                 raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")

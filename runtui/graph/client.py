@@ -1,4 +1,4 @@
-"""What runtui asks of Graph, by name: workflows, runs, one run, the results of a run, the update of a run.
+"""What runtui asks of Graph, by name: workflows, runs, one run, the results of runs, the update of a run.
 
 Invariant: an answer reaches the caller only when it is a JSON object about the thing that was asked for. What is
 sent as a body is the text that was given, byte for byte.
@@ -7,17 +7,19 @@ sent as a body is the text that was given, byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.exchange import Exchange
+from runtui.graph.batch import BATCH_PATH, MOST_BATCHED, answers_of, as_throttled, batch_of, is_batch_refused
+from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import Fault, mismatch, read_answer
-from runtui.graph.retry import Pace, Retry, retry_of
-from runtui.graph.root import linked, same_run
+from runtui.graph.retry import Pace, Retry, concerns_all, retry_of
+from runtui.graph.root import linked, refusal, same_run
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
 
@@ -31,6 +33,18 @@ PAGE_SIZE = 999
 
 MAX_EMPTY_PAGES = 50
 """Empty pages in a row, each with a next link, that are believed. OData allows them; a loop looks the same."""
+
+RUNS_IN_BATCH = MOST_BATCHED // 2
+"""Runs whose results fit into one request: those of its tasks, and those of its users."""
+
+READ_RESULTS = "read results"
+"""The purpose of the requests for the results of several runs."""
+
+# A subject is its id alone, unless asked for.
+_EXPAND = "?$expand=subject"
+
+# How a server says that it does not expand: not known, not allowed to whoever asks, not there.
+_EXPAND_REFUSED = frozenset({400, 403, 501})
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 """The id of nothing."""
@@ -48,6 +62,15 @@ class CollectionPage:
 
     items: tuple[dict[str, Any], ...]
     exchange: Exchange
+
+
+class ReadResults(NamedTuple):
+    """What was read of one run: its results as received, or why not all of them could be."""
+
+    run_id: str
+    tasks: tuple[dict[str, Any], ...] = ()
+    users: tuple[dict[str, Any], ...] = ()
+    error: GraphError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,10 @@ class GraphClient:
         self._transport = transport
         self._patch_path = patch_path
         self._page_size = page_size
+        self._expands = True
+        """Whether `$expand=subject` is asked for: until the server refuses it."""
+        self._batches = True
+        """Whether the root has a `$batch`: until it refuses one."""
 
     def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """All workflows, page by page; GraphError when the listing cannot go on."""
@@ -112,8 +139,34 @@ class GraphClient:
 
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
-        path = f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
-        return self._pages(path, "list task results", pace)
+        return self._results(_task_results_path(workflow_id, run_id), "list task results", pace)
+
+    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+        """What became of each user of a run, page by page; GraphError when the listing cannot go on."""
+        return self._results(_user_results_path(workflow_id, run_id), "list user results", pace)
+
+    async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        """All results of some runs, in as few requests as possible, run by run.
+
+        Args:
+            runs: The id of the workflow and the id of the run, for each.
+            pace: Shared with whoever asks the same service at the same time.
+
+        Raises:
+            GraphError: when no run could be read, for a reason that concerns every request.
+        """
+        asked = [path(*run) for run in runs for path in (_task_results_path, _user_results_path)]
+        found = await self._first_pages(asked, pace)
+        for workflow_id, run_id in runs:
+            tasks, users = _task_results_path(workflow_id, run_id), _user_results_path(workflow_id, run_id)
+            try:
+                yield ReadResults(
+                    run_id,
+                    tuple([item async for page in self._results_from(tasks, found, pace) for item in page.items]),
+                    tuple([item async for page in self._results_from(users, found, pace) for item in page.items]),
+                )
+            except GraphError as error:
+                yield ReadResults(run_id, error=error)
 
     def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
@@ -190,35 +243,116 @@ class GraphClient:
         return "PATCH", self._transport.url(path)
 
     async def _read(
-        self, path_or_url: str, purpose: str, headers: Headers, pace: Pace | None, *, alone: bool = False
+        self,
+        path_or_url: str,
+        purpose: str,
+        headers: Headers,
+        pace: Pace | None,
+        *,
+        alone: bool = False,
+        batch: str | None = None,
     ) -> Exchange:
-        """GET as often as the pace says, and once more when the token was refused and there is another one."""
+        """GET as often as the pace says, and once more when the token was refused and there is another one.
+
+        `batch` is the body of a request for several GETs, which is a POST by form alone.
+        """
         tries, has_new_token = 0, False
         while True:
             if pace is not None:
                 await pace.ready()
-            exchange = await self._transport.send("GET", path_or_url, purpose=purpose, headers=headers, alone=alone)
-            retry = retry_of(exchange, tries + 1, has_new_token=has_new_token)
+            exchange = await self._transport.send(
+                "GET" if batch is None else "POST",
+                path_or_url,
+                purpose=purpose,
+                json_body=batch,
+                headers=headers,
+                alone=alone,
+            )
+            judged = exchange if batch is None else replace(exchange, method="GET")
+            retry = retry_of(judged, tries + 1, has_new_token=has_new_token)
             if retry is Retry.NEW_TOKEN and await self.renew_token(exchange):
                 has_new_token = True
                 continue
             tries += 1
-            if pace is None or not pace.retry(exchange, tries):
+            if pace is None or not pace.retry(judged, tries):
                 return exchange
 
-    async def _pages(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
+    def _page_headers(self) -> Headers:
+        """A next link does not carry headers on, so each page asks again."""
+        return _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={self._page_size}")
+
+    async def _results(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
+        """Results with their subjects expanded, and as they are where the server refuses that."""
+        if self._expands:
+            has_begun = False
+            try:
+                async for page in self._pages(path + _EXPAND, purpose, pace):
+                    has_begun = True
+                    yield page
+            except GraphError as error:
+                if has_begun or error.exchange.status not in _EXPAND_REFUSED:
+                    raise
+            else:
+                return
+        async for page in self._pages(path, purpose, pace):
+            self._expands = False
+            yield page
+
+    async def _first_pages(self, paths: Sequence[str], pace: Pace) -> dict[str, Exchange]:
+        """The answers to some GETs of results, by `$batch`: by path, with what is expanded in it.
+
+        What is missing is to be asked for alone: there is no `$batch`, or its answer is too large.
+        """
+        headers = self._page_headers()
+        root = self._transport.root
+        found: dict[str, Exchange] = {}
+        tries: Counter[str] = Counter()
+        waiting = [path + _EXPAND if self._expands else path for path in paths if not refusal(root, root + path)]
+        while self._batches and waiting:
+            part, waiting = waiting[:MOST_BATCHED], waiting[MOST_BATCHED:]
+            batch = await self._read(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(part, headers))
+            if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):
+                _object(batch)  # raises what is wrong
+            self._batches = not is_batch_refused(batch)
+            tries.update(part)
+            for path, answer in zip(part, answers_of(batch, [root + path for path in part]), strict=True):
+                if answer is None:
+                    continue
+                if path.endswith(_EXPAND) and answer.status in _EXPAND_REFUSED:
+                    waiting.append(path.removesuffix(_EXPAND))
+                elif pace.retry(as_throttled(answer), tries[path]):
+                    waiting.append(path)
+                else:
+                    found[path] = answer
+        return found
+
+    async def _results_from(
+        self, path: str, found: Mapping[str, Exchange], pace: Pace
+    ) -> AsyncIterator[CollectionPage]:
+        """Results whose first page may be there already."""
+        for asked in (path + _EXPAND, path):
+            if asked in found:
+                async for page in self._pages(asked, READ_RESULTS, pace, first=found[asked]):
+                    self._expands = self._expands and asked != path
+                    yield page
+                return
+        async for page in self._results(path, READ_RESULTS, pace):
+            yield page
+
+    async def _pages(
+        self, path: str, purpose: str, pace: Pace | None, *, first: Exchange | None = None
+    ) -> AsyncIterator[CollectionPage]:
         """Follow next links verbatim, under the same root only, until there is none; a link never twice.
 
-        A relative one starts at the page that has it.
+        A relative one starts at the page that has it. `first` is the answer to the first request, where it is known.
         """
-        # A next link does not carry headers on, so each page asks again.
-        headers = _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={self._page_size}")
         link: str | None = self._transport.url(path)
         seen: set[str] = set()
         empty = 0
         while link is not None:
             seen.add(link)
-            exchange = await self._read(link, purpose, headers, pace)
+            exchange = first or await self._read(link, purpose, self._page_headers(), pace)
+            first = None
             body = _object(exchange)
             items = _items(body, exchange)
             empty = 0 if items else empty + 1
@@ -272,6 +406,14 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
 
 def _run_path(workflow_id: str, run_id: str) -> str:
     return f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs/{_segment(run_id)}"
+
+
+def _task_results_path(workflow_id: str, run_id: str) -> str:
+    return f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
+
+
+def _user_results_path(workflow_id: str, run_id: str) -> str:
+    return f"{_run_path(workflow_id, run_id)}/userProcessingResults"
 
 
 def _segment(text: str) -> str:

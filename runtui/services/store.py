@@ -1,4 +1,4 @@
-"""The runs, in SQLite: a window on a query, its count, the place of a run in it, and the counts by status.
+"""The runs and what was read of their results, in SQLite: windows, counts and places of a query, causes, people.
 
 Invariant: the JSON of a run is kept as received; what the list shows and sorts by is derived from it in the same
 transaction. A run that has not changed is neither written nor announced. Nothing outside relies on row numbers.
@@ -36,6 +36,7 @@ from runtui.domain.rows import (
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
+from runtui.services import store_results
 from runtui.services.announcer import Announcer
 from runtui.services.store_days import failures_by_day
 from runtui.services.store_file import (
@@ -49,11 +50,25 @@ from runtui.services.store_file import (
     put_runs,
     put_workflow,
 )
+from runtui.services.store_results import Person, PersonResult, RunResults, UnreadRun
 
 if TYPE_CHECKING:
     from runtui.domain.filters import Filter
+    from runtui.domain.results import Cause
 
-__all__ = ["EVERY_RUN", "RunQuery", "RunRows", "Store", "StoreError", "StoredRun", "Totals"]
+__all__ = [
+    "EVERY_RUN",
+    "Person",
+    "PersonResult",
+    "RunQuery",
+    "RunResults",
+    "RunRows",
+    "Store",
+    "StoreError",
+    "StoredRun",
+    "Totals",
+    "UnreadRun",
+]
 
 # The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
 # comes from a person or a server is a parameter.
@@ -114,7 +129,8 @@ class Totals(NamedTuple):
 class _Finding(NamedTuple):
     """What a filtered query found, and in which state of the store."""
 
-    revision: int
+    revision: tuple[int, int]
+    """Of the runs, and of the results where the filter asks about them."""
     rows: RowNumbers
 
 
@@ -218,6 +234,19 @@ class Store:
         with self._writing() as (db, changes):
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
 
+    def put_results(
+        self, run_id: str, as_of: int, tasks: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Store all results of a run as received, in place of those it has; nothing when the run is gone.
+
+        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one).
+        """
+        with self._writing() as (db, changes):
+            row = db.execute("SELECT rowid FROM run WHERE id = ?", (storable(run_id),)).fetchone()
+            if row is not None:
+                store_results.put_results(db, row[0], as_of, tasks, users)
+                changes.read.add(storable(run_id))
+
     # Reading
 
     def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
@@ -236,7 +265,7 @@ class Store:
                 return _total(db)
             finding = self._finding(db, query)
             if finding is None:
-                finding = _Finding(_revision(db), find(db, query))
+                finding = _Finding(_revision_for(db, query), find(db, query))
                 others = [(other, found) for other, found in self._findings.items() if other != query]
                 self._findings = dict([*others[1 - _KEPT_FINDINGS :], (query, finding)])
             return len(finding.rows)
@@ -279,6 +308,49 @@ class Store:
         with self._reading() as db:
             return failures_by_day(db, days, now_ticks() if now is None else now)
 
+    def counts_by_status(self, query: RunQuery = EVERY_RUN) -> Mapping[str, int]:
+        """How many runs of a query have each status, the empty one for none. With a filter a matter for a thread."""
+        with self._reading() as db:
+            if query.filter is None:
+                return dict(db.execute("SELECT status, runs FROM status_count"))
+            where, values = _where(query)
+            return dict(db.execute(f"SELECT status, count(*) FROM run WHERE {where} GROUP BY status", values))
+
+    # Reading results
+
+    def results_of(self, run_id: str) -> RunResults | None:
+        """What was read of a run; None when nothing was."""
+        with self._reading() as db:
+            return store_results.results_of(db, storable(run_id))
+
+    def as_of(self, run_id: str) -> int:
+        """What the results of a run that are asked for now are kept with, for `put_results`."""
+        with self._reading() as db:
+            found = db.execute("SELECT last_updated FROM run WHERE id = ?", (storable(run_id),)).fetchone()
+        return int(found[0]) if found else ABSENT
+
+    def unread_runs(self, query: RunQuery, now: int) -> tuple[list[UnreadRun], int]:
+        """The problems of a query whose results are missing or outdated, newest first, and how many problems it has."""
+        with self._reading() as db:
+            return store_results.unread_runs(db, _where(query), now)
+
+    def causes(self, query: RunQuery) -> list[Cause]:
+        """The failures in the runs of a query by cause, as far as they were read. A matter for a thread."""
+        with self._reading() as db:
+            return store_results.causes(db, _where(query))
+
+    def people(self, text: str, most: int) -> list[Person]:
+        """Whom results name: those with `text` in name, UPN or id, by name. A matter for a thread."""
+        with self._reading() as db:
+            return store_results.people(db, text, most)
+
+    def results_of_person(self, subject_id: str) -> list[PersonResult]:
+        """What tasks did for a person over all runs that were read, newest first. A matter for a thread."""
+        with self._reading() as db:
+            return store_results.results_of_person(db, subject_id)
+
+    # Changes
+
     @property
     def revision(self) -> int:
         """A number that grows with every change of runs."""
@@ -290,7 +362,7 @@ class Store:
     def _finding(self, db: sqlite3.Connection, query: RunQuery) -> _Finding | None:
         """What `count` found for a query, if nothing has changed since."""
         finding = self._findings.get(query)
-        return finding if finding is not None and finding.revision == _revision(db) else None
+        return finding if finding is not None and finding.revision == _revision_for(db, query) else None
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -334,7 +406,7 @@ class Store:
                 self._writer.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._writer, changes
-                    if changes:
+                    if changes.many or changes.ids:
                         self._writer.execute("UPDATE state SET revision = revision + 1")
                     self._writer.execute("COMMIT")
                 except BaseException:
@@ -370,6 +442,11 @@ class RunRows:
 
 def _revision(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT revision FROM state").fetchone()[0])
+
+
+def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:
+    asks_results = query.filter is not None and query.filter.asks_results
+    return _revision(db), store_results.results_revision(db) if asks_results else 0
 
 
 def _total(db: sqlite3.Connection) -> int:

@@ -20,12 +20,16 @@ from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
 from runtui.errors import RuntuiError
 from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
+from runtui.services.store_results import RESULT_TABLES, delete_results
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
+
+_WITHOUT_RESULTS: Final = 1
+"""The version that had no results: they are added to it."""
 
 RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
 """The columns of the table of runs."""
@@ -112,11 +116,17 @@ def _open_private(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("BEGIN IMMEDIATE")
-        if not _is_ours(db):
-            # In a file of another version the names are taken: an SQL error, so that the file is set aside.
-            for statement in _schema():
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        has_runs = version in (VERSION, _WITHOUT_RESULTS) and _has_our_runs(db)
+        # In a file of another version the names are taken: an SQL error, so that the file is set aside.
+        for statement in () if has_runs else _schema():
+            db.execute(statement)
+        if version != VERSION or not has_runs:
+            for statement in RESULT_TABLES:
                 db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("SELECT revision FROM state").fetchone()
+        db.execute("SELECT revision FROM results_state").fetchone()
         db.execute("COMMIT")
     except BaseException:
         db.close()
@@ -124,12 +134,11 @@ def _open_private(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _is_ours(db: sqlite3.Connection) -> bool:
-    """Whether a file has the tables of this version: its number, and the columns and orders of the list."""
+def _has_our_runs(db: sqlite3.Connection) -> bool:
+    """Whether a file has the columns and orders of the list."""
     columns = {name for _, name, *_ in db.execute("PRAGMA table_info(run)")}
     orders = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'")}
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    return version == VERSION and columns == set(RUN_TABLE) and orders.issuperset(_indexes())
+    return columns == set(RUN_TABLE) and orders.issuperset(_indexes())
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -146,7 +155,7 @@ def _set_aside(path: Path) -> None:
 
 
 def _schema() -> tuple[str, ...]:
-    """All tables. The rows are apart from the JSON they come from, so that walking over them reads little."""
+    """The tables of runs. The rows are apart from the JSON they come from, so that walking over them reads little."""
     columns = ", ".join(f"{name} NOT NULL" for name in RUN_TABLE[1:])
     return (
         f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {columns}, UNIQUE (id))",
@@ -157,7 +166,6 @@ def _schema() -> tuple[str, ...]:
         "INSERT INTO state VALUES (0)",
         "CREATE INDEX run_by_workflow_id ON run (workflow_id)",
         *_indexes(),
-        f"PRAGMA user_version = {VERSION}",
     )
 
 
@@ -178,15 +186,18 @@ class ChangedRuns:
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
+        self.read: set[str] = set()
+        """The runs whose results were read: they are announced too."""
         self.many = False
         """Whether more changed than the ids tell."""
 
     def __bool__(self) -> bool:
-        return self.many or bool(self.ids)
+        return self.many or bool(self.ids) or bool(self.read)
 
     def news(self) -> frozenset[str] | None:
         """What is announced: the ids, or None for many."""
-        return None if self.many or len(self.ids) > MANY else frozenset(self.ids)
+        ids = self.ids | self.read
+        return None if self.many or len(ids) > MANY else frozenset(ids)
 
 
 class _Stored(NamedTuple):
@@ -246,6 +257,7 @@ def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, 
     rowids = [(rowid,) for rowid, _, _ in gone]
     db.executemany("DELETE FROM run WHERE rowid = ?", rowids)
     db.executemany("DELETE FROM body WHERE rowid = ?", rowids)
+    delete_results(db, [rowid for rowid, _, _ in gone])
     counts = Counter(status for _, _, status in gone)
     _add_counts(db, {status: -runs for status, runs in counts.items()})
     changes.ids.update(run_id for _, run_id, _ in gone)

@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
     from runtui.services.refresh import Refresh
+    from runtui.services.results import ResultReader
     from runtui.services.writing.reconcile import Reconciler
     from runtui.services.writing.saves import SaveQueue
     from runtui.services.writing.write import Save
 
 Service = TypeVar("Service")
 
-LISTINGS: Final = frozenset({"list workflows", "list runs"})
-"""The purposes of the requests of a listing."""
+LISTINGS: Final = frozenset({"list workflows", "list runs", "read results"})
+"""The purposes of the requests that come by the dozen."""
 
 JOURNAL_FILE: Final = "journal.db"
 
@@ -41,7 +42,7 @@ KEPT_EXCHANGES: Final = 200
 
 
 class Workspace:
-    """The store, the wire, the listing and the write path of one session."""
+    """The store, the wire, the listing, the reading of results and the write path of one session."""
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class Workspace:
         self._client: GraphClient | None = None
         self._saves: SaveQueue | None = None
         self._refresh: Refresh | None = None
+        self._results: ResultReader | None = None
         self._reconciler: Reconciler | None = None
 
     def connect(self, root: str) -> None:
@@ -85,6 +87,7 @@ class Workspace:
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
+        from runtui.services.results import ResultReader
         from runtui.services.writing.reconcile import Reconciler
         from runtui.services.writing.saves import SaveQueue
         from runtui.services.writing.write import WriteContext
@@ -110,6 +113,7 @@ class Workspace:
         self._reconciler = Reconciler(self._client, self.journal, self.store, root)
         self._reconciler.changed.subscribe(self._follow_entry)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
+        self._results = ResultReader(self._client, self.store)
 
     @property
     def connected(self) -> bool:
@@ -135,6 +139,11 @@ class Workspace:
     def refresh(self) -> Refresh:
         """The listing; only after `connect`."""
         return _connected(self._refresh)
+
+    @property
+    def results(self) -> ResultReader:
+        """What reads the results of runs; only after `connect`."""
+        return _connected(self._results)
 
     @property
     def reconciler(self) -> Reconciler:
@@ -174,7 +183,7 @@ class Workspace:
             return ""
 
     def _keep(self, exchange: Exchange) -> None:
-        """Remember a request, but for listings that went well: they come by the dozen and hold every run."""
+        """Remember a request, but for listings that went well: they hold every run, and every result."""
         if exchange.purpose in LISTINGS and exchange.status == 200 and exchange.failure is None:
             return
         self.exchanges.appendleft(exchange)
@@ -203,6 +212,8 @@ class Workspace:
             await self._reconciler.stop()
         if self._refresh is not None:
             await self._refresh.stop()
+        if self._results is not None:
+            await self._results.stop()
         if self._transport is not None:
             await self._transport.aclose()
         self.drafts.close()

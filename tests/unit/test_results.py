@@ -90,7 +90,7 @@ objects = st.dictionaries(st.sampled_from(NAMES), json_values)
 @given(objects)
 def test_any_object_is_a_task_result(received: dict[str, Any]) -> None:
     result = TaskResult(received)
-    texts = (result.id, result.status, result.reason, result.processing_info, result.subject_id)
+    texts = [result.id, result.status, result.reason, result.processing_info, result.subject_id]
     texts += (result.task_id, result.definition_id, result.user_principal_name, result.cause_key)
     assert all(isinstance(text, str) for text in texts)
     assert result.task_name

@@ -1,0 +1,183 @@
+"""Reading what runs did for their users into the store: the problems of a query in the background, or one run now.
+
+Invariant: results are asked for only where they are missing or their run has changed since, a few requests at a time,
+and reach the store run by run. A run that cannot be read costs the others nothing; what every other run would meet too,
+such as a refusal of the permission, ends the reading and is said once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from runtui.domain.times import now_ticks
+from runtui.errors import RuntuiError
+from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
+from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
+from runtui.services.announcer import Announcer
+from runtui.services.store import RunQuery, Store, UnreadRun
+
+_logger: Final = logging.getLogger("runtui.results")
+
+CONCURRENT_BATCHES: Final = 3
+"""Requests for results under way at once, beside those of a listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingProgress:
+    """What there is to say about the reading of results."""
+
+    reading: bool = False
+    read: int = 0
+    """Problems of the query whose results are in the store, as of their last update."""
+    total: int = 0
+    """Problems of the query."""
+    unreadable: int = 0
+    """Runs whose results could not be read, beside those that were."""
+    fault: RuntuiError | None = None
+    """Why the reading broke off, or why the first of the unreadable runs is one."""
+    waiting_until: datetime | None = None
+    """When the reading goes on (UTC), while it waits before it asks again."""
+
+
+class ResultSource(Protocol):
+    """The part of the Graph client that reads results."""
+
+    def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        """The results of some runs, each (workflow id, run id), run by run."""
+
+
+class _ReadingOverError(Exception):
+    """Trouble that every other run would meet as well."""
+
+    def __init__(self, fault: RuntuiError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class ResultReader:
+    """Reads results on behalf of whoever looks at causes, people or a run."""
+
+    def __init__(self, client: ResultSource, store: Store) -> None:
+        self._client = client
+        self._store = store
+        self._task: asyncio.Task[None] | None = None
+        self._query: RunQuery | None = None
+        """What is read in the background, or was read last."""
+        self._asked = False
+        """Whether somebody asked for the query again while it is being read."""
+        self.progress = ReadingProgress()
+        self.changed: Announcer[ReadingProgress] = Announcer()
+
+    def read_in_background(self, query: RunQuery) -> None:
+        """Read the results of the problems of a query, newest first; another query that is being read gives way.
+
+        Asked again for the query that is being read, look once more when it is done: runs may have changed.
+        """
+        is_reading = self._task is not None and not self._task.done()
+        if is_reading and query.filter == (self._query and self._query.filter):
+            self._asked = True
+            return
+        if is_reading and self._task is not None:
+            self._task.cancel()
+        self._query, self._asked = query, False
+        self.progress = ReadingProgress()
+        self._task = asyncio.create_task(self._read_all(query), name="read results")
+
+    async def stop(self) -> None:
+        """End the reading; what was read stays."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def read_run(self, workflow_id: str, run_id: str) -> None:
+        """Read the results of one run into the store.
+
+        Raises:
+            RuntuiError: why they could not be read or stored.
+        """
+        as_of = await asyncio.to_thread(self._store.as_of, run_id)
+        async for found in self._client.results([(workflow_id, run_id)], pace=Pace()):
+            if found.error is not None:
+                raise found.error
+            await asyncio.to_thread(self._store.put_results, run_id, as_of, found.tasks, found.users)
+
+    async def _read_all(self, query: RunQuery) -> None:
+        """Read until nobody asks again; trouble ends up in `progress`, never raised."""
+        try:
+            while True:
+                self._asked = False
+                await self._read_once(query)
+                if not self._asked or self.progress.fault is not None:
+                    break
+        finally:
+            if self._task is asyncio.current_task() or self._task is None:
+                self._say(reading=False, waiting_until=None)
+
+    async def _read_once(self, query: RunQuery) -> None:
+        fault: RuntuiError | None = None
+        try:
+            unread, total = await asyncio.to_thread(self._store.unread_runs, query, now_ticks())
+            self._say(reading=True, read=total - len(unread), total=total, unreadable=0, fault=None)
+            await self._read_runs(unread)
+        except RuntuiError as error:
+            fault = error
+        except ExceptionGroup as group:
+            over, rest = group.split(_ReadingOverError)
+            if over is None or rest is not None:
+                raise
+            fault = next(error.fault for error in over.exceptions if isinstance(error, _ReadingOverError))
+        progress = self.progress
+        _logger.info("results of %d of %d runs%s", progress.read, progress.total, f": {fault}" if fault else "")
+        if fault is not None:
+            self._say(fault=fault)
+
+    async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
+        """Some batches at a time, over one back-off."""
+        backoff = Backoff(self._tell_wait)
+        batches = _batches(unread)
+
+        async def work() -> None:
+            for batch in batches:
+                await self._read_batch(batch, Pace(backoff))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONCURRENT_BATCHES):
+                group.create_task(work())
+
+    async def _read_batch(self, batch: Sequence[UnreadRun], pace: Pace) -> None:
+        as_of = {run.run_id: run.as_of for run in batch}
+        try:
+            async for found in self._client.results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
+                if found.error is not None:
+                    self._miss(found.error)
+                    continue
+                run_id = found.run_id
+                await asyncio.to_thread(self._store.put_results, run_id, as_of[run_id], found.tasks, found.users)
+                self._say(read=self.progress.read + 1)
+        except GraphError as error:
+            self._miss(error, runs=len(batch))
+        except RuntuiError as error:
+            raise _ReadingOverError(error) from error
+
+    def _miss(self, error: GraphError, *, runs: int = 1) -> None:
+        """Count runs that cannot be read; give up where all the others cannot be either."""
+        if error.exchange.status == 403 or concerns_all(error.exchange):
+            raise _ReadingOverError(error) from error
+        self._say(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
+
+    def _tell_wait(self, wait: Wait | None) -> None:
+        self._say(waiting_until=wait and wait.until)
+
+    def _say(self, **facts: Any) -> None:
+        self.progress = replace(self.progress, **facts)
+        self.changed.announce(self.progress)
+
+
+def _batches(runs: Sequence[UnreadRun]) -> Iterator[Sequence[UnreadRun]]:
+    return (runs[start : start + RUNS_IN_BATCH] for start in range(0, len(runs), RUNS_IN_BATCH))

@@ -1,0 +1,226 @@
+"""The tables of results in the store: what was read of a run, and what is asked across runs: causes and people.
+
+Invariant: results are kept as received, with the `lastUpdatedDateTime` that their run had before they were asked for;
+they are outdated when the run has another one. All results of a run change together and go with their run. Texts that
+are matched are casefolded. What follows from a result (its cause, its subject) is derived in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.filters import IsFlag, Sql
+from runtui.domain.filters import where as filter_where
+from runtui.domain.results import Cause, TaskResult, UserResult
+from runtui.domain.rows import ABSENT, storable
+
+# The SQL below is put together from conditions that `domain.filters` builds; whatever comes from a person or a server
+# is a parameter.
+# ruff: noqa: S608
+
+RESULT_TABLES: Final = (
+    "CREATE TABLE results_state (revision INTEGER NOT NULL)",
+    "INSERT INTO results_state VALUES (0)",
+    "CREATE TABLE reading (run_row INTEGER PRIMARY KEY, as_of INTEGER NOT NULL)",
+    "CREATE TABLE task_result (rowid INTEGER PRIMARY KEY, run_row INTEGER NOT NULL, subject TEXT NOT NULL,"
+    " task_key TEXT NOT NULL, cause TEXT NOT NULL, reason_key TEXT NOT NULL, moment INTEGER NOT NULL)",
+    "CREATE TABLE task_body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
+    "CREATE TABLE user_result (rowid INTEGER PRIMARY KEY, run_row INTEGER NOT NULL, subject TEXT NOT NULL,"
+    " raw TEXT NOT NULL)",
+    "CREATE TABLE subject (id TEXT PRIMARY KEY, name TEXT NOT NULL, upn TEXT NOT NULL, key TEXT NOT NULL)"
+    " WITHOUT ROWID",
+    "CREATE INDEX task_result_by_run ON task_result (run_row)",
+    "CREATE INDEX task_result_by_subject ON task_result (subject, run_row)",
+    # Whatever a cause is made of: the grouping reads this index alone.
+    "CREATE INDEX task_result_by_cause ON task_result (cause, run_row, subject, moment) WHERE cause <> ''",
+    "CREATE INDEX user_result_by_run ON user_result (run_row)",
+    "CREATE INDEX user_result_by_subject ON user_result (subject, run_row)",
+)
+"""Times are ticks, ABSENT where there is none. The JSON of tasks is apart from the rows that are walked over."""
+
+_PUT_SUBJECT: Final = (
+    "INSERT INTO subject VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+    " SET name = excluded.name, upn = excluded.upn, key = excluded.key WHERE excluded.name <> excluded.id"
+)
+"""A name that is known stays where a later result brings the id alone."""
+
+
+class RunResults(NamedTuple):
+    """The results of one run, in the order in which they came."""
+
+    tasks: tuple[TaskResult, ...]
+    users: tuple[UserResult, ...]
+    is_outdated: bool
+    """Whether the run changed after they were asked for."""
+
+
+class UnreadRun(NamedTuple):
+    """A run whose results are missing or outdated."""
+
+    run_id: str
+    workflow_id: str
+    as_of: int
+    """Its lastUpdatedDateTime (ticks, ABSENT without one): what its results are to be kept with."""
+
+
+class Person(NamedTuple):
+    """Somebody whom results name."""
+
+    id: str
+    name: str
+    """The display name, or the id where no result brought one; of another subject what it is, and its id."""
+    user_principal_name: str
+    runs: int
+    """How many of the runs whose results were read are about them."""
+    failures: int
+    """How many tasks failed for them."""
+
+
+class PersonResult(NamedTuple):
+    """What one task of one run did for a person."""
+
+    run_id: str
+    workflow_id: str
+    workflow_name: str
+    result: TaskResult
+
+
+def results_revision(db: sqlite3.Connection) -> int:
+    """A number that grows whenever results are stored."""
+    return int(db.execute("SELECT revision FROM results_state").fetchone()[0])
+
+
+def put_results(
+    db: sqlite3.Connection,
+    run_row: int,
+    as_of: int,
+    tasks: Sequence[Mapping[str, Any]],
+    users: Sequence[Mapping[str, Any]],
+) -> None:
+    """Store all results of a run in place of those it has."""
+    delete_results(db, [run_row])
+    db.execute("UPDATE results_state SET revision = revision + 1")
+    db.execute("INSERT INTO reading VALUES (?, ?)", (run_row, as_of))
+    first = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM task_result").fetchone()[0]
+    read_tasks, read_users = [TaskResult(raw) for raw in tasks], [UserResult(raw) for raw in users]
+    db.executemany(
+        "INSERT INTO task_result VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((rowid, run_row, *_indexed(task)) for rowid, task in enumerate(read_tasks, first)),
+    )
+    db.executemany(
+        "INSERT INTO task_body VALUES (?, ?)",
+        ((rowid, json.dumps(task.received)) for rowid, task in enumerate(read_tasks, first)),
+    )
+    db.executemany(
+        "INSERT INTO user_result (run_row, subject, raw) VALUES (?, ?, ?)",
+        ((run_row, storable(user.subject_id), json.dumps(user.received)) for user in read_users),
+    )
+    every: Iterable[TaskResult | UserResult] = (*read_tasks, *read_users)
+    subjects = {result.subject_id: result for result in every if result.subject_id}
+    db.executemany(_PUT_SUBJECT, map(_subject_row, subjects.values()))
+
+
+def delete_results(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
+    rows = [(row,) for row in run_rows]
+    db.executemany("DELETE FROM task_body WHERE rowid IN (SELECT rowid FROM task_result WHERE run_row = ?)", rows)
+    for table in ("task_result", "user_result", "reading"):
+        db.executemany(f"DELETE FROM {table} WHERE run_row = ?", rows)
+
+
+def results_of(db: sqlite3.Connection, run_id: str) -> RunResults | None:
+    """What was read of a run; None when nothing was."""
+    found = db.execute(
+        "SELECT run_row, as_of <> last_updated FROM run JOIN reading ON run_row = run.rowid WHERE id = ?", (run_id,)
+    ).fetchone()
+    if found is None:
+        return None
+    tasks = db.execute(
+        "SELECT raw FROM task_result JOIN task_body USING (rowid) WHERE run_row = ? ORDER BY rowid", found[:1]
+    )
+    users = db.execute("SELECT raw FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1])
+    return RunResults(
+        tuple([TaskResult(json.loads(raw)) for (raw,) in tasks]),
+        tuple([UserResult(json.loads(raw)) for (raw,) in users]),
+        bool(found[1]),
+    )
+
+
+def unread_runs(db: sqlite3.Connection, where: Sql, now: int) -> tuple[list[UnreadRun], int]:
+    """The problems among the runs of a query whose results are missing or outdated, newest first, and how many problems
+    there are; `now` (ticks) decides what is stuck. A run that goes on with failed tasks is a problem too."""
+    problem, values = filter_where(IsFlag("problem", now))
+    found = db.execute(
+        "SELECT id, workflow_id, last_updated,"
+        " coalesce((SELECT as_of = last_updated FROM reading WHERE run_row = run.rowid), 0)"
+        f" FROM run WHERE {where[0]} AND ({problem} OR failed_tasks > 0) ORDER BY recency DESC, rowid DESC",
+        (*where[1], *values),
+    ).fetchall()
+    return [UnreadRun(*run) for *run, is_read in found if not is_read], len(found)
+
+
+def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
+    """The failures in the runs of a query, grouped; those that hit the most users first."""
+    found = db.execute(
+        "SELECT cause, raw, runs, users, first, last, names FROM ("
+        " SELECT cause, count(DISTINCT run_row) AS runs, count(DISTINCT nullif(subject, '')) AS users,"
+        f" min(nullif(moment, {ABSENT})) AS first, max(nullif(moment, {ABSENT})) AS last,"
+        " max(task_result.rowid) AS example, json_group_array(DISTINCT workflow_name) AS names"
+        " FROM task_result INDEXED BY task_result_by_cause CROSS JOIN run ON run.rowid = run_row"
+        f" WHERE cause <> '' AND {where[0]} GROUP BY cause"
+        ") JOIN task_body ON task_body.rowid = example ORDER BY users DESC, runs DESC, last DESC, cause",
+        where[1],
+    )
+    groups = []
+    for key, raw, *figures, names in found:
+        example = TaskResult(json.loads(raw))
+        workflows = tuple(sorted(json.loads(names), key=str.casefold))
+        said = (example.task_name, example.definition_id, example.reason)
+        groups.append(Cause._make((key, *said, *figures, workflows)))
+    return groups
+
+
+def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
+    """Those with `text` in name, UPN or id, whatever the case, by name; at most so many."""
+    found = db.execute(
+        "SELECT id, name, upn,"
+        " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject = id"
+        " UNION SELECT run_row FROM task_result WHERE subject = id)),"
+        " (SELECT count(*) FROM task_result WHERE subject = id AND cause <> '')"
+        " FROM subject WHERE instr(key, ?) ORDER BY name COLLATE NOCASE, id LIMIT ?",
+        (text.strip().casefold(), most),
+    )
+    return [Person(*person) for person in found]
+
+
+def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonResult]:
+    """What tasks did for somebody, over all runs that were read, newest first."""
+    found = db.execute(
+        "SELECT run.id, workflow_id, workflow_name, raw FROM task_result JOIN task_body USING (rowid)"
+        " JOIN run ON run.rowid = run_row WHERE subject = ? ORDER BY moment DESC, task_result.rowid DESC",
+        (storable(subject_id),),
+    )
+    return [PersonResult(run_id, wid, name, TaskResult(json.loads(raw))) for run_id, wid, name, raw in found]
+
+
+def _indexed(task: TaskResult) -> tuple[str, str, str, str, int]:
+    """What is kept of a task result in columns of its own, from `subject` on."""
+    return (
+        storable(task.subject_id),
+        storable(task.task_name).casefold(),
+        task.cause_key,
+        storable(task.reason).casefold() if task.is_failed else "",
+        ABSENT if task.updated is None else task.updated,
+    )
+
+
+def _subject_row(result: TaskResult | UserResult) -> tuple[str, str, str, str]:
+    subject_id, name, upn = map(storable, (result.subject_id, result.subject_name, result.user_principal_name))
+    return subject_id, name, upn, _key((name, upn, subject_id))
+
+
+def _key(texts: Iterable[str]) -> str:
+    """Texts one below the other, each between line ends, so that a whole one can be told from a part."""
+    return "\n".join(("", *texts, "")).casefold()

@@ -1,0 +1,209 @@
+"""The results of several runs: one request where the root has a `$batch`, many where it has none, the same outcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.client import RUNS_IN_BATCH, GraphClient, GraphError, ReadResults
+from runtui.graph.retry import Pace
+from tests.contract.test_graph_client import LCW, ROOT, client, reply
+
+Item = tuple[int, Any, dict[str, str]]
+"""What answers one GET: status, body, headers."""
+
+REFUSED = {"error": {"code": "BadRequest", "message": "No."}}
+ADELE = {"id": "u1", "displayName": "Adele Vance", "userPrincipalName": "adele@contoso.com"}
+
+
+class ResultsServer:
+    """A root with the results of any run: one task and one user each, unless a rule says otherwise.
+
+    A rule sees the path with its query and the number of times that it was asked for; None leaves the answer as it is.
+    """
+
+    def __init__(
+        self,
+        rule: Callable[[str, int], Item | None] = lambda _path, _times: None,
+        *,
+        batch: Callable[[Any], httpx.Response] | None = None,
+    ) -> None:
+        self.rule = rule
+        self.batch = batch
+        self.requests: list[httpx.Request] = []
+        self.times: dict[str, int] = {}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        path = str(request.url).removeprefix(ROOT)
+        if path != "/$batch":
+            status, body, headers = self.answer(path)
+            return reply(status, body, headers)
+        if self.batch is not None:
+            return self.batch(json.loads(request.content))
+        return reply(200, {"responses": [self.item(item) for item in reversed(self.asked(request))]})
+
+    @staticmethod
+    def asked(request: httpx.Request) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = json.loads(request.content)["requests"]
+        assert len(items) <= MOST_BATCHED
+        return items
+
+    def item(self, item: dict[str, Any]) -> dict[str, Any]:
+        assert item["method"] == "GET"
+        assert item["headers"]["Prefer"] == "include-unknown-enum-members, odata.maxpagesize=999"
+        status, body, headers = self.answer(item["url"])
+        return {"id": item["id"], "status": status, "headers": headers, "body": body}
+
+    def answer(self, path: str) -> Item:
+        self.times[path] = self.times.get(path, 0) + 1
+        if ruled := self.rule(path, self.times[path]):
+            return ruled
+        run, _, kind = path.partition("?")[0].rpartition("/runs/")[2].partition("/")
+        subject = ADELE if path.endswith("?$expand=subject") else {"id": "u1"}
+        return 200, {"value": [{"id": f"{run}-{kind[:4]}", "subject": subject}]}, {}
+
+    @property
+    def sent(self) -> list[str]:
+        return [f"{request.method} {str(request.url).removeprefix(ROOT)}" for request in self.requests]
+
+
+async def read(graph: GraphClient, count: int) -> list[ReadResults]:
+    runs = [("w1", f"r{number}") for number in range(count)]
+    return [found async for found in graph.results(runs, pace=Pace())]
+
+
+def ids(found: list[ReadResults]) -> list[tuple[str, list[str], list[str]]]:
+    return [(run, [task["id"] for task in tasks], [user["id"] for user in users]) for run, tasks, users, _ in found]
+
+
+EVERYTHING = [(f"r{number}", [f"r{number}-task"], [f"r{number}-user"]) for number in range(RUNS_IN_BATCH)]
+
+
+async def test_the_results_of_ten_runs_are_one_request_with_their_subjects() -> None:
+    server = ResultsServer()
+    async with client(server) as graph:
+        found = await read(graph, RUNS_IN_BATCH)
+    assert server.sent == ["POST /$batch"]
+    assert ids(found) == EVERYTHING
+    assert all(task["subject"] == ADELE for _, tasks, _, _ in found for task in tasks)
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 501])
+async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(status: int) -> None:
+    server = ResultsServer(batch=lambda _body: reply(status, REFUSED))
+    async with client(server) as graph:
+        assert ids(await read(graph, RUNS_IN_BATCH)) == EVERYTHING
+        assert ids(await read(graph, 1)) == EVERYTHING[:1]
+    assert server.sent.count("POST /$batch") == 1
+    assert len(server.sent) == 1 + 2 * RUNS_IN_BATCH + 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"responses": 5}, {"responses": [5, {"id": 1, "status": 200}, {"id": "0", "status": "200"}]}, {"value": []}],
+)
+async def test_what_a_batch_does_not_answer_is_asked_for_alone(body: Any) -> None:
+    server = ResultsServer(batch=lambda _body: reply(200, body))
+    async with client(server) as graph:
+        assert ids(await read(graph, 2)) == EVERYTHING[:2]
+    assert len(server.sent) == 1 + 4
+
+
+async def test_subjects_are_left_as_they_are_where_a_server_expands_nothing() -> None:
+    server = ResultsServer(lambda path, _times: (400, REFUSED, {}) if "$expand" in path else None)
+    async with client(server) as graph:
+        found = await read(graph, RUNS_IN_BATCH)
+        assert ids(found) == EVERYTHING
+        assert found[0].tasks[0]["subject"] == {"id": "u1"}
+        assert server.sent == ["POST /$batch"] * 2
+        await read(graph, RUNS_IN_BATCH)
+        assert server.sent == ["POST /$batch"] * 3, "it is not asked to expand again"
+        assert [item["id"] async for page in graph.user_results("w1", "r0") for item in page.items] == ["r0-user"]
+        assert server.sent[-1] == "GET " + LCW.removeprefix(ROOT) + "/w1/runs/r0/userProcessingResults"
+
+
+async def test_one_listing_falls_back_to_plain_subjects_too() -> None:
+    server = ResultsServer(lambda path, _times: (403, REFUSED, {}) if "$expand" in path else None)
+    async with client(server) as graph:
+        for _ in range(2):
+            assert [item["id"] async for page in graph.task_results("w1", "r0") for item in page.items] == ["r0-task"]
+    assert len(server.sent) == 3
+
+
+async def test_a_throttled_item_is_asked_for_again_and_so_is_what_it_dragged_along() -> None:
+    def rule(path: str, times: int) -> Item | None:
+        if "/r1/" in path and times == 1:
+            return 429, REFUSED, {"Retry-After": "0"}
+        return (424, REFUSED, {"Retry-After": "0"}) if "/r2/" in path and times < 3 else None
+
+    server = ResultsServer(rule)
+    async with client(server) as graph:
+        assert ids(await read(graph, 4)) == EVERYTHING[:4]
+    assert [len(server.asked(request)) for request in server.requests] == [8, 4, 2]
+
+
+async def test_one_run_that_is_gone_costs_the_others_nothing() -> None:
+    server = ResultsServer(lambda path, _times: (404, REFUSED, {}) if "/r1/" in path else None)
+    async with client(server) as graph:
+        found = await read(graph, 3)
+    assert [(run, error and error.exchange.status) for run, _, _, error in found] == [
+        ("r0", None),
+        ("r1", 404),
+        ("r2", None),
+    ]
+    assert found[1].error is not None
+    assert found[1].error.exchange.url.endswith("/runs/r1/taskProcessingResults?$expand=subject")
+
+
+async def test_next_links_in_an_item_are_followed_alone_and_only_below_the_root() -> None:
+    def rule(path: str, _times: int) -> Item | None:
+        link = f"{ROOT}/page2" if "/r0/task" in path else "https://evil.example/beta/x" if "/r1/task" in path else ""
+        if link:
+            return 200, {"value": [{"id": "first"}], "@odata.nextLink": link}, {}
+        return (200, {"value": [{"id": "second"}]}, {}) if path == "/page2" else None
+
+    server = ResultsServer(rule)
+    async with client(server) as graph:
+        found = await read(graph, 2)
+    assert ids(found)[0] == ("r0", ["first", "second"], ["r0-user"])
+    assert server.sent == ["POST /$batch", "GET /page2"]
+    assert found[1].error is not None
+    assert "configured" in str(found[1].error)
+
+
+async def test_a_secret_that_a_batch_echoes_is_shown_nowhere_and_followed_as_it_came() -> None:
+    secret = "canary.token-0123456789"
+
+    def rule(path: str, _times: int) -> Item | None:
+        if "/r0/task" in path:
+            return 200, {"value": [{"id": "a", "echo": secret}], "@odata.nextLink": f"{ROOT}/next?t={secret}"}, {}
+        return None
+
+    server = ResultsServer(rule)
+    async with client(server) as graph:
+        found = await read(graph, 1)
+    assert server.sent[-1] == f"GET /next?t={secret}"
+    assert secret not in repr(found)
+
+
+async def test_a_service_that_cannot_be_read_at_all_ends_it() -> None:
+    server = ResultsServer(batch=lambda _body: reply(401, REFUSED))
+    async with client(server) as graph:
+        with pytest.raises(GraphError):
+            await read(graph, 2)
+    assert server.sent == ["POST /$batch"]
+
+
+async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
+    server = ResultsServer()
+    async with client(server) as graph:
+        found = [item async for item in graph.results([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
+    assert [item.error is None for item in found] == [False, True]
+    assert server.sent == ["POST /$batch"]
+    assert len(server.asked(server.requests[0])) == 2

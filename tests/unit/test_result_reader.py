@@ -1,0 +1,195 @@
+"""The reading of results in the background: what is asked for, how many at a time, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from runtui.domain.filters import parse_filter
+from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
+from runtui.graph.retry import Pace
+from runtui.services.results import CONCURRENT_BATCHES, ResultReader
+from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests.unit.fake_lister import graph_error, refused
+from tests.unit.test_store_results import NOW, path, put, run, store, task
+
+__all__ = ["path", "store"]
+
+
+class FakeResults:
+    """A service that has one failed task for each run. An exception in the place of a run is its answer."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, GraphError] = {}
+        self.ends: Exception | None = None
+        self.batches: list[list[str]] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.at_gate: asyncio.Queue[None] = asyncio.Queue()
+
+    async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        del pace
+        self.batches.append([run_id for _, run_id in runs])
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        try:
+            self.at_gate.put_nowait(None)
+            await self.gate.wait()
+            if self.ends is not None:
+                raise self.ends
+            for _, run_id in runs:
+                if error := self.errors.get(run_id):
+                    yield ReadResults(run_id, error=error)
+                else:
+                    yield ReadResults(run_id, (task("No manager."),), ())
+        finally:
+            self.at_once -= 1
+
+    @property
+    def asked(self) -> list[str]:
+        return sorted(run_id for batch in self.batches for run_id in batch)
+
+
+@pytest.fixture
+def service() -> FakeResults:
+    return FakeResults()
+
+
+@pytest.fixture
+def reader(service: FakeResults, store: Store) -> ResultReader:
+    return ResultReader(service, store)
+
+
+async def done(reader: ResultReader) -> None:
+    """Wait until it says that it no longer reads."""
+    over = asyncio.Event()
+    unsubscribe = reader.changed.subscribe(lambda progress: None if progress.reading else over.set())
+    await over.wait()
+    unsubscribe()
+
+
+def put_problems(store: Store, count: int, **more: Any) -> None:
+    put(store, "w1", *(run(number, **more) for number in range(count)))
+
+
+async def test_problems_are_read_few_at_a_time_with_progress(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put_problems(store, 57)
+    put(store, "w2", run(99, "completed"))
+    heard: list[tuple[int, int]] = []
+    reader.changed.subscribe(lambda progress: heard.append((progress.read, progress.total)))
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    assert (reader.progress.read, reader.progress.total, reader.progress.fault) == (57, 57, None)
+    assert heard[0] == (0, 57)
+    assert [read for read, _ in heard] == sorted(read for read, _ in heard)
+    assert service.asked == sorted(f"r{number}" for number in range(57))
+    assert max(map(len, service.batches)) == RUNS_IN_BATCH
+    assert 1 < service.most_at_once <= CONCURRENT_BATCHES
+    assert store.causes(EVERY_RUN)[0].runs == 57
+
+
+async def test_only_what_changed_is_asked_for_again(reader: ResultReader, service: FakeResults, store: Store) -> None:
+    put_problems(store, 5)
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    service.batches.clear()
+    put(store, "w1", run(3, lastUpdatedDateTime="2026-11-20T12:00:00Z"))
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    assert service.asked == ["r3"]
+    assert (reader.progress.read, reader.progress.total) == (5, 5)
+
+
+async def test_asked_again_while_it_reads_it_looks_once_more(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put_problems(store, 1)
+    service.gate.clear()
+    reader.read_in_background(EVERY_RUN)
+    await service.at_gate.get()
+    put_problems(store, 2)
+    reader.read_in_background(RunQuery(sort="status"))
+    service.gate.set()
+    await done(reader)
+    assert service.asked == ["r0", "r1"]
+
+
+async def test_another_query_takes_its_place(reader: ResultReader, service: FakeResults, store: Store) -> None:
+    put_problems(store, 3)
+    put(store, "w2", run(7))
+    service.gate.clear()
+    reader.read_in_background(RunQuery(parse_filter("workflow:onboard", NOW)))
+    await service.at_gate.get()
+    reader.read_in_background(RunQuery(parse_filter("workflow:offboard", NOW)))
+    service.gate.set()
+    await done(reader)
+    assert (reader.progress.read, reader.progress.total) == (1, 1)
+    assert store.results_of("r0") is None
+
+
+async def test_stopped_it_asks_no_more_and_keeps_what_it_has(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put_problems(store, 57)
+    service.gate.clear()
+    reader.read_in_background(EVERY_RUN)
+    await service.at_gate.get()
+    await reader.stop()
+    assert (service.at_once, reader.progress.reading) == (0, False)
+    assert len(service.batches) <= CONCURRENT_BATCHES
+    await reader.stop()
+
+
+async def test_a_run_that_cannot_be_read_costs_the_others_nothing(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put_problems(store, 12)
+    service.errors["r4"] = refused(404)
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    progress = reader.progress
+    assert (progress.read, progress.total, progress.unreadable) == (11, 12, 1)
+    assert progress.fault is service.errors["r4"]
+
+
+@pytest.mark.parametrize("status", [403, 401, 429])
+async def test_what_all_would_meet_ends_it_and_is_said_once(
+    reader: ResultReader, service: FakeResults, store: Store, status: int
+) -> None:
+    put_problems(store, 200)
+    service.errors = {f"r{number}": refused(status) for number in range(200)}
+    faults = []
+    reader.changed.subscribe(lambda progress: faults.append(progress.fault) if progress.fault else None)
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    assert len(service.batches) <= CONCURRENT_BATCHES
+    assert len(set(map(id, faults))) == 1
+    assert reader.progress.unreadable == 0
+
+
+async def test_a_service_that_is_down_ends_it_for_a_batch_alone(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put_problems(store, 12)
+    service.ends = graph_error()
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    assert (reader.progress.unreadable, reader.progress.fault) == (12, service.ends)
+
+
+async def test_one_run_is_read_now_or_says_why_not(reader: ResultReader, service: FakeResults, store: Store) -> None:
+    put_problems(store, 1, processingStatus="completed")
+    await reader.read_run("w1", "r0")
+    results = store.results_of("r0")
+    assert results is not None
+    assert (len(results.tasks), results.is_outdated) == (1, False)
+    service.errors["r0"] = refused(403)
+    with pytest.raises(GraphError):
+        await reader.read_run("w1", "r0")
