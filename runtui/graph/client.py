@@ -168,11 +168,6 @@ class GraphClient:
             except GraphError as error:
                 yield ReadResults(run_id, error=error)
 
-    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """What became of each user in a run, page by page; GraphError when the listing cannot go on."""
-        path = f"{_run_path(workflow_id, run_id)}/userProcessingResults"
-        return self._pages(path, "list user results", pace)
-
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
         path = _run_path(workflow_id, run_id)

@@ -308,14 +308,6 @@ class Store:
         with self._reading() as db:
             return failures_by_day(db, days, now_ticks() if now is None else now)
 
-    def counts_by_status(self, query: RunQuery = EVERY_RUN) -> Mapping[str, int]:
-        """How many runs of a query have each status, the empty one for none. With a filter a matter for a thread."""
-        with self._reading() as db:
-            if query.filter is None:
-                return dict(db.execute("SELECT status, runs FROM status_count"))
-            where, values = _where(query)
-            return dict(db.execute(f"SELECT status, count(*) FROM run WHERE {where} GROUP BY status", values))
-
     # Reading results
 
     def results_of(self, run_id: str) -> RunResults | None:

@@ -20,6 +20,7 @@ from runtui.domain.filters import (
     CountIs,
     FilterField,
     HasText,
+    InResults,
     IsFlag,
     IsOneOf,
     Node,
@@ -163,6 +164,8 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
             return any(COMPARE[sign](value, first, end) for value in values(raw, field))
         case Absent(field):
             return not values(raw, field)
+        case InResults():
+            return False  # of no run here were results read
         case IsFlag(flag, _):
             problem = status(raw) in ("failed", "completedWithErrors", "canceled", "quarantined") or is_stuck(raw)
             active = status(raw) in ("inProgress", "canceling")
@@ -270,9 +273,9 @@ def test_window_count_and_position_agree_with_a_plain_list(
             statuses = [status(raw) for raw, _, _ in model.runs.values()]
             totals = store.totals(NOW)
             assert totals.by_status == Counter(statuses)
-            for count in tenant_counts(*totals):
-                assert count.runs == len(model.find(RunQuery(parse_filter(count.filter, NOW))))
-            trouble = [count.runs for count in tenant_counts(*totals) if count.filter != RUNNING]
+            for shown in tenant_counts(*totals):
+                assert shown.runs == len(model.find(RunQuery(parse_filter(shown.filter, NOW))))
+            trouble = [shown.runs for shown in tenant_counts(*totals) if shown.filter != RUNNING]
             assert sum(trouble) == len(model.find(RunQuery(parse_filter("is:problem", NOW))))
         finally:
             store.close()

@@ -232,17 +232,6 @@ def test_one_person_over_all_workflows_newest_first(store: Store) -> None:
     ]
 
 
-def test_counts_by_status_add_up_to_the_query(store: Store) -> None:
-    put(store, "w1", run(1), run(2), run(3, "completed"), {"id": "r9"})
-    put(store, "w2", run(4))
-    assert store.counts_by_status() == {"failed": 3, "completed": 1, "": 1}
-    assert store.counts_by_status(RunQuery(parse_filter("workflow:onboard", NOW))) == {
-        "failed": 2,
-        "completed": 1,
-        "": 1,
-    }
-
-
 def test_results_that_are_no_results_are_kept_too(store: Store) -> None:
     put(store, "w1", run(1))
     read(
