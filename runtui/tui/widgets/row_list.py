@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from runtui.domain.columns import RowT
+from runtui.domain.columns import Arrangement, RowT
 from runtui.domain.filters import FilterError
 from runtui.errors import UsageError
 from runtui.keys.actions import key_of
@@ -156,6 +156,11 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Show rows as `LineTable.show` does; `sort` is the key of the sorted column, and whether it runs downwards."""
         self._header.sort = sort
         self.table.show(rows, keep_line=keep_line)
+
+    def set_columns(self, arrangement: Arrangement[RowT]) -> None:
+        """Show these columns, in the titles and in the rows."""
+        self._header.arrangement = arrangement
+        self.table.set_columns(arrangement)
 
     def say(self, words: str) -> None:
         """Say why there are no rows; with no words there are some."""
