@@ -14,7 +14,7 @@ import termios
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
-from runtui.domain.columns import GAP, GUTTER, Role, list_layout, list_width
+from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, list_width
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import fit_cells, visible
@@ -102,19 +102,18 @@ class FirstPaint:
         self._sandbox = sandbox
         self._columns = columns
         self._lines = lines
-        self._layout = list_layout(RUN_COLUMNS, list_width(columns))
         self._has_colours = "NO_COLOR" not in os.environ
         self.write = write
 
     def show(self, store: Store) -> bool:
         """Draw the first rows, or that they are being read; return whether there were any."""
         total = store.count(EVERY_RUN)
-        now = now_ticks()
-        lines = [self._header(), f" Runs  {total}" if total else "", self._titles()]
+        now, layout = now_ticks(), Arrangement(RUN_COLUMNS, store.needs()).layout(list_width(self._columns))
+        lines = [self._header(), f" Runs  {total}" if total else "", self._titles(layout)]
         if self._lines >= STRIP_LINES:
             lines.insert(1, self._strip(store) if total else "")
         rows = store.window(EVERY_RUN, 0, max(1, self._lines - len(lines) - 1))
-        lines += [self._row(row, now) for row in rows] or ["", "  Reading the runs…"]
+        lines += [self._row(layout, row, now) for row in rows] or ["", "  Reading the runs…"]
         self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
         return bool(rows)
 
@@ -129,12 +128,12 @@ class FirstPaint:
         parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys={})
         return " " + strip_text([part._replace(text=self._coloured(part.text, part.role)) for part in parts])
 
-    def _titles(self) -> str:
-        return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in self._layout)
+    def _titles(self, layout: Layout[RunRow]) -> str:
+        return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in layout)
 
-    def _row(self, row: RunRow, now: int) -> str:
+    def _row(self, layout: Layout[RunRow], row: RunRow, now: int) -> str:
         parts = [" " * GUTTER]
-        for column, width in self._layout:
+        for column, width in layout:
             content = column.show(row, now)
             text = fit_cells(visible(content.text), width, column.align)
             parts += [self._coloured(text, content.role), " " * GAP]

@@ -1,7 +1,8 @@
 """The columns of a list: what a cell shows, and which columns fit in a width.
 
-Invariant: every line of a list has the same columns at one width, and with GAP between them they fill it. No text is
-altered for the terminal here: cells carry foreign text as received.
+Invariant: every line of a list has the same columns at one width, and with GAP between them they fill it. The flexible
+column, by which a person knows a row, is always among them. No text is altered for the terminal here: cells carry
+foreign text as received.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ FAVOURED: Final = 6
 """Columns up to this priority may take all but the least width of the flexible column."""
 
 COMFORT: Final = 26
-"""Cells the flexible column keeps before a column beyond FAVOURED is shown beside it."""
+"""Cells the flexible column keeps before a column beyond FAVOURED is shown beside it, where nobody knows what it
+needs."""
+
+LONGEST: Final = 40
+"""The most cells that the flexible column keeps for what it needs before other columns are shown beside it."""
 
 _GROWTH: Final = 4
 """A growing column takes one cell of so many that the flexible column has beyond its least width and COMFORT."""
@@ -80,7 +85,7 @@ class Column(NamedTuple, Generic[RowT]):
     key: str
     title: str
     width: int
-    """Cells; for the flexible column the least it is shown with."""
+    """Cells; the least where it grows, and for the flexible column the least it is shown with."""
     priority: int
     """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
     show: Show[RowT]
@@ -91,9 +96,12 @@ class Column(NamedTuple, Generic[RowT]):
     flexible: bool = False
     """Whether it takes the room that is left; one column of a list does."""
     grows_to: int = 0
-    """The most cells it takes where there is room to spare; 0: it keeps its width."""
+    """The most cells it takes: those that it needs, or where nobody knows that, some of the room to spare. 0: it keeps
+    its width."""
     value: Callable[[RowT], str | int] | None = None
     """What rows in memory are ordered by; None: the text of the cell."""
+    order_name: str = ""
+    """What its order is called, where that is not its title."""
 
     @property
     def descending_first(self) -> bool:
@@ -104,35 +112,51 @@ class Column(NamedTuple, Generic[RowT]):
 Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]
 """The columns that are shown, each with its width in cells."""
 
+Needs: TypeAlias = tuple[tuple[str, int], ...]
+"""The cells of the widest value of some columns, by key."""
+
 
 @lru_cache(maxsize=64)
-def list_layout(columns: tuple[Column[Any], ...], width: int) -> Layout[Any]:
+def list_layout(columns: tuple[Column[Any], ...], width: int, needs: Needs = ()) -> Layout[Any]:
     """The columns in a list of `width` cells, each with its own width; with GAP between them they fill it, beside the
     gutter and one blank at the right end.
 
     On a screen too narrow for the essential columns the flexible one gives way, down to one cell.
     """
-    least_flexible = next(column.width for column in columns if column.flexible)
-    shown: dict[str, int] = {}
+    needed = dict(needs)
+    flexible = next(column for column in columns if column.flexible)
+    name = min(needed.get(flexible.key, 0), LONGEST)
+    shown = {flexible.key: 0}
     room = width - GUTTER - GAP
-    for column in sorted(columns, key=lambda column: (not column.flexible, column.priority)):
+    for column in sorted(columns, key=lambda column: column.priority):
         if column.flexible:
-            shown[column.key] = 0
             continue
-        least = COMFORT if column.priority > FAVOURED else least_flexible
-        left = room - column.width - GAP
+        cells = max(column.width, min(needed.get(column.key, 0), column.grows_to))
+        least = max(flexible.width, name or (COMFORT if column.priority > FAVOURED else 0))
+        left = room - cells - GAP
         if column.priority > ESSENTIAL and left < least:
             break
-        shown[column.key] = column.width
+        shown[column.key] = cells
         room = left
     for column in columns:
-        if column.grows_to and column.key in shown:
-            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, least_flexible)) // _GROWTH)
+        if column.grows_to and column.key in shown and column.key not in needed:
+            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, flexible.width)) // _GROWTH)
             shown[column.key] += growth
             room -= growth
     return tuple(
         (column, max(1, room) if column.flexible else shown[column.key]) for column in columns if column.key in shown
     )
+
+
+class Arrangement(NamedTuple, Generic[RowT]):
+    """How the columns of a list stand, whatever its width."""
+
+    columns: tuple[Column[RowT], ...]
+    needs: Needs = ()
+
+    def layout(self, width: int) -> Layout[RowT]:
+        """The columns of a list that takes so many cells."""
+        return list_layout(self.columns, width, self.needs)
 
 
 def list_width(screen_columns: int) -> int:

@@ -50,9 +50,6 @@ class TenantCount(NamedTuple):
     runs: int
 
 
-_WORDS: Final[Mapping[str, str]] = {"completedWithErrors": "partly"}
-"""A shorter word for a status."""
-
 RUNNING: Final = "is:active !is:stuck"
 """The filter of the runs that the service is at work on."""
 
@@ -65,7 +62,7 @@ def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount
     counts = [
         TenantCount(
             look.glyph,
-            _WORDS.get(look.name, look.name),
+            look.word,
             look.role,
             f"status:{look.name}",
             by_status.get(look.name, 0),

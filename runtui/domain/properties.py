@@ -100,11 +100,13 @@ class Listed(NamedTuple):
 
     title: str
     width: int
-    """Cells."""
+    """Cells; the least where it grows."""
     priority: int
     """Columns stand in the order of their priority; a wider screen adds the next ones at the right."""
     alarms: bool = False
     """Whether a count above zero is a matter for a person."""
+    grows_to: int = 0
+    """The most cells it takes where its values need more than its width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,7 +291,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         column="status",
         choices=PROCESSING_STATUS,
         index="severity",
-        listed=Listed("status", 21, 1),
+        listed=Listed("status", 8, 1, grows_to=21),
         group="Status",
         help="Where the run stands. Writing it changes the report, not the work: nothing is stopped or repeated.",
         required=True,
@@ -301,7 +303,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         column="execution_type",
         aliases=("executionType",),
         choices=EXECUTION_TYPE,
-        listed=Listed("type", 18, 7),
+        listed=Listed("type", 18, 8),
         group="Status",
         help="How the run was started.",
         required=True,
@@ -311,7 +313,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         key="scheduled",
         kind="datetime",
         column="scheduled",
-        listed=Listed("scheduled", 9, 10),
+        listed=Listed("scheduled", 9, 11),
         group="Times",
         help="When the run was to start.",
         required=True,
@@ -323,7 +325,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         column="started",
         # Where a run has started, `recency` is that very moment, and it has the index of the default order.
         index="recency",
-        listed=Listed("started", 8, 3),
+        listed=Listed("start", 5, 3),
         group="Times",
         help="When the run started; empty: not yet.",
         is_recorded=True,
@@ -333,7 +335,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         key="completed",
         kind="datetime",
         column="completed",
-        listed=Listed("completed", 9, 9),
+        listed=Listed("completed", 9, 10),
         group="Times",
         help="When the run ended; empty: not yet.",
         is_recorded=True,
@@ -344,7 +346,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         kind="datetime",
         column="last_updated",
         aliases=("lastUpdated",),
-        listed=Listed("updated", 8, 8),
+        listed=Listed("updated", 7, 9),
         group="Times",
         help="When the run last changed.",
         is_recorded=True,
@@ -355,7 +357,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         kind="count",
         column="total_users",
         aliases=("totalUsers",),
-        listed=Listed("users", 9, 4),
+        listed=Listed("users", 5, 4, grows_to=14),
         group="Users",
         help="How many users the run is for.",
         required=True,
@@ -375,7 +377,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         key="failedUsers",
         kind="count",
         column="failed_users",
-        listed=Listed("✗ users", 7, 5, alarms=True),
+        listed=Listed("✗ users", 7, 13, alarms=True),
         group="Users",
         help="How many users the run failed for; canceled ones do not count.",
         required=True,
@@ -385,7 +387,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         key="failedTasks",
         kind="count",
         column="failed_tasks",
-        listed=Listed("✗ tasks", 7, 6, alarms=True),
+        listed=Listed("✗ tasks", 7, 7, alarms=True),
         group="Tasks",
         help="How many tasks failed, over all users.",
         required=True,
@@ -401,7 +403,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         required=True,
     ),
     Property(name="totalTasksCount", key="tasks", kind="count", column="total_tasks", aliases=("totalTasks",)),
-    Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=Listed("id", 21, 11)),
+    Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=Listed("id", 21, 12)),
 )
 """What runtui knows of a run, in the order of the form; the rest of what is received is kept and shown as JSON."""
 

@@ -7,12 +7,13 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Role, Show
+from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Needs, Role, Show
 from runtui.domain.properties import PROPERTIES, Property
-from runtui.domain.times import TICKS_PER_SECOND, ago, since
+from runtui.domain.text import cell_width, visible
+from runtui.domain.times import TICKS_PER_SECOND, distance
 from runtui.errors import RuntuiError
 
 ABSENT: Final = -(2**62)
@@ -27,6 +28,8 @@ class StatusLook(NamedTuple):
     """How one processingStatus is shown and triaged."""
 
     name: str
+    word: str
+    """The status in one word; empty: its name, whatever that is."""
     glyph: str
     role: Role
     is_problem: bool = False
@@ -36,15 +39,15 @@ class StatusLook(NamedTuple):
 
 
 _MOST_URGENT_FIRST: Final = (
-    StatusLook("failed", "✗", "status-failed", is_problem=True),
-    StatusLook("quarantined", "■", "status-problem", is_problem=True),
-    StatusLook("completedWithErrors", "!", "status-problem", is_problem=True),
-    StatusLook("canceled", "⊘", "status-problem", is_problem=True),
-    StatusLook("", "?", "status-unknown"),
-    StatusLook("canceling", "⊖", "status-active", is_active=True),
-    StatusLook("inProgress", "●", "status-active", is_active=True),
-    StatusLook("queued", "◌", "status-waiting"),
-    StatusLook("completed", "✓", "status-done"),
+    StatusLook("failed", "failed", "✗", "status-failed", is_problem=True),
+    StatusLook("quarantined", "quarantined", "■", "status-problem", is_problem=True),
+    StatusLook("completedWithErrors", "partly", "!", "status-problem", is_problem=True),
+    StatusLook("canceled", "canceled", "⊘", "status-problem", is_problem=True),
+    StatusLook("", "", "?", "status-unknown"),
+    StatusLook("canceling", "canceling", "⊖", "status-active", is_active=True),
+    StatusLook("inProgress", "running", "●", "status-active", is_active=True),
+    StatusLook("queued", "queued", "◌", "status-waiting"),
+    StatusLook("completed", "completed", "✓", "status-done"),
 )
 """Every status with a look of its own; the one without a name stands for all that are unknown or missing."""
 
@@ -168,15 +171,22 @@ def short_id(run_id: str) -> str:
 def _status(row: RunRow, now: int) -> ListCell:
     shown = status_look(row.status)
     if is_stuck(row, now):
-        return ListCell(f"{STUCK_GLYPH} {row.status} · stuck", "status-stuck")
-    return ListCell(f"{shown.glyph} {row.status or 'no status'}", shown.role)
+        return ListCell(f"{STUCK_GLYPH} stuck", "status-stuck")
+    return ListCell(_status_text(row.status), shown.role)
+
+
+def _status_text(status: str) -> str:
+    shown = status_look(status)
+    return f"{shown.glyph} {shown.word or status or 'no status'}"
 
 
 def _users(row: RunRow, _now: int) -> ListCell:
-    total, successful = row.number("users"), row.number("successful")
+    """How many succeeded, of how many, and how many failed."""
+    total, successful, failed = row.number("users"), row.number("successful"), row.number("failedUsers")
     if total is None and successful is None:
         return NOTHING
-    return ListCell(f"{_short(successful)}/{_short(total)}", "number")
+    counted = f"{_short(successful)}/{_short(total)}"
+    return ListCell(f"{counted} ✗{_short(failed)}", "alert") if failed else ListCell(counted, "number")
 
 
 _SHOWN_OTHERWISE: Final[Mapping[str, Show[RunRow]]] = {
@@ -198,7 +208,7 @@ def _shown(item: Property) -> Show[RunRow]:
 
     def moment(row: RunRow, now: int) -> ListCell:
         ticks = row.number(item.key)
-        return NOTHING if ticks is None else ListCell((since if item.is_recorded else ago)(ticks, now))
+        return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=item.is_recorded))
 
     def text(row: RunRow, _now: int) -> ListCell:
         shown = row.text(item.key)
@@ -220,6 +230,32 @@ def _short(count: int | None) -> str:
 _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 
 
+def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_users: int, most_failed: int) -> Needs:
+    """The cells of the widest values among some runs, for the columns that hold what is not bounded by its kind.
+
+    Args:
+        statuses: Every status among them.
+        workflow_names: Every name of a workflow among them.
+        most_users: The greatest number of users of one.
+        most_failed: The greatest number of failed users of one.
+    """
+    users = 2 * _digits(most_users) + 1 + (2 + _digits(most_failed) if most_failed > 0 else 0)
+    return (
+        ("status", max(map(_cells, map(_status_text, statuses)), default=0)),
+        ("workflow", max(map(_cells, workflow_names), default=0)),
+        ("users", users),
+    )
+
+
+def _digits(most: int) -> int:
+    """The cells of `_short` for every count up to this one."""
+    return min(len(str(max(0, most))), 4)
+
+
+def _cells(text: str) -> int:
+    return sum(map(cell_width, visible(text)))
+
+
 def _order(item: Property) -> tuple[str, ...]:
     """The worst, the newest and the most first; text from A to Z; equals by recency. An id has no equals."""
     if item.key == "id":
@@ -234,8 +270,18 @@ def _columns() -> Iterator[Column[RunRow]]:
     yield Column("workflow", "workflow", 16, 2, lambda row, _: ListCell(row.workflow_name), order, flexible=True)
     for item in PROPERTIES:
         if (listed := item.listed) is not None:
-            align: Align = "right" if item.kind == "count" else "left"
-            yield Column(item.key, listed.title, listed.width, listed.priority, _shown(item), _order(item), align)
+            align: Align = "left" if item.is_text else "right"
+            yield Column(
+                item.key,
+                listed.title,
+                listed.width,
+                listed.priority,
+                _shown(item),
+                _order(item),
+                align,
+                grows_to=listed.grows_to,
+                order_name=item.index if item.index == "severity" else "",
+            )
 
 
 RUN_COLUMNS: Final = tuple(sorted(_columns(), key=lambda column: column.priority))

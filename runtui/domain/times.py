@@ -128,25 +128,39 @@ def parse_duration(text: str) -> int:
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text))
 
 
-def ago(ticks: int, now: int) -> str:
-    """How long ago, in one unit: "3s ago", "12m ago", "2h ago", "5d ago"; "in 4m" for a moment to come."""
-    distance = abs(now - ticks)
+def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
+    """How far a moment is, in one unit and at most seven cells: "3s", "12m", "2h", "5d"; "in 4m" where it is to come.
+
+    Args:
+        ticks: The moment.
+        now: From where it is counted (ticks).
+        is_recorded: Whether the service wrote it down as it came: where its clock is a little ahead it is "now".
+    """
+    if is_recorded and 0 < ticks - now <= _CLOCK_SKEW:
+        return "now"
+    length = abs(now - ticks)
     for unit, size, limit in (
         ("s", TICKS_PER_SECOND, _MINUTE),
         ("m", _MINUTE, _HOUR),
         ("h", _HOUR, 2 * _DAY),
     ):
-        if distance < limit:
-            amount = f"{distance // size}{unit}"
+        if length < limit:
+            amount = f"{length // size}{unit}"
             break
     else:
-        amount = f"{distance // _DAY}d"
-    return f"in {amount}" if ticks > now else f"{amount} ago"
+        amount = f"{length // _DAY}d"
+    return f"in {amount}" if ticks > now else amount
+
+
+def ago(ticks: int, now: int) -> str:
+    """How long ago, in one unit: "3s ago", "12m ago", "2h ago", "5d ago"; "in 4m" for a moment to come."""
+    far = distance(ticks, now, is_recorded=False)
+    return far if ticks > now else f"{far} ago"
 
 
 def since(ticks: int, now: int) -> str:
     """As `ago`, for a moment that the service recorded: where its clock is a little ahead of ours that is "now"."""
-    return "now" if 0 < ticks - now <= _CLOCK_SKEW else ago(ticks, now)
+    return "now" if distance(ticks, now, is_recorded=True) == "now" else ago(ticks, now)
 
 
 def duration_text(ticks: int) -> str:

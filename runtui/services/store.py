@@ -23,6 +23,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from runtui.domain.columns import Needs
 from runtui.domain.rows import (
     ABSENT,
     ACTIVE_SEVERITIES,
@@ -30,6 +31,7 @@ from runtui.domain.rows import (
     RUN_COLUMN_BY_KEY,
     STUCK_AFTER,
     RunRow,
+    cells_needed,
     storable,
     stored_id,
 )
@@ -80,8 +82,8 @@ class RunQuery(NamedTuple):
 
     filter: Filter | None = None
     """None: every run."""
-    sort: str = "started"
-    """The key of a column."""
+    sort: str = "status"
+    """The key of a column. The first order is what needs a person first, then the newest."""
     descending: bool = True
 
 
@@ -105,6 +107,8 @@ MANY_RUNS: Final = 20_000
 """Runs from which on a filter may take more than a few milliseconds to count."""
 
 _KEPT_FINDINGS: Final = 4
+_MOST_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
+"""Each is the end of an index."""
 _COUNT_STUCK: Final = (
     f"SELECT count(*) FROM run WHERE severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))}) AND touched < ?"
 )
@@ -307,6 +311,14 @@ class Store:
         """How many runs of each of the last `days` days went wrong, today's last; a run is of the day it began."""
         with self._reading() as db:
             return failures_by_day(db, days, now_ticks() if now is None else now)
+
+    def needs(self) -> Needs:
+        """The cells of the widest values of the list, over all runs."""
+        with self._reading() as db:
+            statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
+            names = [name for (name,) in db.execute("SELECT name FROM workflow")]
+            users, failed = db.execute(_MOST_USERS).fetchone()
+        return cells_needed(statuses, names, users or 0, failed or 0)
 
     # Reading results
 

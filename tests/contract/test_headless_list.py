@@ -40,7 +40,7 @@ def test_a_table_holds_a_line_a_run_and_nothing_that_acts_on_a_terminal(tmp_path
     done = listed(tmp_path, "--root", root)
     assert (done.returncode, done.stderr) == (0, b"")
     title, *lines = done.stdout.decode().splitlines()
-    assert title.split()[:3] == ["status", "workflow", "started"]
+    assert title.split()[:3] == ["status", "workflow", "start"]
     assert len(lines) == 40
     assert not any(letter in done.stdout.decode() for letter in "\x1b\x9b\u202e\u200b\r\t")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 
+from runtui.domain.rows import RUN_COLUMNS
 from runtui.domain.text import UNSAFE
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
+from runtui.services.store import EVERY_RUN
 from runtui.tui.text import plain
 from runtui.tui.widgets.json_view import JsonView
 from tests.tui.conftest import Opener, Session
@@ -59,9 +61,8 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
 async def test_hostile_names_sort(open_session: Opener) -> None:
     async with open_session(size=(120, 40), hostile=True, runs=60) as session:
         table = session.runs.table
-        await session.press(*["s"] * 11)
-        assert session.runs.shown.sort == "started"
-        await session.press("s", "s")
+        await session.press(*["s"] * len(RUN_COLUMNS))
+        assert session.runs.shown == EVERY_RUN
         while session.runs.shown.sort != "workflow":
             await session.press("s")
         rows = session.workspace.store.window(session.runs.shown, 0, table.total)

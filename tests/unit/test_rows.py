@@ -20,6 +20,7 @@ from runtui.domain.rows import (
     STATUS_LOOKS,
     STUCK_AFTER,
     RunRow,
+    cells_needed,
     index_run,
     short_id,
     status_look,
@@ -99,8 +100,8 @@ def test_any_object_with_an_id_makes_a_record_that_a_database_can_hold(raw: dict
     ("status", "text", "role"),
     [
         ("failed", "✗ failed", "status-failed"),
-        ("completedWithErrors", "! completedWithErrors", "status-problem"),
-        ("inProgress", "● inProgress", "status-active"),
+        ("completedWithErrors", "! partly", "status-problem"),
+        ("inProgress", "● running", "status-active"),
         ("completed", "✓ completed", "status-done"),
         ("queued", "◌ queued", "status-waiting"),
         ("canceled", "⊘ canceled", "status-problem"),
@@ -118,7 +119,7 @@ def test_a_status_is_a_glyph_and_a_word(status: str, text: str, role: Role) -> N
 def test_every_known_status_has_a_look_and_fits_its_column() -> None:
     assert set(PROCESSING_STATUS.names) - {SENTINEL} == set(STATUS_LOOKS) - {""}
     longest = [shown("status", a_row(status=name, started=NOW - 4 * HOUR)).text for name in PROCESSING_STATUS.names]
-    assert max(map(len, longest)) <= RUN_COLUMN_BY_KEY["status"].width
+    assert max(map(len, longest)) <= RUN_COLUMN_BY_KEY["status"].grows_to
 
 
 def test_failed_is_the_most_urgent_and_completed_the_least() -> None:
@@ -130,10 +131,10 @@ def test_failed_is_the_most_urgent_and_completed_the_least() -> None:
 @pytest.mark.parametrize(
     ("facts", "text"),
     [
-        ({"status": "inProgress", "started": NOW - STUCK_AFTER - 1}, "◔ inProgress · stuck"),
-        ({"status": "inProgress", "started": NOW - STUCK_AFTER}, "● inProgress"),
-        ({"status": "inProgress", "started": NOW - 9 * HOUR, "updated": NOW - HOUR}, "● inProgress"),
-        ({"status": "canceling", "started": NOW - 9 * HOUR}, "◔ canceling · stuck"),
+        ({"status": "inProgress", "started": NOW - STUCK_AFTER - 1}, "◔ stuck"),
+        ({"status": "inProgress", "started": NOW - STUCK_AFTER}, "● running"),
+        ({"status": "inProgress", "started": NOW - 9 * HOUR, "updated": NOW - HOUR}, "● running"),
+        ({"status": "canceling", "started": NOW - 9 * HOUR}, "◔ stuck"),
         ({"status": "failed", "started": NOW - 9 * HOUR}, "✗ failed"),
     ],
 )
@@ -144,7 +145,7 @@ def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(fact
 @pytest.mark.parametrize(
     ("key", "facts", "expected"),
     [
-        ("started", {"started": NOW - 2 * HOUR}, ListCell("2h ago")),
+        ("started", {"started": NOW - 2 * HOUR}, ListCell("2h")),
         ("updated", {"updated": NOW + HOUR // 73}, ListCell("now")),
         ("scheduled", {"scheduled": NOW + HOUR // 73}, ListCell("in 49s")),
         ("started", {"started": None, "scheduled": NOW}, ListCell("–", "muted")),
@@ -153,6 +154,8 @@ def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(fact
         ("users", {"users": 12}, ListCell("–/12", "number")),
         ("users", {}, ListCell("–", "muted")),
         ("users", {"successful": 9999, "users": 10_999}, ListCell("9999/10k", "number")),
+        ("users", {"successful": 7, "users": 11, "failedUsers": 4}, ListCell("7/11 ✗4", "alert")),
+        ("users", {"successful": 11, "users": 11, "failedUsers": 0}, ListCell("11/11", "number")),
         ("failedUsers", {"failedUsers": 0}, ListCell("0", "muted")),
         ("failedUsers", {"failedUsers": 3}, ListCell("3", "alert")),
         ("failedTasks", {"failedTasks": 2**31 - 1}, ListCell("2G", "alert")),
@@ -174,9 +177,28 @@ def test_no_number_or_time_is_wider_than_its_column(width: int) -> None:
     counts = dict.fromkeys(("failedTasks", "failedUsers", "successful", "users"), huge)
     moments = dict.fromkeys(("scheduled", "started", "completed", "updated"), NOW - 900 * 24 * HOUR)
     row = a_row(status="completedWithErrors", type="activatedWithScope", **counts, **moments)
-    for column, cells in list_layout(RUN_COLUMNS, GUTTER + width + GAP):
+    needs = cells_needed(["completedWithErrors"], ["Onboard"], huge, huge)
+    for column, cells in list_layout(RUN_COLUMNS, GUTTER + width + GAP, needs):
         if not column.flexible:
             assert len(column.show(row, NOW).text) <= cells
+
+
+def test_a_column_is_as_wide_as_what_it_holds_and_the_name_has_the_rest() -> None:
+    name = "Onboard new hire, first day"
+    small = dict(list_layout(RUN_COLUMNS, 80, cells_needed(["failed"], [name], 9, 9)))
+    large = dict(list_layout(RUN_COLUMNS, 80, cells_needed(["failed", "pausedByPolicy"], [name], 412, 120)))
+    width = {column.key: (small[column], large[column]) for column in small.keys() & large.keys()}
+    assert width["status"] == (len("✗ failed"), len("? pausedByPolicy"))
+    assert width["users"] == (len("0/9 ✗9"), len("120/412 ✗120"))
+    assert min(width["workflow"]) >= len(name)
+
+
+@pytest.mark.parametrize("width", range(60, 140, 7))
+def test_no_other_column_is_shown_where_a_name_would_be_cut_for_it(width: int) -> None:
+    name = "Mover: team or department change, EMEA"
+    columns = list_layout(RUN_COLUMNS, width, cells_needed(["failed"], [name], 99, 9))
+    room = {column.key: cells for column, cells in columns}
+    assert room["workflow"] >= len(name) or len(columns) == 4
 
 
 @pytest.mark.parametrize(
@@ -202,13 +224,14 @@ def test_a_shortened_id_fits_its_column(run_id: str) -> None:
     ("width", "keys"),
     [
         (58, "status workflow started users"),
-        (80, "status workflow started users failedUsers failedTasks"),
-        (120, "status workflow started users failedUsers failedTasks type updated"),
-        (200, "status workflow started users failedUsers failedTasks type updated completed scheduled id"),
+        (80, "status workflow started users failedTasks"),
+        (120, "status workflow started users failedTasks type updated completed scheduled"),
+        (200, "status workflow started users failedTasks type updated completed scheduled id failedUsers"),
     ],
 )
 def test_columns_drop_by_priority_as_the_screen_narrows(width: int, keys: str) -> None:
-    assert [column.key for column, _ in list_layout(RUN_COLUMNS, GUTTER + width + GAP)] == keys.split()
+    needs = cells_needed(["quarantined"], ["Onboard new hire, first day"], 99, 9)
+    assert [column.key for column, _ in list_layout(RUN_COLUMNS, GUTTER + width + GAP, needs)] == keys.split()
 
 
 @given(st.integers(min_value=1, max_value=400))

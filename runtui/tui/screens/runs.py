@@ -16,6 +16,7 @@ from textual.content import Content
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
+from runtui.domain.columns import Arrangement
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows
@@ -28,7 +29,6 @@ from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import FilterBar, RowList
 
 _PROBLEMS: Final = "is:problem"
-_FIRST_SORT: Final = "started"
 _COUNTING: Final = awaited("counting")
 
 RELOAD_SECONDS: Final = 0.25
@@ -77,7 +77,7 @@ class RunsView(ActionView[None]):
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
-        self._query = RunQuery(None, _FIRST_SORT, True)
+        self._query = EVERY_RUN
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
@@ -190,6 +190,7 @@ class RunsView(ActionView[None]):
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown = rows.query
+        self.list.set_columns(Arrangement(RUN_COLUMNS, self._store.needs()))
         self.list.show(rows, keep_line=keep_line, sort=(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.frame.chrome.show_headline()

@@ -22,7 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from runtui.domain.columns import GAP, GUTTER, Column, Layout, ListCell, Role, RowT, list_layout
+from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, ListCell, Role, RowT
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import MARKED, ReadRows, Resource, RowFlag, RowId, Rows
@@ -56,16 +56,18 @@ class ColumnHeader(Widget):
     sort: reactive[tuple[str, bool]] = reactive(("", False))
     """The key of the sorted column, and whether it runs downwards."""
 
+    arrangement: reactive[Arrangement[Any]] = reactive(Arrangement(()))
+
     def __init__(self, columns: tuple[Column[Any], ...]) -> None:
         super().__init__()
-        self._columns = columns
+        self.set_reactive(ColumnHeader.arrangement, Arrangement(columns))
 
     def render(self) -> RenderResult:
         from textual.content import Content
 
         key, descending = self.sort
         text = " " * GUTTER
-        for column, width in list_layout(self._columns, self.size.width):
+        for column, width in self.arrangement.layout(self.size.width):
             title = column.title + (("↓" if descending else "↑") if column.key == key else "")
             fits = cell_len(title) <= width
             # The arrow of a title as wide as its column stands in the gap.
@@ -109,6 +111,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self.resource = resource
+        self._arrangement = Arrangement(resource.columns)
         self._own_flag = flag
         self._source: Rows[RowT, RowId] = ReadRows((), resource.id_of)
         self._start = 0
@@ -149,6 +152,14 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         offset = offset if keep_line else self.size.height // 2
         self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
         self._repaint_differences()
+
+    def set_columns(self, arrangement: Arrangement[RowT]) -> None:
+        """Show other columns, or the same ones otherwise; the rows are drawn anew where that is so."""
+        if arrangement != self._arrangement:
+            self._arrangement = arrangement
+            self._drawn.clear()
+            self._strips.clear()
+            self.refresh()
 
     def tick(self) -> None:
         """Let relative times ("3m ago") move on; only lines whose text changed are drawn."""
@@ -276,22 +287,19 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             strip = self._strips[look] = self._draw(look).adjust_cell_length(look.width, self.rich_style)
         return strip
 
-    def _layout(self, width: int) -> Layout[RowT]:
-        return list_layout(self.resource.columns, width)
-
     def _look(self, line: int) -> LineLook:
         row = self._row(line) if line < self.total else None
         width = self.size.width
         if row is None:
             return LineLook(width)
-        cells = tuple(column.show(row, self._now) for column, _ in self._layout(width))
+        cells = tuple(column.show(row, self._now) for column, _ in self._arrangement.layout(width))
         cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
         return LineLook(width, self.flag(row), cells, cursor)
 
     def _draw(self, look: LineLook) -> Strip:
         """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
         segments = [Segment(fit(look.sign, GUTTER), self._style("flag"))] if look.cells else []
-        for cell, (column, width) in zip(look.cells, self._layout(look.width), strict=False):
+        for cell, (column, width) in zip(look.cells, self._arrangement.layout(look.width), strict=False):
             text = fit(cell.text, width, align=column.align) + " " * GAP
             segments.append(Segment(text, self._style(cell.role)))
         strip = Strip(segments)

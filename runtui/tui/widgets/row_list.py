@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from runtui.domain.columns import RowT
+from runtui.domain.columns import Arrangement, RowT
 from runtui.domain.filters import FilterError
 from runtui.errors import UsageError
 from runtui.keys.actions import key_of
@@ -160,6 +160,11 @@ class RowList(Widget, Generic[RowT, RowId]):
         self._header.sort = sort
         self.table.show(rows, keep_line=keep_line)
 
+    def set_columns(self, arrangement: Arrangement[RowT]) -> None:
+        """Show these columns, in the titles and in the rows."""
+        self._header.arrangement = arrangement
+        self.table.set_columns(arrangement)
+
     def say(self, words: str) -> None:
         """Say why there are no rows; with no words there are some."""
         self.set_class(bool(words), "-empty")
@@ -179,7 +184,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts += [Content("  /"), content(filter_text, "$text-accent")]
         key, descending = self._header.sort
         parts += [
-            Content(f"  {column.title} {'↓' if descending else '↑'}")
+            Content(f"  {column.order_name or column.title} {'↓' if descending else '↑'}")
             for column in self.resource.columns
             if column.key == key
         ]
