@@ -47,7 +47,7 @@ _TO_THE_MINUTE: Final = re.compile(r".*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?"
 _RELATIVE: Final = re.compile(r"now|(?:now)?\s*[+-].*", re.ASCII)
 _NOTHING: Final = {"null", "none"}
 
-FieldKind = Literal["text", "enum", "count", "datetime", "flag", "result"]
+FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
 Flag = Literal["problem", "stuck", "active"]
 
@@ -96,7 +96,7 @@ def _field(item: Property) -> FilterField:
 
 
 def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterField:
-    return FilterField(name, "result", sql, aliases, whole_sql=whole_sql)
+    return FilterField(name, "text", sql, aliases, whole_sql=whole_sql)
 
 
 FILTER_FIELDS: Final = (
@@ -439,7 +439,7 @@ class _Reader:
 
     def _answer(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
         """The node for a field, by its kind. Several values are alternatives; with "!=" none of them may hold."""
-        if field.kind in ("enum", "text", "flag", "result") and sign.text not in (":", "=", "!="):
+        if field.kind in ("enum", "text", "flag") and sign.text not in (":", "=", "!="):
             raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
         if len(values) > 1 and sign.text not in (":", "=", "!="):
             raise values[1].error(f"{sign.text} takes one value.")
@@ -455,11 +455,11 @@ class _Reader:
     def _single(self, field: FilterField, sign: _Typed, value: _Typed) -> Node:
         if field.kind == "flag":
             return self._flag(value)
-        if field.kind == "text":
-            return TextIs(field, value.text, whole=sign.text == "=")
-        if field.kind == "result":
+        if field.whole_sql:
             self.asks_results = True
             return InResults(field, value.text, whole=sign.text == "=")
+        if field.kind == "text":
+            return TextIs(field, value.text, whole=sign.text == "=")
         if value.text.casefold() in _NOTHING and not value.quoted:
             if sign.text not in (":", "="):
                 raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")

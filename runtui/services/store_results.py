@@ -183,14 +183,15 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
-    """Those with `text` in name, UPN or id, whatever the case, by name; at most so many."""
+    """Those with `text` in name, UPN or id, whatever the case: first where one begins with it, by name."""
+    wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
         " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject = id"
         " UNION SELECT run_row FROM task_result WHERE subject = id)),"
         " (SELECT count(*) FROM task_result WHERE subject = id AND cause <> '')"
-        " FROM subject WHERE instr(key, ?) ORDER BY name COLLATE NOCASE, id LIMIT ?",
-        (text.strip().casefold(), most),
+        " FROM subject WHERE instr(key, ?1) ORDER BY instr(key, char(10) || ?1) = 0, name COLLATE NOCASE, id LIMIT ?2",
+        (wanted, most),
     )
     return [Person(*person) for person in found]
 

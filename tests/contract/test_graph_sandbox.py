@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
+from runtui.domain.times import now_ticks
 from runtui.graph.client import CollectionPage, GraphClient, GraphError
 from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
+from runtui.services.results import ResultReader
+from runtui.services.store import EVERY_RUN, RunQuery, Store
 
 
 async def token() -> str:
@@ -22,8 +28,13 @@ async def token() -> str:
 
 
 @pytest.fixture
-def app() -> Starlette:
-    return create_app(runs=240, seed=7, hostile=True)
+def hostile() -> bool:
+    return True
+
+
+@pytest.fixture
+def app(hostile: bool) -> Starlette:
+    return create_app(runs=240, seed=7, hostile=hostile)
 
 
 @pytest.fixture
@@ -115,3 +126,40 @@ async def test_a_path_that_nobody_offers_is_called_that(app: Starlette) -> None:
     assert answer.fault is not None
     assert answer.fault.title == "This service does not offer this change"
     assert answer.fault.outcome is Outcome.NOT_DONE
+
+
+@pytest.mark.parametrize("hostile", [False])
+async def test_the_causes_of_23_runs_are_there_after_three_requests(
+    graph: GraphClient, exchanges: list[Exchange], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "state" / "runs.db")
+    workflows = await items(graph.workflows())
+    store.put_workflows(workflows)
+    left = 23
+    for workflow in workflows:
+        failed = [run for run in await items(graph.runs(workflow["id"])) if run["failedTasksCount"]][:left]
+        store.put_runs(workflow["id"], failed, store.next_listing())
+        left -= len(failed)
+    assert left == 0
+    exchanges.clear()
+    reader = ResultReader(graph, store)
+    reader.read_in_background(EVERY_RUN)
+    await until_read(reader)
+    progress = reader.progress
+    assert (progress.read, progress.total, progress.unreadable, progress.fault) == (23, 23, 0, None)
+    assert [exchange.purpose for exchange in exchanges] == ["read results"] * 3
+    causes = store.causes(EVERY_RUN)
+    assert 1 < len(causes) < 10
+    assert sum(cause.runs for cause in causes) >= 23
+    for cause in causes:
+        assert store.count(RunQuery(parse_filter(f"cause:{cause.key}", now_ticks()))) == cause.runs
+    name = store.people("", 1)[0].name
+    assert store.count(RunQuery(parse_filter(f'user:"{name}"', now_ticks()))) > 0
+    assert all(person.user_principal_name for person in store.people("", 99))
+    store.close()
+
+
+async def until_read(reader: ResultReader) -> None:
+    over = asyncio.Event()
+    reader.changed.subscribe(lambda progress: None if progress.reading else over.set())
+    await over.wait()

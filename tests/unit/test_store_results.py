@@ -208,6 +208,8 @@ def test_people_are_found_by_name_upn_and_id(store: Store) -> None:
     ]
     assert [person.id for person in store.people("CONTOSO", 1)] == ["u1"]
     assert [person.user_principal_name for person in store.people("u2", 9)] == ["BenW@contoso.com"]
+    assert [person.name for person in store.people("b", 9)] == ["Ben Walters"]
+    assert [person.name for person in store.people("d", 9)] == ["device d9", "Adele Vance"], "where one begins with it"
     assert store.people("nobody", 9) == []
 
 
