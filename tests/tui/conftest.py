@@ -199,6 +199,16 @@ class Session:
             await asyncio.sleep(0.01)
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
+    async def panel_rested(self) -> None:
+        """Wait until the panel shows the run under the cursor; what its tasks did may still be on its way."""
+        name = "read the run in the panel"
+        await self.until(
+            lambda: (
+                all(worker.is_finished for worker in self.app.workers if worker.description == name)
+                or "Reading what its tasks did" in self.text()
+            )
+        )
+
     def text(self) -> str:
         """What the screen shows, line by line."""
         size = self.app.size

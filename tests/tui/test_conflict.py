@@ -30,7 +30,7 @@ def status_of(session: Session) -> str:
 
 def flag_of(session: Session) -> str:
     """What stands before the first row, the one of the run."""
-    return next(line[0] for line in session.text().splitlines() if "Onboard" in line)
+    return next(line[0] for line in session.text().splitlines() if "Onboard" in line[:60])
 
 
 def merged(session: Session) -> Draft:

@@ -147,7 +147,7 @@ async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Ope
             assert "The draft is kept." in told
             assert run_id in session.workspace.drafts
             assert session.runs.table.row_under_cursor() is not None
-            first_lines = "\n".join(session.panel.query_one("#tab-response").render_line(y).text for y in range(12))
+            first_lines = "\n".join(session.panel.query_one("#panel-page").render_line(y).text for y in range(12))
             assert title in first_lines
             assert "\x1b" not in session.text()
         graph.answer_to_patch = None

@@ -135,6 +135,6 @@ async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener
         await session.until(lambda: "ot done" in session.text())
         assert plain(ATTACK)[:20] in session.text()
         assert is_safe(session)
-        view = session.panel.query_one("#tab-response", JsonView)
+        view = session.panel.query_one("#panel-page", JsonView)
         assert json.loads(view.text)["error"]["code"] == ATTACK
         assert session.app.is_running

@@ -277,6 +277,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
 
 async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:
     async with open_session(runs=12) as session:
+        session.workspace.journal.close()
         session.workspace.journal.path = tmp_path  # a folder is no file
         await session.press("J")
         await session.until(lambda: "The journal cannot be used" in session.text())

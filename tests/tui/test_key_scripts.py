@@ -120,6 +120,7 @@ async def rested(session: Session) -> None:
 async def end_of(desk: Desk) -> End:
     session, workspace = desk.session, desk.session.workspace
     await rested(session)
+    await session.panel_rested()
     focused, form = session.app.focused, session.draft
     view, screen = session.view, screen_of(session)
     focus = tuple(f"{node.__class__.__name__}#{node.id}" for node in focused.ancestors_with_self) if focused else ()

@@ -21,7 +21,7 @@ def seen(session: Session) -> dict[str, object]:
         "focus": focused.id if focused else None,
         "filter": session.runs.filter_text,
         "cursor": session.runs.table.cursor,
-        "panel": (session.panel.tab, session.panel.has_class("-open")),
+        "panel": (session.panel.tab, session.panel.display),
         "status": session.status.text,
         "theme": session.app.theme,
         "draft": session.draft and session.draft.edits,

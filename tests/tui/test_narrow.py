@@ -57,7 +57,8 @@ async def test_a_narrow_list_gives_the_panel_back_its_room(open_session: Opener)
     async with open_session(size=(80, 24), runs=40) as session:
         table = session.runs.table
         height = table.size.height
-        await session.press("G", "enter")
+        await session.press("G", "right_square_bracket")
+        assert session.panel.tab == "run", "it opens as it was left"
         assert table.size.height < height
         assert table.scroll_offset.y <= table.cursor < table.scroll_offset.y + table.size.height
         await session.press("escape")

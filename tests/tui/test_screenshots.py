@@ -86,30 +86,30 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         # The cursor stands on the run that came in first, whichever that was.
         await session.press("g")
-        picture(session, "list")
+        await picture(session, "list")
 
         await session.press("slash")
         await session.type("status:failed started>-7d")
-        picture(session, "filter")
+        await picture(session, "filter")
 
         await session.press("enter", "enter")
         await session.until(lambda: "Reading what its tasks did" not in session.text() and "users:" in session.text())
-        picture(session, "details")
+        await picture(session, "details")
 
         await session.press("e")
         await session.until(lambda: session.view == "edit")
         await session.press("enter", "up", "enter", *["down"] * 6, "end", "backspace")
         await session.type("7")
         await session.until(lambda: session.draft is not None and len(session.draft.changes()) == 2)
-        picture(session, "form")
+        await picture(session, "form")
 
         await session.press("ctrl+s")
         await session.until(lambda: session.view == "review")
-        picture(session, "review")
+        await picture(session, "review")
 
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "200 OK" in session.text())
-        picture(session, "response")
+        await picture(session, "response")
 
 
 async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
@@ -126,7 +126,7 @@ async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
             await session.press("down")
         await session.press("up")
         await session.until(lambda: "1 unknown" in session.text() and "#3 unknown" in session.text())
-        picture(session, "unknown")
+        await picture(session, "unknown")
 
         session.server.state.scenario.use("none")
         await session.press("g", "u")
@@ -136,7 +136,7 @@ async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
         await session.press("J")
         await session.until(lambda: "? unknown" in session.text())
         await session.press("down", "enter")
-        picture(session, "journal")
+        await picture(session, "journal")
 
 
 async def test_a_run_that_changed_under_a_draft_in_a_picture(open_session: Opener) -> None:
@@ -146,19 +146,19 @@ async def test_a_run_that_changed_under_a_draft_in_a_picture(open_session: Opene
         await edit_as_a_colleague(session, processingStatus="quarantined", totalUnprocessedTasksCount=0)
         await send(session)
         await session.until(lambda: session.view == "conflict")
-        picture(session, "conflict")
+        await picture(session, "conflict")
 
 
 async def test_the_list_in_the_light_theme(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-light") as session:
         await session.press("x", "g")
-        picture(session, "light")
+        await picture(session, "light")
 
 
 async def test_the_list_in_sixteen_colours(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="ansi-dark") as session:
         await session.press("x", "g")
-        picture(session, "sixteen-colours")
+        await picture(session, "sixteen-colours")
 
 
 async def test_the_form_at_80_by_24(open_session: Opener) -> None:
@@ -169,7 +169,7 @@ async def test_the_form_at_80_by_24(open_session: Opener) -> None:
         await session.until(lambda: session.view == "edit")
         await session.press("enter", "up", "enter")
         await session.until(lambda: session.draft is not None and session.draft.changes())
-        picture(session, "narrow")
+        await picture(session, "narrow")
 
 
 def test_no_picture_is_left_over_or_loads_anything() -> None:
@@ -208,8 +208,9 @@ async def edit_as_a_colleague(session: Session, **values: object) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def picture(session: Session, name: str) -> None:
+async def picture(session: Session, name: str) -> None:
     """Write screenshots/NAME.svg when asked to; otherwise its text has to be what the screen shows."""
+    await session.panel_rested()
     svg = self_contained(session.app.export_screenshot(title="runtui", simplify=False))
     path = FOLDER / f"{name}.svg"
     if os.environ.get(WRITE) == "1":

@@ -117,7 +117,7 @@ class Editing:
         self.form.open(draft, self._workflow_name(draft))
         self._workspace.drafts.keep(draft)
         await self._chrome.open(self.place)
-        self._chrome.panel.choose("request")
+        self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
 
     async def _read(self, draft: Draft) -> None:
@@ -165,7 +165,7 @@ class Editing:
                 await self._use(merge)
 
         await self._chrome.ask(ConflictView(draft, now, self._workflow_name(draft)), resolved)
-        self._chrome.panel.choose("request")
+        self._chrome.panel.bring_forward("request")
 
     async def _use(self, merge: Merge) -> None:
         """On to the review if there is something to send, with the form behind it."""
@@ -199,7 +199,7 @@ class Editing:
         )
         await self._chrome.ask(ReviewView(draft, target, undoes=undoes, hint=self._hint()), answered)
         self._chrome.set_status("")
-        self._chrome.panel.choose("request")
+        self._chrome.panel.bring_forward("request")
 
     # y: the save
 
@@ -212,7 +212,7 @@ class Editing:
         else:
             self._last_sent = draft.run_id
             self._chrome.panel.open()
-            self._chrome.panel.choose("response")
+            self._chrome.panel.bring_forward("response")
         if undoes is None and self._chrome.front is self.place:
             self.place.dismiss()
         self._chrome.refresh()

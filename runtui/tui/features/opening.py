@@ -50,7 +50,6 @@ class Opening:
             return
         await self._chrome.prepare(self._users_place)
         self.users.open(run_id, stored.workflow_name)
-        self._chrome.panel.show_run(run_id)
         await self._chrome.open(self._users_place)
         if self._workspace.connected:
             self._chrome.app.run_worker(

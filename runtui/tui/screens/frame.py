@@ -370,28 +370,38 @@ class Frame(Screen[ScreenResultType]):
         self._header.headline = chrome.headline
         self._strip.trouble = chrome.trouble
         self._title.show(self.view.title(), active=not in_panel)
-        self.view.show_in(chrome.panel)
-        chrome.panel.draw_on(self._panel)
-        self._panel.mark_active(in_panel)
         self._give_room()
+        self.view.show_in(chrome.panel)
+        chrome.panel.draw_on(self._panel, is_in_sight=self._shows_panel)
+        self._panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
         self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(*self._own_scopes, "app")
         self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
+    @property
+    def _shows_panel(self) -> bool:
+        """Whether the panel is in sight: below WIDE columns only where it was opened or a draft is."""
+        if self.chrome.is_zoomed:
+            return self.has_keys_in_panel
+        return self.app.size.width >= WIDE or self.chrome.panel.is_open or self.view.draft is not None
+
     def _give_room(self) -> None:
         """Only the panes' own styles change: a class on the screen would have every widget's styles matched anew."""
-        zoomed, in_panel = self.chrome.is_zoomed, self.has_keys_in_panel
-        self._left.display = not (zoomed and in_panel)
-        self._panel.set_class(self.chrome.panel.is_open, "-open")
-        self._panel.set_class(self.view.draft is not None, "-editing")
-        self._panel.set_class(zoomed and in_panel, "-alone")
-        self._panel.set_class(zoomed and not in_panel, "-away")
+        is_alone = self.chrome.is_zoomed and self.has_keys_in_panel
+        self._left.display = not is_alone
+        self._panel.display = self._shows_panel
+        self._panel.set_class(is_alone, "-alone")
 
     def zoom(self, zoomed: bool) -> None:
         """Give the pane with the focus the whole screen, or give it back."""
         self.chrome.is_zoomed = zoomed
-        self._give_room()
+        self.draw()
+
+    def on_resize(self) -> None:
+        """There is room for the panel, or none."""
+        if self.chrome.front is self:
+            self.draw()
 
     def on_action_view_changed(self, event: ActionView.Changed) -> None:
         """The view is another one now."""
@@ -451,9 +461,10 @@ class Frame(Screen[ScreenResultType]):
         await self.perform(action_id)
 
     def action_step_tab(self, by: int) -> None:
-        """To the next tab of the panel, or the one before."""
+        """To the next tab of the panel, or the one before; one out of sight opens as it was left."""
+        if self._shows_panel:
+            self.chrome.panel.step(by)
         self.chrome.panel.open()
-        self.chrome.panel.step(by)
         self.draw()
 
     def action_leave_panel(self) -> None:

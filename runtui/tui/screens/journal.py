@@ -12,14 +12,17 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.errors import RuntuiError
+from runtui.graph.root import same_server
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_query import PAGE, EntryQuery
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import FilterBar, RowList
+from runtui.tui.words import pages
 
 
 class JournalView(ActionView[None]):
@@ -63,6 +66,16 @@ class JournalView(ActionView[None]):
 
     def take_focus(self) -> None:
         self.list.take_focus()
+
+    def show_in(self, panel: Panel) -> None:
+        """The run of the entry under the cursor."""
+        entry = self.entry
+        if entry is None:
+            panel.show_page(pages.NO_ENTRY)
+        elif entry.damage or not same_server(entry.root, self._root):
+            panel.show_page(pages.foreign_page(entry))
+        else:
+            panel.follow(entry.run_id, entry)
 
     def reload(self) -> None:
         """Read again what is shown."""

@@ -1,99 +1,238 @@
 """What the side panel shows: the pages of its tabs, from drafts, saves, runs, entries of the journal and exchanges.
 
-Invariant: the pages belong to the session; the panel of the screen in front draws them. A tab is filled when there is
-something new for it, in sight or not, and choosing a tab reads nothing from the network.
+Invariant: the pages belong to the session; the panel of the screen in front draws them. The Run tab follows the cursor:
+REST_SECONDS after it came to rest on a row its run is shown, what the store has at once and what its tasks did when it
+is read. Nothing of that is on a key's path, nothing is read for a tab out of sight, and what is read for a row is given
+up when the cursor leaves it. Until the page is there, the panel says that it shows another run.
+
+The tab in front is the one that a person chose. A change brings Request and then Response forward; once the cursor is
+on another run, the chosen tab is in front again.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from textual.app import App
+from textual.worker import Worker
 
 from runtui.domain.draft import Draft
 from runtui.domain.results import TaskResult
 from runtui.domain.run_users import UserRow
 from runtui.domain.times import now_ticks
-from runtui.graph.client import GraphError
+from runtui.errors import RuntuiError
 from runtui.graph.faults import fault_of
 from runtui.graph.retry import Pace
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save
-from runtui.tui.widgets.side_panel import TABS, Page, SidePanel, Tab
+from runtui.tui.widgets.side_panel import TABS, About, Page, SidePanel, Tab
 from runtui.tui.words import pages
+
+REST_SECONDS: Final = 0.1
+"""How long the cursor rests on a row before the panel shows its run."""
+
+GRACE_SECONDS: Final = 0.15
+"""How long after that results are waited for before the run is shown without them: a page that is drawn once costs half
+of one that is drawn twice."""
+
+_FOLLOWING: Final = "follow the cursor"
+
+
+class _Followed(NamedTuple):
+    """The run that the Run tab is to show, and in which state of it."""
+
+    run_id: str = ""
+    state: object = None
 
 
 class Panel:
-    """The tabs of one session, and which of them is chosen."""
+    """The tabs of one session, and which of them is in front."""
 
     def __init__(self, app: App[Any], workspace: Workspace) -> None:
         self._app = app
         self._workspace = workspace
         self._widget: SidePanel | None = None
         """The panel of the screen in front."""
+        self._is_in_sight = False
         self._pages: dict[Tab, Page] = {}
-        self._followed: int | None = None
+        self._wanted = _Followed()
+        """What the cursor is on."""
+        self._reading: _Followed | None = None
+        """What was asked for last, read by now or not."""
+        self._worker: Worker[None] | None = None
+        self._save_shown: int | None = None
         """The save that the Response tab shows."""
-        self.tab: Tab = "response"
+        self._chosen: Tab = "run"
+        """The tab that a person chose."""
+        self.tab: Tab = "run"
         self.is_open = False
         """Whether it was asked for where it is not always in sight."""
 
-    def draw_on(self, widget: SidePanel) -> None:
+    def draw_on(self, widget: SidePanel, *, is_in_sight: bool) -> None:
         """From now on, draw on the panel of this screen; pages that are on it already stay as they are."""
-        is_other, self._widget = widget is not self._widget, widget
+        is_other, self._widget, self._is_in_sight = widget is not self._widget, widget, is_in_sight
         if is_other:
             for tab, page in self._pages.items():
                 widget.show(tab, page)
-            self.choose(self.tab)
+            self._bring(self.tab)
+        widget.point_at(self._wanted.run_id)
+        self._read_on()
 
     def open(self) -> None:
         """Bring the panel into sight where it is not always there."""
         self.is_open = True
 
     def choose(self, tab: Tab) -> None:
+        """A person wants this tab in front."""
+        self._chosen = tab
+        self._bring(tab)
+
+    def bring_forward(self, tab: Tab) -> None:
+        """A change brings a tab forward, until the cursor is on another run."""
+        self._bring(tab)
+
+    def step(self, by: int) -> None:
+        """To the next or the previous tab."""
+        self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
+
+    def _bring(self, tab: Tab) -> None:
         """Bring a tab into sight; the log is filled as it is now."""
         self.tab = tab
         if self._widget is not None:
             if tab == "log":
                 self._widget.show_log(self._workspace.exchanges)
             self._widget.choose(tab)
+        self._read_on()
 
-    def step(self, by: int) -> None:
-        """To the next or the previous tab."""
-        self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
+    # The run under the cursor
+
+    def follow(self, run_id: str, state: object = None) -> None:
+        """The cursor is on this run.
+
+        Args:
+            run_id: Its id.
+            state: Equal as long as the run is to be shown as it was; another one has it read again.
+        """
+        is_other = run_id != self._wanted.run_id
+        self._wanted = _Followed(run_id, state)
+        if is_other and self.tab != self._chosen:
+            self._bring(self._chosen)
+
+    def show_page(self, page: Page) -> None:
+        """The cursor is on no run, or on what is told at once: this is about it."""
+        if page.about.run_id != self._wanted.run_id and self.tab != self._chosen:
+            self._bring(self._chosen)
+        self._stop_reading()
+        self._wanted = self._reading = _Followed(page.about.run_id)
+        self._show("run", page)
+
+    def _read_on(self) -> None:
+        """Have the run under the cursor read where it is to be seen, and what is read for another row given up."""
+        wanted = self._wanted
+        if wanted == self._reading or not wanted.run_id:
+            return
+        self._stop_reading()
+        if self._is_in_sight and self.tab == "run":
+            self._reading = wanted
+            self._worker = self._app.run_worker(
+                partial(self._follow, wanted.run_id), group=_FOLLOWING, description="read the run in the panel"
+            )
+
+    def _stop_reading(self) -> None:
+        self._reading = None
+        if self._worker is not None:
+            self._worker.cancel()
+
+    async def _follow(self, run_id: str) -> None:
+        """Show a run once the cursor rests on it."""
+        await asyncio.sleep(REST_SECONDS)
+        known = await asyncio.to_thread(self._known, run_id)
+        if known.tasks is not None or not self._workspace.connected:
+            await self._show_run(known)
+            return
+        reading = asyncio.create_task(self._read_results(known))
+        try:
+            await asyncio.wait({reading}, timeout=GRACE_SECONDS)
+            if not reading.done():
+                await self._show_run(replace(known, is_reading=True))
+            await self._show_run(await reading)
+        finally:
+            reading.cancel()
+
+    async def _show_run(self, known: pages.KnownRun) -> None:
+        """Show what is known of a run; many thousand tasks are counted beside the event loop."""
+        page = await asyncio.to_thread(pages.run_page, known, now_ticks())
+        is_same = known.run_id == self._pages.get("run", Page()).about.run_id
+        self._show("run", page, keep_place=is_same)
+
+    def _known(self, run_id: str) -> pages.KnownRun:
+        """What is on this machine about a run. It reads files."""
+        workspace = self._workspace
+        known = pages.KnownRun(run_id=run_id, stored=workspace.store.get(run_id), has_draft=run_id in workspace.drafts)
+        if known.stored is None:
+            return replace(known, tasks=())
+        try:
+            return replace(known, entries=workspace.journal.of_run(workspace.root, run_id))
+        except RuntuiError as error:
+            return replace(known, note=str(error))
+
+    async def _read_results(self, known: pages.KnownRun) -> pages.KnownRun:
+        """What the tasks of a run did; what cannot be read is said in the page."""
+        if known.stored is None:
+            return known
+        tasks: list[TaskResult] = []
+        try:
+            async for page in self._workspace.client.task_results(known.stored.workflow_id, known.run_id, pace=Pace()):
+                tasks += [TaskResult(item) for item in page.items]
+        except RuntuiError as error:
+            return replace(known, note=f"What its tasks did could not be read: {error}")
+        return replace(known, tasks=tasks)
+
+    # A change
 
     def show_draft(self, draft: Draft) -> None:
-        """The request that a draft would make, live."""
+        """The request that a draft would make, live; its run counts as the one under the cursor."""
+        self.follow(draft.run_id)
         method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
-        self._show("request", pages.request_page(draft, method, url), keep_place=True)
+        page = pages.request_page(draft, method, url)
+        self._show("request", replace(page, about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
-        self._followed = save.number
-        self._show("response", pages.save_page(save, datetime.now(UTC)))
+        self._save_shown = save.number
+        page = pages.save_page(save, datetime.now(UTC))
+        self._show("response", replace(page, about=self._about(save.run_id, save.draft.workflow_id)))
 
     def follow_save(self, save: Save) -> None:
         """Time has passed for a save; where something else is shown by now, that stays."""
-        if self._followed == save.number:
+        if self._save_shown == save.number:
             self.show_save(save)
 
     def show_entry(self, entry: Entry | None) -> None:
         """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
-        self._followed = None
-        self._show("request", pages.NO_ENTRY if entry is None else pages.entry_request_page(entry))
-        self._show("response", pages.NO_ENTRY if entry is None else pages.entry_response_page(entry))
+        self._save_shown = None
+        if entry is None:
+            self._show("request", pages.NO_ENTRY)
+            self._show("response", pages.NO_ENTRY)
+            return
+        about = pages.about_entry(entry)
+        self._show("request", replace(pages.entry_request_page(entry), about=about))
+        self._show("response", replace(pages.entry_response_page(entry), about=about))
 
     def show_exchange(self, number: int) -> None:
         """One request of the log as it was sent, and its answer with what it means."""
         for exchange in self._workspace.exchanges:
             if exchange.number == number:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
-                self._followed = None
-                self._show("request", pages.sent_page(exchange))
-                self._show("response", pages.exchange_page(exchange, fault))
+                about = About(words=exchange.purpose)
+                self._save_shown = None
+                self._show("request", replace(pages.sent_page(exchange), about=about))
+                self._show("response", replace(pages.exchange_page(exchange, fault), about=about))
                 self.choose("response")
 
     def exchange_ended(self, _news: object = None) -> None:
@@ -101,45 +240,19 @@ class Panel:
         if self.tab == "log" and self._widget is not None:
             self._widget.show_log(self._workspace.exchanges)
 
-    def show_run(self, run_id: str) -> None:
-        """A run as the store has it at once, then what its tasks did."""
-        self.choose("run")
-        self._app.run_worker(
-            self._read_run(run_id), group="details", exclusive=True, description="read a run's task results"
-        )
+    def _about(self, run_id: str, workflow_id: str) -> About:
+        """A run by its workflow's name and its id."""
+        known = self._pages.get("request", Page()).about
+        if known.run_id == run_id:
+            return known
+        stored = self._workspace.store.get(run_id)
+        return pages.about_run(run_id, stored.workflow_name if stored is not None else workflow_id)
 
-    async def _read_run(self, run_id: str) -> None:
-        async for page in run_pages(self._workspace, run_id):
-            self._show("run", page)
-
-    def show_task(self, user: UserRow | None, task: TaskResult | None) -> None:
-        """What one task did for a user; None: there is no task under the cursor."""
-        self._show("run", pages.task_page(user, task, now_ticks()))
+    def show_task(self, run_id: str, user: UserRow | None, task: TaskResult | None) -> None:
+        """What one task of a run did for a user; None: there is no task under the cursor."""
+        self.show_page(pages.task_page(run_id, user, task, now_ticks()))
 
     def _show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
         self._pages[tab] = page
         if self._widget is not None:
             self._widget.show(tab, page, keep_place=keep_place)
-
-
-async def run_pages(workspace: Workspace, run_id: str) -> AsyncIterator[Page]:
-    """Yield the page of a run as more and more of it is known: as stored, then with what its tasks did.
-
-    What cannot be read is said in the page, and the page before it stays useful.
-    """
-    stored = workspace.store.get(run_id)
-    if stored is None:
-        return
-    run = stored.raw
-    yield pages.run_page(run, stored.workflow_name, now_ticks(), None)
-    if not workspace.connected:
-        return
-    tasks: list[TaskResult] = []
-    try:
-        async for page in workspace.client.task_results(stored.workflow_id, run_id, pace=Pace()):
-            tasks += [TaskResult(item) for item in page.items]
-    except GraphError as error:
-        note = f"What its tasks did could not be read: {error.fault.title}. {error.fault.hint}"
-        yield pages.run_page(run, stored.workflow_name, now_ticks(), None, note)
-    else:
-        yield pages.run_page(run, stored.workflow_name, now_ticks(), tasks)

@@ -66,6 +66,11 @@ class UsersView(ActionView[None]):
     def take_focus(self) -> None:
         self.list.take_focus()
 
+    def show_in(self, panel: Panel) -> None:
+        """The run that is open."""
+        if self._run_id is not None:
+            panel.follow(self._run_id)
+
     def action_leave_run(self) -> None:
         """One step back: the filter first, then to where one came from."""
         if not self.list.clear():
@@ -115,7 +120,7 @@ class TasksView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         """The task under the cursor, in full."""
-        panel.show_task(self.user, self.list.table.row_under_cursor())
+        panel.show_task(self._run_id or "", self.user, self.list.table.row_under_cursor())
 
     def action_leave_user(self) -> None:
         """One step back: the filter first, then to the users."""

@@ -25,8 +25,10 @@ from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import FilterBar, RowList
+from runtui.tui.words.pages import NO_RUN
 
 _PROBLEMS: Final = "is:problem"
 _COUNTING: Final = awaited("counting")
@@ -101,6 +103,13 @@ class RunsView(ActionView[None]):
 
     def take_focus(self) -> None:
         self.list.take_focus()
+
+    def show_in(self, panel: Panel) -> None:
+        """The run under the cursor."""
+        if (row := self.row) is None:
+            panel.show_page(NO_RUN)
+        else:
+            panel.follow(row.id, (row, self._flag(row)))
 
     def reload(self) -> None:
         """Draw the rows as they are in the store now, by a filter whose times count from now."""

@@ -1,7 +1,8 @@
-"""The panel at the right: the answer, the request, the run and what was sent before, as tabs.
+"""The panel at the right: the run, the request, the answer and what was sent before, as tabs.
 
-Invariant: it shows what it is given, in full, and decides nothing. What stands above a body is wrapped to the panel's
-width; the body scrolls under it.
+Invariant: it shows what it is given, in full, and decides nothing. Its second line names the run that the page is
+about, and says so where that is not the run under the cursor. What stands above a body is wrapped to the panel's width;
+the body scrolls under it.
 """
 
 from __future__ import annotations
@@ -9,24 +10,41 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import ContentSwitcher, OptionList
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from runtui.graph.exchange import Exchange
-from runtui.keys.actions import key_of
-from runtui.tui.text import content, plain
+from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.chrome import PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
 
-Tab = Literal["response", "request", "run", "log"]
-TABS: Final[tuple[Tab, ...]] = ("response", "request", "run", "log")
+Tab = Literal["run", "request", "response", "log"]
+TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
+
+ANOTHER_RUN: Final = "another run"
+"""Said of a page that is not about the run under the cursor."""
+
+
+class About(NamedTuple):
+    """What a page is about, for the line above it."""
+
+    run_id: str = ""
+    """Empty: about no run."""
+    words: str = ""
+    """At the left, cut where there is no room."""
+    at_right: str = ""
+    style: str = "bold"
+
+
+NOTHING_NAMED: Final = About()
+"""For a page that is about no run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +63,16 @@ class Page:
     body: str = ""
     changed: frozenset[str] = frozenset()
     """The properties of the body that carry a sign: they changed."""
+    about: About = NOTHING_NAMED
 
 
 class SidePanel(Vertical):
     """Four tabs, one of them in sight."""
 
     DEFAULT_CSS = """
-    SidePanel ContentSwitcher { height: 1fr; }
-    SidePanel OptionList { height: 1fr; }
+    SidePanel > OptionList { height: 1fr; display: none; }
+    SidePanel.-log > OptionList { display: block; }
+    SidePanel.-log > JsonView { display: none; }
     """
 
     class ExchangeChosen(Message):
@@ -69,61 +89,82 @@ class SidePanel(Vertical):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.tab: Tab = "response"
+        self.tab: Tab = "run"
+        self.cursor_run = ""
+        """The id of the run under the cursor; empty where there is none."""
         self._pages: dict[Tab, Page] = {
-            "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
+            "run": Page((Fact("No run is selected.", "$text-muted"),)),
             "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
-            "run": Page((Fact(f"{key_of('open_run')} on a run shows it here.", "$text-muted"),)),
+            "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
         }
         self._active = False
-        self._undrawn: set[Tab] = set()
-        """The tabs whose page was not drawn yet."""
+        self._drawn: tuple[Tab, int] | None = None
+        """The tab that is drawn, and the width for which; None when its page is another one by now."""
+        self._tops: dict[Tab, float] = {}
+        """How far the pages are scrolled that are not in sight."""
+        self._title = PaneTitle(id="panel-title")
+        self._about = PaneTitle(id="panel-about")
+        self._page = JsonView(id="panel-page")
+        self._log = PagedList(id="panel-log")
 
     def compose(self) -> ComposeResult:
-        """The tabs' names in one line, the chosen one under it."""
-        yield PaneTitle(id="panel-title")
-        with ContentSwitcher(initial="tab-response"):
-            yield JsonView(id="tab-response")
-            yield JsonView(id="tab-request")
-            yield JsonView(id="tab-run")
-            yield PagedList(id="tab-log")
+        """The tabs' names in one line, what the page is about, and the page."""
+        yield self._title
+        yield self._about
+        yield self._page
+        yield self._log
 
     def on_mount(self) -> None:
         self._show_title()
 
     def on_resize(self) -> None:
         """Wrap the facts to the new width."""
-        self._undrawn = set(self._pages)
         self._draw(keep_place=True)
 
     def show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
         """Set the page of a tab; the visible tab stays the same."""
         if self._pages.get(tab) != page:
             self._pages[tab] = page
-            self._undrawn.add(tab)
-            self._draw(keep_place=keep_place)
+            if not keep_place:
+                self._tops.pop(tab, None)
+            if self._drawn is not None and self._drawn[0] == tab:
+                self._drawn = None
+            if tab == self.tab:
+                self._draw(keep_place=keep_place)
+
+    def point_at(self, run_id: str) -> None:
+        """The run under the cursor is another one; empty: there is none."""
+        if run_id != self.cursor_run:
+            self.cursor_run = run_id
+            self._show_about()
+
+    @property
+    def shows_another_run(self) -> bool:
+        """Whether the page in sight is about another run than the one under the cursor, as its second line says."""
+        about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
+        return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
         """List the requests of this session, the newest first."""
-        log = self.query_one(OptionList)
-        log.clear_options()
-        log.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
+        self._log.clear_options()
+        self._log.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
 
     def choose(self, tab: Tab) -> None:
         """Show a tab; it takes the focus if the panel had it."""
         had_focus = self.has_focus_within
+        if self.tab != "log":
+            self._tops[self.tab] = self._page.scroll_y
         self.tab = tab
-        self.query_one(ContentSwitcher).current = f"tab-{tab}"
+        self.set_class(tab == "log", "-log")
         self._draw(keep_place=False)
+        if tab in self._tops:
+            self._page.scroll_to(y=self._tops.pop(tab), animate=False)
         self._show_title()
         if had_focus:
             self.take_focus()
 
-    def step(self, by: int) -> None:
-        self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
-
     def take_focus(self) -> None:
-        self.query_one(f"#tab-{self.tab}").focus()
+        (self._log if self.tab == "log" else self._page).focus()
 
     def mark_active(self, active: bool) -> None:
         self._active = active
@@ -138,26 +179,37 @@ class SidePanel(Vertical):
         names = [
             Content.styled(tab.capitalize(), "bold underline" if tab == self.tab else "$text-muted") for tab in TABS
         ]
-        self.query_one("#panel-title", PaneTitle).show(Content(" │ ").join(names), active=self._active)
+        self._title.show(Content(" │ ").join(names), active=self._active)
+
+    def _show_about(self) -> None:
+        """What the page in sight is about; of another run than the one under the cursor that is said."""
+        about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
+        at_right = content(about.at_right, "$text-muted")
+        if self.shows_another_run:
+            at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
+        left = fit(about.words, max(0, self.size.width - 3 - at_right.cell_length))
+        self._about.show(Content.assemble(content(left, about.style), " ", at_right), active=False)
 
     def _draw(self, *, keep_place: bool) -> None:
-        """Draw the visible tab if its page or the width changed."""
-        tab = self.tab
-        if tab not in self._undrawn or not self.size.width:
+        """Draw the visible tab if it is another one, or its page, or the width."""
+        self._show_about()
+        width = self.size.width
+        if self.tab == "log" or not width or self._drawn == (self.tab, width):
             return
-        self._undrawn.remove(tab)
-        page = self._pages[tab]
-        view = self.query_one(f"#tab-{tab}", JsonView)
-        width = max(20, self.size.width - 1)
-        header = [line for fact in page.facts for line in _wrapped(fact, width)]
+        self._drawn = (self.tab, width)
+        page = self._pages[self.tab]
+        header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 1))]
         if header and page.body:
             header.append(Content(""))
-        view.show_text(page.body, header=header, keep_place=keep_place)
-        view.highlight_changed(page.changed)
+        self._page.show_text(page.body, header=header, keep_place=keep_place)
+        self._page.highlight_changed(page.changed)
 
 
 def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
-    lines = textwrap.wrap(plain(fact.text), width, break_on_hyphens=False) or [""]
+    """A fact in lines of so many cells, all as far in as the fact begins."""
+    text = plain(fact.text)
+    indent = " " * (len(text) - len(text.lstrip()))
+    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
     return [content(line, fact.style) for line in lines]
 
 

@@ -6,35 +6,46 @@ Invariant: no widget is touched here; every foreign text leaves as a `Fact` or a
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from runtui.domain import report
 from runtui.domain.draft import Change, Draft, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
-from runtui.domain.rows import status_look
+from runtui.domain.rows import short_id, status_look
 from runtui.domain.run_users import UserRow
 from runtui.domain.times import ago, duration_text, local_text, since
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
-from runtui.services.journal_query import damage_sentence
+from runtui.services.journal_query import damage_sentence, outcome_word
+from runtui.services.store import StoredRun
 from runtui.services.writing.write import Save, Step
-from runtui.tui.widgets.side_panel import Fact, Page
+from runtui.tui.widgets.side_panel import About, Fact, Page
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
 
-TOLD_SUBJECTS: Final = 6
+TOLD_SUBJECTS: Final = 3
 """Subjects that were hit and are named in the Run tab."""
 
 NO_TASK: Final = Page((Fact("No task is selected.", "$text-muted"),))
 """What the panel shows beside a user for whom no task has begun."""
+
+TOLD_CAUSES: Final = 6
+"""Causes of failures that the Run tab tells."""
+
+TOLD_ENTRIES: Final = 3
+"""Changes from this machine that the Run tab tells."""
+
+NO_RUN: Final = Page((Fact("No run is selected.", "$text-muted"),))
+"""What the panel shows beside an empty list."""
 
 NO_ENTRY: Final = Page((Fact("No entry is selected.", "$text-muted"),))
 """What the panel shows beside an empty journal."""
@@ -177,52 +188,130 @@ def _local(moment: datetime | None) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment is not None else ""
 
 
-def run_page(
-    run: Mapping[str, Any], workflow_name: str, now: int, tasks: Sequence[TaskResult] | None, note: str = ""
-) -> Page:
-    """A run: its times in words, what failed in it (`tasks`: None while unread), and the object as received."""
+def about_run(run_id: str, workflow_name: str) -> About:
+    """A run by its workflow's name and its id."""
+    return About(run_id, workflow_name, short_id(run_id))
+
+
+def about_entry(entry: Entry) -> About:
+    """The run of a journal entry; a damaged one names none."""
+    if entry.damage:
+        return About(words=f"#{entry.number}")
+    return about_run(entry.run_id, f"#{entry.number} {entry.workflow_name or entry.workflow_id}")
+
+
+def foreign_page(entry: Entry) -> Page:
+    """What the Run tab says of an entry whose run is not to be had here."""
+    words = damage_sentence(entry) if entry.damage else f"This run is on another server: {entry.root}"
+    return Page((Fact(words, "$text-muted"),), about=about_entry(entry))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRun:
+    """What is known of the run under the cursor."""
+
+    run_id: str
+    stored: StoredRun | None
+    """None: it is not in the list."""
+    tasks: Sequence[TaskResult] | None = None
+    """What its tasks did; None while that was not read."""
+    is_reading: bool = False
+    entries: Sequence[Entry] = ()
+    """Its entries of the journal, newest first."""
+    has_draft: bool = False
+    note: str = ""
+    """What could not be read, and why."""
+
+
+def run_page(known: KnownRun, now: int) -> Page:
+    """A run at `now` (ticks): why it failed, what a person did about it, its times, and the object as received."""
+    if known.stored is None:
+        gone = Fact("This run is not in the list.", "$text-muted")
+        return Page((gone,), about=About(known.run_id, short_id(known.run_id)))
+    run = known.stored.raw
     values = {item.key: item.read(run) for item in PROPERTIES}
-    facts = [Fact(workflow_name, "bold"), Fact(f"{values['status']} · {values['type']}")]
+    look = status_look(str(values["status"] or ""))
+    facts = [Fact(f"{values['status'] or 'no status'} · {values['type'] or 'no type'}")]
+    if known.note:
+        facts.append(Fact(known.note, "$text-warning"))
+    elif known.tasks is not None:
+        facts += _why(known.tasks)
+    elif known.is_reading:
+        facts.append(Fact("Reading what its tasks did…", "$text-muted"))
+    facts += [Fact(words, "$text-accent") for words in _done_by_you(known)]
+    facts += _times(values, now)
+    users = f"{_count(values['successful'])} of {_count(values['users'])} users"
+    about = About(known.run_id, f"{look.glyph} {known.stored.workflow_name}", users)
+    return Page(tuple(facts), json.dumps(run, indent=2, ensure_ascii=False), about=about)
+
+
+def _count(value: object) -> str:
+    return str(value) if isinstance(value, int) else "?"
+
+
+def _why(tasks: Sequence[TaskResult]) -> Iterator[Fact]:
+    """Each cause told once and how often, the most frequent first; then who was hit, and what is still waited for."""
+    failed = [task for task in tasks if task.is_failed]
+    waiting = Counter(task.task_name for task in tasks if task.status == "inProgress")
+    causes: dict[str, list[TaskResult]] = defaultdict(list)
+    for task in failed:
+        causes[task.cause_key].append(task)
+    by_count = sorted(causes.values(), key=len, reverse=True)
+    for alike in by_count[:TOLD_CAUSES]:
+        yield Fact(f"✗ {len(alike)}× {alike[0].task_name}", "bold $text-error")
+        yield Fact(f"  {alike[0].reason}")
+    if len(by_count) > TOLD_CAUSES:
+        yield Fact(f"and {len(by_count) - TOLD_CAUSES} more causes", "$text-muted")
+    if failed:
+        yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
+    else:
+        yield Fact("No task failed.", "$text-success")
+    for name, count in waiting.most_common(TOLD_CAUSES):
+        yield Fact(f"● {count}× waiting in {name}", "$text-primary")
+
+
+def _done_by_you(known: KnownRun) -> Iterator[str]:
+    """What was changed from this machine, the newest first, and whether a draft is kept."""
+    if known.has_draft:
+        yield f"~ draft not sent; {key_of('edit')} opens it"
+    ended = {entry.number: entry.ended_at for entry in known.entries}
+    changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
+    for entry in changes[:TOLD_ENTRIES]:
+        words = f"changed by you #{entry.number}, {_clock(entry.opened_at)}"
+        if entry.outcome is not Outcome.DONE:
+            words = f"your change #{entry.number}, {_clock(entry.opened_at)}: {outcome_word(entry)}"
+        if entry.undone_by is not None:
+            words += f", undone {_clock(ended.get(entry.undone_by))}".rstrip()
+        yield words
+    if len(changes) > TOLD_ENTRIES:
+        yield f"and {len(changes) - TOLD_ENTRIES} changes before; {key_of('journal')} shows them"
+
+
+def _clock(moment: datetime | None) -> str:
+    """A moment of today as a time, any other with its day."""
+    if moment is None:
+        return ""
+    local = moment.astimezone()
+    return f"{local:%H:%M}" if local.date() == datetime.now().astimezone().date() else f"{local:%d %b %H:%M}"
+
+
+def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
     for item in PROPERTIES:
         ticks = values[item.key]
         if item.kind == "datetime" and isinstance(ticks, int):
             distance = since if item.is_recorded else ago
-            facts.append(Fact(f"{item.key:10} {local_text(ticks)}  {distance(ticks, now)}", "$text-muted"))
+            yield Fact(f"{item.key:10} {local_text(ticks)}  {distance(ticks, now)}", "$text-muted")
     started, completed = values["started"], values["completed"]
     if isinstance(started, int) and isinstance(completed, int):
-        facts.append(Fact(f"{'took':10} {duration_text(completed - started)}", "$text-muted"))
-    facts.append(Fact(""))
-    if note:
-        facts.append(Fact(note, "$text-warning"))
-    elif tasks is None:
-        facts.append(Fact("Reading what its tasks did…", "$text-muted"))
-    else:
-        facts += _failures(tasks)
-    return Page(tuple(facts), json.dumps(run, indent=2, ensure_ascii=False))
+        yield Fact(f"{'took':10} {duration_text(completed - started)}", "$text-muted")
 
 
-def _failures(tasks: Sequence[TaskResult]) -> Iterable[Fact]:
-    """The tasks that failed, the same reason told once, the most frequent first; then who was hit."""
-    failed = [task for task in tasks if task.status == "failed"]
-    if not failed:
-        waiting = Counter(task.task_name for task in tasks if task.status == "inProgress")
-        yield Fact("No task failed.", "$text-success")
-        for name, count in waiting.most_common(5):
-            yield Fact(f"waiting in {name}: {count}")
-        return
-    reasons = Counter((task.task_name, task.reason) for task in failed)
-    for (name, reason), count in reasons.most_common(8):
-        yield Fact(f"✗ {name} ({count}×)", "bold $text-error")
-        yield Fact(reason)
-    yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
-
-
-def task_page(user: UserRow | None, task: TaskResult | None, now: int) -> Page:
-    """What one task did for a user, at `now` (ticks), and the object as received."""
+def task_page(run_id: str, user: UserRow | None, task: TaskResult | None, now: int) -> Page:
+    """What one task of a run did for a user, at `now` (ticks), and the object as received."""
     if user is None or task is None:
         return NO_TASK
     look = status_look(task.status)
-    facts = [Fact(f"{look.glyph} {task.task_name}", "bold"), Fact(f"{task.status or 'no status'} for {user.name}")]
+    facts = [Fact(f"{task.status or 'no status'} for {user.name}")]
     if task.is_failed:
         facts.append(Fact(task.reason, "$text-error"))
     if task.processing_info:
@@ -232,7 +321,8 @@ def task_page(user: UserRow | None, task: TaskResult | None, now: int) -> Page:
             facts.append(Fact(f"{name:10} {local_text(ticks)}  {since(ticks, now)}", "$text-muted"))
     if task.started is not None and task.completed is not None:
         facts.append(Fact(f"{'took':10} {duration_text(task.completed - task.started)}", "$text-muted"))
-    return Page(tuple(facts), json.dumps(task.received, indent=2, ensure_ascii=False))
+    about = About(run_id, f"{look.glyph} {task.task_name}", user.name)
+    return Page(tuple(facts), json.dumps(task.received, indent=2, ensure_ascii=False), about=about)
 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:

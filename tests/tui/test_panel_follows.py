@@ -1,0 +1,130 @@
+"""The panel follows the cursor: it shows the run under the cursor, or says that it shows another one."""
+
+from __future__ import annotations
+
+import random
+
+import httpx
+import pytest
+
+from runtui.sandbox.app import create_app
+from runtui.tui.widgets.side_panel import ANOTHER_RUN
+from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph, Held
+
+MOVES = ("j", "k", "pagedown", "pageup", "g", "G", "down", "up")
+OTHERS = ("x", "I", "s", "space", "right_square_bracket", "left_square_bracket", "J", "escape", "enter", "z", "r", "e")
+
+
+def panel_lines(session: Session) -> list[str]:
+    region = session.panel.region
+    lines = session.text().splitlines()[region.y : region.bottom]
+    return [line[region.x : region.right].strip(" ▏│╭╮╰╯─") for line in lines]
+
+
+def run_in_sight(session: Session) -> str:
+    """The id of the run that the panel shows, "" for none; as the JSON on the screen has it."""
+    lines = panel_lines(session)
+    return next((line.partition('"id": "')[2] for line in lines if '"id": "' in line), "")
+
+
+def check_the_panel(session: Session) -> None:
+    """What is on the screen is about the run under the cursor, or says otherwise."""
+    if not session.panel.display or session.panel.tab != "run" or session.view not in ("runs", "journal"):
+        return
+    row = session.runs.row if session.view == "runs" else None
+    entry = session.journal.entry if session.view == "journal" else None
+    under_cursor = row.id if row is not None else entry.run_id if entry is not None else ""
+    shown = run_in_sight(session)
+    if shown and not under_cursor.startswith(shown.removesuffix('",')):
+        assert any(line.endswith(ANOTHER_RUN) for line in panel_lines(session)[:3]), session.text()
+
+
+async def rest(session: Session) -> None:
+    """Wait until the panel shows what the cursor rests on."""
+    await session.until(lambda: all(worker.is_finished for worker in session.app.workers))
+    await session.settled()
+    if session.panel.display and session.panel.tab == "run":
+        assert not session.panel.shows_another_run, session.text()
+
+
+async def walk(session: Session, seed: int, steps: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(steps):
+        key = chance.choice(MOVES if chance.random() < 0.7 else OTHERS)
+        await session.press(key)
+        if session.view not in ("runs", "journal"):
+            await session.press("escape")
+        check_the_panel(session)
+        if chance.random() < 0.1:
+            await rest(session)
+            check_the_panel(session)
+    await rest(session)
+
+
+async def test_a_short_walk(open_session: Opener) -> None:
+    async with open_session(runs=60) as session:
+        await walk(session, seed=1, steps=40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=str)
+async def test_a_walk_of_1_000_keys(open_session: Opener, size: tuple[int, int]) -> None:
+    async with open_session(runs=240, size=size) as session:
+        await walk(session, seed=10, steps=1_000)
+
+
+async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener) -> None:
+    async with open_session(runs=60) as session:
+        await rest(session)
+        before = len(results_read(session))
+        first = session.panel.cursor_run
+        for _ in range(12):
+            await session.press("j")
+        row = session.runs.row
+        assert row is not None
+        assert session.panel.cursor_run == row.id != first
+        assert len(results_read(session)) == before, "nothing was read on the way"
+        assert session.panel.shows_another_run
+        assert ANOTHER_RUN in session.text()
+        await rest(session)
+        assert row.workflow_name[:20] in "\n".join(panel_lines(session)[:3])
+        assert ANOTHER_RUN not in session.text()
+        assert len(results_read(session)) == before + 1, "only where the cursor came to rest"
+
+
+def results_read(session: Session) -> list[str]:
+    return [exchange.url for exchange in session.workspace.exchanges if "Results" in exchange.url]
+
+
+async def test_what_is_read_for_a_row_is_given_up_when_it_is_left(open_session: Opener) -> None:
+    held = Held(httpx.ASGITransport(create_app(runs=60)))
+    async with open_session(wire=held) as session:
+        await rest(session)
+        held.hold()
+        await session.press("j")
+        await session.until(lambda: "Reading what its tasks did" in session.text())
+        reading = [worker for worker in session.app.workers if not worker.is_finished]
+        await session.press("j")
+        assert all(worker.is_cancelled for worker in reading)
+        held.release()
+        await rest(session)
+        check_the_panel(session)
+
+
+async def test_a_change_brings_its_tabs_and_the_cursor_takes_them_back(open_session: Opener) -> None:
+    async with open_session(wire=Graph().wire) as session:
+        await session.press("e")
+        await session.until(lambda: tab_of(session) == "request")
+        await session.press("escape")
+        assert tab_of(session) == "request", "the cursor is still on the run"
+        assert "run-4" in "\n".join(panel_lines(session)[:3]), "which run it is about"
+        await session.press("j")
+        assert tab_of(session) == "run"
+        await session.press("right_square_bracket", "j")
+        assert tab_of(session) == "request", "what a person chose stays"
+        assert ANOTHER_RUN in "\n".join(panel_lines(session)[:3])
+
+
+def tab_of(session: Session) -> str:
+    return session.panel.tab
