@@ -140,8 +140,13 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="show", help="show one run and what failed in it",
-        run="runtui.headless.runs:show_run", takes="session", options=_READING, arguments=(*_RUN, _JSON),
+        name="show", help="show one run and what failed in it, or what it did for one user",
+        run="runtui.headless.runs:show_run", takes="session", options=_READING,
+        arguments=(
+            *_RUN,
+            Argument("--user", metavar="USER", help="the tasks of this user: a name, user principal name or id"),
+            _JSON,
+        ),
     ),
     Command(
         name="update", help="change properties of a run",

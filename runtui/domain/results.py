@@ -49,6 +49,11 @@ class _Result:
         return self._ticks("completedDateTime")
 
     @property
+    def took(self) -> int | None:
+        """From its start to its end."""
+        return None if self.started is None or self.completed is None else self.completed - self.started
+
+    @property
     def subject_id(self) -> str:
         """The id of whom or what it is about; empty when there is none."""
         return _text((_subject(self.received) or {}).get("id"))
@@ -85,6 +90,11 @@ class TaskResult(_Result):
         return self.status == "failed"
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.status == "inProgress"
+
+    @property
     def reason(self) -> str:
         return _text(self.received.get("failureReason")) or NO_REASON
 
@@ -118,6 +128,15 @@ class TaskResult(_Result):
         return _text(self._task.get("taskDefinitionId"))
 
     @property
+    def extension_id(self) -> str:
+        """Which custom task extension it runs; empty where the task is another one."""
+        arguments = self._task.get("arguments")
+        for argument in arguments if isinstance(arguments, list) else ():
+            if isinstance(argument, Mapping) and argument.get("name") == _EXTENSION:
+                return _text(argument.get("value"))
+        return ""
+
+    @property
     def sequence(self) -> int | None:
         """The place of the task in its workflow, from 1."""
         return _count(self._task.get("executionSequence"))
@@ -127,14 +146,8 @@ class TaskResult(_Result):
         """What all failures of one cause have in common, in ten characters; empty when it did not fail."""
         if not self.is_failed:
             return ""
-        arguments = self._task.get("arguments")
-        extensions = (
-            _text(argument.get("value"))
-            for argument in (arguments if isinstance(arguments, list) else ())
-            if isinstance(argument, Mapping) and argument.get("name") == _EXTENSION
-        )
         reason = fold_reason(self.reason, (self.subject_name, self.user_principal_name))
-        parts = (self.definition_id or self.task_name, *extensions, reason)
+        parts = (self.definition_id or self.task_name, *filter(None, (self.extension_id,)), reason)
         return blake2s("\n".join(parts).encode("utf-8", "replace"), digest_size=5).hexdigest()
 
     @property

@@ -28,6 +28,8 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 WORKFLOWS_PATH = "/identityGovernance/lifecycleWorkflows/workflows"
 
+EXTENSIONS_PATH = "/identityGovernance/lifecycleWorkflows/customTaskExtensions"
+
 PAGE_SIZE = 999
 """Items asked for in one page; Graph documents no size for these collections and may send fewer."""
 
@@ -179,6 +181,13 @@ class GraphClient:
         path, headers = _run_path(workflow_id, run_id), _prefer(_ALL_ENUM_MEMBERS)
         exchange = await self._transport.send("GET", path, purpose="read run", headers=headers)
         return _about(run_id, exchange, writing=False)
+
+    async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
+        """A custom task extension, asked for once and with the token at hand; None where it cannot be read."""
+        path = f"{EXTENSIONS_PATH}/{_segment(extension_id)}"
+        headers = _prefer(_ALL_ENUM_MEMBERS)
+        exchange = await self._transport.send("GET", path, purpose="read custom task extension", headers=headers)
+        return read_answer(exchange, writing=False)[0]
 
     async def update_run(
         self,

@@ -29,6 +29,7 @@ from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
 from runtui.headless.output import TableColumn, table_lines
 from runtui.headless.session import connected, find_run, list_all, pace, read_run
+from runtui.headless.users import show_user
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.store import RunQuery, Store, StoredRun
@@ -112,12 +113,16 @@ class RunReport:
     """Journal entries with an unknown outcome, newest first."""
 
 
-def show_run(session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None) -> int:
-    """Print one run; the exit code, which is NOT_DONE where the results of its tasks cannot be read.
+def show_run(
+    session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None, user: str | None = None
+) -> int:
+    """Print one run, or what it did for one user; the exit code, which is NOT_DONE where results cannot be read.
 
     Raises:
-        RuntuiError: the run cannot be found or read; nothing is printed then.
+        RuntuiError: the run cannot be found or read, or no user or several have that name; nothing is printed then.
     """
+    if user is not None:
+        return run_command(show_user(session, run_id, workflow_id, user, as_json))
     return run_command(_show(session, run_id, workflow_id, as_json))
 
 

@@ -129,6 +129,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def _begin(self) -> None:
         """Follow the services, now that the list stands and before it is drawn."""
         self.editing.start()
+        self.opening.start()
         self.journaling.start()
         self.listing.start()
         # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.

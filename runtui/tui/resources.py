@@ -13,9 +13,8 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
-from runtui.domain.results import TaskResult
 from runtui.domain.rows import RUN_COLUMNS, RunRow
-from runtui.domain.run_users import TASK_COLUMNS, USER_COLUMNS, UserRow
+from runtui.domain.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
 from runtui.domain.times import now_ticks
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
@@ -119,15 +118,15 @@ USERS: Final[Resource[UserRow, str]] = Resource(
     id_of=lambda row: row.id,
     filter_help=cell_filter_help(USER_COLUMNS),
     read_filter=cell_filter(USER_COLUMNS),
-    empty="The run has no users yet.",
+    empty="The run has no users.",
     nothing_found="No user matches the filter.",
 )
 
 
-TASKS: Final[Resource[TaskResult, str]] = Resource(
+TASKS: Final[Resource[TaskRow, str]] = Resource(
     title="Tasks",
     columns=TASK_COLUMNS,
-    id_of=lambda task: task.id,
+    id_of=lambda row: row.result.id,
     filter_help=cell_filter_help(TASK_COLUMNS),
     read_filter=cell_filter(TASK_COLUMNS),
     empty="No task of this user has begun.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from starlette.applications import Starlette
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.errors import ExitCode, RuntuiError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.runs import show_run
 from runtui.services.drafts import Drafts
 from runtui.services.workspace import JOURNAL_FILE
@@ -77,6 +78,39 @@ def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands
     captured = capsys.readouterr()
     assert json.loads(captured.out)["failedTasks"] is None
     assert "The results of its tasks could not be read." in captured.err
+
+
+def test_what_a_run_did_for_one_user(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run("failed")
+    show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
+    failed = json.loads(capsys.readouterr().out)["failedTasks"][0]
+    user_id = failed["subject"]["id"]
+    assert show_run(commands.server(), run_id, as_json=True, user=user_id.upper()) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["runId"], told["workflowId"], told["user"]["subject"]["id"]) == (run_id, workflow_id, user_id)
+    sequence = [result["task"]["executionSequence"] for result in told["tasks"]]
+    assert sequence == sorted(sequence)
+    assert {result["subject"]["id"] for result in told["tasks"]} == {user_id}
+    assert failed in told["tasks"]
+
+    assert show_run(commands.server(), run_id, as_json=False, user=user_id) == 0
+    out = capsys.readouterr().out
+    assert re.search(f"✗ failed +{failed['task']['displayName']}", out)
+    assert failed["failureReason"] in out
+    assert out.count("took") == len(told["tasks"])
+
+
+def test_a_name_has_to_mean_one_user(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run("completedWithErrors")
+    with pytest.raises(UsageError, match="Which user"):
+        show_run(commands.server(), run_id, as_json=False, workflow_id=workflow_id, user="-")
+    with pytest.raises(RuntuiError, match="No such user"):
+        show_run(commands.server(), run_id, as_json=False, workflow_id=workflow_id, user="nobody at all")
+    queued, workflow_id = commands.a_run("queued")
+    with pytest.raises(RuntuiError) as caught:
+        show_run(commands.server(), queued, as_json=False, workflow_id=workflow_id, user="x")
+    assert "has not begun" in str(caught.value)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_run_that_is_not_there_prints_no_data(commands: Commands, capsys: Out) -> None:

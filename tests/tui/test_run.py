@@ -54,13 +54,12 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         assert session.view == "tasks"
         assert tasks.user is not None
         assert tasks.user.id == user_id
-        assert [task.sequence for task in tasks.list.rows] == list(range(1, len(tasks.list.rows) + 1))
+        assert [row.result.sequence for row in tasks.list.rows] == list(range(1, len(tasks.list.rows) + 1))
         await session.press("s", "g")
         worst = tasks.list.table.row_under_cursor()
         assert worst is not None
-        assert worst.is_failed
-        right = session.text()
-        assert worst.reason[:20] in right
+        assert worst.result.is_failed
+        assert worst.result.reason[:20] in session.text()
         await session.press("enter")
         assert session.panel.has_focus_within, "the task in full has the keys"
         await session.press("escape", "escape")

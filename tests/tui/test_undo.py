@@ -169,6 +169,8 @@ async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opene
         stored = session.workspace.store.get(entry.run_id)
         assert stored is not None
         session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is old
+        # Where it is sorted anew before the keys, and not between them, the cursor is above another run.
+        await session.until(lambda: session.runs.row is not None and session.runs.row.status == "failed")
         wire.hold()
         await session.type("uj")
         wire.release()

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.run_users import TASK_COLUMNS, USER_COLUMNS, UserRow, user_rows
+from runtui.domain.run_users import (
+    TASK_COLUMNS,
+    USER_COLUMNS,
+    UserRow,
+    extension_of,
+    user_rows,
+    users_named,
+    waiting_words,
+)
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 
 STARTED = "2026-11-20T09:00:00Z"
@@ -73,7 +83,7 @@ def test_what_is_no_user_is_known_by_its_tasks() -> None:
     (row,) = user_rows([], tasks)
     assert shown(row)["user"] == "provisioning object p1"
     assert shown(row)["status"] == "● inProgress"
-    assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "asked")
+    assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "since 1h ago, asked")
 
 
 def test_whatever_is_missing_makes_rows() -> None:
@@ -81,4 +91,54 @@ def test_whatever_is_missing_makes_rows() -> None:
         [UserResult({}), UserResult({"subject": 5, "id": "x"})], [TaskResult({}), TaskResult({"task": 1})]
     ):
         assert all(shown(row).values())
-        assert all(column.show(found, NOW).text for found in row.tasks for column in TASK_COLUMNS)
+        assert all(column.show(found, NOW).text for found in row.task_rows for column in TASK_COLUMNS)
+
+
+def waiting(**more: Any) -> TaskResult:
+    extension = {"displayName": "Ask", "arguments": [{"name": "customTaskExtensionID", "value": "ext-1"}]}
+    return task("ann", 1, "inProgress", **{"task": extension, **more})
+
+
+ARCHIVE = {
+    "id": "ext-1",
+    "displayName": "Archive mailbox",
+    "endpointConfiguration": {"logicAppWorkflowName": "la-archive"},
+    "callbackConfiguration": {"timeoutDuration": "PT1H30M"},
+}
+
+
+@pytest.mark.parametrize(
+    ("received", "words"),
+    [
+        (ARCHIVE, "waits for Archive mailbox (Logic App la-archive) since 1h ago, times out in 30m"),
+        ({**ARCHIVE, "callbackConfiguration": {"timeoutDuration": "PT45M"}, "endpointConfiguration": None},
+         "waits for Archive mailbox since 1h ago, past its timeout of 45m 00s"),
+        ({**ARCHIVE, "callbackConfiguration": {"timeoutDuration": "soon"}, "endpointConfiguration": {}},
+         "waits for Archive mailbox since 1h ago, times out in 2h at the latest"),
+        ({}, "waits for ? since 1h ago, times out in 2h at the latest"),
+    ],
+)  # fmt: skip
+def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict[str, Any], words: str) -> None:
+    (row,) = user_rows([], [waiting()], {"ext-1": extension_of(received)})
+    assert shown(row)["reason"] == words
+    assert [found.said(NOW) for found in row.task_rows] == [words]
+
+
+def test_what_is_not_known_of_an_extension_is_not_told() -> None:
+    assert waiting_words(waiting(), None, NOW) == "waits for ext-1 since 1h ago, times out in 2h at the latest"
+    later = NOW + 3 * 3_600 * TICKS_PER_SECOND
+    assert "longer than the 3h 00m that any may wait" in waiting_words(waiting(), None, later)
+    assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waits for ext-1"
+    assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "since 1h ago, polling"
+
+
+def test_a_user_is_found_by_id_or_name_exactly_before_in_part() -> None:
+    ann, anna = (
+        UserResult({"id": name, "subject": {"id": name, "displayName": name, "userPrincipalName": f"{name}@x.com"}})
+        for name in ("Ann", "Anna")
+    )
+    rows = user_rows([ann, anna], [])
+    assert [row.id for row in users_named(rows, "ann")] == ["Ann"]
+    assert [row.id for row in users_named(rows, "ANNA@X.COM")] == ["Anna"]
+    assert [row.id for row in users_named(rows, "an")] == ["Ann", "Anna"]
+    assert users_named(rows, "bob") == []

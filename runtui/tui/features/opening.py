@@ -1,17 +1,21 @@
 """Going deeper: from a run to its users, from a user to the tasks, from a task to all that the server tells of it.
 
-Invariant: a place opens within the key that asks for it, and is filled when its rows are there. What comes for a run
-that is open no longer is dropped.
+Invariant: a place opens within the key that asks for it, and shows at once what the store has; the next key waits for
+that, and never for the network. What comes for a run that is open no longer is dropped. Enter on a list that is still
+being read opens its first row once it is there, if the person still waits for it.
 """
 
 from __future__ import annotations
 
-from runtui.domain.results import TaskResult, UserResult
-from runtui.graph.client import GraphError
-from runtui.graph.retry import Pace
+import asyncio
+
+from runtui.domain.run_users import Extension, UserRow, extension_of, user_rows, why_no_users
+from runtui.errors import RuntuiError
+from runtui.services.store import RunResults, StoredRun
 from runtui.tui.actions import ActionContext
+from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
-from runtui.tui.screens.run import TasksView, UsersView
+from runtui.tui.screens.run import READING, TasksView, UsersView
 
 
 class Opening:
@@ -30,6 +34,15 @@ class Opening:
         self._tasks_place = Frame(chrome, self.tasks)
         self.places = (self._users_place, self._tasks_place)
         """Their screens; they stay mounted."""
+        self._extensions: dict[str, Extension] = {}
+        """The custom task extensions that were read, by id."""
+        self._is_reading = False
+        self._opens_first = False
+        """Whether the first user is to be opened once the users are there."""
+
+    def start(self) -> None:
+        """Follow the store."""
+        self._chrome.carry(self._workspace.store.changed.subscribe, self._store_changed)
 
     def extend(self, context: ActionContext) -> ActionContext:
         """Nothing but what the lists tell by themselves."""
@@ -43,41 +56,107 @@ class Opening:
             await self.open_run(run_id)
 
     async def open_run(self, run_id: str) -> None:
-        """Show the users of a run, and read them again."""
+        """Show the users of a run as the store has them, and read them again."""
         stored = self._workspace.store.get(run_id)
         if stored is None:
             self._chrome.front.set_status("This run is no longer in the list.", "warning")
             return
         await self._chrome.prepare(self._users_place)
+        self._opens_first = False
         self.users.open(run_id, stored.workflow_name)
         await self._chrome.open(self._users_place)
-        if self._workspace.connected:
+        self._chrome.app.run_worker(
+            self._begin(run_id), group=awaited("users of a run"), exclusive=True, description="show a run"
+        )
+
+    async def _begin(self, run_id: str) -> None:
+        await self._show_stored(run_id)
+        self._read_again(run_id)
+
+    def _read_again(self, run_id: str) -> None:
+        if self._workspace.connected and run_id == self.users.run_id:
+            self._is_reading = True
             self._chrome.app.run_worker(
-                self._read(stored.workflow_id, run_id), group="read one run", exclusive=True, description="read a run"
+                self._read(run_id), group="read one run", exclusive=True, description="read a run"
             )
 
-    async def _read(self, workflow_id: str, run_id: str) -> None:
-        client, pace = self._workspace.client, Pace()
-        users: list[UserResult] = []
-        tasks: list[TaskResult] = []
+    async def _read(self, run_id: str) -> None:
+        """Read what a run did into the store, and show it; what cannot be read is said in its place."""
+        stored = self._workspace.store.get(run_id)
+        words = ""
         try:
-            async for page in client.user_results(workflow_id, run_id, pace=pace):
-                users += map(UserResult, page.items)
-            async for page in client.task_results(workflow_id, run_id, pace=pace):
-                tasks += map(TaskResult, page.items)
-        except GraphError as error:
-            self.users.say(run_id, str(error))
-        else:
-            self.users.show(run_id, users, tasks)
-            self._follow_user(run_id)
+            if stored is not None:
+                await self._workspace.results.read_run(stored.workflow_id, run_id)
+        except RuntuiError as error:
+            words = f"The users could not be read. {error}"
+        if run_id != self.users.run_id:
+            return
+        self._is_reading = False
+        await self._show_stored(run_id, words)
+        if await self._read_extensions():
+            await self._show_stored(run_id, words)
 
-    def _follow_user(self, run_id: str) -> None:
+    async def _read_extensions(self) -> bool:
+        """Read what is known of the extensions that tasks wait for; whether there is more of that now."""
+        waiting = {row.waiting.extension_id for row in self.users.list.rows if row.waiting is not None}
+        unknown = sorted(waiting - {"", *self._extensions})
+        for extension_id in unknown:
+            received = await self._workspace.client.custom_task_extension(extension_id)
+            if received is not None:
+                self._extensions[extension_id] = extension_of(received)
+        return not self._extensions.keys().isdisjoint(unknown)
+
+    def _store_changed(self, run_ids: frozenset[str] | None) -> None:
+        """Runs changed, or their results were read: the run that is open may be among them."""
+        run_id = self.users.run_id
+        is_open = self._users_place in self._chrome.app.screen_stack
+        if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
+            return
+        self._chrome.app.run_worker(
+            self._follow(run_id), group="follow one run", exclusive=True, description="follow a run"
+        )
+
+    async def _follow(self, run_id: str) -> None:
+        results = await self._show_stored(run_id)
+        if results is not None and results.is_outdated:
+            self._read_again(run_id)
+
+    # What is shown
+
+    async def _show_stored(self, run_id: str, fault: str = "") -> RunResults | None:
+        """Show what the store has of a run, where it is still open; `fault` is why it is not as the server has it."""
+        try:
+            stored, results, rows = await asyncio.to_thread(self._stored, run_id)
+        except RuntuiError as error:
+            stored, results, rows, fault = None, None, [], str(error)
+        if run_id != self.users.run_id:
+            return None
+        if fault and rows:
+            self._chrome.set_status(f"{fault} These are from an earlier reading.", "warning", self._is_in_front)
+        if results is None and not fault:
+            fault = READING if self._workspace.connected else "Not read yet."
+        empty = fault or (why_no_users(stored.raw) if stored is not None else "The run is gone from the server.")
+        self.users.show(rows, empty)
+        self._follow_user(run_id, rows)
+        await self._open_first()
+        return results
+
+    def _stored(self, run_id: str) -> tuple[StoredRun | None, RunResults | None, list[UserRow]]:
+        """What the store has of a run. It reads the file."""
+        stored, results = self._workspace.store.get(run_id), self._workspace.store.results_of(run_id)
+        rows = user_rows(results.users, results.tasks, self._extensions) if results is not None else []
+        return stored, results, rows
+
+    def _follow_user(self, run_id: str, rows: list[UserRow]) -> None:
         """Show what is known by now of the user whose tasks are in sight."""
         shown = self.tasks.user
         if self._tasks_place in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
-            for row in self.users.list.rows:
+            for row in rows:
                 if row.id == shown.id:
                     self.tasks.open(run_id, row)
+
+    def _is_in_front(self) -> bool:
+        return self._chrome.front.view in (self.users, self.tasks)
 
     # enter on a user
 
@@ -85,11 +164,21 @@ class Opening:
         """Open the user under the cursor."""
         row, run_id = self.users.list.table.row_under_cursor(hold=True), self.users.run_id
         if row is None or run_id is None:
-            self._chrome.front.set_status("There is no user under the cursor.", "warning")
+            self._opens_first = self._is_reading
+            words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."
+            self._chrome.front.set_status(words, holds=lambda: not self.users.list.table.total)
             return
         await self._chrome.prepare(self._tasks_place)
         self.tasks.open(run_id, row)
         await self._chrome.open(self._tasks_place)
+
+    async def _open_first(self) -> None:
+        """Open the first user, where somebody asked for that before there was one, and still waits."""
+        if not self._opens_first or not self.users.list.table.total:
+            return
+        self._opens_first = False
+        if self._chrome.is_in_front(self.users) and self._chrome.app.focused is self.users.list.table:
+            await self.action_open_user()
 
     # enter on a task
 

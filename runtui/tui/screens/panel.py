@@ -22,7 +22,6 @@ from textual.worker import Worker
 
 from runtui.domain.draft import Draft
 from runtui.domain.results import TaskResult
-from runtui.domain.run_users import UserRow
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.graph.faults import fault_of
@@ -247,10 +246,6 @@ class Panel:
             return known
         stored = self._workspace.store.get(run_id)
         return pages.about_run(run_id, stored.workflow_name if stored is not None else workflow_id)
-
-    def show_task(self, run_id: str, user: UserRow | None, task: TaskResult | None) -> None:
-        """What one task of a run did for a user; None: there is no task under the cursor."""
-        self.show_page(pages.task_page(run_id, user, task, now_ticks()))
 
     def _show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
         self._pages[tab] = page

@@ -6,19 +6,23 @@ shown in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Final
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.run_users import UserRow, user_rows
+from runtui.domain.run_users import TaskRow, UserRow
+from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import TASKS, USERS
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.words.pages import task_page
+
+READING: Final = "Reading the users…"
 
 
 class UsersView(ActionView[None]):
@@ -47,17 +51,11 @@ class UsersView(ActionView[None]):
         """Begin with another run, or stay with the one that is open."""
         if run_id != self._run_id:
             self._run_id, self.workflow_name = run_id, workflow_name
-            self.list.begin("Reading the users…")
+            self.list.begin(READING)
 
-    def show(self, run_id: str, users: Iterable[UserResult], tasks: Iterable[TaskResult]) -> None:
-        """Show what was read of a run, if that is still the one that is open."""
-        if run_id == self._run_id:
-            self.list.put(user_rows(users, tasks))
-
-    def say(self, run_id: str, words: str) -> None:
-        """Say why nothing could be read of a run, if that is still the one that is open."""
-        if run_id == self._run_id:
-            self.list.put(self.list.rows, words)
+    def show(self, rows: Sequence[UserRow], empty: str) -> None:
+        """Show the users of the run that is open, or why there are none."""
+        self.list.put(rows, empty)
 
     def title(self) -> Content:
         """Whose users, how many, and how they are listed."""
@@ -88,7 +86,7 @@ class TasksView(ActionView[None]):
     scope = "tasks"
     shared = ("rows", "run")
     BINDINGS = bindings("rows", "run", "tasks")
-    list: ReadList[TaskResult, str]
+    list: ReadList[TaskRow, str]
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +107,7 @@ class TasksView(ActionView[None]):
         if self.user is None or (run_id, user.id) != (self._run_id, self.user.id):
             self.list.begin(TASKS.empty)
         self._run_id, self.user = run_id, user
-        self.list.put(user.tasks)
+        self.list.put(user.task_rows)
 
     def title(self) -> Content:
         """Whose tasks, how many, and how they are listed."""
@@ -120,7 +118,8 @@ class TasksView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         """The task under the cursor, in full."""
-        panel.show_task(self._run_id or "", self.user, self.list.table.row_under_cursor())
+        row = self.list.table.row_under_cursor()
+        panel.show_page(task_page(self._run_id or "", self.user, row, now_ticks()))
 
     def action_leave_user(self) -> None:
         """One step back: the filter first, then to the users."""

@@ -18,7 +18,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import short_id, status_look
-from runtui.domain.run_users import UserRow
+from runtui.domain.run_users import TaskRow, UserRow
 from runtui.domain.times import ago, duration_text, local_text, since
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
@@ -306,21 +306,21 @@ def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
         yield Fact(f"{'took':10} {duration_text(completed - started)}", "$text-muted")
 
 
-def task_page(run_id: str, user: UserRow | None, task: TaskResult | None, now: int) -> Page:
+def task_page(run_id: str, user: UserRow | None, row: TaskRow | None, now: int) -> Page:
     """What one task of a run did for a user, at `now` (ticks), and the object as received."""
-    if user is None or task is None:
+    if user is None or row is None:
         return NO_TASK
-    look = status_look(task.status)
+    task, look = row.result, status_look(row.result.status)
     facts = [Fact(f"{task.status or 'no status'} for {user.name}")]
-    if task.is_failed:
-        facts.append(Fact(task.reason, "$text-error"))
-    if task.processing_info:
+    if said := row.said(now):
+        facts.append(Fact(said, "$text-error" if task.is_failed else ""))
+    if task.processing_info and task.processing_info not in said:
         facts.append(Fact(task.processing_info))
-    for name, ticks in (("started", task.started), ("completed", task.completed)):
+    for name, ticks in (("created", task.created), ("started", task.started), ("completed", task.completed)):
         if ticks is not None:
             facts.append(Fact(f"{name:10} {local_text(ticks)}  {since(ticks, now)}", "$text-muted"))
-    if task.started is not None and task.completed is not None:
-        facts.append(Fact(f"{'took':10} {duration_text(task.completed - task.started)}", "$text-muted"))
+    if task.took is not None:
+        facts.append(Fact(f"{'took':10} {duration_text(task.took)}", "$text-muted"))
     about = About(run_id, f"{look.glyph} {task.task_name}", user.name)
     return Page(tuple(facts), json.dumps(task.received, indent=2, ensure_ascii=False), about=about)
 
