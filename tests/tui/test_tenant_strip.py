@@ -43,6 +43,12 @@ async def test_a_click_in_another_place_leads_to_the_list(open_session: Opener) 
         assert (session.view, session.runs.filter_text) == ("runs", "status:completedWithErrors")
 
 
+async def test_a_click_on_the_days_opens_the_overview(open_session: Opener) -> None:
+    async with open_session() as session:
+        await click(session, "14 days")
+        assert session.view == "overview"
+
+
 async def test_where_lines_are_few_the_list_has_that_of_the_strip(open_session: Opener) -> None:
     async with open_session(size=(80, 19)) as session:
         assert strip(session).startswith(" Runs ")
