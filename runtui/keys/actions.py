@@ -293,6 +293,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
     Action("journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58),
+    Action("counts", "app", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
     Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57),
     Action(
         "stop_waiting",

@@ -1,13 +1,16 @@
-"""The overview of the workflows, and the way from one of them, or from one of its days, to the runs.
+"""The tenant at a glance, and the way from there to the runs: from a count, a workflow, or one of its days.
 
 Invariant: nothing is asked of the server here. While the overview is open it follows the store.
 """
 
 from __future__ import annotations
 
+from textual.content import Content
+
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.overview import OverviewView
+from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
 
 
@@ -51,6 +54,20 @@ class Overviewing:
         if filter_text := self.view.filter_text:
             self._chrome.go_back_to(self._runs.frame)
             self._runs.filter_by(filter_text)
+
+    async def action_counts(self) -> None:
+        """Ask which of the counts of the strip is meant, and show its runs in the list."""
+        counts = self._chrome.trouble.counts
+        if not counts:
+            self._chrome.set_status("No run is in trouble.")
+            return
+
+        async def chosen(filter_text: str | None) -> None:
+            if filter_text is not None:
+                await self._chrome.show_runs(filter_text)
+
+        choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
+        await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
 
     def _store_changed(self, _ids: object) -> None:
         if self.place in self._chrome.app.screen_stack:

@@ -132,7 +132,7 @@ class OverviewView(ActionView[None]):
         if self.row is None:
             panel.show_page(NO_WORKFLOW)
         else:
-            panel.show_page(workflow_page(self.row, now_ticks(), self.day, self._of_day(self.row)))
+            panel.show_page(workflow_page(self.row, now_ticks()))
 
     def _of_day(self, row: WorkflowHistory) -> WorkflowDay:
         return row.days[-1 - self.back] if self.back is not None else row.total

@@ -14,8 +14,7 @@ from typing import Final
 from runtui.domain.plots import HEAT_LEGEND
 from runtui.domain.times import ago, local_text, since
 from runtui.domain.workflows import Workflow, WorkflowDay, WorkflowHistory
-from runtui.keys.actions import key_of
-from runtui.tui.widgets.side_panel import Fact, Page
+from runtui.tui.widgets.side_panel import About, Fact, Page
 
 NO_WORKFLOW: Final = Page((Fact("No workflow is selected.", "$text-muted"),))
 """What the panel shows beside an empty overview."""
@@ -23,18 +22,13 @@ NO_WORKFLOW: Final = Page((Fact("No workflow is selected.", "$text-muted"),))
 _SWITCHES: Final = {True: "yes", False: "no", None: "not known"}
 
 
-def workflow_page(history: WorkflowHistory, now: int, day: date | None, of_day: WorkflowDay) -> Page:
-    """A workflow at `now` (ticks), and the day under the cursor where it is on one."""
+def workflow_page(history: WorkflowHistory, now: int) -> Page:
+    """A workflow at `now` (ticks)."""
     workflow = history.workflow
-    facts = [Fact(workflow.name, "bold")]
-    if day is not None:
-        facts.append(Fact(day_title(day, of_day), "bold"))
-        facts.append(Fact(f"→ {key_of('workflow_runs')} shows them", "$text-accent"))
-    facts += _schedule(history, now)
-    facts += [Fact(""), *_outcomes(history), Fact("")]
-    facts += _conditions(workflow)
+    facts = [*_schedule(history, now), Fact(""), *_outcomes(history), Fact(""), *_conditions(workflow)]
     facts += [Fact(""), Fact(HEAT_LEGEND, "$text-muted")]
-    return Page(tuple(facts), json.dumps(workflow.received, indent=2, ensure_ascii=False))
+    body = json.dumps(workflow.received, indent=2, ensure_ascii=False)
+    return Page(tuple(facts), body, about=About(words=workflow.name))
 
 
 def day_title(day: date, of_day: WorkflowDay) -> str:
@@ -47,8 +41,8 @@ def _runs_of(day: WorkflowDay) -> str:
         return "no run"
     runs = f"{day.runs} {'run' if day.runs == 1 else 'runs'}"
     if not day.problems:
-        return f"{runs}, none with problems"
-    users = f", {day.failed_users} users failed" if day.failed_users else ""
+        return f"{runs}, no problem"
+    users = f", {day.failed_users} failed {'user' if day.failed_users == 1 else 'users'}" if day.failed_users else ""
     return f"{day.problems} of {runs} with problems{users}"
 
 
