@@ -102,6 +102,9 @@ def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterFiel
 FILTER_FIELDS: Final = (
     *map(_field, PROPERTIES),
     FilterField("workflow", "text", "workflow_key", ("wf", "workflowName")),
+    FilterField("workflowId", "text", "lower(workflow_id)", ("wfId",)),
+    # When a run began, or was to begin: what "newest first" means.
+    FilterField("began", "datetime", "recency"),
     # The greater of the two: "failed>0" finds a run with any failure, "failed=0" one without.
     FilterField("failed", "count", "max(failed_users, failed_tasks)", ("failures",)),
     FilterField("is", "flag"),

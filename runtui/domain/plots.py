@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from runtui.domain.columns import Role
+from runtui.domain.columns import ListCell, Role
 from runtui.domain.rows import STATUS_LOOKS, STUCK_GLYPH
 
 STRIP_DAYS: Final = 14
@@ -37,6 +37,20 @@ def bar(number: float, most: float, width: int) -> str:
     eighths = max(1, round(number / most * width * 8)) if number > 0 and most > 0 else 0
     whole, part = divmod(min(eighths, width * 8), 8)
     return (_EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")).ljust(width)
+
+
+_HEAT: Final = ((10, "█"), (4, "▆"), (2, "▄"), (1, "▂"))
+"""From how many problems on a day has which height. The steps are fixed: a day looks the same whatever is beside it."""
+
+HEAT_LEGEND: Final = "· no run  ▁ no problem  ▂ 1  ▄ 2 or 3  ▆ 4 to 9  █ 10 or more problems"
+
+
+def heat_cell(runs: int, problems: int) -> ListCell:
+    """A day of the heat map: the height tells how many runs had problems, the colour whether that was most of them."""
+    if not problems:
+        return ListCell("▁", "status-done") if runs else ListCell("·", "muted")
+    glyph = next(glyph for least, glyph in _HEAT if problems >= least)
+    return ListCell(glyph, "status-failed" if problems * 2 > runs else "status-problem")
 
 
 class TenantCount(NamedTuple):
@@ -78,7 +92,7 @@ def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount
 
 
 class StripPart(NamedTuple):
-    """A part of the strip: what stands there, and the filter that a click on it sets; empty for none."""
+    """A part of the strip: what stands there, and the filter that a click on it sets; empty for the days."""
 
     text: str
     role: Role

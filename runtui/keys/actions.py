@@ -17,7 +17,7 @@ _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
     "app", "table", "rows", "run", "runs", "users", "tasks", "edit", "conflict", "review", "journal", "filter",
-    "picker", "sign_in", "help", "panel",
+    "picker", "sign_in", "help", "panel", "overview",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -32,6 +32,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "conflict": "Conflict",
     "review": "Review",
     "journal": "Journal",
+    "overview": "Overview",
     "panel": "Side panel",
     "app": "Everywhere",
     "picker": "Choosing from a list",
@@ -48,6 +49,7 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"table", "conflict", "panel", "app"}),
     frozenset({"review", "panel", "app"}),
     frozenset({"table", "journal", "panel", "app"}),
+    frozenset({"table", "rows", "overview", "panel", "app"}),
     frozenset({"table", "picker", "panel", "app"}),
     frozenset({"table", "sign_in", "panel", "app"}),
     frozenset({"table", "help", "panel", "app"}),
@@ -239,6 +241,22 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("all_servers", "journal", ("a",), "all servers", "Show the changes on all servers, or on this one.", 40),
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
+    # The overview
+    Action(
+        "workflow_runs",
+        "overview",
+        ("enter", "f3"),
+        "its runs",
+        "Show the runs of the workflow, or of its day.",
+        90,
+        "row",
+        meaning="details",
+    ),
+    Action("earlier_day", "overview", ("left",), "earlier day", "Go to the day before.", 86, "row"),
+    Action("later_day", "overview", ("right",), "later day", "Go to the day after, then to all days.", 0, "row"),
+    Action(
+        "leave_overview", "overview", ("escape",), "back", "Go back to all days, then to the list.", 80, meaning="back"
+    ),
     # The side panel
     Action(
         "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
@@ -275,6 +293,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
     Action("journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58),
+    Action("counts", "app", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
+    Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57),
     Action(
         "stop_waiting",
         "app",

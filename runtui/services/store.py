@@ -26,10 +26,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from runtui.domain.columns import Needs
 from runtui.domain.rows import (
     ABSENT,
-    ACTIVE_SEVERITIES,
     ROW_PROPERTIES,
     RUN_COLUMN_BY_KEY,
-    STUCK_AFTER,
     RunRow,
     cells_needed,
     storable,
@@ -40,7 +38,7 @@ from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
 from runtui.services.announcer import Announcer
-from runtui.services.store_days import failures_by_day
+from runtui.services.store_counts import Totals, failures_by_day, histories, totals
 from runtui.services.store_file import (
     ChangedRuns,
     StoreError,
@@ -57,6 +55,7 @@ from runtui.services.store_results import Person, PersonResult, RunResults, Unre
 if TYPE_CHECKING:
     from runtui.domain.filters import Filter
     from runtui.domain.results import Cause
+    from runtui.domain.workflows import WorkflowHistory
 
 __all__ = [
     "EVERY_RUN",
@@ -68,7 +67,6 @@ __all__ = [
     "Store",
     "StoreError",
     "StoredRun",
-    "Totals",
     "UnreadRun",
 ]
 
@@ -109,9 +107,6 @@ MANY_RUNS: Final = 20_000
 _KEPT_FINDINGS: Final = 4
 _MOST_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
 """Each is the end of an index."""
-_COUNT_STUCK: Final = (
-    f"SELECT count(*) FROM run WHERE severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))}) AND touched < ?"
-)
 
 
 class StoredRun(NamedTuple):
@@ -120,14 +115,6 @@ class StoredRun(NamedTuple):
     raw: dict[str, Any]
     workflow_id: str
     workflow_name: str
-
-
-class Totals(NamedTuple):
-    """How many runs there are, unfiltered."""
-
-    by_status: Mapping[str, int]
-    stuck: int
-    """How many runs are at work, and nothing has touched them for long."""
 
 
 class _Finding(NamedTuple):
@@ -301,16 +288,18 @@ class Store:
 
     def totals(self, now: int | None = None) -> Totals:
         """The counts over all runs; `now` (ticks) decides which are stuck."""
-        before = (now_ticks() if now is None else now) - STUCK_AFTER
         with self._reading() as db:
-            by_status: dict[str, int] = dict(db.execute("SELECT status, runs FROM status_count"))
-            stuck: int = db.execute(_COUNT_STUCK, (before,)).fetchone()[0]
-        return Totals(by_status, stuck)
+            return totals(db, now_ticks() if now is None else now)
 
     def failures_by_day(self, days: int, now: int | None = None) -> list[int]:
         """How many runs of each of the last `days` days went wrong, today's last; a run is of the day it began."""
         with self._reading() as db:
             return failures_by_day(db, days, now_ticks() if now is None else now)
+
+    def histories(self, days: int, now: int | None = None) -> list[WorkflowHistory]:
+        """Every workflow with its last `days` days, by name. A matter for a thread."""
+        with self._reading() as db:
+            return histories(db, days, now_ticks() if now is None else now)
 
     def needs(self) -> Needs:
         """The cells of the widest values of the list, over all runs."""

@@ -29,7 +29,13 @@ VERSION: Final = 2
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
 
 _WITHOUT_RESULTS: Final = 1
-"""The version that had no results: they are added to it."""
+"""The version that had no results, and knew the runs of a workflow but not their days: both are added to it."""
+
+_WORKFLOW_INDEX: Final = (
+    "DROP INDEX IF EXISTS run_by_workflow_id",
+    "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)",
+)
+"""The runs of a workflow by day, with all that is counted of them."""
 
 RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
 """The columns of the table of runs."""
@@ -122,7 +128,7 @@ def _open_private(path: Path) -> sqlite3.Connection:
         for statement in () if has_runs else _schema():
             db.execute(statement)
         if version != VERSION or not has_runs:
-            for statement in RESULT_TABLES:
+            for statement in (*RESULT_TABLES, *_WORKFLOW_INDEX):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("SELECT revision FROM state").fetchone()
@@ -164,7 +170,6 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
-        "CREATE INDEX run_by_workflow_id ON run (workflow_id)",
         *_indexes(),
     )
 

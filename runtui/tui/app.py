@@ -25,6 +25,7 @@ from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.opening import Opening
+from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
 from runtui.tui.keys import KeyQueue, is_from_terminal
@@ -88,12 +89,13 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.journaling = Journaling(self.chrome, self.runs, self.editing)
         self.signing_in = SigningIn(self.chrome)
         self.opening = Opening(self.chrome)
-        places = (self.editing.place, *self.opening.places, self.journaling.place)
+        self.overviewing = Overviewing(self.chrome, self.runs)
+        places = (self.editing.place, *self.opening.places, self.journaling.place, self.overviewing.place)
         self.listing = Listing(self.chrome, self.runs, self.editing, places)
         self.leaving = Leaving(self.chrome, self.signing_in)
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
-            self.editing, self.opening, self.journaling, self.signing_in, self.listing, switching,
+            self.editing, self.opening, self.journaling, self.signing_in, self.listing, self.overviewing, switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -120,7 +122,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
-        for place in (self.editing.place, *self.opening.places, self.journaling.place, self.signing_in.place):
+        for place in (
+            self.editing.place, *self.opening.places, self.journaling.place, self.signing_in.place,
+            self.overviewing.place,
+        ):  # fmt: skip
             self.install_screen(place, place.view.scope)
         self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
@@ -132,6 +137,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.opening.start()
         self.journaling.start()
         self.listing.start()
+        self.overviewing.start()
         # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
         self.call_after_refresh(self.signing_in.start)
 

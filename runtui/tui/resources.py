@@ -16,6 +16,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
 from runtui.domain.times import now_ticks
+from runtui.domain.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_filter, outcome_word
@@ -131,6 +132,17 @@ TASKS: Final[Resource[TaskRow, str]] = Resource(
     read_filter=cell_filter(TASK_COLUMNS),
     empty="No task of this user has begun.",
     nothing_found="No task matches the filter.",
+)
+
+
+WORKFLOWS: Final[Resource[WorkflowHistory, str]] = Resource(
+    title="Workflows",
+    columns=WORKFLOW_COLUMNS,
+    id_of=lambda row: row.workflow.id,
+    filter_help=cell_filter_help(WORKFLOW_COLUMNS),
+    read_filter=cell_filter(WORKFLOW_COLUMNS),
+    empty="There are no workflows.",
+    nothing_found="No workflow matches the filter.",
 )
 
 

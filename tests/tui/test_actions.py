@@ -18,6 +18,7 @@ from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.opening import Opening
+from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
 from runtui.tui.resources import run_filter
@@ -26,6 +27,7 @@ from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.help import HelpView, help_text
 from runtui.tui.screens.journal import JournalView
+from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
@@ -37,7 +39,7 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.row_list import FilterInput
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Switching)
+FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Overviewing, Switching)
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
@@ -51,6 +53,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "conflict": (ConflictView, *FEATURES),
     "review": (ReviewView,),
     "journal": (JournalView, *FEATURES),
+    "overview": (OverviewView, *FEATURES),
     "picker": (Picker,),
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),

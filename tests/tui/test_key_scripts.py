@@ -38,6 +38,7 @@ PHRASES: Final = {
     "form": "tab|shift+tab|up|down|7|backspace|tab 7|home 1|enter down enter|enter c enter|enter end enter|enter escape"
     "|space up up space|f8|ctrl+t|ctrl+s|ctrl+s y|ctrl+s n|tab tab n o w|tab tab tab - 2 h enter 5|escape e|shift+f8"
     "|> ] <|f1 escape|escape j e",
+    "overview": "j|k|left|left left|right|escape|enter|enter escape|/ o n enter|s|I|G|o|space|U",
     "review": "y|n|enter|tab enter|escape|> G <|J escape",
     "journal": "j|k|enter|u|n|d|d down enter|l|a|E enter|E escape|/ d o n e enter|escape|G",
     "help": "pagedown|end|pageup|escape|q|j",
@@ -53,6 +54,7 @@ PHRASES: Final = {
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
+    "overview": "o",
 }  # fmt: skip
 """The keys from the list to each screen."""
 

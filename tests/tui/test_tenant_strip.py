@@ -9,6 +9,7 @@ from runtui.services.store import RunQuery
 from runtui.tui.resources import run_filter
 from runtui.tui.widgets.tenant_strip import TenantStrip
 from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph, a_run
 
 
 def strip(session: Session) -> str:
@@ -43,6 +44,12 @@ async def test_a_click_in_another_place_leads_to_the_list(open_session: Opener) 
         assert (session.view, session.runs.filter_text) == ("runs", "status:completedWithErrors")
 
 
+async def test_a_click_on_the_days_opens_the_overview(open_session: Opener) -> None:
+    async with open_session() as session:
+        await click(session, "14 days")
+        assert session.view == "overview"
+
+
 async def test_where_lines_are_few_the_list_has_that_of_the_strip(open_session: Opener) -> None:
     async with open_session(size=(80, 19)) as session:
         assert strip(session).startswith(" Runs ")
@@ -56,3 +63,20 @@ async def test_a_change_of_the_store_is_counted(open_session: Opener) -> None:
         store = session.workspace.store
         store.put_runs("w1", [{"id": "new", "processingStatus": "quarantined"}], store.next_listing())
         await session.until(lambda: "■ 2 quarantined" in strip(session))
+
+
+async def test_every_count_is_a_key_away(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        counts = tenant_counts(*session.workspace.store.totals())
+        place = [count.word for count in counts].index("canceled")
+        await session.press("o", "number_sign", *["down"] * place, "enter")
+        assert (session.view, session.runs.filter_text) == ("runs", "status:canceled")
+        assert session.runs.table.total == counts[place].runs
+
+
+async def test_without_trouble_it_says_so(open_session: Opener) -> None:
+    runs = {"run-1": {**a_run(1), "processingStatus": "completed"}}
+    async with open_session(size=(80, 24), graph=Graph(runs)) as session:
+        assert strip(session) == " ✓ no problems"
+        await session.press("number_sign")
+        assert session.status.text == "No run is in trouble."

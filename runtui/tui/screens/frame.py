@@ -429,9 +429,12 @@ class Frame(Screen[ScreenResultType]):
         self.chrome.panel.show_exchange(event.number)
 
     async def on_tenant_strip_chosen(self, event: TenantStrip.Chosen) -> None:
-        """A count was clicked: show its runs."""
+        """A count was clicked: show its runs; or the days: show the overview."""
         event.stop()
-        await self.chrome.show_runs(event.filter)
+        if event.filter:
+            await self.chrome.show_runs(event.filter)
+        else:
+            await self.perform("overview")
 
     # Actions
 

@@ -46,6 +46,8 @@ class LineLook(NamedTuple):
     cells: tuple[ListCell, ...] = ()
     cursor: str = ""
     """The component class of the cursor on it, without its prefix; empty when it stands elsewhere."""
+    cell: str = ""
+    """The key of the column under the cursor; empty when the cursor is on the whole row."""
 
 
 class ColumnHeader(Widget):
@@ -85,13 +87,14 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
 
     BINDINGS = bindings("table")
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"line-table--{name}" for name in ("cursor", "cursor-blurred", "flag", *get_args(Role))
+        f"line-table--{name}" for name in ("cursor", "cursor-blurred", "cell", "flag", *get_args(Role))
     }
     """
     | Class | Description |
     | :- | :- |
     | `line-table--cursor` | The row under the cursor, while the table has the focus. |
     | `line-table--cursor-blurred` | The same, while it has not. |
+    | `line-table--cell` | The cell under the cursor, where that is on one. |
     | `line-table--flag` | The sign before a row. |
     | `line-table--ROLE` | A cell, by its role in `domain.columns`. |
     """
@@ -125,6 +128,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         self.cursor_id: RowId | None = None
         self.marks: frozenset[RowId] = frozenset()
         """The ids of the marked rows, in sight or not."""
+        self.cell = ""
+        """The key of the column that the cursor is on; empty: it is on the whole row."""
         self.is_untouched = True
         """Whether nobody has moved the cursor, acted on its row or asked for other rows yet."""
 
@@ -216,6 +221,12 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         if line == self.total - 1:
             self.post_message(self.EndReached())
 
+    def move_to_cell(self, column: str) -> None:
+        """Put the cursor on a cell of its row, by the key of the column; empty: on the whole row."""
+        self.is_untouched = False
+        self.cell = column
+        self._repaint_line(self.cursor)
+
     def _place_cursor(self, line: int) -> bool:
         """Put the cursor on a line without drawing it; whether another row is under it."""
         self.cursor = line
@@ -294,7 +305,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
             return LineLook(width)
         cells = tuple(column.show(row, self._now) for column, _ in self._arrangement.layout(width))
         cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
-        return LineLook(width, self.flag(row), cells, cursor)
+        return LineLook(width, self.flag(row), cells, cursor, self.cell if cursor else "")
 
     def _draw(self, look: LineLook) -> Strip:
         """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
@@ -309,7 +320,18 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         role = next((cell.role for cell in look.cells if cell.role.startswith("status-")), None)
         if role is not None:
             style = self._style(role) + style.without_color
-        return Strip([Segment(fit(strip.text, look.width), style)], look.width)
+        line = Strip([Segment(fit(strip.text, look.width), style)], look.width)
+        return line if not look.cell else self._with_cell(line, strip, look)
+
+    def _with_cell(self, line: Strip, plain: Strip, look: LineLook) -> Strip:
+        """The line of the cursor, but for the cell under it: that one looks as in any `plain` line, and marked."""
+        start = GUTTER
+        for column, width in self._arrangement.layout(look.width):
+            if column.key == look.cell:
+                cell = plain.crop(start, start + width).apply_style(self._style("cell"))
+                return Strip.join([line.crop(0, start), cell, line.crop(start + width, look.width)])
+            start += width + GAP
+        return line
 
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)

@@ -1,7 +1,7 @@
 """The strip of the tenant: how many runs are in trouble, by kind, and what went wrong by day, in one line.
 
 Invariant: it draws the counts it is given and what is the same is not drawn again; a click on a count asks for exactly
-the runs that it counts.
+the runs that it counts, and one on the days for the overview.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class TenantStrip(Widget):
     """
 
     class Chosen(Message):
-        """A count was clicked; `filter` finds its runs."""
+        """A count was clicked, and `filter` finds its runs; or the days, and it is empty."""
 
         def __init__(self, filter_text: str) -> None:
             super().__init__()
@@ -65,9 +65,9 @@ class TenantStrip(Widget):
         return line
 
     def on_click(self, event: events.Click) -> None:
-        """Ask for the runs of the count under the mouse."""
+        """Ask for what is behind the part under the mouse."""
         part = part_at(self._parts(), event.x - _PADDING)
-        if part is not None and part.filter:
+        if part is not None and self.trouble.counts:
             self.post_message(self.Chosen(part.filter))
 
     def _parts(self) -> list[StripPart]:

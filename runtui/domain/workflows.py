@@ -1,0 +1,402 @@
+"""A workflow in words: whether its schedule runs, what holds it back, and how its runs went, day by day.
+
+Invariant: any JSON object is a workflow. A property that is missing, null or of another type is not known, and what is
+not known is never told as a fact: a list of workflows has fewer properties than a workflow read by itself. The times
+and limits behind the sentences: Microsoft Entra, "Lifecycle workflows execution conditions and scheduling" and
+"Configure execution limits for Lifecycle Workflows".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
+from runtui.domain.plots import heat_cell
+from runtui.domain.text import visible
+from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, local_text, now_ticks, parse_ticks, since
+
+CATCH_UP_DAYS: Final = 3
+"""A scheduled run takes in users whose trigger date is past by at most so many days."""
+
+HISTORY_DAYS: Final = 30
+"""The days over which runs are counted: as long as the portal keeps them."""
+
+HEAT_DAYS: Final = 14
+"""The days of the heat map; all of HISTORY_DAYS where the list has at least WIDE_MAP cells."""
+
+WIDE_MAP: Final = 116
+
+_LATE_AFTER: Final = 5 * 60 * TICKS_PER_SECOND
+"""How long a next run may be past before the schedule counts as overdue: as far as two clocks may differ."""
+
+
+class Quarantine(NamedTuple):
+    """A workflow is held back: a scheduled run was about to process more users than a limit allows."""
+
+    limit: str
+    """Which limit, in words."""
+    since: int | None
+    """In ticks."""
+    reason: str
+    """As the service says it; empty when it says nothing."""
+
+
+_LIMITS: Final[Mapping[str, str]] = {
+    "countBasedThresholdExceeded": "the limit on the number of users",
+    "percentageBasedThresholdExceeded": "the limit on the share of all users",
+    "multipleConditionsExceeded": "more than one limit on users",
+}
+"""Members of `quarantineType`."""
+
+
+class ScheduleState(NamedTuple):
+    """Whether the schedule of a workflow runs, in a glyph and a word or two."""
+
+    glyph: str
+    word: str
+    role: Role
+    rank: int
+    """The smaller, the sooner a person should look at it."""
+
+
+HELD: Final = ScheduleState("■", "quarantine", "status-problem", 0)
+OVERDUE: Final = ScheduleState("!", "overdue", "status-problem", 1)
+ON_SCHEDULE: Final = ScheduleState("✓", "scheduled", "status-done", 3)
+ON_DEMAND: Final = ScheduleState("◌", "on demand", "status-waiting", 4)
+DISABLED: Final = ScheduleState("⊘", "disabled", "status-waiting", 5)
+NOT_KNOWN: Final = ScheduleState("?", "not known", "status-unknown", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow as received."""
+
+    received: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self._text("id")
+
+    @property
+    def name(self) -> str:
+        """The display name, or the id where there is none."""
+        return self._text("displayName") or self.id
+
+    @property
+    def description(self) -> str:
+        return self._text("description")
+
+    @property
+    def category(self) -> str:
+        return self._text("category")
+
+    @property
+    def version(self) -> int | None:
+        version = self.received.get("version")
+        return version if type(version) is int else None
+
+    @property
+    def is_enabled(self) -> bool | None:
+        return self._flag("isEnabled")
+
+    @property
+    def is_scheduled(self) -> bool | None:
+        return self._flag("isSchedulingEnabled")
+
+    @property
+    def next_run(self) -> int | None:
+        """When the schedule runs it next, in ticks."""
+        return _ticks(self.received.get("nextScheduleRunDateTime"))
+
+    @property
+    def quarantine(self) -> Quarantine | None:
+        details = self.received.get("quarantineDetails")
+        kind = details.get("quarantineType") if isinstance(details, Mapping) else None
+        if not isinstance(details, Mapping) or kind in (None, "", "notQuarantined"):
+            return None
+        reason = details.get("quarantineReason")
+        limit = _LIMITS.get(str(kind), f"a limit ({kind})")
+        return Quarantine(limit, _ticks(details.get("quarantinedDateTime")), reason if isinstance(reason, str) else "")
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Its own limits on the users of a scheduled run, in words; none where those of the tenant hold."""
+        settings = self.received.get("settings")
+        configuration = settings.get("quarantineConfiguration") if isinstance(settings, Mapping) else None
+        conditions = configuration.get("conditions") if isinstance(configuration, Mapping) else None
+        return tuple(filter(None, map(_limit, conditions if isinstance(conditions, list) else ())))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of its tasks in their order, where they were read; a disabled one says so."""
+        tasks = self.received.get("tasks")
+        found = [task for task in (tasks if isinstance(tasks, list) else ()) if isinstance(task, Mapping)]
+        found.sort(key=lambda task: task["executionSequence"] if type(task.get("executionSequence")) is int else 0)
+        return tuple(
+            f"{_first_text(task.get('displayName'), task.get('id'), '?')}"
+            f"{' (disabled)' if task.get('isEnabled') is False else ''}"
+            for task in found
+        )
+
+    @property
+    def trigger(self) -> str:
+        """When it runs for whom, in words; empty where that was not read."""
+        conditions = self.received.get("executionConditions")
+        if not isinstance(conditions, Mapping):
+            return ""
+        if _type_of(conditions) == "onDemandExecutionOnly":
+            return "on demand only, for users whom a person chooses"
+        return ", ".join(filter(None, (_trigger(conditions.get("trigger")), _scope(conditions.get("scope")))))
+
+    def schedule(self, now: int) -> ScheduleState:
+        """Whether its schedule runs at `now` (ticks)."""
+        if self.quarantine is not None:
+            return HELD
+        if self.is_enabled is False:
+            return DISABLED
+        if self.is_enabled is None or self.is_scheduled is None:
+            return NOT_KNOWN
+        if not self.is_scheduled:
+            return ON_DEMAND
+        return OVERDUE if self.next_run is not None and self.next_run < now - _LATE_AFTER else ON_SCHEDULE
+
+    def warnings(self, now: int, held_users: int | None = None) -> Iterator[str]:
+        """What keeps it from running for those it should run for, in sentences.
+
+        Args:
+            now: In ticks.
+            held_users: The users of its last run in quarantine, where there is one.
+        """
+        state = self.schedule(now)
+        if (held := self.quarantine) is not None:
+            since = f" since {local_text(held.since)}, {ago(held.since, now)}" if held.since is not None else ""
+            users = f"; {held_users} users wait" if held_users else ""
+            yield f"Quarantined{since}: a scheduled run exceeded {held.limit}{users}."
+            if held.reason:
+                yield held.reason
+            yield (
+                "It does not run by schedule until an administrator approves it, and then not at once but at its next "
+                f"scheduled time. Users who wait longer than {CATCH_UP_DAYS} days after their trigger date are missed."
+            )
+        elif state is OVERDUE and self.next_run is not None:
+            yield f"The next run was due {ago(self.next_run, now)} and has not happened."
+            yield (
+                f"The schedule catches up on users at most {CATCH_UP_DAYS} days after their trigger date; "
+                "whoever waits longer is missed."
+            )
+        elif state is DISABLED:
+            yield "It is disabled: neither the schedule nor a person can run it."
+        elif state is ON_DEMAND:
+            yield "Its schedule is off: it runs for nobody unless a person starts it."
+
+    def next_step(self, now: int) -> str:
+        """What to do about the warnings; empty where there is nothing to do."""
+        return {
+            HELD: "Check whom it would process, then approve it or run it on demand: that ignores the limit.",
+            OVERDUE: "Refresh the list; if it stays overdue, run it on demand for the users who were missed.",
+            DISABLED: "Set isEnabled if it is to run again.",
+            ON_DEMAND: "Set isSchedulingEnabled if it is to run by itself.",
+        }.get(self.schedule(now), "")
+
+    def _text(self, name: str) -> str:
+        value = self.received.get(name)
+        return value if isinstance(value, str) else ""
+
+    def _flag(self, name: str) -> bool | None:
+        value = self.received.get(name)
+        return value if isinstance(value, bool) else None
+
+
+class WorkflowDay(NamedTuple):
+    """The runs of a workflow that began on one day."""
+
+    runs: int = 0
+    problems: int = 0
+    """Failed, completed with errors, canceled or quarantined."""
+    completed: int = 0
+    failed_users: int = 0
+
+
+class WorkflowHistory(NamedTuple):
+    """A workflow and how its runs went."""
+
+    workflow: Workflow
+    days: tuple[WorkflowDay, ...]
+    """The last days, today's last."""
+    last_run: int | None = None
+    """When the last of its runs began, in ticks."""
+    held_users: int | None = None
+    """The users of its last run in quarantine; None where there is none."""
+
+    @property
+    def total(self) -> WorkflowDay:
+        """All of its days in one."""
+        return WorkflowDay(*map(sum, zip(*self.days, strict=True)))
+
+    @property
+    def success_rate(self) -> int | None:
+        """The share of the runs that ended without trouble, in percent: 100 only where all did."""
+        total = self.total
+        ended = total.completed + total.problems
+        return total.completed * 100 // ended if ended else None
+
+
+def worst_first(histories: Sequence[WorkflowHistory], now: int) -> list[WorkflowHistory]:
+    """By what a person should look at first: held back, overdue, then the most runs with problems, then by name."""
+    return sorted(
+        histories,
+        key=lambda history: (
+            min(history.workflow.schedule(now).rank, NOT_KNOWN.rank),
+            -history.total.problems,
+            history.workflow.name.casefold(),
+        ),
+    )
+
+
+def runs_filter(workflow: Workflow, others: Sequence[Workflow], day: date | None = None) -> str:
+    """The filter that finds the runs of a workflow, on one day of the local zone or on all.
+
+    By its name; by its id where the name could not be typed, or is not its own among `others`.
+    """
+    name, key = workflow.name, workflow.name.casefold()
+    is_typed = name == name.strip() and name == visible(name) and '"' not in name
+    is_its_own = all(other.name.casefold() != key for other in others if other.id != workflow.id)
+    found = f'wf="{name}"' if is_typed and is_its_own else f'workflowId="{workflow.id}"'
+    return found if day is None else f"{found} began:{day.isoformat()}"
+
+
+def _state(row: WorkflowHistory, now: int) -> ListCell:
+    state = row.workflow.schedule(now)
+    return ListCell(f"{state.glyph} {state.word}", state.role)
+
+
+def _last_run(row: WorkflowHistory, now: int) -> ListCell:
+    return NOTHING if row.last_run is None else ListCell(since(row.last_run, now))
+
+
+def _next_run(row: WorkflowHistory, now: int) -> ListCell:
+    moment = row.workflow.next_run
+    if moment is None:
+        return NOTHING
+    return ListCell(ago(moment, now), "alert" if row.workflow.schedule(now) is OVERDUE else "text")
+
+
+def _success(row: WorkflowHistory, _now: int) -> ListCell:
+    rate = row.success_rate
+    return NOTHING if rate is None else ListCell(f"{rate} %", "number")
+
+
+def _failed_users(row: WorkflowHistory, _now: int) -> ListCell:
+    failed = row.total.failed_users
+    return ListCell(str(failed), "alert" if failed else "muted")
+
+
+def _version(row: WorkflowHistory, _now: int) -> ListCell:
+    version = row.workflow.version
+    return NOTHING if version is None else ListCell(str(version), "number")
+
+
+def _category(row: WorkflowHistory, _now: int) -> ListCell:
+    return ListCell(row.workflow.category, "muted") if row.workflow.category else NOTHING
+
+
+def _known(number: int | None) -> int:
+    """A number to order by; where there is none, it comes last."""
+    return MAX_TICKS if number is None else number
+
+
+WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
+    Column("schedule", "schedule", 12, 1, _state, value=lambda row: row.workflow.schedule(now_ticks()).rank),
+    Column("workflow", "workflow", 14, 2, lambda row, _: ListCell(row.workflow.name), flexible=True),
+    Column("last", "last run", 8, 5, _last_run, GREATEST_FIRST, value=lambda row: row.last_run or 0),
+    Column("done", "done", 5, 6, _success, align="right", value=lambda row: _known(row.success_rate)),
+    Column("failed", "✗ users", 7, 7, _failed_users, GREATEST_FIRST, "right", value=lambda row: row.total.failed_users),
+    Column("next", "next run", 8, 8, _next_run, value=lambda row: _known(row.workflow.next_run)),
+    Column("category", "category", 8, 9, _category),
+    Column("version", "version", 7, 10, _version, GREATEST_FIRST, "right", value=lambda row: row.workflow.version or 0),
+)
+"""The columns of the overview but for its heat map, by which rows are neither ordered nor found."""
+
+_BEFORE_THE_MAP: Final = 2
+
+
+@lru_cache(maxsize=4)
+def with_heat_map(days: int, today: date) -> tuple[Column[WorkflowHistory], ...]:
+    """All columns of the overview: one for each of the last days, today's last, under the letter of its weekday."""
+    heat_map = (_day(back, today) for back in reversed(range(days)))
+    return (*WORKFLOW_COLUMNS[:_BEFORE_THE_MAP], *heat_map, *WORKFLOW_COLUMNS[_BEFORE_THE_MAP:])
+
+
+def _day(back: int, today: date) -> Column[WorkflowHistory]:
+    """The column of one day, `back` days before today."""
+
+    def show(row: WorkflowHistory, _now: int) -> ListCell:
+        day = row.days[-1 - back]
+        return heat_cell(day.runs, day.problems)
+
+    return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, 5, show)
+
+
+def day_key(back: int) -> str:
+    """The key of the column of a day, `back` days before today."""
+    return f"day{back}"
+
+
+def _ticks(value: object) -> int | None:
+    try:
+        return parse_ticks(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _first_text(*values: object) -> str:
+    return next((value for value in values if isinstance(value, str) and value), "")
+
+
+def _type_of(value: Mapping[str, Any]) -> str:
+    """The name of an OData type without its namespace."""
+    return str(value.get("@odata.type", "")).rpartition(".")[2]
+
+
+def _limit(condition: object) -> str:
+    if not isinstance(condition, Mapping):
+        return ""
+    threshold, percentage = condition.get("threshold"), condition.get("percentage")
+    if type(threshold) is int:
+        return f"at most {threshold} users"
+    return f"at most {percentage} % of all users" if type(percentage) is int else ""
+
+
+def _trigger(trigger: object) -> str:
+    """A `workflowExecutionTrigger` in words."""
+    if not isinstance(trigger, Mapping):
+        return ""
+    kind = _type_of(trigger)
+    if kind == "timeBasedAttributeTrigger":
+        return _time_trigger(trigger.get("offsetInDays"), trigger.get("timeBasedAttribute", "?"))
+    if kind == "attributeChangeTrigger":
+        attributes = trigger.get("triggerAttributes")
+        named = attributes if isinstance(attributes, list) else ()
+        names = [str(item.get("name")) for item in named if isinstance(item, Mapping)]
+        return f"when {' or '.join(names) or 'an attribute'} changes"
+    return {
+        "membershipChangeTrigger": f"on membership change ({trigger.get('changeType', '?')})",
+        "userInactivityTrigger": f"after {trigger.get('inactivityPeriodInDays', '?')} days without a sign-in",
+    }.get(kind, kind)
+
+
+def _time_trigger(days: object, attribute: object) -> str:
+    if not isinstance(days, int) or not days:
+        return f"on {attribute}"
+    return f"{abs(days)} {'day' if abs(days) == 1 else 'days'} {'after' if days > 0 else 'before'} {attribute}"
+
+
+def _scope(scope: object) -> str:
+    if not isinstance(scope, Mapping):
+        return ""
+    rule = scope.get("rule")
+    return f"for {rule} (case-sensitive)" if isinstance(rule, str) and rule else _type_of(scope)

@@ -1,0 +1,67 @@
+"""How many runs there are in the store: by status, by day, and by day of each workflow.
+
+Invariant: what is counted by status was counted when it was written. A day is one of the local zone, so one on which
+clocks change is longer or shorter, and a run is of the day on which it began or was to begin. A count by day is one
+walk over a stretch of an index that holds all it needs: nothing is sorted, and no row is read.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
+from runtui.domain.times import day_starts
+from runtui.domain.workflows import Workflow, WorkflowDay, WorkflowHistory
+
+# The SQL below is put together from numbers that the domain declares; every moment and id is a parameter.
+# ruff: noqa: S608
+
+_PROBLEM: Final = f"severity IN ({', '.join(map(str, PROBLEM_SEVERITIES))})"
+_STUCK: Final = f"SELECT count(*) FROM run WHERE severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))}) AND touched < ?"
+_FAILURES: Final = f"SELECT count(*) FROM run WHERE {_PROBLEM} AND recency >= ? AND recency < ?"
+_DAY: Final = (
+    f"SELECT count(*), total({_PROBLEM}), total(severity = {SEVERITY['completed']}), total(max(failed_users, 0))"
+    " FROM run WHERE workflow_id = ? AND recency >= ? AND recency < ?"
+)
+_LAST_RUN: Final = "SELECT max(recency) FROM run WHERE workflow_id = ? AND recency BETWEEN 0 AND ?"
+_LAST_HELD: Final = (
+    f"SELECT workflow_id, nullif(total_users, {ABSENT}), max(recency) FROM run"
+    f" WHERE severity = {SEVERITY['quarantined']} GROUP BY workflow_id"
+)
+
+
+class Totals(NamedTuple):
+    """How many runs there are, unfiltered."""
+
+    by_status: Mapping[str, int]
+    stuck: int
+    """How many runs are at work, and nothing has touched them for long."""
+
+
+def totals(db: sqlite3.Connection, now: int) -> Totals:
+    by_status = dict(db.execute("SELECT status, runs FROM status_count"))
+    return Totals(by_status, db.execute(_STUCK, (now - STUCK_AFTER,)).fetchone()[0])
+
+
+def failures_by_day(db: sqlite3.Connection, days: int, now: int) -> list[int]:
+    return [db.execute(_FAILURES, bounds).fetchone()[0] for bounds in pairwise(day_starts(days, now))]
+
+
+def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHistory]:
+    """Every workflow with its last days, by name."""
+    bounds = tuple(pairwise(day_starts(days, now)))
+    held = {workflow_id: users for workflow_id, users, _ in db.execute(_LAST_HELD)}
+    workflows = sorted(db.execute("SELECT name, id, raw FROM workflow").fetchall(), key=lambda row: row[0].casefold())
+    return [
+        WorkflowHistory(
+            Workflow(json.loads(raw)),
+            tuple(WorkflowDay(*map(int, db.execute(_DAY, (key, *day)).fetchone())) for day in bounds),
+            db.execute(_LAST_RUN, (key, now)).fetchone()[0],
+            held.get(key),
+        )
+        for _, key, raw in workflows
+    ]

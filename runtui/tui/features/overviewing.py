@@ -1,0 +1,74 @@
+"""The tenant at a glance, and the way from there to the runs: from a count, a workflow, or one of its days.
+
+Invariant: nothing is asked of the server here. While the overview is open it follows the store.
+"""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from runtui.tui.actions import ActionContext
+from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.overview import OverviewView
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.runs import RunsView
+
+
+class Overviewing:
+    """The overview's place.
+
+    Args:
+        chrome: The frame.
+        runs: The list.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
+        self._chrome = chrome
+        self._runs = runs
+        self.view = OverviewView(chrome.workspace.store)
+        self.place = Frame(chrome, self.view)
+        """The overview's screen; it stays mounted."""
+
+    def start(self) -> None:
+        """Follow what is stored."""
+        self._chrome.carry(self._chrome.workspace.store.changed.subscribe, self._store_changed, only_newest=True)
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Nothing but what the list tells by itself."""
+        return context
+
+    async def action_overview(self) -> None:
+        """Show the workflows, or go back."""
+        if self._chrome.front is self.place:
+            self.place.dismiss()
+        else:
+            await self._open()
+
+    async def _open(self) -> None:
+        await self._chrome.prepare(self.place)
+        self.view.open()
+        await self._chrome.open(self.place)
+
+    async def action_workflow_runs(self) -> None:
+        """Show the runs under the cursor in the list."""
+        if filter_text := self.view.filter_text:
+            self._chrome.go_back_to(self._runs.frame)
+            self._runs.filter_by(filter_text)
+
+    async def action_counts(self) -> None:
+        """Ask which of the counts of the strip is meant, and show its runs in the list."""
+        counts = self._chrome.trouble.counts
+        if not counts:
+            self._chrome.set_status("No run is in trouble.")
+            return
+
+        async def chosen(filter_text: str | None) -> None:
+            if filter_text is not None:
+                await self._chrome.show_runs(filter_text)
+
+        choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
+        await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
+
+    def _store_changed(self, _ids: object) -> None:
+        if self.place in self._chrome.app.screen_stack:
+            self.view.drawing.ask()

@@ -1,0 +1,171 @@
+"""The overview: every workflow with its schedule, how its runs went, and a heat map of its days.
+
+Invariant: it is drawn from the store alone, which a thread reads. The cursor is on a workflow, and where a person has
+gone to it on one of its days; both stay when the rows are read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, timedelta
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.content import Content
+
+from runtui.domain.columns import Arrangement
+from runtui.domain.times import now_ticks, to_datetime
+from runtui.domain.workflows import (
+    HEAT_DAYS,
+    HISTORY_DAYS,
+    WIDE_MAP,
+    WorkflowDay,
+    WorkflowHistory,
+    day_key,
+    runs_filter,
+    with_heat_map,
+    worst_first,
+)
+from runtui.errors import RuntuiError
+from runtui.services.store import Store
+from runtui.tui.actions import bindings
+from runtui.tui.keys import awaited
+from runtui.tui.resources import WORKFLOWS
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.runs import RELOAD_SECONDS, Throttle
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.words.workflow_pages import NO_WORKFLOW, day_title, workflow_page
+
+
+class OverviewView(ActionView[None]):
+    """The workflows of the tenant."""
+
+    scope = "overview"
+    shared = ("rows",)
+    BINDINGS = bindings("rows", "overview")
+    list: ReadList[WorkflowHistory, str]
+    DEFAULT_CSS = "OverviewView { height: 1fr; }"
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self.list = ReadList(WORKFLOWS, name="overview")
+        self.back: int | None = None
+        """How many days before today the cursor is on; None: it is on the whole workflow."""
+        self.drawing = Throttle(self, RELOAD_SECONDS, self._read_again)
+        """Asked when runs or workflows are others now."""
+
+    def compose(self) -> ComposeResult:
+        yield self.list
+
+    @property
+    def table(self) -> LineTable[WorkflowHistory, str]:
+        """The rows."""
+        return self.list.table
+
+    @property
+    def row(self) -> WorkflowHistory | None:
+        """The workflow under the cursor."""
+        return self.table.row_under_cursor()
+
+    @property
+    def day(self) -> date | None:
+        """The day under the cursor, in the local zone."""
+        return None if self.back is None else _today() - timedelta(days=self.back)
+
+    @property
+    def filter_text(self) -> str:
+        """The filter of the list that finds the runs under the cursor; empty where there is no workflow."""
+        if self.row is None:
+            return ""
+        return runs_filter(self.row.workflow, [history.workflow for history in self.list.rows], self.day)
+
+    def take_focus(self) -> None:
+        self.list.take_focus()
+
+    @work(group=awaited("overview"), exclusive=True, description="read the overview")
+    async def open(self) -> None:
+        """Read the workflows; the next key waits until they are there."""
+        await self._read()
+
+    @work(group="overview", exclusive=True, description="read the overview again")
+    async def _read_again(self) -> None:
+        await self._read()
+
+    async def _read(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._store.histories, HISTORY_DAYS)
+        except RuntuiError as error:
+            self.list.put((), str(error))
+            return
+        self._draw_map()
+        self.list.put(worst_first(found, now_ticks()))
+        # They are read whole: from the first row on, the cursor belongs to its workflow.
+        self.table.row_under_cursor(hold=True)
+        self.post_message(self.Changed())
+
+    def on_resize(self) -> None:
+        """There is room for more days, or for fewer."""
+        self._draw_map()
+        if self.back is not None:
+            self._go_to(min(self.back, self._days - 1))
+
+    @property
+    def _days(self) -> int:
+        """How many days the heat map has."""
+        return HISTORY_DAYS if self.size.width >= WIDE_MAP else HEAT_DAYS
+
+    def _draw_map(self) -> None:
+        self.list.set_columns(Arrangement(with_heat_map(self._days, _today())))
+
+    def title(self) -> Content:
+        """How many workflows, and the day under the cursor."""
+        title = self.list.heading()
+        if self.row is None or self.day is None:
+            return title
+        return Content.assemble(title, f"  {day_title(self.day, self._of_day(self.row))}")
+
+    def show_in(self, panel: Panel) -> None:
+        """The workflow under the cursor."""
+        if self.row is None:
+            panel.show_page(NO_WORKFLOW)
+        else:
+            panel.show_page(workflow_page(self.row, now_ticks()))
+
+    def _of_day(self, row: WorkflowHistory) -> WorkflowDay:
+        return row.days[-1 - self.back] if self.back is not None else row.total
+
+    # Days
+
+    def action_earlier_day(self) -> None:
+        """From all days to today, then to the day before."""
+        self._go_to(0 if self.back is None else min(self.back + 1, self._days - 1))
+
+    def action_later_day(self) -> None:
+        """To the day after; from today to all days."""
+        if self.back is not None:
+            self._go_to(self.back - 1 if self.back else None)
+
+    def _go_to(self, back: int | None) -> None:
+        self.back = back
+        self.table.move_to_cell("" if back is None else day_key(back))
+        self.post_message(self.Changed())
+
+    def action_leave_overview(self) -> None:
+        """One step back: to all days, then the filter, then to where one came from."""
+        if self.back is not None:
+            self._go_to(None)
+        elif not self.list.clear():
+            self.answer()
+
+    @on(events.Click)
+    async def _clicked(self, event: events.Click) -> None:
+        if event.chain == 2 and event.widget is self.table:
+            await self.action_perform("workflow_runs")
+
+
+def _today() -> date:
+    """The day in the local zone."""
+    return to_datetime(now_ticks()).date()

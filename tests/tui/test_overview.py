@@ -1,0 +1,83 @@
+"""The overview on the screen: the workflows, the days, and the runs behind them."""
+
+from __future__ import annotations
+
+from runtui.domain.times import format_ticks, now_ticks
+from runtui.tui.screens.overview import OverviewView
+from tests.tui.conftest import Opener, Session
+
+
+def overview(session: Session) -> OverviewView:
+    return session.app.overviewing.view
+
+
+async def opened(session: Session) -> OverviewView:
+    await session.press("o")
+    assert session.view == "overview"
+    return overview(session)
+
+
+async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        view = await opened(session)
+        store = session.workspace.store
+        histories = {history.workflow.id: history for history in store.histories(30)}
+        assert len(view.list.rows) == len(store.workflows()) == view.table.total
+        row = view.row
+        assert row is not None
+        await session.press("enter")
+        assert session.view == "runs"
+        assert session.runs.table.total == histories[row.workflow.id].total.runs
+        view = await opened(session)
+        assert view.table.cursor_id == row.workflow.id, "the cursor stays on its workflow"
+        back = next(back for back in range(14) if row.days[-1 - back].problems)
+        await session.press(*["left"] * (back + 1))
+        assert f"{row.days[-1 - back].problems} of " in session.text().splitlines()[2]
+        await session.press("enter")
+        assert session.runs.table.total == row.days[-1 - back].runs
+        assert f"began:{view.day}" in session.text()
+
+
+async def test_steps_back_lead_from_the_day_to_the_workflow_and_to_the_list(open_session: Opener) -> None:
+    async with open_session() as session:
+        view = await opened(session)
+        await session.press("right")
+        assert view.back is None
+        await session.press(*["left"] * 20)
+        assert view.back == 13, "there are no days beyond those in sight"
+        await session.press(*["right"] * 3, "escape")
+        assert (session.view, view.back) == ("overview", None)
+        await session.press("slash", *"hire", "enter")
+        assert 0 < view.table.total < len(view.list.rows)
+        await session.press("escape")
+        assert (session.view, view.table.total) == ("overview", len(view.list.rows))
+        await session.press("escape")
+        assert session.view == "runs"
+
+
+async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_back(open_session: Opener) -> None:
+    async with open_session() as session:
+        view = await opened(session)
+        store = session.workspace.store
+        details = {"quarantineType": "countBasedThresholdExceeded", "quarantineReason": "[b]Too many[/b]\x1b[2J"}
+        store.put_workflows([{"id": "w", "displayName": "AAA held", "isEnabled": True, "quarantineDetails": details}])
+        run = {"id": "r", "processingStatus": "quarantined", "totalUsersCount": 412}
+        store.put_runs("w", [{**run, "scheduledDateTime": format_ticks(now_ticks())}], store.next_listing())
+        await session.until(lambda: "AAA held" in session.text())
+        await session.press("g")
+        while view.row is not None and view.row.workflow.id != "w":
+            await session.press("j")
+        session.app.chrome.panel.choose("run")
+        await session.settled()
+        words = " ".join(line.partition("▏")[2] for line in session.text().splitlines())
+        assert "412 users wait" in " ".join(words.split())
+        assert "[b]Too many[/b]␛[2J" in " ".join(words.split())
+
+
+async def test_without_a_workflow_it_says_so(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        session.workspace.store.keep_workflows([])
+        await opened(session)
+        assert "There are no workflows." in session.text()
+        await session.press("enter", "left", "escape")
+        assert session.view == "runs"
