@@ -15,7 +15,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 
 from rich.cells import cell_len
 from rich.style import Style
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
@@ -196,10 +196,11 @@ class SearchBar(InputBar):
         searched.mark(text, None)
         self._marked = searched if text else None
         if text:
-            self.run_worker(self._look_through(searched, text, go=go), group=_LOOKING, description="search a text")
+            self._look_through(searched, text, go=go)
         else:
             self._say()
 
+    @work(group=_LOOKING, description="search a text")
     async def _look_through(self, searched: Searchable, text: str, *, go: bool) -> None:
         top = self._from if go else searched.top_line
         after: list[Match] = []
