@@ -38,7 +38,8 @@ DEEPEST: Final = 32
 
 _BLANK: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
-_ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
+ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
+"""A field and its operator, with which a question begins."""
 _WORD: Final = re.compile(r'[^\s()"]+')
 _VALUE: Final = re.compile(r'[^\s(),"]+')
 _NUMBER: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
@@ -71,6 +72,8 @@ class FilterField:
     """For a date-time: the column that says whether there is one, where `sql` is not that column itself."""
     whole_sql: str = ""
     """Of a result: the same SELECT where the text is to be the whole."""
+    listed: str = ""
+    """The column of its values as a person reads them, where there are few enough of them to choose from."""
 
     def __str__(self) -> str:
         return self.name
@@ -92,7 +95,8 @@ def _field(item: Property) -> FilterField:
     present = ""
     if item.kind == "datetime" and item.index:
         sql, present = item.index, item.column
-    return FilterField(item.key, item.kind, sql, (item.name, *item.aliases), item.choices, present)
+    listed = item.column if item.kind == "enum" else ""
+    return FilterField(item.key, item.kind, sql, (item.name, *item.aliases), item.choices, present, listed=listed)
 
 
 def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterField:
@@ -101,7 +105,7 @@ def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterFiel
 
 FILTER_FIELDS: Final = (
     *map(_field, PROPERTIES),
-    FilterField("workflow", "text", "workflow_key", ("wf", "workflowName")),
+    FilterField("workflow", "text", "workflow_key", ("wf", "workflowName"), listed="workflow_name"),
     FilterField("workflowId", "text", "lower(workflow_id)", ("wfId",)),
     # When a run began, or was to begin: what "newest first" means.
     FilterField("began", "datetime", "recency"),
@@ -389,7 +393,7 @@ class _Reader:
         self.terms += 1
         if self.terms > MOST_TERMS:
             raise FilterError(f"A filter has at most {MOST_TERMS} terms.", self.at, 1)
-        if match := _ASKING.match(self.text, self.at):
+        if match := ASKING.match(self.text, self.at):
             return self._question(match)
         word = self._typed(_WORD)
         return HasText(word.text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
@@ -21,6 +22,8 @@ DEEPEST_INDENT: Final = 60
 LINE_LIMIT: Final = 2_000
 """Characters of a line; what is longer goes on in the next one, so that no line is expensive to draw."""
 TAB_SIZE: Final = 4
+STRETCH: Final = 5_000
+"""Lines that a search looks through between two pauses: some milliseconds."""
 
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _ITEM: Final = re.compile(
@@ -112,6 +115,34 @@ class Document:
         match = _ITEM.match(self.text, self._starts[number])
         return None if match is None or match["key"] is None else str(json.loads(match["key"]))
 
+    def occurrences(self, text: str, first: int = 0) -> Iterator[int | None]:
+        """Find a text whatever its case: yield the line of each occurrence, from line `first` on, then from the top.
+
+        Yields None after each stretch, for the caller to pause. What is looked through is the text as received, and a
+        line is built only where that may have it: 300,000 lines take about a tenth of a second.
+        """
+        shown = re.compile(re.escape(text), re.IGNORECASE)
+        received = re.compile("".join(map(_as_received, text)), re.IGNORECASE)
+        first = first - self._parts[first] if first < len(self) else 0
+        for start, end in ((first, len(self)), (0, first)):
+            begin = start
+            while begin < end:
+                until = min(begin + STRETCH, end)
+                while until < end and self._parts[until]:
+                    until += 1
+                for line in self._candidates(received, begin, until):
+                    yield from (line for _ in shown.finditer(self.line(line)))
+                yield None
+                begin = until
+
+    def _candidates(self, pattern: re.Pattern[str], begin: int, end: int) -> Iterator[int]:
+        """Yield every line of what begins between two lines and has a pattern in it as received."""
+        stop = self._starts[end] if end < len(self) else len(self.text)
+        while begin < end and (match := pattern.search(self.text, self._starts[begin], stop)) is not None:
+            last = bisect_right(self._starts, match.start(), begin, end) - 1
+            yield from range(bisect_left(self._starts, self._starts[last], begin, end), last + 1)
+            begin = last + 1
+
     def _whole(self, start: int) -> str:
         """Return what begins at `start`, unfolded and not indented. The last one is kept for its other parts."""
         last = self._last
@@ -156,6 +187,13 @@ def _plain_spans(text: str) -> Iterator[_Span]:
         yield _Span(start, 0, len(_plain_line(text, start)))
         end = text.find("\n", start)
         start = end + 1 if end >= 0 else len(text)
+
+
+def _as_received(character: str) -> str:
+    """What may stand for a character of a line in the text that was received: white space is ours, and not theirs."""
+    if character.isspace():
+        return r"\s*"
+    return rf"\s*{re.escape(character)}\s*" if character in ":{[" else re.escape(character)
 
 
 def _item(text: str, start: int) -> str:

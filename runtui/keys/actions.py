@@ -17,7 +17,7 @@ _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
     "app", "table", "rows", "run", "runs", "users", "tasks", "edit", "conflict", "review", "journal", "filter",
-    "picker", "sign_in", "help", "panel", "overview",
+    "picker", "sign_in", "help", "panel", "text", "search", "overview",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -34,6 +34,8 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "journal": "Journal",
     "overview": "Overview",
     "panel": "Side panel",
+    "text": "Text in the side panel",
+    "search": "Search box",
     "app": "Everywhere",
     "picker": "Choosing from a list",
     "sign_in": "Account and sign-in",
@@ -44,7 +46,9 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"table", "rows", "run", "runs", "panel", "app"}),
     frozenset({"table", "rows", "run", "users", "panel", "app"}),
     frozenset({"table", "rows", "run", "tasks", "panel", "app"}),
+    frozenset({"table", "text", "panel", "app"}),
     frozenset({"filter"}),
+    frozenset({"search"}),
     frozenset({"edit", "panel", "app"}),
     frozenset({"table", "conflict", "panel", "app"}),
     frozenset({"review", "panel", "app"}),
@@ -56,7 +60,7 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
 )
 """The scopes whose keys work at the same time."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter"})
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search"})
 """The scopes in which an input has the focus: a letter there is text."""
 
 Need = Literal[
@@ -80,6 +84,7 @@ Need = Literal[
     "no sign-in",
     "code",
     "demo",
+    "search",
 ]  # fmt: skip
 """What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
 
@@ -175,7 +180,11 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("open_task", "tasks", ("enter", "f3"), "JSON", "Go to the task in the panel.", 85, "row", meaning="details"),
     Action("leave_user", "tasks", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
     # The filter box
-    Action("keep_filter", "filter", ("enter", "down"), "keep", "Keep the filter and go to the list.", 90),
+    Action("keep_filter", "filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
+    Action("complete", "filter", ("tab",), "complete", "Complete a field or a value, or take the next one.", 85),
+    Action("complete_back", "filter", ("shift+tab",), "previous", "Take the one before it."),
+    Action("earlier_filter", "filter", ("up",), "earlier", "Go to the filter before this one.", 70),
+    Action("later_filter", "filter", ("down",), "list", "Go to the next filter; after the last, to the list.", 60),
     Action("clear_filter", "filter", ("escape",), "clear", "Clear the filter and close the box.", 80),
     # The form
     Action("review", "edit", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, "valid change"),
@@ -269,7 +278,20 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "Show the previous tab.",
         call="step_tab(-1)",
     ),
-    Action("leave_panel", "panel", ("escape",), "back", "Go back to the left pane.", 85, meaning="back"),
+    Action(
+        "leave_panel",
+        "panel",
+        ("escape",),
+        "back",
+        "End the search, then go back to the left pane.",
+        85,
+        meaning="back",
+    ),
+    Action("search", "text", ("slash", "f7"), "search", "Search the text as you type.", 80, meaning="filter"),
+    Action("next_match", "text", ("n",), "next", "Go to the next match.", 75, "search"),
+    Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
+    Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
+    Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
     # A list to choose from
     Action("choose", "picker", ("enter",), "choose", "Choose the line under the cursor.", 90),

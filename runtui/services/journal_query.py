@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import MISSING, value_word
+from runtui.domain.filter_completion import FieldHelp
 from runtui.domain.text import visible
 from runtui.domain.times import interpret, now_ticks, parse_ticks
 from runtui.errors import RuntuiError, UsageError
@@ -38,8 +39,6 @@ ENTRY_FILTER_HELP: Final = (
 )
 """The language in one line."""
 
-_FIELDS: Final = ("outcome", "since", "before")
-"""What may stand before a colon."""
 
 _ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
 """A field and what is asked of it; an address, which has a colon too, is plain text."""
@@ -47,6 +46,15 @@ _ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
 _QUOTED: Final = re.compile(r'"(.+)"', re.DOTALL)
 
 _OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
+
+ENTRY_FIELDS: Final = (
+    FieldHelp("outcome", _OUTCOMES),
+    FieldHelp("since", ("-24h", "-7d", "today")),
+    FieldHelp("before", ("today", "-7d")),
+)
+"""What may stand before a colon."""
+
+_FIELDS: Final = tuple(field.name for field in ENTRY_FIELDS)
 
 _NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 

@@ -301,6 +301,12 @@ class Store:
         with self._reading() as db:
             return histories(db, days, now_ticks() if now is None else now)
 
+    def value_counts(self, column: str, most: int = 1_000) -> list[tuple[str, int]]:
+        """The values of a column with how many runs have them, the commonest first: a matter for a thread."""
+        sql = f"SELECT {column}, count(*) FROM run GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+        with self._reading() as db:
+            return db.execute(sql, (most,)).fetchall()
+
     def needs(self) -> Needs:
         """The cells of the widest values of the list, over all runs."""
         with self._reading() as db:

@@ -48,6 +48,8 @@ class ActionContext:
     is_signed_in: bool = False
     is_signing_in: bool = False
     """A sign-in is in progress."""
+    is_searching: bool = False
+    """Something is looked for in the side panel."""
     is_demo: bool = False
     """The server is a sandbox of our own, that can simulate faults."""
 
@@ -141,6 +143,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "signed in": lambda now: None if now.is_signed_in else "Nobody is signed in.",
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
+    "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",
     "demo": lambda now: None if now.is_demo else "Only the sandbox of `runtui demo` can simulate faults.",
 }
 
@@ -153,7 +156,7 @@ def why_not(action: Action, now: ActionContext) -> str | None:
 def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
     """Textual's bindings for some scopes.
 
-    Tables and the filter box act by themselves; all else runs through `Frame.perform`.
+    Tables and boxes act by themselves; all else runs through `Frame.perform`.
 
     Args:
         scopes: Where the actions belong to.
@@ -172,7 +175,7 @@ def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
 
 
 def _call(action: Action) -> str:
-    return action.call or (action.id if action.scope in ("table", "filter") else f"perform('{action.id}')")
+    return action.call or (action.id if action.scope in ("table", "filter", "search") else f"perform('{action.id}')")
 
 
 def textual_keymap() -> Keymap:

@@ -13,14 +13,18 @@ there are; it never finds everything or nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple
 
 from runtui.domain.columns import Column, RowT
+from runtui.domain.filter_completion import FieldHelp, ValueCount
 from runtui.domain.filters import FilterError
+from runtui.domain.times import now_ticks
 from runtui.options import nearest_words
 
 _WORD: Final = re.compile(r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)')
+_SIGN: Final = re.compile(r"^[^\w\s] ")
 _ALTERNATIVE: Final = re.compile(r'"([^"]*)"|([^,"]+)')
 
 
@@ -73,6 +77,19 @@ def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], CellFilter[An
 def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
     """The language in one line."""
     return f"text  {'  '.join(f'{column.title}:…' for column in columns)}  !not"
+
+
+def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
+    """The columns as the filter box offers them; their values are those of the rows."""
+    names = [column.title if column.title.isidentifier() else column.key for column in columns]
+    return tuple(FieldHelp(name, listed=column.key) for name, column in zip(names, columns, strict=True))
+
+
+def count_cells(column: Column[RowT], rows: Iterable[RowT], most: int = 1_000) -> list[ValueCount]:
+    """What rows show in a column, without the sign before it, the commonest first."""
+    now = now_ticks()
+    counted = Counter(_SIGN.sub("", column.show(row, now).text) for row in rows)
+    return [(text, count) for text, count in counted.most_common(most) if text]
 
 
 def _read(match: re.Match[str], keys: Mapping[str, str]) -> CellWord:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
+from runtui.domain.filter_completion import RUN_FIELDS, FieldHelp
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
@@ -19,8 +20,8 @@ from runtui.domain.times import now_ticks
 from runtui.domain.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
-from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_filter, outcome_word
-from runtui.tui.cell_filter import cell_filter, cell_filter_help
+from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
+from runtui.tui.cell_filter import cell_fields, cell_filter, cell_filter_help
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)
@@ -91,6 +92,8 @@ class Resource(Generic[RowT, RowId]):
     """Said where there is nothing to list."""
     nothing_found: str
     """Said where the filter finds nothing."""
+    fields: tuple[FieldHelp, ...] = ()
+    """What the filter box offers while a filter is typed."""
 
 
 def run_filter(text: str) -> Filter | None:
@@ -110,6 +113,7 @@ RUNS: Final[Resource[RunRow, str]] = Resource(
     read_filter=run_filter,
     empty="There are no runs.",
     nothing_found="No run matches the filter.",
+    fields=RUN_FIELDS,
 )
 
 
@@ -121,6 +125,7 @@ USERS: Final[Resource[UserRow, str]] = Resource(
     read_filter=cell_filter(USER_COLUMNS),
     empty="The run has no users.",
     nothing_found="No user matches the filter.",
+    fields=cell_fields(USER_COLUMNS),
 )
 
 
@@ -132,6 +137,7 @@ TASKS: Final[Resource[TaskRow, str]] = Resource(
     read_filter=cell_filter(TASK_COLUMNS),
     empty="No task of this user has begun.",
     nothing_found="No task matches the filter.",
+    fields=cell_fields(TASK_COLUMNS),
 )
 
 
@@ -206,6 +212,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     read_filter=entry_filter,
     empty="Nothing was sent yet.",
     nothing_found="No entry matches the filter.",
+    fields=ENTRY_FIELDS,
 )
 
 

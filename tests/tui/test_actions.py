@@ -34,9 +34,10 @@ from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.themes import THEMES
+from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.widgets.row_list import FilterInput
+from runtui.tui.widgets.search_bar import SearchBar
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Overviewing, Switching)
@@ -48,7 +49,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "runs": (RunsView, *FEATURES),
     "users": (UsersView, *FEATURES),
     "tasks": (TasksView, *FEATURES),
-    "filter": (FilterInput,),
+    "filter": (FilterBar,),
     "edit": (FormView, *FEATURES),
     "conflict": (ConflictView, *FEATURES),
     "review": (ReviewView,),
@@ -58,6 +59,8 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": (Frame,),
+    "text": (Frame,),
+    "search": (SearchBar,),
     "app": (Frame, *FEATURES),
 }
 """Who may have the actions of a scope: its view, the frame, or a feature."""
@@ -147,7 +150,10 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
         await session.press("up")
         assert " q quit" in session.text().splitlines()[-1]
         await session.press("escape", "slash")
-        assert "F4 edit" in session.text().splitlines()[-1]
+        hints = session.text().splitlines()[-1]
+        assert "enter keep" in hints
+        assert "F10 quit" in hints
+        assert " q quit" not in hints
         await session.press("f5", "x")
         assert session.runs.filter_text == "x"
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 import pytest
 from textual import events
+from textual.widgets import Input
 
 from runtui.domain.times import now_ticks, parse_duration
-from runtui.services.store import RunQuery
+from runtui.services.store import RunQuery, Store
 from runtui.tui.resources import run_filter
 from tests.tui.conftest import Opener, Session
 
@@ -139,3 +143,109 @@ async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_sess
         await session.type("/status:quex")
         assert runs.filter_text == "status:quex"
         assert (runs.shown.sort, session.view) == (before, "runs")
+
+
+def hint_line(session: Session) -> str:
+    """The line under the box."""
+    return session.text().splitlines()[session.find("#filter-hint").region.y]
+
+
+async def test_tab_completes_a_field_then_its_values_with_their_counts(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        table, box = session.runs.table, session.find("#filter-input", Input)
+        await session.press("slash")
+        assert "status:" in hint_line(session)
+        assert "type:" in hint_line(session)
+        await session.press("s", "t", "a", "t", "tab")
+        assert box.value == "status:"
+        counts = dict(session.workspace.store.value_counts("status"))
+        await session.until(lambda: f"completed {counts['completed']}" in hint_line(session))
+        await session.press("f", "tab")
+        assert (box.value, table.total) == ("status:failed", counts["failed"])
+        await session.press("comma", "c", "tab")
+        assert box.value == "status:failed,completed"
+        await session.press("tab")
+        second = box.value
+        assert second != "status:failed,completed"
+        assert second.startswith("status:failed,c")
+        await session.press("shift+tab")
+        assert box.value == "status:failed,completed"
+        await session.press("enter")
+        assert (session.app.focused, table.total) == (table, counts["failed"] + counts["completed"])
+
+
+async def test_keys_typed_ahead_wait_for_the_values_that_a_tab_needs(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting, may_end, count = threading.Event(), threading.Event(), Store.value_counts
+
+    def slowly(store: Store, column: str) -> list[tuple[str, int]]:
+        counting.set()
+        assert may_end.wait(20)
+        return count(store, column)
+
+    monkeypatch.setattr(Store, "value_counts", slowly)
+    async with open_session(size=(100, 24)) as session:
+        workflow = count(session.workspace.store, "workflow_name")[0][0]
+        for key in ["slash", *"wor", "tab", *workflow[:4].lower(), "tab", "enter", "j"]:
+            session.app.post_message(events.Key(key, None if len(key) > 1 else key))
+        while not counting.is_set():  # noqa: ASYNC110 - a pause would wait for the keys
+            await asyncio.sleep(0)
+        for _ in range(2_000):
+            await asyncio.sleep(0)
+        assert len(session.app.keys) == 7, "what follows the first tab waits"
+        may_end.set()
+        await session.settled()
+        assert session.app.focused is session.runs.table
+        assert session.runs.filter_text.startswith('workflow:"')
+        assert session.runs.table.cursor == 1
+
+
+async def test_earlier_filters_come_back_and_down_leads_through_them_to_the_list(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        problems = session.workspace.store.count(RunQuery(run_filter("is:problem")))
+        table, box = session.runs.table, session.find("#filter-input", Input)
+        for text in ("is:problem", "type:onDemand"):
+            await session.press("slash", *["backspace"] * 20)
+            await session.type(text)
+            await session.press("enter")
+        await session.press("slash", *["backspace"] * 20)
+        await session.type("half")
+        await session.press("up")
+        assert (box.value, session.runs.filter_text) == ("type:onDemand", "type:onDemand")
+        await session.press("up", "up", "up")
+        assert (box.value, table.total) == ("is:problem", problems)
+        await session.press("down", "down")
+        assert (box.value, session.app.focused) == ("half", box)
+        await session.press("down")
+        assert session.app.focused is table
+
+
+async def test_a_likely_slip_is_said_while_it_is_typed(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        await session.press("slash")
+        await session.type("status:faled")
+        assert "Did you mean failed?" in hint_line(session)
+        await session.press("enter", "slash", *["backspace"] * 20)
+        await session.type("is:")
+        assert "problem" in hint_line(session)
+        assert "stuck" in hint_line(session)
+        await session.press("enter")
+        assert "A value for is is missing here." in session.text()
+        assert session.app.focused is not session.runs.table
+
+
+async def test_rows_in_memory_offer_what_they_show(open_session: Opener) -> None:
+    async with open_session(size=(140, 40)) as session:
+        await session.press("slash")
+        await session.type("status:completedWithErrors users>8")
+        await session.press("enter", "enter")
+        users = session.app.opening.users.list
+        await session.until(lambda: users.rows)
+        await session.press("slash")
+        await session.type("stat")
+        await session.press("tab")
+        await session.type("f")
+        await session.press("tab", "enter")
+        assert users.filter_text == "status:failed"
+        assert 0 < users.table.total < len(users.rows)

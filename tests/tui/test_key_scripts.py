@@ -34,15 +34,18 @@ from tests.tui.wires import Held
 
 PHRASES: Final = {
     "list": "j|k|G|g|pagedown|space|s|I|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
-    "|/ o n enter j e|>|]|[|z|<|?|J|M|P|A|T|p|w",
+    "|/ o n enter j e|/ s t a t tab f tab enter|/ w o tab tab tab enter j|/ up up down enter|/ x down / up down down j"
+    "|>|]|[|z|<|?|J|M|P|A|T|p|w",
     "form": "tab|shift+tab|up|down|7|backspace|tab 7|home 1|enter down enter|enter c enter|enter end enter|enter escape"
     "|space up up space|f8|ctrl+t|ctrl+s|ctrl+s y|ctrl+s n|tab tab n o w|tab tab tab - 2 h enter 5|escape e|shift+f8"
     "|> ] <|f1 escape|escape j e",
     "overview": "j|k|left|left left|right|escape|enter|enter escape|/ o n enter|s|I|G|o|space|U",
     "review": "y|n|enter|tab enter|escape|> G <|J escape",
-    "journal": "j|k|enter|u|n|d|d down enter|l|a|E enter|E escape|/ d o n e enter|escape|G",
+    "journal": "j|k|enter|u|n|d|d down enter|l|a|E enter|E escape|/ d o n e enter"
+    "|/ o tab tab enter|/ up enter|escape|G",
     "help": "pagedown|end|pageup|escape|q|j",
-    "panel": "j|G|]|[|escape|z|enter|<",
+    "panel": "j|G|]|[|escape|z|enter|<|/ i d enter n n N j|/ e escape|/ z z z enter n|/ a ] n"
+    "|] ] / l i s t down n enter",
     "scenarios": "j|G|enter|escape|M|pagedown",
     "profiles": "j|k|escape|P",
     "sign_in": "j|k|enter|y|escape|O|O O|enter escape|j enter|A A",

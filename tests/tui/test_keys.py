@@ -76,4 +76,4 @@ async def test_letters_and_a_paste_keep_their_order(open_session: Opener) -> Non
     async with open_session(runs=12) as session:
         packet = [*"/ab", *"\x1b[200~cd\x1b[201~", *"ef", "backspace", "left", "x"]
         await type_keys(session, packet, "in one packet")
-        assert session.find("FilterInput", Input).value == "abcdxe"
+        assert session.find("#filter-input", Input).value == "abcdxe"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtui.domain import json_text
 from runtui.domain.json_text import DEEPEST_INDENT, INDENT, LINE_LIMIT, Document, TokenKind, is_strict_json
 
 KEY, STRING, NUMBER, KEYWORD, PUNCTUATION = TokenKind
@@ -127,3 +128,38 @@ def test_only_keys_of_the_outermost_object_are_top_level() -> None:
     document = Document('{"a":1,"b":{"a":2},"c\\u0064":[3]}').lay_out()
     found = [document.top_level_key(number) for number in range(len(document))]
     assert found == [None, "a", "b", None, None, "cd", None, None, None]
+
+
+def brute(document: Document, text: str) -> list[int]:
+    """What `occurrences` finds, line by line."""
+    return [
+        line for line in range(len(document)) for _ in re.finditer(re.escape(text), document.line(line), re.IGNORECASE)
+    ]
+
+
+@pytest.mark.parametrize("stretch", [1, 3, 5_000])
+@given(data=st.data(), value=st.recursive(st.sampled_from([1.10, "aB: {", "x" * 30, True]), st.lists))
+def test_a_search_finds_what_the_lines_have(data: st.DataObject, stretch: int, value: object) -> None:
+    received = json.dumps(
+        {"aB": value, "b b": [value, {}], "c": {"ab": value}}, indent=data.draw(st.sampled_from([None, 1]))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "STRETCH", stretch)
+        patch.setattr(json_text, "LINE_LIMIT", 12)
+        document = Document(received).lay_out()
+        first = data.draw(st.integers(0, len(document) - 1))
+        line = document.line(data.draw(st.integers(0, len(document) - 1)))
+        begin = data.draw(st.integers(0, len(line)))
+        text = line[begin : begin + data.draw(st.integers(1, 9))] or "ab"
+        found = [line for line in document.occurrences(text.swapcase(), first) if line is not None]
+        assert sorted(found) == sorted(brute(document, text))
+        later = [line for line in found if line >= first]
+        assert later == sorted(later)
+
+
+def test_a_search_in_lines_of_plain_text() -> None:
+    document = Document("one\ttwo\nTHREE one\n\nfour").lay_out()
+    assert [line for line in document.occurrences("ONE", 1) if line is not None] == [1, 0]
+    assert [line for line in document.occurrences("one two", 0) if line is not None] == [0]
+    assert [line for line in document.occurrences("e  t", 0) if line is not None] == []
+    assert [line for line in document.occurrences("r", 3) if line is not None] == [3, 1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
@@ -46,8 +47,10 @@ from runtui.tui.widgets.chrome import (
     for_good,
     headline,
 )
+from runtui.tui.widgets.inputs import InputBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
+from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
 from runtui.tui.words import sign_in_words
@@ -161,11 +164,9 @@ class Chrome:
     def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
         listed = self.front.view.list
-        context = (
-            ActionContext()
-            if listed is None
-            else ActionContext(has_row=listed.table.cursor_id is not None, marks=len(listed.table.marks))
-        )
+        context = ActionContext(is_searching=self.front.is_searching)
+        if listed is not None:
+            context = replace(context, has_row=listed.table.cursor_id is not None, marks=len(listed.table.marks))
         for feature in self.features:
             context = feature.extend(context)
         return context
@@ -351,11 +352,20 @@ class Frame(Screen[ScreenResultType]):
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """Where the actions that make sense now belong to."""
-        return (*self._own_scopes, "panel", "app")
+        return (*self._own_scopes, *self._panel_scopes, "app")
 
     @property
     def _own_scopes(self) -> tuple[Scope, ...]:
         return (self.view.scope, *self.view.shared)
+
+    @property
+    def _panel_scopes(self) -> tuple[Scope, ...]:
+        return ("text", "panel") if self.has_keys_in_panel else ("panel",)
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether something is looked for in the side panel."""
+        return self._panel.search.is_open
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Say something that goes with this screen."""
@@ -375,7 +385,7 @@ class Frame(Screen[ScreenResultType]):
         chrome.panel.draw_on(self._panel, is_in_sight=self._shows_panel)
         self._panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
-        self._hints.actions = in_scopes("panel", "app") if in_panel else in_scopes(*self._own_scopes, "app")
+        self._hints.actions = in_scopes(*self._hinted_scopes())
         self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
@@ -385,6 +395,14 @@ class Frame(Screen[ScreenResultType]):
         if self.chrome.is_zoomed:
             return self.has_keys_in_panel
         return self.app.size.width >= WIDE or self.chrome.panel.is_open or self.view.draft is not None
+
+    def _hinted_scopes(self) -> tuple[Scope, ...]:
+        """Whose keys the hint line shows: those of what has the focus."""
+        around = self.focused.ancestors if self.focused is not None else ()
+        typed = next((node for node in around if isinstance(node, InputBar)), None)
+        if typed is not None:
+            return (typed.scope, "app")
+        return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
     def _give_room(self) -> None:
         """Only the panes' own styles change: a class on the screen would have every widget's styles matched anew."""
@@ -470,8 +488,28 @@ class Frame(Screen[ScreenResultType]):
         self.chrome.panel.open()
         self.draw()
 
+    def on_search_bar_changed(self, event: SearchBar.Changed) -> None:
+        """There are matches to go to, or none any more."""
+        event.stop()
+        self.draw()
+
+    def action_search(self) -> None:
+        """Search the text in the panel."""
+        self._panel.search.open()
+
+    def action_next_match(self) -> None:
+        """To the next match."""
+        self._panel.search.step(1)
+
+    def action_previous_match(self) -> None:
+        """To the match before."""
+        self._panel.search.step(-1)
+
     def action_leave_panel(self) -> None:
-        """Back from the panel, which stays as it is."""
+        """One step back: the search first, then from the panel, which stays as it is."""
+        if self.is_searching:
+            self._panel.search.close()
+            return
         self.zoom(False)
         self.view.take_focus()
 

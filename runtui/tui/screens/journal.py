@@ -20,8 +20,9 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.row_list import FilterBar, RowList
+from runtui.tui.widgets.row_list import RowList
 from runtui.tui.words import pages
 
 

@@ -26,8 +26,9 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.row_list import FilterBar, RowList
+from runtui.tui.widgets.row_list import RowList
 from runtui.tui.words.pages import NO_RUN
 
 _PROBLEMS: Final = "is:problem"
@@ -74,7 +75,7 @@ class RunsView(ActionView[None]):
         super().__init__()
         self._workspace = workspace
         self._store = workspace.store
-        self.list = RowList(RUNS, self._flag, name="runs")
+        self.list = RowList(RUNS, self._flag, name="runs", count_values=self._store.value_counts)
         self.filter_text = ""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)

@@ -6,9 +6,13 @@ nothing.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import events
+from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
+from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 
@@ -25,6 +29,29 @@ class LineInput(Input):
         event.stop()
         event.prevent_default()
         self.replace(plain(" ".join(event.text.split())), *self.selection)
+
+
+class InputBar(Widget):
+    """A box to type into, and what stands beside it; hidden until it is opened."""
+
+    scope: ClassVar[Scope]
+    """Which actions of the registry are for it: it has an `action_<id>` for each."""
+    DEFAULT_CSS = """
+    InputBar { height: auto; display: none; }
+    InputBar.-open { display: block; }
+    """
+
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("-open")
+
+    def open(self) -> None:
+        """Show the box and focus it; the next key goes into it already."""
+        self.add_class("-open")
+        self.screen.set_focus(self.query_one(LineInput))
+
+    def close(self) -> None:
+        self.remove_class("-open")
 
 
 class PagedList(OptionList):

@@ -7,7 +7,7 @@ of them passes through `plain`, and a large text is laid out in a thread while t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
@@ -17,12 +17,14 @@ from textual.binding import BindingType
 from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from runtui.domain.json_text import Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
+from runtui.tui.widgets.search_bar import Match, cells_of, places, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
 """Characters up to which a text is laid out at once: some milliseconds, too short for a thread to be worth it."""
@@ -70,6 +72,9 @@ class JsonView(ScrollView, can_focus=True):
     }
     """
 
+    class LaidOut(Message):
+        """The rest of a large text is there."""
+
     def __init__(
         self,
         text: str = "",
@@ -84,6 +89,8 @@ class JsonView(ScrollView, can_focus=True):
         self._document = Document(text, _cells).lay_out()
         self._changed: frozenset[str] = frozenset()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
+        self._sought = ""
+        self._match: Match | None = None
 
     def on_mount(self) -> None:
         self._measure()
@@ -118,6 +125,50 @@ class JsonView(ScrollView, can_focus=True):
         """Lines laid out so far, header included."""
         return len(self._header) + len(self._document)
 
+    # Search
+
+    @property
+    def top_line(self) -> int:
+        return self.scroll_offset.y
+
+    def take_focus(self) -> None:
+        self.focus()
+
+    def occurrences(self, text: str, first: int) -> Iterator[int | None]:
+        above = len(self._header)
+        wanted = text.casefold()
+        in_header = [
+            number for number, line in enumerate(self._header) for _ in range(line.plain.casefold().count(wanted))
+        ]
+        yield from (number for number in in_header if number >= first)
+        later = iter([number for number in in_header if number < first])
+        for line in self._document.occurrences(text, max(0, first - above)):
+            if line is not None and line + above < first:
+                yield from later
+            yield None if line is None else line + above
+        yield from later
+
+    def mark(self, text: str, current: Match | None) -> None:
+        self._sought, self._match = text, current
+        self._draw_differences()
+        if current is not None:
+            self._bring_into_sight(current)
+
+    def _bring_into_sight(self, match: Match) -> None:
+        """Scroll so far that a match stands in sight, some lines below the top where it did not."""
+        left, top = self.scroll_offset
+        width, height = self.scrollable_content_region.size
+        if not top <= match.line < top + height:
+            top = max(0, match.line - height // 3)
+        line = self._draw_text(match.line).text
+        found = list(places(line, self._sought, self._gutter_width(match.line)))
+        begin, end = cells_of(line, found[match.nth]) if match.nth < len(found) else (0, 0)
+        if not left <= begin <= end <= left + width:
+            left = max(0, end - width) if end > width else 0
+        self.scroll_to(left, top, animate=False)
+
+    # Drawing
+
     def render_line(self, y: int) -> Strip:
         """Draw the line at row `y` of the visible part."""
         left, top = self.scroll_offset
@@ -143,6 +194,7 @@ class JsonView(ScrollView, can_focus=True):
             self._replace(document, header, keep_place)
         else:
             self._measure()
+        self.post_message(self.LaidOut())
 
     def _replace(self, document: Document, header: Sequence[Content], keep_place: bool) -> None:
         self._document = document
@@ -175,7 +227,17 @@ class JsonView(ScrollView, can_focus=True):
                 self.refresh_line(number)
 
     def _draw(self, number: int) -> Strip:
-        """Build one whole line; numbers start with the header."""
+        """Build one whole line, its matches marked; numbers start with the header."""
+        strip = self._draw_text(number)
+        if not self._sought:
+            return strip
+        nth = self._match.nth if self._match is not None and self._match.line == number else None
+        return with_matches(strip, self._sought, nth, after=self._gutter_width(number))
+
+    def _gutter_width(self, number: int) -> int:
+        return len(_CHANGED) if self._changed and number >= len(self._header) else 0
+
+    def _draw_text(self, number: int) -> Strip:
         if number < len(self._header):
             return Strip(self._header[number].render_segments(self.visual_style))
         number -= len(self._header)

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from textual.content import Content
 
 from runtui.domain.columns import Column, RowT
+from runtui.domain.filter_completion import ValueCount
 from runtui.domain.times import now_ticks
-from runtui.tui.cell_filter import CellFilter, cell_filter
+from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
+from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
-from runtui.tui.widgets.row_list import FilterBar, RowList
+from runtui.tui.widgets.row_list import RowList
 
 
 class ReadList(RowList[RowT, RowId]):
@@ -36,7 +38,7 @@ class ReadList(RowList[RowT, RowId]):
         name: str,
         sort: str = "",
     ) -> None:
-        super().__init__(resource, flag, name=name)
+        super().__init__(resource, flag, name=name, count_values=self._count_values)
         self.rows: Sequence[RowT] = ()
         """All of them, in the order in which they came."""
         self.filter_text = ""
@@ -57,6 +59,9 @@ class ReadList(RowList[RowT, RowId]):
         self.rows, self._cells = rows, ()
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
+
+    def _count_values(self, key: str) -> Sequence[ValueCount]:
+        return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
 
     def begin(self, empty: str) -> None:
         """Show nothing yet: other rows will come. No filter, no marks, the first order."""

@@ -2,132 +2,37 @@
 there are none.
 
 Invariant: a list knows its rows by their `Resource` alone; which rows there are, and what a key does with one, is the
-place's. A filter is announced only when it can be understood; one that cannot stays in the box, with a mark under the
-place.
+place's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic
+from typing import Generic
 
-from rich.cells import cell_len
-from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from runtui.domain.columns import Arrangement, RowT
-from runtui.domain.filters import FilterError
-from runtui.errors import UsageError
 from runtui.keys.actions import key_of
-from runtui.tui.actions import bindings
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
-from runtui.tui.text import content, plain
-from runtui.tui.widgets.inputs import LineInput
+from runtui.tui.text import content
+from runtui.tui.widgets.filter_bar import CountValues, FilterBar
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
 
 
-class FilterInput(LineInput):
-    """The box where the filter is typed."""
-
-    BINDINGS = bindings("filter")
-
-    def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, id="filter-input")
-
-    def action_keep_filter(self) -> None:
-        """To the list, with the filter as it is."""
-        self.post_message(self.Submitted(self, self.value))
-
-    def action_clear_filter(self) -> None:
-        """To the list, without a filter."""
-        self.value = ""
-        self.action_keep_filter()
-
-
-class FilterBar(Widget):
-    """The box and the error under it; hidden until it is opened.
+class RowList(Widget, Generic[RowT, RowId]):
+    """Shows the rows of a resource; its table is `NAME-table`.
 
     Args:
-        placeholder: What stands in the empty box.
-        read: What a text means; raises UsageError when it cannot be understood, as FilterError when it knows the place.
+        resource: What is listed.
+        flag: What stands before a row.
+        name: In one word.
+        count_values: For the filter box: which values the rows have.
     """
-
-    DEFAULT_CSS = """
-    FilterBar { height: auto; display: none; }
-    FilterBar.-open { display: block; }
-    FilterBar #filter-input { padding: 0 1; }
-    FilterBar #filter-error { display: none; height: auto; padding: 0 1; }
-    FilterBar.-wrong #filter-error { display: block; }
-    """
-
-    class Typed(Message):
-        """Another filter that can be understood; `filter` is what the bar's `read` returned for it."""
-
-        def __init__(self, text: str, found: Any) -> None:
-            super().__init__()
-            self.text = text
-            self.filter = found
-
-    class Closed(Message):
-        """The bar was closed, with the filter as typed or cleared."""
-
-    def __init__(self, placeholder: str, read: Callable[[str], object]) -> None:
-        super().__init__()
-        self._placeholder = placeholder
-        self._read = read
-
-    def compose(self) -> ComposeResult:
-        yield FilterInput(self._placeholder)
-        yield Static(id="filter-error", markup=False)
-
-    def open(self) -> None:
-        """Show the box and focus it; the next key goes into it already."""
-        self.add_class("-open")
-        self.screen.set_focus(self.query_one(FilterInput))
-
-    def put(self, text: str) -> None:
-        """Put a text that can be understood into the box. Nothing is announced: the caller shows what it finds."""
-        with self.prevent(Input.Changed):
-            self.query_one(FilterInput).value = text
-        self.remove_class("-wrong")
-
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        try:
-            found = self._read(event.value)
-        except UsageError as error:
-            self.query_one("#filter-error", Static).update(self._complaint(event.value, error))
-            self.add_class("-wrong")
-        else:
-            self.remove_class("-wrong")
-            self.post_message(self.Typed(event.value.strip(), found))
-
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        if not self.has_class("-wrong"):
-            self.remove_class("-open")
-            self.post_message(self.Closed())
-
-    def _complaint(self, text: str, error: UsageError) -> Content:
-        """What is wrong with a filter, with a mark under the place where that is known; on one line when that fits."""
-        if not isinstance(error, FilterError):
-            return content(f"{error.message} {error.hint}")
-        box = self.query_one(FilterInput)
-        place = cell_len(plain(text[: error.position])) - box.scroll_offset.x
-        length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
-        mark = " " * place + "^" * length if place >= 0 else ""
-        fits = len(mark) + 2 + cell_len(plain(error.message)) <= box.content_size.width
-        return Content.assemble(mark, "  " if fits else "\n", content(error.message))
-
-
-class RowList(Widget, Generic[RowT, RowId]):
-    """Shows the rows of a resource; its table is `NAME-table`."""
 
     DEFAULT_CSS = """
     RowList { layout: vertical; height: 1fr; }
@@ -140,11 +45,16 @@ class RowList(Widget, Generic[RowT, RowId]):
         """A row was marked, or a mark taken back."""
 
     def __init__(
-        self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = no_flag, *, name: str
+        self,
+        resource: Resource[RowT, RowId],
+        flag: Callable[[RowT], RowFlag | None] = no_flag,
+        *,
+        name: str,
+        count_values: CountValues | None = None,
     ) -> None:
         super().__init__(name=name)
         self.resource = resource
-        self.filter_bar = FilterBar(resource.filter_help, resource.read_filter)
+        self.filter_bar = FilterBar(resource, count_values)
         self.table = LineTable(resource, flag, id=f"{name}-table")
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)

@@ -8,7 +8,7 @@ the body scrolls under it.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -20,10 +20,13 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from runtui.graph.exchange import Exchange
+from runtui.keys.actions import in_scopes
+from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.chrome import PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
+from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, places
 
 Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
@@ -66,9 +69,35 @@ class Page:
     about: About = NOTHING_NAMED
 
 
-class SidePanel(Vertical):
-    """Four tabs, one of them in sight."""
+class LogList(PagedList):
+    """The requests of this session, one a line."""
 
+    @property
+    def top_line(self) -> int:
+        return self.highlighted or 0
+
+    def take_focus(self) -> None:
+        self.focus()
+
+    def occurrences(self, text: str, first: int) -> Iterator[int | None]:
+        lines = [str(option.prompt) for option in self.options]
+        for number in (*range(first, len(lines)), *range(min(first, len(lines)))):
+            yield from (number for _ in places(lines[number], text))
+
+    def mark(self, text: str, current: Match | None) -> None:
+        for number, option in enumerate(self.options):
+            line = content(str(option.prompt))
+            for nth, match in enumerate(places(line.plain, text) if text else ()):
+                line = line.stylize(CURRENT_MATCH if current == (number, nth) else MATCH, *match)
+            self.replace_option_prompt_at_index(number, line)
+        if current is not None:
+            self.highlighted = current.line
+
+
+class SidePanel(Vertical):
+    """Four tabs, one of them in sight, and under them the search."""
+
+    BINDINGS = bindings("text", **{action.id: f"screen.perform('{action.id}')" for action in in_scopes("text")})
     DEFAULT_CSS = """
     SidePanel > OptionList { height: 1fr; display: none; }
     SidePanel.-log > OptionList { display: block; }
@@ -97,6 +126,7 @@ class SidePanel(Vertical):
             "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
             "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
         }
+        self.search = SearchBar(self._searched)
         self._active = False
         self._drawn: tuple[Tab, int] | None = None
         """The tab that is drawn, and the width for which; None when its page is another one by now."""
@@ -105,7 +135,7 @@ class SidePanel(Vertical):
         self._title = PaneTitle(id="panel-title")
         self._about = PaneTitle(id="panel-about")
         self._page = JsonView(id="panel-page")
-        self._log = PagedList(id="panel-log")
+        self._log = LogList(id="panel-log")
 
     def compose(self) -> ComposeResult:
         """The tabs' names in one line, what the page is about, and the page."""
@@ -113,6 +143,7 @@ class SidePanel(Vertical):
         yield self._about
         yield self._page
         yield self._log
+        yield self.search
 
     def on_mount(self) -> None:
         self._show_title()
@@ -148,6 +179,8 @@ class SidePanel(Vertical):
         """List the requests of this session, the newest first."""
         self._log.clear_options()
         self._log.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
+        if self.tab == "log":
+            self.search.look_again()
 
     def choose(self, tab: Tab) -> None:
         """Show a tab; it takes the focus if the panel had it."""
@@ -160,11 +193,12 @@ class SidePanel(Vertical):
         if tab in self._tops:
             self._page.scroll_to(y=self._tops.pop(tab), animate=False)
         self._show_title()
+        self.search.look_again()
         if had_focus:
             self.take_focus()
 
     def take_focus(self) -> None:
-        (self._log if self.tab == "log" else self._page).focus()
+        self._searched().take_focus()
 
     def mark_active(self, active: bool) -> None:
         self._active = active
@@ -174,6 +208,14 @@ class SidePanel(Vertical):
         event.stop()
         if event.option.id is not None:
             self.post_message(self.ExchangeChosen(self, int(event.option.id)))
+
+    def on_json_view_laid_out(self, event: JsonView.LaidOut) -> None:
+        event.stop()
+        self.search.look_again()
+
+    def _searched(self) -> Searchable:
+        """What a search looks through: the tab in sight."""
+        return self._log if self.tab == "log" else self._page
 
     def _show_title(self) -> None:
         names = [
@@ -203,6 +245,7 @@ class SidePanel(Vertical):
             header.append(Content(""))
         self._page.show_text(page.body, header=header, keep_place=keep_place)
         self._page.highlight_changed(page.changed)
+        self.search.look_again()
 
 
 def _wrapped(fact: Fact, width: int) -> Sequence[Content]:

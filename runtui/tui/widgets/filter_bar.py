@@ -1,0 +1,335 @@
+"""The box in which a filter is typed, with what can come next at the cursor and what is wrong in one line under it.
+
+Invariant: a filter is announced only when it can be understood; one that cannot stays in the box, with a mark under the
+place. Values are counted in a thread, for which the key after a completion waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from runtui.domain.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
+from runtui.domain.filters import Filter, FilterError
+from runtui.errors import RuntuiError, UsageError
+from runtui.keys.actions import Scope
+from runtui.tui.actions import bindings
+from runtui.tui.keys import awaited
+from runtui.tui.resources import Resource
+from runtui.tui.text import ELLIPSIS, content, fit, plain
+from runtui.tui.widgets.inputs import InputBar, LineInput
+
+CountValues: TypeAlias = Callable[[str], Sequence[ValueCount]]
+"""The values of a column, the commonest first. Called in a thread."""
+
+_COUNTING: Final = awaited("values")
+_MOST_KEPT: Final = 50
+_GAP: Final = "  "
+
+
+class History:
+    """What stood in a box before, the latest last, and where a person looks in it."""
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._at = 0
+        self._typed = ""
+
+    def keep(self, text: str) -> None:
+        """Remember a text as the latest; the same text is kept once."""
+        if text:
+            self._kept = [*(kept for kept in self._kept if kept != text), text][-_MOST_KEPT:]
+        self._at = len(self._kept)
+
+    def earlier(self, text: str) -> str | None:
+        """The text before the one in the box; None when there is none."""
+        if not self._is_shown(text):
+            self._typed, self._at = text, len(self._kept)
+        before = [at for at in range(self._at) if self._kept[at] != text]
+        if not before:
+            return None
+        self._at = before[-1]
+        return self._kept[self._at]
+
+    def later(self, text: str) -> str | None:
+        """The text after it, at last the one that was typed; None where nobody looks at an earlier one."""
+        if not self._is_shown(text):
+            return None
+        self._at += 1
+        return self._kept[self._at] if self._at < len(self._kept) else self._typed
+
+    def _is_shown(self, text: str) -> bool:
+        return self._at < len(self._kept) and self._kept[self._at] == text
+
+
+class _Choice(NamedTuple):
+    """Candidates that are put into the box one after the other."""
+
+    slot: Slot
+    found: tuple[Candidate, ...]
+    at: int
+    text: str
+    """What stands in the box while this one is chosen."""
+    rest: str
+    """What stands behind it."""
+
+
+class FilterBar(InputBar):
+    """The box and the line under it; hidden until it is opened.
+
+    Args:
+        resource: Its filter language.
+        count_values: The values that the rows have; None where nobody knows.
+    """
+
+    scope: ClassVar[Scope] = "filter"
+    BINDINGS = bindings("filter")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "filter-bar--candidate", "filter-bar--chosen", "filter-bar--count", "filter-bar--slip",
+    }  # fmt: skip
+    """
+    | Class | Description |
+    | :- | :- |
+    | `filter-bar--candidate` | A field or a value that can come next. |
+    | `filter-bar--chosen` | The one that stands in the box. |
+    | `filter-bar--count` | How many rows have a value. |
+    | `filter-bar--slip` | What is wrong, or likely to be. |
+    """
+    DEFAULT_CSS = """
+    FilterBar #filter-input { padding: 0 1; }
+    FilterBar #filter-hint { height: auto; padding: 0 1; }
+    """
+
+    class Typed(Message):
+        """Another filter that can be understood; `filter` is what the language's `read` returned for it."""
+
+        def __init__(self, text: str, found: Any) -> None:
+            super().__init__()
+            self.text = text
+            self.filter = found
+
+    class Closed(Message):
+        """The bar was closed, with the filter as typed or cleared."""
+
+    def __init__(self, resource: Resource[Any, Any], count_values: CountValues | None = None) -> None:
+        super().__init__()
+        self._resource = resource
+        self._count_values = count_values
+        self._history = History()
+        self._counted: dict[str, Sequence[ValueCount]] = {}
+        """The values counted since the box was opened, by column."""
+        self._choice: _Choice | None = None
+        self._error: UsageError | None = None
+        self._slip = ""
+
+    def compose(self) -> ComposeResult:
+        yield LineInput(placeholder=self._resource.filter_help, id="filter-input")
+        yield Static(id="filter-hint", markup=False)
+
+    @property
+    def _box(self) -> LineInput:
+        return self.query_one(LineInput)
+
+    def on_mount(self) -> None:
+        self.watch(self._box, "selection", self._cursor_moved, init=False)
+
+    def open(self) -> None:
+        """Show the box and focus it; the next key goes into it already."""
+        self._counted.clear()
+        super().open()
+        self._show_hint()
+
+    def put(self, text: str) -> None:
+        """Put a text that can be understood into the box. Nothing is announced: the caller shows what it finds."""
+        with self.prevent(Input.Changed):
+            self._box.value = text
+        self._read(text)
+
+    def _read(self, text: str) -> Any:
+        """Read a text and what is wrong with it; what it means, None when it cannot be understood."""
+        self._error, self._slip = None, ""
+        if self._choice is not None and self._choice.text != text:
+            self._choice = None
+        try:
+            found = self._resource.read_filter(text)
+        except UsageError as error:
+            self._error = error
+            return None
+        self._slip = found.hint if isinstance(found, Filter) else ""
+        return found
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        found = self._read(event.value)
+        self._show_hint()
+        if self._error is None:
+            self.post_message(self.Typed(event.value.strip(), found))
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_keep_filter()
+
+    # Keys
+
+    def action_keep_filter(self) -> None:
+        """To the list, with the filter as it is; one that cannot be understood says why."""
+        text = self._box.value
+        self._read(text)
+        if self._error is not None:
+            self._say(self._complaint(text, self._error))
+            return
+        self._history.keep(text.strip())
+        self.close()
+        self.post_message(self.Closed())
+
+    def action_clear_filter(self) -> None:
+        """To the list, without a filter."""
+        if self._error is None:
+            self._history.keep(self._box.value.strip())
+        self._box.value = ""
+        self.action_keep_filter()
+
+    def action_earlier_filter(self) -> None:
+        """The filter before this one."""
+        if (text := self._history.earlier(self._box.value)) is not None:
+            self._box.value = text
+
+    def action_later_filter(self) -> None:
+        """Back towards what was typed, then to the list."""
+        if (text := self._history.later(self._box.value)) is not None:
+            self._box.value = text
+        else:
+            self.action_keep_filter()
+
+    def action_complete(self) -> None:
+        """Put the first candidate into the box, or the one after the one that is there."""
+        self._choose(1)
+
+    def action_complete_back(self) -> None:
+        """The candidate before the one that is there."""
+        self._choose(-1)
+
+    def _choose(self, by: int) -> None:
+        box, choice = self._box, self._choice
+        if choice is not None and choice.text == box.value:
+            slot, found, rest = choice.slot, choice.found, choice.rest
+            at = (choice.at + by) % len(found)
+        else:
+            slot = self._slot()
+            found, rest = self._candidates(slot), box.value[slot.end :]
+            at = 0 if by > 0 else len(found) - 1
+        if not found:
+            return
+        completed = f"{box.value[: slot.start]}{found[at].text}"
+        # Of a single one there is nothing to choose: the next key goes on with what comes after it.
+        self._choice = _Choice(slot, found, at, completed + rest, rest) if len(found) > 1 else None
+        box.value = completed + rest
+        box.cursor_position = len(completed)
+
+    # The line under the box
+
+    def _slot(self) -> Slot:
+        return slot_at(self._box.value, self._box.cursor_position, self._resource.fields)
+
+    def _candidates(self, slot: Slot) -> tuple[Candidate, ...]:
+        counted = self._counted.get(slot.field.listed, ()) if slot.field is not None else ()
+        return candidates(slot, self._resource.fields, counted)
+
+    def on_resize(self) -> None:
+        self._show_hint()
+
+    def _cursor_moved(self) -> None:
+        if self.is_open:
+            self._show_hint()
+
+    def _show_hint(self) -> None:
+        """Say what can come next at the cursor, or what is wrong where nothing can."""
+        slot = self._slot()
+        self._count(slot)
+        choice = self._choice
+        found = choice.found if choice is not None else self._candidates(slot)
+        error = self._error
+        is_elsewhere = isinstance(error, FilterError) and error.position + error.length < slot.start
+        if error is not None and (is_elsewhere or not found):
+            self._say(self._complaint(self._box.value, error))
+        elif found:
+            self._say(self._offer(found, choice.at if choice is not None else None))
+        elif self._slip:
+            # One line: what the list says below, where it finds nothing, is the whole of it.
+            self._say(content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip")))
+        else:
+            self._say(content(fit(self._resource.filter_help, self._room).rstrip()))
+
+    def _say(self, words: Content) -> None:
+        self.query_one("#filter-hint", Static).update(words)
+
+    @property
+    def _room(self) -> int:
+        """The cells of a line."""
+        return max(20, self._box.content_size.width)
+
+    def _count(self, slot: Slot) -> None:
+        """Have the values of the field at the cursor counted, once while the box is open."""
+        if slot.field is None or not slot.field.listed or self._count_values is None:
+            return
+        if slot.field.listed not in self._counted:
+            self._counted[slot.field.listed] = ()
+            self.run_worker(
+                self._count_in_thread(slot.field.listed, self._count_values),
+                group=_COUNTING,
+                description="count values",
+            )
+
+    async def _count_in_thread(self, column: str, count_values: CountValues) -> None:
+        try:
+            self._counted[column] = await asyncio.to_thread(count_values, column)
+        except RuntuiError as error:
+            self._slip = str(error)
+        if self.is_open:
+            self._show_hint()
+
+    def _offer(self, found: Sequence[Candidate], chosen: int | None) -> Content:
+        """Candidates in one line, as many as fit, from the first on or so that the chosen one is among them."""
+        parts = [(candidate, cell_len(_words(candidate)) + len(_GAP)) for candidate in found]
+        first, room = 0, self._room - len(_GAP)
+        while chosen is not None and first < chosen and sum(width for _, width in parts[first : chosen + 1]) > room:
+            first += 1
+        shown: list[Content] = []
+        for at, (candidate, width) in enumerate(parts[first:], first):
+            room -= width
+            if room < 0 and shown:
+                shown.append(Content(ELLIPSIS))
+                break
+            name = "filter-bar--chosen" if at == chosen else "filter-bar--candidate"
+            count = f" {candidate.rows}" if candidate.rows is not None else ""
+            text = fit(candidate.text, min(cell_len(candidate.text), self._room - len(count + _GAP)))
+            shown += [
+                Content.styled(text, self.get_visual_style(name)),
+                Content.styled(count + _GAP, self.get_visual_style("filter-bar--count")),
+            ]
+        return Content("").join(shown)
+
+    def _complaint(self, text: str, error: UsageError) -> Content:
+        """What is wrong with a filter, with a mark under the place where that is known; on one line when that fits."""
+        style = self.get_visual_style("filter-bar--slip")
+        if not isinstance(error, FilterError):
+            return content(f"{error.message} {error.hint}", style)
+        place = cell_len(plain(text[: error.position])) - self._box.scroll_offset.x
+        length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
+        mark = " " * place + "^" * length if place >= 0 else ""
+        fits = len(mark) + 2 + cell_len(plain(error.message)) <= self._box.content_size.width
+        return Content.assemble((mark, style), "  " if fits else "\n", content(error.message, style))
+
+
+def _words(candidate: Candidate) -> str:
+    return candidate.text if candidate.rows is None else f"{candidate.text} {candidate.rows}"

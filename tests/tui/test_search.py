@@ -1,0 +1,144 @@
+"""Search in the side panel: as typed, counted, from match to match, in every tab."""
+
+from __future__ import annotations
+
+import json
+
+from textual.app import App, ComposeResult
+from textual.content import Content
+
+from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
+from runtui.tui.widgets.search_bar import MOST_MATCHES, SearchBar
+from runtui.tui.widgets.side_panel import LogList
+from tests.tui.conftest import Opener, Session
+
+BODY = json.dumps({"value": [{"id": f"6513_{number}", "long": "x" * 200 + "Needle", "n": [1]} for number in range(40)]})
+
+
+class SearchApp(App[None]):
+    """A text with its search, and nothing else."""
+
+    CSS = "JsonView { scrollbar-size: 0 0; }"
+
+    def compose(self) -> ComposeResult:
+        yield JsonView()
+        yield SearchBar(lambda: self.view)
+
+    @property
+    def view(self) -> JsonView:
+        return self.query_one(JsonView)
+
+    @property
+    def bar(self) -> SearchBar:
+        return self.query_one(SearchBar)
+
+    def count(self) -> str:
+        """What the bar says of the matches."""
+        return str(self.query_one("#search-count").render())
+
+    def reversed(self) -> list[tuple[int, str]]:
+        """The current match: its row on the screen, and its text."""
+        return self._drawn("reverse")
+
+    def underlined(self) -> list[tuple[int, str]]:
+        """The other matches in sight."""
+        return self._drawn("underline")
+
+    def _drawn(self, attribute: str) -> list[tuple[int, str]]:
+        rows = range(self.view.size.height)
+        segments = [(row, segment) for row in rows for segment in self.view.render_line(row)]
+        return [(row, part.text) for row, part in segments if part.style and getattr(part.style, attribute)]
+
+
+async def test_matches_are_found_as_typed_and_brought_into_sight() -> None:
+    app = SearchApp()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.view.show_text(BODY, header=[Content("a needle above")])
+        app.bar.open()
+        await pilot.press(*"NEED")
+        assert app.count() == "1 of 41"
+        assert [text for _, text in app.reversed()] == ["need"]
+        await pilot.press("enter")
+        assert app.focused is app.view
+        app.bar.step(1)
+        await pilot.pause()
+        assert (app.count(), [text for _, text in app.reversed()]) == ("2 of 41", ["Need"])
+        assert app.view.scroll_offset.x > 0, "what stands far right is scrolled into sight"
+        app.bar.step(-1)
+        app.bar.step(-1)
+        await pilot.pause()
+        assert app.count() == "41 of 41"
+        assert app.view.scroll_offset.y > 100
+        app.bar.close()
+        await pilot.pause()
+        assert app.reversed() + app.underlined() == []
+
+
+async def test_the_search_begins_at_the_top_of_what_is_in_sight() -> None:
+    app = SearchApp()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.view.show_text(BODY)
+        await pilot.pause()
+        app.view.scroll_to(y=100, animate=False)
+        await pilot.pause()
+        app.bar.open()
+        await pilot.press(*"6513_")
+        line = app.view.scroll_offset.y + app.reversed()[0][0]
+        assert line >= 100
+        number = int(app.count().split()[0])
+        assert 1 < number < 40
+        assert app.count() == f"{number} of 40"
+        app.bar.step(1)
+        await pilot.pause()
+        assert app.count() == f"{number + 1} of 40"
+
+
+async def test_a_large_body_is_searched_once_it_is_laid_out_and_is_not_counted_without_end() -> None:
+    app = SearchApp()
+    body = json.dumps({"value": [{"id": f"6513_{number}"} for number in range(40_000)]})
+    assert len(body) > IN_PLACE_LIMIT
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.view.show_text(body)
+        await app.workers.wait_for_complete()
+        app.bar.open()
+        await pilot.press(*"39999")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.count() == "1 of 1"
+        assert [text for _, text in app.reversed()] == ["39999"]
+        await pilot.press(*["backspace"] * 5, *"id")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.count().endswith(f" of {MOST_MATCHES}+")
+
+
+def panel_count(session: Session) -> str:
+    """What the panel says of the matches."""
+    return str(session.find("#search-count").render())
+
+
+async def test_keys_search_every_tab_and_lead_back(open_session: Opener) -> None:
+    async with open_session(size=(120, 40)) as session:
+        await session.panel_rested()
+        await session.press("greater_than_sign")
+        await session.press("n")
+        assert "Nothing is searched for; / searches." in session.text()
+        await session.press("slash")
+        await session.type("count")
+        first, _, total = panel_count(session).split()
+        assert (first, int(total) > 3) == ("1", True)
+        await session.press("enter", "n", "n", "N")
+        assert panel_count(session) == f"2 of {total}"
+        while session.panel.tab != "log":
+            await session.press("right_square_bracket")
+        assert panel_count(session) == "no match"
+        await session.press("slash")
+        await session.type("get")
+        log = session.find(LogList)
+        assert panel_count(session) == f"1 of {log.option_count}"
+        await session.press("enter", "n")
+        assert (session.app.focused, log.highlighted) == (log, 1 % log.option_count)
+        await session.press("escape")
+        assert (session.app.focused, panel_count(session)) == (log, "")
+        await session.press("escape")
+        assert session.app.focused is session.runs.table
