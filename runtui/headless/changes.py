@@ -32,8 +32,8 @@ from runtui.headless.session import connected, find_run, pace, read_run
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.workspace import Workspace
+from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
-from runtui.services.writing.write import Save, Step
 from runtui.settings import Settings, state_folder
 
 _EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from runtui.services.refresh import Refresh
     from runtui.services.results import ResultReader
     from runtui.services.writing.reconcile import Reconciler
+    from runtui.services.writing.save import Save
     from runtui.services.writing.saves import SaveQueue
-    from runtui.services.writing.write import Save
 
 Service = TypeVar("Service")
 
@@ -88,9 +88,9 @@ class Workspace:
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
         from runtui.services.results import ResultReader
+        from runtui.services.writing.drive import WriteContext
         from runtui.services.writing.reconcile import Reconciler
         from runtui.services.writing.saves import SaveQueue
-        from runtui.services.writing.write import WriteContext
 
         settings = self.settings
         self._transport = Transport(

@@ -16,8 +16,9 @@ from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import RunQuery, Store
+from runtui.services.writing.drive import WriteContext
+from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
-from runtui.services.writing.write import Save, WriteContext
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in

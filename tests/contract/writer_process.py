@@ -33,7 +33,7 @@ from runtui.services import refresh  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
 from runtui.services.workspace import JOURNAL_FILE, Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
-from runtui.services.writing.write import Save, Step
+from runtui.services.writing.save import Save, Step
 from runtui.settings import Settings, store_path
 from tests import canary
 from tests.unit.intents import intent

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from runtui.domain.draft import Draft
-from runtui.services.writing.write import Save, Step
+from runtui.services.writing.save import Save, Step
 from runtui.tui.features import editing
 from runtui.tui.words import pages
 from tests.tui.conftest import Opener, Session

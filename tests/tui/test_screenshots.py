@@ -70,7 +70,7 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr("runtui.sandbox.exchange.uuid4", lambda: REQUEST_ID)
     monkeypatch.setattr("runtui.graph.transport.uuid", SimpleNamespace(uuid4=lambda: CLIENT_REQUEST_ID))
     client_request_ids = itertools.count(CLIENT_REQUEST_ID.int)
-    monkeypatch.setattr("runtui.services.writing.write.uuid4", lambda: UUID(int=next(client_request_ids)))
+    monkeypatch.setattr("runtui.services.writing.drive.uuid4", lambda: UUID(int=next(client_request_ids)))
     monkeypatch.setattr(
         "runtui.graph.transport.time", SimpleNamespace(perf_counter=lambda: next(ticking) * REQUEST_SECONDS)
     )

@@ -13,8 +13,9 @@ from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
 from runtui.services.journal import Entry, Journal
 from runtui.services.store import Store
+from runtui.services.writing.drive import WriteContext
+from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
-from runtui.services.writing.write import Save, Step, WriteContext
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 
 ROOT = "http://127.0.0.1/beta"

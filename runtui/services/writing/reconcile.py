@@ -23,8 +23,8 @@ from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.store import Store
+from runtui.services.writing.drive import RunWriter
 from runtui.services.writing.proof import verdict
-from runtui.services.writing.write import RunWriter
 
 _logger: Final = logging.getLogger("runtui.reconcile")
 

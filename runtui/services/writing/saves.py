@@ -16,7 +16,8 @@ from runtui.graph.root import run_key, same_run
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
-from runtui.services.writing.write import RunWriter, Save, WriteContext, WriteProtocol
+from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
+from runtui.services.writing.save import Save
 
 
 class ReadOnly(Protocol):
@@ -46,7 +47,7 @@ class SaveQueue:
         *,
         refusal: ReadOnly = lambda: None,
     ) -> None:
-        self._protocol = WriteProtocol(client, store, journal, context, self._announce)
+        self._protocol = WriteDriver(client, store, journal, context, self._announce)
         self._refusal = refusal
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}

@@ -17,8 +17,8 @@ from runtui.errors import RuntuiError
 from runtui.graph.retry import Pace
 from runtui.redact import MARK
 from runtui.services.journal import Entry
+from runtui.services.writing.drive import RunWriter
 from runtui.services.writing.proof import shows
-from runtui.services.writing.write import RunWriter
 
 
 class UndoError(RuntuiError):

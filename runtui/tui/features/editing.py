@@ -19,7 +19,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun
-from runtui.services.writing.write import Save, Step
+from runtui.services.writing.save import Save, Step
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView

@@ -20,8 +20,8 @@ from runtui.graph.root import same_server
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
+from runtui.services.writing.save import Save
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of
-from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited

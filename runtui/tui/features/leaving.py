@@ -12,7 +12,7 @@ from typing import Final
 
 from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
-from runtui.services.writing.write import Save
+from runtui.services.writing.save import Save
 from runtui.settings import Settings
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.screens.frame import Chrome

@@ -28,7 +28,7 @@ from runtui.graph.faults import fault_of
 from runtui.graph.retry import Pace
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
-from runtui.services.writing.write import Save
+from runtui.services.writing.save import Save
 from runtui.tui.widgets.side_panel import TABS, About, Page, SidePanel, Tab
 from runtui.tui.words import pages
 

@@ -1,0 +1,233 @@
+"""Carries out what the protocol of a write asks for: one change alone, over the wire, the store and the journal.
+
+Invariant: a save is announced as it stands before each effect is begun. What writes the journal runs to its end,
+however often the task is cancelled. A task that is cancelled, or fails, ends its save with no more than what is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from uuid import uuid4
+
+from runtui.domain.report import Outcome
+from runtui.errors import RuntuiError
+from runtui.graph.client import Answer
+from runtui.graph.exchange import Exchange
+from runtui.graph.retry import Pace
+from runtui.services.journal import Journal
+from runtui.services.journal_file import JournalError
+from runtui.services.store import Store
+from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import (
+    Effect,
+    Identify,
+    Patch,
+    Pause,
+    Read,
+    Recall,
+    Record,
+    Recorded,
+    RenewToken,
+    Sender,
+    Settle,
+    StoreRun,
+    known_by_of,
+    words_of,
+    write,
+)
+
+_logger: Final = logging.getLogger("runtui.write")
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class RunWriter(Protocol):
+    """The part of the Graph client that a save needs. An answer holds an entity, a fault, or neither (no body)."""
+
+    async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
+        """Read one run, as often as the pace says; without one, once."""
+
+    async def update_run(
+        self,
+        workflow_id: str,
+        run_id: str,
+        body: str,
+        *,
+        client_request_id: str | None = None,
+        if_match: str | None = None,
+    ) -> Answer:
+        """PATCH one run with exactly this body."""
+
+    async def renew_token(self, exchange: Exchange) -> bool:
+        """After a 401: whether there is another token to try with."""
+
+    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
+        """The method and the address of `update_run`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """Who writes, and where."""
+
+    root: str
+    tenant: str
+    profile: str
+    who: Callable[[], Awaitable[str]]
+    """The account, as the token names it; empty when it does not."""
+
+
+class WriteDriver:
+    """Drives `write`, one save a call; `announce` is told of every step."""
+
+    def __init__(
+        self,
+        client: RunWriter,
+        store: Store,
+        journal: Journal,
+        context: WriteContext,
+        announce: Callable[[Save], None],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._journal = journal
+        self._context = context
+        self._announce = announce
+
+    async def run(self, save: Save) -> None:
+        """From the fresh read to the recorded outcome, which is announced last."""
+        writing = write(save, lambda: datetime.now(UTC))
+        try:
+            effect = next(writing)
+            while True:
+                if effect.save != save:
+                    save = effect.save
+                    self._announce(save)
+                try:
+                    reply = await self._carry_out(effect)
+                except RuntuiError as error:
+                    effect = writing.throw(error)
+                else:
+                    effect = writing.send(reply)
+        except StopIteration as end:
+            self._end(end.value)
+
+    async def _carry_out(self, effect: Effect[Any]) -> object:
+        """Do one thing; the reply to the protocol.
+
+        Raises:
+            RuntuiError: it cannot be done, for a reason that the protocol is told.
+        """
+        save, draft = effect.save, effect.save.draft
+        reply: object = None
+        match effect:
+            case Read():
+                reply = await self._client.run(draft.workflow_id, draft.run_id)
+            case Identify():
+                reply = await self._sender(save)
+            case Record(_, intent):
+                reply = await _whatever_happens(self._journal.open, intent)
+            case Patch(_, intent):
+                reply = await self._client.update_run(
+                    draft.workflow_id,
+                    draft.run_id,
+                    intent.body,
+                    client_request_id=intent.client_request_id,
+                    if_match=intent.if_match,
+                )
+            case Recall():
+                reply = await asyncio.to_thread(self._recorded, save)
+            case Settle(_, intent, outcome, known_by, words):
+                settle, request_id = self._journal.settle, intent.client_request_id
+                reply = await _whatever_happens(
+                    settle, request_id, outcome, known_by, exchange=save.exchange, words=words
+                )
+            case StoreRun(_, entity):
+                reply = await asyncio.to_thread(self._store_run, draft.workflow_id, entity)
+            case RenewToken(_, exchange):
+                reply = await self._client.renew_token(exchange)
+            case Pause(_, seconds):
+                await asyncio.sleep(seconds)
+            case _:
+                raise TypeError(effect)
+        return reply
+
+    def break_off(self, save: Save) -> None:
+        """End a save whose task was cancelled or failed, with no more than what is known."""
+        outcome = save.outcome_if_stopped
+        unrecorded = True
+        try:
+            if save.intent is not None:
+                self._journal.settle(
+                    save.intent.client_request_id,
+                    outcome,
+                    known_by_of(save),
+                    exchange=save.exchange,
+                    words=words_of(save) or "runtui stopped waiting for it.",
+                )
+            unrecorded = False
+        except JournalError:
+            pass  # said by `unrecorded`
+        finally:
+            self._end(
+                replace(
+                    save,
+                    step=Step.ENDED,
+                    outcome=outcome,
+                    resumes_at=None,
+                    unrecorded=unrecorded,
+                    row_is_stale=save.step is not Step.WAITING,
+                    stopped=save.may_be_stopped,
+                )
+            )
+
+    async def _sender(self, save: Save) -> Sender:
+        context, draft = self._context, save.draft
+        method, url = self._client.write_target(draft.workflow_id, draft.run_id)
+        stored = self._store.get(draft.run_id)
+        name = stored.workflow_name if stored is not None else ""
+        return Sender(
+            await context.who(), context.profile, context.tenant, context.root, name, method, url, str(uuid4())
+        )
+
+    def _recorded(self, save: Save) -> Recorded | None:
+        try:
+            entry = self._journal.entry(save.entry) if save.entry is not None else None
+            return Recorded(entry, self._journal.of_run(entry.root, entry.run_id)) if entry is not None else None
+        except JournalError:
+            return None
+
+    def _store_run(self, workflow_id: str, entity: Any) -> bool:
+        """Whether the run could be stored: a full disk must not hide what became of a write."""
+        try:
+            self._store.put_run(workflow_id, entity)
+        except RuntuiError:
+            return False
+        return True
+
+    def _end(self, ended: Save) -> None:
+        conflicts = ", ".join(conflict.field.name for conflict in ended.conflicts)
+        why = ended.fault.title if ended.fault is not None else conflicts or "no fault"
+        outcome = ended.outcome or Outcome.UNKNOWN
+        _logger.info("change #%s of run %s: %s (%s)", ended.entry or "none", ended.run_id, outcome.value, why)
+        self._announce(ended)
+
+
+async def _whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run `call` in a thread. However often it is cancelled, it ends first: what it wrote has to be known."""
+    task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        task.exception()  # it was seen: nobody else will ask for it
+        raise cancelled
+    return task.result()

@@ -1,0 +1,175 @@
+"""The protocol of a write without I/O: which effects it asks for, in which order, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from runtui.domain.report import Outcome
+from runtui.errors import RuntuiError
+from runtui.graph.client import Answer
+from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import (
+    Effect,
+    Identify,
+    Patch,
+    Pause,
+    Read,
+    Recall,
+    Record,
+    Recorded,
+    RenewToken,
+    Sender,
+    Settle,
+    StoreRun,
+    write,
+)
+from tests.unit.entries import an_entry
+from tests.unit.fake_writer import RUN, answered, fault
+from tests.unit.saves_bench import ROOT, draft, refused
+
+NOW: Final = datetime(2026, 11, 20, 9, 15, 3, tzinfo=UTC)
+WRITTEN: Final = {**RUN, "processingStatus": "failed"}
+FULL_DISK: Final = RuntuiError("The disk is full", "There is no room.", "Make room.")
+SENDER: Final = Sender("anna@contoso.com", "prod", "Contoso", ROOT, "Onboard", "PATCH", f"{ROOT}/runs/r1", "request-1")
+USUAL: Final[Mapping[type[Effect[Any]], object]] = {
+    Read: answered(RUN), Identify: SENDER, Record: 1, Patch: answered(WRITTEN, method="PATCH"), Recall: None,
+    Settle: None, StoreRun: True, RenewToken: False, Pause: None,
+}  # fmt: skip
+"""The reply to each effect where all goes well."""
+
+SENT: Final = [Read, Identify, Record, Patch]
+
+
+def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Effect[Any]], Save]:
+    """Drive one write; of the replies to an effect the last one is given again and again, and an error is thrown."""
+    left = {kind: list(given) for kind, given in replies.items()}
+    some = draft()
+    writing = write(Save(1, some, some.body_text()), lambda: NOW)
+    effects: list[Effect[Any]] = []
+    try:
+        effect = next(writing)
+        while True:
+            effects.append(effect)
+            given = left.get(type(effect)) or [USUAL[type(effect)]]
+            reply = given.pop(0) if len(given) > 1 else given[0]
+            effect = writing.throw(reply) if isinstance(reply, RuntuiError) else writing.send(reply)
+    except StopIteration as end:
+        ended: Save = end.value
+    return effects, ended
+
+
+UNKNOWN: Final = answered(None, outcome=Outcome.UNKNOWN, method="PATCH")
+"""The line was cut after the request had left."""
+
+CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Effect[Any]]], Outcome, str]]] = {
+    # what differs from a write that goes well; the effects in their order; the outcome, how it is known
+    "all goes well": ({}, [*SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+    "the run cannot be read": (
+        {Read: [answered(None, outcome=Outcome.NOT_DONE)]}, [Read], Outcome.NOT_DONE, ""),
+    "the reading lacks what is changed": ({Read: [answered({"id": "r1"})]}, [Read], Outcome.NOT_DONE, ""),
+    "somebody else changed it": (
+        {Read: [answered({**RUN, "processingStatus": "canceled"})]}, [Read, StoreRun], Outcome.NOT_DONE, ""),
+    "nobody can say who writes": ({Identify: [FULL_DISK]}, [Read, Identify], Outcome.NOT_DONE, ""),
+    "the intent cannot be recorded": ({Record: [FULL_DISK]}, SENT[:3], Outcome.NOT_DONE, ""),
+    "no body, and the run shows it": (
+        {Patch: [answered(method="PATCH")], Read: [answered(RUN), answered(WRITTEN)]},
+        [*SENT, Read, Settle, StoreRun], Outcome.DONE, "answer"),
+    "no body, and the run cannot be read": (
+        {Patch: [answered(method="PATCH")], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
+        [*SENT, Read, Settle], Outcome.UNKNOWN, ""),
+    "refused": ({Patch: [refused(400)]}, [*SENT, Settle, StoreRun], Outcome.NOT_DONE, ""),
+    "refused for a copy, and the run has other values": (
+        {Patch: [refused(409)]}, [*SENT, Read, Settle, StoreRun], Outcome.NOT_DONE, ""),
+    "refused for a copy, and the run has the values": (
+        {Patch: [refused(409)], Read: [answered(RUN), answered(WRITTEN)],
+         Recall: [Recorded(an_entry(1, before=RUN, after={"processingStatus": "failed"}, body="{}"), ())]},
+        [*SENT, Read, Recall, Settle, StoreRun], Outcome.DONE, "read-back"),
+    "cut off, and the run shows it": (
+        {Patch: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)],
+         Recall: [Recorded(an_entry(1, before=RUN, after={"processingStatus": "failed"}, body="{}"), ())]},
+        [*SENT, Read, Recall, Settle, StoreRun], Outcome.DONE, "read-back"),
+    "cut off, and the journal is gone": (
+        {Patch: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)]},
+        [*SENT, Read, Recall, Settle, StoreRun], Outcome.UNKNOWN, ""),
+    "cut off, and the run cannot be read": (
+        {Patch: [UNKNOWN], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
+        [*SENT, Read, Settle], Outcome.UNKNOWN, ""),
+    "throttled once": (
+        {Patch: [refused(429, wait="7"), answered(WRITTEN, method="PATCH")]},
+        [*SENT, Settle, Pause, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+    "throttled while it was read": (
+        {Read: [refused(429, wait="7", method="GET"), answered(RUN)]},
+        [Read, Pause, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+    "the token was refused, and there is another one": (
+        {Patch: [refused(401), answered(WRITTEN, method="PATCH")], RenewToken: [True]},
+        [*SENT, Settle, RenewToken, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+    "the token was refused, and there is no other": (
+        {Patch: [refused(401)]}, [*SENT, Settle, RenewToken, StoreRun], Outcome.NOT_DONE, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_write_asks_for_what_its_replies_call_for(case: str) -> None:
+    replies, kinds, outcome, known_by = CASES[case]
+    effects, ended = play(replies)
+    assert [type(effect) for effect in effects] == kinds
+    assert (ended.outcome, ended.step) == (outcome, Step.ENDED)
+    assert ended.known_by == known_by
+    recorded = "" if outcome is Outcome.UNKNOWN else known_by or "answer"
+    assert [effect.known_by for effect in effects if isinstance(effect, Settle)][-1:] in ([], [recorded])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_known_if_it_breaks_off_is_never_more_than_what_happened(case: str) -> None:
+    """Nothing is done before it was sent, and nothing that was sent is called not done before the answer is there."""
+    effects, _ = play(CASES[case][0])
+    answers = 0
+    for effect in effects:
+        known = effect.save.outcome_if_stopped
+        if isinstance(effect, Read | Identify | Record) and effect.save.step is not Step.SETTLING:
+            assert known is Outcome.NOT_DONE
+        if isinstance(effect, Patch):
+            assert known is Outcome.UNKNOWN
+            assert effect.save.intent == effect.intent, "what is sent is what was recorded"
+            answers += 1
+        if isinstance(effect, Pause):
+            assert known is Outcome.NOT_DONE
+        assert answers or known is Outcome.NOT_DONE
+
+
+def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
+    replies: dict[type[Effect[Any]], list[object]] = {Patch: [refused(429, wait="7"), UNKNOWN]}
+    (pause,) = (effect for effect in play(replies)[0] if isinstance(effect, Pause))
+    assert (pause.seconds, pause.save.step, pause.save.asked_seconds) == (7.0, Step.PAUSED, None)
+    assert pause.save.resumes_at == NOW + timedelta(seconds=7)
+    (pause,) = (
+        effect for effect in play({Patch: [refused(429, wait="9000"), UNKNOWN]})[0] if isinstance(effect, Pause)
+    )
+    assert pause.seconds < 9000 == pause.save.asked_seconds
+
+
+def test_what_cannot_be_settled_or_stored_is_said_and_hides_nothing() -> None:
+    _, ended = play({Settle: [FULL_DISK], StoreRun: [False]})
+    assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)
+
+
+def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_its_own() -> None:
+    def named(answer: Answer) -> Answer:
+        headers = (("client-request-id", "a"),)
+        return replace(answer, exchange=replace(answer.exchange, request_headers=headers, response_headers=headers))
+
+    effects, ended = play({Read: [named(answered(RUN)), answered(None, outcome=Outcome.NOT_DONE)]})
+    assert ended.outcome is Outcome.UNKNOWN
+    assert [type(effect) for effect in effects] == [*SENT, Read, Settle]
+    assert ended.fault is not None
+    assert "does not name this request" in ended.fault.message
+
+
+def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:
+    _, ended = play({Patch: [Answer(answered(method="PATCH").exchange, None, fault(Outcome.NOT_DONE))]})
+    assert (ended.outcome, ended.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
