@@ -1,6 +1,6 @@
 """The sandbox as an ASGI app: its paths, under /beta and /v1.0 alike, and the tenant behind them.
 
-Invariant: every path of the service is a line in `ROUTES`, and nothing else answers. Paths: Microsoft Graph reference,
+Invariant: every path of the service is in `ROUTES`, and nothing else answers. Paths: Microsoft Graph reference,
 `identityGovernance/lifecycleWorkflows`, and the page "Update run".
 """
 
@@ -18,39 +18,31 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox import handlers
 from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
+from runtui.sandbox.functions import function_routes
+from runtui.sandbox.handlers import update_run
+from runtui.sandbox.paths import CanonicalPaths, PathReader
+from runtui.sandbox.reads import read_routes
 from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
 
 _PREFIXES: Final = ("/beta", "/v1.0")
 
-_WORKFLOWS: Final = "/identityGovernance/lifecycleWorkflows/workflows"
-_RUNS: Final = _WORKFLOWS + "/{workflow_id}/runs"
-_USER_RESULTS: Final = _RUNS + "/{run_id}/userProcessingResults"
+_RUN: Final = "/identityGovernance/lifecycleWorkflows/workflows/{workflow_id}/runs/{key}"
 
 ROUTES: Final = (
-    Route(_WORKFLOWS, handlers.list_workflows),
-    Route(_WORKFLOWS + "/{workflow_id}", handlers.get_workflow),
-    Route(_RUNS, handlers.list_runs),
-    Route(_RUNS + "/summary({window})", handlers.get_summary),
-    Route(_RUNS + "/microsoft.graph.identityGovernance.summary({window})", handlers.get_summary),
-    Route(_RUNS + "/{run_id}", handlers.get_run, methods=["GET"]),
-    Route(_RUNS + "/{run_id}", handlers.update_run, methods=["PATCH"]),
-    Route(_RUNS + "/{run_id}/taskProcessingResults", handlers.list_task_results),
-    Route(_USER_RESULTS, handlers.list_user_results),
-    Route(_RUNS + "/{run_id}/subjectProcessingResults", handlers.list_subject_results),
-    Route(_USER_RESULTS + "/{user_result_id}/taskProcessingResults", handlers.list_task_results),
-    Route("/workflowBase/runs/{run_id}", handlers.update_run, methods=["PATCH"]),
-    Route("/users/{user_id}", handlers.get_user),
-    Route("/directoryObjects/{user_id}", handlers.get_user),
+    *function_routes(),
+    *read_routes(),
+    Route(_RUN, update_run, methods=["PATCH"]),
+    Route("/workflowBase/runs/{key}", update_run, methods=["PATCH"]),
     Route("/$batch", post_batch, methods=["POST"]),
 )
+_PATHS: Final = PathReader(prefix + route.path for prefix in _PREFIXES for route in ROUTES)
 
 
 def create_app(
@@ -84,10 +76,23 @@ def create_app(
     plans = plan_runs(runs, seed, clock(), workflows)
     if hostile:
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
-    guard = [Middleware(TokenGuard, authority)] if authority is not None else []
-    app = Starlette(
+    app = _create_starlette(authority)
+    names = HOSTILE_TEXTS if hostile else ()
+    database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock, names=names)
+    app.state.scenario = ScenarioSwitch(scenario, SandboxState(database, pause, authority))
+    app.state.clock = clock
+    app.state.applied = []
+    return app
+
+
+def _create_starlette(authority: Authority | None) -> Starlette:
+    """The paths, and what stands around them, from the outside in."""
+    layers = [Middleware(CanonicalPaths, _PATHS), Middleware(ScenarioMiddleware), Middleware(GraphEnvelope)]
+    if authority is not None:
+        layers.append(Middleware(TokenGuard, authority))
+    return Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in _PREFIXES],
-        middleware=[Middleware(ScenarioMiddleware), Middleware(GraphEnvelope), *guard],
+        middleware=layers,
         exception_handlers={
             GraphError: _on_graph_error,
             HTTPException: _on_http_exception,
@@ -95,12 +100,6 @@ def create_app(
             Exception: _on_crash,
         },
     )
-    names = HOSTILE_TEXTS if hostile else ()
-    database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock, names=names)
-    app.state.scenario = ScenarioSwitch(scenario, SandboxState(database, pause, authority))
-    app.state.clock = clock
-    app.state.applied = []
-    return app
 
 
 async def _on_graph_error(request: Request, fault: Exception) -> Response:
@@ -113,7 +112,7 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
     assert isinstance(exception, HTTPException)  # noqa: S101 - it is registered for this type alone
     if exception.status_code == 405:
         return fault_response(request, method_not_allowed(exception.headers))
-    return fault_response(request, unknown_segment(first_unknown_segment(request.url.path)))
+    return fault_response(request, unknown_segment(_PATHS.first_unknown(request.url.path)))
 
 
 async def _on_disconnect(_request: Request, _exception: Exception) -> Response:
@@ -135,18 +134,3 @@ async def _on_crash(request: Request, exception: Exception) -> Response:
     response = fault_response(request, fault)
     response.headers.update(graph_headers(request.scope["state"]))
     return response
-
-
-def first_unknown_segment(path: str) -> str:
-    """The first segment of a path that no route has; its last one if the path only ends too early."""
-    segments = [segment for segment in path.split("/") if segment]
-    templates = [[prefix.strip("/"), *route.path.strip("/").split("/")] for prefix in _PREFIXES for route in ROUTES]
-    for depth, segment in enumerate(segments):
-        templates = [
-            template
-            for template in templates
-            if depth < len(template) and (template[depth] == segment or template[depth].startswith("{"))
-        ]
-        if not templates:
-            return segment
-    return segments[-1] if segments else ""

@@ -10,35 +10,55 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.entities import (
     ENTITY_TYPES,
     EXECUTION_TYPE_OF_TOMORROW,
+    EXTENSION,
+    RESULT_TYPES,
     RUN,
     STATUS_OF_TOMORROW,
     SUBJECT_RESULT,
+    TASK,
+    TASK_DEFINITION,
+    TASK_REPORT,
     TASK_RESULT,
     USER_RESULT,
+    VERSION,
     WORKFLOW,
     EntityType,
     Row,
 )
-from runtui.sandbox.query import CollectionQuery, SortKey
+from runtui.sandbox.query import CollectionQuery, Condition, SortKey
 from runtui.sandbox.tenant.people import People
-from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_results, user_results
+from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_reports, task_results, user_results
 from runtui.sandbox.tenant.seed import plan_of_tomorrow
-from runtui.sandbox.tenant.workflows import Workflow, workflow_state
+from runtui.sandbox.tenant.tasks import EXTENSIONS, TASK_DEFINITIONS, definition_state, extension_state
+from runtui.sandbox.tenant.workflows import DAY, Workflow, workflow_state, workflow_tasks, workflow_versions
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
+_OWNER_TYPES: Final = {"place": "INTEGER", "scheduledDateTime": "INTEGER"}
+
 _RESULTS: Final = {
     USER_RESULT.name: user_results,
     SUBJECT_RESULT.name: subject_results,
     TASK_RESULT.name: task_results,
+    TASK_REPORT.name: task_reports,
 }
 """What computes the results of a run, by the name of their entity type."""
+
+_REPORTED: Final = 7 * DAY
+"""How far back the results of a workflow go; those of a run are always there."""
+
+_MOST_RESULTS: Final = 400_000
+"""How many results are kept before all are forgotten and computed anew."""
+
+
+Window = tuple[int, int]
+"""The first and the last moment of a span of time, in ticks."""
 
 
 class ResultPage(NamedTuple):
@@ -76,16 +96,25 @@ class Database:
         self.people = People(seed, names, deleted={user for plan in plans for user in plan.deleted(everybody)})
         self._sql = sqlite3.connect(":memory:", isolation_level=None)
         self._sql.execute("BEGIN")
-        for entity in ENTITY_TYPES:
-            self._sql.execute(_create_table(entity))
+        for statement in (statement for entity in ENTITY_TYPES for statement in _create_table(entity)):
+            self._sql.execute(statement)
         now = clock()
-        self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
         self._insert(RUN, (run_state(plan, now) for plan in plans))
-        self._sql.execute('CREATE INDEX "runs of a workflow" ON "run" ("workflowId")')
+        self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
+        self._insert(VERSION, (version for item in workflows for version in workflow_versions(item, seed, now)))
+        self._insert(TASK, (task for item in workflows for task in workflow_tasks(item)))
+        self._insert(TASK_DEFINITION, map(definition_state, TASK_DEFINITIONS))
+        self._insert(EXTENSION, (extension_state(item, now) for item in EXTENSIONS))
         self._sql.execute("COMMIT")
         self._plans = {plan.id: plan for plan in plans}
         self._moving = {plan.id: plan for plan in plans if plan.rests > now}
         self._workflows = tuple(workflows)
+        self._by_workflow: dict[str, list[RunPlan]] = {}
+        for plan in plans:
+            self._by_workflow.setdefault(plan.workflow.id, []).append(plan)
+        self._kept: dict[tuple[str, str], bool] = {}
+        """Whose results are in the tables, by entity type and run; whether the run was at rest."""
+        self._kept_rows = 0
         self._writes: Counter[str] = Counter()
 
     def close(self) -> None:
@@ -93,30 +122,59 @@ class Database:
 
     def page(self, entity: EntityType, owner: Mapping[str, str], query: CollectionQuery) -> ResultPage:
         """One page of the collection that `owner` (owner columns and their values) has."""
-        self._refresh(entity, owner)
-        scope = " AND ".join((*(f'"{column}" = ?' for column in owner), query.where.sql))
-        parameters = (*owner.values(), *query.where.parameters)
-        total = None
-        if query.count and query.after is None:
-            total = self._sql.execute(f'SELECT count(*) FROM "{entity.name}" WHERE {scope}', parameters).fetchone()[0]
+        scope = self._scope(entity, owner, query.where)
+        total = self._count(entity, scope) if query.count and query.after is None else None
         columns = ", ".join(f'"{column}"' for column in (*(order.column for order in query.order), *entity.columns))
         rows = self._sql.execute(
-            f'SELECT {columns} FROM "{entity.name}" WHERE {scope} AND {query.continuation.sql}'
+            f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql} AND {query.continuation.sql}'
             f" ORDER BY {', '.join(order.sql for order in query.order)} LIMIT ?",
-            (*parameters, *query.continuation.parameters, query.size + 1),
+            (*scope.parameters, *query.continuation.parameters, query.size + 1),
         ).fetchall()
         width = len(query.order)
         next_key = rows[query.size - 1][:width] if len(rows) > query.size else None
         return ResultPage([row[width:] for row in rows[: query.size]], next_key, total)
 
+    def count(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> int:
+        """How many rows of the collection that `owner` has fulfil a condition."""
+        return self._count(entity, self._scope(entity, owner, where))
+
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
-        self._refresh(entity, owner)
+        scope = self._scope(entity, owner, Condition(f'"{entity.key}" = ?', (key,)))
         columns = ", ".join(f'"{column}"' for column in entity.columns)
-        scope = " AND ".join(f'"{column}" = ?' for column in ("id", *owner))
         row: Row | None = self._sql.execute(
-            f'SELECT {columns} FROM "{entity.name}" WHERE {scope}', (key, *owner.values())
+            f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql}', scope.parameters
         ).fetchone()
         return row
+
+    def sums(
+        self, entity: EntityType, owner: Mapping[str, str], window: Window, sums: Mapping[str, str], by: str = ""
+    ) -> list[dict[str, Any]]:
+        """Sums over what was scheduled in a window: for all that `owner` has, or one row for each value of `by`.
+
+        Args:
+            entity: What is summed up.
+            owner: Owner columns and their values.
+            window: When it was scheduled.
+            sums: SQL expressions by the names of the results.
+            by: A column, which is then among the results.
+        """
+        moments = Condition('"scheduledDateTime" BETWEEN ? AND ?', window)
+        scope = self._scope(entity, owner, moments)
+        expressions = {by: f'"{by}"', **sums} if by else sums
+        rows = self._sql.execute(
+            f'SELECT {", ".join(expressions.values())} FROM "{entity.name}" WHERE {scope.sql}'
+            + (f' GROUP BY "{by}"' if by else ""),
+            scope.parameters,
+        )
+        return [dict(zip(expressions, row, strict=True)) for row in rows]
+
+    def task_reports(self, window: Window) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The task reports of all runs scheduled in a window, each with the id of the task's definition."""
+        now = self._clock()
+        for plan in self._plans.values():
+            if window[0] <= plan.scheduled <= window[1]:
+                for task, report in zip(plan.workflow.tasks, task_reports(plan, self.people, now), strict=False):
+                    yield task.id, report
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
         """Set properties of a run (JSON values), and lastUpdatedDateTime if it is not among them."""
@@ -143,30 +201,33 @@ class Database:
         plan = plan_of_tomorrow(self._workflows, self._clock())
         if not any(plan.extra == known.extra for known in self._plans.values()):
             self._plans[plan.id] = plan
+            self._by_workflow.setdefault(plan.workflow.id, []).append(plan)
             self._insert(RUN, [run_state(plan, self._clock())])
         self._sql.execute(
             "UPDATE run SET processingStatus = ?, workflowExecutionType = ? WHERE rowid % 4 = 0",
             (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW),
         )
 
-    def summary(self, workflow_id: str, start: int, end: int) -> dict[str, int]:
-        """The counters of a runSummary: the runs of a workflow scheduled between two moments (ticks)."""
-        self._move_runs()
-        row = self._sql.execute(
-            "SELECT count(*) FILTER (WHERE processingStatus IN ('failed', 'completedWithErrors')), "
-            "coalesce(sum(failedTasksCount), 0), count(*) FILTER (WHERE processingStatus = 'completed'), "
-            "count(*), coalesce(sum(totalTasksCount), 0), coalesce(sum(totalUsersCount), 0) "
-            "FROM run WHERE workflowId = ? AND scheduledDateTime BETWEEN ? AND ?",
-            (workflow_id, start, end),
-        ).fetchone()
-        names = ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers")
-        return dict(zip(names, row, strict=True))
-
-    def _refresh(self, entity: EntityType, owner: Mapping[str, str]) -> None:
+    def _scope(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> Condition:
+        """What belongs to a collection and fulfils a condition, once it is up to date."""
+        conditions = [where, *(Condition(f'"{column}" = ?', (value,)) for column, value in owner.items())]
         if entity is RUN:
             self._move_runs()
+        elif entity.name in _RESULTS and "runId" in owner:
+            self._keep_results(entity, [self._plans[owner["runId"]]])
         elif entity.name in _RESULTS:
-            self._write_results(entity, owner["runId"])
+            since = self._clock() - _REPORTED
+            conditions.append(Condition('"scheduledDateTime" >= ?', (since,)))
+            plans = self._by_workflow.get(owner["workflowId"], [])
+            self._keep_results(entity, [plan for plan in plans if plan.scheduled >= since])
+        return Condition(
+            " AND ".join(condition.sql for condition in conditions),
+            tuple(value for condition in conditions for value in condition.parameters),
+        )
+
+    def _count(self, entity: EntityType, scope: Condition) -> int:
+        statement = f'SELECT count(*) FROM "{entity.name}" WHERE {scope.sql}'
+        return int(self._sql.execute(statement, scope.parameters).fetchone()[0])
 
     def _move_runs(self) -> None:
         now = self._clock()
@@ -175,22 +236,44 @@ class Database:
             if plan.rests <= now:
                 del self._moving[run_id]
 
-    def _write_results(self, entity: EntityType, run_id: str) -> None:
-        """Compute the results of the requested run: they are not kept."""
-        self._sql.execute(f'DELETE FROM "{entity.name}"')
-        if (plan := self._plans.get(run_id)) is not None:
-            self._insert(entity, _RESULTS[entity.name](plan, self.people, self._clock()))
+    def _keep_results(self, entity: EntityType, plans: Iterable[RunPlan]) -> None:
+        """Compute the results of runs; those of a run at rest are kept."""
+        if self._kept_rows > _MOST_RESULTS:
+            self._forget_results()
+        now = self._clock()
+        for plan in plans:
+            key = (entity.name, plan.id)
+            is_at_rest = self._kept.get(key)
+            if is_at_rest:
+                continue
+            if is_at_rest is not None:
+                self._sql.execute(f'DELETE FROM "{entity.name}" WHERE "runId" = ?', (plan.id,))
+            self._kept[key] = plan.rests <= now
+            self._kept_rows += self._insert(entity, _RESULTS[entity.name](plan, self.people, now))
+
+    def _forget_results(self) -> None:
+        for entity in RESULT_TYPES:
+            self._sql.execute(f'DELETE FROM "{entity.name}"')
+        self._kept.clear()
+        self._kept_rows = 0
 
     def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
         settings = ", ".join(f'"{column}" = ?' for column in values)
         self._sql.execute(f"UPDATE run SET {settings} WHERE id = ?", (*values.values(), run_id))
 
-    def _insert(self, entity: EntityType, entities: Iterable[Mapping[str, Any]]) -> None:
+    def _insert(self, entity: EntityType, entities: Iterable[Mapping[str, Any]]) -> int:
+        """Insert entities; how many they were."""
         places = ", ".join("?" * len(entity.columns))
-        self._sql.executemany(f'INSERT INTO "{entity.name}" VALUES ({places})', map(entity.record, entities))
+        insert = f'INSERT INTO "{entity.name}" VALUES ({places})'
+        return self._sql.executemany(insert, map(entity.record, entities)).rowcount
 
 
-def _create_table(entity: EntityType) -> str:
-    types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | {"id": "TEXT PRIMARY KEY"}
+def _create_table(entity: EntityType) -> Iterator[str]:
+    """The statements that create the table of an entity type, and an index for each owner to look it up by."""
+    types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | _OWNER_TYPES
+    if entity.key == "id":
+        types["id"] = "TEXT PRIMARY KEY"
     columns = ", ".join(f'"{column}" {types.get(column, "TEXT")}' for column in entity.columns)
-    return f'CREATE TABLE "{entity.name}" ({columns})'
+    yield f'CREATE TABLE "{entity.name}" ({columns})'
+    for owner in {"workflowId", "runId"}.intersection(entity.columns):
+        yield f'CREATE INDEX "{entity.name} of {owner}" ON "{entity.name}" ("{owner}")'

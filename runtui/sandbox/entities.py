@@ -8,7 +8,7 @@ text that a client wrote, so that it goes back byte for byte. Properties and enu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -76,6 +76,8 @@ class Property(NamedTuple):
     enumeration: Enumeration | None = None
     is_sparse: bool = False
     """Whether it is left out of the JSON where it has no value."""
+    is_sent: bool = True
+    """Whether it is sent without being asked for; a navigation property waits for `$expand`."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -91,15 +93,19 @@ class Property(NamedTuple):
 
 @dataclass(frozen=True)
 class EntityType:
-    """An entity type: its properties, and the columns that name its owner (never sent)."""
+    """An entity type: its properties, and how its collections are kept."""
 
     name: str
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
-    newest_first: bool = False
-    """The default order of a collection: oldest first, or newest first."""
+    """Columns that say whose it is and where it stands; never sent."""
+    key: str = "id"
+    order: tuple[tuple[str, bool], ...] = (("rowid", False),)
+    """The default order of a collection: columns, and whether the last comes first. It is total."""
     navigation: tuple[str, ...] = ()
     """The properties that `$expand` takes: those that hold a user's id, or a whole entity already."""
+    searchable: tuple[str, ...] = ()
+    """The properties in which `$search` looks."""
 
     @property
     def type_name(self) -> str:
@@ -108,6 +114,14 @@ class EntityType:
     @cached_property
     def by_name(self) -> Mapping[str, Property]:
         return {item.name: item for item in self.properties}
+
+    def find(self, name: str) -> Property | None:
+        """A property by its name, in whatever case a client has written it."""
+        return self.by_name.get(name) or self._by_folded.get(name.casefold())
+
+    @cached_property
+    def _by_folded(self) -> Mapping[str, Property]:
+        return {name.casefold(): item for name, item in self.by_name.items()}
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -118,10 +132,17 @@ class EntityType:
         """The values of one entity (times in ticks) in the order of `columns`; a missing one is null."""
         return tuple(map(values.get, self.columns))
 
-    def renderer(self, select: tuple[str, ...] | None, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
+    def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """One entity as JSON, with every member of its enumerations; its values are given as for `record`."""
+        return self.renderer(None, include_newer=True)(self.record(values))
+
+    def renderer(
+        self, select: tuple[str, ...] | None, expand: Iterable[str] = (), *, include_newer: bool
+    ) -> Callable[[Row], dict[str, Any]]:
         """A function from a row (`columns`) to the JSON object for a client."""
         at = {column: index for index, column in enumerate(self.columns)}
-        chosen = self.properties if select is None else [self.by_name[name] for name in select]
+        names = [item.name for item in self.properties if item.is_sent] if select is None else select
+        chosen = [self.by_name[name] for name in dict.fromkeys((*names, *expand))]
         steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in chosen]
         sparse = [item.name for item in chosen if item.is_sparse]
         extra = at["extra"] if select is None else None
@@ -155,23 +176,38 @@ def _read_date_time(row: Row, index: int) -> str | None:
     return None if ticks is None else written or format_ticks(ticks)
 
 
+_WORKFLOW_BASE: Final = (
+    Property("category", "enum", CATEGORY),
+    Property("displayName", "string"),
+    Property("description", "string"),
+    Property("createdDateTime", "datetime"),
+    Property("lastModifiedDateTime", "datetime"),
+    Property("isEnabled", "boolean"),
+    Property("isSchedulingEnabled", "boolean"),
+    Property("executionConditions", "json"),
+    Property("settings", "json"),
+    Property("tasks", "json", is_sent=False),
+)
+
 WORKFLOW: Final = EntityType(
     "workflow",
     (
         Property("id", "string"),
-        Property("category", "enum", CATEGORY),
-        Property("displayName", "string"),
-        Property("description", "string"),
-        Property("createdDateTime", "datetime"),
-        Property("lastModifiedDateTime", "datetime"),
-        Property("isEnabled", "boolean"),
-        Property("isSchedulingEnabled", "boolean"),
+        *_WORKFLOW_BASE,
         Property("nextScheduleRunDateTime", "datetime"),
-        Property("version", "count"),
-        Property("executionConditions", "json"),
         Property("quarantineDetails", "json"),
-        Property("settings", "json"),
+        Property("version", "count"),
     ),
+    navigation=("tasks",),
+    searchable=("displayName", "description"),
+)
+
+VERSION: Final = EntityType(
+    "workflowVersion",
+    (Property("versionNumber", "count"), *_WORKFLOW_BASE),
+    owners=("workflowId",),
+    key="versionNumber",
+    navigation=("tasks",),
 )
 
 RUN: Final = EntityType(
@@ -192,8 +228,8 @@ RUN: Final = EntityType(
         Property("workflowExecutionType", "enum", EXECUTION_TYPE),
         Property("activatedOnScope", "json"),
     ),
-    owners=("workflowId",),
-    newest_first=True,
+    owners=("workflowId", "reprocessed"),
+    order=(("rowid", True),),
 )
 
 _RESULT: Final = (
@@ -209,10 +245,13 @@ _RESULT: Final = (
     Property("workflowVersion", "count"),
     Property("subject", "json"),
 )
-_RESULT_OWNERS: Final = ("workflowId", "runId")
+_RESULT_OWNERS: Final = ("workflowId", "runId", "place")
+_NEWEST_RUN_FIRST: Final = (("scheduledDateTime", True), ("place", False))
 
-USER_RESULT: Final = EntityType("userProcessingResult", _RESULT, _RESULT_OWNERS, navigation=("subject",))
-SUBJECT_RESULT: Final = EntityType("subjectProcessingResult", _RESULT, _RESULT_OWNERS)
+USER_RESULT: Final = EntityType(
+    "userProcessingResult", _RESULT, _RESULT_OWNERS, order=_NEWEST_RUN_FIRST, navigation=("subject",)
+)
+SUBJECT_RESULT: Final = EntityType("subjectProcessingResult", _RESULT, _RESULT_OWNERS, order=_NEWEST_RUN_FIRST)
 
 TASK_RESULT: Final = EntityType(
     "taskProcessingResult",
@@ -228,8 +267,78 @@ TASK_RESULT: Final = EntityType(
         Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("workflowId", "runId", "userResultId", "taskId"),
+    owners=("workflowId", "runId", "userResultId", "taskId", "place"),
+    order=(("place", False),),
     navigation=("subject", "task"),
 )
 
-ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, SUBJECT_RESULT, TASK_RESULT)
+TASK_REPORT: Final = EntityType(
+    "taskReport",
+    (
+        Property("id", "string"),
+        Property("completedDateTime", "datetime"),
+        Property("failedUsersCount", "count"),
+        Property("lastUpdatedDateTime", "datetime"),
+        Property("processingStatus", "enum", PROCESSING_STATUS),
+        Property("runId", "string"),
+        Property("startedDateTime", "datetime"),
+        Property("successfulUsersCount", "count"),
+        Property("totalUsersCount", "count"),
+        Property("unprocessedUsersCount", "count"),
+        Property("task", "json", is_sent=False),
+        Property("taskDefinition", "json", is_sent=False),
+    ),
+    owners=("workflowId", "scheduledDateTime", "taskId", "place"),
+    order=_NEWEST_RUN_FIRST,
+    navigation=("task", "taskDefinition"),
+)
+
+TASK: Final = EntityType(
+    "task",
+    (
+        Property("id", "string"),
+        Property("category", "string"),
+        Property("continueOnError", "boolean"),
+        Property("description", "string"),
+        Property("displayName", "string"),
+        Property("executionSequence", "count"),
+        Property("isEnabled", "boolean"),
+        Property("taskDefinitionId", "string"),
+        Property("arguments", "json"),
+    ),
+    owners=("workflowId",),
+)
+
+TASK_DEFINITION: Final = EntityType(
+    "taskDefinition",
+    (
+        Property("id", "string"),
+        Property("category", "string"),
+        Property("continueOnError", "boolean"),
+        Property("description", "string"),
+        Property("displayName", "string"),
+        Property("parameters", "json"),
+        Property("version", "count"),
+    ),
+)
+
+EXTENSION: Final = EntityType(
+    "customTaskExtension",
+    (
+        Property("id", "string"),
+        Property("displayName", "string"),
+        Property("description", "string"),
+        Property("authenticationConfiguration", "json"),
+        Property("clientConfiguration", "json"),
+        Property("endpointConfiguration", "json"),
+        Property("callbackConfiguration", "json"),
+        Property("replyMode", "string"),
+        Property("createdDateTime", "datetime"),
+        Property("lastModifiedDateTime", "datetime"),
+    ),
+)
+
+RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT, TASK_REPORT)
+"""What a run has brought about, for its users and by its tasks."""
+
+ENTITY_TYPES: Final = (WORKFLOW, VERSION, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)

@@ -54,6 +54,10 @@ ALWAYS: Final = Condition("1")
 SortKey = tuple[Any, ...]
 """The values of the sort columns in one row."""
 
+_ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?\w+(?=')", re.ASCII)
+"""A text in quotes, to be kept, or the name of a type in front of one."""
+
+_SEARCH_TERM: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
 _OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$expand", "$count", "$top", "$skiptoken"})
 _EXPANDED: Final = re.compile(r"(\w+)(?:\(\s*\$?select=([\w,\s]+)\))?", re.ASCII)
 _BETWEEN_EXPANDED: Final = re.compile(r",(?![^(]*\))")
@@ -88,11 +92,16 @@ def parse_filter(text: str, entity: EntityType) -> Condition:
     if len(text) > _MAX_FILTER:
         raise bad_request(f"The $filter is longer than {_MAX_FILTER} characters.")
     try:
-        tree = ODataParser().parse(ODataLexer().tokenize(text))
+        tree = ODataParser().parse(ODataLexer().tokenize(_without_enum_types(text)))
     except (ODataException, AttributeError, NotImplementedError) as error:
         # The last two: the parser's own way of failing on three named parameters and on deep navigation paths.
         raise bad_request(f"Invalid filter clause: {error}") from error
     return _Translator(entity).condition(tree)
+
+
+def _without_enum_types(text: str) -> str:
+    """A `$filter` whose enum members are quoted alone: `type'member'` is `'member'`."""
+    return _ENUM_TYPE.sub(lambda match: match[1] or "", text)
 
 
 class _Translator:
@@ -197,13 +206,59 @@ def _value(item: Property, node: Any) -> Any:
     return value
 
 
+def parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
+    """What `$filter` and `$search` ask for together."""
+    conditions = [parse_filter(options["$filter"], entity)] if "$filter" in options else []
+    if "$search" in options:
+        conditions.append(parse_search(options["$search"], entity))
+    return Condition(
+        " AND ".join(condition.sql for condition in conditions) or ALWAYS.sql,
+        tuple(value for condition in conditions for value in condition.parameters),
+    )
+
+
+def parse_search(text: str, entity: EntityType) -> Condition:
+    """Translate a `$search`: words or phrases in quotes, each perhaps `property:text`, joined by AND (or OR)."""
+    sql, joint, position = "", "", 0
+    parameters: list[Any] = []
+    while match := _SEARCH_TERM.match(text, position):
+        position = match.end()
+        phrase, word = match.groups()
+        if word in {"AND", "OR"}:
+            if not sql or joint:
+                break
+            joint = f" {word} "
+            continue
+        condition = _search_condition((phrase or "").replace("\\", "") or word or "", entity)
+        sql += (joint or " AND " if sql else "") + condition.sql
+        parameters += condition.parameters
+        joint = ""
+    if match is not None or not sql or joint or text[position:].strip():
+        raise bad_request(f"Syntax error in the $search clause: {text}.")
+    return Condition(f"({sql})", tuple(parameters))
+
+
+def _search_condition(term: str, entity: EntityType) -> Condition:
+    name, colon, text = term.partition(":")
+    names: tuple[str, ...] = entity.searchable
+    if colon:
+        names = (declared(name, entity).name,)
+        if names[0] not in entity.searchable:
+            raise bad_request(f"The property '{name}' cannot be used in the $search query option.")
+    sought = (text if colon else term).lower()
+    if not sought:
+        raise bad_request("Syntax error in the $search clause: it seeks nothing.")
+    tests = " OR ".join(f'instr(lower("{name}"), ?) > 0' for name in names)
+    return Condition(f"({tests})", (sought,) * len(names))
+
+
 def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
     """Translate an `$orderby`: names, each perhaps with `asc` or `desc`."""
     orders = []
     for part in text.split(","):
         name, _, direction = part.strip().partition(" ")
         item = declared(name, entity)
-        direction = direction.strip() or "asc"
+        direction = direction.strip().lower() or "asc"
         if item.kind == "json" or direction not in {"asc", "desc"}:
             raise bad_request(f"Invalid $orderby clause: '{part.strip()}'.")
         orders.append(Order(item.name, direction == "desc"))
@@ -234,7 +289,7 @@ def parse_expand(text: str, entity: EntityType) -> Expansion:
 
 
 def declared(name: str, entity: EntityType) -> Property:
-    item = entity.by_name.get(name)
+    item = entity.find(name)
     if item is None:
         raise unknown_property(name, entity.type_name)
     return item
@@ -246,7 +301,7 @@ class CollectionQuery:
 
     where: Condition
     order: tuple[Order, ...]
-    """Ends with the row number, which makes every order total."""
+    """Ends with the default order of the collection, which makes every order total."""
     select: tuple[str, ...] | None
     expand: Expansion
     count: bool
@@ -261,15 +316,17 @@ class CollectionQuery:
 
 def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: EntityType) -> CollectionQuery:
     """Parse the query options; `max_page_size` is what the client prefers."""
-    refuse_unknown(options, _OPTIONS if entity.navigation else _OPTIONS - {"$expand"})
+    unsupported = {"$expand"} if not entity.navigation else set()
+    unsupported |= {"$search"} if not entity.searchable else set()
+    refuse_unknown(options, (_OPTIONS | {"$search"}) - unsupported)
     asked_order = parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
-    order = (*asked_order, Order("rowid", entity.newest_first))
+    order = (*asked_order, *(Order(column, descending) for column, descending in entity.order))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
     token, count = options.get("$skiptoken"), options.get("$count", "false")
     if count not in {"true", "false"}:
         raise bad_request(f"Invalid value '{count}' for $count: it must be true or false.")
     return CollectionQuery(
-        where=parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
+        where=parse_where(options, entity),
         order=order,
         select=parse_select(options["$select"], entity) if "$select" in options else None,
         expand=parse_expand(options["$expand"], entity) if "$expand" in options else {},

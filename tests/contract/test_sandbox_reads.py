@@ -257,7 +257,7 @@ async def test_a_user_is_found_by_id_and_by_principal_name_and_as_an_object_of_t
 async def test_subjects_that_are_no_users_say_what_they_are(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("HR feed: unmatched accounts")
     run = (await sandbox.get(f"{workflow}/runs", filter="failedTasksCount gt 0"))["value"][0]
-    assert (run["totalUsersCount"], run["processingStatus"]) == (0, "completedWithErrors")
+    assert (run["totalUsersCount"], run["failedUsersCount"], run["processingStatus"]) == (0, 0, "failed")
     path = f"{workflow}/runs/{run['id']}"
     assert (await sandbox.get(f"{path}/userProcessingResults"))["value"] == []
     subjects = (await sandbox.get(f"{path}/subjectProcessingResults"))["value"]

@@ -54,7 +54,7 @@ async def test_two_weeks_mostly_went_well_and_the_exceptions_are_all_there(sandb
     types = {run["workflowExecutionType"] for run in runs}
     assert types == {"scheduled", "onDemand", "activatedWithScope", "preview"}
     reprocessed = [run for run in runs if run["activatedOnScope"]]
-    assert len(reprocessed) == 2
+    assert len(reprocessed) == 3
     assert all(run["activatedOnScope"]["@odata.type"].endswith(".activateRunScope") for run in reprocessed)
     assert all(NOW - 15 * DAY < parse_ticks(run["scheduledDateTime"]) < NOW + DAY for run in runs)
 

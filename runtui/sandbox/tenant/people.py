@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.sandbox.entities import guid
 
-ARRIVALS_PER_DAY: Final = 20
+ARRIVALS_PER_DAY: Final = 10
 """How many people of a cohort have their day on the same day."""
 
 _DOMAIN: Final = "contoso.com"

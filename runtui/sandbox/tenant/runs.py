@@ -8,15 +8,22 @@ done; a write to the run changes its report only, so it does not reach them.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
+from runtui.sandbox.entities import STATUS_OF_TOMORROW, TASK, TASK_DEFINITION, guid
 from runtui.sandbox.tenant.causes import Cause
 from runtui.sandbox.tenant.people import People, Person
-from runtui.sandbox.tenant.tasks import EXTENSIONS, REMOVE_ALL_LICENSES, REMOVE_ALL_TEAMS, TaskDefinition
-from runtui.sandbox.tenant.workflows import Workflow
+from runtui.sandbox.tenant.tasks import (
+    EXTENSIONS,
+    REMOVE_ALL_LICENSES,
+    REMOVE_ALL_TEAMS,
+    TaskDefinition,
+    definition_state,
+)
+from runtui.sandbox.tenant.workflows import Workflow, workflow_tasks
 
 _COUNTING: Final = 5 * TICKS_PER_SECOND
 """How long a run that has just started shows zeros, as the service does until it has counted users and tasks."""
@@ -62,6 +69,8 @@ class RunPlan(NamedTuple):
     precision: int = 1
     """Its times are multiples of this: real timestamps have 0 to 7 fractional digits."""
     long_id: bool = False
+    reprocessed: str | None = None
+    """The id of the run whose failed users it processes again."""
 
     @property
     def id(self) -> str:
@@ -135,6 +144,7 @@ def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
     return {
         "id": plan.id,
         "workflowId": plan.workflow.id,
+        "reprocessed": plan.reprocessed,
         "completedDateTime": rests if now >= rests and status not in _UNFINISHED else None,
         "failedTasksCount": failed,
         "failedUsersCount": failed if has_users else 0,
@@ -198,15 +208,15 @@ class _Work(NamedTuple):
 def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The userProcessingResults of a run at a moment, for `entities.USER_RESULT.record`."""
     if not plan.workflow.subjects:
-        for work in _work(plan, people, now):
-            yield _result(plan, work) | {"subject": json.dumps({"id": work.person.id})}
+        for place, work in enumerate(_work(plan, people, now)):
+            yield _result(plan, work) | {"place": place, "subject": json.dumps({"id": work.person.id})}
 
 
 def subject_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The subjectProcessingResults of a run whose subjects are no users, for `entities.SUBJECT_RESULT.record`."""
     if plan.workflow.subjects:
-        for work in _work(plan, people, now):
-            yield _result(plan, work) | {"subject": json.dumps(_workflow_subject(plan, work))}
+        for place, work in enumerate(_work(plan, people, now)):
+            yield _result(plan, work) | {"place": place, "subject": json.dumps(_workflow_subject(plan, work))}
 
 
 def _result(plan: RunPlan, work: _Work) -> dict[str, Any]:
@@ -229,8 +239,9 @@ def _result(plan: RunPlan, work: _Work) -> dict[str, Any]:
 
 def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The taskProcessingResults of a run: the tasks that have begun, for `entities.TASK_RESULT.record`."""
-    tasks = workflow_tasks(plan.workflow)
-    for work in _work(plan, people, now):
+    tasks = list(workflow_tasks(plan.workflow))
+    tasks_as_json = [json.dumps(TASK.whole(task)) for task in tasks]
+    for place, work in enumerate(_work(plan, people, now)):
         if work.started is None:
             continue
         begun = work.tasks_done + (work.waiting_task is not None)
@@ -245,6 +256,7 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
                 "runId": plan.id,
                 "userResultId": work.id,
                 "taskId": tasks[index]["id"],
+                "place": place * len(tasks) + index,
                 "createdDateTime": begins,
                 "startedDateTime": begins,
                 "completedDateTime": None if waits else begins + work.span,
@@ -253,8 +265,53 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
                 "processingInfo": _processing_info(plan, work, index, now),
                 "subject": None if plan.workflow.subjects else json.dumps({"id": work.person.id}),
                 "workflowSubject": json.dumps(_workflow_subject(plan, work)) if plan.workflow.subjects else None,
-                "task": json.dumps(tasks[index]),
+                "task": tasks_as_json[index],
             }
+
+
+def task_reports(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
+    """The taskReports of a run that has begun: one for each task, for `entities.TASK_REPORT.record`."""
+    status, done = _status_at(plan, now), _users_done(plan, now)
+    if status in _UNSTARTED:
+        return
+    failed_of = Counter(plan.causes[number % len(plan.causes)] for number in range(plan.failed_among(done)))
+    begun = 0
+    """How many users beyond those who are done have had the task."""
+    if done < plan.users and status == "inProgress":
+        blank = _Work("", people.person(0), "queued", None, None, 0, 0)
+        begun = _one_user(plan, done, blank, done, now).tasks_done
+    for index, task in enumerate(workflow_tasks(plan.workflow)):
+        failed = sum(count for cause, count in failed_of.items() if plan.task_of(cause) == index)
+        skipped = sum(
+            count for cause, count in failed_of.items() if plan.left_after(cause) and plan.task_of(cause) < index
+        )
+        others = (plan.users - done if _waits_outside(plan, now) else 1) if index < begun else 0
+        successful = done - failed - skipped + others
+        yield {
+            "id": guid(plan.id, "report", index),
+            "workflowId": plan.workflow.id,
+            "taskId": task["id"],
+            "scheduledDateTime": plan.scheduled,
+            "place": index,
+            "runId": plan.id,
+            "completedDateTime": plan.rests if now >= plan.rests and status not in _UNFINISHED else None,
+            "failedUsersCount": failed,
+            "lastUpdatedDateTime": plan.finished(done),
+            "processingStatus": _report_status(status, successful, failed),
+            "startedDateTime": plan.started,
+            "successfulUsersCount": successful,
+            "totalUsersCount": plan.users,
+            "unprocessedUsersCount": plan.users - successful - failed,
+            "task": json.dumps(TASK.whole(task)),
+            "taskDefinition": json.dumps(TASK_DEFINITION.whole(definition_state(plan.workflow.tasks[index]))),
+        }
+
+
+def _report_status(run_status: str, successful: int, failed: int) -> str:
+    """The status of one task over all users of a run."""
+    if run_status not in ("completed", "completedWithErrors", "failed") or not failed:
+        return run_status if run_status in ("inProgress", "canceled") else "completed"
+    return "completedWithErrors" if successful else "failed"
 
 
 def _processing_info(plan: RunPlan, work: _Work, index: int, now: int) -> str | None:
@@ -316,23 +373,3 @@ def _one_user(plan: RunPlan, user: int, work: _Work, done: int, now: int) -> _Wo
         finished = min((now - begins) // span, tasks - 1)
         return work._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
     return work
-
-
-def workflow_tasks(workflow: Workflow) -> list[dict[str, Any]]:
-    """The tasks of a workflow as JSON."""
-    return [
-        {
-            "id": guid(workflow.id, "task", index),
-            "category": task.category,
-            "continueOnError": task.continues_on_error,
-            "description": task.description,
-            "displayName": task.display_name,
-            "executionSequence": index + 1,
-            "isEnabled": True,
-            "taskDefinitionId": task.id,
-            "arguments": [
-                {"name": name, "value": value or guid(workflow.id, name, index)} for name, value in task.arguments
-            ],
-        }
-        for index, task in enumerate(workflow.tasks)
-    ]

@@ -107,7 +107,7 @@ _FAILURES: Final = (
     # Access packages.
     _Incident("contractor", 11 * DAY, 3, 3, (OUT_OF_POLICY,), details=_BY_HAND),
     _Incident("manager-change", 8 * DAY + 3 * HOUR, 12, 2, (OUT_OF_POLICY,)),
-    _Incident("provisioning", 37 * HOUR, 4, 1, (OUT_OF_POLICY,), details=_BY_HAND),
+    _Incident("provisioning", 37 * HOUR, 4, 4, (OUT_OF_POLICY,), details=_BY_HAND),
     # Logic Apps.
     _Incident("last-day", 20 * HOUR, 2, 2, (NO_CALLBACK,), 10_800, _BY_HAND),
     _Incident("last-day", 29 * HOUR, 12, 1, (NO_CALLBACK,), 1_000),
@@ -135,6 +135,7 @@ _UNUSUAL: Final = (
     _Incident("last-day", 25 * HOUR, 10, details={"execution_type": "preview"}),
     _Incident("termination", 31 * HOUR, 3, details={"fate": "canceled", "stops_after": 1, **_BY_HAND}),
     _Incident("prehire", 2 * DAY + 3 * HOUR, 8, details=_AGAIN, same_as=_BAD_DAY - 6 * HOUR),
+    _Incident("provisioning", 30 * HOUR, 4, details=_AGAIN, same_as=37 * HOUR),
     _Incident("first-day", _MINUTE + 40 * _SECOND, 24, seconds=25, details=_BY_HAND),
     _Incident("team-change", 4 * _MINUTE, 40, 2, (ARCHIVED_TEAM,), seconds=18, details=_BY_HAND),
     _Incident("prehire", -3 * _MINUTE, 16, seconds=20),
@@ -228,12 +229,20 @@ def _plan(random: Random, workflow: Workflow, moment: int, *, users: int, second
 
 
 def _with_own_ids(plans: list[RunPlan]) -> list[RunPlan]:
-    """Give each run of a workflow a schedule of its own, to the tick: its id is made of it."""
+    """Give each run of a workflow a schedule of its own, to the tick: its id is made of it.
+
+    A run that reprocesses another is told which: that of the same people.
+    """
     latest: dict[str, int] = {}
+    failed: dict[tuple[str, int], str] = {}
     for index, plan in enumerate(plans):
         scheduled = max(plan.scheduled, latest.get(plan.workflow.id, 0) + 1)
         latest[plan.workflow.id] = scheduled
-        plans[index] = plan._replace(scheduled=scheduled)
+        plans[index] = own = plan._replace(scheduled=scheduled)
+        if plan.failing and plan.scope is None:
+            failed[plan.workflow.id, plan.first_user] = own.id
+        elif plan.scope is not None:
+            plans[index] = own._replace(reprocessed=failed.get((plan.workflow.id, plan.first_user)))
     return plans
 
 

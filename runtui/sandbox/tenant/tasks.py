@@ -6,9 +6,13 @@ Entra documentation).
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import json
+from typing import Any, Final, NamedTuple
 
+from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.entities import guid
+
+_DAY: Final = 24 * 3_600 * TICKS_PER_SECOND
 
 
 class TaskDefinition(NamedTuple):
@@ -131,3 +135,69 @@ EXTENSIONS: Final = (ARCHIVE_MAILBOX, LEGAL_HOLD, RETURN_ASSETS)
 def calling(extension: Extension) -> TaskDefinition:
     """The task that calls one extension."""
     return CUSTOM_EXTENSION._replace(arguments=((CUSTOM_EXTENSION.arguments[0][0], extension.id),))
+
+
+TASK_DEFINITIONS: Final = (
+    SEND_WELCOME,
+    SEND_REMINDER,
+    GENERATE_TAP,
+    ENABLE_ACCOUNT,
+    ASSIGN_LICENSES,
+    REQUEST_ACCESS_PACKAGE,
+    ADD_TO_GROUPS,
+    ADD_TO_TEAMS,
+    NOTIFY_MOVE,
+    REMOVE_FROM_GROUPS,
+    CUSTOM_EXTENSION,
+    DISABLE_ACCOUNT,
+    REMOVE_ALL_GROUPS,
+    REMOVE_ALL_TEAMS,
+    REMOVE_ALL_LICENSES,
+    REVOKE_TOKENS,
+    DELETE_USER,
+    EMAIL_BEFORE_LAST_DAY,
+    EMAIL_ON_LAST_DAY,
+    EMAIL_AFTER_LAST_DAY,
+)
+
+
+def definition_state(task: TaskDefinition) -> dict[str, Any]:
+    """A built-in task, for `entities.TASK_DEFINITION.record`."""
+    parameters = [{"name": name, "values": [], "valueType": "string"} for name, _ in task.arguments]
+    return {
+        "id": task.id,
+        "category": task.category,
+        "continueOnError": task.continues_on_error,
+        "description": task.description,
+        "displayName": task.display_name,
+        "parameters": json.dumps(parameters),
+        "version": 1,
+    }
+
+
+def extension_state(extension: Extension, now: int) -> dict[str, Any]:
+    """A custom task extension at a moment (ticks), for `entities.EXTENSION.record`."""
+    created = now - 400 * _DAY
+    endpoint = {
+        "@odata.type": "#microsoft.graph.logicAppTriggerEndpointConfiguration",
+        "subscriptionId": guid("subscription"),
+        "resourceGroupName": "rg-lifecycle",
+        "logicAppWorkflowName": extension.logic_app,
+        "url": f"https://{extension.logic_app}.logic.azure.test/triggers/manual",
+    }
+    callback = {
+        "@odata.type": "#microsoft.graph.identityGovernance.customTaskExtensionCallbackConfiguration",
+        "timeoutDuration": extension.timeout,
+    }
+    return {
+        "id": extension.id,
+        "displayName": extension.display_name,
+        "description": extension.description,
+        "authenticationConfiguration": json.dumps({"@odata.type": "#microsoft.graph.azureAdPopTokenAuthentication"}),
+        "clientConfiguration": json.dumps({"timeoutInMilliseconds": 1_000, "maximumRetries": 1}),
+        "endpointConfiguration": json.dumps(endpoint),
+        "callbackConfiguration": json.dumps(callback),
+        "replyMode": "callback",
+        "createdDateTime": created,
+        "lastModifiedDateTime": created + 90 * _DAY,
+    }

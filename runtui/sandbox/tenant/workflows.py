@@ -7,11 +7,11 @@ no scheduled run since. Execution conditions and settings are written as the ser
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks
-from runtui.sandbox.entities import guid
+from runtui.sandbox.entities import TASK, guid
 from runtui.sandbox.tenant import people
 from runtui.sandbox.tenant.people import Cohort
 from runtui.sandbox.tenant.tasks import (
@@ -173,14 +173,14 @@ WORKFLOWS: Final = (
         "team-change", "mover", "Mover: team or department",
         "When department changes: old groups out, new groups, licences and Teams in, both managers told",
         (REMOVE_FROM_GROUPS, ADD_TO_GROUPS, ASSIGN_LICENSES, ADD_TO_TEAMS, NOTIFY_MOVE),
-        _change_of("department", _EVERYBODY), people.MOVERS, 0,
+        _change_of("department", _EVERYBODY), people.JOINERS, -10,
         version=9, weight=22, users=3, seconds=17, on_demand=0.08,
     ),
     Workflow(
         "manager-change", "mover", "Mover: new manager",
         "When manager changes: access packages asked for again, managers told",
         (REQUEST_ACCESS_PACKAGE, NOTIFY_MOVE),
-        _change_of("manager", _EVERYBODY), people.MOVERS, 1,
+        _change_of("manager", _EVERYBODY), people.JOINERS, -3,
         version=5, weight=18, users=4, seconds=9, schedule_ended=4 * DAY + 6 * HOUR,
     ),
     Workflow(
@@ -270,6 +270,7 @@ def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
         "version": workflow.version,
         "executionConditions": json.dumps(workflow.conditions),
         "quarantineDetails": json.dumps(_quarantine_details(workflow.quarantine, now)),
+        "tasks": json.dumps([TASK.whole(task) for task in workflow_tasks(workflow)]),
         "settings": json.dumps({"quarantineConfiguration": limits}),
     }
 
@@ -290,3 +291,36 @@ def _quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, An
         "quarantineReason": quarantine.reason,
         "quarantineType": quarantine.type,
     }
+
+
+def workflow_tasks(workflow: Workflow) -> Iterator[dict[str, Any]]:
+    """The tasks of a workflow in order, for `entities.TASK.record`."""
+    for index, task in enumerate(workflow.tasks):
+        arguments = [{"name": name, "value": value or guid(workflow.id, name, index)} for name, value in task.arguments]
+        yield {
+            "id": guid(workflow.id, "task", index),
+            "workflowId": workflow.id,
+            "category": task.category,
+            "continueOnError": task.continues_on_error,
+            "description": task.description,
+            "displayName": task.display_name,
+            "executionSequence": index + 1,
+            "isEnabled": True,
+            "taskDefinitionId": task.id,
+            "arguments": json.dumps(arguments),
+        }
+
+
+def workflow_versions(workflow: Workflow, seed: int, now: int) -> Iterator[dict[str, Any]]:
+    """The versions of a workflow, for `entities.VERSION.record`: an older one has fewer tasks."""
+    present = workflow_state(workflow, seed, now)
+    tasks = json.loads(present["tasks"])
+    for number in range(1, workflow.version + 1):
+        ago = workflow.version - number
+        yield {
+            **present,
+            "workflowId": workflow.id,
+            "versionNumber": number,
+            "lastModifiedDateTime": present["lastModifiedDateTime"] - ago * 31 * DAY,
+            "tasks": json.dumps(tasks[: max(1, len(tasks) - ago // 2)]),
+        }

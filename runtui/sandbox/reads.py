@@ -1,0 +1,288 @@
+"""Reads: what stands at each path, one entity of it, and how many there are.
+
+Invariant: a collection is found first (404 when what it belongs to is not there), then read by the one `_page`, counted
+by the one `_count`, and its entities are answered by the one `entity_response`; so every collection takes the same
+options. Paths and shapes: Microsoft Graph reference, and the service metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from runtui.sandbox.entities import (
+    EXTENSION,
+    RUN,
+    SUBJECT_RESULT,
+    TASK,
+    TASK_DEFINITION,
+    TASK_REPORT,
+    TASK_RESULT,
+    USER_RESULT,
+    VERSION,
+    WORKFLOW,
+    EntityType,
+    Row,
+)
+from runtui.sandbox.errors import GraphError, unknown_property
+from runtui.sandbox.exchange import GraphResponse
+from runtui.sandbox.query import (
+    Expansion,
+    parse_expand,
+    parse_query,
+    parse_select,
+    parse_where,
+    refuse_unknown,
+    token_after,
+)
+from runtui.sandbox.requests import context_of, database_of, link_of, options_of, preferences_of
+from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
+
+ROOT: Final = "identityGovernance/lifecycleWorkflows"
+
+
+class Collection(NamedTuple):
+    """The entities at a path: their type, whose they are, and how the context URL names them."""
+
+    entity: EntityType
+    owner: Mapping[str, str]
+    """The owner columns and their values."""
+    metadata: str
+
+
+Finder = Callable[[Request], Collection]
+"""Finds the collection that the path of a request names."""
+
+
+# What stands where.
+
+
+def workflows(_request: Request) -> Collection:
+    return Collection(WORKFLOW, {}, f"{ROOT}/workflows")
+
+
+def of_workflow(entity: EntityType, name: str) -> Finder:
+    """What belongs to the workflow in the path."""
+
+    def find(request: Request) -> Collection:
+        workflow_id = request.path_params["workflow_id"]
+        row_of(request, workflows(request), workflow_id)
+        return Collection(entity, {"workflowId": workflow_id}, f"{ROOT}/workflows('{workflow_id}')/{name}")
+
+    return find
+
+
+def runs(request: Request) -> Collection:
+    """The runs of the workflow in the path, which may not be there; under workflowBase, those of all workflows."""
+    workflow_id = request.path_params.get("workflow_id")
+    if workflow_id is None:
+        return Collection(RUN, {}, "workflowBase/runs")
+    return Collection(RUN, {"workflowId": workflow_id}, f"{ROOT}/workflows('{workflow_id}')/runs")
+
+
+def of_run(entity: EntityType, name: str) -> Finder:
+    """What belongs to the run in the path."""
+
+    def find(request: Request) -> Collection:
+        run_id, found = request.path_params["run_id"], runs(request)
+        row_of(request, found, run_id)
+        owner = {"reprocessed": run_id} if entity is RUN else {"runId": run_id}
+        return Collection(entity, owner, f"{found.metadata}('{run_id}')/{name}")
+
+    return find
+
+
+def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
+    """What belongs to the result, or the task report, in the path."""
+
+    def find(request: Request) -> Collection:
+        found, key = results(request), request.path_params["result_id"]
+        row = dict(zip(found.entity.columns, row_of(request, found, key), strict=True))
+        owner = {"runId": row["runId"]}
+        if entity is RUN:
+            owner = {"reprocessed": row["runId"] if row["failedTasksCount"] else ""}
+        elif found.entity is TASK_REPORT:
+            owner["taskId"] = row["taskId"]
+        else:
+            owner["userResultId"] = key
+        return Collection(entity, owner, f"{found.metadata}('{key}')/{name}")
+
+    return find
+
+
+def everywhere(entity: EntityType, name: str) -> Finder:
+    """What belongs to the tenant."""
+    return lambda _request: Collection(entity, {}, f"{ROOT}/{name}")
+
+
+# Reading it.
+
+
+def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[Route]:
+    """The routes of a collection: all, how many, one."""
+
+    async def read_page(request: Request) -> Response:
+        return _page(request, find(request))
+
+    async def read_count(request: Request) -> Response:
+        return _count(request, find(request))
+
+    async def read_one(request: Request) -> Response:
+        return entity_response(request, (find_one or find)(request), request.path_params["key"])
+
+    yield Route(path, read_page)
+    yield Route(f"{path}/$count", read_count)
+    yield Route(f"{path}/{{key}}", read_one, methods=["GET"])
+
+
+async def list_version_tasks(request: Request) -> Response:
+    """GET …/versions/{number}/tasks: the tasks that the version had."""
+    refuse_unknown(options_of(request), frozenset())
+    found, key = of_workflow(VERSION, "versions")(request), request.path_params["key"]
+    tasks = json.loads(row_of(request, found, key)[VERSION.columns.index("tasks")])
+    context = context_of(request, f"{found.metadata}({key})/tasks")
+    return GraphResponse({"@odata.context": context, "value": tasks})
+
+
+async def get_user(request: Request) -> Response:
+    """GET /users/{id}, by id or user principal name, or /directoryObjects/{id}."""
+    key, options = request.path_params["key"], options_of(request)
+    refuse_unknown(options, frozenset({"$select"}))
+    is_user = request.url.path.rpartition("/")[0].endswith("/users")
+    person = database_of(request).people.find(key)
+    if person is None or not (is_user or key == person.id):
+        message = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
+        raise GraphError(404, "Request_ResourceNotFound", message)
+    select = tuple(name.strip() for name in options["$select"].split(",")) if "$select" in options else ()
+    context = context_of(request, "users" if is_user else "directoryObjects", select) + "/$entity"
+    type_name = {} if is_user else {"@odata.type": "#microsoft.graph.user"}
+    return GraphResponse({"@odata.context": context, **type_name, **_user(person, select)})
+
+
+def entity_response(
+    request: Request, collection: Collection, key: str, annotations: Mapping[str, str] | None = None
+) -> Response:
+    """The answer with one entity of a collection, and annotations in front of it."""
+    entity = collection.entity
+    preferences = preferences_of(request)._replace(page_size=None)
+    options = options_of(request)
+    refuse_unknown(options, frozenset({"$select", "$expand"} if entity.navigation else {"$select"}))
+    select = parse_select(options["$select"], entity) if "$select" in options else None
+    expand = parse_expand(options["$expand"], entity) if "$expand" in options else {}
+    row = row_of(request, collection, key)
+    render = _renderer(request, entity, select, expand)
+    context = context_of(request, collection.metadata, select) + "/$entity"
+    own = annotations_of(request, entity, row)
+    headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
+    return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
+
+
+def annotations_of(request: Request, entity: EntityType, row: Row) -> dict[str, str]:
+    """The entity tag of a run, if the scenario has them."""
+    if entity is not RUN or not request.app.state.scenario.current.has_etags:
+        return {}
+    return {"@odata.etag": database_of(request).etag(row[RUN.columns.index("id")], row)}
+
+
+def row_of(request: Request, collection: Collection, key: str) -> Row:
+    """The entity with that key in a collection; 404 when there is none."""
+    row = database_of(request).one(collection.entity, key, collection.owner)
+    if row is None:
+        raise GraphError(404, "Resource not found", f"There is no {collection.entity.name} with the id '{key}'.")
+    return row
+
+
+def _page(request: Request, collection: Collection) -> Response:
+    entity, owner, metadata = collection
+    preferences = preferences_of(request)
+    options = options_of(request)
+    query = parse_query(options, preferences.page_size, entity)
+    page = database_of(request).page(entity, owner, query)
+    render = _renderer(request, entity, query.select, query.expand)
+    body: dict[str, Any] = {"@odata.context": context_of(request, metadata, query.select)}
+    if page.total is not None:
+        body["@odata.count"] = page.total
+    if page.next_key is not None:
+        body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
+    body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
+    return GraphResponse(body, headers=preferences.headers)
+
+
+def _count(request: Request, collection: Collection) -> Response:
+    """How many entities there are, as plain text."""
+    options = options_of(request)
+    searches = {"$search"} if collection.entity.searchable else set()
+    refuse_unknown(options, frozenset({"$filter", *searches}))
+    where = parse_where(options, collection.entity)
+    return PlainTextResponse(str(database_of(request).count(collection.entity, collection.owner, where)))
+
+
+def _renderer(
+    request: Request, entity: EntityType, select: tuple[str, ...] | None, expand: Expansion
+) -> Callable[[Row], dict[str, Any]]:
+    """A function from a row to JSON, with what is to be expanded: a user who is gone stays an id."""
+    render = entity.renderer(select, expand, include_newer=preferences_of(request).newer_members)
+    people = database_of(request).people
+
+    def expanded(name: str, value: Any) -> Any:
+        if name == "subject":
+            person = people.find(value["id"])
+            return value if person is None else _user(person, expand[name])
+        if isinstance(value, list):
+            return [_narrowed(item, expand[name], f"{entity.type_name}/{name}") for item in value]
+        return _narrowed(value, expand[name], f"{entity.type_name}/{name}")
+
+    def render_expanded(row: Row) -> dict[str, Any]:
+        rendered = render(row)
+        return rendered | {name: expanded(name, rendered[name]) for name in expand if name in rendered}
+
+    return render_expanded if expand else render
+
+
+def _user(person: Person, select: tuple[str, ...]) -> dict[str, Any]:
+    """A user as JSON: what is selected, or what Graph sends otherwise."""
+    if select:
+        return _narrowed(person.properties, select, "microsoft.graph.user")
+    return dict(list(person.properties.items())[:DEFAULT_USER_PROPERTIES])
+
+
+def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -> dict[str, Any]:
+    """The selected properties of an object; all of them where none is selected."""
+    by_folded = {name.casefold(): name for name in values}
+    for name in select:
+        if name.casefold() not in by_folded:
+            raise unknown_property(name, type_name)
+    return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select} if select else values
+
+
+def read_routes() -> Iterator[Route]:
+    """Every read of the service, but for functions."""
+    every = f"/{ROOT}/workflows"
+    one = f"{every}/{{workflow_id}}"
+    run = f"{one}/runs/{{run_id}}"
+    yield from reading(every, workflows)
+    yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
+    yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
+    yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
+    yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
+    yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))
+    yield from reading(f"{run}/taskProcessingResults", of_run(TASK_RESULT, "taskProcessingResults"))
+    for entity in (USER_RESULT, SUBJECT_RESULT):
+        name = f"{entity.name}s"
+        for path, find in ((one, of_workflow(entity, name)), (run, of_run(entity, name))):
+            yield from reading(f"{path}/{name}", find)
+            for part, held in ((TASK_RESULT, "taskProcessingResults"), (RUN, "reprocessedRuns")):
+                yield from reading(f"{path}/{name}/{{result_id}}/{held}", of_result(find, part, held))
+    reports = of_workflow(TASK_REPORT, "taskReports")
+    held = "taskProcessingResults"
+    yield from reading(f"{one}/taskReports", reports)
+    yield from reading(f"{one}/taskReports/{{result_id}}/{held}", of_result(reports, TASK_RESULT, held))
+    for entity in (TASK_DEFINITION, EXTENSION):
+        yield from reading(f"/{ROOT}/{entity.name}s", everywhere(entity, f"{entity.name}s"))
+    for path in ("/users", "/directoryObjects"):
+        yield Route(f"{path}/{{key}}", get_user)

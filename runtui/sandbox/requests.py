@@ -1,0 +1,78 @@
+"""What a request asks for: its query options and preferences, and the addresses in the answer to it.
+
+Invariant: a system query option is known by its name in any case; on /beta it needs no `$`. What is unknown, is given
+twice or makes no sense raises GraphError 400. Rules: Microsoft Graph, "Use query parameters", and OData 4.01.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from runtui.sandbox.database import Database
+from runtui.sandbox.errors import bad_request
+from runtui.sandbox.query import MAX_PAGE_SIZE
+
+_SYSTEM_OPTIONS: Final = frozenset(
+    {"filter", "orderby", "select", "expand", "count", "top", "skip", "search", "skiptoken", "format", "apply"}
+)
+_BETA: Final = "/beta"
+_PAGE_SIZE: Final = re.compile(r"(?:odata\.)?maxpagesize=(\d{1,9})", re.ASCII)
+
+
+class Preferences(NamedTuple):
+    """What the `Prefer` headers of a request ask for, as far as the service honours it."""
+
+    page_size: int | None
+    newer_members: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        applied = [] if self.page_size is None else [f"odata.maxpagesize={self.page_size}"]
+        if self.newer_members:
+            applied.append("include-unknown-enum-members")
+        return {"Preference-Applied": ", ".join(applied)} if applied else {}
+
+
+def database_of(request: Request) -> Database:
+    database = request.app.state.database
+    assert isinstance(database, Database)  # noqa: S101 - create_app put it there
+    return database
+
+
+def options_of(request: Request) -> dict[str, str]:
+    """The query options by name, system ones with their `$` and in small letters."""
+    is_beta = request.scope["root_path"].endswith(_BETA)
+    options: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        known = name.removeprefix("$").lower()
+        is_system = known in _SYSTEM_OPTIONS and (is_beta or name.startswith("$"))
+        option = f"${known}" if is_system else name
+        if option in options:
+            message = f"Query option '{name}' was specified more than once, but it must be specified at most once."
+            raise bad_request(message)
+        options[option] = value
+    return options
+
+
+def preferences_of(request: Request) -> Preferences:
+    words = [word.strip() for line in request.headers.getlist("prefer") for word in line.split(",")]
+    sizes = [int(match[1]) for word in words if (match := _PAGE_SIZE.fullmatch(word))]
+    page_size = min(sizes[0], MAX_PAGE_SIZE) if sizes and sizes[0] > 0 else None
+    return Preferences(page_size, "include-unknown-enum-members" in words)
+
+
+def context_of(request: Request, metadata: str, select: Iterable[str] | None = None) -> str:
+    """The `@odata.context` of an answer."""
+    columns = f"({','.join(select)})" if select else ""
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}/$metadata#{metadata}{columns}"
+
+
+def link_of(request: Request, options: Mapping[str, str]) -> str:
+    """This request's URL with other query options."""
+    query = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in options.items())
+    return f"{request.url.scheme}://{request.url.netloc}{quote(request.url.path)}?{query}"

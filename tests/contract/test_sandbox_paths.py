@@ -1,0 +1,162 @@
+"""Paths and options of the sandbox in every way in which a client may write them, alone and in a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Sandbox
+
+RUN_SUMMARY = "microsoft.graph.identityGovernance.summary"
+BACKWARDS = "endDateTime=2026-11-30T00:00:00Z,startDateTime=2026-11-01T00:00:00Z"
+ALIASES = "STARTDATETIME=@from,endDateTime=@to)?@from=2026-11-01T00:00:00Z&@to=2026-11-30T00:00:00Z"
+WINDOW = "startDateTime=2026-11-01T00:00:00Z,endDateTime=2026-11-30T00:00:00Z"
+
+
+async def last_day(sandbox: Sandbox) -> str:
+    return (await sandbox.workflow("Offboard last day")).rpartition("/")[2]
+
+
+async def same(sandbox: Sandbox, plain: str, other: str) -> Any:
+    """The answer to two paths, which is the same."""
+    first, second = await sandbox.get(plain), await sandbox.get(other)
+    assert first == second
+    return first
+
+
+@pytest.mark.parametrize(
+    ("plain", "other"),
+    [
+        (WORKFLOWS, "/IdentityGovernance/LifecycleWorkflows/Workflows"),
+        (WORKFLOWS, f"{WORKFLOWS}/"),
+        (f"{WORKFLOWS}/<id>", f"{WORKFLOWS}('<id>')"),
+        (f"{WORKFLOWS}/<id>/runs?$top=2", f"{WORKFLOWS.upper()}('<id>')/RUNS/?$top=2"),
+        (f"{WORKFLOWS}/<id>/versions/3", f"{WORKFLOWS}('<id>')/versions(3)"),
+        (f"{WORKFLOWS}/<id>/runs/summary({WINDOW})", f"{WORKFLOWS}/<id>/runs/{RUN_SUMMARY}({WINDOW})"),
+        (f"{WORKFLOWS}/<id>/runs/summary({WINDOW})", f"{WORKFLOWS}/<id>/runs/Summary({BACKWARDS})"),
+        (f"{WORKFLOWS}/<id>/runs/summary({WINDOW})", f"{WORKFLOWS}('<id>')/runs/summary({ALIASES}"),
+    ],
+)  # fmt: skip
+async def test_a_path_may_be_written_in_several_ways(sandbox: Sandbox, plain: str, other: str) -> None:
+    workflow_id = await last_day(sandbox)
+    answer = await same(sandbox, plain.replace("<id>", workflow_id), other.replace("<id>", workflow_id))
+    assert answer.get("value", [answer])
+
+
+async def test_keys_stay_letter_for_letter(sandbox: Sandbox) -> None:
+    workflow_id = await last_day(sandbox)
+    assert (await sandbox.client.get(f"{WORKFLOWS}/{workflow_id.upper()}")).status_code == 404
+    answer = await sandbox.client.get(f"{WORKFLOWS}('it''s')/runs")
+    assert "no workflow with the id 'it's'" in answer.json()["error"]["message"]
+    refused = await sandbox.client.get("/identityGovernance/LIFECYCLEworkflows/Tusks('1')/")
+    assert "segment 'Tusks'" in refused.json()["error"]["message"]
+
+
+async def test_a_changed_run_is_found_under_a_key_in_parentheses(sandbox: Sandbox) -> None:
+    run = (await sandbox.get(f"{WORKFLOWS}/{await last_day(sandbox)}/runs", top="1"))["value"][0]
+    answer = await sandbox.client.patch(f"/WorkflowBase/runs('{run['id']}')", json={"failedTasksCount": 3})
+    assert (answer.status_code, answer.json()["failedTasksCount"]) == (200, 3)
+
+
+@pytest.mark.parametrize(
+    ("plain", "other"),
+    [
+        ("$filter=processingStatus eq 'failed'", "filter=processingStatus eq 'failed'"),
+        ("$filter=processingStatus eq 'failed'", "$FILTER=ProcessingStatus eq 'failed'"),
+        (
+            "$filter=processingStatus eq 'failed'",
+            "$filter=processingStatus eq microsoft.graph.identityGovernance.lifecycleWorkflowProcessingStatus'failed'",
+        ),
+        ("$select=id,failedTasksCount&$top=3", "select=Id,FailedTasksCount&Top=3"),
+        ("$orderby=failedTasksCount desc&$top=3", "$orderby=FailedTasksCount DESC&$top=3"),
+    ],
+)
+async def test_an_option_may_be_written_in_several_ways(sandbox: Sandbox, plain: str, other: str) -> None:
+    path = f"{WORKFLOWS}/{await last_day(sandbox)}/runs"
+    first, second = await sandbox.get(f"{path}?{plain}"), await sandbox.get(f"{path}?{other}")
+    assert first["value"] == second["value"]
+    everything = await sandbox.get(path)
+    assert 0 < len(first["value"]) < len(everything["value"]) or first["value"] != everything["value"]
+
+
+async def test_options_need_their_sign_in_the_published_version(sandbox: Sandbox) -> None:
+    path = f"http://127.0.0.1/v1.0{WORKFLOWS}"
+    assert len((await sandbox.get(f"{path}?top=1"))["value"]) > 1
+    assert len((await sandbox.get(f"{path}?$top=1"))["value"]) == 1
+    answer = await sandbox.client.get(f"{WORKFLOWS}?top=1&$top=1")
+    assert "more than once" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("search", "names"),
+    [
+        ('"displayName:onboard"', {"Onboard pre-hire", "Onboard contractor"}),
+        ('"onboard" AND "displayName:contractor"', {"Onboard contractor"}),
+        ("OnBoard contractor", {"Onboard contractor"}),
+        ('"displayName:last day" OR "displayName:guests"', {"Offboard last day", "Inactive guests, 90 days"}),
+        ('"description:Logic App"', {"Offboard last day", "Real-time termination"}),
+        ('"入社"', {"入社手続き（東京オフィス）"}),
+        ('"nobody is called so"', set()),
+    ],
+)
+async def test_workflows_are_searched_by_name_and_description(sandbox: Sandbox, search: str, names: set[str]) -> None:
+    found = {item["displayName"] for item in (await sandbox.get(WORKFLOWS, search=search))["value"]}
+    assert names <= found
+    assert bool(found) == bool(names)
+    assert len(found) < 7
+    answer = await sandbox.client.get(f"{WORKFLOWS}/$count", params={"$search": search})
+    assert answer.text == str(len(found))
+
+
+@pytest.mark.parametrize("search", ["", '""', '"unfinished', "a AND", "OR b", '"id:x"', '"displayName:"'])
+async def test_a_search_that_seeks_nothing_is_refused(sandbox: Sandbox, search: str) -> None:
+    answer = await sandbox.client.get(WORKFLOWS, params={"$search": search})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
+
+
+async def test_a_count_is_a_number_in_plain_text(sandbox: Sandbox) -> None:
+    path = f"{WORKFLOWS}/{await last_day(sandbox)}/runs"
+    runs = (await sandbox.get(path))["value"]
+    answer = await sandbox.client.get(f"{path}/$count")
+    assert (answer.text, answer.headers["content-type"].partition(";")[0]) == (str(len(runs)), "text/plain")
+    filtered = await sandbox.client.get(f"{path}/$Count", params={"$filter": "failedTasksCount gt 0"})
+    assert filtered.text == str(sum(run["failedTasksCount"] > 0 for run in runs))
+    results = await sandbox.client.get(f"{path}/{runs[-1]['id']}/userProcessingResults/$count")
+    assert results.text == str(runs[-1]["totalUsersCount"])
+    assert (await sandbox.client.get(f"{path}/$count", params={"$orderby": "id"})).status_code == 400
+
+
+async def test_a_batch_answers_every_read_as_it_answers_one_alone(sandbox: Sandbox) -> None:
+    workflow = f"{WORKFLOWS}/{await last_day(sandbox)}"
+    run = f"{workflow}/runs/{(await sandbox.get(f'{workflow}/runs', filter='failedTasksCount gt 0'))['value'][0]['id']}"
+    subject = (await sandbox.get(f"{run}/userProcessingResults"))["value"][0]["subject"]["id"]
+    paths = [
+        f"{workflow}/runs/$count",
+        f"{workflow}/runs?top=2",
+        f"{workflow}/runs/summary({WINDOW})",
+        f"{workflow}/userProcessingResults?$top=3&$expand=subject",
+        f"{workflow}/taskReports?$expand=task($select=displayName)",
+        f"{run}/userProcessingResults?$expand=subject($select=displayName)&$top=2",
+        f"{run}/taskProcessingResults?$filter=processingStatus eq 'failed'",
+        f"{run}/reprocessedRuns",
+        f"/identityGovernance/lifecycleWorkflows/insights/workflowsProcessedSummary({WINDOW})",
+        f"/users/{subject}?$select=displayName,onPremisesSyncEnabled",
+        f"/Users('{subject}')",
+        f'{WORKFLOWS}?$search="onboard"',
+    ]
+    requests = [{"id": str(number), "method": "GET", "url": path, "headers": NEWER_MEMBERS}
+                for number, path in enumerate(paths)]  # fmt: skip
+    batch = (await sandbox.client.post("/$batch", json={"requests": requests})).json()["responses"]
+    by_id = {answer["id"]: answer for answer in batch}
+    for number, path in enumerate(paths):
+        alone = await sandbox.client.get(path, headers=NEWER_MEMBERS)
+        assert (by_id[str(number)]["status"], alone.status_code) == (200, 200)
+        if "$count" in path:
+            continue
+        assert by_id[str(number)]["body"] == alone.json()
+        if link := alone.json().get("@odata.nextLink"):
+            rest = link.removeprefix("http://127.0.0.1/beta")
+            again = [{"id": "1", "method": "GET", "url": rest, "headers": NEWER_MEMBERS}]
+            answers = (await sandbox.client.post("/$batch", json={"requests": again})).json()["responses"]
+            assert answers[0]["body"] == (await sandbox.client.get(link, headers=NEWER_MEMBERS)).json()

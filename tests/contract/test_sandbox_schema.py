@@ -1,0 +1,140 @@
+"""Every kind of answer of the sandbox against the service's own declaration of its types."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import pytest
+
+from runtui.sandbox.app import ROUTES
+from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Sandbox
+from tests.contract.schema import deviations
+
+WINDOW: Final = "startDateTime=2026-11-01T00:00:00Z,endDateTime=2026-11-30T00:00:00Z"
+READS: Final = sorted({route.path for route in ROUTES if route.methods is None or "GET" in route.methods})
+
+TYPES: Final = {
+    "workflows": "workflow",
+    "versions": "workflowVersion",
+    "tasks": "task",
+    "runs": "run",
+    "reprocessedRuns": "run",
+    "userProcessingResults": "userProcessingResult",
+    "subjectProcessingResults": "subjectProcessingResult",
+    "taskProcessingResults": "taskProcessingResult",
+    "taskReports": "taskReport",
+    "taskDefinitions": "taskDefinition",
+    "customTaskExtensions": "customTaskExtension",
+    "users": "graph.user",
+    "directoryObjects": "graph.directoryObject",
+}
+"""What the collections hold, by the last segment of their paths."""
+
+SUMMARIES: Final = {
+    "runs": "runSummary",
+    "userProcessingResults": "userSummary",
+    "taskReports": "taskReportSummary",
+    "workflowsProcessedSummary": "workflowsInsightsSummary",
+    "workflowsProcessedByCategory": "workflowsInsightsByCategory",
+    "topWorkflowsProcessedSummary": "topWorkflowsInsightsSummary[]",
+    "topTasksProcessedSummary": "topTasksInsightsSummary[]",
+}
+"""What the functions return, by name; of a summary, by what it sums up."""
+
+
+def expected(template: str) -> tuple[str, bool]:
+    """The type of the answer at a path, and whether it is a collection."""
+    *front, last = template.strip("/").split("/")
+    if "(" in last:
+        name = last.partition("(")[0].rpartition(".")[2]
+        found = SUMMARIES[front[-1] if name == "summary" else name]
+        return found.removesuffix("[]"), found.endswith("[]")
+    return (TYPES[last], True) if last in TYPES else (TYPES[front[-1]], False)
+
+
+async def filled(sandbox: Sandbox, template: str) -> list[str]:
+    """The paths that a template stands for: one for each workflow, with the keys of what is found on the way."""
+    paths = [""]
+    for segment in template.strip("/").split("/"):
+        if not segment.startswith("{"):
+            paths = [f"{path}/{segment.replace('{window}', WINDOW)}" for path in paths]
+        elif paths[0] in {"/users", "/directoryObjects"}:
+            everybody = sandbox.app.state.database.people
+            paths = [f"{path}/{everybody.person(number).id}" for path in paths for number in (1, 3_200, 3_700)]
+        else:
+            paths = [f"{path}/{key}" for path in paths for key in await keys(sandbox, path)]
+    return paths
+
+
+async def keys(sandbox: Sandbox, path: str) -> list[str]:
+    """The keys of some entities: of workflows of every kind, of runs in every state, of a few of everything else."""
+    name = "versionNumber" if path.endswith("/versions") else "id"
+    listed = (await sandbox.get(path))["value"]
+    if path == WORKFLOWS:
+        kinds = ("Onboard contractor", "Offboard last day", "HR feed: unmatched accounts")
+        listed = [item for item in listed if item["displayName"] in kinds]
+    elif path.endswith("/runs"):
+        listed = list({item["processingStatus"]: item for item in reversed(listed)}.values())
+    elif len(listed) > 3:
+        failed = [item for item in listed if item.get("processingStatus") == "failed"]
+        listed = [listed[0], listed[-1], *failed[:8]]
+    return [str(item[name]) for item in listed]
+
+
+@pytest.mark.parametrize("template", [path for path in READS if not path.endswith("/$count")])
+@pytest.mark.parametrize("newer", [True, False])
+async def test_an_answer_is_as_the_service_declares_it(sandbox: Sandbox, template: str, newer: bool) -> None:
+    type_name, is_collection = expected(template)
+    found: list[str] = []
+    seen = 0
+    for path in dict.fromkeys(await filled(sandbox, template)):
+        answer = await sandbox.get(path, headers=NEWER_MEMBERS if newer else {"Prefer": "odata.maxpagesize=999"})
+        assert "/$metadata#" in answer.pop("@odata.context")
+        values = answer["value"] if is_collection else [answer]
+        seen += len(values)
+        for value in values:
+            found += deviations(value, type_name, newer=newer, at=path)
+    assert found == []
+    assert seen > 0, "nothing was judged"
+
+
+EXPANDED: Final = [
+    (WORKFLOWS, "tasks", "workflow"),
+    (WORKFLOWS + "/{workflow_id}/versions", "tasks", "workflowVersion"),
+    (WORKFLOWS + "/{workflow_id}/taskReports", "task,taskDefinition", "taskReport"),
+    (WORKFLOWS + "/{workflow_id}/userProcessingResults", "subject", "userProcessingResult"),
+    (WORKFLOWS + "/{workflow_id}/runs/{run_id}/taskProcessingResults", "subject,task", "taskProcessingResult"),
+]
+
+
+@pytest.mark.parametrize(("template", "expand", "type_name"), EXPANDED)
+async def test_what_is_expanded_is_as_the_service_declares_it(
+    sandbox: Sandbox, template: str, expand: str, type_name: str
+) -> None:
+    found: list[str] = []
+    seen: list[Any] = []
+    for path in await filled(sandbox, template):
+        for value in (await sandbox.get(path, expand=expand))["value"]:
+            seen += [value[name] for name in expand.split(",") if name in value]
+            found += deviations(value, type_name, newer=True, at=path)
+    assert found == []
+    assert any(len(item) > 1 for item in seen)
+
+
+async def test_a_judge_who_allows_everything_is_none(sandbox: Sandbox) -> None:
+    workflow = (await sandbox.get(WORKFLOWS))["value"][0]
+    run = (await sandbox.get(f"{WORKFLOWS}/{workflow['id']}/runs"))["value"][0]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({**run, "processingStatus": "pausedByPolicy"}, "no member of lifecycleWorkflowProcessingStatus"),
+        ({**run, "changeTicket": "CHG0031877"}, "run does not declare"),
+        ({**run, "totalUsersCount": None}, "cannot be"),
+        ({**run, "scheduledDateTime": "yesterday"}, "no DateTimeOffset"),
+        ({key: run[key] for key in run if key != "failedTasksCount"}, "lacks failedTasksCount"),
+        ({**run, "activatedOnScope": {"userScope": "allUsers"}}, "abstract type activationScope"),
+    ]
+    for value, words in wrong:
+        (sentence,) = (text for text in deviations(value, "run", newer=True) if words in text)
+        assert re.search(words, sentence)
+    assert any("lacks settings" in text for text in deviations({"id": "x"}, "workflow", newer=True))
+    assert [*deviations("mover", "lifecycleWorkflowCategory", newer=False)]
