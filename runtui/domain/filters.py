@@ -83,9 +83,9 @@ class FilterField:
 # the other in its key.
 _TASK: Final = "SELECT run_row FROM task_result WHERE {}"
 _SUBJECT: Final = (
-    "WITH named AS MATERIALIZED (SELECT id FROM subject WHERE {})"
-    " SELECT run_row FROM user_result WHERE subject IN named"
-    " UNION SELECT run_row FROM task_result WHERE subject IN named"
+    "WITH named AS MATERIALIZED (SELECT rowid FROM subject WHERE {})"
+    " SELECT run_row FROM user_result WHERE subject_row IN named"
+    " UNION SELECT run_row FROM task_result WHERE subject_row IN named"
 )
 _IS_A_LINE_OF_KEY: Final = "instr(key, char(10) || ? || char(10))"
 

@@ -39,6 +39,12 @@ MAX_EMPTY_PAGES = 50
 RUNS_IN_BATCH = MOST_BATCHED // 2
 """Runs whose results fit into one request: those of its tasks, and those of its users."""
 
+MOST_RESULTS_HELD = 2_000
+"""Results of one run that are held at once: a run may have 10,000 users, with some tasks each."""
+
+BATCHED_PAGE_SIZE = 200
+"""Items of a page in a batch: twenty such pages with their subjects are well below the limit of an answer."""
+
 READ_RESULTS = "read results"
 """The purpose of the requests for the results of several runs."""
 
@@ -67,11 +73,15 @@ class CollectionPage:
 
 
 class ReadResults(NamedTuple):
-    """What was read of one run: its results as received, or why not all of them could be."""
+    """Results of one run as received, or why they cannot all be read. A large run comes in several parts."""
 
     run_id: str
-    tasks: tuple[dict[str, Any], ...] = ()
-    users: tuple[dict[str, Any], ...] = ()
+    tasks: Sequence[dict[str, Any]] = ()
+    users: Sequence[dict[str, Any]] = ()
+    begins: bool = True
+    """Whether these are the first of the run."""
+    ends: bool = True
+    """Whether these are the last of the run."""
     error: GraphError | None = None
 
 
@@ -148,7 +158,7 @@ class GraphClient:
         return self._results(_user_results_path(workflow_id, run_id), "list user results", pace)
 
     async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
-        """All results of some runs, in as few requests as possible, run by run.
+        """All results of some runs, in as few requests as possible, run by run and part by part.
 
         Args:
             runs: The id of the workflow and the id of the run, for each.
@@ -157,18 +167,24 @@ class GraphClient:
         Raises:
             GraphError: when no run could be read, for a reason that concerns every request.
         """
-        asked = [path(*run) for run in runs for path in (_task_results_path, _user_results_path)]
-        found = await self._first_pages(asked, pace)
+        found = await self._first_pages([path(*run) for run in runs for path in _RESULT_PATHS], pace)
         for workflow_id, run_id in runs:
-            tasks, users = _task_results_path(workflow_id, run_id), _user_results_path(workflow_id, run_id)
+            tasks: list[dict[str, Any]] = []
+            users: list[dict[str, Any]] = []
+            begins = True
             try:
-                yield ReadResults(
-                    run_id,
-                    tuple([item async for page in self._results_from(tasks, found, pace) for item in page.items]),
-                    tuple([item async for page in self._results_from(users, found, pace) for item in page.items]),
-                )
+                for path, held in zip(_RESULT_PATHS, (tasks, users), strict=True):
+                    async for page in self._results_from(path(workflow_id, run_id), found, pace):
+                        held.extend(page.items)
+                        if len(tasks) + len(users) >= MOST_RESULTS_HELD:
+                            yield ReadResults(run_id, tuple(tasks), tuple(users), begins, ends=False)
+                            begins = False
+                            tasks.clear()
+                            users.clear()
             except GraphError as error:
                 yield ReadResults(run_id, error=error)
+            else:
+                yield ReadResults(run_id, tuple(tasks), tuple(users), begins)
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
@@ -281,9 +297,9 @@ class GraphClient:
             if pace is None or not pace.retry(judged, tries):
                 return exchange
 
-    def _page_headers(self) -> Headers:
+    def _page_headers(self, most: int = PAGE_SIZE) -> Headers:
         """A next link does not carry headers on, so each page asks again."""
-        return _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={self._page_size}")
+        return _prefer(_ALL_ENUM_MEMBERS, f"odata.maxpagesize={min(self._page_size, most)}")
 
     async def _results(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
         """Results with their subjects expanded, and as they are where the server refuses that."""
@@ -307,7 +323,7 @@ class GraphClient:
 
         What is missing is to be asked for alone: there is no `$batch`, or its answer is too large.
         """
-        headers = self._page_headers()
+        headers = self._page_headers(BATCHED_PAGE_SIZE)
         root = self._transport.root
         found: dict[str, Exchange] = {}
         tries: Counter[str] = Counter()
@@ -418,6 +434,9 @@ def _task_results_path(workflow_id: str, run_id: str) -> str:
 
 def _user_results_path(workflow_id: str, run_id: str) -> str:
     return f"{_run_path(workflow_id, run_id)}/userProcessingResults"
+
+
+_RESULT_PATHS = (_task_results_path, _user_results_path)
 
 
 def _segment(text: str) -> str:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from runtui.domain.times import now_ticks
@@ -22,6 +23,9 @@ from runtui.services.announcer import Announcer
 from runtui.services.store import RunQuery, Store, UnreadRun
 
 _logger: Final = logging.getLogger("runtui.results")
+
+MOST_RUNS: Final = 1_000
+"""Runs that are read at one go: whoever looks at more is told so, and may narrow the query or ask again."""
 
 CONCURRENT_BATCHES: Final = 3
 """Requests for results under way at once, beside those of a listing."""
@@ -74,7 +78,7 @@ class ResultReader:
         self.changed: Announcer[ReadingProgress] = Announcer()
 
     def read_in_background(self, query: RunQuery) -> None:
-        """Read the results of the problems of a query, newest first; another query that is being read gives way.
+        """Read the results of the newest problems of a query; another query that is being read gives way.
 
         Asked again for the query that is being read, look once more when it is done: runs may have changed.
         """
@@ -105,7 +109,7 @@ class ResultReader:
         async for found in self._client.results([(workflow_id, run_id)], pace=Pace()):
             if found.error is not None:
                 raise found.error
-            await asyncio.to_thread(self._store.put_results, run_id, as_of, found.tasks, found.users)
+            await self._put(found, as_of)
 
     async def _read_all(self, query: RunQuery) -> None:
         """Read until nobody asks again; trouble ends up in `progress`, never raised."""
@@ -122,9 +126,9 @@ class ResultReader:
     async def _read_once(self, query: RunQuery) -> None:
         fault: RuntuiError | None = None
         try:
-            unread, total = await asyncio.to_thread(self._store.unread_runs, query, now_ticks())
-            self._say(reading=True, read=total - len(unread), total=total, unreadable=0, fault=None)
-            await self._read_runs(unread)
+            unread = await asyncio.to_thread(self._store.unread_runs, query, now_ticks(), MOST_RUNS)
+            self._say(reading=True, read=unread.read, total=unread.problems, unreadable=0, fault=None)
+            await self._read_runs(unread.runs)
         except RuntuiError as error:
             fault = error
         except ExceptionGroup as group:
@@ -157,13 +161,17 @@ class ResultReader:
                 if found.error is not None:
                     self._miss(found.error)
                     continue
-                run_id = found.run_id
-                await asyncio.to_thread(self._store.put_results, run_id, as_of[run_id], found.tasks, found.users)
-                self._say(read=self.progress.read + 1)
+                await self._put(found, as_of[found.run_id])
+                if found.ends:
+                    self._say(read=self.progress.read + 1)
         except GraphError as error:
             self._miss(error, runs=len(batch))
         except RuntuiError as error:
             raise _ReadingOverError(error) from error
+
+    async def _put(self, found: ReadResults, as_of: int) -> None:
+        put = partial(self._store.put_results, begins=found.begins, ends=found.ends)
+        await asyncio.to_thread(put, found.run_id, as_of, found.tasks, found.users)
 
     def _miss(self, error: GraphError, *, runs: int = 1) -> None:
         """Count runs that cannot be read; give up where all the others cannot be either."""

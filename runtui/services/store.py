@@ -50,7 +50,7 @@ from runtui.services.store_file import (
     put_runs,
     put_workflow,
 )
-from runtui.services.store_results import Person, PersonResult, RunResults, UnreadRun
+from runtui.services.store_results import Person, PersonResult, RunResults, UnreadRun, UnreadRuns
 
 if TYPE_CHECKING:
     from runtui.domain.filters import Filter
@@ -68,6 +68,7 @@ __all__ = [
     "StoreError",
     "StoredRun",
     "UnreadRun",
+    "UnreadRuns",
 ]
 
 # The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
@@ -226,17 +227,31 @@ class Store:
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
 
     def put_results(
-        self, run_id: str, as_of: int, tasks: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]
+        self,
+        run_id: str,
+        as_of: int,
+        tasks: Sequence[Mapping[str, Any]],
+        users: Sequence[Mapping[str, Any]],
+        *,
+        begins: bool = True,
+        ends: bool = True,
     ) -> None:
-        """Store all results of a run as received, in place of those it has; nothing when the run is gone.
+        """Store results of a run as received, in place of those it has; nothing when the run is gone.
 
-        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one).
+        A large run comes in parts, which one call `begins` and one `ends`; until then its results are outdated. `as_of`
+        is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one).
         """
+        run_id = storable(run_id)
         with self._writing() as (db, changes):
-            row = db.execute("SELECT rowid FROM run WHERE id = ?", (storable(run_id),)).fetchone()
-            if row is not None:
-                store_results.put_results(db, row[0], as_of, tasks, users)
-                changes.read.add(storable(run_id))
+            found = db.execute("SELECT rowid FROM run WHERE id = ?", (run_id,)).fetchone()
+            if found is None:
+                return
+            if begins:
+                store_results.begin_results(db, found[0])
+            store_results.add_results(db, found[0], tasks, users)
+            if ends:
+                store_results.end_results(db, found[0], as_of)
+            changes.read.add(run_id)
 
     # Reading
 
@@ -328,10 +343,10 @@ class Store:
             found = db.execute("SELECT last_updated FROM run WHERE id = ?", (storable(run_id),)).fetchone()
         return int(found[0]) if found else ABSENT
 
-    def unread_runs(self, query: RunQuery, now: int) -> tuple[list[UnreadRun], int]:
-        """The problems of a query whose results are missing or outdated, newest first, and how many problems it has."""
+    def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
+        """The problems of a query whose results are missing or outdated, newest first, at most so many."""
         with self._reading() as db:
-            return store_results.unread_runs(db, _where(query), now)
+            return store_results.unread_runs(db, _where(query), now, most)
 
     def causes(self, query: RunQuery) -> list[Cause]:
         """The failures in the runs of a query by cause, as far as they were read. A matter for a thread."""

@@ -25,25 +25,31 @@ RESULT_TABLES: Final = (
     "CREATE TABLE results_state (revision INTEGER NOT NULL)",
     "INSERT INTO results_state VALUES (0)",
     "CREATE TABLE reading (run_row INTEGER PRIMARY KEY, as_of INTEGER NOT NULL)",
-    "CREATE TABLE task_result (rowid INTEGER PRIMARY KEY, run_row INTEGER NOT NULL, subject TEXT NOT NULL,"
+    "CREATE TABLE task_result (rowid INTEGER PRIMARY KEY, run_row INTEGER NOT NULL, subject_row INTEGER NOT NULL,"
     " task_key TEXT NOT NULL, cause TEXT NOT NULL, reason_key TEXT NOT NULL, moment INTEGER NOT NULL)",
     "CREATE TABLE task_body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
-    "CREATE TABLE user_result (rowid INTEGER PRIMARY KEY, run_row INTEGER NOT NULL, subject TEXT NOT NULL,"
+    "CREATE TABLE user_result (rowid INTEGER PRIMARY KEY, run_row INTEGER NOT NULL, subject_row INTEGER NOT NULL,"
     " raw TEXT NOT NULL)",
-    "CREATE TABLE subject (id TEXT PRIMARY KEY, name TEXT NOT NULL, upn TEXT NOT NULL, key TEXT NOT NULL)"
-    " WITHOUT ROWID",
+    "CREATE TABLE subject (rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, upn TEXT NOT NULL,"
+    " key TEXT NOT NULL)",
     "CREATE INDEX task_result_by_run ON task_result (run_row)",
-    "CREATE INDEX task_result_by_subject ON task_result (subject, run_row)",
+    "CREATE INDEX task_result_by_subject ON task_result (subject_row, run_row)",
     # Whatever a cause is made of: the grouping reads this index alone.
-    "CREATE INDEX task_result_by_cause ON task_result (cause, run_row, subject, moment) WHERE cause <> ''",
+    "CREATE INDEX task_result_by_cause ON task_result (cause, run_row, subject_row, moment) WHERE cause <> ''",
     "CREATE INDEX user_result_by_run ON user_result (run_row)",
-    "CREATE INDEX user_result_by_subject ON user_result (subject, run_row)",
+    "CREATE INDEX user_result_by_subject ON user_result (subject_row, run_row)",
 )
-"""Times are ticks, ABSENT where there is none. The JSON of tasks is apart from the rows that are walked over."""
+"""Times are ticks, ABSENT where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
+from the rows that are walked over."""
+
+_NOBODY: Final = 0
+
+_UNFINISHED: Final = ABSENT - 1
+"""What stands for the lastUpdatedDateTime while a reading goes on, or where it broke off: that of no run."""
 
 _PUT_SUBJECT: Final = (
-    "INSERT INTO subject VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
-    " SET name = excluded.name, upn = excluded.upn, key = excluded.key WHERE excluded.name <> excluded.id"
+    "INSERT INTO subject (id, name, upn, key) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+    " name = excluded.name, upn = excluded.upn, key = excluded.key WHERE excluded.name <> excluded.id"
 )
 """A name that is known stays where a later result brings the id alone."""
 
@@ -54,7 +60,7 @@ class RunResults(NamedTuple):
     tasks: tuple[TaskResult, ...]
     users: tuple[UserResult, ...]
     is_outdated: bool
-    """Whether the run changed after they were asked for."""
+    """Whether the run changed after they were asked for, or not all of them could be read."""
 
 
 class UnreadRun(NamedTuple):
@@ -64,6 +70,17 @@ class UnreadRun(NamedTuple):
     workflow_id: str
     as_of: int
     """Its lastUpdatedDateTime (ticks, ABSENT without one): what its results are to be kept with."""
+
+
+class UnreadRuns(NamedTuple):
+    """What is left to read of a query."""
+
+    runs: tuple[UnreadRun, ...]
+    """The newest of them."""
+    problems: int
+    """How many runs of the query have a problem."""
+    read: int
+    """The problems whose results are there."""
 
 
 class Person(NamedTuple):
@@ -93,34 +110,39 @@ def results_revision(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT revision FROM results_state").fetchone()[0])
 
 
-def put_results(
-    db: sqlite3.Connection,
-    run_row: int,
-    as_of: int,
-    tasks: Sequence[Mapping[str, Any]],
-    users: Sequence[Mapping[str, Any]],
-) -> None:
-    """Store all results of a run in place of those it has."""
+def begin_results(db: sqlite3.Connection, run_row: int) -> None:
+    """Make room for another reading of a run's results; it is outdated until it has ended."""
     delete_results(db, [run_row])
+    db.execute("INSERT INTO reading VALUES (?, ?)", (run_row, _UNFINISHED))
+
+
+def end_results(db: sqlite3.Connection, run_row: int, as_of: int) -> None:
+    db.execute("UPDATE reading SET as_of = ? WHERE run_row = ?", (as_of, run_row))
+
+
+def add_results(
+    db: sqlite3.Connection, run_row: int, tasks: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]
+) -> None:
+    """Store results of a run behind those it has."""
     db.execute("UPDATE results_state SET revision = revision + 1")
-    db.execute("INSERT INTO reading VALUES (?, ?)", (run_row, as_of))
     first = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM task_result").fetchone()[0]
     read_tasks, read_users = [TaskResult(raw) for raw in tasks], [UserResult(raw) for raw in users]
+    rows = _subject_rows(db, (*read_tasks, *read_users))
     db.executemany(
         "INSERT INTO task_result VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ((rowid, run_row, *_indexed(task)) for rowid, task in enumerate(read_tasks, first)),
+        (
+            (rowid, run_row, rows.get(storable(task.subject_id), _NOBODY), *_indexed(task))
+            for rowid, task in enumerate(read_tasks, first)
+        ),
     )
     db.executemany(
         "INSERT INTO task_body VALUES (?, ?)",
         ((rowid, json.dumps(task.received)) for rowid, task in enumerate(read_tasks, first)),
     )
     db.executemany(
-        "INSERT INTO user_result (run_row, subject, raw) VALUES (?, ?, ?)",
-        ((run_row, storable(user.subject_id), json.dumps(user.received)) for user in read_users),
+        "INSERT INTO user_result (run_row, subject_row, raw) VALUES (?, ?, ?)",
+        ((run_row, rows.get(storable(user.subject_id), _NOBODY), json.dumps(user.received)) for user in read_users),
     )
-    every: Iterable[TaskResult | UserResult] = (*read_tasks, *read_users)
-    subjects = {result.subject_id: result for result in every if result.subject_id}
-    db.executemany(_PUT_SUBJECT, map(_subject_row, subjects.values()))
 
 
 def delete_results(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
@@ -148,24 +170,29 @@ def results_of(db: sqlite3.Connection, run_id: str) -> RunResults | None:
     )
 
 
-def unread_runs(db: sqlite3.Connection, where: Sql, now: int) -> tuple[list[UnreadRun], int]:
-    """The problems among the runs of a query whose results are missing or outdated, newest first, and how many problems
-    there are; `now` (ticks) decides what is stuck. A run that goes on with failed tasks is a problem too."""
+def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> UnreadRuns:
+    """What is left to read of the runs of a query: its problems whose results are missing or outdated, newest first.
+
+    `now` (ticks) decides what is stuck. A run that goes on with failed tasks is a problem too.
+    """
     problem, values = filter_where(IsFlag("problem", now))
+    where_problem = f"{where[0]} AND ({problem} OR failed_tasks > 0)"
+    is_read = "coalesce((SELECT as_of = last_updated FROM reading WHERE run_row = run.rowid), 0)"
+    parameters = (*where[1], *values)
+    total, read = db.execute(f"SELECT count(*), total({is_read}) FROM run WHERE {where_problem}", parameters).fetchone()
     found = db.execute(
-        "SELECT id, workflow_id, last_updated,"
-        " coalesce((SELECT as_of = last_updated FROM reading WHERE run_row = run.rowid), 0)"
-        f" FROM run WHERE {where[0]} AND ({problem} OR failed_tasks > 0) ORDER BY recency DESC, rowid DESC",
-        (*where[1], *values),
-    ).fetchall()
-    return [UnreadRun(*run) for *run, is_read in found if not is_read], len(found)
+        f"SELECT id, workflow_id, last_updated FROM run WHERE {where_problem} AND NOT {is_read}"
+        " ORDER BY recency DESC, rowid DESC LIMIT ?",
+        (*parameters, most),
+    )
+    return UnreadRuns(tuple([UnreadRun(*run) for run in found]), total, int(read))
 
 
 def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
     """The failures in the runs of a query, grouped; those that hit the most users first."""
     found = db.execute(
         "SELECT cause, raw, runs, users, first, last, names FROM ("
-        " SELECT cause, count(DISTINCT run_row) AS runs, count(DISTINCT nullif(subject, '')) AS users,"
+        f" SELECT cause, count(DISTINCT run_row) AS runs, count(DISTINCT nullif(subject_row, {_NOBODY})) AS users,"
         f" min(nullif(moment, {ABSENT})) AS first, max(nullif(moment, {ABSENT})) AS last,"
         " max(task_result.rowid) AS example, json_group_array(DISTINCT workflow_name) AS names"
         " FROM task_result INDEXED BY task_result_by_cause CROSS JOIN run ON run.rowid = run_row"
@@ -187,10 +214,14 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
-        " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject = id"
-        " UNION SELECT run_row FROM task_result WHERE subject = id)),"
-        " (SELECT count(*) FROM task_result WHERE subject = id AND cause <> '')"
-        " FROM subject WHERE instr(key, ?1) ORDER BY instr(key, char(10) || ?1) = 0, name COLLATE NOCASE, id LIMIT ?2",
+        " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject_row = subject.rowid"
+        " UNION SELECT run_row FROM task_result WHERE subject_row = subject.rowid)),"
+        " (SELECT count(*) FROM task_result WHERE subject_row = subject.rowid AND cause <> '')"
+        " FROM subject WHERE instr(key, ?1)"
+        # One whose runs are all gone is nobody's result any more.
+        " AND (EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid)"
+        " OR EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid))"
+        " ORDER BY instr(key, char(10) || ?1) = 0, name COLLATE NOCASE, id LIMIT ?2",
         (wanted, most),
     )
     return [Person(*person) for person in found]
@@ -200,16 +231,16 @@ def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonRes
     """What tasks did for somebody, over all runs that were read, newest first."""
     found = db.execute(
         "SELECT run.id, workflow_id, workflow_name, raw FROM task_result JOIN task_body USING (rowid)"
-        " JOIN run ON run.rowid = run_row WHERE subject = ? ORDER BY moment DESC, task_result.rowid DESC",
+        " JOIN run ON run.rowid = run_row WHERE subject_row = (SELECT rowid FROM subject WHERE id = ?)"
+        " ORDER BY moment DESC, task_result.rowid DESC",
         (storable(subject_id),),
     )
     return [PersonResult(run_id, wid, name, TaskResult(json.loads(raw))) for run_id, wid, name, raw in found]
 
 
-def _indexed(task: TaskResult) -> tuple[str, str, str, str, int]:
-    """What is kept of a task result in columns of its own, from `subject` on."""
+def _indexed(task: TaskResult) -> tuple[str, str, str, int]:
+    """What is kept of a task result in columns of its own, from `task_key` on."""
     return (
-        storable(task.subject_id),
         storable(task.task_name).casefold(),
         task.cause_key,
         storable(task.reason).casefold() if task.is_failed else "",
@@ -217,9 +248,17 @@ def _indexed(task: TaskResult) -> tuple[str, str, str, str, int]:
     )
 
 
-def _subject_row(result: TaskResult | UserResult) -> tuple[str, str, str, str]:
-    subject_id, name, upn = map(storable, (result.subject_id, result.subject_name, result.user_principal_name))
-    return subject_id, name, upn, _key((name, upn, subject_id))
+def _subject_rows(db: sqlite3.Connection, results: Iterable[TaskResult | UserResult]) -> dict[str, int]:
+    """Store whom results name; the row of each, by id."""
+    subjects: dict[str, tuple[str, str, str, str]] = {}
+    for result in results:
+        if result.subject_id:
+            named = (result.subject_id, result.subject_name, result.user_principal_name)
+            subject_id, name, upn = map(storable, named)
+            subjects[subject_id] = (subject_id, name, upn, _key((name, upn, subject_id)))
+    db.executemany(_PUT_SUBJECT, subjects.values())
+    find = "SELECT rowid FROM subject WHERE id = ?"
+    return {subject_id: db.execute(find, (subject_id,)).fetchone()[0] for subject_id in subjects}
 
 
 def _key(texts: Iterable[str]) -> str:

@@ -56,7 +56,7 @@ class ResultsServer:
 
     def item(self, item: dict[str, Any]) -> dict[str, Any]:
         assert item["method"] == "GET"
-        assert item["headers"]["Prefer"] == "include-unknown-enum-members, odata.maxpagesize=999"
+        assert item["headers"]["Prefer"] == "include-unknown-enum-members, odata.maxpagesize=200"
         status, body, headers = self.answer(item["url"])
         return {"id": item["id"], "status": status, "headers": headers, "body": body}
 
@@ -79,7 +79,8 @@ async def read(graph: GraphClient, count: int) -> list[ReadResults]:
 
 
 def ids(found: list[ReadResults]) -> list[tuple[str, list[str], list[str]]]:
-    return [(run, [task["id"] for task in tasks], [user["id"] for user in users]) for run, tasks, users, _ in found]
+    assert all(part.begins and part.ends for part in found)
+    return [(part.run_id, [task["id"] for task in part.tasks], [user["id"] for user in part.users]) for part in found]
 
 
 EVERYTHING = [(f"r{number}", [f"r{number}-task"], [f"r{number}-user"]) for number in range(RUNS_IN_BATCH)]
@@ -91,7 +92,7 @@ async def test_the_results_of_ten_runs_are_one_request_with_their_subjects() -> 
         found = await read(graph, RUNS_IN_BATCH)
     assert server.sent == ["POST /$batch"]
     assert ids(found) == EVERYTHING
-    assert all(task["subject"] == ADELE for _, tasks, _, _ in found for task in tasks)
+    assert all(task["subject"] == ADELE for part in found for task in part.tasks)
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 501])
@@ -152,7 +153,7 @@ async def test_one_run_that_is_gone_costs_the_others_nothing() -> None:
     server = ResultsServer(lambda path, _times: (404, REFUSED, {}) if "/r1/" in path else None)
     async with client(server) as graph:
         found = await read(graph, 3)
-    assert [(run, error and error.exchange.status) for run, _, _, error in found] == [
+    assert [(part.run_id, part.error and part.error.exchange.status) for part in found] == [
         ("r0", None),
         ("r1", 404),
         ("r2", None),
@@ -207,3 +208,24 @@ async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
     assert [item.error is None for item in found] == [False, True]
     assert server.sent == ["POST /$batch"]
     assert len(server.asked(server.requests[0])) == 2
+
+
+async def test_a_run_with_many_users_comes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtui.graph.client.MOST_RESULTS_HELD", 3)
+
+    def rule(path: str, _times: int) -> Item | None:
+        kind, _, number = path.rpartition("/")[2].partition("?$expand=subject")[0].partition("-")
+        page = int(number or 0)
+        link = {"@odata.nextLink": f"{ROOT}/runs/r0/{kind}-{page + 1}"} if page < 3 else {}
+        return 200, {"value": [{"id": f"{kind}{page}{n}"} for n in range(2)], **link}, {}
+
+    async with client(ResultsServer(rule)) as graph:
+        parts = await read(graph, 1)
+    assert [(len(part.tasks), len(part.users), part.begins, part.ends) for part in parts] == [
+        (4, 0, True, False),
+        (4, 0, False, False),
+        (0, 4, False, False),
+        (0, 4, False, False),
+        (0, 0, False, True),
+    ]
+    assert len({result["id"] for part in parts for result in (*part.tasks, *part.users)}) == 16

@@ -95,6 +95,18 @@ async def test_problems_are_read_few_at_a_time_with_progress(
     assert store.causes(EVERY_RUN)[0].runs == 57
 
 
+async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
+    reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.services.results.MOST_RUNS", 30)
+    put_problems(store, 57)
+    for read in (30, 57):
+        reader.read_in_background(EVERY_RUN)
+        await done(reader)
+        assert (reader.progress.read, reader.progress.total) == (read, 57)
+        assert service.asked == sorted(f"r{number}" for number in range(read))
+
+
 async def test_only_what_changed_is_asked_for_again(reader: ResultReader, service: FakeResults, store: Store) -> None:
     put_problems(store, 5)
     reader.read_in_background(EVERY_RUN)

@@ -125,6 +125,23 @@ def test_a_run_updated_while_its_results_were_read_is_outdated_at_once(store: St
     assert results.is_outdated
 
 
+def test_a_large_run_comes_in_parts_and_is_outdated_until_the_last(store: Store) -> None:
+    put(store, "w1", run(1))
+    read(store, "r1", task("An old reason."))
+    as_of, seen = store.as_of("r1"), []
+    parts = ((task("No manager."),), (task("No mail.", BEN),), (task("No licence."),))
+    for number, part in enumerate(parts):
+        store.put_results("r1", as_of, part, (user(BEN),), begins=number == 0, ends=number == 2)
+        results = store.results_of("r1")
+        assert results is not None
+        seen.append(([result.reason for result in results.tasks], len(results.users), results.is_outdated))
+    assert seen == [
+        (["No manager."], 1, True),
+        (["No manager.", "No mail."], 2, True),
+        (["No manager.", "No mail.", "No licence."], 3, False),
+    ]
+
+
 def test_results_of_a_run_that_is_gone_are_dropped(store: Store) -> None:
     read(store, "nobody", task("No manager."))
     assert (store.results_of("nobody"), store.causes(EVERY_RUN), store.as_of("nobody")) == (None, [], ABSENT)
@@ -135,12 +152,14 @@ def test_what_is_to_be_read_are_the_problems_without_results_of_today(store: Sto
     stuck = run(4, "inProgress", startedDateTime=old, lastUpdatedDateTime=old)
     put(store, "w1", run(1), run(2, "completed"), run(3, "inProgress", failedTasksCount=1), stuck, run(5, "inProgress"))
     put(store, "w2", run(6, "quarantined"))
-    unread, problems = store.unread_runs(EVERY_RUN, NOW)
-    assert ([run.run_id for run in unread], problems) == (["r1", "r3", "r6", "r4"], 4)
+    unread = store.unread_runs(EVERY_RUN, NOW, 9)
+    assert ([run.run_id for run in unread.runs], unread.problems, unread.read) == (["r1", "r3", "r6", "r4"], 4, 0)
     read(store, "r1")
-    unread, problems = store.unread_runs(RunQuery(parse_filter("workflow:onboard", NOW)), NOW)
-    assert ([run.run_id for run in unread], problems) == (["r3", "r4"], 3)
-    assert {run.workflow_id for run in unread} == {"w1"}
+    unread = store.unread_runs(RunQuery(parse_filter("workflow:onboard", NOW)), NOW, 9)
+    assert ([run.run_id for run in unread.runs], unread.problems, unread.read) == (["r3", "r4"], 3, 1)
+    assert {run.workflow_id for run in unread.runs} == {"w1"}
+    unread = store.unread_runs(EVERY_RUN, NOW, 2)
+    assert ([run.run_id for run in unread.runs], unread.problems, unread.read) == (["r3", "r6"], 4, 1)
 
 
 def test_failures_are_grouped_by_task_and_reason_over_workflows(store: Store) -> None:
@@ -211,6 +230,8 @@ def test_people_are_found_by_name_upn_and_id(store: Store) -> None:
     assert [person.name for person in store.people("b", 9)] == ["Ben Walters"]
     assert [person.name for person in store.people("d", 9)] == ["device d9", "Adele Vance"], "where one begins with it"
     assert store.people("nobody", 9) == []
+    read(store, "r2")
+    assert [person.name for person in store.people("", 9)] == ["Adele Vance", "Ben Walters"], "of no run any more"
 
 
 def test_a_name_that_is_known_outlives_a_result_with_the_id_alone(store: Store) -> None:
