@@ -78,8 +78,6 @@ class ReadResults(NamedTuple):
     run_id: str
     tasks: Sequence[dict[str, Any]] = ()
     users: Sequence[dict[str, Any]] = ()
-    begins: bool = True
-    """Whether these are the first of the run."""
     ends: bool = True
     """Whether these are the last of the run."""
     error: GraphError | None = None
@@ -171,20 +169,18 @@ class GraphClient:
         for workflow_id, run_id in runs:
             tasks: list[dict[str, Any]] = []
             users: list[dict[str, Any]] = []
-            begins = True
             try:
                 for path, held in zip(_RESULT_PATHS, (tasks, users), strict=True):
                     async for page in self._results_from(path(workflow_id, run_id), found, pace):
                         held.extend(page.items)
                         if len(tasks) + len(users) >= MOST_RESULTS_HELD:
-                            yield ReadResults(run_id, tuple(tasks), tuple(users), begins, ends=False)
-                            begins = False
+                            yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
                             tasks.clear()
                             users.clear()
             except GraphError as error:
                 yield ReadResults(run_id, error=error)
             else:
-                yield ReadResults(run_id, tuple(tasks), tuple(users), begins)
+                yield ReadResults(run_id, tuple(tasks), tuple(users))
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""

@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Final, Protocol
 
 from runtui.domain.times import now_ticks
@@ -106,10 +105,11 @@ class ResultReader:
             RuntuiError: why they could not be read or stored.
         """
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
+        part: int | None = None
         async for found in self._client.results([(workflow_id, run_id)], pace=Pace()):
             if found.error is not None:
                 raise found.error
-            await self._put(found, as_of)
+            part = await self._put(found, as_of, part)
 
     async def _read_all(self, query: RunQuery) -> None:
         """Read until nobody asks again; trouble ends up in `progress`, never raised."""
@@ -156,12 +156,14 @@ class ResultReader:
 
     async def _read_batch(self, batch: Sequence[UnreadRun], pace: Pace) -> None:
         as_of = {run.run_id: run.as_of for run in batch}
+        part: int | None = None
         try:
             async for found in self._client.results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
                 if found.error is not None:
+                    part = None
                     self._miss(found.error)
                     continue
-                await self._put(found, as_of[found.run_id])
+                part = await self._put(found, as_of[found.run_id], part)
                 if found.ends:
                     self._say(read=self.progress.read + 1)
         except GraphError as error:
@@ -169,9 +171,13 @@ class ResultReader:
         except RuntuiError as error:
             raise _ReadingOverError(error) from error
 
-    async def _put(self, found: ReadResults, as_of: int) -> None:
-        put = partial(self._store.put_results, begins=found.begins, ends=found.ends)
-        await asyncio.to_thread(put, found.run_id, as_of, found.tasks, found.users)
+    async def _put(self, found: ReadResults, as_of: int, part: int | None) -> int | None:
+        """Store what was read; what names the parts of a run until its last one is there."""
+        run_id, tasks, users = found.run_id, found.tasks, found.users
+        if not found.ends:
+            return await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
+        await asyncio.to_thread(self._store.put_results, run_id, as_of, tasks, users, part=part)
+        return None
 
     def _miss(self, error: GraphError, *, runs: int = 1) -> None:
         """Count runs that cannot be read; give up where all the others cannot be either."""

@@ -50,7 +50,7 @@ from runtui.services.store_file import (
     put_runs,
     put_workflow,
 )
-from runtui.services.store_results import Person, PersonResult, RunResults, UnreadRun, UnreadRuns
+from runtui.services.store_results import Person, PersonResult, Received, RunResults, UnreadRun, UnreadRuns
 
 if TYPE_CHECKING:
     from runtui.domain.filters import Filter
@@ -227,31 +227,27 @@ class Store:
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
 
     def put_results(
-        self,
-        run_id: str,
-        as_of: int,
-        tasks: Sequence[Mapping[str, Any]],
-        users: Sequence[Mapping[str, Any]],
-        *,
-        begins: bool = True,
-        ends: bool = True,
+        self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
     ) -> None:
-        """Store results of a run as received, in place of those it has; nothing when the run is gone.
+        """Store all results of a run as received, in place of those it has; nothing when the run is gone.
 
-        A large run comes in parts, which one call `begins` and one `ends`; until then its results are outdated. `as_of`
-        is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one).
+        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one);
+        `part` is what `put_part` returned where these are the last of several parts.
         """
-        run_id = storable(run_id)
         with self._writing() as (db, changes):
-            found = db.execute("SELECT rowid FROM run WHERE id = ?", (run_id,)).fetchone()
-            if found is None:
-                return
-            if begins:
-                store_results.begin_results(db, found[0])
-            store_results.add_results(db, found[0], tasks, users)
-            if ends:
-                store_results.end_results(db, found[0], as_of)
-            changes.read.add(run_id)
+            if (row := store_results.run_row_of(db, storable(run_id))) is not None:
+                store_results.put_results(db, row, as_of, tasks, users, part=part)
+                changes.read.add(storable(run_id))
+
+    def put_part(self, run_id: str, tasks: Received, users: Received, *, part: int | None = None) -> int:
+        """Keep some results of a large run aside until `put_results` gets the last of them.
+
+        Returns:
+            What to give as `part` with the next call; None begins.
+        """
+        with self._writing() as (db, _):
+            row = store_results.run_row_of(db, storable(run_id))
+            return store_results.put_part(db, row, tasks, users, part) if row is not None else 0
 
     # Reading
 

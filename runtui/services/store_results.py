@@ -8,9 +8,10 @@ are matched are casefolded. What follows from a result (its cause, its subject) 
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.filters import IsFlag, Sql
 from runtui.domain.filters import where as filter_where
@@ -44,8 +45,8 @@ from the rows that are walked over."""
 
 _NOBODY: Final = 0
 
-_UNFINISHED: Final = ABSENT - 1
-"""What stands for the lastUpdatedDateTime while a reading goes on, or where it broke off: that of no run."""
+Received: TypeAlias = Sequence[Mapping[str, Any]]
+"""Results as received."""
 
 _PUT_SUBJECT: Final = (
     "INSERT INTO subject (id, name, upn, key) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -60,7 +61,7 @@ class RunResults(NamedTuple):
     tasks: tuple[TaskResult, ...]
     users: tuple[UserResult, ...]
     is_outdated: bool
-    """Whether the run changed after they were asked for, or not all of them could be read."""
+    """Whether the run changed after they were asked for."""
 
 
 class UnreadRun(NamedTuple):
@@ -110,20 +111,55 @@ def results_revision(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT revision FROM results_state").fetchone()[0])
 
 
-def begin_results(db: sqlite3.Connection, run_row: int) -> None:
-    """Make room for another reading of a run's results; it is outdated until it has ended."""
-    delete_results(db, [run_row])
-    db.execute("INSERT INTO reading VALUES (?, ?)", (run_row, _UNFINISHED))
+def run_row_of(db: sqlite3.Connection, run_id: str) -> int | None:
+    found = db.execute("SELECT rowid FROM run WHERE id = ?", (run_id,)).fetchone()
+    return int(found[0]) if found else None
 
 
-def end_results(db: sqlite3.Connection, run_row: int, as_of: int) -> None:
-    db.execute("UPDATE reading SET as_of = ? WHERE run_row = ?", (as_of, run_row))
-
-
-def add_results(
-    db: sqlite3.Connection, run_row: int, tasks: Sequence[Mapping[str, Any]], users: Sequence[Mapping[str, Any]]
+def put_results(
+    db: sqlite3.Connection, run_row: int, as_of: int, tasks: Received, users: Received, *, part: int | None
 ) -> None:
-    """Store results of a run behind those it has."""
+    """Store all results of a run in place of those it has; `part` names the parts of which these are the last.
+
+    Parts are dropped when another reading of the run has begun or ended since.
+    """
+    if part is None:
+        delete_results(db, [run_row])
+        _add(db, run_row, tasks, users)
+    elif _is_under_way(db, run_row, part):
+        _delete(db, [run_row])
+        for table in ("task_result", "user_result"):
+            db.execute(f"UPDATE {table} SET run_row = ? WHERE run_row = ?", (run_row, -run_row))
+        _add(db, run_row, tasks, users)
+        db.execute("DELETE FROM reading WHERE run_row = ?", (-run_row,))
+    else:
+        return
+    db.execute("INSERT INTO reading VALUES (?, ?)", (run_row, as_of))
+
+
+def put_part(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received, part: int | None) -> int:
+    """Keep some of a run's results aside until the last of them is there; `part` is None for the first.
+
+    They stand under the negative number of the run's row, which nothing else looks at.
+
+    Returns:
+        What names them in the next call.
+    """
+    if part is None:
+        _delete(db, [-run_row])
+        part = secrets.randbits(62)
+        db.execute("INSERT INTO reading VALUES (?, ?)", (-run_row, part))
+    if _is_under_way(db, run_row, part):
+        _add(db, -run_row, tasks, users)
+    return part
+
+
+def _is_under_way(db: sqlite3.Connection, run_row: int, part: int) -> bool:
+    found = db.execute("SELECT as_of FROM reading WHERE run_row = ?", (-run_row,)).fetchone()
+    return found is not None and found[0] == part
+
+
+def _add(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received) -> None:
     db.execute("UPDATE results_state SET revision = revision + 1")
     first = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM task_result").fetchone()[0]
     read_tasks, read_users = [TaskResult(raw) for raw in tasks], [UserResult(raw) for raw in users]
@@ -146,6 +182,11 @@ def add_results(
 
 
 def delete_results(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
+    """Remove what was read of some runs, and what is being read."""
+    _delete(db, [row for run_row in run_rows for row in (run_row, -run_row)])
+
+
+def _delete(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
     rows = [(row,) for row in run_rows]
     db.executemany("DELETE FROM task_body WHERE rowid IN (SELECT rowid FROM task_result WHERE run_row = ?)", rows)
     for table in ("task_result", "user_result", "reading"):
@@ -214,13 +255,13 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
-        " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject_row = subject.rowid"
-        " UNION SELECT run_row FROM task_result WHERE subject_row = subject.rowid)),"
-        " (SELECT count(*) FROM task_result WHERE subject_row = subject.rowid AND cause <> '')"
+        " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject_row = subject.rowid AND run_row > 0"
+        " UNION SELECT run_row FROM task_result WHERE subject_row = subject.rowid AND run_row > 0)),"
+        " (SELECT count(*) FROM task_result WHERE subject_row = subject.rowid AND run_row > 0 AND cause <> '')"
         " FROM subject WHERE instr(key, ?1)"
         # One whose runs are all gone is nobody's result any more.
-        " AND (EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid)"
-        " OR EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid))"
+        " AND (EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid AND run_row > 0)"
+        " OR EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid AND run_row > 0))"
         " ORDER BY instr(key, char(10) || ?1) = 0, name COLLATE NOCASE, id LIMIT ?2",
         (wanted, most),
     )

@@ -25,6 +25,7 @@ class FakeResults:
     def __init__(self) -> None:
         self.errors: dict[str, GraphError] = {}
         self.ends: Exception | None = None
+        self.parts = 1
         self.batches: list[list[str]] = []
         self.at_once = 0
         self.most_at_once = 0
@@ -46,6 +47,8 @@ class FakeResults:
                 if error := self.errors.get(run_id):
                     yield ReadResults(run_id, error=error)
                 else:
+                    for _ in range(self.parts - 1):
+                        yield ReadResults(run_id, (task("No manager."),), (), ends=False)
                     yield ReadResults(run_id, (task("No manager."),), ())
         finally:
             self.at_once -= 1
@@ -105,6 +108,17 @@ async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
         await done(reader)
         assert (reader.progress.read, reader.progress.total) == (read, 57)
         assert service.asked == sorted(f"r{number}" for number in range(read))
+
+
+async def test_large_runs_are_counted_once_and_stored_whole(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put_problems(store, 3)
+    service.parts = 4
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    assert (reader.progress.read, reader.progress.total) == (3, 3)
+    assert [len(results.tasks) for number in range(3) if (results := store.results_of(f"r{number}"))] == [4, 4, 4]
 
 
 async def test_only_what_changed_is_asked_for_again(reader: ResultReader, service: FakeResults, store: Store) -> None:

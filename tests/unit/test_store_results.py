@@ -109,10 +109,7 @@ def test_results_are_outdated_when_their_run_was_updated_and_go_with_it(store: S
     assert outdated == {"r1": True, "r2": False}
     store.finish_listing("w1", store.next_listing())
     assert store.results_of("r1") is None
-    with sqlite3.connect(path) as db:
-        tables = ("reading", "task_result", "task_body", "user_result")
-        assert [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables] == [0] * 4
-    db.close()
+    assert left_of_results(path) == [0] * 4
 
 
 def test_a_run_updated_while_its_results_were_read_is_outdated_at_once(store: Store) -> None:
@@ -125,21 +122,59 @@ def test_a_run_updated_while_its_results_were_read_is_outdated_at_once(store: St
     assert results.is_outdated
 
 
-def test_a_large_run_comes_in_parts_and_is_outdated_until_the_last(store: Store) -> None:
+def reasons(store: Store, run_id: str) -> list[str]:
+    results = store.results_of(run_id)
+    return [] if results is None else [result.reason for result in results.tasks]
+
+
+def test_a_large_run_keeps_what_it_has_until_the_last_part_is_there(store: Store) -> None:
     put(store, "w1", run(1))
     read(store, "r1", task("An old reason."))
-    as_of, seen = store.as_of("r1"), []
-    parts = ((task("No manager."),), (task("No mail.", BEN),), (task("No licence."),))
-    for number, part in enumerate(parts):
-        store.put_results("r1", as_of, part, (user(BEN),), begins=number == 0, ends=number == 2)
-        results = store.results_of("r1")
-        assert results is not None
-        seen.append(([result.reason for result in results.tasks], len(results.users), results.is_outdated))
-    assert seen == [
-        (["No manager."], 1, True),
-        (["No manager.", "No mail."], 2, True),
-        (["No manager.", "No mail.", "No licence."], 3, False),
-    ]
+    part = store.put_part("r1", (task("No manager."),), (user(ADELE),))
+    part = store.put_part("r1", (task("No mail.", BEN),), (), part=part)
+    assert reasons(store, "r1") == ["An old reason."]
+    assert [cause.reason for cause in store.causes(EVERY_RUN)] == ["An old reason."]
+    assert [(person.name, person.runs, person.failures) for person in store.people("", 9)] == [("Adele Vance", 1, 1)]
+    assert (found(store, "user:ben"), found(store, "reason:mail")) == ([], [])
+    store.put_results("r1", store.as_of("r1"), (task("No licence."),), (user(BEN),), part=part)
+    assert reasons(store, "r1") == ["No manager.", "No mail.", "No licence."]
+    results = store.results_of("r1")
+    assert results is not None
+    assert (len(results.users), results.is_outdated) == (2, False)
+    assert found(store, "user:ben") == ["r1"]
+
+
+def test_of_two_readings_of_a_large_run_the_later_one_counts(store: Store) -> None:
+    put(store, "w1", run(1))
+    as_of = store.as_of("r1")
+    slow = store.put_part("r1", (task("Slow."),), ())
+    quick = store.put_part("r1", (task("Quick."),), ())
+    slow = store.put_part("r1", (task("Slow."),), (), part=slow)
+    store.put_results("r1", as_of, (task("Slow."),), (), part=slow)
+    assert reasons(store, "r1") == []
+    store.put_results("r1", as_of, (), (), part=quick)
+    assert reasons(store, "r1") == ["Quick."]
+    lost = store.put_part("r1", (task("Lost."),), ())
+    read(store, "r1", task("Whole."))
+    store.put_results("r1", as_of, (), (), part=lost)
+    assert reasons(store, "r1") == ["Whole."]
+
+
+def test_a_reading_that_broke_off_goes_with_its_run(store: Store, path: Path) -> None:
+    put(store, "w1", run(1))
+    store.put_part("r1", (task("No manager."),), (user(ADELE),))
+    store.finish_listing("w1", store.next_listing())
+    assert left_of_results(path) == [0] * 4
+    assert store.put_part("r1", (task("No manager."),), ()) == 0
+    assert left_of_results(path) == [0] * 4
+
+
+def left_of_results(path: Path) -> list[int]:
+    with sqlite3.connect(path) as db:
+        tables = ("reading", "task_result", "task_body", "user_result")
+        rows = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    db.close()
+    return rows
 
 
 def test_results_of_a_run_that_is_gone_are_dropped(store: Store) -> None:
