@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runtui.domain.times import format_ticks, now_ticks
+import pytest
+
+from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
 from runtui.tui.screens.overview import OverviewView
 from tests.tui.conftest import Opener, Session
 
@@ -53,6 +55,38 @@ async def test_steps_back_lead_from_the_day_to_the_workflow_and_to_the_list(open
         assert (session.view, view.table.total) == ("overview", len(view.list.rows))
         await session.press("escape")
         assert session.view == "runs"
+
+
+async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener) -> None:
+    async with open_session() as session:
+        view = await opened(session)
+        line = session.text().splitlines()[3]
+        today = line.index(" last run") - 1
+        await session.pilot.click(view.table, offset=(today - 2, 2))
+        await session.settled()
+        assert (view.table.cursor, view.back) == (2, 1)
+        await session.pilot.click(view.table, offset=(5, 1))
+        await session.settled()
+        assert (view.table.cursor, view.back) == (1, None)
+        row = view.row
+        assert row is not None
+        await session.pilot.click(view.table, offset=(today, 1), times=2)
+        await session.settled()
+        assert session.view == "runs"
+        assert session.runs.table.total == row.days[-1].runs
+
+
+async def test_what_time_alone_changes_is_drawn(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_session() as session:
+        view = await opened(session)
+        running = next(count for count in session.app.chrome.trouble.counts if count.word == "running")
+        assert f"● {running.runs} running" in session.text()
+        later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
+        monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
+        monkeypatch.setattr("runtui.tui.screens.overview.now_ticks", lambda: later)
+        session.app.overviewing.follow_clock()
+        await session.until(lambda: "running" not in session.text().splitlines()[1])
+        await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))
 
 
 async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_back(open_session: Opener) -> None:

@@ -12,6 +12,7 @@ from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.widgets.line_table import CLOCK_SECONDS
 
 
 class Overviewing:
@@ -30,8 +31,9 @@ class Overviewing:
         """The overview's screen; it stays mounted."""
 
     def start(self) -> None:
-        """Follow what is stored."""
-        self._chrome.carry(self._chrome.workspace.store.changed.subscribe, self._store_changed, only_newest=True)
+        """Follow what is stored, and the clock: runs get stuck and days end without a change of the store."""
+        self._chrome.carry(self._chrome.workspace.store.changed.subscribe, self._draw_again, only_newest=True)
+        self._chrome.app.set_interval(CLOCK_SECONDS, self.follow_clock)
 
     def extend(self, context: ActionContext) -> ActionContext:
         """Nothing but what the list tells by itself."""
@@ -69,6 +71,11 @@ class Overviewing:
         choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
         await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
 
-    def _store_changed(self, _ids: object) -> None:
+    def follow_clock(self) -> None:
+        """Count again what counts from now."""
+        self._chrome.show_trouble()
+        self._draw_again()
+
+    def _draw_again(self, _ids: object = None) -> None:
         if self.place in self._chrome.app.screen_stack:
             self.view.drawing.ask()

@@ -162,7 +162,12 @@ class OverviewView(ActionView[None]):
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
-        if event.chain == 2 and event.widget is self.table:
+        """One click goes to a workflow, or to the day under the mouse; two show the runs."""
+        if event.widget is not self.table:
+            return
+        column = self.table.column_at(event.x)
+        self._go_to(next((back for back in range(self._days) if day_key(back) == column), None))
+        if event.chain == 2:
             await self.action_perform("workflow_runs")
 
 

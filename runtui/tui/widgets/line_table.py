@@ -227,6 +227,15 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         self.cell = column
         self._repaint_line(self.cursor)
 
+    def column_at(self, x: int) -> str:
+        """The key of the column that stands at a cell of the screen's line, counted from 0; empty beside them all."""
+        start = GUTTER
+        for column, width in self._arrangement.layout(self.size.width):
+            if start <= x < start + width:
+                return column.key
+            start += width + GAP
+        return ""
+
     def _place_cursor(self, line: int) -> bool:
         """Put the cursor on a line without drawing it; whether another row is under it."""
         self.cursor = line

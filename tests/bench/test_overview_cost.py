@@ -1,0 +1,103 @@
+"""What the overview and the strip cost at 100,000 runs, beside 1,000 and beside one walk over the same index."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
+from runtui.services.store import Store
+from tests.bench.test_list_cost import list_of
+
+pytestmark = pytest.mark.bench
+
+PAIRS = 10
+MOST_TIMES_SLOWER = 1.5
+"""Opening the overview of 100,000 runs, beside that of 1,000."""
+
+WALK = (
+    "SELECT count(*), total(severity IN (5, 6, 7, 8)), total(severity = 0), total(max(failed_users, 0))"
+    " FROM run INDEXED BY run_by_workflow_id"
+)
+"""One walk over the index of the histories, with as much to count."""
+
+MOST_WALKS = 2.0
+"""All histories, beside that walk."""
+
+MOST_OF_A_WALK = 0.5
+"""The days of the strip, beside that walk."""
+
+MOST_BYTES_OF_A_DAY = 600
+"""Going from one day to the next: two cells, and the title."""
+
+IDLE_SECONDS = 5.0
+
+
+def least_milliseconds(*works: Callable[[], object]) -> list[float]:
+    """The least of each, taken in turns so that what disturbs one disturbs all."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(15):
+        for work, taken in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work()
+            taken.append((time.perf_counter() - began) * 1000)
+    return list(map(min, times))
+
+
+def fill(store: Store, now: int) -> None:
+    """100,000 runs of 12 workflows over two weeks, one of ten with a problem."""
+    span, statuses = 14 * 86_400 * TICKS_PER_SECOND, ["completed"] * 18 + ["failed", "completedWithErrors"]
+    for workflow in range(12):
+        key = f"w{workflow}"
+        store.put_workflows([{"id": key, "displayName": f"Workflow {workflow}"}])
+        runs = [
+            {
+                "id": f"{key}-{number}",
+                "processingStatus": statuses[number % len(statuses)],
+                "startedDateTime": format_ticks(now - number * span // 8_334),
+                "failedUsersCount": number % 3,
+            }
+            for number in range(8_334)
+        ]
+        store.put_runs(key, runs, store.next_listing())
+
+
+def test_the_overview_opens_as_quickly_over_many_runs_as_over_few() -> None:
+    with list_of(1_000) as few, list_of(100_000) as many:
+        opened = []
+        for _ in range(PAIRS):
+            opened.append((few.cost_of("o").milliseconds, many.cost_of("o").milliseconds))
+            few.cost_of("escape")
+            many.cost_of("escape")
+        middle = [median(times) for times in zip(*opened, strict=True)]
+        many.cost_of("o")
+        many.cost_of("left")
+        day, idle = many.median_cost("left", 5), many.idle_bytes(IDLE_SECONDS)
+    print(f"\no: {middle[0]:.0f} ms at 1,000 runs, {middle[1]:.0f} ms at 100,000, ratio {middle[1] / middle[0]:.2f}")
+    print(f"left: {day.bytes} B, idle: {idle} B")
+    assert middle[1] <= MOST_TIMES_SLOWER * middle[0]
+    assert day.bytes <= MOST_BYTES_OF_A_DAY
+    assert idle == 0
+
+
+def test_all_histories_are_little_more_than_a_walk_over_their_index(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "runs.db"
+    store = Store(path)
+    now = now_ticks()
+    fill(store, now)
+    with sqlite3.connect(path) as db:
+        walk, histories, strip = least_milliseconds(
+            lambda: db.execute(WALK).fetchone(),
+            lambda: store.histories(30, now),
+            lambda: (store.totals(now), store.failures_by_day(14, now)),
+        )
+    store.close()
+    print(f"\none walk {walk:.1f} ms, histories {histories:.1f} ms, strip {strip:.2f} ms, at 100,000 runs")
+    print(f"ratio {histories / walk:.2f} (limit {MOST_WALKS}), {strip / walk:.2f} (limit {MOST_OF_A_WALK})")
+    assert histories <= MOST_WALKS * walk
+    assert strip <= MOST_OF_A_WALK * walk
