@@ -16,11 +16,12 @@ from typing import Final, TextIO
 
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, list_width
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
-from runtui.domain.rows import RUN_COLUMNS, RunRow
+from runtui.domain.rows import RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
+from runtui.domain.views import ListSettings
 from runtui.errors import RuntuiError
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 
@@ -105,17 +106,25 @@ class FirstPaint:
         self._has_colours = "NO_COLOR" not in os.environ
         self.write = write
 
-    def show(self, store: Store) -> bool:
-        """Draw the first rows, or that they are being read; return whether there were any."""
-        total = store.count(EVERY_RUN)
-        now, layout = now_ticks(), Arrangement(RUN_COLUMNS, store.needs()).layout(list_width(self._columns))
-        lines = [self._header(), f" Runs  {total}" if total else "", self._titles(layout)]
+    def show(self, store: Store, settings: ListSettings) -> bool:
+        """Draw the first rows, or that they are being read; return whether there were any.
+
+        Args:
+            store: Where they are.
+            settings: Filter, order and columns.
+        """
+        total, now = store.count(EVERY_RUN), now_ticks()
+        query = _query_of(settings, now)
+        arrangement = Arrangement(settings.run_columns, store.needs(), bool(settings.columns))
+        layout = arrangement.layout(list_width(self._columns))
+        title = f" Runs  {total}" if total and query.filter is None else ""
+        lines = [self._header(), title, self._titles(layout)]
         if self._lines >= STRIP_LINES:
             lines.insert(1, self._strip(store) if total else "")
-        rows = store.window(EVERY_RUN, 0, max(1, self._lines - len(lines) - 1))
-        lines += [self._row(layout, row, now) for row in rows] or ["", "  Reading the runs…"]
+        rows = store.window(query, 0, max(1, self._lines - len(lines) - 1))
+        lines += [self._row(layout, row, now) for row in rows] or ["", "" if total else "  Reading the runs…"]
         self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
-        return bool(rows)
+        return total > 0
 
     def _header(self) -> str:
         settings = self._settings
@@ -142,6 +151,17 @@ class FirstPaint:
     def _coloured(self, text: str, role: Role) -> str:
         colour = _ROLES.get(role, "") if self._has_colours else ""
         return f"{colour}{text}{_PLAIN}" if colour else text
+
+
+def _query_of(settings: ListSettings, now: int) -> RunQuery:
+    """The rows that the screen will show; a filter that cannot be understood finds all of them, as there."""
+    found = None
+    if settings.filter:
+        from runtui.domain.filters import FilterError, parse_filter
+
+        with contextlib.suppress(FilterError):
+            found = parse_filter(settings.filter, now)
+    return RunQuery(found, settings.sort, settings.descending)
 
 
 @contextlib.contextmanager

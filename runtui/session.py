@@ -102,13 +102,14 @@ async def _one(
     try:
         with first_paint(settings, sandbox, follows=follows) as paint:
             workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-            has_rows = paint.show(workspace.store)
+            choices = workspace.preferences.kept.runs
+            has_rows = paint.show(workspace.store, choices)
             workspace.connect(await spec.root() if spec.root else settings.root)
             workspace.refresh.start()
             workspace.reconciler.start()
             if not has_rows:
                 await _first_page(workspace)
-                paint.show(workspace.store)
+                paint.show(workspace.store, choices)
             from runtui.tui import app as screen
 
             app = screen.RuntuiApp(

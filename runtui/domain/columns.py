@@ -117,24 +117,32 @@ Needs: TypeAlias = tuple[tuple[str, int], ...]
 
 
 @lru_cache(maxsize=64)
-def list_layout(columns: tuple[Column[Any], ...], width: int, needs: Needs = ()) -> Layout[Any]:
+def list_layout(
+    columns: tuple[Column[Any], ...], width: int, needs: Needs = (), *, is_chosen: bool = False, first: int = 0
+) -> Layout[Any]:
     """The columns in a list of `width` cells, each with its own width; with GAP between them they fill it, beside the
     gutter and one blank at the right end.
 
     On a screen too narrow for the essential columns the flexible one gives way, down to one cell.
+
+    Args:
+        columns: One of them is flexible.
+        width: In cells.
+        needs: What is known of their values.
+        is_chosen: Whether a person chose them, so that none is preferred: those that do not fit lie at the right.
+        first: How many of the others are left out at the left; from 1 on none is preferred either.
     """
     needed = dict(needs)
     flexible = next(column for column in columns if column.flexible)
     name = min(needed.get(flexible.key, 0), LONGEST)
     shown = {flexible.key: 0}
     room = width - GUTTER - GAP
-    for column in sorted(columns, key=lambda column: column.priority):
-        if column.flexible:
-            continue
+    others, is_chosen = [column for column in columns if not column.flexible][first:], is_chosen or first > 0
+    for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
         cells = max(column.width, min(needed.get(column.key, 0), column.grows_to))
         least = max(flexible.width, name or (COMFORT if column.priority > FAVOURED else 0))
         left = room - cells - GAP
-        if column.priority > ESSENTIAL and left < least:
+        if left < least and (len(shown) > 1 if is_chosen else column.priority > ESSENTIAL):
             break
         shown[column.key] = cells
         room = left
@@ -153,10 +161,24 @@ class Arrangement(NamedTuple, Generic[RowT]):
 
     columns: tuple[Column[RowT], ...]
     needs: Needs = ()
+    is_chosen: bool = False
+    """Whether a person chose them."""
+    first: int = 0
+    """How far they are scrolled to the right, in columns; the flexible one stays."""
 
     def layout(self, width: int) -> Layout[RowT]:
         """The columns of a list that takes so many cells."""
-        return list_layout(self.columns, width, self.needs)
+        return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first)
+
+    def hidden(self, width: int) -> int:
+        """How many columns there are beyond the last one in sight."""
+        return len(self.columns) - self.first - len(self.layout(width))
+
+    def scrolled(self, by: int, width: int) -> Arrangement[RowT]:
+        """Scrolled by so many columns to the right, as far as there are any."""
+        if by > 0 and not self.hidden(width):
+            return self
+        return self._replace(first=max(0, min(self.first + by, len(self.columns) - 2)))
 
 
 def list_width(screen_columns: int) -> int:

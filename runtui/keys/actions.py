@@ -7,17 +7,18 @@ Actions that mean the same share a name, and a letter belongs to one name: it me
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS
 from runtui.keys.names import is_text, key_text
 
 _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
     "app", "table", "rows", "run", "runs", "users", "tasks", "edit", "conflict", "review", "journal", "filter",
-    "picker", "sign_in", "help", "panel", "text", "search", "overview",
+    "picker", "columns", "name", "sign_in", "help", "panel", "text", "search", "overview",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -38,6 +39,8 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "search": "Search box",
     "app": "Everywhere",
     "picker": "Choosing from a list",
+    "columns": "Choosing columns",
+    "name": "Naming a view",
     "sign_in": "Account and sign-in",
     "help": "Help",
 }
@@ -55,12 +58,14 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"table", "journal", "panel", "app"}),
     frozenset({"table", "rows", "overview", "panel", "app"}),
     frozenset({"table", "picker", "panel", "app"}),
+    frozenset({"table", "columns", "panel", "app"}),
+    frozenset({"name", "panel", "app"}),
     frozenset({"table", "sign_in", "panel", "app"}),
     frozenset({"table", "help", "panel", "app"}),
 )
 """The scopes whose keys work at the same time."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search"})
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name"})
 """The scopes in which an input has the focus: a letter there is text."""
 
 Need = Literal[
@@ -152,6 +157,14 @@ def remapped() -> Mapping[str, tuple[str, ...]]:
     return _remapped
 
 
+def _views() -> Iterator[Action]:
+    """One action for each digit."""
+    for number in range(1, MOST_VIEWS + 1):
+        name = BUILT_IN_VIEWS[number - 1].name if number <= len(BUILT_IN_VIEWS) else f"view {number}"
+        words = f"Show the view {name}" if number <= len(BUILT_IN_VIEWS) else f"Show your view {number}"
+        yield Action(f"view_{number}", "runs", (str(number),), name, f"{words}, or all runs.")
+
+
 ACTIONS: Final[tuple[Action, ...]] = (
     # Moving
     Action("cursor_up", "table", ("k", "up"), "up", "Move one line up.", call="step(-1)"),
@@ -172,6 +185,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # The list of runs
     Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
+    *_views(),
+    Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
+    Action("sort_order", "runs", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
+    Action("columns", "runs", ("C",), "columns", "Choose the columns and their order."),
+    Action("next_columns", "runs", ("right",), "right", "Scroll the columns to the right."),
+    Action("previous_columns", "runs", ("left",), "left", "Scroll the columns to the left."),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
     # One run
     Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, meaning="details"),
@@ -296,6 +315,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # A list to choose from
     Action("choose", "picker", ("enter",), "choose", "Choose the line under the cursor.", 90),
     Action("choose_nothing", "picker", ("escape",), "back", "Go back; nothing is chosen.", 80, meaning="back"),
+    # The columns
+    Action("toggle_column", "columns", ("space",), "show", "Show or hide the column.", 90, meaning="mark"),
+    Action("column_up", "columns", ("minus", "shift+up"), "move up", "Move the column one place up.", 84),
+    Action("column_down", "columns", ("plus", "shift+down"), "move down", "Move the column one place down.", 82),
+    Action("automatic", "columns", ("0",), "automatic", "Show the columns that the width has room for.", 70),
+    Action("keep_columns", "columns", ("enter",), "apply", "Show these columns.", 88, meaning="choose"),
+    Action("leave_columns", "columns", ("escape",), "back", "Go back; the columns stay.", 80, meaning="back"),
+    # The name of a view
+    Action("keep_name", "name", ("enter",), "save", "Save the view under this name.", 90),
+    Action("leave_name", "name", ("escape",), "back", "Go back; nothing is saved.", 80, meaning="back"),
     # The account
     Action(
         "use_method",

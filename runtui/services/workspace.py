@@ -16,6 +16,7 @@ from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Entry, Journal
+from runtui.services.preferences import Preferences
 from runtui.services.store import Store
 from runtui.settings import Settings
 
@@ -66,6 +67,7 @@ class Workspace:
         journal_file = store_file.with_name(JOURNAL_FILE)
         self.journal = Journal(journal_file)
         self.drafts = Drafts(journal_file)
+        self.preferences = Preferences(settings.state_folder, settings.profile, settings.root)
         self._read_only_since: datetime | None = None
         """When a person made it read-only (local time)."""
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
@@ -216,6 +218,7 @@ class Workspace:
             await self._results.stop()
         if self._transport is not None:
             await self._transport.aclose()
+        self.preferences.close()
         self.drafts.close()
         self.journal.close()
         self.store.close()

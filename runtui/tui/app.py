@@ -20,6 +20,7 @@ from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
+from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.leaving import Leaving
@@ -76,7 +77,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.keys = KeyQueue(self, super().post_message, typed_ahead)
         """What comes from the terminal, on its way to the widgets."""
         super().__init__(
-            theme=starting_theme(chosen=settings.theme),
+            theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),
             crash_folder=settings.state_folder,
             css_path=[*style_sheets()],
             takes_over=takes_over,
@@ -93,9 +94,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         places = (self.editing.place, *self.opening.places, self.journaling.place, self.overviewing.place)
         self.listing = Listing(self.chrome, self.runs, self.editing, places)
         self.leaving = Leaving(self.chrome, self.signing_in)
+        self.arranging = Arranging(self.chrome, self.runs)
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
-            self.editing, self.opening, self.journaling, self.signing_in, self.listing, self.overviewing, switching,
+            self.editing, self.opening, self.journaling, self.signing_in, self.listing, self.arranging,
+            self.overviewing, switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -137,6 +140,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.opening.start()
         self.journaling.start()
         self.listing.start()
+        self.arranging.start()
         self.overviewing.start()
         # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
         self.call_after_refresh(self.signing_in.start)

@@ -52,7 +52,7 @@ _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 """Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
 
 
-def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None) -> str:
+def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None, kept: str = "") -> str:
     """Name the theme to start with: the chosen one, else what this terminal can show.
 
     NO_COLOR and sixteen colours lead to the ansi themes, which use the terminal's own palette and half the bytes;
@@ -61,6 +61,8 @@ def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None =
     Args:
         environ: The environment.
         chosen: A theme's name, `dark`, `light`, or None.
+        kept: The theme of the last session: without a chosen one it is shown again, as dark or light where this
+            terminal has fewer colours. Empty for none.
 
     Raises:
         RuntuiError: `chosen` is no theme.
@@ -70,8 +72,13 @@ def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None =
     if chosen not in (None, "dark", "light"):
         known = ", ".join(["dark", "light", *THEMES])
         raise RuntuiError("Unknown theme", f"There is no theme {chosen!r}.", f"Choose one of {known}.")
+    has_few_colours = "NO_COLOR" in environ or _has_sixteen_colours(environ)
+    if chosen is None and kept in THEMES:
+        if not has_few_colours or kept in (ANSI_DARK, ANSI_LIGHT):
+            return kept
+        chosen = "dark" if THEMES[kept].dark else "light"
     is_light = chosen == "light" if chosen else environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_BACKGROUNDS
-    if "NO_COLOR" in environ or _has_sixteen_colours(environ):
+    if has_few_colours:
         return ANSI_LIGHT if is_light else ANSI_DARK
     return LIGHT if is_light else DARK
 

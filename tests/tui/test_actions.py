@@ -14,6 +14,7 @@ from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
+from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.listing import Listing
@@ -22,6 +23,7 @@ from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
 from runtui.tui.resources import run_filter
+from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
@@ -40,7 +42,7 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.search_bar import SearchBar
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Overviewing, Switching)
+FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Arranging, Overviewing, Switching)
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
@@ -56,6 +58,8 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "journal": (JournalView, *FEATURES),
     "overview": (OverviewView, *FEATURES),
     "picker": (Picker,),
+    "columns": (ColumnChooser,),
+    "name": (NameQuestion,),
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": (Frame,),

@@ -24,7 +24,9 @@ async def test_the_screen_draws_over_the_first_paint(
         table.tick()
         monkeypatch.setattr("runtui.prelude.now_ticks", lambda: table._now)
         written: list[str] = []
-        FirstPaint(session.workspace.settings, *size, written.append).show(session.workspace.store)
+        FirstPaint(session.workspace.settings, *size, written.append).show(
+            session.workspace.store, session.runs.settings
+        )
         painted = {int(line): _COLOUR.sub("", text) for line, text in _PLACED.findall("".join(written))}
         assert table.size.width == list_width(size[0])
         # A list that keeps changing is drawn a few times a second: its last page may be due still.

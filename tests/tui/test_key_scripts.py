@@ -35,7 +35,10 @@ from tests.tui.wires import Held
 PHRASES: Final = {
     "list": "j|k|G|g|pagedown|space|s|I|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
     "|/ o n enter j e|/ s t a t tab f tab enter|/ w o tab tab tab enter j|/ up up down enter|/ x down / up down down j"
-    "|>|]|[|z|<|?|J|M|P|A|T|p|w",
+    "|>|]|[|z|<|?|J|M|P|A|T|p|w|1|2 j|3|4|5|6|1 1|S|C|v|right|left|right right",
+    "sort": "j|G|enter|j j enter|escape|S|pagedown enter",
+    "columns": "j|space|plus|minus|0|enter|escape|j space enter|G space enter right|plus plus enter|C",
+    "views": "j|enter|G enter|escape|v|G enter n e w enter|G enter escape|j j enter 6",
     "form": "tab|shift+tab|up|down|7|backspace|tab 7|home 1|enter down enter|enter c enter|enter end enter|enter escape"
     "|space up up space|f8|ctrl+t|ctrl+s|ctrl+s y|ctrl+s n|tab tab n o w|tab tab tab - 2 h enter 5|escape e|shift+f8"
     "|> ] <|f1 escape|escape j e",
@@ -57,7 +60,7 @@ PHRASES: Final = {
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
-    "overview": "o",
+    "overview": "o", "sort": "S", "columns": "C", "views": "v",
 }  # fmt: skip
 """The keys from the list to each screen."""
 

@@ -113,6 +113,7 @@ class Switching:
         """Change to the next theme."""
         app, names = self._chrome.app, list(THEMES)
         app.theme = names[(names.index(app.theme) + 1) % len(names)] if app.theme in names else names[0]
+        self._workspace.preferences.keep(theme=app.theme)
 
     async def action_help(self) -> None:
         """Show the keys."""

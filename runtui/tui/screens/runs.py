@@ -17,7 +17,9 @@ from textual.message_pump import MessagePump
 from textual.timer import Timer
 
 from runtui.domain.columns import Arrangement
+from runtui.domain.filters import FilterError
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
+from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows
 from runtui.services.workspace import Workspace
@@ -27,11 +29,10 @@ from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowF
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.filter_bar import FilterBar
-from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.words.pages import NO_RUN
 
-_PROBLEMS: Final = "is:problem"
 _COUNTING: Final = awaited("counting")
 
 RELOAD_SECONDS: Final = 0.25
@@ -70,17 +71,27 @@ class RunsView(ActionView[None]):
     BINDINGS = bindings("rows", "run", "runs")
     DEFAULT_CSS = "RunsView { height: 1fr; }"
     list: RowList[RunRow, str]
+    why_unfiltered = ""
+    """A kept filter that cannot be understood."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self._workspace = workspace
         self._store = workspace.store
         self.list = RowList(RUNS, self._flag, name="runs", count_values=self._store.value_counts)
-        self.filter_text = ""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
-        self._query = EVERY_RUN
+        kept = workspace.preferences.kept.runs
+        try:
+            found = run_filter(kept.filter)
+        except FilterError:
+            self.why_unfiltered, kept, found = kept.filter, kept._replace(filter=""), None
+        self.filter_text = kept.filter
+        self.columns = kept.columns
+        """The keys of the chosen columns; empty for those that the width has room for."""
+        self._scrolled = 0
+        self._query = RunQuery(found, kept.sort, kept.descending)
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
@@ -117,11 +128,17 @@ class RunsView(ActionView[None]):
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
 
+    @property
+    def settings(self) -> ListSettings:
+        """What the list shows, or is about to."""
+        return ListSettings(self.filter_text, self._query.sort, self._query.descending, self.columns)
+
     def title(self) -> Content:
-        """How many of how many, filter, order, marks."""
+        """The view or the filter, how many of how many, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
-        return self.list.title(counted, self.filter_text)
+        view = view_of(self.settings, self._workspace.preferences.kept.views)
+        return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
     def say_when_empty(self, words: str | None = None) -> None:
         """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
@@ -142,10 +159,6 @@ class RunsView(ActionView[None]):
 
     # Filter
 
-    def action_problems(self) -> None:
-        """Only what went wrong, or all again."""
-        self.filter_by("" if self.filter_text == _PROBLEMS else _PROBLEMS)
-
     def action_clear(self) -> None:
         """One step back: the filter first, then the panel where it can go, and the last word with it."""
         if self.filter_text:
@@ -160,29 +173,46 @@ class RunsView(ActionView[None]):
         event.stop()
         if event.text != self.filter_text:
             self.filter_text = event.text
-            self._show_query(self._query._replace(filter=event.filter))
+            self._query = self._query._replace(filter=event.filter)
+            self._count_and_draw(keep_line=False)
 
     def filter_by(self, text: str) -> None:
         """Filter at once, so that a key that is already on its way acts on what the filter shows."""
-        self.list.filter_bar.put(text)
-        self.filter_text = text
-        self._show_query(self._query._replace(filter=run_filter(text)))
+        self.show_settings(self.settings._replace(filter=text))
 
-    # Order
+    # Order and columns
 
     def action_sort(self) -> None:
         """Sort by the next column, in the direction that shows the worst or the newest first."""
         keys = [column.key for column in RUN_COLUMNS]
         column = RUN_COLUMN_BY_KEY[keys[(keys.index(self._query.sort) + 1) % len(keys)]]
-        self._show_query(self._query._replace(sort=column.key, descending=column.descending_first))
+        self.show_settings(self.settings._replace(sort=column.key, descending=column.descending_first))
 
     def action_reverse(self) -> None:
         """Turn the order round."""
-        self._show_query(self._query._replace(descending=not self._query.descending))
+        self.show_settings(self.settings._replace(descending=not self._query.descending))
 
-    def _show_query(self, query: RunQuery) -> None:
-        self._query = query
+    def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
+        """Sort by the heading that was clicked, or the other way round where the list is."""
+        event.stop()
+        settings, column = self.settings, RUN_COLUMN_BY_KEY[event.key]
+        descending = not settings.descending if column.key == settings.sort else column.descending_first
+        self.show_settings(settings._replace(sort=column.key, descending=descending))
+
+    def show_settings(self, settings: ListSettings) -> None:
+        """Show these runs, in this order and these columns."""
+        self.list.filter_bar.put(settings.filter)
+        self.filter_text = settings.filter
+        self.columns = settings.columns
+        self._query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
         self._count_and_draw(keep_line=False)
+
+    def show_columns(self, columns: tuple[str, ...], scrolled: int = 0) -> None:
+        """Show these columns, with none those that the width has room for, scrolled to the right by so many."""
+        self.columns, self._scrolled = columns, scrolled
+        settings = self.settings
+        self.list.set_columns(Arrangement(settings.run_columns, self._store.needs(), bool(columns), scrolled))
+        self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:
         """Draw the rows at once, or count them in a thread first; the store keeps the count. What waits is dropped."""
@@ -200,7 +230,7 @@ class RunsView(ActionView[None]):
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown = rows.query
-        self.list.set_columns(Arrangement(RUN_COLUMNS, self._store.needs()))
+        self.show_columns(self.columns, self._scrolled)
         self.list.show(rows, keep_line=keep_line, sort=(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.frame.chrome.show_headline()

@@ -51,7 +51,14 @@ class LineLook(NamedTuple):
 
 
 class ColumnHeader(Widget):
-    """The titles above a table; the sorted column carries an arrow."""
+    """The titles above a table; the sorted column carries an arrow, and a mark at an end says that there are more."""
+
+    class Chosen(Message):
+        """A title was clicked; `key` is that of its column."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
 
     DEFAULT_CSS = "ColumnHeader { height: 1; }"
 
@@ -74,10 +81,19 @@ class ColumnHeader(Widget):
             fits = cell_len(title) <= width
             # The arrow of a title as wide as its column stands in the gap.
             text += fit(title, width, align=column.align) + " " * GAP if fits else fit(title, width + GAP)
-        return Content(text)
+        marks = ("‹" if self.arrangement.first else "", "›" if self.arrangement.hidden(self.size.width) else "")
+        return Content(f"{marks[0]}{text[len(marks[0]) : self.size.width - len(marks[1])]}{marks[1]}")
+
+    def on_click(self, event: events.Click) -> None:
+        end = GUTTER
+        for column, width in self.arrangement.layout(self.size.width):
+            end += width + GAP
+            if event.x < end:
+                self.post_message(self.Chosen(column.key))
+                return
 
 
-class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
+class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
     """Shows the rows of a resource. Lines are numbered from 0 in the order of the source.
 
     Args:
@@ -114,7 +130,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self.resource = resource
-        self._arrangement = Arrangement(resource.columns)
+        self.arrangement: Arrangement[RowT] = Arrangement(resource.columns)
         self._own_flag = flag
         self._source: Rows[RowT, RowId] = ReadRows((), resource.id_of)
         self._start = 0
@@ -160,8 +176,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show other columns, or the same ones otherwise; the rows are drawn anew where that is so."""
-        if arrangement != self._arrangement:
-            self._arrangement = arrangement
+        if arrangement != self.arrangement:
+            self.arrangement = arrangement
             self._drawn.clear()
             self._strips.clear()
             self.refresh()
@@ -312,14 +328,14 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
         width = self.size.width
         if row is None:
             return LineLook(width)
-        cells = tuple(column.show(row, self._now) for column, _ in self._arrangement.layout(width))
+        cells = tuple(column.show(row, self._now) for column, _ in self.arrangement.layout(width))
         cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
         return LineLook(width, self.flag(row), cells, cursor, self.cell if cursor else "")
 
     def _draw(self, look: LineLook) -> Strip:
         """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
         segments = [Segment(fit(look.sign, GUTTER), self._style("flag"))] if look.cells else []
-        for cell, (column, width) in zip(look.cells, self._arrangement.layout(look.width), strict=False):
+        for cell, (column, width) in zip(look.cells, self.arrangement.layout(look.width), strict=False):
             text = fit(cell.text, width, align=column.align) + " " * GAP
             segments.append(Segment(text, self._style(cell.role)))
         strip = Strip(segments)
@@ -335,7 +351,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True):
     def _with_cell(self, line: Strip, plain: Strip, look: LineLook) -> Strip:
         """The line of the cursor, but for the cell under it: that one looks as in any `plain` line, and marked."""
         start = GUTTER
-        for column, width in self._arrangement.layout(look.width):
+        for column, width in self.arrangement.layout(look.width):
             if column.key == look.cell:
                 cell = plain.crop(start, start + width).apply_style(self._style("cell"))
                 return Strip.join([line.crop(0, start), cell, line.crop(start + width, look.width)])

@@ -84,13 +84,16 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Why there are no rows where a filter finds none; `hint` is a likely slip in it."""
         return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
-    def title(self, counted: str, filter_text: str, of: str = "") -> Content:
-        """What is listed, of what, how much of it, by which filter, in which order, and how many rows are marked."""
-        parts = [Content.styled(self.resource.title, "bold")]
+    def title(self, counted: str, filter_text: str, of: str = "", view: str = "") -> Content:
+        """What is listed, of what, how much of it, by which filter, in which order, and how many rows are marked.
+
+        A `view` stands for what is listed, and for its filter.
+        """
+        parts = [content(view[:1].upper() + view[1:] or self.resource.title, "bold")]
         if of:
             parts.append(content(f" of {of}", "bold"))
         parts.append(Content(f"  {counted}"))
-        if filter_text:
+        if filter_text and not view:
             parts += [Content("  /"), content(filter_text, "$text-accent")]
         key, descending = self._header.sort
         parts += [

@@ -1,0 +1,170 @@
+"""What a person chose on the screen of one profile, kept for the next start: the list, its views, and the theme.
+
+Invariant: a choice never waits for the disk, and never fails because of it: a thread writes the newest choice as a
+whole, in the place of the file. A file that cannot be read is set aside, and `fault` says so. Of two programs on one
+profile the last one to choose wins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.rows import RUN_COLUMN_BY_KEY
+from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS, ListSettings, View
+from runtui.errors import RuntuiError
+from runtui.private_files import NotPrivateError, open_private, private_folder, replace_private
+from runtui.services.announcer import Announcer
+
+MOST_BYTES: Final = 64 * 1024
+"""Bound of the file: far more than nine views need."""
+
+QUIET_SECONDS: Final = 0.3
+"""How long a choice waits for the next one before it is written: a filter is typed letter by letter."""
+
+
+class KeptChoices(NamedTuple):
+    """Everything that is kept."""
+
+    runs: ListSettings = ListSettings()
+    views: tuple[View, ...] = ()
+    """The person's own."""
+    theme: str = ""
+    """The name of the theme; empty for the terminal's."""
+
+
+class Preferences:
+    """The choices of one profile, or of one Graph root where there is no profile; read at once.
+
+    Args:
+        folder: The state folder.
+        profile: The name of the profile; empty without one.
+        root: The Graph root; empty for the sandbox of a demo.
+    """
+
+    def __init__(self, folder: Path, profile: str, root: str) -> None:
+        self._path = preferences_path(folder, profile, root)
+        self.fault: RuntuiError | None = None
+        """Why the file could not be read or written; None when it could."""
+        self.failed: Announcer[RuntuiError] = Announcer()
+        """Told by the writer's thread that the choices cannot be kept, once."""
+        self._writer: ThreadPoolExecutor | None = None
+        self._is_due = False
+        self._turn = threading.Lock()
+        self._closing = threading.Event()
+        self.kept = self._read()
+
+    def keep(self, **choices: Any) -> None:
+        """Keep other values of `KeptChoices` from now on; what is the same is not written."""
+        kept = self.kept._replace(**choices)
+        with self._turn:
+            if kept == self.kept or self._closing.is_set():
+                return
+            self.kept = kept
+            if self._is_due:
+                return
+            self._is_due = True
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "preferences")
+        self._writer.submit(self._write)
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        with self._turn:
+            self._closing.set()
+        if self._writer is not None:
+            self._writer.shutdown()
+
+    def _read(self) -> KeptChoices:
+        try:
+            with os.fdopen(open_private(self._path), "rb") as stream:
+                text = stream.read(MOST_BYTES + 1)
+            if len(text) > MOST_BYTES:
+                raise ValueError("it is too long")
+            return _kept_from(json.loads(text))
+        except FileNotFoundError:
+            return KeptChoices()
+        except OSError as error:
+            self.fault = _fault("cannot be read", self._path, error)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            aside = self._path.with_name(self._path.name + ".aside")
+            with suppress(OSError):
+                self._path.replace(aside)
+            words = f"{self._path.name} was damaged; it is set aside as {aside.name}, and the list starts anew."
+            self.fault = RuntuiError("The kept filter, order and views are lost", words)
+        return KeptChoices()
+
+    def _write(self) -> None:
+        self._closing.wait(QUIET_SECONDS)
+        with self._turn:
+            self._is_due = False
+            kept = self.kept
+        new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
+        try:
+            private_folder(self._path.parent)
+            new.unlink(missing_ok=True)
+            replace_private(self._path, new, json.dumps(_object_of(kept), indent=1) + "\n")
+        except OSError as error:
+            is_news = self.fault is None
+            self.fault = _fault("cannot be kept", self._path, error)
+            if is_news:
+                self.failed.announce(self.fault)
+        else:
+            self.fault = None
+
+
+def preferences_path(folder: Path, profile: str, root: str) -> Path:
+    """One file for each profile, or for each root without one."""
+    of = f"profile {profile}" if profile else f"root {root}"
+    return folder / f"screen-{sha256(of.encode()).hexdigest()[:16]}.json"
+
+
+def _fault(what: str, path: Path, error: OSError) -> RuntuiError:
+    words, cure = f"{path}: {error.strerror}.", "Free disk space, or set RUNTUI_STATE to a folder of your own."
+    if isinstance(error, NotPrivateError):
+        words, cure = error.sentence, error.cure
+    return RuntuiError(f"Filter, order and views {what}", words, cure)
+
+
+def _object_of(kept: KeptChoices) -> dict[str, Any]:
+    return {
+        "theme": kept.theme,
+        "runs": kept.runs._asdict(),
+        "views": [{"name": view.name, **view.settings._asdict()} for view in kept.views],
+    }
+
+
+def _kept_from(found: Mapping[str, Any]) -> KeptChoices:
+    """The choices in a file, or an error of Python where it holds something else.
+
+    A column that this version does not know is left out.
+    """
+    views = [View(_text(view["name"]), _settings_from(view)) for view in found["views"]]
+    return KeptChoices(
+        _settings_from(found["runs"]), tuple(views[: MOST_VIEWS - len(BUILT_IN_VIEWS)]), _text(found["theme"])
+    )
+
+
+def _settings_from(found: Mapping[str, Any]) -> ListSettings:
+    first = ListSettings()
+    sort, columns = _text(found["sort"]), tuple(map(_text, found["columns"]))
+    is_known = sort in RUN_COLUMN_BY_KEY
+    return ListSettings(
+        _text(found["filter"]),
+        sort if is_known else first.sort,
+        bool(found["descending"]) if is_known else first.descending,
+        tuple(dict.fromkeys(key for key in columns if key in RUN_COLUMN_BY_KEY)),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

@@ -1,0 +1,239 @@
+"""How the list is arranged: by which column it is sorted, which columns it has, and the views of a person's own.
+
+Invariant: a question changes nothing until it is answered. What was chosen is kept for the next start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partialmethod
+from typing import Literal, NamedTuple
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from runtui.domain.rows import RUN_COLUMNS
+from runtui.domain.views import (
+    BUILT_IN_VIEWS,
+    MOST_VIEWS,
+    PROBLEMS,
+    ListSettings,
+    View,
+    all_views,
+    order_title,
+    order_words,
+    view_of,
+)
+from runtui.errors import RuntuiError
+from runtui.keys.actions import key_of
+from runtui.tui.actions import ActionContext
+from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
+from runtui.tui.screens.frame import Chrome
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.text import fit
+
+
+class _Task(NamedTuple):
+    """What to do with a view: the one of a number, counted from 1, or a new one."""
+
+    does: Literal["show", "save", "change", "rename", "replace", "delete"]
+    number: int
+
+
+class Arranging:
+    """Sorting, columns and views.
+
+    Args:
+        chrome: The frame.
+        runs: The list.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
+        self._chrome = chrome
+        self._runs = runs
+        self._preferences = chrome.workspace.preferences
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Nothing that another feature does not know."""
+        return context
+
+    def start(self) -> None:
+        """Say what of the last session is lost."""
+        self._chrome.carry(self._preferences.failed.subscribe, self._say)
+        if self._preferences.fault is not None:
+            self._say(self._preferences.fault)
+        elif filter_text := self._runs.why_unfiltered:
+            self._chrome.set_status(f"The filter of the last session cannot be used here: {filter_text}", "warning")
+
+    def _say(self, fault: RuntuiError) -> None:
+        self._chrome.set_status(str(fault), "warning")
+
+    # Order
+
+    async def action_sort_order(self) -> None:
+        """Choose a column and a direction."""
+        settings = self._runs.settings
+        orders = [
+            (column.key, descending)
+            for column in RUN_COLUMNS
+            for descending in (column.descending_first, not column.descending_first)
+        ]
+        names = [order_title(key, descending=descending) for key, descending in orders]
+        width = max(map(cell_len, names))
+        at = orders.index((settings.sort, settings.descending))
+        choices = [
+            Choice(
+                (key, descending), f"{_mark(index == at)} {fit(name, width)}  {order_words(key, descending=descending)}"
+            )
+            for index, ((key, descending), name) in enumerate(zip(orders, names, strict=True))
+        ]
+
+        def chosen(order: tuple[str, bool] | None) -> None:
+            if order is not None:
+                sort, descending = order
+                self._runs.show_settings(self._runs.settings._replace(sort=sort, descending=descending))
+
+        await self._chrome.ask(Picker("sort", Content.assemble(("Sort by", "bold")), choices, at=at), chosen)
+
+    # Columns
+
+    async def action_columns(self) -> None:
+        """Choose the columns."""
+        table = self._runs.table
+        shown = tuple(column.key for column, _ in table.arrangement.layout(table.size.width))
+
+        def chosen(columns: tuple[str, ...] | None) -> None:
+            if columns is not None:
+                self._runs.show_columns(columns)
+
+        await self._chrome.ask(ColumnChooser(self._runs.columns, shown), chosen)
+
+    def action_next_columns(self) -> None:
+        """Scroll the columns; the workflow stays."""
+        self._scroll(1)
+
+    def action_previous_columns(self) -> None:
+        """Scroll the columns back."""
+        self._scroll(-1)
+
+    def _scroll(self, by: int) -> None:
+        table = self._runs.table
+        self._runs.show_columns(self._runs.columns, table.arrangement.scrolled(by, table.size.width).first)
+
+    # Views
+
+    def action_problems(self) -> None:
+        """Only what went wrong, or all again."""
+        self._runs.filter_by("" if self._runs.filter_text == PROBLEMS else PROBLEMS)
+
+    def show_view(self, number: int) -> None:
+        """Show the view on a digit, or all runs where it is shown already."""
+        views = self._views
+        if number > len(views):
+            words = f"There is no view {number}; {key_of('views')} saves what the list shows as one."
+            self._chrome.set_status(words, holds=lambda: number > len(self._views))
+        elif views[number - 1] == self._present:
+            self._runs.filter_by("")
+        else:
+            settings = views[number - 1].settings
+            self._runs.show_settings(settings._replace(columns=settings.columns or self._runs.columns))
+
+    action_view_1 = partialmethod(show_view, 1)
+    action_view_2 = partialmethod(show_view, 2)
+    action_view_3 = partialmethod(show_view, 3)
+    action_view_4 = partialmethod(show_view, 4)
+    action_view_5 = partialmethod(show_view, 5)
+    action_view_6 = partialmethod(show_view, 6)
+    action_view_7 = partialmethod(show_view, 7)
+    action_view_8 = partialmethod(show_view, 8)
+    action_view_9 = partialmethod(show_view, 9)
+
+    @property
+    def _views(self) -> tuple[View, ...]:
+        """All views, in the order of their digits."""
+        return all_views(self._preferences.kept.views)
+
+    @property
+    def _present(self) -> View | None:
+        """The view that the list shows."""
+        return view_of(self._runs.settings, self._preferences.kept.views)
+
+    async def action_views(self) -> None:
+        """Show a view, save what is shown as one, or change one of the person's own."""
+        views, present = self._views, self._present
+        width = max(cell_len(view.name) for view in views)
+        choices = [
+            Choice(
+                _Task("show" if number <= len(BUILT_IN_VIEWS) else "change", number),
+                f"{_mark(view == present)} {number} {fit(view.name, width)}  {_summary(view.settings)}",
+                "" if number <= len(BUILT_IN_VIEWS) else "Yours: show, rename, replace or delete it.",
+            )
+            for number, view in enumerate(views, 1)
+        ]
+        full = f"All {MOST_VIEWS} views are in use; delete one of yours first." if len(views) == MOST_VIEWS else ""
+        save = _Task("save", len(views) + 1)
+        choices.append(Choice(save, "+ save what the list shows", _summary(self._runs.settings), refusal=full))
+        at = views.index(present) if present in views else len(views)
+        await self._chrome.ask(Picker("views", Content.assemble(("Views", "bold")), choices, at=at), self._do)
+
+    async def _do(self, task: _Task | None) -> None:
+        """Carry out what was chosen; a view to change is asked about once more."""
+        if task is None:
+            return
+        own, index = list(self._preferences.kept.views), task.number - 1 - len(BUILT_IN_VIEWS)
+        match task.does:
+            case "show":
+                if self._views[task.number - 1] != self._present:
+                    self.show_view(task.number)
+            case "change":
+                title = Content.assemble(("View", "bold"), f" {task.number}")
+                await self._chrome.ask(Picker("view", title, [*_changes(task.number, own[index].name)]), self._do)
+            case "save" | "rename":
+                await self._name(task, own[index].name if task.does == "rename" else "")
+            case "replace":
+                own[index] = own[index]._replace(settings=self._runs.settings)
+                self._keep(own, f"View {task.number} shows what the list shows.")
+            case "delete":
+                gone = own.pop(index)
+                self._keep(own, f"View {gone.name} is deleted.")
+
+    async def _name(self, task: _Task, name: str) -> None:
+        """Ask for the name of a view, and save it."""
+
+        def named(name: str | None) -> None:
+            if not name:
+                return
+            own, index = list(self._preferences.kept.views), task.number - 1 - len(BUILT_IN_VIEWS)
+            if task.does == "save":
+                own.append(View(name, self._runs.settings))
+            else:
+                own[index] = own[index]._replace(name=name)
+            self._keep(own, f"Saved: {task.number} shows {name}.")
+
+        taken = [view.name for view in self._views if view.name != name]
+        await self._chrome.ask(NameQuestion(name, taken), named)
+
+    def _keep(self, own: list[View], words: str) -> None:
+        self._preferences.keep(views=tuple(own))
+        self._chrome.set_status(words)
+        self._chrome.refresh()
+
+
+def _changes(number: int, name: str) -> Iterator[Choice[_Task]]:
+    yield Choice(_Task("show", number), f"show {name}")
+    yield Choice(_Task("rename", number), "rename")
+    yield Choice(_Task("replace", number), "replace by what the list shows")
+    yield Choice(_Task("delete", number), "delete")
+
+
+def _mark(is_present: bool) -> str:
+    return "●" if is_present else "○"
+
+
+def _summary(settings: ListSettings) -> str:
+    """Settings in a line."""
+    parts = [settings.filter or "all runs", order_title(settings.sort, descending=settings.descending)]
+    if settings.columns:
+        parts.append(f"{len(settings.columns)} columns")
+    return "  ".join(parts)

@@ -1,0 +1,179 @@
+"""Sorting, columns and views by their questions, and what a restart finds of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runtui.domain.columns import GAP, GUTTER
+from runtui.domain.views import ListSettings, View
+from runtui.prelude import FirstPaint
+from runtui.services.preferences import KeptChoices, preferences_path
+from runtui.tui.widgets.line_table import ColumnHeader
+from tests.tui.conftest import ROOT, Opener, Session
+
+
+def titles(session: Session) -> list[str]:
+    """The headings, without the marks of more columns and of the order."""
+    text = session.find(ColumnHeader).render_line(0).text
+    return text.strip(" ‹›").replace("↓", "").replace("↑", "").replace("✗ ", "✗").split()
+
+
+def headline(session: Session) -> str:
+    """The title of the list, which is on the screen."""
+    title = session.runs.title().plain
+    assert f" {title}" in session.text()
+    return title
+
+
+def said(session: Session) -> str:
+    return " ".join(session.text().split())
+
+
+async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        for key, name, sort in (
+            ("1", "Problems", "severity ↓"),
+            ("2", "Failed", "start ↓"),
+            ("3", "Stuck", "updated ↑"),
+        ):
+            await session.press(key)
+            total = session.runs.table.total
+            assert 0 < total < 240
+            assert headline(session) == f"{name}  {total} of 240  {sort}"
+        assert {row.status for row in session.workspace.store.window(session.runs.shown, 0, 9)} == {"inProgress"}
+        await session.press("3")
+        assert headline(session).startswith("Runs  240  ")
+        await session.press("1", "x")
+        assert headline(session).startswith("Runs  240  ")
+        await session.press("7")
+        assert "There is no view 7; v saves what the list shows as one." in said(session)
+
+
+async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        preferences = session.workspace.preferences
+        await session.press("slash")
+        await session.type("wf:Offboard")
+        await session.press("enter", "s", "v", "enter")
+        await session.type("leavers")
+        await session.press("enter")
+        assert preferences.kept.views == (View("leavers", ListSettings("wf:Offboard", "workflow", False)),)
+        assert "Leavers  " in headline(session)
+        await session.press("1", "6")
+        assert session.runs.settings == preferences.kept.views[0].settings
+
+        await session.press("v", "enter", "j", "enter")  # on the view that is shown: rename
+        await session.type("Leavers")
+        await session.press("enter", "v", "G", "enter")
+        await session.type("leavers")
+        await session.press("enter")
+        assert "There is a view leavers already." in session.text()
+        await session.press("escape")
+        assert [view.name for view in preferences.kept.views] == ["Leavers"]
+
+        await session.press("escape", "v", "k", "enter", "j", "j", "enter")
+        assert preferences.kept.views == (View("Leavers", session.runs.settings),)
+        assert session.runs.settings.filter == ""
+        await session.press("v", "enter", "G", "enter")
+        assert preferences.kept.views == ()
+        await session.press("6")
+        assert "There is no view 6" in session.text()
+
+
+async def test_the_sort_picker_offers_both_directions_and_stands_on_the_present_one(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        await session.press("S", "escape")
+        assert session.runs.settings == ListSettings()
+        await session.press("S", "j", "enter")
+        assert session.runs.settings == ListSettings(descending=False)
+        await session.press("S", "j", "j", "enter")
+        assert "workflow ↓" in headline(session)
+        assert session.runs.settings == ListSettings(sort="workflow")
+        await session.press("S")
+        assert "● workflow ↓   Z to A" in session.text()
+
+
+async def test_columns_are_chosen_moved_and_given_back_to_the_width(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=20) as session:
+        automatic = titles(session)
+        assert automatic == ["status", "workflow", "start", "users", "✗tasks"]
+        await session.press("C", "space", "j", "space")
+        assert "it is always shown" in session.text()
+        await session.press("G", "space", "minus", "enter")
+        assert session.runs.columns == ("workflow", "started", "users", "failedTasks", "failedUsers")
+        assert titles(session) == ["workflow", "start", "users", "✗tasks", "✗users"]
+        await session.press("C", "plus", "escape")
+        assert titles(session) == ["workflow", "start", "users", "✗tasks", "✗users"]
+        await session.press("C", "plus", "enter")
+        assert titles(session)[:2] == ["start", "workflow"]
+        await session.press("C", "0", "enter")
+        assert session.runs.columns == ()
+        assert titles(session) == automatic
+
+
+async def test_columns_scroll_and_the_workflow_stays(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=20) as session:
+        table = session.runs.table
+        table_titles, seen = titles(session), set(titles(session))
+        for _ in range(15):
+            await session.press("right")
+            assert "workflow" in titles(session)
+            seen |= set(titles(session))
+            cells = sum(width + GAP for _, width in table.arrangement.layout(80)) + GUTTER
+            assert cells == table.render_line(0).cell_length == 80
+        assert seen == {
+            *("status", "workflow", "start", "users", "✗tasks", "type", "updated", "completed", "scheduled", "id"),
+            "✗users",
+        }
+        assert titles(session)[-1] == "✗users"
+        for _ in range(15):
+            await session.press("left")
+        assert titles(session) == table_titles
+
+
+async def test_a_click_on_a_heading_sorts_and_another_one_reverses(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=20) as session:
+        header = session.find(ColumnHeader)
+        place = header.render_line(0).text.index("users")
+        await session.pilot.click(ColumnHeader, offset=(place, 0))
+        assert session.runs.settings == ListSettings(sort="users")
+        await session.pilot.click(ColumnHeader, offset=(place, 0))
+        assert session.runs.settings == ListSettings(sort="users", descending=False)
+
+
+@pytest.mark.parametrize("keys", [("2", "C", "G", "space", "enter", "T"), ("3", "I")])
+async def test_a_restart_finds_everything_again_before_the_first_paint(
+    open_session: Opener, tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    async with open_session(size=(80, 30), runs=60) as session:
+        await session.press(*keys)
+        settings, theme, shown = session.runs.settings, session.app.theme, session.text().splitlines()
+        assert settings != ListSettings()
+    kept = json.loads(preferences_path(tmp_path, "", ROOT).read_text())
+    assert kept["runs"]["filter"] == settings.filter
+    async with open_session(size=(80, 30), runs=60) as session:
+        assert session.runs.settings == settings
+        assert session.app.theme == theme
+        await session.until(lambda: session.text().splitlines()[3:20] == shown[3:20])
+        written: list[str] = []
+        paint = FirstPaint(session.workspace.settings, 80, 30, written.append)
+        assert paint.show(session.workspace.store, session.workspace.preferences.kept.runs)
+        first = session.workspace.store.window(session.runs.shown, 0, 1)[0]
+        assert first.workflow_name in written[0]
+    async with open_session(size=(80, 30), runs=60, theme="ansi-light") as session:
+        assert session.app.theme == "ansi-light"
+
+
+async def test_what_cannot_be_restored_is_said(open_session: Opener, tmp_path: Path) -> None:
+    path = preferences_path(tmp_path, "", ROOT)
+    path.write_text("{")
+    async with open_session(size=(100, 30), runs=20) as session:
+        assert "is set aside" in said(session)
+        assert session.workspace.preferences.kept == KeptChoices()
+    path.write_text(json.dumps({"theme": "", "runs": {**ListSettings("tomorrow:(")._asdict()}, "views": []}))
+    async with open_session(size=(100, 30), runs=20) as session:
+        assert "The filter of the last session cannot be used here: tomorrow:(" in said(session)
+        assert session.runs.table.total == 20
