@@ -54,6 +54,9 @@ _EXPAND = "?$expand=subject"
 # How a server says that it does not expand: not known, not allowed to whoever asks, not there.
 _EXPAND_REFUSED = frozenset({400, 403, 501})
 
+# How a server says that it has no such collection.
+_NOT_OFFERED = frozenset({400, 404, 405, 501})
+
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 """The id of nothing."""
 
@@ -169,6 +172,7 @@ class GraphClient:
         for workflow_id, run_id in runs:
             tasks: list[dict[str, Any]] = []
             users: list[dict[str, Any]] = []
+            has_tasks = False
             try:
                 for path, held in zip(_RESULT_PATHS, (tasks, users), strict=True):
                     async for page in self._results_from(path(workflow_id, run_id), found, pace):
@@ -177,8 +181,11 @@ class GraphClient:
                             yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
                             tasks.clear()
                             users.clear()
+                    has_tasks = True
             except GraphError as error:
-                yield ReadResults(run_id, error=error)
+                # A root may tell of tasks alone.
+                is_whole = has_tasks and not users and error.exchange.status in _NOT_OFFERED
+                yield ReadResults(run_id, tuple(tasks), error=None if is_whole else error)
             else:
                 yield ReadResults(run_id, tuple(tasks), tuple(users))
 

@@ -162,6 +162,15 @@ async def test_one_run_that_is_gone_costs_the_others_nothing() -> None:
     assert found[1].error.exchange.url.endswith("/runs/r1/taskProcessingResults?$expand=subject")
 
 
+async def test_a_root_that_tells_of_tasks_alone_is_read_too() -> None:
+    server = ResultsServer(lambda path, _times: (404, REFUSED, {}) if "/userProc" in path else None)
+    async with client(server) as graph:
+        assert ids(await read(graph, 2)) == [("r0", ["r0-task"], []), ("r1", ["r1-task"], [])]
+    refusing = ResultsServer(lambda path, _times: (403, REFUSED, {}) if "/userProc" in path else None)
+    async with client(refusing) as graph:
+        assert [part.error and part.error.exchange.status for part in await read(graph, 1)] == [403]
+
+
 async def test_next_links_in_an_item_are_followed_alone_and_only_below_the_root() -> None:
     def rule(path: str, _times: int) -> Item | None:
         link = f"{ROOT}/page2" if "/r0/task" in path else "https://evil.example/beta/x" if "/r1/task" in path else ""
