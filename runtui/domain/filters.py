@@ -36,6 +36,8 @@ MOST_TERMS: Final = 64
 DEEPEST: Final = 32
 """Bounds on a filter, well above what a person types: SQLite bounds the depth of an expression too."""
 
+RESULTS_HINT: Final = "Only runs whose results were read can be found: the list of causes reads those of all problems."
+
 _BLANK: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
@@ -463,6 +465,8 @@ class _Reader:
         if field.kind == "flag":
             return self._flag(value)
         if field.whole_sql:
+            if not self.asks_results:
+                self.hints.append(RESULTS_HINT)
             self.asks_results = True
             return InResults(field, value.text, whole=sign.text == "=")
         if field.kind == "text":

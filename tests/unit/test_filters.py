@@ -179,6 +179,13 @@ def test_what_is_known_needs_no_hint(text: str) -> None:
     assert parse_filter(text, NOW).hint == ""
 
 
+def test_a_filter_by_results_says_where_they_come_from() -> None:
+    by_results = parse_filter("user:adele reason:manager", NOW)
+    assert by_results.asks_results
+    assert by_results.hint.count("results were read") == 1
+    assert not parse_filter("wf:adele", NOW).asks_results
+
+
 @pytest.mark.parametrize("field", FILTER_FIELDS, ids=str)
 def test_every_name_of_a_field_is_understood_in_any_case(field: FilterField) -> None:
     value = {"enum": "x", "text": "x", "count": "1", "datetime": "today", "flag": "stuck"}[field.kind]
