@@ -6,6 +6,7 @@ sent as a body is the text that was given, byte for byte.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -338,7 +339,9 @@ class GraphClient:
                 _object(batch)  # raises what is wrong
             self._batches = not is_batch_refused(batch)
             tries.update(part)
-            for path, answer in zip(part, answers_of(batch, [root + path for path in part]), strict=True):
+            # The pages of twenty listings are too much to take apart between two keys.
+            answers = await asyncio.to_thread(answers_of, batch, [root + path for path in part])
+            for path, answer in zip(part, answers, strict=True):
                 if answer is None:
                     continue
                 if path.endswith(_EXPAND) and answer.status in _EXPAND_REFUSED:
