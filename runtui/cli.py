@@ -149,6 +149,16 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        name="causes", help="list why tasks failed, grouped by task and reason over all runs",
+        run="runtui.headless.causes:list_causes", takes="session", options=_READING,
+        arguments=(
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="only runs such as status:failed or is:problem"),
+            Argument("-o", "--output", choices=("table", "json", "jsonl", "csv"), default="table",
+                     help="(default: table)"),
+        ),
+    ),
+    Command(
         name="update", help="change properties of a run",
         run="runtui.headless.changes:update_run", takes="session", options=_WRITING,
         arguments=(

@@ -61,6 +61,8 @@ _NOT_OFFERED = frozenset({400, 404, 405, 501})
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 """The id of nothing."""
 
+_USER_PROPERTIES = "id,displayName,userPrincipalName,onPremisesSyncEnabled"
+
 # An entity tag as a header can carry it: visible ASCII.
 _ETAG = re.compile(r"[!-~]+")
 
@@ -189,6 +191,32 @@ class GraphClient:
                 yield ReadResults(run_id, tuple(tasks), error=None if is_whole else error)
             else:
                 yield ReadResults(run_id, tuple(tasks), tuple(users))
+
+    def user_results_of(
+        self, workflow_id: str, subject_id: str, *, pace: Pace | None = None
+    ) -> AsyncIterator[CollectionPage]:
+        """What became of one user in all runs of a workflow, page by page; GraphError when that cannot go on."""
+        subject = quote(f"subject/id eq '{subject_id.replace(chr(39), chr(39) * 2)}'", safe="")
+        path = f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/userProcessingResults?$filter={subject}"
+        return self._pages(path, "list user results", pace)
+
+    def tasks_of_user(
+        self, workflow_id: str, run_id: str, result_id: str, *, pace: Pace | None = None
+    ) -> AsyncIterator[CollectionPage]:
+        """What became of each task for one user of a run, by the id of the user's result; of a run that is not known,
+        `run_id` is empty."""
+        above = _run_path(workflow_id, run_id) if run_id else f"{WORKFLOWS_PATH}/{_segment(workflow_id)}"
+        path = f"{above}/userProcessingResults/{_segment(result_id)}/taskProcessingResults"
+        return self._pages(path, "list task results", pace)
+
+    async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
+        """A user of the directory, by id or userPrincipalName: names, and whether the account is synchronized.
+
+        Raises:
+            GraphError: there is no such user, or nobody may read users.
+        """
+        path = f"/users/{_segment(name)}?$select={_USER_PROPERTIES}"
+        return _object(await self._read(self._transport.url(path), "read user", (), pace))
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""

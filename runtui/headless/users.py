@@ -13,9 +13,17 @@ from typing import Final
 from runtui.command_line import SessionSpec
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import status_look
-from runtui.domain.run_users import Extension, TaskRow, UserRow, extension_of, user_rows, users_named, why_no_users
 from runtui.domain.text import visible
 from runtui.domain.times import duration_text, local_text, now_ticks, since
+from runtui.domain.triage.run_users import (
+    Extension,
+    TaskRow,
+    UserRow,
+    extension_of,
+    user_rows,
+    users_named,
+    why_no_users,
+)
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.output import aligned
 from runtui.headless.session import connected, find_run, pace, read_run

@@ -17,8 +17,8 @@ from runtui.keys.names import is_text, key_text
 _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
-    "app", "table", "rows", "run", "runs", "users", "tasks", "edit", "conflict", "review", "journal", "filter",
-    "picker", "columns", "name", "sign_in", "help", "panel", "text", "search", "overview",
+    "app", "table", "rows", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict", "review",
+    "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search", "overview",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -28,6 +28,9 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "runs": "Runs",
     "users": "Users of a run",
     "tasks": "Tasks of a user",
+    "causes": "Causes",
+    "people": "People",
+    "person": "One person",
     "filter": "Filter box",
     "edit": "Form",
     "conflict": "Conflict",
@@ -50,6 +53,9 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"table", "rows", "run", "users", "panel", "app"}),
     frozenset({"table", "rows", "run", "tasks", "panel", "app"}),
     frozenset({"table", "text", "panel", "app"}),
+    frozenset({"table", "rows", "causes", "panel", "app"}),
+    frozenset({"table", "rows", "person", "panel", "app"}),
+    frozenset({"people", "app"}),
     frozenset({"filter"}),
     frozenset({"search"}),
     frozenset({"edit", "panel", "app"}),
@@ -65,7 +71,7 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
 )
 """The scopes whose keys work at the same time."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name"})
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name", "people"})
 """The scopes in which an input has the focus: a letter there is text."""
 
 Need = Literal[
@@ -198,6 +204,27 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # One user of a run
     Action("open_task", "tasks", ("enter", "f3"), "JSON", "Go to the task in the panel.", 85, "row", meaning="details"),
     Action("leave_user", "tasks", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    # Causes
+    Action(
+        "cause_runs", "causes", ("enter", "f3"), "runs", "Show the runs of this cause.", 85, "row", meaning="details"
+    ),
+    Action("leave_causes", "causes", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    # The question for a person
+    Action(
+        "choose_person",
+        "people",
+        ("enter",),
+        "show",
+        "Show what all workflows did for this person.",
+        90,
+        meaning="choose",
+    ),
+    Action("person_up", "people", ("up",), "up", "Move one line up.", meaning="cursor-up"),
+    Action("person_down", "people", ("down",), "down", "Move one line down.", meaning="cursor-down"),
+    Action("leave_people", "people", ("escape",), "back", "Go back; nobody is chosen.", 80, meaning="back"),
+    # One person
+    Action("open_persons_run", "person", ("enter", "f3"), "open", "Open the run.", 85, "row", meaning="details"),
+    Action("leave_person", "person", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
     # The filter box
     Action("keep_filter", "filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
     Action("complete", "filter", ("tab",), "complete", "Complete a field or a value, or take the next one.", 85),
@@ -343,6 +370,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("focus_panel", "app", ("greater_than_sign", "f12"), "panel", "Open the side panel and go to it.", 25),
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
+    Action(
+        "causes", "app", ("c",), "causes", "Open or close the reasons why tasks failed in the runs of the list.", 72
+    ),
+    Action("people", "app", ("at",), "people", "Find one person across all workflows.", 14),
     Action("journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58),
     Action("counts", "app", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
     Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57),

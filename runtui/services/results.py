@@ -91,6 +91,12 @@ class ResultReader:
         self.progress = ReadingProgress()
         self._task = asyncio.create_task(self._read_all(query), name="read results")
 
+    async def read(self, query: RunQuery) -> None:
+        """The same, and wait until it is done."""
+        self.read_in_background(query)
+        if self._task is not None:
+            await self._task
+
     async def stop(self) -> None:
         """End the reading; what was read stays."""
         task, self._task = self._task, None

@@ -50,17 +50,17 @@ from runtui.services.store_file import (
     put_runs,
     put_workflow,
 )
-from runtui.services.store_results import Person, PersonResult, Received, RunResults, UnreadRun, UnreadRuns
+from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns
 
 if TYPE_CHECKING:
     from runtui.domain.filters import Filter
-    from runtui.domain.results import Cause
+    from runtui.domain.results import Cause, TaskResult
+    from runtui.domain.triage.people import PersonResult
     from runtui.domain.workflows import WorkflowHistory
 
 __all__ = [
     "EVERY_RUN",
     "Person",
-    "PersonResult",
     "RunQuery",
     "RunResults",
     "RunRows",
@@ -285,6 +285,12 @@ class Store:
             except ValueError:
                 return None
 
+    def ids(self, query: RunQuery) -> list[str]:
+        """The ids of the runs that a query finds, in no order. A matter for a thread."""
+        where, values = _where(query)
+        with self._reading() as db:
+            return [run_id for (run_id,) in db.execute(f"SELECT id FROM run WHERE {where}", values)]
+
     def get(self, run_id: str) -> StoredRun | None:
         sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
         with self._reading() as db:
@@ -348,6 +354,11 @@ class Store:
         """The failures in the runs of a query by cause, as far as they were read. A matter for a thread."""
         with self._reading() as db:
             return store_results.causes(db, _where(query))
+
+    def failures_of_cause(self, query: RunQuery, key: str, most: int) -> list[TaskResult]:
+        """The latest failures of a cause in the runs of a query, at most so many. A matter for a thread."""
+        with self._reading() as db:
+            return store_results.failures_of_cause(db, _where(query), key, most)
 
     def people(self, text: str, most: int) -> list[Person]:
         """Whom results name: those with `text` in name, UPN or id, by name. A matter for a thread."""

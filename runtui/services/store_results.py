@@ -17,6 +17,7 @@ from runtui.domain.filters import IsFlag, Sql
 from runtui.domain.filters import where as filter_where
 from runtui.domain.results import Cause, TaskResult, UserResult
 from runtui.domain.rows import ABSENT, storable
+from runtui.domain.triage.people import PersonResult
 
 # The SQL below is put together from conditions that `domain.filters` builds; whatever comes from a person or a server
 # is a parameter.
@@ -95,15 +96,6 @@ class Person(NamedTuple):
     """How many of the runs whose results were read are about them."""
     failures: int
     """How many tasks failed for them."""
-
-
-class PersonResult(NamedTuple):
-    """What one task of one run did for a person."""
-
-    run_id: str
-    workflow_id: str
-    workflow_name: str
-    result: TaskResult
 
 
 def results_revision(db: sqlite3.Connection) -> int:
@@ -248,6 +240,16 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
         said = (example.task_name, example.definition_id, example.reason)
         groups.append(Cause._make((key, *said, *figures, workflows)))
     return groups
+
+
+def failures_of_cause(db: sqlite3.Connection, where: Sql, key: str, most: int) -> list[TaskResult]:
+    """The latest failures of a cause in the runs of a query, at most so many."""
+    found = db.execute(
+        "SELECT raw FROM task_result JOIN task_body USING (rowid) JOIN run ON run.rowid = run_row"
+        f" WHERE cause = ? AND {where[0]} ORDER BY moment DESC, task_result.rowid DESC LIMIT ?",
+        (key, *where[1], most),
+    )
+    return [TaskResult(json.loads(raw)) for (raw,) in found]
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:

@@ -22,6 +22,7 @@ from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.editing import Editing
+from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
@@ -29,6 +30,7 @@ from runtui.tui.features.opening import Opening
 from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
+from runtui.tui.features.tracing import Tracing
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
@@ -90,14 +92,20 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.journaling = Journaling(self.chrome, self.runs, self.editing)
         self.signing_in = SigningIn(self.chrome)
         self.opening = Opening(self.chrome)
+        self.explaining = Explaining(self.chrome, self.runs)
+        self.tracing = Tracing(self.chrome, self.runs, self.opening)
         self.overviewing = Overviewing(self.chrome, self.runs)
-        places = (self.editing.place, *self.opening.places, self.journaling.place, self.overviewing.place)
+        places = (
+            self.editing.place, *self.opening.places, self.explaining.place, self.tracing.place, self.journaling.place,
+            self.overviewing.place,
+        )  # fmt: skip
         self.listing = Listing(self.chrome, self.runs, self.editing, places)
         self.leaving = Leaving(self.chrome, self.signing_in)
         self.arranging = Arranging(self.chrome, self.runs)
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
-            self.editing, self.opening, self.journaling, self.signing_in, self.listing, self.arranging,
+            self.editing, self.opening, self.explaining, self.tracing, self.journaling, self.signing_in, self.listing,
+            self.arranging,
             self.overviewing, switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
@@ -125,10 +133,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
-        for place in (
-            self.editing.place, *self.opening.places, self.journaling.place, self.signing_in.place,
-            self.overviewing.place,
-        ):  # fmt: skip
+        for place in (*self.listing.places, self.signing_in.place):
             self.install_screen(place, place.view.scope)
         self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
@@ -139,6 +144,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.editing.start()
         self.opening.start()
         self.journaling.start()
+        self.explaining.start()
+        self.tracing.start()
         self.listing.start()
         self.arranging.start()
         self.overviewing.start()

@@ -15,8 +15,10 @@ from runtui.domain.filter_completion import RUN_FIELDS, FieldHelp
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
-from runtui.domain.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
+from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
+from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
 from runtui.domain.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
@@ -149,6 +151,30 @@ WORKFLOWS: Final[Resource[WorkflowHistory, str]] = Resource(
     read_filter=cell_filter(WORKFLOW_COLUMNS),
     empty="There are no workflows.",
     nothing_found="No workflow matches the filter.",
+)
+
+
+CAUSES: Final[Resource[CauseRow, str]] = Resource(
+    title="Causes",
+    columns=CAUSE_COLUMNS,
+    id_of=lambda row: row.cause.key,
+    filter_help=cell_filter_help(CAUSE_COLUMNS),
+    read_filter=cell_filter(CAUSE_COLUMNS),
+    empty="No task failed in these runs.",
+    nothing_found="No cause matches the filter.",
+    fields=cell_fields(CAUSE_COLUMNS),
+)
+
+
+PERSON: Final[Resource[PersonResult, str]] = Resource(
+    title="Tasks",
+    columns=PERSON_COLUMNS,
+    id_of=lambda task: task.id,
+    filter_help=cell_filter_help(PERSON_COLUMNS),
+    read_filter=cell_filter(PERSON_COLUMNS),
+    empty="No run had this user.",
+    nothing_found="No task matches the filter.",
+    fields=cell_fields(PERSON_COLUMNS),
 )
 
 

@@ -16,20 +16,24 @@ from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.editing import Editing
+from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
+from runtui.tui.features.tracing import Tracing
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
+from runtui.tui.screens.causes import CausesView
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.help import HelpView, help_text
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.overview import OverviewView
+from runtui.tui.screens.people import PeopleView, PersonView
 from runtui.tui.screens.picker import Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
@@ -42,7 +46,9 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.search_bar import SearchBar
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = (Editing, Opening, Journaling, SigningIn, Listing, Arranging, Overviewing, Switching)
+FEATURES: tuple[type, ...] = (
+    Editing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging, Overviewing, Switching,
+)  # fmt: skip
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
@@ -51,6 +57,9 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "runs": (RunsView, *FEATURES),
     "users": (UsersView, *FEATURES),
     "tasks": (TasksView, *FEATURES),
+    "causes": (CausesView, *FEATURES),
+    "people": (PeopleView,),
+    "person": (PersonView, *FEATURES),
     "filter": (FilterBar,),
     "edit": (FormView, *FEATURES),
     "conflict": (ConflictView, *FEATURES),

@@ -35,7 +35,7 @@ from tests.tui.wires import Held
 PHRASES: Final = {
     "list": "j|k|G|g|pagedown|space|s|I|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
     "|/ o n enter j e|/ s t a t tab f tab enter|/ w o tab tab tab enter j|/ up up down enter|/ x down / up down down j"
-    "|>|]|[|z|<|?|J|M|P|A|T|p|w|1|2 j|3|4|5|6|1 1|S|C|v|right|left|right right",
+    "|>|]|[|z|<|?|J|M|P|A|T|p|w|1|2 j|3|4|5|6|1 1|S|C|v|right|left|right right|c|@",
     "sort": "j|G|enter|j j enter|escape|S|pagedown enter",
     "columns": "j|space|plus|minus|0|enter|escape|j space enter|G space enter right|plus plus enter|C",
     "views": "j|enter|G enter|escape|v|G enter n e w enter|G enter escape|j j enter 6",
@@ -53,6 +53,8 @@ PHRASES: Final = {
     "profiles": "j|k|escape|P",
     "sign_in": "j|k|enter|y|escape|O|O O|enter escape|j enter|A A",
     "conflict": "left|right|space|j|enter|e|escape|D|ctrl+s",
+    "causes": "j|k|enter|space|U|s|I|c|escape|enter escape|space enter|/ t a p enter|/ l o g enter enter|enter e",
+    "people": "a|backspace|down|up|enter|escape|down enter|a n enter|enter enter|> <|f1 escape",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
 """What is typed on each screen: some phrases, of keys separated by blanks."""
@@ -60,7 +62,7 @@ PHRASES: Final = {
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
-    "overview": "o", "sort": "S", "columns": "C", "views": "v",
+    "overview": "o", "sort": "S", "columns": "C", "views": "v", "causes": "c", "people": "@",
 }  # fmt: skip
 """The keys from the list to each screen."""
 

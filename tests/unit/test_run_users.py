@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.run_users import (
+from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.domain.triage.run_users import (
     TASK_COLUMNS,
     USER_COLUMNS,
     UserRow,
@@ -16,7 +17,6 @@ from runtui.domain.run_users import (
     users_named,
     waiting_words,
 )
-from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 
 STARTED = "2026-11-20T09:00:00Z"
 NOW = parse_ticks(STARTED) + 3_600 * TICKS_PER_SECOND

@@ -37,7 +37,7 @@ class Listing:
         self._workspace = chrome.workspace
         self._runs = runs
         self._editing = editing
-        self._places = places
+        self.places = places
         self._complaint = ""
         """What was said of the last listing, as long as that is incomplete."""
         self._was_complete = False
@@ -99,7 +99,7 @@ class Listing:
         its full passes would keep a key waiting. Once per session: what is frozen is never collected, garbage included.
         """
         await asyncio.to_thread(prepare_editing)
-        for place in self._places:
+        for place in self.places:
             await self._chrome.prepare(place)
         # The first rows stand where they belong: from here on the cursor belongs to its run.
         self._runs.table.row_under_cursor(hold=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from runtui.domain.run_users import Extension, UserRow, extension_of, user_rows, why_no_users
+from runtui.domain.triage.run_users import Extension, UserRow, extension_of, user_rows, why_no_users
 from runtui.errors import RuntuiError
 from runtui.services.store import RunResults, StoredRun
 from runtui.tui.actions import ActionContext

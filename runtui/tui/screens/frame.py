@@ -416,15 +416,20 @@ class Frame(Screen[ScreenResultType]):
         self.chrome.is_zoomed = zoomed
         self.draw()
 
+    @property
+    def _is_front(self) -> bool:
+        """Whether it is the frame in front; it is not yet while the first screen is being mounted."""
+        return self in self.app.screen_stack and self.chrome.front is self
+
     def on_resize(self) -> None:
         """There is room for the panel, or none."""
-        if self.chrome.front is self:
+        if self._is_front:
             self.draw()
 
     def on_action_view_changed(self, event: ActionView.Changed) -> None:
         """The view is another one now."""
         event.stop()
-        if self.chrome.front is self:
+        if self._is_front:
             self.draw()
 
     def watch_focused(self, focused: Widget | None) -> None:
@@ -438,7 +443,7 @@ class Frame(Screen[ScreenResultType]):
 
     def on_descendant_focus(self) -> None:
         """Keys go elsewhere."""
-        if self.chrome.front is self:
+        if self._is_front:
             self.draw()
 
     def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:

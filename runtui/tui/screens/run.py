@@ -13,8 +13,8 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.run_users import TaskRow, UserRow
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.tui.actions import bindings
 from runtui.tui.resources import TASKS, USERS
 from runtui.tui.screens.frame import ActionView
@@ -119,7 +119,9 @@ class TasksView(ActionView[None]):
     def show_in(self, panel: Panel) -> None:
         """The task under the cursor, in full."""
         row = self.list.table.row_under_cursor()
-        panel.show_page(task_page(self._run_id or "", self.user, row, now_ticks()))
+        panel.show_page(
+            task_page(self._run_id or "", self.user.name if self.user is not None else "", row, now_ticks())
+        )
 
     def action_leave_user(self) -> None:
         """One step back: the filter first, then to the users."""

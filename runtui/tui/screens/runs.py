@@ -7,8 +7,8 @@ went wrong. Rows are never drawn while they are being counted; of several querie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -28,6 +28,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -63,6 +64,17 @@ class Throttle:
             self.ask()
 
 
+class Narrowing(NamedTuple):
+    """A filter that another place asked for, with the way back to that place."""
+
+    text: str
+    words: str
+    """What the filter means, for the title."""
+    before: str
+    """The filter that was there before."""
+    go_back: Callable[[], Awaitable[None]]
+
+
 class RunsView(ActionView[None]):
     """The list of runs."""
 
@@ -79,6 +91,7 @@ class RunsView(ActionView[None]):
         self._workspace = workspace
         self._store = workspace.store
         self.list = RowList(RUNS, self._flag, name="runs", count_values=self._store.value_counts)
+        self._narrowing: Narrowing | None = None
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
@@ -137,6 +150,9 @@ class RunsView(ActionView[None]):
         """The view or the filter, how many of how many, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
+        narrowing = self._narrowing_in_force
+        if narrowing is not None:
+            return Content.assemble(self.list.title(counted, ""), "  ", content(narrowing.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
@@ -159,9 +175,24 @@ class RunsView(ActionView[None]):
 
     # Filter
 
-    def action_clear(self) -> None:
+    @property
+    def _narrowing_in_force(self) -> Narrowing | None:
+        """What another place asked for, unless the person has asked for something else since."""
+        narrowing = self._narrowing
+        return narrowing if narrowing is not None and narrowing.text == self.filter_text else None
+
+    def narrow(self, text: str, words: str, go_back: Callable[[], Awaitable[None]]) -> None:
+        """Show what a place is about, called so in the title; one step back leads to that place again."""
+        before = self.filter_text
+        self.filter_by(text)
+        self._narrowing = Narrowing(text, words, before, go_back)
+
+    async def action_clear(self) -> None:
         """One step back: the filter first, then the panel where it can go, and the last word with it."""
-        if self.filter_text:
+        if (narrowing := self._narrowing_in_force) is not None:
+            self.filter_by(narrowing.before)
+            await narrowing.go_back()
+        elif self.filter_text:
             self.filter_by("")
         else:
             self.frame.chrome.panel.is_open = False

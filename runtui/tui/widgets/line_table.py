@@ -7,7 +7,7 @@ neither memory nor the cost of a key grows with the number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, get_args
 
 from rich.cells import cell_len
@@ -206,6 +206,11 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.marks ^= {row_id}
         self.flags_changed(row_id)
 
+    def mark_all(self, row_ids: Collection[RowId], *, marked: bool) -> None:
+        """Mark some rows, in sight or not, or take their marks back."""
+        self.marks = self.marks.union(row_ids) if marked else self.marks.difference(row_ids)
+        self._repaint_differences()
+
     def clear_marks(self) -> None:
         marked, self.marks = self.marks, frozenset()
         for row_id in marked:
@@ -246,7 +251,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     def column_at(self, x: int) -> str:
         """The key of the column that stands at a cell of the screen's line, counted from 0; empty beside them all."""
         start = GUTTER
-        for column, width in self._arrangement.layout(self.size.width):
+        for column, width in self.arrangement.layout(self.size.width):
             if start <= x < start + width:
                 return column.key
             start += width + GAP

@@ -18,8 +18,9 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import short_id, status_look
-from runtui.domain.run_users import TaskRow, UserRow
 from runtui.domain.times import ago, duration_text, local_text, since
+from runtui.domain.triage.checks import why_doubtful
+from runtui.domain.triage.run_users import TaskRow
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
@@ -28,6 +29,7 @@ from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.store import StoredRun
 from runtui.services.writing.save import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page
+from runtui.tui.words import cause_words
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
@@ -306,22 +308,26 @@ def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
         yield Fact(f"{'took':10} {duration_text(completed - started)}", "$text-muted")
 
 
-def task_page(run_id: str, user: UserRow | None, row: TaskRow | None, now: int) -> Page:
-    """What one task of a run did for a user, at `now` (ticks), and the object as received."""
-    if user is None or row is None:
+def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str = "") -> Page:
+    """What one task of a run did for a user, at `now` (ticks), what to check where that is in doubt, and the object as
+    received; `where` is what is named beside the task in place of the user.
+    """
+    if row is None:
         return NO_TASK
     task, look = row.result, status_look(row.result.status)
-    facts = [Fact(f"{task.status or 'no status'} for {user.name}")]
+    facts = [Fact(f"{task.status or 'no status'} for {name}")]
     if said := row.said(now):
         facts.append(Fact(said, "$text-error" if task.is_failed else ""))
     if task.processing_info and task.processing_info not in said:
         facts.append(Fact(task.processing_info))
-    for name, ticks in (("created", task.created), ("started", task.started), ("completed", task.completed)):
+    for moment, ticks in (("created", task.created), ("started", task.started), ("completed", task.completed)):
         if ticks is not None:
-            facts.append(Fact(f"{name:10} {local_text(ticks)}  {since(ticks, now)}", "$text-muted"))
+            facts.append(Fact(f"{moment:10} {local_text(ticks)}  {since(ticks, now)}", "$text-muted"))
     if task.took is not None:
         facts.append(Fact(f"{'took':10} {duration_text(task.took)}", "$text-muted"))
-    about = About(run_id, f"{look.glyph} {task.task_name}", user.name)
+    if task.is_failed or why_doubtful(task):
+        facts += cause_words.what_to_check(task.definition_id)
+    about = About(run_id, f"{look.glyph} {task.task_name}", where or name)
     return Page(tuple(facts), json.dumps(task.received, indent=2, ensure_ascii=False), about=about)
 
 

@@ -15,6 +15,7 @@ from runtui.domain.columns import DASH, GREATEST_FIRST, NOTHING, Column, ListCel
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look
 from runtui.domain.times import TICKS_PER_SECOND, ago, duration_text, since
+from runtui.domain.triage.checks import why_doubtful
 
 _ISO_DURATION: Final = re.compile(
     r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?", re.ASCII
@@ -44,7 +45,9 @@ class TaskRow(NamedTuple):
         task = self.result
         if task.is_failed:
             return task.reason
-        return waiting_words(task, self.extension, now) if task.is_waiting else task.processing_info
+        if task.is_waiting:
+            return waiting_words(task, self.extension, now)
+        return why_doubtful(task) or task.processing_info
 
 
 _NO_EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType({})

@@ -1,0 +1,1 @@
+"""Why it failed: one run opened, causes over all runs, what to check, one person across all workflows. Pure."""

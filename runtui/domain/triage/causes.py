@@ -1,0 +1,82 @@
+"""Causes as rows: tasks that failed for the same reason, over all runs that are listed.
+
+Invariant: no text is altered for the terminal here; a task and a reason are as received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
+from runtui.domain.plots import bar
+from runtui.domain.results import Cause, fold_reason
+from runtui.domain.times import format_ticks, since
+from runtui.domain.triage.checks import checklist_of
+
+BAR_CELLS: Final = 6
+
+
+class CauseRow(NamedTuple):
+    """A cause among others."""
+
+    cause: Cause
+    most_users: int
+    """Those of the cause that has the most: what a full bar stands for."""
+
+
+def cause_rows(causes: Sequence[Cause]) -> list[CauseRow]:
+    """Causes in their order."""
+    most = max((cause.users for cause in causes), default=0)
+    return [CauseRow(cause, most) for cause in causes]
+
+
+def _count(name: str, width: int, count: Callable[[CauseRow], int], role: Role) -> Column[CauseRow]:
+    return Column(
+        name, name, width, 3, lambda row, _: ListCell(str(count(row)), role), GREATEST_FIRST, "right", value=count
+    )
+
+
+def _since(key: str, title: str, priority: int, moment: Callable[[CauseRow], int | None]) -> Column[CauseRow]:
+    def show(row: CauseRow, now: int) -> ListCell:
+        ticks = moment(row)
+        return NOTHING if ticks is None else ListCell(since(ticks, now), "muted")
+
+    return Column(key, title, 9, priority, show, GREATEST_FIRST, value=lambda row: moment(row) or 0)
+
+
+CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
+    Column("task", "task", 18, 2, lambda row, _: ListCell(row.cause.task), grows_to=32),
+    Column("reason", "reason", 16, 1, lambda row, _: ListCell(fold_reason(row.cause.reason)), flexible=True),
+    _count("runs", 4, lambda row: row.cause.runs, "number"),
+    _count("users", 5, lambda row: row.cause.users, "alert"),
+    Column(
+        "share",
+        "",
+        BAR_CELLS,
+        5,
+        lambda row, _: ListCell(bar(row.cause.users, row.most_users, BAR_CELLS), "status-failed"),
+    ),
+    _since("last", "last seen", 4, lambda row: row.cause.last),
+    _since("since", "since", 7, lambda row: row.cause.first),
+    Column("workflows", "workflows", 24, 8, lambda row, _: ListCell(", ".join(row.cause.workflows), "muted")),
+)
+"""All columns, in the order in which they stand."""
+
+CAUSE_PROPERTIES: Final = ("task", "reason", "runs", "users", "since", "last", "workflows", "check")
+"""What a cause has for a program."""
+
+
+def cause_record(cause: Cause) -> dict[str, Any]:
+    """A cause for a program; times are DateTimeOffsets, `check` is what to check."""
+    checklist = checklist_of(cause.definition_id)
+    return {
+        "task": cause.task,
+        "reason": cause.reason,
+        "runs": cause.runs,
+        "users": cause.users,
+        "since": None if cause.first is None else format_ticks(cause.first),
+        "last": None if cause.last is None else format_ticks(cause.last),
+        "workflows": list(cause.workflows),
+        "check": list(checklist.lines) if checklist is not None else [],
+    }

@@ -1,0 +1,65 @@
+"""One person across all workflows: what each task of each run did for them, as rows.
+
+Invariant: no text is altered for the terminal here; names and reasons are as received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
+from runtui.domain.results import TaskResult
+from runtui.domain.rows import status_look
+from runtui.domain.times import since
+from runtui.domain.triage.checks import why_doubtful
+from runtui.domain.triage.run_users import TaskRow
+
+
+class PersonResult(NamedTuple):
+    """What one task of a run did for a person."""
+
+    run_id: str
+    workflow_id: str
+    workflow_name: str
+    result: TaskResult
+
+    @property
+    def id(self) -> str:
+        return f"{self.run_id} {self.result.id}"
+
+    @property
+    def moment(self) -> int:
+        """When it began, or was to begin (ticks); 0 where nobody says."""
+        return self.result.started or self.result.created or 0
+
+    @property
+    def row(self) -> TaskRow:
+        """The same as a task of one user."""
+        return TaskRow(self.result)
+
+
+def newest_first(tasks: Iterable[PersonResult]) -> list[PersonResult]:
+    """The latest task of the latest run first."""
+    return sorted(tasks, key=lambda task: (task.moment, task.result.sequence or 0), reverse=True)
+
+
+def _when(task: PersonResult, now: int) -> ListCell:
+    return ListCell(since(task.moment, now), "muted") if task.moment else NOTHING
+
+
+def _status(task: PersonResult, _now: int) -> ListCell:
+    if why_doubtful(task.result):
+        return ListCell("? completed", "status-unknown")
+    look = status_look(task.result.status)
+    return ListCell(f"{look.glyph} {task.result.status or 'no status'}", look.role)
+
+
+PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
+    Column("when", "when", 7, 3, _when, GREATEST_FIRST, value=lambda task: task.moment),
+    Column("status", "status", 12, 1, _status),
+    Column("workflow", "workflow", 15, 4, lambda task, _: ListCell(task.workflow_name), grows_to=28),
+    Column("task", "task", 18, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
+    Column("reason", "reason", 10, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
+)
+"""All columns, in the order in which they stand."""

@@ -1,0 +1,114 @@
+"""What all workflows did for one person: as the store has it, then as each workflow tells.
+
+Invariant: one workflow that cannot be read costs the others nothing, and is told. Nothing is asked of the server any
+more once nobody listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.results import TaskResult
+from runtui.domain.triage.people import PersonResult
+from runtui.errors import RuntuiError
+from runtui.graph.client import GraphClient, GraphError
+from runtui.graph.retry import Pace
+from runtui.services.store import Store
+
+_NOT_OFFERED: Final = frozenset({400, 405, 501})
+"""How a server says that it has no such collection, or does not filter it."""
+
+_AT_ONCE: Final = 4
+"""Workflows that are asked at the same time."""
+
+
+class PersonReading(NamedTuple):
+    """What is known of a person by now."""
+
+    tasks: tuple[PersonResult, ...]
+    """In no order."""
+    read: int
+    """Workflows that have told."""
+    total: int
+    fault: RuntuiError | None = None
+    """Why the first of those that could not be read could not."""
+    is_offered: bool = True
+    """Whether the server answers for one person at all; where it does not, only the results of runs tell."""
+
+
+async def read_person(client: GraphClient, store: Store, subject_id: str) -> AsyncGenerator[PersonReading, None]:
+    """Yield what is known of a person, first as the store has it, then again after each workflow that was read.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    stored = await asyncio.to_thread(store.results_of_person, subject_id)
+    workflows = await asyncio.to_thread(store.workflows)
+    found = {task.id: task for task in stored}
+    read, fault, total, pace = 0, None, len(workflows), Pace()
+    yield PersonReading(tuple(found.values()), read, total)
+    user = await _user(client, subject_id, pace)
+    found = {key: _about(task, user) for key, task in found.items()}
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(workflow: Mapping[str, Any]) -> list[PersonResult]:
+        async with turn:
+            return [task async for task in _tasks_in(client, workflow, subject_id, pace)]
+
+    asked = [asyncio.create_task(ask(workflow), name="read a person's results") for workflow in workflows]
+    try:
+        for answer in asyncio.as_completed(asked):
+            try:
+                found |= {task.id: _about(task, user) for task in await answer}
+                read += 1
+            except RuntuiError as error:
+                fault = fault or error
+                if isinstance(error, GraphError) and error.exchange.status in _NOT_OFFERED:
+                    yield PersonReading(tuple(found.values()), read, total, fault, is_offered=False)
+                    return
+            yield PersonReading(tuple(found.values()), read, total, fault)
+    finally:
+        for task in asked:
+            task.cancel()
+
+
+async def _user(client: GraphClient, subject_id: str, pace: Pace) -> dict[str, Any]:
+    """What the directory says of a user; nothing where it may not be read, since that only tells names and doubts."""
+    try:
+        return await client.user(subject_id, pace=pace)
+    except GraphError:
+        return {}
+
+
+def _about(task: PersonResult, user: Mapping[str, Any]) -> PersonResult:
+    """A task with what the directory says of its user, as `$expand=subject` would have it."""
+    received = task.result.received
+    subject = received.get("subject")
+    if not user or not isinstance(subject, Mapping):
+        return task
+    known = {name: value for name, value in user.items() if not name.startswith("@")}
+    return task._replace(result=TaskResult({**received, "subject": {**subject, **known}}))
+
+
+async def _tasks_in(
+    client: GraphClient, workflow: Mapping[str, Any], subject_id: str, pace: Pace
+) -> AsyncIterator[PersonResult]:
+    """What the runs of one workflow did for a person."""
+    workflow_id = str(workflow["id"])
+    name = str(workflow.get("displayName") or workflow_id)
+    async for page in client.user_results_of(workflow_id, subject_id, pace=pace):
+        for result in page.items:
+            run_id = _run_of(result["id"], workflow_id, subject_id)
+            async for tasks in client.tasks_of_user(workflow_id, run_id, result["id"], pace=pace):
+                for task in tasks.items:
+                    yield PersonResult(run_id, workflow_id, name, TaskResult(task))
+
+
+def _run_of(result_id: str, workflow_id: str, subject_id: str) -> str:
+    """The run that a userProcessingResult is of: it has no property for it, but Graph makes its id of the ids of the
+    workflow, its version, the run and the user. Empty where it does not."""
+    parts = re.fullmatch(rf"{re.escape(workflow_id)}_\d+_(.+)_{re.escape(subject_id)}", result_id, re.IGNORECASE)
+    return parts[1] if parts is not None else ""

@@ -1,0 +1,191 @@
+"""Causes: why tasks failed in the runs of the list, one row for each task and reason.
+
+Invariant: the rows come from the store alone and are grouped in a thread. How much of it was read stands in the title;
+what cannot be read is said in place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from textual import work
+from textual.app import ComposeResult
+from textual.content import Content
+
+from runtui.domain.filters import AnyOf
+from runtui.domain.results import Cause, TaskResult
+from runtui.domain.rows import RunRow
+from runtui.domain.times import now_ticks
+from runtui.domain.triage.causes import CauseRow, cause_rows
+from runtui.errors import RuntuiError
+from runtui.services.store import EVERY_RUN, RunQuery
+from runtui.services.workspace import Workspace
+from runtui.tui.actions import bindings
+from runtui.tui.keys import awaited
+from runtui.tui.resources import CAUSES, MARKED, RowFlag, run_filter
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import REST_SECONDS, Panel
+from runtui.tui.screens.runs import RELOAD_SECONDS, Throttle
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.words import cause_words
+
+MOST_FAILURES: Final = 100
+"""Failures of a cause among which those of different words, and different people, are looked for."""
+
+
+class CausesView(ActionView[None]):
+    """The list of causes.
+
+    Args:
+        workspace: Its store has the failed tasks.
+        runs: The table of the list: marks on a cause are marks on its runs.
+    """
+
+    scope = "causes"
+    shared = ("rows",)
+    list: ReadList[CauseRow, str]
+    BINDINGS = bindings("rows", "causes")
+    DEFAULT_CSS = "CausesView { height: 1fr; }"
+
+    def __init__(self, workspace: Workspace, runs: LineTable[RunRow, str]) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._store = workspace.store
+        self.list = ReadList(CAUSES, self._flag, name="causes")
+        self.shown = EVERY_RUN
+        """The runs whose failed tasks are grouped."""
+        self._runs = runs
+        self._runs_of: dict[str, frozenset[str]] = {}
+        """The runs of the causes that were marked here, by the causes' keys."""
+        self._marked: set[str] = set()
+        """The causes all of whose runs are marked."""
+        self._failures: tuple[str, Sequence[TaskResult]] = ("", ())
+        """The key of a cause, and its latest failures."""
+        self._drawing = Throttle(self, RELOAD_SECONDS, self._follow)
+
+    def compose(self) -> ComposeResult:
+        yield self.list
+
+    @property
+    def table(self) -> LineTable[CauseRow, str]:
+        return self.list.table
+
+    @property
+    def cause(self) -> Cause | None:
+        """The cause under the cursor."""
+        row = self.table.row_under_cursor()
+        return row.cause if row is not None else None
+
+    def take_focus(self) -> None:
+        self.list.take_focus()
+
+    def open(self, query: RunQuery) -> None:
+        """Group the failed tasks of these runs; the next key waits for what the store has of them."""
+        self.shown = query
+        self._begin(query)
+
+    def reload(self) -> None:
+        """Group again what the store has, a few times a second at most."""
+        self._drawing.ask()
+
+    @work(group=awaited("causes"), exclusive=True, description="group failed tasks")
+    async def _begin(self, query: RunQuery) -> None:
+        await self._group(query)
+
+    @work(group="causes", exclusive=True, description="group failed tasks again")
+    async def _follow(self) -> None:
+        await self._group(self.shown)
+
+    async def _group(self, query: RunQuery) -> None:
+        try:
+            causes: Sequence[Cause] = await asyncio.to_thread(self._store.causes, query)
+        except RuntuiError as error:
+            self.list.put((), str(error))
+            return
+        self._failures = ("", ())
+        if query == self.shown:
+            self.list.put(cause_rows(causes), cause_words.nothing(self._workspace.results.progress))
+
+    def title(self) -> Content:
+        """How many causes, by which filter, of which runs, and how far they were read."""
+        of = self.shown.filter.text if self.shown.filter is not None else ""
+        return Content.assemble(self.list.heading(), *cause_words.scope(of, self._workspace.results.progress))
+
+    def show_in(self, panel: Panel) -> None:
+        """The cause under the cursor; the latest failures of it as soon as the cursor rests there."""
+        cause = self.cause
+        if cause is None:
+            panel.show_page(cause_words.NO_CAUSE)
+            return
+        key, failures = self._failures
+        panel.show_page(cause_words.cause_page(cause, failures if key == cause.key else (), now_ticks()))
+        if key != cause.key:
+            self._read_failures(cause.key, self.shown)
+
+    @work(group="failures of a cause", exclusive=True, description="read the failures of a cause")
+    async def _read_failures(self, key: str, query: RunQuery) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        try:
+            self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MOST_FAILURES)
+        except RuntuiError as error:
+            self.set_status(str(error), "error")
+        self.post_message(self.Changed())
+
+    # Marks: those of the runs
+
+    def _flag(self, row: CauseRow) -> RowFlag | None:
+        return MARKED if row.cause.key in self._marked else None
+
+    def action_mark(self) -> None:
+        """Mark all runs of the cause under the cursor; where all are marked, take their marks back."""
+        if (cause := self.cause) is not None:
+            self.run_worker(self._mark(cause), group=awaited("mark a cause"), description="mark the runs of a cause")
+            self.table.action_step(1)
+
+    async def _mark(self, cause: Cause) -> None:
+        try:
+            found = await asyncio.to_thread(self._store.ids, runs_of(self.shown, cause))
+        except RuntuiError as error:
+            self.set_status(str(error), "error")
+            return
+        run_ids = self._runs_of[cause.key] = frozenset(found)
+        is_marked = not run_ids <= self._runs.marks
+        self._runs.mark_all(run_ids, marked=is_marked)
+        self._follow_marks()
+        self.set_status(cause_words.marked(cause, len(run_ids), is_marked=is_marked))
+        self.post_message(self.Changed())
+
+    def action_clear_marks(self) -> None:
+        """Take the marks of all runs back."""
+        self._runs.clear_marks()
+        self._follow_marks()
+        self.post_message(self.Changed())
+
+    def _follow_marks(self) -> None:
+        marks = self._runs.marks
+        before, self._marked = self._marked, {key for key, ids in self._runs_of.items() if ids and ids <= marks}
+        for key in before ^ self._marked:
+            self.table.flags_changed(key)
+
+    def resumed(self) -> None:
+        """Marks may have been set or cleared in the list."""
+        self._follow_marks()
+
+    def action_leave_causes(self) -> None:
+        """One step back: the filter first, then to where one came from."""
+        if not self.list.clear():
+            self.answer()
+
+
+def runs_of(query: RunQuery, cause: Cause) -> RunQuery:
+    """The runs of a cause among those of a query."""
+    term = f"cause:{cause.key}"
+    if query.filter is None or query.filter.tree is None:
+        return query._replace(filter=run_filter(term))
+    text = query.filter.text
+    return query._replace(
+        filter=run_filter(f"({text}) {term}" if isinstance(query.filter.tree, AnyOf) else f"{text} {term}")
+    )

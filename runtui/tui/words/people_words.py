@@ -1,0 +1,61 @@
+"""What is said of people: one line in a list, a name in a title, and how much is known of whom.
+
+Invariant: no widget is touched here; names are foreign text as received.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runtui.services.people import PersonReading
+from runtui.services.results import ReadingProgress
+from runtui.services.store import Person
+
+NO_RUN_OF_USER: Final = "No run had this user."
+
+
+def in_one_line(person: Person) -> str:
+    """Name, sign-in name, failures and id, as far as they are known and differ."""
+    failed = f"✗ {person.failures}" if person.failures else ""
+    return "  ".join(dict.fromkeys(filter(None, (person.name, person.user_principal_name, failed, person.id))))
+
+
+def named(person: Person) -> str:
+    return person.name or person.user_principal_name or person.id
+
+
+def about(text: str, found: int, most: int, progress: ReadingProgress) -> str:
+    """What stands below the people that were found."""
+    reading = f" {progress.read} of {progress.total} runs are read." if progress.read < progress.total else ""
+    if found >= most:
+        return f"The first {most}; a longer name finds fewer.{reading}"
+    if found:
+        return reading.strip()
+    if not text:
+        return f"Nobody's results were read yet. Type a sign-in name or an id.{reading}"
+    return f"Nobody by that name in the results read so far.{reading} Enter looks it up as a sign-in name or an id."
+
+
+def workflows_read(reading: PersonReading) -> str:
+    """How far the reading of a person is; empty once all is read."""
+    return "" if reading.read == reading.total else f"read in {reading.read} of {reading.total} workflows"
+
+
+def runs_read(progress: ReadingProgress) -> str:
+    """How far the results of runs are read, where they alone tell of a person; empty once all are."""
+    return "" if progress.read == progress.total else f"read in {progress.read} of {progress.total} runs"
+
+
+def nothing_known(reading: PersonReading) -> str:
+    """Why there is no task, or why some are missing."""
+    if reading.fault is not None and reading.is_offered:
+        missing = reading.total - reading.read
+        return f"{missing} of {reading.total} workflows could not be read. {reading.fault}"
+    return "Reading…" if reading.read < reading.total else NO_RUN_OF_USER
+
+
+def nothing_in_runs(progress: ReadingProgress) -> str:
+    """The same, where the results of runs alone tell."""
+    if progress.fault is not None:
+        return f"Not every run could be read. {progress.fault}"
+    return "Reading…" if progress.read < progress.total else NO_RUN_OF_USER

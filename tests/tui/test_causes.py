@@ -1,0 +1,178 @@
+"""Why tasks failed: the causes in the runs of the list, the runs of one, marks on them, and what cannot be read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+import pytest
+
+from runtui.domain.triage.causes import cause_rows
+from runtui.domain.triage.checks import checklist_of
+from runtui.sandbox.app import create_app
+from runtui.services.store import EVERY_RUN
+from runtui.tui.resources import run_filter
+from runtui.tui.screens.causes import CausesView
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import type_keys
+from tests.tui.wires import Held, reply
+
+SIZES: Final = [(120, 40), (80, 24)]
+
+
+def causes_of(session: Session) -> CausesView:
+    return session.find(CausesView)
+
+
+def panel_text(session: Session) -> str:
+    """What the panel shows."""
+    left = session.panel.region.x
+    return "\n".join(line[left:].strip("▏│ ") for line in session.text().splitlines())
+
+
+async def all_read(session: Session) -> None:
+    """Wait until the causes are those of every run of the view."""
+    await session.until(lambda: session.view == "causes")
+    results, view = session.workspace.results, causes_of(session)
+    await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
+    await session.until(lambda: list(view.list.rows) == cause_rows(session.workspace.store.causes(view.shown)))
+    assert "reasons of" not in session.text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_two_keys_lead_to_all_runs_of_the_commonest_cause_and_one_back(
+    open_session: Opener, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size) as session:
+        await session.press("c")
+        await all_read(session)
+        workspace = session.workspace
+        first, *others = cause_rows(workspace.store.causes(EVERY_RUN))
+        assert all(first.cause.users >= other.cause.users for other in others)
+        assert causes_of(session).cause == first.cause
+        await session.press("enter")
+        assert session.view == "runs"
+        query = EVERY_RUN._replace(filter=run_filter(f"cause:{first.cause.key}"))
+        assert session.runs.table.total == workspace.store.count(query) == first.cause.runs > 1
+        title = session.text().splitlines()[session.left.region.y]
+        assert first.cause.task in title
+        assert first.cause.key not in title
+        await session.press("escape")
+        assert session.view == "causes"
+        assert causes_of(session).cause == first.cause
+        await session.press("j", "enter", "escape", "c")
+        assert session.view == "runs"
+        assert session.runs.filter_text == ""
+
+
+async def test_keys_typed_at_once_find_the_causes_that_are_known(open_session: Opener) -> None:
+    async with open_session(runs=120) as session:
+        await session.press("c")
+        await all_read(session)
+        await session.press("escape")
+        await type_keys(session, ["c", "enter"], "in one packet")
+        assert session.view == "runs"
+        assert session.runs.filter_text.startswith("cause:")
+
+
+async def test_the_causes_are_those_of_the_runs_in_the_list(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.press("c")
+        await all_read(session)
+        every = session.workspace.store.causes(EVERY_RUN)
+        task = min(every, key=lambda cause: cause.runs).workflows[0]
+        await session.press("escape", "slash")
+        await session.type(f'wf:"{task}"')
+        await session.press("enter", "c")
+        await session.until(lambda: session.view == "causes")
+        shown = causes_of(session)
+        await session.until(lambda: 0 < len(shown.list.rows) < len(every))
+        assert {name for row in shown.list.rows for name in row.cause.workflows} == {task}
+        assert task in session.text().splitlines()[session.left.region.y]
+        # A cause within a filter keeps to it.
+        await session.press("enter")
+        assert session.runs.filter_text.startswith('wf:"')
+
+
+async def test_space_marks_all_runs_of_a_cause_and_takes_the_marks_back(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.press("c")
+        await all_read(session)
+        cause = causes_of(session).cause
+        assert cause is not None
+        await session.press("space")
+        marks = session.runs.table.marks
+        assert len(marks) == cause.runs
+        assert f"Marked {cause.runs} runs" in session.status.text
+        row = next(row for row in causes_of(session).list.rows if row.cause == cause)
+        assert causes_of(session).table.flag(row) == "◆"
+        assert causes_of(session).cause != cause, "the cursor goes on"
+        await session.press("k", "enter")
+        assert all(
+            session.runs.table.flag(run) == "◆" for run in session.workspace.store.window(session.runs.shown, 0, 9)
+        )
+        await session.press("U", "escape")
+        assert causes_of(session).table.flag(row) == " ", "marks that were cleared in the list are cleared here"
+        await session.press("space", "k", "space")
+        assert session.runs.table.marks == frozenset()
+        assert f"Cleared {cause.runs} marks" in session.status.text
+
+
+async def test_the_panel_says_the_whole_cause_and_what_to_check(open_session: Opener) -> None:
+    async with open_session(size=(200, 60)) as session:
+        await session.press("c")
+        await all_read(session)
+        session.app.chrome.panel.choose("run")
+        await session.press("j", "k")
+        cause = causes_of(session).cause
+        assert cause is not None
+        checklist = checklist_of(cause.definition_id)
+        assert checklist is not None
+        await session.until(lambda: "Users" in panel_text(session).splitlines())
+        said = " ".join(panel_text(session).split())
+        first, *_ = session.workspace.store.failures_of_cause(EVERY_RUN, cause.key, 1)
+        words = (f"{cause.users} users in {cause.runs} runs", "What to check", *checklist.lines, *cause.workflows)
+        for expected in (*words, first.reason, first.subject_name):
+            assert expected in said
+
+
+async def test_results_that_may_not_be_read_are_said_in_place(open_session: Opener) -> None:
+    app = httpx.ASGITransport(create_app(runs=60))
+
+    class Forbidden(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith(("Results", "$batch")):
+                return reply(403, {"error": {"code": "Forbidden", "message": "Insufficient privileges."}})
+            return await app.handle_async_request(request)
+
+    async with open_session(wire=Forbidden()) as session:
+        await session.press("c")
+        await session.until(lambda: "could not be read" in session.text())
+        assert session.text().count("could not be read") == 1
+        await session.press("enter", "space")
+        assert session.view == "causes"
+        assert "There is nothing under the cursor." in session.status.text
+
+
+async def test_leaving_cancels_what_is_being_read(open_session: Opener) -> None:
+    wire = Held(httpx.ASGITransport(create_app(runs=60)))
+    async with open_session(wire=wire) as session:
+        wire.hold()
+        await session.press("c")
+        await session.until(lambda: session.view == "causes")
+        assert "Reading why tasks failed…" in session.text()
+        assert "reasons of 0 of" in session.text()
+        await session.press("escape")
+        wire.release()
+        await session.settled()
+        assert session.workspace.results.progress.read == 0
+        assert session.workspace.store.causes(EVERY_RUN) == []
+
+
+async def test_without_runs_there_is_nothing_to_explain(open_session: Opener) -> None:
+    async with open_session(runs=0, ready=False, size=(80, 24)) as session:
+        await session.until(lambda: session.workspace.refresh.progress.finished_at is not None)
+        await session.press("c")
+        await session.until(lambda: "No task failed in these runs." in session.text())
+        await session.press("enter", "space", "escape")
+        assert session.view == "runs"

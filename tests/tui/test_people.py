@@ -1,0 +1,153 @@
+"""One person across all workflows: asked for by name or id, read where it was not, and back to the run."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from runtui.sandbox.app import create_app
+from runtui.services.store import EVERY_RUN, Person
+from runtui.tui.screens.people import PeopleView, PersonView
+from runtui.tui.widgets.inputs import ChoiceList
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import type_keys
+from tests.tui.wires import Held, reply
+
+OF_A_WORKFLOW = re.compile(r"/workflows/[^/]+/userProcessingResults$", re.IGNORECASE)
+
+
+class Without(httpx.AsyncBaseTransport):
+    """A sandbox that answers some paths with a status."""
+
+    def __init__(self, refused: re.Pattern[str], status: int) -> None:
+        self._app = httpx.ASGITransport(create_app(runs=60))
+        self._refused = refused
+        self._status = status
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._refused.search(request.url.path):
+            return reply(self._status, {"error": {"code": "BadRequest", "message": "No such segment."}})
+        return await self._app.handle_async_request(request)
+
+
+async def somebody(session: Session) -> Person:
+    """Somebody with a failed task, whose results were read."""
+    await session.press("c")
+    results, store = session.workspace.results, session.workspace.store
+    await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
+    await session.press("escape")
+    failed = [
+        person
+        for person in store.people("", 50)
+        if any(task.result.is_failed for task in store.results_of_person(person.id))
+    ]
+    return max(failed, key=lambda person: len(store.results_of_person(person.id)))
+
+
+async def person_read(session: Session) -> PersonView:
+    await session.until(lambda: session.view == "person")
+    view = session.find(PersonView)
+    await session.until(lambda: view.list.rows and "read in" not in session.text())
+    return view
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
+    open_session: Opener, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size) as session:
+        person = await somebody(session)
+        stored = session.workspace.store.results_of_person(person.id)
+        await type_keys(session, ["@", *(person.user_principal_name or person.id), "enter"], "in one packet")
+        view = await person_read(session)
+        shown = view.list.rows
+        assert {task.id for task in stored} <= {task.id for task in shown}
+        assert {task.result.subject_id for task in shown} == {person.id}
+        assert [task.moment for task in shown] == sorted((task.moment for task in shown), reverse=True)
+        assert any(task.result.is_failed for task in shown)
+        # A row leads to its run, and back to the same row.
+        await session.press("j", "enter")
+        await session.until(lambda: session.view == "users")
+        opened = shown[1]
+        assert session.front.view.run_id == opened.run_id
+        await session.press("escape")
+        assert session.view == "person"
+        assert view.row is not None
+        assert view.row.id == opened.id
+        await session.press("escape")
+        assert session.view == "runs"
+
+
+async def test_an_id_that_was_never_read_is_looked_up(open_session: Opener) -> None:
+    async with open_session(runs=60) as session:
+        person = await somebody(session)
+    wire = Held(httpx.ASGITransport(create_app(runs=60)))
+    folder = session.workspace.settings.state_folder / "other"
+    async with open_session(wire=wire, state_folder=folder) as session:
+        wire.hold()
+        await session.type(f"@{person.id}")
+        assert "Nobody by that name in the results read so far." in session.text()
+        await session.press("enter")
+        wire.release()
+        view = await person_read(session)
+        assert {task.result.subject_id for task in view.list.rows} == {person.id}
+
+
+async def test_nobody_by_that_name_is_said(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        await session.type("@")
+        await session.type("nobody@nowhere.example")
+        await session.press("enter")
+        await session.until(lambda: session.view == "person" and "Reading" not in session.text())
+        assert "Nobody by that name." in session.text()
+        await session.press("escape")
+        assert session.view == "runs"
+
+
+async def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(open_session: Opener) -> None:
+    async with open_session(wire=Without(OF_A_WORKFLOW, 400)) as session:
+        person = await somebody(session)
+        stored = session.workspace.store.results_of_person(person.id)
+        await session.type("@")
+        await session.type(person.id)
+        await session.press("enter")
+        view = await person_read(session)
+        assert {task.id for task in view.list.rows} >= {task.id for task in stored}
+        assert "could not be read" not in session.text()
+
+
+async def test_a_workflow_that_may_not_be_read_is_said_and_the_rest_stays(open_session: Opener) -> None:
+    async with open_session(wire=Without(OF_A_WORKFLOW, 403)) as session:
+        person = await somebody(session)
+        await session.type("@")
+        await session.type(person.id)
+        await session.press("enter")
+        await session.until(lambda: "could not be read" in session.status.text)
+        assert session.find(PersonView).list.rows
+        total = len(session.workspace.store.workflows())
+        assert f"{total} of {total} workflows could not be read." in session.status.text
+
+
+async def test_the_question_shows_people_as_they_become_known_and_moves_with_the_arrows(open_session: Opener) -> None:
+    async with open_session(runs=60) as session:
+        await session.type("@")
+        asking = session.find(PeopleView)
+        results = session.workspace.results
+        await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
+        known = session.workspace.store.people("", 50)
+        await session.until(lambda: asking.query_one(ChoiceList).option_count == len(known) > 2)
+        await session.press("down", "down", "up", "enter")
+        await session.until(lambda: session.view == "person")
+        assert session.find(PersonView).person == known[1]
+        assert session.workspace.store.count(EVERY_RUN) == 60
+
+
+async def test_escape_leaves_the_question_and_reads_no_more(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        await session.type("@q")
+        await session.press("escape")
+        assert session.view == "runs"
+        await session.type("@@")
+        assert session.view == "people", "the key is text in the box"
