@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SLOW_SECONDS: Final = 3.0
 """How long `slow` delays a change before it is applied."""
 
+READ_SECONDS: Final = 0.3
+"""How long `slow-reads` delays the answer to a read."""
+
 _DRIP_SECONDS: Final = 0.5
 """The pause between two bytes of `slow-drip`: a response of 700 bytes takes minutes, a client waits half a minute."""
 
@@ -37,7 +40,8 @@ BIG_BODY_BYTES: Final = 2_000_000
 _SOON_SECONDS: Final = 3
 _NOTE: Final = "(note)"
 _HISTORY_LINE: Final = "What a service may add to a response, at length. " * 4
-_ONE_RUN: Final = re.compile(r".*/runs/[^/]+")
+_ONE_RUN: Final = re.compile(r".*/runs/[^/$(]+")
+_RESULTS: Final = re.compile(r".*/(\w+ProcessingResults|taskReports)(/.*)?")
 
 _POLL_SECONDS: Final = 2
 _POLLS: Final = 4
@@ -103,6 +107,11 @@ async def _delay(exchange: Exchange) -> None:
     body = await exchange.body()
     await exchange.sandbox.pause(SLOW_SECONDS)
     await exchange.proceed(body)
+
+
+async def _delay_answer(exchange: Exchange) -> None:
+    await exchange.sandbox.pause(READ_SECONDS)
+    await exchange.proceed()
 
 
 async def _drip(exchange: Exchange) -> None:
@@ -195,11 +204,19 @@ class Requests(Enum):
     """Every PATCH."""
     ONE_RUN = auto()
     """What reads or writes one run."""
+    READS = auto()
+    """Every GET."""
+    RESULTS = auto()
+    """What reads the results of runs."""
     ALL = auto()
 
     def include(self, method: str, path: str) -> bool:
         if self is Requests.ONE_RUN:
             return _ONE_RUN.fullmatch(path) is not None
+        if self is Requests.RESULTS:
+            return _RESULTS.fullmatch(path) is not None
+        if self is Requests.READS:
+            return method == "GET"
         return self is Requests.ALL or method == "PATCH"
 
 
@@ -255,6 +272,7 @@ SCENARIOS: Final = (
         _web_page(504, "504 Gateway Time-out", is_applied=True),
     ),
     Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", _delay),
+    Scenario("slow-reads", f"Each read takes {READ_SECONDS:g} seconds.", _delay_answer, requests=Requests.READS),
     Scenario("slow-drip", "Changes are applied; the response takes minutes.", _drip),
     Scenario("reset-before", "The connection is reset before a change is applied.", _reset_before),
     Scenario("reset-after", "The connection is reset after a change is applied.", _reset_after),
@@ -298,6 +316,12 @@ SCENARIOS: Final = (
         "403",
         "You can read, but not change anything (403).",
         _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
+    ),
+    Scenario(
+        "403-results",
+        "You can list runs, but not read their results (403).",
+        _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
+        requests=Requests.RESULTS,
     ),
     Scenario("segment", "Changes are not offered, as in the published Graph (400).", _have_no_route),
     Scenario(

@@ -18,7 +18,14 @@ from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.handlers import AppliedWrite
-from runtui.sandbox.scenarios import BIG_BODY_BYTES, SCENARIOS, SHORT_CODE_SECONDS, SLOW_SECONDS, summaries
+from runtui.sandbox.scenarios import (
+    BIG_BODY_BYTES,
+    READ_SECONDS,
+    SCENARIOS,
+    SHORT_CODE_SECONDS,
+    SLOW_SECONDS,
+    summaries,
+)
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback
@@ -198,6 +205,22 @@ async def test_a_sign_in_page_swallows_the_change(wire: Wire) -> None:
     await wire.assert_applied(0)
 
 
+@proves("slow-reads")
+async def test_a_read_takes_its_time_and_those_of_a_batch_the_same_time(wire: Wire) -> None:
+    reading = asyncio.create_task(wire.client.get(wire.run_path))
+    assert await wire.pauses.asked.get() == READ_SECONDS
+    wire.pauses.gate.release()
+    assert (await reading).status_code == 200
+    items = [{"id": str(number), "method": "GET", "url": wire.run_path} for number in range(3)]
+    batch = asyncio.create_task(wire.client.post("/$batch", json={"requests": items}))
+    for _ in items:
+        await wire.pauses.asked.get()
+    for _ in items:
+        wire.pauses.gate.release()
+    assert [item["status"] for item in (await batch).json()["responses"]] == [200] * 3
+    assert (await wire.patch()).status_code == 200
+
+
 @proves("slow")
 async def test_a_slow_change_is_applied_late_even_when_nobody_waits_any_more(wire: Wire) -> None:
     sending = asyncio.create_task(wire.patch())
@@ -344,6 +367,18 @@ async def test_a_reader_may_not_write(wire: Wire) -> None:
     assert graph_error(refused)["code"] == "Authorization_RequestDenied"
     assert (await wire.client.get(wire.run_path)).status_code == 200
     await wire.assert_applied(0)
+
+
+@proves("403-results")
+async def test_a_reader_of_runs_may_not_read_their_results(wire: Wire) -> None:
+    for path in (f"{wire.run_path}/taskProcessingResults", f"{wire.workflow_path}/userProcessingResults?$top=1"):
+        refused = await wire.client.get(path)
+        assert refused.status_code == 403
+        assert graph_error(refused)["code"] == "Authorization_RequestDenied"
+    batch = {"requests": [{"id": "1", "method": "GET", "url": f"{wire.run_path}/taskProcessingResults"}]}
+    (item,) = (await wire.client.post("/$batch", json=batch)).json()["responses"]
+    assert item["status"] == 403
+    assert (await wire.client.get(wire.run_path)).status_code == 200
 
 
 @proves("segment")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import create_app
 from runtui.sandbox.tenant.people import People
-from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_results, user_results
+from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_reports, task_results, user_results
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS, plan_runs, workflows
 from runtui.sandbox.tenant.workflows import WORKFLOWS as SEEDED
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
@@ -146,6 +146,10 @@ def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan
     assert run["totalUnprocessedTasksCount"] == sum(user["totalUnprocessedTasksCount"] for user in users)
     ended = sum(task["completedDateTime"] is not None for task in tasks)
     assert run["totalTasksCount"] == ended + run["totalUnprocessedTasksCount"]
+    reports = list(task_reports(plan, people, now))
+    assert run["failedTasksCount"] == sum(report["failedUsersCount"] for report in reports)
+    assert run["totalUnprocessedTasksCount"] == sum(report["unprocessedUsersCount"] for report in reports)
+    assert run["totalTasksCount"] == sum(report["totalUsersCount"] for report in reports)
     assert all((task["failureReason"] is not None) == (task["processingStatus"] == "failed") for task in tasks)
 
 
@@ -233,5 +237,11 @@ async def test_hostile_text_arrives_as_it_is_and_only_where_text_may_be(hostile_
         assert names[: len(HOSTILE_TEXTS)] == list(HOSTILE_TEXTS)
         assert names[-1] == SEEDED[-1].display_name
         runs = await sandbox.runs()
+        path = next(
+            f"{WORKFLOWS}/{item['id']}/userProcessingResults" for item in (await sandbox.get(WORKFLOWS))["value"]
+        )
+        users = (await sandbox.get(path, expand="subject"))["value"]
+        assert {user["subject"]["displayName"] for user in users} == set(HOSTILE_TEXTS)
+        assert all(user["subject"]["userPrincipalName"].isprintable() for user in users)
     assert {run["[b]note[/b]"] for run in runs if "[b]note[/b]" in run} == set(HOSTILE_TEXTS)
     assert all(run["id"].isprintable() and run["processingStatus"].isalpha() for run in runs)

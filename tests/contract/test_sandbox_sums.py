@@ -1,0 +1,153 @@
+"""What the sandbox sums up, and what it says of a workflow as a whole, agrees with what it lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.contract.conftest import WORKFLOWS, Sandbox
+
+INSIGHTS = "/identityGovernance/lifecycleWorkflows/insights"
+WINDOW = "startDateTime=2026-11-13T10:00:00Z,endDateTime=2026-11-30T00:00:00Z"
+"""The last seven days: those of which the results of a workflow tell."""
+
+BAD = {"failed", "completedWithErrors"}
+
+
+async def everything(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:
+    return [item for page in await sandbox.pages(path) for item in page]
+
+
+async def sums(sandbox: Sandbox, path: str) -> dict[str, int]:
+    answer = await sandbox.get(path)
+    return {name: value for name, value in answer.items() if not name.startswith("@")}
+
+
+async def test_results_of_a_workflow_are_those_of_its_runs_of_a_week_newest_first(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard contractor")
+    week = (await sandbox.get(f"{workflow}/runs", filter="scheduledDateTime ge 2026-11-13T10:00:00Z"))["value"]
+    older = (await sandbox.get(f"{workflow}/runs", filter="scheduledDateTime lt 2026-11-13T10:00:00Z"))["value"]
+    assert older
+    users = await everything(sandbox, f"{workflow}/userProcessingResults")
+    of_runs = [
+        user for run in week for user in await everything(sandbox, f"{workflow}/runs/{run['id']}/userProcessingResults")
+    ]
+    # A run that is read by itself is not among the results of the week for that.
+    await everything(sandbox, f"{workflow}/runs/{older[0]['id']}/userProcessingResults")
+    assert users == of_runs == await everything(sandbox, f"{workflow}/userProcessingResults")
+    one = await sandbox.get(f"{workflow}/userProcessingResults/{users[3]['id']}")
+    assert {name: one[name] for name in users[3]} == users[3]
+    tasks = await everything(sandbox, f"{workflow}/userProcessingResults/{users[3]['id']}/taskProcessingResults")
+    assert {task["subject"]["id"] for task in tasks} == {users[3]["subject"]["id"]}
+    assert [task["task"]["executionSequence"] for task in tasks] == list(range(1, len(tasks) + 1))
+
+
+async def test_pages_of_a_workflows_results_have_everything_once(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard new hire, first day")
+    path = f"{workflow}/userProcessingResults"
+    whole = await everything(sandbox, path)
+    parts = [
+        user
+        for page in await sandbox.pages(path, headers={"Prefer": "odata.maxpagesize=7"}, orderby="processingStatus")
+        for user in page
+    ]
+    assert len(whole) > 30
+    assert sorted(user["id"] for user in parts) == sorted(user["id"] for user in whole)
+    assert len({user["id"] for user in parts}) == len(parts)
+
+
+async def test_a_summary_of_users_counts_them(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard contractor")
+    users = await everything(sandbox, f"{workflow}/userProcessingResults")
+    counted = {
+        "failedTasks": sum(user["failedTasksCount"] for user in users),
+        "failedUsers": sum(user["processingStatus"] in BAD for user in users),
+        "successfulUsers": sum(user["processingStatus"] == "completed" for user in users),
+        "totalTasks": sum(user["totalTasksCount"] for user in users),
+        "totalUsers": len(users),
+    }
+    assert await sums(sandbox, f"{workflow}/userProcessingResults/summary({WINDOW})") == counted
+    run = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"][0]
+    of_run = await sums(sandbox, f"{workflow}/runs/{run['id']}/userProcessingResults/summary({WINDOW})")
+    assert (of_run["totalUsers"], of_run["failedUsers"]) == (run["totalUsersCount"], run["failedUsersCount"])
+
+
+async def test_task_reports_say_how_each_task_of_a_run_went(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Offboard last day")
+    reports = await everything(sandbox, f"{workflow}/taskReports?$expand=task,taskDefinition")
+    runs = {run["id"]: run for run in await everything(sandbox, f"{workflow}/runs")}
+    for run_id in {report["runId"] for report in reports}:
+        own = [report for report in reports if report["runId"] == run_id]
+        assert sum(report["failedUsersCount"] for report in own) == runs[run_id]["failedTasksCount"]
+        assert sum(report["unprocessedUsersCount"] for report in own) == runs[run_id]["totalUnprocessedTasksCount"]
+    failed = next(report for report in reports if report["failedUsersCount"])
+    results = await everything(sandbox, f"{workflow}/taskReports/{failed['id']}/taskProcessingResults")
+    assert {result["task"]["id"] for result in results} == {failed["task"]["id"]}
+    assert sum(result["processingStatus"] == "failed" for result in results) == failed["failedUsersCount"]
+    assert failed["taskDefinition"]["id"] == failed["task"]["taskDefinitionId"]
+    assert await sums(sandbox, f"{workflow}/taskReports/summary({WINDOW})") == {
+        "failedTasks": sum(report["failedUsersCount"] for report in reports),
+        "successfulTasks": sum(report["successfulUsersCount"] for report in reports),
+        "totalTasks": sum(report["totalUsersCount"] for report in reports),
+        "unprocessedTasks": sum(report["unprocessedUsersCount"] for report in reports),
+    }
+
+
+async def test_insights_are_the_sums_over_all_workflows(sandbox: Sandbox) -> None:
+    listed = (await sandbox.get(WORKFLOWS))["value"]
+    summaries = {item["id"]: await sums(sandbox, f"{WORKFLOWS}/{item['id']}/runs/summary({WINDOW})") for item in listed}
+    whole = await sums(sandbox, f"{INSIGHTS}/workflowsProcessedSummary({WINDOW})")
+    for name in ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers"):
+        assert whole[name] == sum(summary[name] for summary in summaries.values())
+    top = (await sandbox.get(f"{INSIGHTS}/topWorkflowsProcessedSummary({WINDOW})"))["value"]
+    assert {item["workflowId"]: item["totalRuns"] for item in top} == {
+        key: summary["totalRuns"] for key, summary in summaries.items() if summary["totalRuns"]
+    }
+    assert [item["totalRuns"] for item in top] == sorted((item["totalRuns"] for item in top), reverse=True)
+    by_category = await sums(sandbox, f"{INSIGHTS}/workflowsProcessedByCategory({WINDOW})")
+    assert sum(by_category[f"total{name}Runs"] for name in ("Joiner", "Mover", "Leaver")) == whole["totalRuns"]
+    tasks = (await sandbox.get(f"{INSIGHTS}/topTasksProcessedSummary({WINDOW})"))["value"]
+    assert sum(item["failedTasks"] for item in tasks) == whole["failedTasks"]
+
+
+async def test_a_run_knows_the_one_that_took_it_up_again(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard contractor")
+    (again,) = (
+        run
+        for run in await everything(sandbox, f"{workflow}/runs")
+        if run["workflowExecutionType"] == "activatedWithScope"
+    )
+    found = []
+    for run in (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"]:
+        if (await sandbox.get(f"{workflow}/runs/{run['id']}/reprocessedRuns"))["value"] == [again]:
+            found.append(run)
+    (first,) = found
+    people = []
+    for run in (first, again):
+        users = await everything(sandbox, f"{workflow}/runs/{run['id']}/userProcessingResults")
+        people.append([user["subject"]["id"] for user in users])
+    assert people[0] == people[1]
+    user = (await sandbox.get(f"{workflow}/runs/{first['id']}/userProcessingResults"))["value"][0]["id"]
+    own = await sandbox.get(f"{workflow}/userProcessingResults/{user}/reprocessedRuns")
+    assert own["value"] == [again]
+
+
+async def test_a_version_has_the_tasks_of_its_time(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Offboard last day")
+    present = await sandbox.get(workflow, expand="tasks")
+    listed = (await sandbox.get(f"{workflow}/versions"))["value"]
+    assert [item["versionNumber"] for item in listed] == list(range(1, present["version"] + 1))
+    tasks = [(await sandbox.get(f"{workflow}/versions/{n}/tasks"))["value"] for n in (1, present["version"])]
+    assert tasks[1] == present["tasks"] == (await sandbox.get(f"{workflow}/tasks"))["value"]
+    assert 0 < len(tasks[0]) < len(tasks[1])
+
+
+async def test_a_waiting_task_leads_to_its_extension(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Offboard last day")
+    run = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'inProgress'"))["value"][0]
+    path = f"{workflow}/runs/{run['id']}/taskProcessingResults"
+    task = (await sandbox.get(path, filter="processingStatus eq 'inProgress'"))["value"][0]
+    (argument,) = task["task"]["arguments"]
+    assert argument["name"] == "customTaskExtensionID"
+    extension = await sandbox.get(f"/identityGovernance/lifecycleWorkflows/customTaskExtensions/{argument['value']}")
+    assert extension["callbackConfiguration"]["timeoutDuration"] == "PT3H"
+    assert extension["endpointConfiguration"]["logicAppWorkflowName"] in task["processingInfo"]
