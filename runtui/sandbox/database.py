@@ -34,7 +34,16 @@ from runtui.sandbox.entities import (
 )
 from runtui.sandbox.query import CollectionQuery, Condition, SortKey
 from runtui.sandbox.tenant.people import People
-from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_reports, task_results, user_results
+from runtui.sandbox.tenant.runs import (
+    RunPlan,
+    TaskCounts,
+    run_state,
+    subject_results,
+    task_counts,
+    task_reports,
+    task_results,
+    user_results,
+)
 from runtui.sandbox.tenant.seed import plan_of_tomorrow
 from runtui.sandbox.tenant.tasks import EXTENSIONS, TASK_DEFINITIONS, definition_state, extension_state
 from runtui.sandbox.tenant.workflows import DAY, Workflow, workflow_state, workflow_tasks, workflow_versions
@@ -168,13 +177,12 @@ class Database:
         )
         return [dict(zip(expressions, row, strict=True)) for row in rows]
 
-    def task_reports(self, window: Window) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The task reports of all runs scheduled in a window, each with the id of the task's definition."""
+    def task_counts(self, window: Window) -> Iterator[TaskCounts]:
+        """How each task has gone, of each run scheduled in a window."""
         now = self._clock()
         for plan in self._plans.values():
             if window[0] <= plan.scheduled <= window[1]:
-                for task, report in zip(plan.workflow.tasks, task_reports(plan, self.people, now), strict=False):
-                    yield task.id, report
+                yield from task_counts(plan, self.people, now)
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
         """Set properties of a run (JSON values), and lastUpdatedDateTime if it is not among them."""

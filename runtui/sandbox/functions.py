@@ -23,7 +23,7 @@ from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
 from runtui.sandbox.reads import ROOT, Finder, of_run, of_workflow
 from runtui.sandbox.requests import context_of, database_of, options_of, preferences_of
-from runtui.sandbox.tenant.tasks import TASK_DEFINITIONS
+from runtui.sandbox.tenant.tasks import TaskDefinition
 
 _NAMESPACE: Final = "microsoft.graph.identityGovernance"
 _FAILED: Final = "processingStatus IN ('failed', 'completedWithErrors')"
@@ -130,15 +130,19 @@ def _top_workflows(request: Request, window: Window) -> dict[str, Any]:
 
 def _top_tasks(request: Request, window: Window) -> dict[str, Any]:
     """How each built-in task went; for each of its users it is one task."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for definition_id, report in database_of(request).task_reports(window):
-        for kind in ("failed", "successful", "total"):
-            users = report[f"{kind}UsersCount"]
-            counts[definition_id].update({f"{kind}Tasks": users, f"{kind}Users": users})
-    names = {task.id: task.display_name for task in TASK_DEFINITIONS}
+    sums: dict[TaskDefinition, Counter[str]] = defaultdict(Counter)
+    for task, successful, failed, total in database_of(request).task_counts(window):
+        counts = sums[task]
+        counts["failed"] += failed
+        counts["successful"] += successful
+        counts["total"] += total
     value = [
-        {"taskDefinitionId": key, "taskDefinitionDisplayName": names[key], **found}
-        for key, found in sorted(counts.items(), key=lambda item: -item[1]["totalTasks"])
+        {
+            "taskDefinitionId": task.id,
+            "taskDefinitionDisplayName": task.display_name,
+            **{f"{kind}{what}": count for kind, count in counts.items() for what in ("Tasks", "Users")},
+        }
+        for task, counts in sorted(sums.items(), key=lambda item: -item[1]["total"])
     ]
     return _collection(request, "topTasksInsightsSummary", value)
 

@@ -146,6 +146,7 @@ class People:
         self._seed = seed
         self._names = names
         self._deleted = deleted
+        self._known: dict[int, Person] = {}
 
     def id_of(self, number: int) -> str:
         return guid(self._seed, "person", number)
@@ -156,6 +157,11 @@ class People:
         return None if found is None or found.id in self._deleted else found
 
     def person(self, number: int) -> Person:
+        if number not in self._known:
+            self._known[number] = self._introduce(number)
+        return self._known[number]
+
+    def _introduce(self, number: int) -> Person:
         if GUESTS.first <= number < GUESTS.first + GUESTS.size:
             return self._guest(number)
         return self._tokyo(number) if number >= TOKYO.first else self._member(number)

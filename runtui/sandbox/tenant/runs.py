@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import STATUS_OF_TOMORROW, TASK, TASK_DEFINITION, guid
+from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
 from runtui.sandbox.tenant.causes import Cause
 from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.tasks import (
@@ -21,9 +21,11 @@ from runtui.sandbox.tenant.tasks import (
     REMOVE_ALL_LICENSES,
     REMOVE_ALL_TEAMS,
     TaskDefinition,
-    definition_state,
+    definition_json,
+    task_json,
+    task_state,
 )
-from runtui.sandbox.tenant.workflows import Workflow, workflow_tasks
+from runtui.sandbox.tenant.workflows import Workflow
 
 _COUNTING: Final = 5 * TICKS_PER_SECOND
 """How long a run that has just started shows zeros, as the service does until it has counted users and tasks."""
@@ -239,71 +241,85 @@ def _result(plan: RunPlan, work: _Work) -> dict[str, Any]:
 
 def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The taskProcessingResults of a run: the tasks that have begun, for `entities.TASK_RESULT.record`."""
-    tasks = list(workflow_tasks(plan.workflow))
-    tasks_as_json = [json.dumps(TASK.whole(task)) for task in tasks]
+    workflow = plan.workflow
     for place, work in enumerate(_work(plan, people, now)):
         if work.started is None:
             continue
         begun = work.tasks_done + (work.waiting_task is not None)
-        for index, task in enumerate(plan.workflow.tasks[:begun]):
+        for index, task in enumerate(workflow.tasks[:begun]):
             begins = work.started + index * work.span
             waits = index == work.waiting_task
             cause = work.cause if work.cause is not None and work.cause.task.id == task.id else None
             reason = None if cause is None else cause.reason(work.person, _logic_app(task), begins)
             yield {
                 "id": guid(work.id, index),
-                "workflowId": plan.workflow.id,
+                "workflowId": workflow.id,
                 "runId": plan.id,
                 "userResultId": work.id,
-                "taskId": tasks[index]["id"],
-                "place": place * len(tasks) + index,
+                "taskId": task_state(workflow.id, index, task)["id"],
+                "place": place * len(workflow.tasks) + index,
                 "createdDateTime": begins,
                 "startedDateTime": begins,
                 "completedDateTime": None if waits else begins + work.span,
                 "processingStatus": "inProgress" if waits else "completed" if cause is None else "failed",
                 "failureReason": reason,
                 "processingInfo": _processing_info(plan, work, index, now),
-                "subject": None if plan.workflow.subjects else json.dumps({"id": work.person.id}),
-                "workflowSubject": json.dumps(_workflow_subject(plan, work)) if plan.workflow.subjects else None,
-                "task": tasks_as_json[index],
+                "subject": None if workflow.subjects else json.dumps({"id": work.person.id}),
+                "workflowSubject": json.dumps(_workflow_subject(plan, work)) if workflow.subjects else None,
+                "task": task_json(workflow.id, index, task),
             }
+
+
+class TaskCounts(NamedTuple):
+    """For how many users of a run one of its tasks has ended well, for how many not, and how many they are."""
+
+    task: TaskDefinition
+    successful: int
+    failed: int
+    total: int
+
+
+def task_counts(plan: RunPlan, people: People, now: int) -> Iterator[TaskCounts]:
+    """How the tasks of a run have gone until a moment, in order; none for a run that has not begun."""
+    status, done = _status_at(plan, now), _users_done(plan, now)
+    if status in _UNSTARTED:
+        return
+    failures = Counter(plan.causes[number % len(plan.causes)] for number in range(plan.failed_among(done)))
+    ahead = 0
+    """How many tasks have ended for users beyond those who are done."""
+    if done < plan.users and status == "inProgress":
+        blank = _Work("", people.person(0), "queued", None, None, 0, 0)
+        ahead = _one_user(plan, done, blank, done, now).tasks_done
+    beyond = plan.users - done if _waits_outside(plan, now) else 1
+    for index, task in enumerate(plan.workflow.tasks):
+        failed = skipped = 0
+        for cause, count in failures.items():
+            failed += count if plan.task_of(cause) == index else 0
+            skipped += count if plan.task_of(cause) < index and plan.left_after(cause) else 0
+        yield TaskCounts(task, done - failed - skipped + (beyond if index < ahead else 0), failed, plan.users)
 
 
 def task_reports(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The taskReports of a run that has begun: one for each task, for `entities.TASK_REPORT.record`."""
-    status, done = _status_at(plan, now), _users_done(plan, now)
-    if status in _UNSTARTED:
-        return
-    failed_of = Counter(plan.causes[number % len(plan.causes)] for number in range(plan.failed_among(done)))
-    begun = 0
-    """How many users beyond those who are done have had the task."""
-    if done < plan.users and status == "inProgress":
-        blank = _Work("", people.person(0), "queued", None, None, 0, 0)
-        begun = _one_user(plan, done, blank, done, now).tasks_done
-    for index, task in enumerate(workflow_tasks(plan.workflow)):
-        failed = sum(count for cause, count in failed_of.items() if plan.task_of(cause) == index)
-        skipped = sum(
-            count for cause, count in failed_of.items() if plan.left_after(cause) and plan.task_of(cause) < index
-        )
-        others = (plan.users - done if _waits_outside(plan, now) else 1) if index < begun else 0
-        successful = done - failed - skipped + others
+    status = _status_at(plan, now)
+    for index, (task, successful, failed, total) in enumerate(task_counts(plan, people, now)):
         yield {
             "id": guid(plan.id, "report", index),
             "workflowId": plan.workflow.id,
-            "taskId": task["id"],
+            "taskId": task_state(plan.workflow.id, index, task)["id"],
             "scheduledDateTime": plan.scheduled,
             "place": index,
             "runId": plan.id,
             "completedDateTime": plan.rests if now >= plan.rests and status not in _UNFINISHED else None,
             "failedUsersCount": failed,
-            "lastUpdatedDateTime": plan.finished(done),
+            "lastUpdatedDateTime": plan.finished(_users_done(plan, now)),
             "processingStatus": _report_status(status, successful, failed),
             "startedDateTime": plan.started,
             "successfulUsersCount": successful,
-            "totalUsersCount": plan.users,
-            "unprocessedUsersCount": plan.users - successful - failed,
-            "task": json.dumps(TASK.whole(task)),
-            "taskDefinition": json.dumps(TASK_DEFINITION.whole(definition_state(plan.workflow.tasks[index]))),
+            "totalUsersCount": total,
+            "unprocessedUsersCount": total - successful - failed,
+            "task": task_json(plan.workflow.id, index, task),
+            "taskDefinition": definition_json(task),
         }
 
 

@@ -7,10 +7,12 @@ Entra documentation).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import guid
+from runtui.sandbox.entities import TASK, TASK_DEFINITION, guid
 
 _DAY: Final = 24 * 3_600 * TICKS_PER_SECOND
 
@@ -173,6 +175,34 @@ def definition_state(task: TaskDefinition) -> dict[str, Any]:
         "parameters": json.dumps(parameters),
         "version": 1,
     }
+
+
+@cache
+def definition_json(task: TaskDefinition) -> str:
+    return json.dumps(TASK_DEFINITION.whole(definition_state(task)))
+
+
+@cache
+def task_state(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[str, Any]:
+    """The task at a place of a workflow, for `entities.TASK.record`."""
+    arguments = [{"name": name, "value": value or guid(workflow_id, name, index)} for name, value in task.arguments]
+    return {
+        "id": guid(workflow_id, "task", index),
+        "workflowId": workflow_id,
+        "category": task.category,
+        "continueOnError": task.continues_on_error,
+        "description": task.description,
+        "displayName": task.display_name,
+        "executionSequence": index + 1,
+        "isEnabled": True,
+        "taskDefinitionId": task.id,
+        "arguments": json.dumps(arguments),
+    }
+
+
+@cache
+def task_json(workflow_id: str, index: int, task: TaskDefinition) -> str:
+    return json.dumps(TASK.whole(task_state(workflow_id, index, task)))
 
 
 def extension_state(extension: Extension, now: int) -> dict[str, Any]:

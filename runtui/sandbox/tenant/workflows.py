@@ -39,6 +39,7 @@ from runtui.sandbox.tenant.tasks import (
     SEND_WELCOME,
     TaskDefinition,
     calling,
+    task_state,
 )
 
 HOUR: Final = 3_600 * TICKS_PER_SECOND
@@ -293,22 +294,10 @@ def _quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, An
     }
 
 
-def workflow_tasks(workflow: Workflow) -> Iterator[dict[str, Any]]:
+def workflow_tasks(workflow: Workflow) -> Iterator[Mapping[str, Any]]:
     """The tasks of a workflow in order, for `entities.TASK.record`."""
     for index, task in enumerate(workflow.tasks):
-        arguments = [{"name": name, "value": value or guid(workflow.id, name, index)} for name, value in task.arguments]
-        yield {
-            "id": guid(workflow.id, "task", index),
-            "workflowId": workflow.id,
-            "category": task.category,
-            "continueOnError": task.continues_on_error,
-            "description": task.description,
-            "displayName": task.display_name,
-            "executionSequence": index + 1,
-            "isEnabled": True,
-            "taskDefinitionId": task.id,
-            "arguments": json.dumps(arguments),
-        }
+        yield task_state(workflow.id, index, task)
 
 
 def workflow_versions(workflow: Workflow, seed: int, now: int) -> Iterator[dict[str, Any]]:
