@@ -131,11 +131,11 @@ def _top_workflows(request: Request, window: Window) -> dict[str, Any]:
 def _top_tasks(request: Request, window: Window) -> dict[str, Any]:
     """How each built-in task went; for each of its users it is one task."""
     sums: dict[TaskDefinition, Counter[str]] = defaultdict(Counter)
-    for task, successful, failed, total in database_of(request).task_counts(window):
-        counts = sums[task]
-        counts["failed"] += failed
-        counts["successful"] += successful
-        counts["total"] += total
+    for counted in database_of(request).task_counts(window):
+        counts = sums[counted.task]
+        counts["failed"] += counted.failed
+        counts["successful"] += counted.successful
+        counts["total"] += counted.total
     value = [
         {
             "taskDefinitionId": task.id,
