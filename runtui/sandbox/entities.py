@@ -104,6 +104,8 @@ class EntityType:
     """The default order of a collection: columns, and whether the last comes first. It is total."""
     navigation: tuple[str, ...] = ()
     """The properties that `$expand` takes: those that hold a user's id, or a whole entity already."""
+    paths: tuple[Property, ...] = ()
+    """What `$filter` takes beside the properties: paths to those of another entity."""
     searchable: tuple[str, ...] = ()
     """The properties in which `$search` looks."""
 
@@ -245,11 +247,17 @@ _RESULT: Final = (
     Property("workflowVersion", "count"),
     Property("subject", "json"),
 )
-_RESULT_OWNERS: Final = ("workflowId", "runId", "place")
+_SUBJECT_ID: Final = Property("subject/id", "string")
+_RESULT_OWNERS: Final = ("workflowId", "runId", "place", _SUBJECT_ID.name)
 _NEWEST_RUN_FIRST: Final = (("scheduledDateTime", True), ("place", False))
 
 USER_RESULT: Final = EntityType(
-    "userProcessingResult", _RESULT, _RESULT_OWNERS, order=_NEWEST_RUN_FIRST, navigation=("subject",)
+    "userProcessingResult",
+    _RESULT,
+    _RESULT_OWNERS,
+    order=_NEWEST_RUN_FIRST,
+    navigation=("subject",),
+    paths=(_SUBJECT_ID,),
 )
 SUBJECT_RESULT: Final = EntityType("subjectProcessingResult", _RESULT, _RESULT_OWNERS, order=_NEWEST_RUN_FIRST)
 
@@ -267,9 +275,10 @@ TASK_RESULT: Final = EntityType(
         Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("workflowId", "runId", "userResultId", "taskId", "place"),
+    owners=("workflowId", "runId", "userResultId", "taskId", "place", _SUBJECT_ID.name),
     order=(("place", False),),
     navigation=("subject", "task"),
+    paths=(_SUBJECT_ID,),
 )
 
 TASK_REPORT: Final = EntityType(

@@ -23,6 +23,8 @@ from runtui.sandbox.errors import bad_request, unknown_property
 if TYPE_CHECKING:
     from odata_query import ast
 
+    _Path = ast.Identifier | ast.Attribute
+
 PAGE_SIZE: Final = 100
 MAX_PAGE_SIZE: Final = 999
 _MAX_FILTER: Final = 2_000
@@ -127,18 +129,20 @@ class _Translator:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 inner = self.condition(operand, depth + 1)
                 return Condition(f"NOT {inner.sql}", inner.parameters)
-            case ast.Compare(comparator=ast.In(), left=ast.Identifier() as left, right=ast.List(val=values)):
+            case ast.Compare(
+                comparator=ast.In(), left=ast.Identifier() | ast.Attribute() as left, right=ast.List(val=values)
+            ):
                 return self._membership(left, values)
-            case ast.Compare(comparator=comparator, left=ast.Identifier() as left, right=right):
+            case ast.Compare(comparator=comparator, left=ast.Identifier() | ast.Attribute() as left, right=right):
                 return self._comparison(type(comparator).__name__, left, right)
-            case ast.Compare(comparator=comparator, left=left, right=ast.Identifier() as right):
+            case ast.Compare(comparator=comparator, left=left, right=ast.Identifier() | ast.Attribute() as right):
                 name = type(comparator).__name__
                 return self._comparison(_MIRRORED.get(name, name), right, left)
             case ast.Call(func=ast.Identifier(name=name), args=[ast.Identifier() as left, ast.String(val=text)]):
                 return self._text_function(name, left, text)
         raise bad_request("Invalid filter clause: only comparisons of a property with a literal are supported.")
 
-    def _comparison(self, operator: str, left: ast.Identifier, right: ast._Node) -> Condition:
+    def _comparison(self, operator: str, left: _Path, right: ast._Node) -> Condition:
         item = self._property(left)
         value = self._literal(item, right)
         if operator not in {"Eq", "NotEq"} and item.kind not in {"count", "datetime"}:
@@ -147,7 +151,7 @@ class _Translator:
             )
         return Condition(_COMPARATORS[operator].format(item.name), (value,))
 
-    def _membership(self, left: ast.Identifier, values: Sequence[ast._Node]) -> Condition:
+    def _membership(self, left: _Path, values: Sequence[ast._Node]) -> Condition:
         item = self._property(left)
         tests = " OR ".join([_COMPARATORS["Eq"].format(item.name)] * len(values))
         return Condition(f"({tests})", tuple(self._literal(item, value) for value in values))
@@ -159,8 +163,10 @@ class _Translator:
             raise bad_request(f"Invalid filter clause: the function '{name}' does not apply to '{item.name}'.")
         return Condition(template.format(item.name), (text,) * template.count("?"))
 
-    def _property(self, node: ast.Identifier) -> Property:
-        item = declared(".".join((*node.namespace, node.name)), self._entity)
+    def _property(self, node: _Path) -> Property:
+        path = _written(node)
+        paths = {item.name.casefold(): item for item in self._entity.paths}
+        item = paths.get(path.casefold()) or declared(path, self._entity)
         if item.kind == "json":
             raise bad_request(f"The property '{item.name}' cannot be used in the $filter query option.")
         return item
@@ -175,6 +181,18 @@ class _Translator:
                 f"Found operand types '{item.edm}' and 'Edm.{kind}'."
             )
         return _value(item, node)
+
+
+def _written(node: ast._Node) -> str:
+    """A property, or a path to one, as a client writes it."""
+    from odata_query import ast
+
+    match node:
+        case ast.Attribute(owner=owner, attr=name):
+            return f"{_written(owner)}/{name}"
+        case ast.Identifier(namespace=namespace, name=name):
+            return ".".join((*namespace, name))
+    raise bad_request("Invalid filter clause: only comparisons of a property with a literal are supported.")
 
 
 def _chain(node: ast.BoolOp) -> list[ast._Node]:

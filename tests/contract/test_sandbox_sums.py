@@ -41,6 +41,22 @@ async def test_results_of_a_workflow_are_those_of_its_runs_of_a_week_newest_firs
     assert [task["task"]["executionSequence"] for task in tasks] == list(range(1, len(tasks) + 1))
 
 
+async def test_results_of_one_person_are_found_by_the_id_of_their_subject(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard new hire, first day")
+    users = await everything(sandbox, f"{workflow}/userProcessingResults")
+    one = users[5]["subject"]["id"]
+    found = (await sandbox.get(f"{workflow}/userProcessingResults", filter=f"Subject/id eq '{one}'"))["value"]
+    assert found == [user for user in users if user["subject"]["id"] == one]
+    run = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"][0]
+    tasks = await everything(sandbox, f"{workflow}/runs/{run['id']}/taskProcessingResults")
+    others = f"subject/id in ('{one}', '{tasks[-1]['subject']['id']}')"
+    own = (await sandbox.get(f"{workflow}/runs/{run['id']}/taskProcessingResults", filter=others))["value"]
+    assert own == [task for task in tasks if task["subject"]["id"] in others]
+    for clause in ("subject/displayName eq 'x'", "task/id eq 'x'", "subject eq 'x'"):
+        refused = await sandbox.client.get(f"{workflow}/userProcessingResults", params={"$filter": clause})
+        assert refused.status_code == 400
+
+
 async def test_pages_of_a_workflows_results_have_everything_once(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard new hire, first day")
     path = f"{workflow}/userProcessingResults"
