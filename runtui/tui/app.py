@@ -105,8 +105,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
             self.editing, self.opening, self.explaining, self.tracing, self.journaling, self.signing_in, self.listing,
-            self.arranging,
-            self.overviewing, switching,
+            self.arranging, self.overviewing, switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""

@@ -26,19 +26,19 @@ from runtui.tui.features.switching import Switching
 from runtui.tui.features.tracing import Tracing
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
-from runtui.tui.screens.causes import CausesView
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.help import HelpView, help_text
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.overview import OverviewView
-from runtui.tui.screens.people import PeopleView, PersonView
 from runtui.tui.screens.picker import Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.sign_in import SignInView
+from runtui.tui.screens.triage.causes import CausesView
+from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable

@@ -62,7 +62,8 @@ PHRASES: Final = {
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
-    "overview": "o", "sort": "S", "columns": "C", "views": "v", "causes": "c", "people": "@",
+    "overview": "o", "sort": "S", "columns": "C", "views": "v",
+    "causes": "c", "people": "@",
 }  # fmt: skip
 """The keys from the list to each screen."""
 

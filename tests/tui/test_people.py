@@ -9,7 +9,7 @@ import pytest
 
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN, Person
-from runtui.tui.screens.people import PeopleView, PersonView
+from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.widgets.inputs import ChoiceList
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys

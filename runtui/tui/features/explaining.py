@@ -10,9 +10,9 @@ from functools import partial
 
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext
-from runtui.tui.screens.causes import CausesView, runs_of
 from runtui.tui.screens.frame import Chrome, Frame
-from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.runs import Narrowing, RunsView
+from runtui.tui.screens.triage.causes import CausesView, runs_of
 from runtui.tui.words import cause_words
 
 
@@ -70,4 +70,7 @@ class Explaining:
         found = runs_of(query, cause).filter
         self.place.dismiss()
         if found is not None:
-            self._runs.narrow(found.text, cause_words.in_words(cause), partial(self._open, query))
+            before = self._runs.filter_text
+            self._runs.filter_by(found.text)
+            go_back = partial(self._open, query)
+            self._runs.narrowing = Narrowing(found.text, cause_words.in_words(cause), before, go_back)

@@ -19,8 +19,8 @@ from runtui.tui.actions import ActionContext
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
-from runtui.tui.screens.people import PeopleView, PersonView
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.words import people_words
 
 _READING: Final = "read a person"

@@ -91,7 +91,8 @@ class RunsView(ActionView[None]):
         self._workspace = workspace
         self._store = workspace.store
         self.list = RowList(RUNS, self._flag, name="runs", count_values=self._store.value_counts)
-        self._narrowing: Narrowing | None = None
+        self.narrowing: Narrowing | None = None
+        """What another place asked for last; in force until the filter is another one."""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
@@ -150,8 +151,7 @@ class RunsView(ActionView[None]):
         """The view or the filter, how many of how many, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
-        narrowing = self._narrowing_in_force
-        if narrowing is not None:
+        if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
             return Content.assemble(self.list.title(counted, ""), "  ", content(narrowing.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
@@ -175,21 +175,9 @@ class RunsView(ActionView[None]):
 
     # Filter
 
-    @property
-    def _narrowing_in_force(self) -> Narrowing | None:
-        """What another place asked for, unless the person has asked for something else since."""
-        narrowing = self._narrowing
-        return narrowing if narrowing is not None and narrowing.text == self.filter_text else None
-
-    def narrow(self, text: str, words: str, go_back: Callable[[], Awaitable[None]]) -> None:
-        """Show what a place is about, called so in the title; one step back leads to that place again."""
-        before = self.filter_text
-        self.filter_by(text)
-        self._narrowing = Narrowing(text, words, before, go_back)
-
     async def action_clear(self) -> None:
         """One step back: the filter first, then the panel where it can go, and the last word with it."""
-        if (narrowing := self._narrowing_in_force) is not None:
+        if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
             self.filter_by(narrowing.before)
             await narrowing.go_back()
         elif self.filter_text:
