@@ -165,8 +165,8 @@ class OverviewView(ActionView[None]):
         """One click goes to a workflow, or to the day under the mouse; two show the runs."""
         if event.widget is not self.table:
             return
-        column = self.table.column_at(event.x)
-        self._go_to(next((back for back in range(self._days) if day_key(back) == column), None))
+        column = self.table.arrangement.column_at(event.x, self.table.size.width)
+        self._go_to(next((back for back in range(self._days) if column and day_key(back) == column.key), None))
         if event.chain == 2:
             await self.action_perform("workflow_runs")
 
