@@ -9,7 +9,7 @@ import pytest
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
-from runtui.domain.workflows import (
+from runtui.domain.triage.workflows import (
     DISABLED,
     HELD,
     NOT_KNOWN,
