@@ -82,6 +82,14 @@ def test_an_overdue_schedule_tells_of_the_catch_up_window() -> None:
     assert "on demand" in late.next_step(NOW)
 
 
+def test_a_schedule_that_is_off_is_told_but_not_where_there_can_be_none() -> None:
+    off = workflow(isSchedulingEnabled=False)
+    assert list(off.warnings(NOW)) == ["Its schedule is off: it runs for nobody unless a person starts it."]
+    assert "isSchedulingEnabled" in off.next_step(NOW)
+    by_hand = workflow(isSchedulingEnabled=False, executionConditions={"@odata.type": f"{TYPE}onDemandExecutionOnly"})
+    assert (list(by_hand.warnings(NOW)), by_hand.next_step(NOW)) == ([], "")
+
+
 @pytest.mark.parametrize(
     ("conditions", "words"),
     [
