@@ -170,6 +170,15 @@ class Arrangement(NamedTuple, Generic[RowT]):
         """The columns of a list that takes so many cells."""
         return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first)
 
+    def column_at(self, x: int, width: int) -> Column[RowT] | None:
+        """The column at a cell of a line, counted from 0; the gap after a column is its own. None beside them all."""
+        start = GUTTER
+        for column, cells in self.layout(width):
+            if start <= x < start + cells + GAP:
+                return column
+            start += cells + GAP
+        return None
+
     def hidden(self, width: int) -> int:
         """How many columns there are beyond the last one in sight."""
         return len(self.columns) - self.first - len(self.layout(width))

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from runtui.domain.filters import Filter
     from runtui.domain.results import Cause, TaskResult
     from runtui.domain.triage.people import PersonResult
-    from runtui.domain.workflows import WorkflowHistory
+    from runtui.domain.triage.workflows import WorkflowHistory
 
 __all__ = [
     "EVERY_RUN",

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
-from runtui.domain.workflows import Workflow, WorkflowDay, WorkflowHistory
+from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory
 
 # The SQL below is put together from numbers that the domain declares; every moment and id is a parameter.
 # ruff: noqa: S608

@@ -19,7 +19,7 @@ from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
 from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
-from runtui.domain.workflows import WORKFLOW_COLUMNS, WorkflowHistory
+from runtui.domain.triage.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word

@@ -30,14 +30,18 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         await session.press("enter")
         assert session.view == "runs"
         assert session.runs.table.total == histories[row.workflow.id].total.runs
-        view = await opened(session)
+        assert row.workflow.name in session.text().splitlines()[2]
+        await session.press("escape")
+        assert (session.view, session.runs.filter_text) == ("overview", "")
         assert view.table.cursor_id == row.workflow.id, "the cursor stays on its workflow"
         back = next(back for back in range(14) if row.days[-1 - back].problems)
         await session.press(*["left"] * (back + 1))
         assert f"{row.days[-1 - back].problems} of " in session.text().splitlines()[2]
         await session.press("enter")
         assert session.runs.table.total == row.days[-1 - back].runs
-        assert f"began:{view.day}" in session.text()
+        assert f"{row.workflow.name}, {view.day:%a %d %b}" in session.text()
+        await session.press("escape", "x", "x")
+        assert (session.view, view.back) == ("overview", back), "one step back leads to the same day"
 
 
 async def test_steps_back_lead_from_the_day_to_the_workflow_and_to_the_list(open_session: Opener) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import day_starts, parse_ticks
-from runtui.domain.workflows import WorkflowDay, runs_filter
+from runtui.domain.triage.workflows import WorkflowDay, runs_filter
 from runtui.services.store import RunQuery, Store
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")

@@ -9,7 +9,7 @@ import pytest
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
-from runtui.domain.workflows import (
+from runtui.domain.triage.workflows import (
     DISABLED,
     HELD,
     NOT_KNOWN,
@@ -80,6 +80,14 @@ def test_an_overdue_schedule_tells_of_the_catch_up_window() -> None:
         "The schedule catches up on users at most 3 days after their trigger date; whoever waits longer is missed.",
     ]
     assert "on demand" in late.next_step(NOW)
+
+
+def test_a_schedule_that_is_off_is_told_but_not_where_there_can_be_none() -> None:
+    off = workflow(isSchedulingEnabled=False)
+    assert list(off.warnings(NOW)) == ["Its schedule is off: it runs for nobody unless a person starts it."]
+    assert "isSchedulingEnabled" in off.next_step(NOW)
+    by_hand = workflow(isSchedulingEnabled=False, executionConditions={"@odata.type": f"{TYPE}onDemandExecutionOnly"})
+    assert (list(by_hand.warnings(NOW)), by_hand.next_step(NOW)) == ([], "")
 
 
 @pytest.mark.parametrize(

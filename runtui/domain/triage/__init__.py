@@ -1,1 +1,2 @@
-"""Why it failed: one run opened, causes over all runs, what to check, one person across all workflows. Pure."""
+"""Why it failed: one run opened, causes over all runs, what to check, one person across all
+workflows, and how each workflow fares. Pure."""

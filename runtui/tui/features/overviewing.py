@@ -52,10 +52,10 @@ class Overviewing:
         await self._chrome.open(self.place)
 
     async def action_workflow_runs(self) -> None:
-        """Show the runs under the cursor in the list."""
+        """Show the runs under the cursor in the list; one step back from there leads here again."""
         if filter_text := self.view.filter_text:
             self._chrome.go_back_to(self._runs.frame)
-            self._runs.filter_by(filter_text)
+            self._runs.narrow(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:
         """Ask which of the counts of the strip is meant, and show its runs in the list."""

@@ -15,7 +15,7 @@ from textual.content import Content
 
 from runtui.domain.columns import Arrangement
 from runtui.domain.times import now_ticks, to_datetime
-from runtui.domain.workflows import (
+from runtui.domain.triage.workflows import (
     HEAT_DAYS,
     HISTORY_DAYS,
     WIDE_MAP,
@@ -81,6 +81,12 @@ class OverviewView(ActionView[None]):
         if self.row is None:
             return ""
         return runs_filter(self.row.workflow, [history.workflow for history in self.list.rows], self.day)
+
+    @property
+    def in_words(self) -> str:
+        """What that filter finds, for the title of the list."""
+        name = self.row.workflow.name if self.row is not None else ""
+        return f"{name}, {self.day:%a %d %b}" if self.day is not None else name
 
     def take_focus(self) -> None:
         self.list.take_focus()
@@ -165,8 +171,8 @@ class OverviewView(ActionView[None]):
         """One click goes to a workflow, or to the day under the mouse; two show the runs."""
         if event.widget is not self.table:
             return
-        column = self.table.column_at(event.x)
-        self._go_to(next((back for back in range(self._days) if day_key(back) == column), None))
+        column = self.table.arrangement.column_at(event.x, self.table.size.width)
+        self._go_to(next((back for back in range(self._days) if column and day_key(back) == column.key), None))
         if event.chain == 2:
             await self.action_perform("workflow_runs")
 

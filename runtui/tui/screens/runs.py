@@ -138,9 +138,10 @@ class RunsView(ActionView[None]):
             panel.follow(row.id, (row, self._flag(row)))
 
     def reload(self) -> None:
-        """Draw the rows as they are in the store now, by a filter whose times count from now."""
+        """Draw rows and strip as they are in the store now, by a filter whose times count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
+        self.frame.chrome.show_trouble()
 
     @property
     def settings(self) -> ListSettings:
@@ -253,7 +254,6 @@ class RunsView(ActionView[None]):
         self.list.show(rows, keep_line=keep_line, sort=(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.frame.chrome.show_headline()
-        self.frame.chrome.show_trouble()
 
     # The rows
 

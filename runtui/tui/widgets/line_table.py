@@ -85,12 +85,9 @@ class ColumnHeader(Widget):
         return Content(f"{marks[0]}{text[len(marks[0]) : self.size.width - len(marks[1])]}{marks[1]}")
 
     def on_click(self, event: events.Click) -> None:
-        end = GUTTER
-        for column, width in self.arrangement.layout(self.size.width):
-            end += width + GAP
-            if event.x < end:
-                self.post_message(self.Chosen(column.key))
-                return
+        column = self.arrangement.column_at(event.x, self.size.width)
+        if column is not None:
+            self.post_message(self.Chosen(column.key))
 
 
 class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
@@ -247,15 +244,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.is_untouched = False
         self.cell = column
         self._repaint_line(self.cursor)
-
-    def column_at(self, x: int) -> str:
-        """The key of the column that stands at a cell of the screen's line, counted from 0; empty beside them all."""
-        start = GUTTER
-        for column, width in self.arrangement.layout(self.size.width):
-            if start <= x < start + width:
-                return column.key
-            start += width + GAP
-        return ""
 
     def _place_cursor(self, line: int) -> bool:
         """Put the cursor on a line without drawing it; whether another row is under it."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from runtui.domain.plots import HEAT_LEGEND
 from runtui.domain.times import ago, local_text, since
-from runtui.domain.workflows import Workflow, WorkflowDay, WorkflowHistory
+from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
 NO_WORKFLOW: Final = Page((Fact("No workflow is selected.", "$text-muted"),))

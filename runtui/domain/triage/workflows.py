@@ -143,12 +143,18 @@ class Workflow:
         )
 
     @property
+    def is_for_demand_only(self) -> bool:
+        """Whether it has no trigger by which a schedule could run it."""
+        conditions = self.received.get("executionConditions")
+        return isinstance(conditions, Mapping) and _type_of(conditions) == "onDemandExecutionOnly"
+
+    @property
     def trigger(self) -> str:
         """When it runs for whom, in words; empty where that was not read."""
         conditions = self.received.get("executionConditions")
         if not isinstance(conditions, Mapping):
             return ""
-        if _type_of(conditions) == "onDemandExecutionOnly":
+        if self.is_for_demand_only:
             return "on demand only, for users whom a person chooses"
         return ", ".join(filter(None, (_trigger(conditions.get("trigger")), _scope(conditions.get("scope")))))
 
@@ -190,7 +196,7 @@ class Workflow:
             )
         elif state is DISABLED:
             yield "It is disabled: neither the schedule nor a person can run it."
-        elif state is ON_DEMAND:
+        elif state is ON_DEMAND and not self.is_for_demand_only:
             yield "Its schedule is off: it runs for nobody unless a person starts it."
 
     def next_step(self, now: int) -> str:
@@ -199,7 +205,7 @@ class Workflow:
             HELD: "Check whom it would process, then approve it or run it on demand: that ignores the limit.",
             OVERDUE: "Refresh the list; if it stays overdue, run it on demand for the users who were missed.",
             DISABLED: "Set isEnabled if it is to run again.",
-            ON_DEMAND: "Set isSchedulingEnabled if it is to run by itself.",
+            ON_DEMAND: "" if self.is_for_demand_only else "Set isSchedulingEnabled if it is to run by itself.",
         }.get(self.schedule(now), "")
 
     def _text(self, name: str) -> str:
@@ -313,7 +319,7 @@ WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
     Column("schedule", "schedule", 12, 1, _state, value=lambda row: row.workflow.schedule(now_ticks()).rank),
     Column("workflow", "workflow", 14, 2, lambda row, _: ListCell(row.workflow.name), flexible=True),
     Column("last", "last run", 8, 5, _last_run, GREATEST_FIRST, value=lambda row: row.last_run or 0),
-    Column("done", "done", 5, 6, _success, align="right", value=lambda row: _known(row.success_rate)),
+    Column("success", "success", 7, 6, _success, align="right", value=lambda row: _known(row.success_rate)),
     Column("failed", "✗ users", 7, 7, _failed_users, GREATEST_FIRST, "right", value=lambda row: row.total.failed_users),
     Column("next", "next run", 8, 8, _next_run, value=lambda row: _known(row.workflow.next_run)),
     Column("category", "category", 8, 9, _category),
