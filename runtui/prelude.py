@@ -19,7 +19,7 @@ from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_coun
 from runtui.domain.rows import RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
-from runtui.domain.views import ListSettings
+from runtui.domain.views import ListSettings, view_keys
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.workspace import SandboxControl, sandbox_badge
@@ -134,7 +134,7 @@ class FirstPaint:
     def _strip(self, store: Store) -> str:
         totals = store.totals()
         counts = tenant_counts(totals.by_status, totals.stuck)
-        parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys={})
+        parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys=view_keys())
         return " " + strip_text([part._replace(text=self._coloured(part.text, part.role)) for part in parts])
 
     def _titles(self, layout: Layout[RunRow]) -> str:

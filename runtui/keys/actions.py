@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS
 from runtui.keys.names import is_text, key_text
 
 _logger: Final = logging.getLogger("runtui.keys")
@@ -163,12 +162,20 @@ def remapped() -> Mapping[str, tuple[str, ...]]:
     return _remapped
 
 
+VIEW_NAMES: Final = ("problems", "failed", "stuck", "running", "today")
+"""The built-in views of the runs, in the order of their digits; those of a person follow."""
+
+MOST_VIEWS: Final = 9
+"""As many as there are digits from 1."""
+
+
 def _views() -> Iterator[Action]:
-    """One action for each digit."""
     for number in range(1, MOST_VIEWS + 1):
-        name = BUILT_IN_VIEWS[number - 1].name if number <= len(BUILT_IN_VIEWS) else f"view {number}"
-        words = f"Show the view {name}" if number <= len(BUILT_IN_VIEWS) else f"Show your view {number}"
-        yield Action(f"view_{number}", "runs", (str(number),), name, f"{words}, or all runs.")
+        name, words = "view", f"your view {number}"
+        if number <= len(VIEW_NAMES):
+            name = VIEW_NAMES[number - 1]
+            words = f"the view {name}"
+        yield Action(f"view_{number}", "runs", (str(number),), name, f"Show {words}, or all runs.")
 
 
 ACTIONS: Final[tuple[Action, ...]] = (
