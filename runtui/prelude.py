@@ -19,8 +19,9 @@ from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_coun
 from runtui.domain.rows import RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
-from runtui.domain.views import ListSettings, view_keys
+from runtui.domain.views import ListSettings
 from runtui.errors import RuntuiError
+from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings

@@ -6,17 +6,20 @@ what the list shows, so its name never stands over anything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from runtui.domain.columns import Column
 from runtui.domain.plots import RUNNING
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
-from runtui.keys.actions import ACTION_BY_ID, VIEW_NAMES
 
 PROBLEMS: Final = "is:problem"
 """The filter of the runs that a person should look at."""
+
+
+MOST_VIEWS: Final = 9
+"""As many as there are digits from 1."""
 
 
 class ListSettings(NamedTuple):
@@ -46,21 +49,13 @@ class View(NamedTuple):
     settings: ListSettings
 
 
-_BUILT_IN: Final[Mapping[str, ListSettings]] = {
-    "problems": ListSettings(PROBLEMS),
-    "failed": ListSettings("status:failed", "started"),
-    "stuck": ListSettings("is:stuck", "updated", descending=False),
-    "running": ListSettings(RUNNING, "started"),
-    "today": ListSettings("started>=today", "started"),
-}
-BUILT_IN_VIEWS: Final = tuple(View(name, _BUILT_IN[name]) for name in VIEW_NAMES)
-
-
-def view_keys() -> Mapping[str, str]:
-    """The filters of the built-in views, each with the key that shows it."""
-    actions = [ACTION_BY_ID[f"view_{number}"] for number in range(1, len(BUILT_IN_VIEWS) + 1)]
-    shown = zip(BUILT_IN_VIEWS, actions, strict=True)
-    return {view.settings.filter: action.shown_key for view, action in shown if action.keys}
+BUILT_IN_VIEWS: Final = (
+    View("problems", ListSettings(PROBLEMS)),
+    View("failed", ListSettings("status:failed", "started")),
+    View("stuck", ListSettings("is:stuck", "updated", descending=False)),
+    View("running", ListSettings(RUNNING, "started")),
+    View("today", ListSettings("started>=today", "started")),
+)
 
 
 def all_views(own: Sequence[View]) -> tuple[View, ...]:

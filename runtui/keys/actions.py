@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS
 from runtui.keys.names import is_text, key_text
 
 _logger: Final = logging.getLogger("runtui.keys")
@@ -162,18 +163,12 @@ def remapped() -> Mapping[str, tuple[str, ...]]:
     return _remapped
 
 
-VIEW_NAMES: Final = ("problems", "failed", "stuck", "running", "today")
-"""The built-in views of the runs, in the order of their digits; those of a person follow."""
-
-MOST_VIEWS: Final = 9
-"""As many as there are digits from 1."""
-
-
 def _views() -> Iterator[Action]:
+    """One action for each digit."""
     for number in range(1, MOST_VIEWS + 1):
         name, words = "view", f"your view {number}"
-        if number <= len(VIEW_NAMES):
-            name = VIEW_NAMES[number - 1]
+        if number <= len(BUILT_IN_VIEWS):
+            name = BUILT_IN_VIEWS[number - 1].name
             words = f"the view {name}"
         yield Action(f"view_{number}", "runs", (str(number),), name, f"Show {words}, or all runs.")
 
@@ -419,3 +414,10 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 def key_of(action_id: str) -> str:
     """The key to name in a sentence for an action."""
     return ACTION_BY_ID[action_id].shown_key
+
+
+def view_keys() -> Mapping[str, str]:
+    """The filters of the built-in views, each with the key that shows it."""
+    actions = [ACTION_BY_ID[f"view_{number}"] for number in range(1, len(BUILT_IN_VIEWS) + 1)]
+    shown = zip(BUILT_IN_VIEWS, actions, strict=True)
+    return {view.settings.filter: action.shown_key for view, action in shown if action.keys}

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.rows import RUN_COLUMN_BY_KEY
-from runtui.domain.views import BUILT_IN_VIEWS, ListSettings, View
+from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS, ListSettings, View
 from runtui.errors import RuntuiError
-from runtui.keys.actions import MOST_VIEWS
 from runtui.private_files import NotPrivateError, open_private, private_folder, replace_private
 from runtui.services.announcer import Announcer
 

@@ -15,6 +15,7 @@ from textual.content import Content
 from runtui.domain.rows import RUN_COLUMNS
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
+    MOST_VIEWS,
     PROBLEMS,
     ListSettings,
     View,
@@ -24,7 +25,7 @@ from runtui.domain.views import (
     view_of,
 )
 from runtui.errors import RuntuiError
-from runtui.keys.actions import MOST_VIEWS, key_of
+from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
 from runtui.tui.screens.frame import Chrome

@@ -28,8 +28,7 @@ from textual.widgets import Input, Static
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.domain.views import view_keys
-from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of
+from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of, view_keys
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
