@@ -88,7 +88,8 @@ def _scenario(name: str) -> str:
 
 
 def _format(*names: str) -> Argument:
-    return Argument("--format", dest="output", choices=names, default=names[0], help=f"(default: {names[0]})")
+    words = f"(default: {names[0]})"
+    return Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words)
 
 
 _NO_SCENARIO: Final = "none"
@@ -136,6 +137,10 @@ COMMANDS: Final = (
         arguments=(
             Argument("--filter", dest="filter_text", default="", metavar="TEXT",
                      help="such as status:failed or is:problem"),
+            Argument("--columns", default="", metavar="A,B", help="which columns, such as status,workflow,id"),
+            Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
+                     " (default: the most urgent first, then the newest)"),
+            Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
             _format("table", "json", "jsonl", "csv"),
         ),
     ),

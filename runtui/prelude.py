@@ -14,13 +14,14 @@ import termios
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TextIO
 
-from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, list_width
+from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, coloured, list_width
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RunRow
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.views import ListSettings
 from runtui.errors import RuntuiError
+from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
@@ -34,17 +35,6 @@ _CLEAR: Final = "\x1b[?25l\x1b[H\x1b[2J"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _INPUT, _LOCAL = 0, 3
 """The places of the input and local modes in what `termios.tcgetattr` returns."""
-_PLAIN: Final = "\x1b[0m"
-_ROLES: Final[Mapping[str, str]] = {
-    "status-failed": "\x1b[1;31m",
-    "status-problem": "\x1b[33m",
-    "status-active": "\x1b[36m",
-    "status-stuck": "\x1b[1;35m",
-    "status-done": "\x1b[32m",
-    "status-unknown": "\x1b[35m",
-    "alert": "\x1b[1;31m",
-}
-"""The terminal's own colours; a status is always a glyph and a word as well."""
 
 
 def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO, ...] | None = None) -> None:
@@ -134,7 +124,7 @@ class FirstPaint:
     def _strip(self, store: Store) -> str:
         totals = store.totals()
         counts = tenant_counts(totals.by_status, totals.stuck)
-        parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys={})
+        parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys=view_keys())
         return " " + strip_text([part._replace(text=self._coloured(part.text, part.role)) for part in parts])
 
     def _titles(self, layout: Layout[RunRow]) -> str:
@@ -149,8 +139,7 @@ class FirstPaint:
         return "".join(parts)
 
     def _coloured(self, text: str, role: Role) -> str:
-        colour = _ROLES.get(role, "") if self._has_colours else ""
-        return f"{colour}{text}{_PLAIN}" if colour else text
+        return coloured(text, role) if self._has_colours else text
 
 
 def _query_of(settings: ListSettings, now: int) -> RunQuery:

@@ -7,7 +7,7 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -57,6 +57,24 @@ LONGEST: Final = 40
 
 _GROWTH: Final = 4
 """A growing column takes one cell of so many that the flexible column has beyond its least width and COMFORT."""
+
+
+_TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
+    "status-failed": "\x1b[1;31m",
+    "status-problem": "\x1b[33m",
+    "status-active": "\x1b[36m",
+    "status-stuck": "\x1b[1;35m",
+    "status-done": "\x1b[32m",
+    "status-unknown": "\x1b[35m",
+    "alert": "\x1b[1;31m",
+}
+"""The terminal's own colours; a status is always a glyph and a word as well."""
+
+
+def coloured(text: str, role: Role) -> str:
+    """A text in the terminal's own colour for its role, where it has one."""
+    colour = _TERMINAL_COLOURS.get(role)
+    return f"{colour}{text}\x1b[0m" if colour else text
 
 
 class ListCell(NamedTuple):

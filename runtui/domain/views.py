@@ -17,6 +17,7 @@ from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 PROBLEMS: Final = "is:problem"
 """The filter of the runs that a person should look at."""
 
+
 MOST_VIEWS: Final = 9
 """As many as there are digits from 1."""
 

@@ -5,13 +5,18 @@ Invariant: foreign text is made visible. Rows are printed one by one as they com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
+from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, RowT, coloured
 from runtui.domain.text import cell_width, fit_cells, visible
 
 _GAP: Final = "  "
+_LEAST: Final = 4
+"""Cells of a column that is cut, however narrow the terminal is."""
 
 
 class TableColumn(NamedTuple):
@@ -31,6 +36,71 @@ def table_lines(columns: Sequence[TableColumn], rows: Iterable[Iterable[object]]
 
 def _fitted(text: str, column: TableColumn) -> str:
     return fit_cells(text, column.width, column.align) if column.width else text
+
+
+class Paper(NamedTuple):
+    """What standard output is."""
+
+    width: int = 0
+    """Cells of the terminal; 0 where there is none, and a line may have any length."""
+    has_colours: bool = False
+
+
+def standard_output(environ: Mapping[str, str] = os.environ) -> Paper:
+    """What standard output is; NO_COLOR keeps a terminal plain (no-color.org)."""
+    if not sys.stdout.isatty():
+        return Paper()
+    try:
+        width = os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        width = 0
+    return Paper(width or 80, not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
+
+
+def column_lines(
+    columns: Sequence[Column[RowT]], rows: Callable[[], Iterable[RowT]], now: int, paper: Paper, *, is_chosen: bool
+) -> Iterator[str]:
+    """Rows below a line of titles, each column as wide as its widest cell.
+
+    A terminal gets what its width has room for: columns that nobody chose are left out by their priority, and of those
+    that were chosen the widest are cut, with a mark.
+
+    Args:
+        columns: In their order.
+        rows: The rows, which are gone through twice; none is kept.
+        now: The moment that times are told from (ticks).
+        paper: What they are printed on.
+        is_chosen: Whether a person asked for these columns.
+    """
+    widths = {column.key: _cells(column.title) for column in columns}
+    for row in rows():
+        for column in columns:
+            widths[column.key] = max(widths[column.key], _cells(visible(column.show(row, now).text)))
+    if paper.width and not is_chosen:
+        room = paper.width + GUTTER + GAP
+        standing = [column._replace(width=min(column.width, widths[column.key])) for column in columns]
+        arrangement: Arrangement[Any] = Arrangement(tuple(standing), tuple(widths.items()))
+        shown = [column.key for column, _ in arrangement.layout(room)]
+        columns = [column for column in columns if column.key in shown]
+    while paper.width and (over := sum(widths[column.key] + GAP for column in columns) - GAP - paper.width) > 0:
+        widest = max(columns, key=lambda column: widths[column.key])
+        if widths[widest.key] <= _LEAST:
+            break
+        widths[widest.key] -= min(over, max(1, widths[widest.key] // 8))
+    gap = " " * GAP
+    yield gap.join(fit_cells(column.title, widths[column.key], column.align) for column in columns).rstrip()
+    for row in rows():
+        cells = [(column, column.show(row, now)) for column in columns]
+        texts = [fit_cells(visible(cell.text), widths[column.key], column.align) for column, cell in cells]
+        if cells[-1][0].align == "left":
+            texts[-1] = texts[-1].rstrip()
+        if paper.has_colours:
+            texts = [coloured(text, cell.role) for text, (_, cell) in zip(texts, cells, strict=True)]
+        yield gap.join(texts)
+
+
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(cell_width, text))
 
 
 def aligned(rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -10,29 +10,31 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import starmap
-from typing import Any, Final, Literal, TypeAlias
+from itertools import islice, starmap
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.command_line import SessionSpec
+from runtui.domain.columns import Column, ListCell
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.filters import parse_filter
 from runtui.domain.properties import EDITABLE, PROPERTIES
 from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult, subjects_line
-from runtui.domain.rows import RUN_COLUMN_BY_KEY, RunRow
+from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
-from runtui.errors import ExitCode, RuntuiError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.client import GraphError
 from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
-from runtui.headless.output import TableColumn, table_lines
+from runtui.headless.output import column_lines, standard_output
 from runtui.headless.session import connected, find_run, list_all, pace, read_run
 from runtui.headless.users import show_user
+from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
-from runtui.services.store import RunQuery, Store, StoredRun
+from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.workspace import Workspace
 
 BATCH: Final = 1_000
@@ -41,35 +43,85 @@ BATCH: Final = 1_000
 SUBJECTS_IN_TEXT: Final = 20
 """Subjects with a failed task that `runtui show` names."""
 
-_COLUMNS: Final = tuple((RUN_COLUMN_BY_KEY[key], width) for key, width in (
-    ("status", 22), ("workflow", 28), ("started", 9), ("users", 9), ("failedTasks", 7), ("type", 18)
-))  # fmt: skip
-"""The columns of the table and their cells; the id follows them in full."""
+_IN_A_PIPE: Final = ("status", "workflow", "started", "users", "failedTasks", "type", "id")
+"""The columns of a table that is no terminal's, where nobody asks for others."""
 
 OutputFormat: TypeAlias = Literal["table"] | RecordFormat
 
 CSV_COLUMNS: Final = ("id", "workflow", "workflowId", *(item.name for item in PROPERTIES if item.key != "id"))
 
 
-def list_runs(session: SessionSpec, *, filter_text: str, output: OutputFormat) -> int:
-    """Read all runs of all workflows and print those that match the filter, newest first; the exit code.
+def list_runs(
+    session: SessionSpec, *, filter_text: str, columns: str, sort: str, limit: int | None, output: OutputFormat
+) -> int:
+    """Read all runs of all workflows and print those that match the filter; the exit code.
 
     A workflow that cannot be read is named, its runs are left out, and the exit code is NOT_DONE.
 
+    Args:
+        session: Where they are.
+        filter_text: In the filter language; empty for all.
+        columns: The names of the columns, with commas; empty for the usual ones, and for each record as received.
+        sort: A column, with ":asc" or ":desc" for a direction of its own; empty for the order of the screen.
+        limit: The most runs; None for all.
+        output: The form.
+
     Raises:
-        RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
+        RuntuiError: filter, columns or order cannot be used, or nothing could be read; nothing is printed then.
     """
-    query = RunQuery(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
-    return run_command(_list(session, query, output))
+    chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
+    found = parse_filter(filter_text, now_ticks()) if filter_text.strip() else None
+    listing = _Listing(RunQuery(found, *_order(sort)), chosen, limit, output)
+    return run_command(_list(session, listing))
 
 
-async def _list(session: SessionSpec, query: RunQuery, output: OutputFormat) -> int:
+class _Listing(NamedTuple):
+    """What is printed, and how."""
+
+    query: RunQuery
+    columns: tuple[Column[RunRow], ...]
+    """Those that a person asked for."""
+    limit: int | None
+    output: OutputFormat
+
+
+def _order(sort: str) -> tuple[str, bool]:
+    """A column and whether it runs downwards."""
+    if not sort.strip():
+        return EVERY_RUN.sort, EVERY_RUN.descending
+    name, _, direction = sort.partition(":")
+    column = _column(name)
+    directions = {"": column.descending_first, "asc": False, "desc": True}
+    if direction not in directions:
+        raise UsageError("The order cannot be used", f"--sort {sort}: {direction} is neither asc nor desc.")
+    return column.key, directions[direction]
+
+
+def _column(name: str) -> Column[RunRow]:
+    """A column by its key, or by the property of Graph that it shows, whatever the case."""
+    known = {column.key.casefold(): column for column in RUN_COLUMNS}
+    known |= {item.name.casefold(): known[item.key.casefold()] for item in PROPERTIES if item.listed is not None}
+    column = known.get(name.strip().casefold())
+    if column is None:
+        keys = [column.key for column in RUN_COLUMNS]
+        meant = nearest_words(name.strip(), keys)
+        raise UsageError(
+            "No such column", f"{name.strip()!r} is no column of the list.{meant}", f"Columns: {', '.join(keys)}."
+        )
+    return column if column.key != "id" else column._replace(show=lambda row, _: ListCell(row.id, "muted"))
+
+
+async def _list(session: SessionSpec, listing: _Listing) -> int:
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         # The store may still hold runs of these from an earlier listing.
         left_out = {workflow.workflow_id for workflow in missing}
-        rows = (row for row in _rows(workspace.store, query) if row.workflow_id not in left_out)
-        for line in _printed(workspace.store, rows, output):
+
+        def rows() -> Iterator[RunRow]:
+            found = (row for row in _rows(workspace.store, listing.query) if row.workflow_id not in left_out)
+            return islice(found, listing.limit)
+
+        for line in _printed(workspace.store, rows, listing):
             print(line)
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
@@ -81,14 +133,23 @@ def _rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
         yield from store.window(query, start, BATCH)
 
 
-def _printed(store: Store, rows: Iterable[RunRow], output: OutputFormat) -> Iterator[str]:
+def _printed(store: Store, rows: Callable[[], Iterable[RunRow]], listing: _Listing) -> Iterator[str]:
+    columns, output = listing.columns, listing.output
     if output == "table":
-        now = now_ticks()
-        cells = ((*(column.show(row, now).text for column, _ in _COLUMNS), row.id) for row in rows)
-        columns = [TableColumn(column.title, width, column.align) for column, width in _COLUMNS]
-        return table_lines([*columns, TableColumn("id", 0)], cells)
-    stored = ((row.id, run) for row in rows if (run := store.get(row.id)) is not None)
+        paper = standard_output()
+        names = tuple(column.key for column in RUN_COLUMNS) if paper.width else _IN_A_PIPE
+        return column_lines(columns or [*map(_column, names)], rows, now_ticks(), paper, is_chosen=bool(columns))
+    stored = ((row.id, run) for row in rows() if (run := store.get(row.id)) is not None)
+    if columns:
+        keys = [column.key for column in columns]
+        return record_lines(({key: _value(key, *found) for key in keys} for found in stored), output, keys)
     return record_lines(starmap(_flat_record if output == "csv" else _record, stored), output, CSV_COLUMNS)
+
+
+def _value(key: str, run_id: str, run: StoredRun) -> Any:
+    """What a run was received with in a column."""
+    names = {item.key: item.name for item in PROPERTIES}
+    return {"workflow": run.workflow_name, "id": run_id}.get(key, run.raw.get(names.get(key, "")))
 
 
 def _record(_run_id: str, run: StoredRun) -> dict[str, Any]:

@@ -166,9 +166,11 @@ def remapped() -> Mapping[str, tuple[str, ...]]:
 def _views() -> Iterator[Action]:
     """One action for each digit."""
     for number in range(1, MOST_VIEWS + 1):
-        name = BUILT_IN_VIEWS[number - 1].name if number <= len(BUILT_IN_VIEWS) else f"view {number}"
-        words = f"Show the view {name}" if number <= len(BUILT_IN_VIEWS) else f"Show your view {number}"
-        yield Action(f"view_{number}", "runs", (str(number),), name, f"{words}, or all runs.")
+        name, words = "view", f"your view {number}"
+        if number <= len(BUILT_IN_VIEWS):
+            name = BUILT_IN_VIEWS[number - 1].name
+            words = f"the view {name}"
+        yield Action(f"view_{number}", "runs", (str(number),), name, f"Show {words}, or all runs.")
 
 
 ACTIONS: Final[tuple[Action, ...]] = (
@@ -412,3 +414,10 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 def key_of(action_id: str) -> str:
     """The key to name in a sentence for an action."""
     return ACTION_BY_ID[action_id].shown_key
+
+
+def view_keys() -> Mapping[str, str]:
+    """The filters of the built-in views, each with the key that shows it."""
+    actions = [ACTION_BY_ID[f"view_{number}"] for number in range(1, len(BUILT_IN_VIEWS) + 1)]
+    shown = zip(BUILT_IN_VIEWS, actions, strict=True)
+    return {view.settings.filter: action.shown_key for view, action in shown if action.keys}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from runtui.domain.text import visible
 from tests import canary
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
@@ -43,6 +44,29 @@ def test_a_table_holds_a_line_a_run_and_nothing_that_acts_on_a_terminal(tmp_path
     assert title.split()[:3] == ["status", "workflow", "start"]
     assert len(lines) == 40
     assert not any(letter in done.stdout.decode() for letter in "\x1b\x9b\u202e\u200b\r\t")
+
+
+def test_columns_order_and_limit_are_those_asked_for(tmp_path: Path, root: str) -> None:
+    chosen = ("--root", root, "--columns", "id, users ,processingStatus", "--sort", "users", "--limit", "5")
+    title, *lines = listed(tmp_path, *chosen).stdout.decode().splitlines()
+    assert title.split() == ["id", "users", "status"]
+    assert len(lines) == 5
+    records = [json.loads(line) for line in listed(tmp_path, *chosen, "-o", "jsonl").stdout.splitlines()]
+    assert [list(record) for record in records] == [["id", "users", "status"]] * 5
+    counts = [record["users"] for record in records]
+    assert counts == sorted(counts, reverse=True)
+    upwards = listed(tmp_path, *chosen[:4], "--sort", "users:asc", "-o", "csv").stdout.decode()
+    header, *rows = csv.reader(io.StringIO(upwards, newline=""), strict=True)
+    assert header == ["id", "users", "status"]
+    assert [int(users) for _, users, _ in rows] == sorted(int(users) for _, users, _ in rows)
+    assert len(rows) == 40
+
+
+def test_a_table_in_a_pipe_has_whole_names_and_ids(tmp_path: Path, root: str) -> None:
+    run = json.loads(listed(tmp_path, "--root", root, "--limit", "1", "--format", "jsonl").stdout)
+    (_, line) = listed(tmp_path, "--root", root, "--limit", "1").stdout.decode().splitlines()
+    assert visible(run["workflow"]) in line
+    assert line.endswith(run["run"]["id"])
 
 
 def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> None:

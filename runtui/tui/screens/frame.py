@@ -28,7 +28,7 @@ from textual.widgets import Input, Static
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of
+from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of, view_keys
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
@@ -202,7 +202,8 @@ class Chrome:
         store = self.workspace.store
         totals = store.totals()
         counts = tenant_counts(totals.by_status, totals.stuck)
-        self.trouble = TenantTrouble(counts, tuple(store.failures_by_day(STRIP_DAYS)), (), bool(totals.by_status))
+        failures, keys = tuple(store.failures_by_day(STRIP_DAYS)), tuple(view_keys().items())
+        self.trouble = TenantTrouble(counts, failures, keys, bool(totals.by_status))
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
