@@ -27,6 +27,7 @@ from runtui.domain.triage.run_users import (
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.output import aligned
 from runtui.headless.session import connected, find_run, pace, read_run
+from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
 
 _NAMED: Final = 10
@@ -44,7 +45,9 @@ async def show_user(session: SessionSpec, run_id: str, workflow_id: str | None, 
             workflow_id, run_id = await find_run(workspace, run_id)
         rows = await _users(workspace, workflow_id, run_id)
         if not rows:
-            raise RuntuiError("No users", why_no_users(await read_run(workspace, workflow_id, run_id)))
+            run = await read_run(workspace, workflow_id, run_id)
+            held_by = workflow_of(workspace.store, workflow_id)
+            raise RuntuiError("No users", why_no_users(run, held_by, now_ticks()))
         row = _the_one(rows, user)
         extensions = await _extensions(workspace, row.tasks)
         stored = workspace.store.get(run_id)
@@ -117,8 +120,8 @@ def _lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[str]:
             yield visible(f"{name:27} {value}")
     if not row.tasks:
         yield "No task of this user has begun."
-    lines = aligned([_cells(task, now) for task in row.task_rows])
-    for line, task in zip(lines, row.task_rows, strict=True):
+    tasks = [row.row_of(task) for task in row.tasks]
+    for line, task in zip(aligned([_cells(task, now) for task in tasks]), tasks, strict=True):
         yield line
         said = (task.said(now), task.result.processing_info)
         yield from (visible(f"      {words}") for words in dict.fromkeys(said) if words)

@@ -69,6 +69,7 @@ __all__ = [
     "StoredRun",
     "UnreadRun",
     "UnreadRuns",
+    "workflow_of",
 ]
 
 # The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
@@ -335,9 +336,14 @@ class Store:
     # Reading results
 
     def results_of(self, run_id: str) -> RunResults | None:
-        """What was read of a run; None when nothing was."""
+        """What was read of the users of a run; None when nothing was. A matter for a thread."""
         with self._reading() as db:
             return store_results.results_of(db, storable(run_id))
+
+    def tasks_of(self, run_id: str, subject_id: str) -> list[TaskResult]:
+        """What the tasks of a run did for one subject, as far as it was read."""
+        with self._reading() as db:
+            return store_results.tasks_of(db, storable(run_id), subject_id)
 
     def as_of(self, run_id: str) -> int:
         """What the results of a run that are asked for now are kept with, for `put_results`."""
@@ -437,6 +443,11 @@ class Store:
                 raise StoreError(self._path, error) from error
         if changes:
             self.changed.announce(changes.news())
+
+
+def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
+    """A workflow as received; None when it is not listed."""
+    return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,20 @@ _PUT_SUBJECT: Final = (
 """A name that is known stays where a later result brings the id alone."""
 
 
+_NOTABLE_TASKS: Final = (
+    "SELECT raw FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = ?1 AND (cause <> ''"
+    " OR json_extract(raw, '$.processingStatus') = 'inProgress'"
+    " OR NOT EXISTS (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = ?1))"
+    " ORDER BY task.rowid"
+)
+"""What `RunResults.tasks` are."""
+
+
 class RunResults(NamedTuple):
-    """The results of one run, in the order in which they came."""
+    """What there is to say of the users of one run, in the order in which it came."""
 
     tasks: tuple[TaskResult, ...]
+    """Those that failed or wait, and all of subjects without a result of their own: `tasks_of` has every one."""
     users: tuple[UserResult, ...]
     is_outdated: bool
     """Whether the run changed after they were asked for."""
@@ -192,15 +202,24 @@ def results_of(db: sqlite3.Connection, run_id: str) -> RunResults | None:
     ).fetchone()
     if found is None:
         return None
-    tasks = db.execute(
-        "SELECT raw FROM task_result JOIN task_body USING (rowid) WHERE run_row = ? ORDER BY rowid", found[:1]
-    )
+    tasks = db.execute(_NOTABLE_TASKS, found[:1])
     users = db.execute("SELECT raw FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1])
     return RunResults(
         tuple([TaskResult(json.loads(raw)) for (raw,) in tasks]),
         tuple([UserResult(json.loads(raw)) for (raw,) in users]),
         bool(found[1]),
     )
+
+
+def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskResult]:
+    """What the tasks of a run did for one subject, in the order in which it came."""
+    named = db.execute("SELECT rowid FROM subject WHERE id = ?", (storable(subject_id),)).fetchone()
+    found = db.execute(
+        "SELECT raw FROM task_result JOIN task_body USING (rowid) JOIN run ON run.rowid = run_row"
+        " WHERE run.id = ? AND subject_row = ? ORDER BY task_result.rowid",
+        (run_id, named[0] if named else 0),
+    )
+    return [TaskResult(json.loads(raw)) for (raw,) in found]
 
 
 def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> UnreadRuns:

@@ -55,6 +55,8 @@ PHRASES: Final = {
     "conflict": "left|right|space|j|enter|e|escape|D|ctrl+s",
     "causes": "j|k|enter|space|U|s|I|c|escape|enter escape|space enter|/ t a p enter|/ l o g enter enter|enter e",
     "people": "a|backspace|down|up|enter|escape|down enter|a n enter|enter enter|> <|f1 escape",
+    "users": "enter|enter enter|j enter|/ f a i l e d enter|/ o enter enter|s|I|space j space|U|e|u|escape|G|x|>|J",
+    "tasks": "j|enter|enter escape|/ t a s k enter|s s|space|escape|escape escape|e escape|z",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
 """What is typed on each screen: some phrases, of keys separated by blanks."""
@@ -62,8 +64,8 @@ PHRASES: Final = {
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
-    "overview": "o", "sort": "S", "columns": "C", "views": "v",
-    "causes": "c", "people": "@",
+    "overview": "o", "sort": "S", "columns": "C", "views": "v", "causes": "c", "people": "@",
+    "users": "enter", "tasks": "enter enter",
 }  # fmt: skip
 """The keys from the list to each screen."""
 
@@ -112,6 +114,12 @@ def overtake(session: Session) -> None:
     before = {**stored.raw, "totalUsersCount": stored.raw["totalUsersCount"] + 1}
     session.workspace.drafts.keep(Draft(last.id, stored.workflow_id, before).typed("totalUsersCount", "9999", _NOW))
     session.runs.table.flags_changed(last.id)  # as whoever left it by the form would have had it drawn
+
+
+async def read_results(session: Session) -> None:
+    """Have what the first runs did in the store, as somebody has who looked at them before."""
+    for row in session.workspace.store.window(session.runs.shown, 0, 4):
+        await session.workspace.results.read_run(row.workflow_id, row.id)
 
 
 def screen_of(session: Session) -> tuple[str, ...]:
@@ -215,6 +223,7 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
             access=sign_in,
         ) as session:
             await session.until(lambda: session.is_prepared)
+            await read_results(session)
             overtake(session)
             await session.settled()
             yield Desk(session, wire, gate, server)
@@ -246,8 +255,8 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
         assert end == slowly, f"{manner}: {' '.join(keys)}: {differing}"
 
 
-QUICK: Final = (1, 8)
-"""The form and the sign-in."""
+QUICK: Final = (1, 8, 18)
+"""The form, the sign-in and the tasks of a user."""
 
 
 @pytest.mark.parametrize("seed", QUICK)

@@ -29,12 +29,12 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         users = session.app.opening.users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
-        failed = [row for row in users.list.rows if row.failed is not None]
+        failed = [row for row in users.list.rows if row.trouble is not None]
         assert users.list.table.total == len(users.list.rows) > len(failed) > 0
         first = users.list.table.row_under_cursor()
         assert first in failed, "the worst stand first"
-        assert first.failed is not None
-        assert first.failed.reason[:12] in left_text(session)
+        assert first.trouble is not None
+        assert first.trouble.reason[:12] in left_text(session)
         assert "✗ failed" in left_text(session)
 
         await session.press("slash")
@@ -55,10 +55,11 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         assert tasks.user is not None
         assert tasks.user.id == user_id
         assert [row.result.sequence for row in tasks.list.rows] == list(range(1, len(tasks.list.rows) + 1))
-        await session.press("s", "g")
         worst = tasks.list.table.row_under_cursor()
         assert worst is not None
-        assert worst.result.is_failed
+        assert worst.result.is_failed, "the cursor begins at what went wrong"
+        await session.press("g", "s", "g")
+        assert tasks.list.table.row_under_cursor() == worst
         assert worst.result.reason[:20] in session.text()
         await session.press("enter")
         assert session.panel.has_focus_within, "the task in full has the keys"

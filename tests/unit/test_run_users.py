@@ -16,6 +16,7 @@ from runtui.domain.triage.run_users import (
     user_rows,
     users_named,
     waiting_words,
+    why_no_users,
 )
 
 STARTED = "2026-11-20T09:00:00Z"
@@ -44,7 +45,10 @@ def shown(row: UserRow) -> dict[str, str]:
 
 
 def test_each_user_has_its_tasks_in_their_order() -> None:
-    users = [user("ann", "failed", totalTasksCount=3, completedDateTime=STARTED), user("bob", "completed")]
+    users = [
+        user("ann", "failed", totalTasksCount=3, totalUnprocessedTasksCount=1, completedDateTime=STARTED),
+        user("bob", "completed"),
+    ]
     ended = {"completedDateTime": STARTED}
     tasks = [
         task("ann", 2, "failed", failureReason="no manager", **ended),
@@ -62,7 +66,7 @@ def test_each_user_has_its_tasks_in_their_order() -> None:
         "upn": "–",
         "ended": "1h ago",
     }
-    assert shown(bob)["tasks"] == "1/–"
+    assert shown(bob)["tasks"] == "–"
     assert shown(bob)["reason"] == "–"
 
 
@@ -82,8 +86,8 @@ def test_what_is_no_user_is_known_by_its_tasks() -> None:
     tasks = [task("x", 1, "completed", **other), task("x", 2, "inProgress", processingInfo="asked", **other)]
     (row,) = user_rows([], tasks)
     assert shown(row)["user"] == "provisioning object p1"
-    assert shown(row)["status"] == "● inProgress"
-    assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "since 1h ago, asked")
+    assert shown(row)["status"] == "● running"
+    assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "since 1h ago: asked")
 
 
 def test_whatever_is_missing_makes_rows() -> None:
@@ -91,7 +95,7 @@ def test_whatever_is_missing_makes_rows() -> None:
         [UserResult({}), UserResult({"subject": 5, "id": "x"})], [TaskResult({}), TaskResult({"task": 1})]
     ):
         assert all(shown(row).values())
-        assert all(column.show(found, NOW).text for found in row.task_rows for column in TASK_COLUMNS)
+        assert all(column.show(row.row_of(task), NOW).text for task in row.tasks for column in TASK_COLUMNS)
 
 
 def waiting(**more: Any) -> TaskResult:
@@ -110,26 +114,43 @@ ARCHIVE = {
 @pytest.mark.parametrize(
     ("received", "words"),
     [
-        (ARCHIVE, "waits for Archive mailbox (Logic App la-archive) since 1h ago, times out in 30m"),
+        (ARCHIVE, "waits since 1h ago, times out in 30m: Archive mailbox (Logic App la-archive)"),
         ({**ARCHIVE, "callbackConfiguration": {"timeoutDuration": "PT45M"}, "endpointConfiguration": None},
-         "waits for Archive mailbox since 1h ago, past its timeout of 45m 00s"),
+         "waits since 1h ago, past its timeout of 45m 00s: Archive mailbox"),
         ({**ARCHIVE, "callbackConfiguration": {"timeoutDuration": "soon"}, "endpointConfiguration": {}},
-         "waits for Archive mailbox since 1h ago, times out in 2h at the latest"),
-        ({}, "waits for ? since 1h ago, times out in 2h at the latest"),
+         "waits since 1h ago, times out in 2h at the latest: Archive mailbox"),
+        ({}, "waits since 1h ago, times out in 2h at the latest: ?"),
     ],
 )  # fmt: skip
 def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict[str, Any], words: str) -> None:
     (row,) = user_rows([], [waiting()], {"ext-1": extension_of(received)})
     assert shown(row)["reason"] == words
-    assert [found.said(NOW) for found in row.task_rows] == [words]
+    assert [row.row_of(found).said(NOW) for found in row.tasks] == [words]
 
 
 def test_what_is_not_known_of_an_extension_is_not_told() -> None:
-    assert waiting_words(waiting(), None, NOW) == "waits for ext-1 since 1h ago, times out in 2h at the latest"
+    assert waiting_words(waiting(), None, NOW) == "waits since 1h ago, times out in 2h at the latest: ext-1"
     later = NOW + 3 * 3_600 * TICKS_PER_SECOND
     assert "longer than the 3h 00m that any may wait" in waiting_words(waiting(), None, later)
-    assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waits for ext-1"
-    assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "since 1h ago, polling"
+    assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waits: ext-1"
+    assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "since 1h ago: polling"
+
+
+QUARANTINED = {"processingStatus": "quarantined", "totalUsersCount": 412}
+
+
+def test_a_quarantined_run_says_which_limit_since_when_and_how_many_users() -> None:
+    details = {
+        "quarantineType": "countBasedThresholdExceeded",
+        "quarantinedDateTime": STARTED,
+        "quarantineReason": "No.",
+    }
+    words = why_no_users(QUARANTINED, {"id": "w", "quarantineDetails": details}, NOW)
+    for part in ("1h ago", "the limit on the number of users", "412 users wait", " No. "):
+        assert part in words
+    assert "in quarantine no longer" in why_no_users(QUARANTINED, {"id": "w"}, NOW)
+    assert "no longer" not in why_no_users(QUARANTINED, None, NOW)
+    assert "has not begun" in why_no_users({"processingStatus": "queued"}, None, NOW)
 
 
 def test_a_user_is_found_by_id_or_name_exactly_before_in_part() -> None:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, GREATEST_FIRST, NOTHING, Column, ListCell
+from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look
 from runtui.domain.times import TICKS_PER_SECOND, ago, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
+from runtui.domain.workflows import Workflow
 
 _ISO_DURATION: Final = re.compile(
     r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?", re.ASCII
@@ -79,11 +80,11 @@ def waiting_words(task: TaskResult, extension: Extension | None, now: int) -> st
     """What a task that has begun and not ended waits for at `now` (ticks), since when, and when that times out."""
     since_when = f"since {since(task.started, now)}" if task.started is not None else ""
     if not task.extension_id:
-        return ", ".join(filter(None, (since_when, task.processing_info)))
+        return ": ".join(filter(None, (since_when, task.processing_info)))
     known = extension or Extension(task.extension_id)
     which = f"{known.name} (Logic App {known.logic_app})" if known.logic_app else known.name
-    due = _due_words(task.started, known.timeout, now)
-    return f"waits for {which} {since_when}".rstrip() + (f", {due}" if due else "")
+    when = ", ".join(filter(None, (since_when, _due_words(task.started, known.timeout, now))))
+    return ". ".join(filter(None, (f"waits {when}: {which}" if when else f"waits: {which}", task.processing_info)))
 
 
 def _due_words(started: int | None, timeout: int | None, now: int) -> str:
@@ -101,74 +102,68 @@ class UserRow(NamedTuple):
 
     id: str
     """The id of the subject."""
-    result: UserResult | None
-    """None where the server told of its tasks alone."""
+    name: str
+    """The display name where it is known, else the id, or what it is instead of a user."""
+    user_principal_name: str
+    """Empty where it is not known."""
+    status: str
+    """The processingStatus: its own, else the worst of its tasks."""
+    ended: int | None
+    """When it was done, in ticks."""
     tasks: tuple[TaskResult, ...]
-    """What its tasks did, in their order; those that have not begun are missing."""
+    """What its tasks did, in their order, as far as that is known here: those that failed or wait at least."""
+    result: UserResult | None
+    """Its own result; None where the server told of its tasks alone."""
     extensions: Mapping[str, Extension] = _NO_EXTENSIONS
     """What is known of custom task extensions, by id."""
 
     @property
-    def status(self) -> str:
-        """The processingStatus: its own, else the worst of its tasks."""
-        if self.result is not None:
-            return self.result.status
-        return max((task.status for task in self.tasks), key=_severity, default="")
-
-    @property
-    def name(self) -> str:
-        """The display name where it is known, else the id, or what it is instead of a user."""
-        return self._named.subject_name
-
-    @property
-    def shown_name(self) -> str:
-        """The name as a list shows it: an id is cut in its middle."""
-        return short_id(self.id) if self.name == self.id else self.name
-
-    @property
-    def user_principal_name(self) -> str:
-        return self._named.user_principal_name
-
-    @property
-    def failed(self) -> TaskResult | None:
-        """The first task that failed."""
-        return next((task for task in self.tasks if task.is_failed), None)
+    def trouble(self) -> TaskResult | None:
+        """The first task that failed, else the one that has begun and not ended."""
+        return next((task for task in self.tasks if task.is_failed), self.waiting)
 
     @property
     def waiting(self) -> TaskResult | None:
         """The task that has begun and not ended."""
         return next((task for task in self.tasks if task.is_waiting), None)
 
-    @property
-    def task_rows(self) -> list[TaskRow]:
-        return [self._row_of(task) for task in self.tasks]
+    def row_of(self, task: TaskResult) -> TaskRow:
+        """One of its tasks, with the extension that it runs."""
+        return TaskRow(task, self.extensions.get(task.extension_id))
 
     def why(self, now: int) -> str:
         """Why it failed, or what it waits for at `now` (ticks); empty where neither is so."""
-        task = self.failed or self.waiting
-        return self._row_of(task).said(now) if task is not None else ""
-
-    def _row_of(self, task: TaskResult) -> TaskRow:
-        return TaskRow(task, self.extensions.get(task.extension_id))
-
-    @property
-    def _named(self) -> UserResult | TaskResult:
-        """The result that says most of the subject."""
-        known = (self.result, *self.tasks[:1])
-        return next(result for result in known if result is not None)
+        return self.row_of(self.trouble).said(now) if self.trouble is not None else ""
 
 
 def user_rows(
     users: Iterable[UserResult], tasks: Iterable[TaskResult], extensions: Mapping[str, Extension] = _NO_EXTENSIONS
 ) -> list[UserRow]:
-    """The subjects of a run in the order in which the server names them, each with its tasks."""
+    """The subjects of a run in the order in which the server names them, each with those of the tasks that are its."""
     done: dict[str, list[TaskResult]] = {}
     for task in tasks:
         done.setdefault(task.subject_id, []).append(task)
-    rows = [
-        UserRow(user.subject_id or user.id, user, _ordered(done.pop(user.subject_id, ())), extensions) for user in users
-    ]
-    return rows + [UserRow(subject, None, _ordered(found), extensions) for subject, found in done.items()]
+    rows = [_user_row(user, done.pop(user.subject_id, ()), extensions) for user in users]
+    return rows + [_user_row(None, found, extensions) for found in done.values()]
+
+
+def _user_row(user: UserResult | None, tasks: Sequence[TaskResult], extensions: Mapping[str, Extension]) -> UserRow:
+    named = user if user is not None else tasks[0]
+    return UserRow(
+        id=named.subject_id or named.id,
+        name=named.subject_name,
+        user_principal_name=named.user_principal_name,
+        status=user.status if user is not None else max((task.status for task in tasks), key=_severity),
+        ended=named.completed if named is user else None,
+        tasks=in_sequence(tasks),
+        result=user,
+        extensions=extensions,
+    )
+
+
+def in_sequence(tasks: Iterable[TaskResult]) -> tuple[TaskResult, ...]:
+    """The tasks of one user, in the order in which they are carried out."""
+    return tuple(sorted(tasks, key=lambda task: (task.sequence or 0, task.started or 0)))
 
 
 _NO_USERS: Final[Mapping[str, str]] = {
@@ -177,9 +172,22 @@ _NO_USERS: Final[Mapping[str, str]] = {
 }
 
 
-def why_no_users(run: Mapping[str, Any]) -> str:
-    """Why a run as received has no users."""
-    return _NO_USERS.get(str(run.get("processingStatus")), "The run has no users.")
+def why_no_users(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: int) -> str:
+    """Why a run as received has no users at `now` (ticks); `workflow` is its workflow as received."""
+    status = run.get("processingStatus")
+    if status == "quarantined":
+        return " ".join(held_words(run, workflow, now))
+    return _NO_USERS.get(str(status), "The run has no users.")
+
+
+def held_words(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: int) -> tuple[str, ...]:
+    """Which limit holds back a quarantined run, since when and for how many users, in sentences."""
+    users = run.get("totalUsersCount")
+    known = Workflow(workflow if workflow is not None else {})
+    if known.quarantine is not None:
+        return tuple(known.warnings(now, users if isinstance(users, int) else None))
+    over = ("The workflow is in quarantine no longer.",) if workflow is not None else ()
+    return ("Quarantined: it was about to process more users than a limit allows, and no user was processed.", *over)
 
 
 def users_named(rows: Sequence[UserRow], text: str) -> list[UserRow]:
@@ -190,55 +198,46 @@ def users_named(rows: Sequence[UserRow], text: str) -> list[UserRow]:
     return exactly or [row for row, names in known if any(wanted in name for name in names)]
 
 
-def _ordered(tasks: Iterable[TaskResult]) -> tuple[TaskResult, ...]:
-    return tuple(sorted(tasks, key=lambda task: (task.sequence or 0, task.started or 0)))
-
-
 def _severity(status: str) -> int:
     return SEVERITY.get(status, SEVERITY[""])
 
 
 def _status(status: str) -> ListCell:
     look = status_look(status)
-    return ListCell(f"{look.glyph} {status or 'no status'}", look.role)
-
-
-def _task(row: UserRow) -> str:
-    task = row.failed or row.waiting
-    return task.task_name if task is not None else ""
+    return ListCell(f"{look.glyph} {look.word or status or 'no status'}", look.role)
 
 
 def _cell(text: str) -> ListCell:
     return ListCell(text) if text else NOTHING
 
 
-def _ended(row: UserRow) -> int | None:
-    return row.result.completed if row.result is not None else None
+def _user(row: UserRow, _now: int) -> ListCell:
+    """The name; an id is cut in its middle."""
+    return ListCell(short_id(row.id) if row.name == row.id else row.name)
+
+
+def _tasks(row: UserRow, _now: int) -> ListCell:
+    """How many of its tasks were processed."""
+    total, left = (row.result.total_tasks, row.result.unprocessed_tasks) if row.result is not None else (None, None)
+    return NOTHING if total is None or left is None else ListCell(f"{total - left}/{total}", "number")
 
 
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column(
-        "status", "status", 13, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
-        grows_to=21, value=lambda row: _severity(row.status),
+        "status", "status", 10, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
+        grows_to=24, value=lambda row: _severity(row.status),
     ),
-    Column("user", "user", 21, 2, lambda row, _: ListCell(row.shown_name), grows_to=28),
-    Column("task", "task", 16, 4, lambda row, _: _cell(_task(row)), grows_to=32),
-    Column("reason", "reason", 16, 3, lambda row, now: _cell(row.why(now)), flexible=True),
-    Column("tasks", "tasks", 5, 6, lambda row, _: _tasks(row), value=lambda row: len(row.tasks), align="right"),
-    Column("upn", "upn", 28, 8, lambda row, _: _cell(row.user_principal_name), grows_to=40),
+    Column("user", "user", 14, 2, _user, grows_to=28),
+    Column("reason", "reason", 20, 3, lambda row, now: _cell(row.why(now)), flexible=True),
+    Column("task", "task", 16, 4, lambda row, _: _cell(row.trouble.task_name if row.trouble else ""), grows_to=20),
+    Column("tasks", "tasks", 5, 6, _tasks, align="right"),
     Column(
-        "ended", "ended", 9, 7, lambda row, now: _since(_ended(row), now), GREATEST_FIRST,
-        value=lambda row: _ended(row) or ABSENT,
+        "ended", "ended", 9, 7, lambda row, now: _since(row.ended, now), GREATEST_FIRST,
+        value=lambda row: row.ended or ABSENT,
     ),
+    Column("upn", "upn", 16, 8, lambda row, _: _cell(row.user_principal_name), grows_to=40),
 )  # fmt: skip
 """What a list of users shows, the most important first."""
-
-
-def _tasks(row: UserRow) -> ListCell:
-    """How many have ended, of how many."""
-    ended = sum(task.completed is not None for task in row.tasks)
-    total = row.result.total_tasks if row.result is not None else None
-    return ListCell(f"{ended}/{DASH if total is None else total}", "number")
 
 
 def _since(ticks: int | None, now: int) -> ListCell:
@@ -255,11 +254,11 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         value=lambda row: row.result.sequence or 0,
     ),
     Column(
-        "status", "status", 13, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
-        grows_to=21, value=lambda row: _severity(row.result.status),
+        "status", "status", 10, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
+        grows_to=24, value=lambda row: _severity(row.result.status),
     ),
-    Column("task", "task", 20, 3, lambda row, _: ListCell(row.result.task_name), grows_to=32),
-    Column("reason", "reason", 16, 4, lambda row, now: _cell(row.said(now)), flexible=True),
+    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
+    Column("reason", "reason", 20, 4, lambda row, now: _cell(row.said(now)), flexible=True),
     Column(
         "started", "started", 9, 5, lambda row, now: _since(row.result.started, now), GREATEST_FIRST,
         value=lambda row: row.result.started or ABSENT,

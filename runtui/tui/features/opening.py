@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 
-from runtui.domain.triage.run_users import Extension, UserRow, extension_of, user_rows, why_no_users
+from runtui.domain.times import now_ticks
+from runtui.domain.triage.run_users import Extension, UserRow, extension_of, in_sequence, user_rows, why_no_users
 from runtui.errors import RuntuiError
-from runtui.services.store import RunResults, StoredRun
+from runtui.services.store import RunResults, workflow_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
@@ -126,34 +127,36 @@ class Opening:
     async def _show_stored(self, run_id: str, fault: str = "") -> RunResults | None:
         """Show what the store has of a run, where it is still open; `fault` is why it is not as the server has it."""
         try:
-            stored, results, rows = await asyncio.to_thread(self._stored, run_id)
+            results, rows, empty = await asyncio.to_thread(self._stored, run_id)
         except RuntuiError as error:
-            stored, results, rows, fault = None, None, [], str(error)
+            results, rows, empty = None, [], str(error)
         if run_id != self.users.run_id:
             return None
         if fault and rows:
             self._chrome.set_status(f"{fault} These are from an earlier reading.", "warning", self._is_in_front)
-        if results is None and not fault:
-            fault = READING if self._workspace.connected else "Not read yet."
-        empty = fault or (why_no_users(stored.raw) if stored is not None else "The run is gone from the server.")
-        self.users.show(rows, empty)
-        self._follow_user(run_id, rows)
+        self.users.show(rows, fault or empty)
+        await self._follow_user(run_id, rows)
         await self._open_first()
         return results
 
-    def _stored(self, run_id: str) -> tuple[StoredRun | None, RunResults | None, list[UserRow]]:
-        """What the store has of a run. It reads the file."""
-        stored, results = self._workspace.store.get(run_id), self._workspace.store.results_of(run_id)
-        rows = user_rows(results.users, results.tasks, self._extensions) if results is not None else []
-        return stored, results, rows
+    def _stored(self, run_id: str) -> tuple[RunResults | None, list[UserRow], str]:
+        """What the store has of a run, and why it has no users. It reads the file."""
+        store = self._workspace.store
+        stored, results = store.get(run_id), store.results_of(run_id)
+        if stored is None:
+            return None, [], "The run is gone from the server."
+        if results is None:
+            return None, [], READING
+        empty = why_no_users(stored.raw, workflow_of(store, stored.workflow_id), now_ticks())
+        return results, user_rows(results.users, results.tasks, self._extensions), empty
 
-    def _follow_user(self, run_id: str, rows: list[UserRow]) -> None:
+    async def _follow_user(self, run_id: str, rows: list[UserRow]) -> None:
         """Show what is known by now of the user whose tasks are in sight."""
         shown = self.tasks.user
         if self._tasks_place in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
             for row in rows:
                 if row.id == shown.id:
-                    self.tasks.open(run_id, row)
+                    await self._show_tasks(run_id, row)
 
     def _is_in_front(self) -> bool:
         return self._chrome.front.view in (self.users, self.tasks)
@@ -171,6 +174,21 @@ class Opening:
         await self._chrome.prepare(self._tasks_place)
         self.tasks.open(run_id, row)
         await self._chrome.open(self._tasks_place)
+        self._chrome.app.run_worker(
+            self._show_tasks(run_id, row), group=awaited("tasks of a user"), exclusive=True, description="show a user"
+        )
+
+    async def _show_tasks(self, run_id: str, user: UserRow) -> None:
+        """Show what the tasks of a run did for a user, where that is still open."""
+        subject_id = user.result.subject_id if user.result is not None else user.tasks[0].subject_id
+        try:
+            tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, subject_id)
+        except RuntuiError as error:
+            self._chrome.set_status(str(error), "error")
+            return
+        shown = self.tasks.user
+        if shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
+            self.tasks.show(user, in_sequence(tasks))
 
     async def _open_first(self) -> None:
         """Open the first user, where somebody asked for that before there was one, and still waits."""

@@ -27,6 +27,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.faults import fault_of
 from runtui.graph.retry import Pace
 from runtui.services.journal import Entry
+from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
 from runtui.tui.widgets.side_panel import TABS, About, Page, SidePanel, Tab
@@ -175,6 +176,7 @@ class Panel:
         known = pages.KnownRun(run_id=run_id, stored=workspace.store.get(run_id), has_draft=run_id in workspace.drafts)
         if known.stored is None:
             return replace(known, tasks=())
+        known = replace(known, workflow=workflow_of(workspace.store, known.stored.workflow_id))
         try:
             return replace(known, entries=workspace.journal.of_run(workspace.root, run_id))
         except RuntuiError as error:

@@ -13,6 +13,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 
+from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.tui.actions import bindings
@@ -22,7 +23,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.pages import task_page
 
-READING: Final = "Reading the users…"
+READING: Final = "Reading…"
 
 
 class UsersView(ActionView[None]):
@@ -103,11 +104,18 @@ class TasksView(ActionView[None]):
         return self._run_id
 
     def open(self, run_id: str, user: UserRow) -> None:
-        """Show the tasks of a user: of another one, or what is known by now of the same."""
+        """Begin with another user, or stay with the one that is open."""
         if self.user is None or (run_id, user.id) != (self._run_id, self.user.id):
-            self.list.begin(TASKS.empty)
+            self.list.begin(READING)
         self._run_id, self.user = run_id, user
-        self.list.put(user.task_rows)
+
+    def show(self, user: UserRow, tasks: Sequence[TaskResult]) -> None:
+        """Show the tasks of the user who is open; the cursor begins at what went wrong."""
+        rows, is_new = [user.row_of(task) for task in tasks], not self.list.rows
+        self.user = user
+        self.list.put(rows, TASKS.empty)
+        if is_new and user.trouble is not None:
+            self.list.go_to(user.trouble.id)
 
     def title(self) -> Content:
         """Whose tasks, how many, and how they are listed."""

@@ -7,17 +7,23 @@ the sorted column keep the order in which they came.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
+from rich.cells import cell_len
 from textual.content import Content
 
-from runtui.domain.columns import Column, RowT
+from runtui.domain.columns import Arrangement, Column, Needs, RowT
 from runtui.domain.filter_completion import ValueCount
 from runtui.domain.times import now_ticks
 from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
+from runtui.tui.text import plain
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
 from runtui.tui.widgets.row_list import RowList
+
+MEASURED: Final = 500
+"""Rows that the widths of columns are made for."""
 
 
 class ReadList(RowList[RowT, RowId]):
@@ -41,6 +47,8 @@ class ReadList(RowList[RowT, RowId]):
         super().__init__(resource, flag, name=name, count_values=self._count_values)
         self.rows: Sequence[RowT] = ()
         """All of them, in the order in which they came."""
+        self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
+        """Those that the filter finds, in their order."""
         self.filter_text = ""
         self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
@@ -57,6 +65,7 @@ class ReadList(RowList[RowT, RowId]):
             empty: Said where there are none; None: what the resource says.
         """
         self.rows, self._cells = rows, ()
+        self.set_columns(Arrangement(self.resource.columns, _needs(self.resource.columns, rows[:MEASURED])))
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
@@ -71,6 +80,12 @@ class ReadList(RowList[RowT, RowId]):
         self.table.clear_marks()
         self.table.is_untouched = True
         self.put((), empty)
+
+    def go_to(self, row_id: RowId) -> None:
+        """Put the cursor on a row, if it is shown."""
+        line = self.shown.position(row_id)
+        if line is not None:
+            self.table.move_to(line)
 
     def heading(self, of: str = "") -> Content:
         """The title of a place that shows this list."""
@@ -114,7 +129,8 @@ class ReadList(RowList[RowT, RowId]):
         if self._is_reversed:
             rows = rows[::-1]
         descending = column is not None and column.descending_first is not self._is_reversed
-        self.show(ReadRows(rows, self.resource.id_of), keep_line=keep_line, sort=(self._sort, descending))
+        self.shown = ReadRows(rows, self.resource.id_of)
+        self.show(self.shown, keep_line=keep_line, sort=(self._sort, descending))
         self.say("" if rows else self.not_found() if self.rows else self._empty_words)
 
     def _found(self) -> Sequence[RowT]:
@@ -124,6 +140,16 @@ class ReadList(RowList[RowT, RowId]):
             now = now_ticks()
             self._cells = [self._filter.cells(row, now) for row in self.rows]
         return [row for row, cells in zip(self.rows, self._cells, strict=True) if self._filter.finds(cells)]
+
+
+def _needs(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
+    """The cells of the widest values of columns that grow, among some rows."""
+    now = now_ticks()
+    growing = [column for column in columns if column.grows_to]
+    return tuple(
+        (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
+        for column in growing
+    )
 
 
 def _worth(column: Column[RowT]) -> Callable[[RowT], str | int]:

@@ -6,11 +6,11 @@ Invariant: no widget is touched here; every foreign text leaves as a `Fact` or a
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from runtui.domain import report
 from runtui.domain.draft import Change, Draft, value_word
@@ -20,7 +20,7 @@ from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import short_id, status_look
 from runtui.domain.times import ago, duration_text, local_text, since
 from runtui.domain.triage.checks import why_doubtful
-from runtui.domain.triage.run_users import TaskRow
+from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
@@ -215,6 +215,8 @@ class KnownRun:
     run_id: str
     stored: StoredRun | None
     """None: it is not in the list."""
+    workflow: Mapping[str, Any] | None = None
+    """Its workflow as received."""
     tasks: Sequence[TaskResult] | None = None
     """What its tasks did; None while that was not read."""
     is_reading: bool = False
@@ -236,8 +238,10 @@ def run_page(known: KnownRun, now: int) -> Page:
     facts = [Fact(f"{values['status'] or 'no status'} · {values['type'] or 'no type'}")]
     if known.note:
         facts.append(Fact(known.note, "$text-warning"))
+    elif values["status"] == "quarantined":
+        facts += [Fact(words, "$text-warning") for words in held_words(run, known.workflow, now)]
     elif known.tasks is not None:
-        facts += _why(known.tasks)
+        facts += _why(known.tasks, now)
     elif known.is_reading:
         facts.append(Fact("Reading what its tasks did…", "$text-muted"))
     facts += [Fact(words, "$text-accent") for words in _done_by_you(known)]
@@ -251,10 +255,13 @@ def _count(value: object) -> str:
     return str(value) if isinstance(value, int) else "?"
 
 
-def _why(tasks: Sequence[TaskResult]) -> Iterator[Fact]:
+def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
     """Each cause told once and how often, the most frequent first; then who was hit, and what is still waited for."""
     failed = [task for task in tasks if task.is_failed]
-    waiting = Counter(task.task_name for task in tasks if task.status == "inProgress")
+    waiting: dict[tuple[str, str], list[TaskResult]] = defaultdict(list)
+    for task in tasks:
+        if task.is_waiting:
+            waiting[task.task_name, task.extension_id].append(task)
     causes: dict[str, list[TaskResult]] = defaultdict(list)
     for task in failed:
         causes[task.cause_key].append(task)
@@ -268,8 +275,10 @@ def _why(tasks: Sequence[TaskResult]) -> Iterator[Fact]:
         yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
     else:
         yield Fact("No task failed.", "$text-success")
-    for name, count in waiting.most_common(TOLD_CAUSES):
-        yield Fact(f"● {count}× waiting in {name}", "$text-primary")
+    for alike in sorted(waiting.values(), key=len, reverse=True)[:TOLD_CAUSES]:
+        first = min(alike, key=lambda task: task.started or now)
+        yield Fact(f"● {len(alike)}× waiting in {first.task_name}", "$text-primary")
+        yield Fact(f"  {waiting_words(first, None, now)}")
 
 
 def _done_by_you(known: KnownRun) -> Iterator[str]:
