@@ -28,7 +28,7 @@ from textual.widgets import Input, Static
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of
+from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, Scope, in_scopes, key_of
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
@@ -385,7 +385,7 @@ class Frame(Screen[ScreenResultType]):
         chrome.panel.draw_on(self._panel, is_in_sight=self._shows_panel)
         self._panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
-        self._hints.actions = in_scopes(*self._hinted_scopes())
+        self._hints.actions = in_scopes(*self.scopes_of_keys)
         self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
@@ -396,8 +396,9 @@ class Frame(Screen[ScreenResultType]):
             return self.has_keys_in_panel
         return self.app.size.width >= WIDE or self.chrome.panel.is_open or self.view.draft is not None
 
-    def _hinted_scopes(self) -> tuple[Scope, ...]:
-        """Whose keys the hint line shows: those of what has the focus."""
+    @property
+    def scopes_of_keys(self) -> tuple[Scope, ...]:
+        """Whose keys are for what has the focus, the nearest first."""
         around = self.focused.ancestors if self.focused is not None else ()
         typed = next((node for node in around if isinstance(node, InputBar)), None)
         if typed is not None:
@@ -481,6 +482,22 @@ class Frame(Screen[ScreenResultType]):
                     await outcome
                 return
         raise LookupError(action_id)
+
+    async def run_by_name(self, action_id: str) -> None:
+        """Run an action that was chosen from a list of all, as its key does; where it has none here, say where it has.
+
+        Tables and boxes have keys of their own: those work while they have the focus.
+        """
+        action = ACTION_BY_ID[action_id]
+        own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
+        if action.scope in self.scopes:
+            await self.perform(action_id)
+        elif own is not None and not action.meaning:
+            await self.app.run_action(own.binding.action, own.node)
+        else:
+            self.set_status(
+                f"{action.shown_key} {action.label} works elsewhere: {SCOPE_TITLES[action.scope]}.", "warning"
+            )
 
     async def action_perform(self, action_id: str) -> None:
         """What a key asks for."""
