@@ -17,11 +17,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from runtui.domain.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.domain.filters import Filter, FilterError
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
+from runtui.tui.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.tui.keys import awaited
 from runtui.tui.resources import Resource
 from runtui.tui.text import ELLIPSIS, content, fit, plain

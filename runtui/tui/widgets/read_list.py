@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from textual.content import Content
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_completion import ValueCount
 from runtui.domain.times import now_ticks
 from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
+from runtui.tui.filter_completion import ValueCount
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
