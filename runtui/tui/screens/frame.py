@@ -499,6 +499,16 @@ class Frame(Screen[ScreenResultType]):
                 f"{action.shown_key} {action.label} works elsewhere: {SCOPE_TITLES[action.scope]}.", "warning"
             )
 
+    async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
+        """A hint was clicked."""
+        event.stop()
+        await self.run_by_name(event.action_id)
+
+    def on_side_panel_tab_chosen(self, event: SidePanel.TabChosen) -> None:
+        """The name of a tab was clicked."""
+        event.stop()
+        self.chrome.panel.choose(event.tab)
+
     async def action_perform(self, action_id: str) -> None:
         """What a key asks for."""
         await self.perform(action_id)
