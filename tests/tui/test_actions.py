@@ -46,6 +46,7 @@ from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.search_bar import SearchBar
+from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
@@ -74,7 +75,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": (Frame,),
-    "text": (Frame,),
+    "text": (SidePanel,),
     "search": (SearchBar,),
     "app": (Frame, *FEATURES),
 }

@@ -164,7 +164,7 @@ class Chrome:
     def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
         listed = self.front.view.list
-        context = ActionContext(is_searching=self.front.is_searching)
+        context = ActionContext(is_searching=self.panel.is_searching)
         if listed is not None:
             context = replace(context, has_row=listed.table.cursor_id is not None, marks=len(listed.table.marks))
         for feature in self.features:
@@ -362,11 +362,6 @@ class Frame(Screen[ScreenResultType]):
     def _panel_scopes(self) -> tuple[Scope, ...]:
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
-    @property
-    def is_searching(self) -> bool:
-        """Whether something is looked for in the side panel."""
-        return self._panel.search.is_open
-
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Say something that goes with this screen."""
         self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
@@ -463,7 +458,7 @@ class Frame(Screen[ScreenResultType]):
     # Actions
 
     async def perform(self, action_id: str) -> None:
-        """Run an action by its id, or say why not: whoever has it, the view, this frame or a feature."""
+        """Run an action by its id, or say why not: whoever has it, the view, this frame, its panel or a feature."""
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
@@ -475,7 +470,7 @@ class Frame(Screen[ScreenResultType]):
         if action.call:
             await self.run_action(action.call)
             return
-        for owner in (self.view, self.view.list, self, *self.chrome.features):
+        for owner in (self.view, self.view.list, self, self._panel, *self.chrome.features):
             if run := getattr(owner, f"action_{action_id}", None):
                 outcome = run()
                 if isawaitable(outcome):
@@ -525,21 +520,9 @@ class Frame(Screen[ScreenResultType]):
         event.stop()
         self.draw()
 
-    def action_search(self) -> None:
-        """Search the text in the panel."""
-        self._panel.search.open()
-
-    def action_next_match(self) -> None:
-        """To the next match."""
-        self._panel.search.step(1)
-
-    def action_previous_match(self) -> None:
-        """To the match before."""
-        self._panel.search.step(-1)
-
     def action_leave_panel(self) -> None:
         """One step back: the search first, then from the panel, which stays as it is."""
-        if self.is_searching:
+        if self._panel.search.is_open:
             self._panel.search.close()
             return
         self.zoom(False)

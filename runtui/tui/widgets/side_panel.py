@@ -216,6 +216,18 @@ class SidePanel(Vertical):
         self._active = active
         self._show_title()
 
+    def action_search(self) -> None:
+        """Search the text in sight."""
+        self.search.open()
+
+    def action_next_match(self) -> None:
+        """To the next match."""
+        self.search.step(1)
+
+    def action_previous_match(self) -> None:
+        """To the match before."""
+        self.search.step(-1)
+
     def on_click(self, event: events.Click) -> None:
         """Ask for the tab whose name is under the mouse."""
         if (tab := event.style.meta.get(_TAB)) is not None:
