@@ -27,6 +27,7 @@ Role = Literal[
     "muted",
     "number",
     "alert",
+    "heading",
 ]
 """What a cell means; the terminal gives each role its colour. A `status-` colour stays visible under the cursor."""
 

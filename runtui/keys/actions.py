@@ -399,7 +399,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "quit", "app", ("q", "f10", "ctrl+q"), "quit", "Quit (waits for a change in progress).", 30, call="app.quit"
     ),
-    Action("close", "help", ("escape",), "close", "Close the help.", 90, meaning="back"),
+    Action("run_action", "help", ("enter",), "run", "Close the help and run the action of the line.", 85),
+    Action("filter_help", "help", ("slash", "f7"), "filter", "Filter the keys as you type.", 80, meaning="filter"),
+    Action("close", "help", ("escape",), "close", "Clear the filter, then close the help.", 90, meaning="back"),
     Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),
 )
 

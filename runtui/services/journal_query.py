@@ -18,7 +18,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import MISSING, value_word
-from runtui.domain.filter_completion import FieldHelp
 from runtui.domain.text import visible
 from runtui.domain.times import interpret, now_ticks, parse_ticks
 from runtui.errors import RuntuiError, UsageError
@@ -47,14 +46,14 @@ _QUOTED: Final = re.compile(r'"(.+)"', re.DOTALL)
 
 _OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
 
-ENTRY_FIELDS: Final = (
-    FieldHelp("outcome", _OUTCOMES),
-    FieldHelp("since", ("-24h", "-7d", "today")),
-    FieldHelp("before", ("today", "-7d")),
-)
-"""What may stand before a colon."""
+ENTRY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "outcome": _OUTCOMES,
+    "since": ("-24h", "-7d", "today"),
+    "before": ("today", "-7d"),
+}
+"""What may stand before a colon, and after it: all outcomes, and some times."""
 
-_FIELDS: Final = tuple(field.name for field in ENTRY_FIELDS)
+_FIELDS: Final = tuple(ENTRY_FIELDS)
 
 _NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 

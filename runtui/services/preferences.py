@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
@@ -26,6 +26,10 @@ from runtui.services.announcer import Announcer
 MOST_BYTES: Final = 64 * 1024
 """Bound of the file: far more than nine views need."""
 
+MOST_FILTERS: Final = 20
+LONGEST_FILTER: Final = 200
+"""Bounds on the earlier filters that are kept, so that the file stays within its own."""
+
 QUIET_SECONDS: Final = 0.3
 """How long a choice waits for the next one before it is written: a filter is typed letter by letter."""
 
@@ -38,6 +42,13 @@ class KeptChoices(NamedTuple):
     """The person's own."""
     theme: str = ""
     """The name of the theme; empty for the terminal's."""
+    filters: tuple[str, ...] = ()
+    """What the list was filtered by before, the latest last."""
+
+    def with_filters(self, filters: Sequence[str]) -> KeptChoices:
+        """The same with these earlier filters, as far as they are kept."""
+        short = [text for text in filters if len(text) <= LONGEST_FILTER]
+        return self._replace(filters=tuple(short[-MOST_FILTERS:]))
 
 
 class Preferences:
@@ -136,6 +147,7 @@ def _fault(what: str, path: Path, error: OSError) -> RuntuiError:
 def _object_of(kept: KeptChoices) -> dict[str, Any]:
     return {
         "theme": kept.theme,
+        "filters": kept.filters,
         "runs": kept.runs._asdict(),
         "views": [{"name": view.name, **view.settings._asdict()} for view in kept.views],
     }
@@ -147,9 +159,10 @@ def _kept_from(found: Mapping[str, Any]) -> KeptChoices:
     A column that this version does not know is left out.
     """
     views = [View(_text(view["name"]), _settings_from(view)) for view in found["views"]]
-    return KeptChoices(
+    kept = KeptChoices(
         _settings_from(found["runs"]), tuple(views[: MOST_VIEWS - len(BUILT_IN_VIEWS)]), _text(found["theme"])
     )
+    return kept.with_filters([_text(text) for text in found.get("filters", ())])
 
 
 def _settings_from(found: Mapping[str, Any]) -> ListSettings:

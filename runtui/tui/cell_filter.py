@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_completion import FieldHelp, ValueCount
 from runtui.domain.filters import FilterError
 from runtui.domain.times import now_ticks
 from runtui.options import nearest_words
+from runtui.tui.filter_completion import FieldHelp, ValueCount
 
 _WORD: Final = re.compile(r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)')
 _SIGN: Final = re.compile(r"^[^\w\s] ")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
-from runtui.domain.filter_completion import RUN_FIELDS, FieldHelp
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
@@ -24,6 +23,7 @@ from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
 from runtui.tui.cell_filter import cell_fields, cell_filter, cell_filter_help
+from runtui.tui.filter_completion import RUN_FIELDS, FieldHelp
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)
@@ -238,7 +238,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     read_filter=entry_filter,
     empty="Nothing was sent yet.",
     nothing_found="No entry matches the filter.",
-    fields=ENTRY_FIELDS,
+    fields=tuple(FieldHelp(name, values) for name, values in ENTRY_FIELDS.items()),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from rich.cells import cell_len
+from textual import events
 from textual.widgets import Input
 
 from runtui.keys.actions import ACTIONS, Action, Scope, remap
@@ -29,7 +30,7 @@ from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
-from runtui.tui.screens.help import HelpView, help_text
+from runtui.tui.screens.help import HelpView, help_rows
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Picker
@@ -41,9 +42,11 @@ from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.search_bar import SearchBar
+from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
@@ -72,7 +75,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": (Frame,),
-    "text": (Frame,),
+    "text": (SidePanel,),
     "search": (SearchBar,),
     "app": (Frame, *FEATURES),
 }
@@ -87,7 +90,7 @@ def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> N
     assert [home for home in homes if callable(getattr(home, f"action_{call}", None))], f"nobody has action_{call}"
     assert action.keys
     assert action.help.endswith(".")
-    assert f" {action.help}\n" in help_text().plain
+    assert any(row.action_id == action.id and row.words == action.help for row in help_rows(()))
 
 
 def contexts() -> Iterator[ActionContext]:
@@ -174,25 +177,25 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
 async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("question_mark")
-        assert "Moving" in session.text()
+        assert session.text().splitlines()[3].strip() == "Runs", "where one is stands first"
         await session.press("end")
-        await session.until(lambda: "being saved" in session.text())
-        help_view = session.find(HelpView)
-        assert help_view.query_one("#help-page").scroll_offset.y > 0
+        assert "being saved" in session.text()
         for key in ("escape", "q", "question_mark", "f1"):
             await session.press(key)
             assert session.view == "runs"
             await session.press("f1")
             assert session.view == "help"
+    keys = " ".join(row.keys for row in help_rows(()))
     for action in ACTIONS:
-        assert key_text(action.keys[0]) in help_text().plain
+        assert key_text(action.keys[0]) in keys
 
 
 async def test_a_page_down_is_one_step(open_session: Opener) -> None:
     """Each step of an animation is a frame that a slow line has to carry."""
     async with open_session(size=(80, 24), runs=12) as session:
-        await session.press("question_mark")
-        page = session.find("#help-page")
+        await session.press("greater_than_sign")
+        await session.panel_rested()
+        page = session.find(JsonView)
         seen: list[float] = []
 
         def see(y: float) -> None:
@@ -202,6 +205,45 @@ async def test_a_page_down_is_one_step(open_session: Opener) -> None:
         await session.press("pagedown")
         await session.until(lambda: page.scroll_offset.y == page.scrollable_content_region.height)
         assert len(seen) == 1
+
+
+async def test_help_opens_where_the_keys_are(open_session: Opener) -> None:
+    async with open_session(size=(120, 30), runs=12) as session:
+        for keys, title in ((["slash"], "Filter box"), (["escape", "greater_than_sign"], "Text in the side panel")):
+            await session.press(*keys, "f1")
+            assert session.text().splitlines()[3].strip().startswith(title)
+            await session.press("escape")
+
+
+async def test_help_is_filtered_and_runs_what_is_chosen(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), runs=12) as session:
+        view_keys = ["question_mark", "slash", *"problems", "enter", "enter"]
+        for key in view_keys:
+            session.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await session.settled()
+        assert (session.view, session.runs.filter_text) == ("runs", "is:problem")
+        await session.press("question_mark", "slash")
+        await session.type("discard press")
+        assert "of" in session.text().splitlines()[2]
+        assert "Form: Discard the draft" in session.text()
+        await session.press("enter", "enter")
+        assert session.view == "runs"
+        assert "shift+F8 discard works elsewhere: Form." in session.text()
+        await session.press("question_mark", "slash")
+        await session.type("clear marks")
+        await session.press("enter", "enter")
+        assert session.view == "runs"
+        assert "Nothing is marked." in session.text()
+        cursor = session.runs.table.cursor
+        await session.press("question_mark", "slash")
+        await session.type("one line down")
+        await session.press("enter", "enter")
+        assert session.runs.table.cursor == cursor + 1, "a table's own keys work as well"
+        await session.press("question_mark", "slash")
+        await session.type("zzz")
+        assert "No key matches the filter." in session.text()
+        await session.press("escape", "escape")
+        assert session.view == "runs"
 
 
 async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) -> None:
@@ -251,7 +293,8 @@ async def test_keys_of_a_person_take_the_place_of_the_others(open_session: Opene
             assert session.view == "review"
             await session.press("backspace", "backspace")
             assert "The draft is kept; ctrl+e on the run opens it again." in session.text()
-            await session.press("H", "question_mark")
+            await session.press("H", "question_mark", "slash")
+            await session.type("form")
             assert "ctrl+e E " in session.text()
     finally:
         remap({})

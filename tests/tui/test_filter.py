@@ -250,3 +250,13 @@ async def test_rows_in_memory_offer_what_they_show(open_session: Opener) -> None
         await session.press("tab", "enter")
         assert users.filter_text == "status:failed"
         assert 0 < users.table.total < len(users.rows)
+
+
+async def test_a_restart_brings_earlier_filters_back(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        await session.press("slash")
+        await session.type("type:onDemand")
+        await session.press("enter", "escape")
+    async with open_session(size=(100, 24)) as session:
+        await session.press("slash", "up")
+        assert session.find("#filter-input", Input).value == "type:onDemand"

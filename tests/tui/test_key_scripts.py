@@ -46,7 +46,8 @@ PHRASES: Final = {
     "review": "y|n|enter|tab enter|escape|> G <|J escape",
     "journal": "j|k|enter|u|n|d|d down enter|l|a|E enter|E escape|/ d o n e enter"
     "|/ o tab tab enter|/ up enter|escape|G",
-    "help": "pagedown|end|pageup|escape|q|j",
+    "help": "pagedown|end|pageup|escape|q|j|enter|j j enter|/ s o r t enter enter|/ j o u r n a l enter enter"
+    "|/ z z escape|/ f o r m down j enter",
     "panel": "j|G|]|[|escape|z|enter|<|/ i d enter n n N j|/ e escape|/ z z z enter n|/ a ] n"
     "|] ] / l i s t down n enter",
     "scenarios": "j|G|enter|escape|M|pagedown",

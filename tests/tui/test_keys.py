@@ -7,6 +7,7 @@ from textual.widgets import Input
 
 from runtui.domain.draft import Draft
 from runtui.keys.actions import ACTIONS
+from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import MANNERS, Manner, parsed, type_keys
 
@@ -68,8 +69,8 @@ async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener) -
 async def test_pages_are_turned_one_after_the_other(open_session: Opener, manner: Manner) -> None:
     async with open_session(runs=12, size=(80, 24)) as session:
         await type_keys(session, ["question_mark", "pagedown", "pagedown"], manner)
-        page = session.find("#help-page")
-        assert page.scroll_offset.y == 2 * page.scrollable_content_region.height
+        table = session.find("#help-table", LineTable)
+        assert table.cursor == 1 + 2 * (table.size.height - 1)
 
 
 async def test_letters_and_a_paste_keep_their_order(open_session: Opener) -> None:

@@ -116,8 +116,13 @@ class Switching:
         self._workspace.preferences.keep(theme=app.theme)
 
     async def action_help(self) -> None:
-        """Show the keys."""
-        await self._chrome.ask(HelpView())
+        """Show the keys, and run the one that is chosen."""
+
+        async def chosen(action_id: str | None) -> None:
+            if action_id is not None:
+                await self._chrome.front.run_by_name(action_id)
+
+        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), chosen)
 
 
 def _mark(is_present: bool) -> str:

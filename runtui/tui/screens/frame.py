@@ -28,7 +28,7 @@ from textual.widgets import Input, Static
 from runtui.domain.columns import WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, Scope, in_scopes, key_of, view_keys
+from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, Scope, in_scopes, key_of, view_keys
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
@@ -164,7 +164,7 @@ class Chrome:
     def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
         listed = self.front.view.list
-        context = ActionContext(is_searching=self.front.is_searching)
+        context = ActionContext(is_searching=self.panel.is_searching)
         if listed is not None:
             context = replace(context, has_row=listed.table.cursor_id is not None, marks=len(listed.table.marks))
         for feature in self.features:
@@ -363,11 +363,6 @@ class Frame(Screen[ScreenResultType]):
     def _panel_scopes(self) -> tuple[Scope, ...]:
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
-    @property
-    def is_searching(self) -> bool:
-        """Whether something is looked for in the side panel."""
-        return self._panel.search.is_open
-
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Say something that goes with this screen."""
         self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
@@ -386,7 +381,7 @@ class Frame(Screen[ScreenResultType]):
         chrome.panel.draw_on(self._panel, is_in_sight=self._shows_panel)
         self._panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
-        self._hints.actions = in_scopes(*self._hinted_scopes())
+        self._hints.actions = in_scopes(*self.scopes_of_keys)
         self._hints.context = chrome.context()
         self._hints.typing = isinstance(self.focused, Input)
 
@@ -397,8 +392,9 @@ class Frame(Screen[ScreenResultType]):
             return self.has_keys_in_panel
         return self.app.size.width >= WIDE or self.chrome.panel.is_open or self.view.draft is not None
 
-    def _hinted_scopes(self) -> tuple[Scope, ...]:
-        """Whose keys the hint line shows: those of what has the focus."""
+    @property
+    def scopes_of_keys(self) -> tuple[Scope, ...]:
+        """Whose keys are for what has the focus, the nearest first."""
         around = self.focused.ancestors if self.focused is not None else ()
         typed = next((node for node in around if isinstance(node, InputBar)), None)
         if typed is not None:
@@ -463,7 +459,7 @@ class Frame(Screen[ScreenResultType]):
     # Actions
 
     async def perform(self, action_id: str) -> None:
-        """Run an action by its id, or say why not: whoever has it, the view, this frame or a feature."""
+        """Run an action by its id, or say why not: whoever has it, the view, this frame, its panel or a feature."""
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
@@ -475,13 +471,39 @@ class Frame(Screen[ScreenResultType]):
         if action.call:
             await self.run_action(action.call)
             return
-        for owner in (self.view, self.view.list, self, *self.chrome.features):
+        for owner in (self.view, self.view.list, self, self._panel, *self.chrome.features):
             if run := getattr(owner, f"action_{action_id}", None):
                 outcome = run()
                 if isawaitable(outcome):
                     await outcome
                 return
         raise LookupError(action_id)
+
+    async def run_by_name(self, action_id: str) -> None:
+        """Run an action that was chosen from a list of all, as its key does; where it has none here, say where it has.
+
+        Tables and boxes have keys of their own: those work while they have the focus.
+        """
+        action = ACTION_BY_ID[action_id]
+        own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
+        if action.scope in self.scopes:
+            await self.perform(action_id)
+        elif own is not None and not action.meaning:
+            await self.app.run_action(own.binding.action, own.node)
+        else:
+            self.set_status(
+                f"{action.shown_key} {action.label} works elsewhere: {SCOPE_TITLES[action.scope]}.", "warning"
+            )
+
+    async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
+        """A hint was clicked."""
+        event.stop()
+        await self.run_by_name(event.action_id)
+
+    def on_side_panel_tab_chosen(self, event: SidePanel.TabChosen) -> None:
+        """The name of a tab was clicked."""
+        event.stop()
+        self.chrome.panel.choose(event.tab)
 
     async def action_perform(self, action_id: str) -> None:
         """What a key asks for."""
@@ -499,21 +521,9 @@ class Frame(Screen[ScreenResultType]):
         event.stop()
         self.draw()
 
-    def action_search(self) -> None:
-        """Search the text in the panel."""
-        self._panel.search.open()
-
-    def action_next_match(self) -> None:
-        """To the next match."""
-        self._panel.search.step(1)
-
-    def action_previous_match(self) -> None:
-        """To the match before."""
-        self._panel.search.step(-1)
-
     def action_leave_panel(self) -> None:
         """One step back: the search first, then from the panel, which stays as it is."""
-        if self.is_searching:
+        if self._panel.search.is_open:
             self._panel.search.close()
             return
         self.zoom(False)

@@ -1,22 +1,30 @@
-"""The help: every key, from the action registry, the filter languages and the signs of the list.
+"""The help: every key from the action registry, the filter languages and the signs of the list, as rows to choose from.
 
-Invariant: no key is written here; the registry is read.
+Invariant: no key is written here; the registry is read. What works where the help was opened stands first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from runtui.domain.columns import Column, ListCell
 from runtui.domain.rows import STATUS_LOOKS
-from runtui.keys.actions import SCOPE_TITLES, in_scopes
+from runtui.keys.actions import SCOPE_TITLES, Scope, in_scopes
 from runtui.keys.names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.actions import bindings
-from runtui.tui.resources import ROW_FLAGS
+from runtui.tui.cell_filter import cell_filter
+from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
+from runtui.tui.text import content
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.read_list import ReadList
 
 FILTER_HELP = """\
 plain text             in the workflow's name, the run's id, status or type
@@ -27,55 +35,134 @@ is:problem  is:stuck   what went wrong; what hangs
 user:"Adele Vance"     by name, UPN or id; also task, reason and cause: of the runs whose results were read
 !term   a or b   ( )   not, or, groups; terms side by side must all hold"""
 
+_TYPED: Final = 23
+"""Characters of a line of FILTER_HELP before its words."""
 
-class HelpView(ActionView[None]):
-    """One page of keys and words."""
+
+class HelpRow(NamedTuple):
+    """One line of the help."""
+
+    number: int
+    section: str
+    keys: str
+    """Keys, what can be typed, or a sign; empty for the heading of a section."""
+    words: str
+    action_id: str = ""
+    """What enter runs; empty where there is nothing to run."""
+
+
+def _does(row: HelpRow, _now: int) -> ListCell:
+    return ListCell(row.words) if row.keys else ListCell(row.section, "heading")
+
+
+_COLUMNS: Final[tuple[Column[HelpRow], ...]] = (
+    Column("keys", "keys", _TYPED, 1, lambda row, _: ListCell(row.keys)),
+    Column("does", "does", 36, 1, _does, flexible=True),
+    Column("where", "where", 22, 9, lambda row, _: ListCell(row.section if row.keys else "", "muted")),
+)
+
+HELP: Final[Resource[HelpRow, int]] = Resource(
+    title="Help",
+    columns=_COLUMNS,
+    id_of=lambda row: row.number,
+    filter_help="a part of a key, of what it does, or of where it works",
+    read_filter=cell_filter(_COLUMNS),
+    empty="",
+    nothing_found="No key matches the filter.",
+)
+
+
+def help_rows(here: Iterable[Scope]) -> list[HelpRow]:
+    """Every key by the place where it works, `here` first, then what can be typed as a filter, and the signs."""
+    return [HelpRow(number, *row) for number, row in enumerate(_rows(here))]
+
+
+def _rows(here: Iterable[Scope]) -> Iterator[tuple[str, str, str, str]]:
+    for scope in dict.fromkeys((*here, *SCOPE_TITLES)):
+        title = SCOPE_TITLES[scope]
+        yield title, "", "", ""
+        for action in in_scopes(scope):
+            yield title, " ".join(map(key_text, action.keys)), action.help, action.id
+    yield "Filter", "", "", ""
+    for line in FILTER_HELP.splitlines():
+        yield "Filter", line[:_TYPED].rstrip(), line[_TYPED:], ""
+    yield "Filter of the journal", "", "", ""
+    yield "Filter of the journal", "plain text", ENTRY_FILTER_HELP.removeprefix("plain text, "), ""
+    yield "Signs", "", "", ""
+    for look in STATUS_LOOKS.values():
+        yield "Signs", look.glyph, look.name or "any other", ""
+    for flag in ROW_FLAGS:
+        yield "Signs", flag.sign, flag.words, ""
+
+
+class HelpView(ActionView[str]):
+    """The list of keys and words; its answer is the id of the action to run.
+
+    Args:
+        here: Whose keys work where the help is opened, the nearest first.
+    """
 
     scope = "help"
     BINDINGS = bindings("help")
     DEFAULT_CSS = """
     HelpView { layout: vertical; height: 1fr; }
-    HelpView VerticalScroll { height: 1fr; padding: 0 1; }
+    HelpView ColumnHeader { display: none; }
+    HelpView #help-about { height: 2; padding: 0 1; }
     """
+    list: ReadList[HelpRow, int]
+
+    def __init__(self, here: Iterable[Scope]) -> None:
+        super().__init__(name="help")
+        self._here = tuple(here)
+        self.list = ReadList(HELP, name="help")
 
     def compose(self) -> ComposeResult:
-        """One scrolling page."""
-        with VerticalScroll(id="help-page"):
-            yield Static(help_text(), markup=False)
+        """The list, and the whole of what the cursor stands on."""
+        yield self.list
+        yield Static(id="help-about", markup=False)
 
-    def __init__(self) -> None:
-        super().__init__(name="help")
+    def on_mount(self) -> None:
+        """Fill the list; the first heading is no line to choose."""
+        self.list.put(help_rows(self._here))
+        self.list.table.move_to(1)
+        self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
 
     def title(self) -> Content:
-        """One word."""
-        return Content("Help")
+        """How many lines there are, and the filter."""
+        return self.list.heading()
 
     def take_focus(self) -> None:
-        """Give the page the keys, to scroll."""
-        self.screen.set_focus(self.query_one("#help-page"))
+        self.list.take_focus()
+
+    @on(LineTable.CursorMoved)
+    def _show_about(self) -> None:
+        """Another line: where it works, and the whole of it."""
+        row = self.list.table.row_under_cursor()
+        words = f"{row.section}: {row.words or row.keys}" if row is not None and row.keys else ""
+        self.query_one("#help-about", Static).update(content(words))
+
+    def action_run_action(self) -> None:
+        """Close the help, and run the action of the line."""
+        row = self.list.table.row_under_cursor()
+        if row is not None and row.action_id:
+            self.answer(row.action_id)
+        else:
+            self.set_status("There is nothing to run on this line.", "warning")
+
+    def action_filter_help(self) -> None:
+        """Open the filter box."""
+        self.list.filter_bar.open()
 
     def action_close(self) -> None:
+        """One step back: the filter first, then to what was there."""
+        if not self.list.clear():
+            self.answer()
+
+    def action_close_by_quit(self) -> None:
         """Back to what was there."""
         self.answer()
 
-    action_close_by_quit = action_close
-
-
-def help_text() -> Content:
-    """The whole page, in the order of use."""
-    parts: list[Content] = []
-    for scope, title in SCOPE_TITLES.items():
-        parts.append(Content.styled(f"{title}\n", "bold"))
-        for action in in_scopes(scope):
-            keys = " ".join(key_text(key) for key in action.keys)
-            parts.append(Content.assemble((f"  {keys:18}", "$text-accent"), f" {action.help}\n"))
-        parts.append(Content("\n"))
-    parts += [Content.styled("Filter\n", "bold"), Content(FILTER_HELP + "\n\n")]
-    parts += [
-        Content.styled("Filter of the journal\n", "bold"),
-        Content(f"{ENTRY_FILTER_HELP}\n\n"),
-        Content.styled("Signs\n", "bold"),
-    ]
-    parts.append(Content("   ".join(f"{look.glyph} {look.name or 'any other'}" for look in STATUS_LOOKS.values())))
-    parts.append(Content("\n" + "   ".join(f"{flag.sign} {flag.words}" for flag in ROW_FLAGS)))
-    return Content("").join(parts)
+    @on(events.Click)
+    async def _clicked(self, event: events.Click) -> None:
+        if event.chain == 2 and event.widget is self.list.table:
+            await self.action_perform("run_action")

@@ -83,6 +83,11 @@ class Panel:
         widget.point_at(self._wanted.run_id)
         self._read_on()
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether something is looked for in the panel in front."""
+        return self._widget is not None and self._widget.search.is_open
+
     def open(self) -> None:
         """Bring the panel into sight where it is not always there."""
         self.is_open = True

@@ -29,7 +29,7 @@ from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowF
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
-from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.filter_bar import FilterBar, History
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.words.pages import NO_RUN
@@ -90,7 +90,13 @@ class RunsView(ActionView[None]):
         super().__init__()
         self._workspace = workspace
         self._store = workspace.store
-        self.list = RowList(RUNS, self._flag, name="runs", count_values=self._store.value_counts)
+        self.list = RowList(
+            RUNS,
+            self._flag,
+            name="runs",
+            count_values=self._store.value_counts,
+            history=History(workspace.preferences),
+        )
         self.narrowing: Narrowing | None = None
         """What another place asked for last; in force until the filter is another one."""
         self._empty_words = ""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import RenderResult
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
+from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -170,8 +173,19 @@ class StatusLine(Static):
         self.update(Content(f"{_SIGNS[severity]} ") + content(text))
 
 
+_HINT: Final = "hint"
+"""What a cell of the hint bar knows: the id of its action."""
+
+
 class HintBar(Widget):
-    """Shows as many hints as fit."""
+    """Shows as many hints as fit; a click on one is its key."""
+
+    class Chosen(Message):
+        """A hint was clicked."""
+
+        def __init__(self, action_id: str) -> None:
+            super().__init__()
+            self.action_id = action_id
 
     DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
@@ -206,9 +220,16 @@ class HintBar(Widget):
                 break
             if parts:
                 parts.append(Content("  "))
+            here = Style.from_meta({_HINT: action.id})
             if why_not(action, self.context) is None:
-                parts.append(Content.styled(key, key_style))
-                parts.append(Content.styled(f" {action.label}", label_style))
+                parts.append(Content.styled(key, key_style + here))
+                parts.append(Content.styled(f" {action.label}", label_style + here))
             else:
-                parts.append(Content.styled(text, disabled_style))
+                parts.append(Content.styled(text, disabled_style + here))
         return Content("").join(parts) if parts else Content("")
+
+    def on_click(self, event: events.Click) -> None:
+        """Ask for what the hint under the mouse stands for."""
+        event.stop()
+        if (action_id := event.style.meta.get(_HINT)) is not None:
+            self.post_message(self.Chosen(action_id))

@@ -17,11 +17,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from runtui.domain.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.domain.filters import Filter, FilterError
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import Scope
+from runtui.services.preferences import Preferences
 from runtui.tui.actions import bindings
+from runtui.tui.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.tui.keys import awaited
 from runtui.tui.resources import Resource
 from runtui.tui.text import ELLIPSIS, content, fit, plain
@@ -36,17 +37,24 @@ _GAP: Final = "  "
 
 
 class History:
-    """What stood in a box before, the latest last, and where a person looks in it."""
+    """What stood in a box before, the latest last, and where a person looks in it.
 
-    def __init__(self) -> None:
-        self._kept: list[str] = []
-        self._at = 0
+    Args:
+        preferences: Where it is kept for the next start; None: nowhere.
+    """
+
+    def __init__(self, preferences: Preferences | None = None) -> None:
+        self._preferences = preferences
+        self._kept: Sequence[str] = preferences.kept.filters if preferences is not None else ()
+        self._at = len(self._kept)
         self._typed = ""
 
     def keep(self, text: str) -> None:
         """Remember a text as the latest; the same text is kept once."""
         if text:
             self._kept = [*(kept for kept in self._kept if kept != text), text][-_MOST_KEPT:]
+            if self._preferences is not None:
+                self._preferences.keep(filters=self._preferences.kept.with_filters(self._kept).filters)
         self._at = len(self._kept)
 
     def earlier(self, text: str) -> str | None:
@@ -88,6 +96,7 @@ class FilterBar(InputBar):
     Args:
         resource: Its filter language.
         count_values: The values that the rows have; None where nobody knows.
+        history: The earlier filters; None: those of this session.
     """
 
     scope: ClassVar[Scope] = "filter"
@@ -119,11 +128,16 @@ class FilterBar(InputBar):
     class Closed(Message):
         """The bar was closed, with the filter as typed or cleared."""
 
-    def __init__(self, resource: Resource[Any, Any], count_values: CountValues | None = None) -> None:
+    def __init__(
+        self,
+        resource: Resource[Any, Any],
+        count_values: CountValues | None = None,
+        history: History | None = None,
+    ) -> None:
         super().__init__()
         self._resource = resource
         self._count_values = count_values
-        self._history = History()
+        self._history = history or History()
         self._counted: dict[str, Sequence[ValueCount]] = {}
         """The values counted since the box was opened, by column."""
         self._choice: _Choice | None = None

@@ -166,10 +166,14 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
         self.virtual_size = Size(self.size.width, self.total)
         self._place_cursor(line)
-        self.post_message(self.CursorMoved())
+        self.call_next(self._tell_cursor_moved)
         offset = offset if keep_line else self.size.height // 2
         self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
         self._repaint_differences()
+
+    def _tell_cursor_moved(self) -> None:
+        """Post it as this table's own: a message ends at the parent that caused it (Textual 8.2.8)."""
+        self.post_message(self.CursorMoved())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show other columns, or the same ones otherwise; the rows are drawn anew where that is so."""

@@ -13,13 +13,13 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from runtui.domain.columns import Arrangement, Column, Needs, RowT
-from runtui.domain.filter_completion import ValueCount
 from runtui.domain.times import now_ticks
 from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
+from runtui.tui.filter_completion import ValueCount
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
 from runtui.tui.text import plain
 from runtui.tui.widgets.filter_bar import FilterBar
-from runtui.tui.widgets.line_table import no_flag
+from runtui.tui.widgets.line_table import ColumnHeader, no_flag
 from runtui.tui.widgets.row_list import RowList
 
 MEASURED: Final = 500
@@ -119,6 +119,13 @@ class ReadList(RowList[RowT, RowId]):
     def action_reverse(self) -> None:
         """Turn the order upside down."""
         self._is_reversed = not self._is_reversed
+        self._show(keep_line=False)
+
+    def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
+        """Sort by the heading that was clicked, or the other way round where the list is."""
+        event.stop()
+        self._is_reversed = not self._is_reversed if event.key == self._sort else False
+        self._sort = event.key
         self._show(keep_line=False)
 
     def _show(self, *, keep_line: bool) -> None:

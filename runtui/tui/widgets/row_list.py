@@ -20,7 +20,7 @@ from runtui.domain.columns import Arrangement, RowT
 from runtui.keys.actions import key_of
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content
-from runtui.tui.widgets.filter_bar import CountValues, FilterBar
+from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
 
 
@@ -32,6 +32,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         flag: What stands before a row.
         name: In one word.
         count_values: For the filter box: which values the rows have.
+        history: For the filter box: the earlier filters; None: those of this session.
     """
 
     DEFAULT_CSS = """
@@ -51,10 +52,11 @@ class RowList(Widget, Generic[RowT, RowId]):
         *,
         name: str,
         count_values: CountValues | None = None,
+        history: History | None = None,
     ) -> None:
         super().__init__(name=name)
         self.resource = resource
-        self.filter_bar = FilterBar(resource, count_values)
+        self.filter_bar = FilterBar(resource, count_values, history)
         self.table = LineTable(resource, flag, id=f"{name}-table")
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)

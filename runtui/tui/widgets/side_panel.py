@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -30,6 +32,9 @@ from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchabl
 
 Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
+
+_TAB: Final = "tab"
+"""What a cell of the title knows: which tab's name it belongs to."""
 
 ANOTHER_RUN: Final = "another run"
 """Said of a page that is not about the run under the cursor."""
@@ -115,6 +120,13 @@ class SidePanel(Vertical):
         @property
         def control(self) -> SidePanel:
             return self.panel
+
+    class TabChosen(Message):
+        """The name of a tab was clicked."""
+
+        def __init__(self, tab: Tab) -> None:
+            super().__init__()
+            self.tab = tab
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -204,6 +216,24 @@ class SidePanel(Vertical):
         self._active = active
         self._show_title()
 
+    def action_search(self) -> None:
+        """Search the text in sight."""
+        self.search.open()
+
+    def action_next_match(self) -> None:
+        """To the next match."""
+        self.search.step(1)
+
+    def action_previous_match(self) -> None:
+        """To the match before."""
+        self.search.step(-1)
+
+    def on_click(self, event: events.Click) -> None:
+        """Ask for the tab whose name is under the mouse."""
+        if (tab := event.style.meta.get(_TAB)) is not None:
+            event.stop()
+            self.post_message(self.TabChosen(tab))
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if event.option.id is not None:
@@ -219,7 +249,10 @@ class SidePanel(Vertical):
 
     def _show_title(self) -> None:
         names = [
-            Content.styled(tab.capitalize(), "bold underline" if tab == self.tab else "$text-muted") for tab in TABS
+            Content.styled(tab.capitalize(), "bold underline" if tab == self.tab else "$text-muted").stylize(
+                Style.from_meta({_TAB: tab})
+            )
+            for tab in TABS
         ]
         self._title.show(Content(" │ ").join(names), active=self._active)
 
