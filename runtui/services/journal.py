@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runtui.domain.report import KnownBy, Outcome, Report, change_words
 from runtui.errors import RuntuiError
@@ -73,6 +73,8 @@ class Intent:
     if_match: str | None = None
     undoes: int | None = None
     """The entry that this one undoes."""
+    batch: str = ""
+    """What the changes of one bulk change have in common; empty for a change alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,17 @@ class Entry(Intent):
         return change_words(self.before, self.after)
 
 
+class Settlement(NamedTuple):
+    """What became of an intent."""
+
+    client_request_id: str
+    outcome: Outcome
+    known_by: KnownBy
+    exchange: Exchange | None = None
+    words: str = ""
+    """What went wrong, in sentences; empty when nothing did."""
+
+
 class Journal:
     """The entries of one state folder. Every method may be called from any thread, and raises JournalError when the
     file cannot be used; it is opened at the first call, and again after a failure.
@@ -153,26 +166,45 @@ class Journal:
             JournalLostError: when the file was lost since it was opened; said once, the next change goes into the file
                 that is at the path then.
         """
+        (opened,) = self.open_many([intent])
+        if isinstance(opened, RunBusyError):
+            raise opened
+        return opened
+
+    def open_many(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
+        """Record what is about to be sent, in one commit; of each its number, or why it must not be sent.
+
+        Raises:
+            JournalLostError: as `open` does, for all of them.
+        """
         with self._lock:
             self._look_at_the_file()
-            number = self._insert(intent)
-            self._last = number
-        self.changed.announce(number)
-        return number
+            opened = self._insert(intents)
+            numbers = [found for found in opened if isinstance(found, int)]
+            self._last = max(numbers, default=self._last)
+        for number in numbers:
+            self.changed.announce(number)
+        return opened
 
-    def _insert(self, intent: Intent) -> int:
+    def _insert(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
+        opened: list[int | RunBusyError] = []
         with self._using() as db, _transaction(db):
             self._own_session().hold()
-            here, roots = self._at_server(intent.root)
-            where = f"{here} AND {_SAME_RUN} AND outcome IS NULL"
-            open_ones = f"SELECT number, session FROM entry WHERE {where}"  # noqa: S608 - only our own words
-            for row in db.rows(open_ones, (*roots, intent.run_id)):
-                session = str(row["session"])
-                if session != self._own_session().id and not self._own_session().is_gone(session):
-                    raise RunBusyError(row["number"])
-            number = _sealed(db, db.execute(_INSERT, self._values(intent)))
+            for intent in intents:
+                busy = self._busy(db, intent)
+                opened.append(busy or _sealed(db, db.execute(_INSERT, self._values(intent))))
         with self._using():  # what is committed by now is only worth something where it can be found
-            return number
+            return opened
+
+    def _busy(self, db: JournalConnection, intent: Intent) -> RunBusyError | None:
+        """Why a run must not be written: another living runtui is writing it."""
+        here, roots = self._at_server(intent.root)
+        where = f"{here} AND {_SAME_RUN} AND outcome IS NULL"
+        open_ones = f"SELECT number, session FROM entry WHERE {where}"  # noqa: S608 - only our own words
+        own = self._own_session()
+        rows = db.rows(open_ones, (*roots, intent.run_id))
+        others = (row for row in rows if row["session"] != own.id and not own.is_gone(str(row["session"])))
+        return next((RunBusyError(row["number"]) for row in others), None)
 
     def settle(
         self,
@@ -189,26 +221,34 @@ class Journal:
             JournalError: when it is not recorded where the journal is looked for: the entry is missing or damaged, or
                 the file was lost. One that was moved has the outcome all the same.
         """
-        facts: dict[str, Any] = {"id": client_request_id, "outcome": outcome.value, "known_by": known_by}
-        facts |= {"ended_at": _now(), "words": redact(words)}
-        assign = "outcome = :outcome, known_by = :known_by, ended_at = :ended_at, words = :words"
-        if exchange is not None:
-            facts |= {"status": exchange.status, "reason": exchange.reason, "seconds": exchange.seconds}
-            # Redacted before the cut that is kept, because half a token does not look like one; not all, for speed.
-            response = redact(exchange.body_text[: 10 * LONGEST_RESPONSE])[:LONGEST_RESPONSE]
-            facts |= {"request_id": exchange.request_id, "response": response}
-            assign += ", status = :status, reason = :reason, seconds = :seconds, request_id = :request_id"
-            assign += ", response = :response"
+        (refused,) = self.settle_many([Settlement(client_request_id, outcome, known_by, exchange, words)])
+        if refused is not None:
+            raise refused
+
+    def settle_many(self, settlements: Sequence[Settlement]) -> list[JournalError | None]:
+        """Record what became of some intents, in one commit; of each why it is not recorded, or None.
+
+        Raises:
+            JournalError: when the file cannot be used, or was lost.
+        """
+        refused: list[JournalError | None] = []
+        news: list[int] = []
         with self._using(anywhere=True) as db:
             with _transaction(db):
-                row = self._sound_row(db, client_request_id)
-                is_news = row["outcome"] in (None, Outcome.UNKNOWN.value)
-                if is_news:
-                    change = f"UPDATE entry SET {assign} WHERE client_request_id = :id RETURNING *"  # noqa: S608 - ours
-                    _sealed(db, db.execute(change, facts))
+                for settlement in settlements:
+                    try:
+                        row = self._sound_row(db, settlement.client_request_id)
+                    except JournalError as error:
+                        refused.append(error)
+                        continue
+                    refused.append(None)
+                    if row["outcome"] in (None, Outcome.UNKNOWN.value):
+                        news.append(row["number"])
+                        _sealed(db, db.execute(*_update(settlement)))
             db.check()
-        if is_news:
-            self.changed.announce(row["number"])
+        for number in news:
+            self.changed.announce(number)
+        return refused
 
     def _sound_row(self, db: JournalConnection, client_request_id: str) -> sqlite3.Row:
         """The row of a request, fit to be written on."""
@@ -343,6 +383,20 @@ _SELECT: Final = """
     ) AS undone_perhaps_by
     FROM entry WHERE {condition} ORDER BY number DESC LIMIT ?
 """
+
+
+def _update(settlement: Settlement) -> tuple[str, dict[str, Any]]:
+    """The statement that writes an outcome, and its values."""
+    facts: dict[str, Any] = {"outcome": settlement.outcome.value, "known_by": settlement.known_by}
+    facts |= {"ended_at": _now(), "words": redact(settlement.words)}
+    if (exchange := settlement.exchange) is not None:
+        facts |= {"status": exchange.status, "reason": exchange.reason, "seconds": exchange.seconds}
+        # Redacted before the cut that is kept, because half a token does not look like one; not all, for speed.
+        response = redact(exchange.body_text[: 10 * LONGEST_RESPONSE])[:LONGEST_RESPONSE]
+        facts |= {"request_id": exchange.request_id, "response": response}
+    assign = ", ".join(f"{name} = :{name}" for name in facts)
+    statement = f"UPDATE entry SET {assign} WHERE client_request_id = :id RETURNING *"  # noqa: S608 - our own names
+    return statement, facts | {"id": settlement.client_request_id}
 
 
 @contextmanager

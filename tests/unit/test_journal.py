@@ -15,7 +15,7 @@ import pytest
 from runtui import redact
 from runtui.domain.report import KnownBy, Outcome
 from runtui.graph.exchange import Exchange
-from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError
+from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError, Settlement
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.proof import is_explained_by
 from tests.unit.fake_writer import exchange
@@ -299,3 +299,22 @@ def test_a_full_disk_is_said_loses_nothing_and_is_over_when_there_is_room(journa
     assert is_settled == "not settled"
     assert sorted(entry.number for entry in journal.entries()) == [*kept, last], "what was promised, and no more"
     assert the(journal, 1).outcome is None, "an outcome that could not be recorded is not half recorded"
+
+
+def test_many_intents_are_recorded_in_one_commit_and_a_busy_run_holds_up_no_other(
+    journal: Journal, other: Journal
+) -> None:
+    other.open(intent(run_id="theirs"))
+    some = [intent(run_id=run_id, batch="b1") for run_id in ("r1", "theirs", "r2")]
+    one, busy, two = journal.open_many(some)
+    assert isinstance(busy, RunBusyError)
+    assert [entry.number for entry in journal.entries() if entry.batch == "b1"] == [two, one]
+    broken = Settlement("nobody", Outcome.DONE, "answer")
+    refused = journal.settle_many(
+        [Settlement(some[0].client_request_id, Outcome.DONE, "answer"), broken,
+         Settlement(some[2].client_request_id, Outcome.UNKNOWN, "", words="Cut off.")]
+    )  # fmt: skip
+    assert [error is None for error in refused] == [True, False, True]
+    assert [(entry.outcome, entry.words) for entry in journal.entries() if entry.batch] == [
+        (Outcome.UNKNOWN, "Cut off."), (Outcome.DONE, ""),
+    ]  # fmt: skip
