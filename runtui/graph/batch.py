@@ -1,38 +1,57 @@
-"""Several GETs in one request: the body of a `$batch`, and its items as exchanges of their own.
+"""Several requests in one: the body of a `$batch`, and its items as exchanges of their own.
 
 Invariant: an item is judged as if it had come alone, by its own status, headers and body; what is hidden in the whole
-is hidden in each. Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
+is hidden in each. A body is sent as given, byte for byte. An item that the answer does not hold, or holds twice, was
+not answered. Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.graph.exchange import AnswerError, Exchange
-from runtui.redact import redact
+from runtui.redact import hide_secrets, redact
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Header names with their values, as they are sent."""
 
 BATCH_PATH: Final = "/$batch"
 
 MOST_BATCHED: Final = 20
-"""GETs in one request; Graph refuses more."""
+"""Requests in one; Graph refuses more."""
 
 _NOT_OFFERED: Final = range(400, 500)
 
-_KEPT_HEADERS: Final = frozenset({"content-type", "retry-after", "date", "request-id", "client-request-id"})
+_ID_HEADER: Final = "client-request-id"
+_KEPT_HEADERS: Final = frozenset({"content-type", "retry-after", "date", "request-id", _ID_HEADER})
 """The headers of an item that somebody reads."""
 
 
-def batch_of(paths: Sequence[str], headers: Iterable[tuple[str, str]]) -> str:
-    """The body that asks for `paths` (below the root, percent-encoded), each with the same headers."""
-    common = dict(headers)
-    requests = [
-        {"id": str(number), "method": "GET", "url": path, "headers": common} for number, path in enumerate(paths)
-    ]
-    return json.dumps({"requests": requests})
+class BatchItem(NamedTuple):
+    """One request of a batch."""
+
+    method: str
+    path: str
+    """Below the root, percent-encoded."""
+    headers: Headers = ()
+    body: str | None = None
+    """JSON."""
+
+
+def batch_of(items: Iterable[BatchItem]) -> str:
+    """The body that asks for some requests, in their order."""
+    return f'{{"requests": [{", ".join(_request(number, item) for number, item in enumerate(items))}]}}'
+
+
+def _request(number: int, item: BatchItem) -> str:
+    headers = dict(item.headers) | ({} if item.body is None else {"Content-Type": "application/json"})
+    head = json.dumps({"id": str(number), "method": item.method, "url": item.path, "headers": headers})
+    return head if item.body is None else f'{head[:-1]}, "body": {item.body}}}'
 
 
 def is_batch_refused(exchange: Exchange) -> bool:
@@ -40,41 +59,59 @@ def is_batch_refused(exchange: Exchange) -> bool:
     return exchange.failure is None and (exchange.status in _NOT_OFFERED or exchange.status == 501)
 
 
-def answers_of(exchange: Exchange, urls: Sequence[str]) -> list[Exchange | None]:
-    """The answers to the GETs of a batch, in their order; None for one that it does not hold, or not legibly.
+def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> list[Exchange | None]:
+    """The answers to the items of a batch, in their order; None for one that it does not hold once, and legibly.
 
     Args:
         exchange: The batch, asked for by `batch_of`.
-        urls: The whole address of each GET.
+        root: The root of the paths.
+        items: What was asked for.
     """
-    if exchange.failure is not None or exchange.status != HTTPStatus.OK:
-        return [None] * len(urls)
+    if exchange.failure is not None or exchange.status != HTTPStatus.OK or exchange.is_foreign:
+        return [None] * len(items)
     try:
         shown = _items(exchange.json())
         received = shown if exchange.unredacted is None else _items(exchange.json_as_received())
     except AnswerError:
-        return [None] * len(urls)
-    return [_answer(exchange, url, shown.get(str(n)), received.get(str(n))) for n, url in enumerate(urls)]
+        return [None] * len(items)
+    return [_answer(exchange, root, item, shown.get(str(n)), received.get(str(n))) for n, item in enumerate(items)]
+
+
+def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:
+    """An exchange that says of one item what a batch says of all: it was refused as a whole, or broke off."""
+    kept = [pair for pair in exchange.response_headers if not exchange.echoes_id or pair[0].lower() != _ID_HEADER]
+    return replace(
+        exchange,
+        method=item.method,
+        response_headers=tuple(kept),
+        url=redact(root + item.path),
+        request_headers=item.headers,
+        request_body=None if item.body is None else hide_secrets(item.body),
+    )
 
 
 def as_throttled(answer: Exchange) -> Exchange:
     """An item as `retry` judges it: it is answered 424 when the service throttled another item of its batch."""
     is_dragged_along = answer.status == HTTPStatus.FAILED_DEPENDENCY
-    return replace(answer, status=HTTPStatus.TOO_MANY_REQUESTS.value) if is_dragged_along else answer
+    if not is_dragged_along or answer.failure is not None:
+        return answer
+    return replace(answer, status=HTTPStatus.TOO_MANY_REQUESTS.value, reason="Throttled with its batch (424)")
 
 
 def _items(body: Any) -> dict[str, Mapping[str, Any]]:
-    """The items, by id; of two with one id, the last."""
-    items = body.get("responses") if isinstance(body, Mapping) else None
-    return {
-        item["id"]: item
-        for item in (items if isinstance(items, list) else ())
-        if isinstance(item, Mapping) and isinstance(item.get("id"), str)
-    }
+    """The items, by id, without those whose id stands there twice."""
+    responses = body.get("responses") if isinstance(body, Mapping) else None
+    items = [item for item in (responses if isinstance(responses, list) else ()) if isinstance(item, Mapping)]
+    times = Counter(item["id"] for item in items if isinstance(item.get("id"), str))
+    return {item["id"]: item for item in items if isinstance(item.get("id"), str) and times[item["id"]] == 1}
 
 
 def _answer(
-    batch: Exchange, url: str, shown: Mapping[str, Any] | None, received: Mapping[str, Any] | None
+    batch: Exchange,
+    root: str,
+    item: BatchItem,
+    shown: Mapping[str, Any] | None,
+    received: Mapping[str, Any] | None,
 ) -> Exchange | None:
     status = shown.get("status") if shown is not None else None
     if shown is None or received is None or type(status) is not int or status not in range(100, 600):
@@ -83,10 +120,7 @@ def _answer(
     pairs = headers.items() if isinstance(headers, Mapping) else ()
     body, unredacted = _bytes(shown), _bytes(received)
     return replace(
-        batch,
-        method="GET",
-        url=redact(url),
-        request_body=None,
+        as_item(batch, root, item),
         status=status,
         reason=next((known.phrase for known in HTTPStatus if known == status), ""),
         response_headers=tuple(

@@ -9,23 +9,31 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias
+from http import HTTPStatus
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.batch import BATCH_PATH, MOST_BATCHED, answers_of, as_throttled, batch_of, is_batch_refused
-from runtui.graph.exchange import Exchange, FailureKind
-from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.batch import (
+    BATCH_PATH,
+    MOST_BATCHED,
+    BatchItem,
+    Headers,
+    answers_of,
+    as_item,
+    as_throttled,
+    batch_of,
+    is_batch_refused,
+)
+from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.retry import Pace, Retry, concerns_all, retry_of
 from runtui.graph.root import linked, refusal, same_run
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
-
-Headers: TypeAlias = tuple[tuple[str, str], ...]
-"""Header names with their values, as they are sent."""
 
 WORKFLOWS_PATH = "/identityGovernance/lifecycleWorkflows/workflows"
 
@@ -55,8 +63,9 @@ _EXPAND = "?$expand=subject"
 # How a server says that it does not expand: not known, not allowed to whoever asks, not there.
 _EXPAND_REFUSED = frozenset({400, 403, 501})
 
-# How a server says that it has no such collection.
-_NOT_OFFERED = frozenset({400, 404, 405, 501})
+            # The pages of twenty listings are too much to take apart between two keys.
+            answers = await asyncio.to_thread(answers_of, batch, root, items)
+            for path, answer in zip(part, answers, strict=True):
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 """The id of nothing."""
@@ -104,6 +113,16 @@ class Answer:
         Empty when there is no entity.
         """
         return {} if self.entity is None else _as_received(self.entity, self.exchange)
+
+
+class RunUpdate(NamedTuple):
+    """One change of several; the arguments of `GraphClient.update_run`."""
+
+    workflow_id: str
+    run_id: str
+    body: str
+    client_request_id: str
+    if_match: str | None
 
 
 class GraphError(RuntuiError):
@@ -277,6 +296,55 @@ class GraphClient:
         )
         return _about(run_id, exchange, writing=True)
 
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> list[Answer]:
+        """Some runs (workflow id, run id), at most MOST_BATCHED, each as `run` reads it once."""
+        items = [BatchItem("GET", _run_path(*run), _prefer(_ALL_ENUM_MEMBERS)) for run in runs]
+        run_ids = [run_id for _, run_id in runs]
+        return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
+
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> list[Answer]:
+        """Change some runs, at most MOST_BATCHED, each as `update_run` changes one."""
+
+        def alone(n: int) -> Awaitable[Answer]:
+            workflow_id, run_id, body, client_request_id, if_match = updates[n]
+            return self.update_run(workflow_id, run_id, body, client_request_id=client_request_id, if_match=if_match)
+
+        root, items = self._transport.root, []
+        for update in updates:
+            method, url = self.write_target(update.workflow_id, update.run_id)
+            headers = (*_prefer(_ALL_ENUM_MEMBERS), ("client-request-id", update.client_request_id))
+            headers += (("If-Match", update.if_match),) if update.if_match is not None else ()
+            items.append(BatchItem(method, url.removeprefix(root), headers, update.body))
+        run_ids = [update.run_id for update in updates]
+        return await self._side_by_side("update runs", items, run_ids, alone, writing=True)
+
+    async def _side_by_side(
+        self,
+        purpose: str,
+        items: Sequence[BatchItem],
+        run_ids: Sequence[str],
+        alone: Callable[[int], Awaitable[Answer]],
+        *,
+        writing: bool,
+    ) -> list[Answer]:
+        """The answers to requests for some runs: by `$batch`, or each alone where the root offers none.
+
+        What the batch says as a whole, or breaks off with, holds for each of them.
+        """
+        root = self._transport.root
+        if self._batches and len(items) > 1 and not any(refusal(root, root + item.path) for item in items):
+            batch = await self._transport.send(
+                "POST", BATCH_PATH, purpose=purpose, json_body=batch_of(items), alone=True
+            )
+            self._batches = not _has_no_batch(batch)
+            if self._batches:
+                answers = answers_of(batch, root, items)
+                return [
+                    _about(run_id, as_throttled(answer or _unanswered(batch, root, item)), writing=writing)
+                    for item, run_id, answer in zip(items, run_ids, answers, strict=True)
+                ]
+        return list(await asyncio.gather(*map(alone, range(len(items)))))
+
     async def ask_for_update(self) -> Exchange:
         """What the server says of the address of `update_run`, asked about a run that cannot exist.
 
@@ -362,13 +430,14 @@ class GraphClient:
         waiting = [path + _EXPAND if self._expands else path for path in paths if not refusal(root, root + path)]
         while self._batches and waiting:
             part, waiting = waiting[:MOST_BATCHED], waiting[MOST_BATCHED:]
-            batch = await self._read(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(part, headers))
+            items = [BatchItem("GET", path, headers) for path in part]
+            batch = await self._read(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(items))
             if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):
                 _object(batch)  # raises what is wrong
             self._batches = not is_batch_refused(batch)
             tries.update(part)
             # The pages of twenty listings are too much to take apart between two keys.
-            answers = await asyncio.to_thread(answers_of, batch, [root + path for path in part])
+            answers = await asyncio.to_thread(answers_of, batch, root, items)
             for path, answer in zip(part, answers, strict=True):
                 if answer is None:
                     continue
@@ -456,6 +525,20 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
         return Answer(exchange, entity, fault)
     message = f"It is about run {named!r}, and {run_id!r} was asked for." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))
+
+
+def _has_no_batch(batch: Exchange) -> bool:
+    """Whether the service itself says that it has no `$batch`, and so has carried nothing out."""
+    fault = fault_of(batch, writing=True)
+    return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NO_BATCH
+
+
+def _unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
+    """An item of a batch without an answer of its own: the batch was refused as a whole, or nobody knows."""
+    exchange = as_item(batch, root, item)
+    if batch.failure is not None or batch.status != HTTPStatus.OK or batch.is_foreign:
+        return exchange
+    return replace(exchange, failure=Failure(FailureKind.CUT, "maybe", "The batch has no answer to this request."))
 
 
 def _run_path(workflow_id: str, run_id: str) -> str:

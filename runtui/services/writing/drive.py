@@ -95,9 +95,9 @@ class WriteDriver:
     ) -> None:
         self._client = client
         self._store = store
-        self._journal = journal
+        self.journal = journal
         self._context = context
-        self._announce = announce
+        self.announce = announce
 
     async def run(self, save: Save) -> None:
         """From the fresh read to the recorded outcome, which is announced last."""
@@ -107,17 +107,17 @@ class WriteDriver:
             while True:
                 if effect.save != save:
                     save = effect.save
-                    self._announce(save)
+                    self.announce(save)
                 try:
-                    reply = await self._carry_out(effect)
+                    reply = await self.carry_out(effect)
                 except RuntuiError as error:
                     effect = writing.throw(error)
                 else:
                     effect = writing.send(reply)
         except StopIteration as end:
-            self._end(end.value)
+            self.end(end.value)
 
-    async def _carry_out(self, effect: Effect[Any]) -> object:
+    async def carry_out(self, effect: Effect[Any]) -> object:
         """Do one thing; the reply to the protocol.
 
         Raises:
@@ -131,7 +131,7 @@ class WriteDriver:
             case Identify():
                 reply = await self._sender(save)
             case Record(_, intent):
-                reply = await _whatever_happens(self._journal.open, intent)
+                reply = await whatever_happens(self.journal.open, intent)
             case Patch(_, intent):
                 reply = await self._client.update_run(
                     draft.workflow_id,
@@ -143,8 +143,8 @@ class WriteDriver:
             case Recall():
                 reply = await asyncio.to_thread(self._recorded, save)
             case Settle(_, intent, outcome, known_by, words):
-                settle, request_id = self._journal.settle, intent.client_request_id
-                reply = await _whatever_happens(
+                settle, request_id = self.journal.settle, intent.client_request_id
+                reply = await whatever_happens(
                     settle, request_id, outcome, known_by, exchange=save.exchange, words=words
                 )
             case StoreRun(_, entity):
@@ -163,7 +163,7 @@ class WriteDriver:
         unrecorded = True
         try:
             if save.intent is not None:
-                self._journal.settle(
+                self.journal.settle(
                     save.intent.client_request_id,
                     outcome,
                     known_by_of(save),
@@ -174,7 +174,7 @@ class WriteDriver:
         except JournalError:
             pass  # said by `unrecorded`
         finally:
-            self._end(
+            self.end(
                 replace(
                     save,
                     step=Step.ENDED,
@@ -197,8 +197,8 @@ class WriteDriver:
 
     def _recorded(self, save: Save) -> Recorded | None:
         try:
-            entry = self._journal.entry(save.entry) if save.entry is not None else None
-            return Recorded(entry, self._journal.of_run(entry.root, entry.run_id)) if entry is not None else None
+            entry = self.journal.entry(save.entry) if save.entry is not None else None
+            return Recorded(entry, self.journal.of_run(entry.root, entry.run_id)) if entry is not None else None
         except JournalError:
             return None
 
@@ -210,15 +210,15 @@ class WriteDriver:
             return False
         return True
 
-    def _end(self, ended: Save) -> None:
+    def end(self, ended: Save) -> None:
         conflicts = ", ".join(conflict.field.name for conflict in ended.conflicts)
         why = ended.fault.title if ended.fault is not None else conflicts or "no fault"
         outcome = ended.outcome or Outcome.UNKNOWN
         _logger.info("change #%s of run %s: %s (%s)", ended.entry or "none", ended.run_id, outcome.value, why)
-        self._announce(ended)
+        self.announce(ended)
 
 
-async def _whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+async def whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run `call` in a thread. However often it is cancelled, it ends first: what it wrote has to be known."""
     task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None

@@ -51,6 +51,8 @@ class Save:
     """Whether the list may still show the old values: the run could not be read back or not be stored."""
     undoes: int | None = None
     """The journal entry that this change undoes."""
+    batch: str = ""
+    """The bulk change that it belongs to; empty for one alone."""
     intent: Intent | None = None
     """What is in the journal for the request that was sent last."""
     entry: int | None = None

@@ -216,6 +216,7 @@ def _intent(save: Save, fresh: Answer, sender: Sender) -> Intent:
         after={change.field.name: change.after for change in changes},
         if_match=etag_of(received),
         undoes=save.undoes,
+        batch=save.batch,
     )
 
 

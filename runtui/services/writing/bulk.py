@@ -1,0 +1,259 @@
+"""Carries out many writes side by side: what several of them ask for goes out as one `$batch`, one commit.
+
+Invariant: each save follows the protocol of `write` as if it were alone, and ends by itself. What one has to wait for
+holds up no other. Nothing new goes out once it was stopped, or while it is held; what is on the wire is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from runtui.domain.report import Outcome
+from runtui.errors import RuntuiError
+from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.client import Answer, RunUpdate
+from runtui.services.journal import Settlement
+from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
+from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import (
+    Effect,
+    Identify,
+    Patch,
+    Pause,
+    Read,
+    Recall,
+    Record,
+    RenewToken,
+    Settle,
+    StoreRun,
+    Writing,
+    write,
+)
+
+_logger: Final = logging.getLogger("runtui.write")
+
+LANES: Final = 4
+"""Groups of changes that are carried out at once."""
+
+_ORDER: Final = (Settle, StoreRun, Recall, RenewToken, Patch, Record, Identify, Read)
+"""What is carried out first: a change that has begun ends before another one begins."""
+
+_GOES_OUT: Final = (Read, Identify, Record, Patch, RenewToken)
+"""What is not begun while the changes are held."""
+
+_MOST_RECORDED: Final = 100
+"""Changes in one commit of the journal."""
+
+
+class BulkWriter(RunWriter, Protocol):
+    """The part of the Graph client that many saves need."""
+
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> list[Answer]:
+        """Read some runs, each as `run` does."""
+
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> list[Answer]:
+        """Change some runs, each as `update_run` does."""
+
+
+@dataclass(slots=True)
+class _Item:
+    """One save on its way."""
+
+    save: Save
+    writing: Writing
+    effect: Effect[Any]
+
+
+class Bulk:
+    """Some writes under way together.
+
+    Args:
+        client: Reads and changes runs.
+        driver: Carries out what only one of them asks for.
+        holds: Whether the first refusal that says nothing of its run alone holds the rest, until `go_on` or `stop`.
+    """
+
+    def __init__(self, client: BulkWriter, driver: WriteDriver, *, holds: bool = False) -> None:
+        self._client = client
+        self._driver = driver
+        self._holds = holds
+        self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kind in _ORDER}
+        self._pauses: dict[asyncio.Task[None], _Item] = {}
+        self._items: dict[int, _Item] = {}
+        """Those that have not ended, by the number of the save."""
+        self._news = asyncio.Event()
+        self.is_stopped = False
+        self.held_by: Save | None = None
+        """The refusal that holds the rest."""
+        self._accepted: set[str] = set()
+        """The titles of refusals that hold nothing any more."""
+        self._announced: dict[int, Save] = {}
+
+    async def run(self, saves: Iterable[Save]) -> None:
+        """Carry all of them out; returns when each has ended. Cancelled, it ends them with no more than is known."""
+        for save in saves:
+            writing = write(save, lambda: datetime.now(UTC))
+            self._items[save.number] = item = _Item(save, writing, next(writing))
+            self._take_in(item)
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for _ in range(LANES):
+                    lanes.create_task(self._carry_on())
+        finally:
+            for pause in tuple(self._pauses):
+                pause.cancel()
+            for item in tuple(self._items.values()):
+                del self._items[item.save.number]
+                self._driver.break_off(item.save)
+
+    def go_on(self) -> None:
+        """Go on after a refusal; others with its title hold nothing any more."""
+        if self.held_by is not None and self.held_by.fault is not None:
+            self._accepted.add(self.held_by.fault.title)
+        self.held_by = None
+        self._news.set()
+
+    def stop(self) -> None:
+        """Begin nothing new: what waits ends as stopped, what is on the wire is waited for."""
+        self.is_stopped = True
+        self.held_by = None
+        for pause, item in tuple(self._pauses.items()):
+            pause.cancel()
+            self._break_off(item)
+        self._pauses.clear()
+        for kind in (Read, Identify, Record, RenewToken):
+            waiting = [item for item in self._ready[kind] if item.save.may_be_stopped]
+            self._ready[kind] = deque(item for item in self._ready[kind] if not item.save.may_be_stopped)
+            for item in waiting:
+                self._break_off(item)
+        self._news.set()
+
+    async def _carry_on(self) -> None:
+        while self._items:
+            group = self._next_group()
+            if not group:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            for item in group:
+                self._announce(item.effect.save)
+            replies = await self._carry_out(group)
+            for item, reply in zip(group, replies, strict=True):
+                self._advance(item, reply)
+        self._news.set()
+
+    def _next_group(self) -> list[_Item]:
+        """Some changes that ask for the same now; none while there is nothing to be done."""
+        for kind in _ORDER:
+            waiting = self._ready[kind]
+            if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
+                most = MOST_BATCHED if kind in (Read, Patch) else _MOST_RECORDED
+                return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        return []
+
+    def _may_wait(self, item: _Item) -> bool:
+        """Whether a change is not on the wire: a reading that settles what was sent goes on."""
+        return item.effect.save.step is not Step.SETTLING
+
+    async def _carry_out(self, group: list[_Item]) -> Sequence[object]:
+        """The replies to what a group asks for; a RuntuiError is to be thrown."""
+        effects = [item.effect for item in group]
+        match effects[0]:
+            case Read():
+                drafts = [effect.save.draft for effect in effects]
+                return await self._client.read_runs([(draft.workflow_id, draft.run_id) for draft in drafts])
+            case Patch():
+                return await self._client.update_runs([_update(effect) for effect in effects])
+            case Record():
+                return await self._record([effect.intent for effect in effects if isinstance(effect, Record)])
+            case Settle():
+                settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
+                return await self._settle(settlements)
+        return [await self._alone(effect) for effect in effects]
+
+    async def _alone(self, effect: Effect[Any]) -> object:
+        try:
+            return await self._driver.carry_out(effect)
+        except RuntuiError as error:
+            return error
+
+    async def _record(self, intents: Sequence[Any]) -> Sequence[object]:
+        try:
+            return await whatever_happens(self._driver.journal.open_many, intents)
+        except RuntuiError as error:
+            return [error] * len(intents)
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> Sequence[object]:
+        try:
+            return await whatever_happens(self._driver.journal.settle_many, settlements)
+        except RuntuiError as error:
+            return [error] * len(settlements)
+
+    def _advance(self, item: _Item, reply: object) -> None:
+        """Give a change its reply, and take in what it asks for next."""
+        try:
+            throws = isinstance(reply, RuntuiError)
+            item.effect = item.writing.throw(reply) if throws else item.writing.send(reply)  # type: ignore[arg-type]
+        except StopIteration as end:
+            del self._items[item.save.number]
+            self._driver.end(end.value)
+            self._mind(end.value)
+            self._news.set()
+        else:
+            self._take_in(item)
+
+    def _take_in(self, item: _Item) -> None:
+        item.save = item.effect.save
+        if isinstance(item.effect, Pause):
+            self._announce(item.save)
+            pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
+            self._pauses[pause] = item
+        elif self.is_stopped and item.save.may_be_stopped:
+            self._break_off(item)
+        else:
+            self._ready[type(item.effect)].append(item)
+        self._news.set()
+
+    async def _pause(self, item: _Item, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        del self._pauses[task]
+        self._advance(item, None)
+
+    def _break_off(self, item: _Item) -> None:
+        del self._items[item.save.number]
+        item.writing.close()
+        self._driver.break_off(item.save)
+
+    def _mind(self, ended: Save) -> None:
+        """Hold the rest after a refusal that others may meet as well."""
+        fault = ended.fault
+        if fault is None or ended.outcome is not Outcome.NOT_DONE or not self._holds or self.is_stopped:
+            return
+        if self.held_by is None and fault.title not in self._accepted:
+            _logger.info("the rest is held: %s", fault.title)
+            self.held_by = ended
+
+    def _announce(self, save: Save) -> None:
+        if self._announced.get(save.number) != save:
+            self._announced[save.number] = save
+            self._driver.announce(save)
+
+
+def _update(effect: Effect[Any]) -> RunUpdate:
+    assert isinstance(effect, Patch)  # noqa: S101 - a group asks for the same
+    intent = effect.intent
+    return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
+
+
+def _settlement(effect: Settle) -> Settlement:
+    return Settlement(
+        effect.intent.client_request_id, effect.outcome, effect.known_by, effect.save.exchange, effect.words
+    )
