@@ -63,9 +63,8 @@ _EXPAND = "?$expand=subject"
 # How a server says that it does not expand: not known, not allowed to whoever asks, not there.
 _EXPAND_REFUSED = frozenset({400, 403, 501})
 
-            # The pages of twenty listings are too much to take apart between two keys.
-            answers = await asyncio.to_thread(answers_of, batch, root, items)
-            for path, answer in zip(part, answers, strict=True):
+# How a server says that it has no such collection, or no `$batch`.
+_NOT_OFFERED = frozenset({400, 404, 405, 501})
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 """The id of nothing."""
@@ -530,7 +529,7 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
 def _has_no_batch(batch: Exchange) -> bool:
     """Whether the service itself says that it has no `$batch`, and so has carried nothing out."""
     fault = fault_of(batch, writing=True)
-    return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NO_BATCH
+    return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NOT_OFFERED
 
 
 def _unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
-from runtui.graph.client import Answer
+from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.graph.retry import Pace
@@ -51,6 +51,8 @@ class FakeGraph:
     def __init__(self) -> None:
         self.runs = {RUN["id"]: dict(RUN), "r2": {**RUN, "id": "r2"}}
         self.calls: list[str] = []
+        self.batches: list[str] = []
+        """Reads and writes of several runs, each with how many."""
         self.bodies: list[str] = []
         self.request_ids: list[str | None] = []
         self.etags: list[str | None] = []
@@ -97,6 +99,20 @@ class FakeGraph:
             return replace(answer, exchange=replace(answer.exchange, request_headers=sent))
         finally:
             self.under_way[run_id] -= 1
+
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> list[Answer]:
+        self.batches.append(f"GET {len(runs)}")
+        return [await self.run(*run) for run in runs]
+
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> list[Answer]:
+        self.batches.append(f"PATCH {len(updates)}")
+        return [
+            await self.update_run(
+                update.workflow_id, update.run_id, update.body,
+                client_request_id=update.client_request_id, if_match=update.if_match,
+            )
+            for update in updates
+        ]  # fmt: skip
 
     async def renew_token(self, exchange: Exchange) -> bool:
         self.renewals -= 1

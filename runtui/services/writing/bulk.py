@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -18,6 +18,9 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer, RunUpdate
+from runtui.graph.faults import Fault
+from runtui.graph.retry import THROTTLING
+from runtui.services.announcer import Announcer
 from runtui.services.journal import Settlement
 from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
 from runtui.services.writing.save import Save, Step
@@ -46,6 +49,8 @@ _ORDER: Final = (Settle, StoreRun, Recall, RenewToken, Patch, Record, Identify, 
 
 _GOES_OUT: Final = (Read, Identify, Record, Patch, RenewToken)
 """What is not begun while the changes are held."""
+
+_MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
 
 _MOST_RECORDED: Final = 100
 """Changes in one commit of the journal."""
@@ -76,10 +81,16 @@ class Bulk:
     Args:
         client: Reads and changes runs.
         driver: Carries out what only one of them asks for.
+        batch: What the journal calls all of them.
+        saves: The changes, of different runs.
         holds: Whether the first refusal that says nothing of its run alone holds the rest, until `go_on` or `stop`.
     """
 
-    def __init__(self, client: BulkWriter, driver: WriteDriver, *, holds: bool = False) -> None:
+    def __init__(
+        self, client: BulkWriter, driver: WriteDriver, batch: str, saves: Sequence[Save], *, holds: bool = False
+    ) -> None:
+        self.batch = batch
+        self.saves = saves
         self._client = client
         self._driver = driver
         self._holds = holds
@@ -91,13 +102,17 @@ class Bulk:
         self.is_stopped = False
         self.held_by: Save | None = None
         """The refusal that holds the rest."""
+        self.changed: Announcer[Bulk] = Announcer()
+        """Told when the rest is held and nothing is on the wire any more, and when all have ended."""
+        self._resting = 0
+        """Lanes with nothing to do."""
         self._accepted: set[str] = set()
         """The titles of refusals that hold nothing any more."""
         self._announced: dict[int, Save] = {}
 
-    async def run(self, saves: Iterable[Save]) -> None:
+    async def run(self) -> None:
         """Carry all of them out; returns when each has ended. Cancelled, it ends them with no more than is known."""
-        for save in saves:
+        for save in self.saves:
             writing = write(save, lambda: datetime.now(UTC))
             self._items[save.number] = item = _Item(save, writing, next(writing))
             self._take_in(item)
@@ -111,6 +126,12 @@ class Bulk:
             for item in tuple(self._items.values()):
                 del self._items[item.save.number]
                 self._driver.break_off(item.save)
+            self.changed.announce(self)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether each of them has ended."""
+        return not self._items
 
     def go_on(self) -> None:
         """Go on after a refusal; others with its title hold nothing any more."""
@@ -138,15 +159,28 @@ class Bulk:
         while self._items:
             group = self._next_group()
             if not group:
-                self._news.clear()
-                await self._news.wait()
+                await self._rest()
                 continue
             for item in group:
                 self._announce(item.effect.save)
             replies = await self._carry_out(group)
             for item, reply in zip(group, replies, strict=True):
+                is_sent = isinstance(item.effect, Patch)
                 self._advance(item, reply)
+                if is_sent and not _may_be_repeated(item.save.fault):
+                    self._mind(item.save)
         self._news.set()
+
+    async def _rest(self) -> None:
+        """Wait until there may be something to do."""
+        self._resting += 1
+        try:
+            if self._resting == LANES and self.held_by is not None:
+                self.changed.announce(self)
+            self._news.clear()
+            await self._news.wait()
+        finally:
+            self._resting -= 1
 
     def _next_group(self) -> list[_Item]:
         """Some changes that ask for the same now; none while there is nothing to be done."""
@@ -198,8 +232,10 @@ class Bulk:
     def _advance(self, item: _Item, reply: object) -> None:
         """Give a change its reply, and take in what it asks for next."""
         try:
-            throws = isinstance(reply, RuntuiError)
-            item.effect = item.writing.throw(reply) if throws else item.writing.send(reply)  # type: ignore[arg-type]
+            if isinstance(reply, RuntuiError):
+                item.effect = item.writing.throw(reply)
+            else:
+                item.effect = item.writing.send(reply)
         except StopIteration as end:
             del self._items[item.save.number]
             self._driver.end(end.value)
@@ -232,19 +268,25 @@ class Bulk:
         item.writing.close()
         self._driver.break_off(item.save)
 
-    def _mind(self, ended: Save) -> None:
+    def _mind(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""
-        fault = ended.fault
-        if fault is None or ended.outcome is not Outcome.NOT_DONE or not self._holds or self.is_stopped:
+        fault = save.fault
+        is_refused = fault is not None and save.outcome_if_stopped is Outcome.NOT_DONE
+        if fault is None or not is_refused or not self._holds or self.is_stopped:
             return
         if self.held_by is None and fault.title not in self._accepted:
             _logger.info("the rest is held: %s", fault.title)
-            self.held_by = ended
+            self.held_by = save
 
     def _announce(self, save: Save) -> None:
         if self._announced.get(save.number) != save:
             self._announced[save.number] = save
             self._driver.announce(save)
+
+
+def _may_be_repeated(fault: Fault | None) -> bool:
+    """Whether a refusal may lead to another try, so that nothing follows from it yet."""
+    return fault is None or fault.status in _MAY_BE_REPEATED
 
 
 def _update(effect: Effect[Any]) -> RunUpdate:

@@ -7,7 +7,9 @@ happens to one save is in `writing`; here is who may begin, who waits for whom, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from runtui.domain.draft import Draft
@@ -16,7 +18,8 @@ from runtui.graph.root import run_key, same_run
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
-from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
+from runtui.services.writing.bulk import Bulk, BulkWriter
+from runtui.services.writing.drive import WriteContext, WriteDriver
 from runtui.services.writing.save import Save
 
 
@@ -40,18 +43,21 @@ class SaveQueue:
 
     def __init__(
         self,
-        client: RunWriter,
+        client: BulkWriter,
         store: Store,
         journal: Journal,
         context: WriteContext,
         *,
         refusal: ReadOnly = lambda: None,
     ) -> None:
-        self._protocol = WriteDriver(client, store, journal, context, self._announce)
+        self._client = client
+        self._driver = WriteDriver(client, store, journal, context, self._announce)
         self._refusal = refusal
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._active: dict[int, Save] = {}
+        self._held: dict[int, asyncio.Lock] = {}
+        """By save of a bulk change, the lock of its run."""
         self._count = 0
         self.changed: Announcer[Save] = Announcer()
 
@@ -65,16 +71,50 @@ class SaveQueue:
         Raises:
             UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
         """
+        save = self._begin(draft, undoes)
+        task = asyncio.create_task(self._carry_out(save), name=f"save {save.number}")
+        self._tasks[save.number] = task
+        task.add_done_callback(lambda _done: self._tasks.pop(save.number, None))
+        return save
+
+    def submit_many(self, drafts: Sequence[Draft], *, undoes: Sequence[int | None] = (), holds: bool = True) -> Bulk:
+        """Start writing drafts of different runs side by side, as one bulk change.
+
+        Args:
+            drafts: What to write; no change of their runs is on its way.
+            undoes: Of each draft the journal's number of the entry that it takes back; empty for none.
+            holds: Whether the first refusal that others may meet as well holds the rest.
+
+        Raises:
+            UsageError: as `submit` does, for one of them, or when one of the runs is being changed. Nothing was sent.
+        """
+        if not drafts:
+            raise UsageError("There is nothing to send", "No run is to be changed.")
+        busy = next((draft for draft in drafts if self.of_run(draft.run_id) is not None), None)
+        if busy is not None:
+            raise UsageError("Nothing was sent", f"A change to run {busy.run_id} is in progress.")
+        for draft in drafts:
+            self._check(draft)
+        batch = uuid4().hex
+        numbers = undoes or [None] * len(drafts)
+        saves = [self._begin(draft, number, batch) for draft, number in zip(drafts, numbers, strict=True)]
+        bulk = Bulk(self._client, self._driver, batch, saves, holds=holds)
+        task = asyncio.create_task(self._carry_out_many(bulk), name=f"bulk {batch}")
+        self._tasks[saves[0].number] = task
+        task.add_done_callback(lambda _done: self._tasks.pop(saves[0].number, None))
+        return bulk
+
+    def _check(self, draft: Draft) -> None:
         if (why := self._refusal()) is not None:
             raise UsageError("Nothing was sent", why)
         if draft.errors() or not draft.changes():
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
+
+    def _begin(self, draft: Draft, undoes: int | None, batch: str = "") -> Save:
+        self._check(draft)
         self._count += 1
-        save = Save(self._count, draft, draft.body_text(), undoes=undoes)
+        save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch)
         self._announce(save)
-        task = asyncio.create_task(self._carry_out(save), name=f"save {save.number}")
-        self._tasks[save.number] = task
-        task.add_done_callback(lambda _done: self._tasks.pop(save.number, None))
         return save
 
     def active(self) -> tuple[Save, ...]:
@@ -88,7 +128,7 @@ class SaveQueue:
     def stop(self, number: int) -> bool:
         """Cancel a save before anything of it is sent, or sent again; whether that was still possible."""
         save, task = self._active.get(number), self._tasks.get(number)
-        if save is None or task is None or not save.may_be_stopped:
+        if save is None or save.batch or task is None or not save.may_be_stopped:
             return False
         return task.cancel()
 
@@ -111,13 +151,22 @@ class SaveQueue:
             self._active[save.number] = save
         else:
             self._active.pop(save.number, None)
+            if (held := self._held.pop(save.number, None)) is not None:
+                held.release()
         self.changed.announce(save)
 
     async def _carry_out(self, save: Save) -> None:
         try:
             async with self._locks.setdefault(run_key(save.run_id), asyncio.Lock()):
-                await self._protocol.run(save)
+                await self._driver.run(save)
         finally:
             # Cancelled, or ended by a defect: no row may wait for ever, and nobody is told more than is known.
             if (left := self._active.get(save.number)) is not None:
-                self._protocol.break_off(left)
+                self._driver.break_off(left)
+
+    async def _carry_out_many(self, bulk: Bulk) -> None:
+        for save in bulk.saves:
+            lock = self._locks.setdefault(run_key(save.run_id), asyncio.Lock())
+            await lock.acquire()
+            self._held[save.number] = lock
+        await bulk.run()

@@ -1,0 +1,194 @@
+"""Many writes side by side: each by the rules of one, together in few requests and commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
+from runtui.errors import UsageError
+from runtui.graph.client import Answer
+from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.save import Save, Step
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
+from tests.unit.saves_bench import NOW, Bench, refused
+
+MANY = 120
+"""More than are on their way at once."""
+
+
+def drafts(count: int = MANY) -> list[Draft]:
+    return [
+        Draft(f"run-{n}", WORKFLOW, {**RUN, "id": f"run-{n}"}).typed("processingStatus", "canceled", NOW)
+        for n in range(count)
+    ]
+
+
+class BulkBench(Bench):
+    """A bench with many runs."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(MANY)}
+
+    @property
+    def ended(self) -> dict[str, Save]:  # type: ignore[override]
+        """By run id, how each save ended."""
+        ends = [save for save in self.news if not save.active]
+        assert len(ends) == len({save.number for save in ends}), "each ends once"
+        return {save.run_id: save for save in ends}
+
+    async def all_ended(self, some: list[Draft], *, holds: bool = False) -> Bulk:
+        bulk = self.saves.submit_many(some, holds=holds)
+        assert await self.saves.drain(30) == 0
+        return bulk
+
+    def canceled(self) -> set[str]:
+        """The runs on the server that have the new value."""
+        return {run_id for run_id, run in self.graph.runs.items() if run["processingStatus"] == "canceled"}
+
+    def answer_one(self, run_id: str, *answers: Answer) -> None:
+        """Answer the writes of one run in its own way, the last one again and again, and apply none of those."""
+        left = list(answers)
+
+        def write(asked: str) -> Answer:
+            if asked != run_id or not left:
+                return answered(self.graph.runs[asked], method="PATCH")
+            return left.pop(0)
+
+        def apply(asked: str, body: str) -> None:
+            if asked != run_id or not left:
+                FakeGraph.apply(self.graph, asked, body)
+
+        self.graph.on_write = write
+        self.graph.apply = apply  # type: ignore[method-assign, assignment]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[BulkBench]:
+    bench = BulkBench(tmp_path)
+    yield bench
+    await bench.saves.abandon()
+    bench.journal.close()
+    bench.store.close()
+
+
+async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBench) -> None:
+    bulk = await bench.all_ended(drafts())
+    assert {save.outcome for save in bench.ended.values()} == {Outcome.DONE}
+    assert len(bench.ended) == MANY == len(bench.canceled())
+    assert Counter(bench.graph.batches) == {"GET 20": 6, "PATCH 20": 6}
+    entries = bench.journal.entries()
+    assert {(entry.batch, entry.outcome, entry.known_by) for entry in entries} == {(bulk.batch, Outcome.DONE, "answer")}
+    stored = bench.store.get("run-7")
+    assert stored is not None
+    assert stored.raw["processingStatus"] == "canceled"
+
+
+async def test_what_one_of_them_meets_holds_up_no_other(bench: BulkBench) -> None:
+    bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
+    bench.answer_one("run-5", refused(429, wait="0"))
+    await bench.all_ended(drafts())
+    assert bench.ended["run-3"].conflicts
+    assert bench.ended["run-3"].outcome is Outcome.NOT_DONE
+    assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again after the wait"
+    others = {save.outcome for run_id, save in bench.ended.items() if run_id != "run-3"}
+    assert others == {Outcome.DONE}
+    assert bench.canceled() == set(bench.graph.runs) - {"run-3"}
+
+
+async def test_a_long_pause_of_one_is_stopped_by_itself(bench: BulkBench) -> None:
+    bench.answer_one("run-5", refused(429, wait="250"))
+    bulk = bench.saves.submit_many(drafts(), holds=False)
+    paused = asyncio.Event()
+    bench.saves.changed.subscribe(lambda _save: paused.set() if len(bench.saves.active()) == 1 else None)
+    await asyncio.wait_for(paused.wait(), 30)
+    (left,) = bench.saves.active()
+    assert (left.run_id, left.step) == ("run-5", Step.PAUSED)
+    bulk.stop()
+    assert await bench.saves.drain(30) == 0
+    assert (bench.ended["run-5"].outcome, bench.ended["run-5"].stopped) == (Outcome.NOT_DONE, True)
+    assert "run-5" not in bench.canceled()
+
+
+async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(bench: BulkBench) -> None:
+    bench.answer_one("run-0", refused(403))
+    bulk = bench.saves.submit_many(drafts())
+    held = asyncio.Event()
+    bulk.changed.subscribe(lambda _bulk: held.set())
+    await asyncio.wait_for(held.wait(), 30)
+    assert bulk.held_by is not None
+    sent = len(bench.graph.bodies)
+    assert bulk.held_by.run_id == "run-0"
+    assert sent < MANY, "the rest waits"
+    assert not bulk.has_ended
+    bulk.go_on()
+    assert await bench.saves.drain(30) == 0
+    assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
+    assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
+
+
+async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(bench: BulkBench) -> None:
+    bench.graph.gate.clear()
+    bulk = bench.saves.submit_many(drafts(), holds=False)
+    await bench.graph.arrived.get()
+    bulk.stop()
+    bench.graph.gate.set()
+    assert await bench.saves.drain(30) == 0
+    done = {run_id for run_id, save in bench.ended.items() if save.outcome is Outcome.DONE}
+    assert done == bench.canceled()
+    assert 0 < len(done) < MANY
+    assert all(save.stopped for save in bench.ended.values() if save.outcome is not Outcome.DONE)
+    assert len(bench.ended) == MANY
+
+
+async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: BulkBench) -> None:
+    bench.graph.gate.clear()
+    bench.saves.submit_many(drafts(), holds=False)
+    await bench.graph.arrived.get()
+    await bench.saves.abandon()
+    assert len(bench.ended) == MANY
+    outcomes = Counter(save.outcome for save in bench.ended.values())
+    assert outcomes[Outcome.DONE] == 0
+    assert outcomes[Outcome.UNKNOWN] >= 1
+    recorded = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
+    assert all(bench.ended[run_id].outcome is outcome for run_id, outcome in recorded.items())
+
+
+async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_ended(bench: BulkBench) -> None:
+    bench.graph.gate.clear()
+    bench.saves.submit_many(drafts(), holds=False)
+    await bench.graph.arrived.get()
+    later = Draft("run-0", WORKFLOW, {**RUN, "id": "run-0", "processingStatus": "canceled"})
+    bench.saves.submit(later.typed("failedTasksCount", "0", NOW))
+    with pytest.raises(UsageError, match="in progress"):
+        bench.saves.submit_many(drafts(2))
+    bench.graph.gate.set()
+    assert await bench.saves.drain(30) == 0
+    assert bench.graph.most_at_once["run-0"] == 1
+    assert bench.graph.runs["run-0"]["failedTasksCount"] == 0
+
+
+async def test_a_refused_token_is_had_anew_and_the_same_changes_go_on(bench: BulkBench) -> None:
+    bench.graph.renewals = MANY
+    bench.answer_one("run-4", refused(401))
+    await bench.all_ended(drafts())
+    assert len(bench.canceled()) == MANY
+    assert bench.ended["run-4"].has_new_token
+
+
+@pytest.mark.parametrize("some", [[], drafts(2)])
+async def test_a_read_only_session_sends_none_of_them(tmp_path: Path, some: list[Any]) -> None:
+    bench = BulkBench(tmp_path)
+    bench.saves._refusal = lambda: "Read-only."
+    with pytest.raises(UsageError):
+        bench.saves.submit_many(some)
+    assert bench.graph.calls == []
+    bench.journal.close()
+    bench.store.close()
