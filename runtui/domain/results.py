@@ -191,7 +191,7 @@ class Cause(NamedTuple):
     """Its name."""
     definition_id: str
     reason: str
-    """One of its reasons, as received."""
+    """The latest of its reasons, as received."""
     runs: int
     users: int
     first: int | None
