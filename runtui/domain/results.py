@@ -119,10 +119,6 @@ class TaskResult(_Result):
         return _first_text(self._task.get("displayName"), self._task.get("id"))
 
     @property
-    def task_id(self) -> str:
-        return _text(self._task.get("id"))
-
-    @property
     def definition_id(self) -> str:
         """The taskDefinitionId: the same for a task of this kind in every workflow and tenant."""
         return _text(self._task.get("taskDefinitionId"))
@@ -165,10 +161,6 @@ class UserResult(_Result):
         return self._ticks("scheduledDateTime")
 
     @property
-    def failed_tasks(self) -> int | None:
-        return _count(self.received.get("failedTasksCount"))
-
-    @property
     def total_tasks(self) -> int | None:
         return _count(self.received.get("totalTasksCount"))
 
@@ -191,7 +183,7 @@ class Cause(NamedTuple):
     """Its name."""
     definition_id: str
     reason: str
-    """One of its reasons, as received."""
+    """The latest of its reasons, as received."""
     runs: int
     users: int
     first: int | None

@@ -84,18 +84,20 @@ class ResultReader:
         is_reading = self._task is not None and not self._task.done()
         if is_reading and query.filter == (self._query and self._query.filter):
             self._asked = True
-            return
-        if is_reading and self._task is not None:
-            self._task.cancel()
-        self._query, self._asked = query, False
-        self.progress = ReadingProgress()
-        self._task = asyncio.create_task(self._read_all(query), name="read results")
+        else:
+            self._begin(query, most=MOST_RUNS)
 
     async def read(self, query: RunQuery) -> None:
-        """The same, and wait until it is done."""
-        self.read_in_background(query)
+        """Read the results of all problems of a query, and wait until they are there or cannot be read."""
+        await self._begin(query, most=None)
+
+    def _begin(self, query: RunQuery, *, most: int | None) -> asyncio.Task[None]:
         if self._task is not None:
-            await self._task
+            self._task.cancel()
+        self._query, self._asked = query, False
+        self.progress = ReadingProgress(reading=True)
+        self._task = asyncio.create_task(self._read_all(query, most), name="read results")
+        return self._task
 
     async def stop(self) -> None:
         """End the reading; what was read stays."""
@@ -117,23 +119,26 @@ class ResultReader:
                 raise found.error
             part = await self._put(found, as_of, part)
 
-    async def _read_all(self, query: RunQuery) -> None:
-        """Read until nobody asks again; trouble ends up in `progress`, never raised."""
+    async def _read_all(self, query: RunQuery, most: int | None) -> None:
+        """Read so many runs, or all (None), and again when asked; trouble ends up in `progress`, never raised."""
         try:
-            while True:
+            goes_on = True
+            while goes_on:
                 self._asked = False
-                await self._read_once(query)
-                if not self._asked or self.progress.fault is not None:
-                    break
+                read = await self._read_some(query, most or MOST_RUNS)
+                goes_on = read is not None and (self._asked or (most is None and read > 0))
         finally:
             if self._task is asyncio.current_task() or self._task is None:
                 self._say(reading=False, waiting_until=None)
 
-    async def _read_once(self, query: RunQuery) -> None:
+    async def _read_some(self, query: RunQuery, most: int) -> int | None:
+        """Read so many runs; how many could be read, None when the reading has to end."""
         fault: RuntuiError | None = None
+        before = 0
         try:
-            unread = await asyncio.to_thread(self._store.unread_runs, query, now_ticks(), MOST_RUNS)
-            self._say(reading=True, read=unread.read, total=unread.problems, unreadable=0, fault=None)
+            unread = await asyncio.to_thread(self._store.unread_runs, query, now_ticks(), most)
+            before = unread.read
+            self._say(reading=True, read=before, total=unread.problems, unreadable=0, fault=None)
             await self._read_runs(unread.runs)
         except RuntuiError as error:
             fault = error
@@ -146,6 +151,8 @@ class ResultReader:
         _logger.info("results of %d of %d runs%s", progress.read, progress.total, f": {fault}" if fault else "")
         if fault is not None:
             self._say(fault=fault)
+            return None
+        return progress.read - before
 
     async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
         """Some batches at a time, over one back-off."""

@@ -241,16 +241,19 @@ def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> Unre
 
 
 def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
-    """The failures in the runs of a query, grouped; those that hit the most users first."""
+    """The failures in the runs of a query, grouped; those that hit the most users first. Each has its latest reason."""
+    failures = "task_result INDEXED BY task_result_by_cause CROSS JOIN run ON run.rowid = run_row"
     found = db.execute(
         "SELECT cause, raw, runs, users, first, last, names FROM ("
         f" SELECT cause, count(DISTINCT run_row) AS runs, count(DISTINCT nullif(subject_row, {_NOBODY})) AS users,"
         f" min(nullif(moment, {ABSENT})) AS first, max(nullif(moment, {ABSENT})) AS last,"
-        " max(task_result.rowid) AS example, json_group_array(DISTINCT workflow_name) AS names"
-        " FROM task_result INDEXED BY task_result_by_cause CROSS JOIN run ON run.rowid = run_row"
-        f" WHERE cause <> '' AND {where[0]} GROUP BY cause"
-        ") JOIN task_body ON task_body.rowid = example ORDER BY users DESC, runs DESC, last DESC, cause",
-        where[1],
+        " json_group_array(DISTINCT workflow_name) AS names"
+        f" FROM {failures} WHERE cause <> '' AND {where[0]} GROUP BY cause"
+        ") AS grouped JOIN task_body ON task_body.rowid = ("
+        f" SELECT task_result.rowid FROM {failures} WHERE cause <> '' AND cause = grouped.cause"
+        f" AND moment = coalesce(last, {ABSENT}) AND {where[0]} ORDER BY task_result.rowid DESC LIMIT 1"
+        ") ORDER BY users DESC, runs DESC, last DESC, cause",
+        (*where[1], *where[1]),
     )
     groups = []
     for key, raw, *figures, names in found:

@@ -93,13 +93,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, now: int) -> Iterator[Store]
     store.close()
 
 
-def seconds(work: Callable[[], object], times: int = 5) -> float:
+def seconds(work: Callable[[], object], times: int = 7) -> float:
+    """The quickest of several times: what others do on this machine only ever adds to it."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
         work()
         taken.append(time.perf_counter() - began)
-    return median(taken)
+    return min(taken)
 
 
 def test_grouping_100_000_failures_is_a_few_walks_over_their_index(store: Store) -> None:

@@ -110,6 +110,19 @@ async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
         assert service.asked == sorted(f"r{number}" for number in range(read))
 
 
+async def test_all_of_them_are_read_for_whoever_waits(
+    reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.services.results.MOST_RUNS", 30)
+    put_problems(store, 77)
+    service.errors = {f"r{number}": refused(404) for number in (3, 70)}
+    await reader.read(EVERY_RUN)
+    progress = reader.progress
+    assert (progress.read, progress.total, progress.unreadable) == (75, 77, 2)
+    assert progress.fault in service.errors.values()
+    assert not progress.reading
+
+
 async def test_large_runs_are_counted_once_and_stored_whole(
     reader: ResultReader, service: FakeResults, store: Store
 ) -> None:

@@ -91,7 +91,7 @@ objects = st.dictionaries(st.sampled_from(NAMES), json_values)
 def test_any_object_is_a_task_result(received: dict[str, Any]) -> None:
     result = TaskResult(received)
     texts = [result.id, result.status, result.reason, result.processing_info, result.subject_id]
-    texts += (result.task_id, result.definition_id, result.user_principal_name, result.cause_key)
+    texts += (result.definition_id, result.user_principal_name, result.cause_key)
     assert all(isinstance(text, str) for text in texts)
     assert result.task_name
     assert result.subject_name
@@ -104,7 +104,7 @@ def test_any_object_is_a_task_result(received: dict[str, Any]) -> None:
 def test_any_object_is_a_user_result(received: dict[str, Any]) -> None:
     result = UserResult(received)
     assert result.subject_name
-    counts = (result.failed_tasks, result.total_tasks, result.unprocessed_tasks, result.version)
+    counts = (result.total_tasks, result.unprocessed_tasks, result.version)
     assert all(count is None or isinstance(count, int) for count in counts)
     assert all(ticks is None or ticks >= 0 for ticks in (result.scheduled, result.started, result.completed))
 
@@ -122,7 +122,6 @@ def test_a_user_is_named_where_the_subject_was_expanded() -> None:
 
 def test_a_user_result_counts_tasks_and_knows_its_times() -> None:
     received = {
-        "failedTasksCount": 2,
         "totalTasksCount": 3,
         "totalUnprocessedTasksCount": 1,
         "workflowVersion": 4,
@@ -130,7 +129,7 @@ def test_a_user_result_counts_tasks_and_knows_its_times() -> None:
         "completedDateTime": None,
     }
     result = UserResult(received)
-    assert (result.failed_tasks, result.total_tasks, result.unprocessed_tasks, result.version) == (2, 3, 1, 4)
+    assert (result.total_tasks, result.unprocessed_tasks, result.version) == (3, 1, 4)
     assert (result.started, result.completed) == (parse_ticks("2026-11-20T06:00:04.490313Z"), None)
 
 

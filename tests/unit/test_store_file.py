@@ -165,6 +165,12 @@ def test_a_file_of_the_first_version_keeps_its_runs(path: Path) -> None:
     ]
     put_one(store)
     assert sorted(ids(store)) == ["r0", "r1"]
+    assert [run.run_id for run in store.unread_runs(EVERY_RUN, 0, 9).runs] == ["r0"]
+    for _ in range(2):
+        store.put_results("r0", store.as_of("r0"), [{"id": "t", "processingStatus": "failed"}], [])
+        assert [cause.runs for cause in store.causes(EVERY_RUN)] == [1]
+        store.close()
+        store = Store(path)
     store.close()
     assert not path.with_name(path.name + ".aside").exists()
 

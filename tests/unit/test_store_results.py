@@ -208,7 +208,7 @@ def test_failures_are_grouped_by_task_and_reason_over_workflows(store: Store) ->
     assert (first.task, first.definition_id, first.runs, first.users) == ("Generate TAP", "d1", 3, 2)
     assert (first.first, first.last) == (NOW - 20 * MINUTE, NOW - MINUTE)
     assert first.workflows == ("Offboard", "Onboard")
-    assert first.reason in {"'Adele' has no manager.", "'Ben' has no manager.", "'X' has no manager."}
+    assert first.reason == "'Adele' has no manager.", "the latest"
     assert (second.task, second.reason, second.runs, second.users) == ("Add To Groups", "Synced.", 1, 1)
     assert found(store, f"cause:{first.key}") == ["r1", "r2", "r3"]
     assert found(store, f"cause:{second.key}") == ["r2"]

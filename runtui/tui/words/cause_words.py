@@ -89,7 +89,8 @@ def scope(of: str, progress: ReadingProgress) -> list[Content]:
     """What follows the title of the list: of which runs, by the filter of the list, and how far they were read."""
     words = [Content("  of "), content(of, "$text-accent") if of else Content("all runs")]
     if progress.read < progress.total:
-        words.append(Content(f"  reasons of {progress.read} of {progress.total} runs"))
+        newest = "" if progress.reading or progress.fault is not None else "the newest "
+        words.append(Content(f"  reasons of {newest}{progress.read} of {progress.total} runs"))
     return words
 
 
@@ -97,6 +98,6 @@ def nothing(progress: ReadingProgress) -> str:
     """Why there is no cause."""
     if progress.fault is not None:
         return f"Why tasks failed could not be read. {progress.fault}"
-    if progress.read < progress.total:
+    if progress.reading:
         return "Reading why tasks failed…"
     return "No task failed in these runs."

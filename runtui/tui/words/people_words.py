@@ -58,4 +58,4 @@ def nothing_in_runs(progress: ReadingProgress) -> str:
     """The same, where the results of runs alone tell."""
     if progress.fault is not None:
         return f"Not every run could be read. {progress.fault}"
-    return "Reading…" if progress.read < progress.total else NO_RUN_OF_USER
+    return "Reading…" if progress.reading else NO_RUN_OF_USER
