@@ -16,7 +16,7 @@ from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look
 from runtui.domain.times import TICKS_PER_SECOND, ago, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
-from runtui.domain.workflows import Workflow
+from runtui.domain.triage.workflows import Workflow
 
 _ISO_DURATION: Final = re.compile(
     r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?", re.ASCII
@@ -257,7 +257,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         "status", "status", 10, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
         grows_to=24, value=lambda row: _severity(row.result.status),
     ),
-    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
+    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=26),
     Column("reason", "reason", 20, 4, lambda row, now: _cell(row.said(now)), flexible=True),
     Column(
         "started", "started", 9, 5, lambda row, now: _since(row.result.started, now), GREATEST_FIRST,
