@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import httpx
+
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
+from tests.tui.wires import Graph, Held, reply
 
 
 def left_text(session: Session) -> str:
@@ -84,3 +89,64 @@ async def test_keys_typed_ahead_reach_what_they_open(open_session: Opener) -> No
         await session.until(lambda: users.rows)
         assert users.filter_text == "failed"
         assert session.app.focused is users.table
+
+
+def one_user(name: str = "Adele Vance", **more: Any) -> httpx.Response:
+    """The results of a user, as either list of results has them."""
+    subject = {"id": "u1", "displayName": name}
+    task = {"id": "t1", "displayName": "Add to groups", "executionSequence": 1}
+    result = {"id": "r1", "processingStatus": "failed", "failureReason": "No group.", "subject": subject, "task": task}
+    return reply(200, {"value": [result | more]})
+
+
+def refused() -> httpx.Response:
+    return reply(403, {"error": {"code": "Forbidden", "message": "Reports.Read.All is missing."}})
+
+
+async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) -> None:
+    graph = Graph(answer_to_results=refused)
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        users = session.app.opening.users
+        await session.press("enter")
+        await session.until(lambda: "could not be read" in session.text())
+        assert "may not" in session.text() or "403" in session.text() or "Reports.Read.All" in session.text()
+        await session.press("enter", "space", "s", "I", "G")
+        assert "There is nothing under the cursor." in session.status.text or "no user" in session.status.text
+        assert session.view == "users"
+
+        graph.answer_to_results = one_user
+        await session.press("escape", "enter")
+        await session.until(lambda: "Adele Vance" in session.text())
+        assert "No group." in session.text()
+        await session.press("space")
+
+        graph.answer_to_results = refused
+        await session.press("escape", "enter")
+        await session.until(lambda: "As read before." in session.text())
+        assert "Adele Vance" in session.text(), "what was read before stays"
+        assert users.list.table.marks == {"u1"}
+        graph.answer_to_results = lambda: reply(200, {"value": []})
+        await session.press("escape", "enter")
+        await session.until(lambda: "The run has no users." in session.text())
+        assert "As read before" not in session.text()
+
+
+async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_there(open_session: Opener) -> None:
+    wire = Held(Graph(answer_to_results=one_user).wire)
+    async with open_session(wire=wire) as session:
+        wire.hold()
+        await session.press("enter", "enter")
+        assert session.view == "users"
+        assert "Opens the first user once they are there." in session.text()
+        wire.release()
+        await session.until(lambda: session.view == "tasks")
+        assert "Tasks  1" in session.text()
+        assert "No group." in session.text()
+        await session.press("escape", "escape")
+        assert session.view == "runs"
+
+        wire.hold()
+        await session.press("j", "enter", "enter", "escape")
+        wire.release()
+        await session.until(lambda: session.app.opening.users.list.rows)
+        assert session.view == "runs", "who left waits for it no longer"

@@ -64,6 +64,8 @@ class Graph:
                 return self.answer_to_list()
             items = list(self.runs.values()) if path.endswith("/runs") else [{"id": "w1", "displayName": "Onboard"}]
             return reply(200, {"value": items})
+        if path.endswith("/$batch"):
+            return reply(404, {"error": {"code": "UnknownError", "message": "There is no $batch."}})
         if path.endswith("Results"):
             return self.answer_to_results()
         return reply(200, self.runs[path.rsplit("/", 1)[1]])

@@ -257,7 +257,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         "status", "status", 10, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
         grows_to=24, value=lambda row: _severity(row.result.status),
     ),
-    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
+    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=26),
     Column("reason", "reason", 20, 4, lambda row, now: _cell(row.said(now)), flexible=True),
     Column(
         "started", "started", 9, 5, lambda row, now: _since(row.result.started, now), GREATEST_FIRST,

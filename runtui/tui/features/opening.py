@@ -38,6 +38,8 @@ class Opening:
         self._extensions: dict[str, Extension] = {}
         """The custom task extensions that were read, by id."""
         self._is_reading = False
+        self._fault = ""
+        """Why what is shown is not as the server has it; empty where it is."""
         self._opens_first = False
         """Whether the first user is to be opened once the users are there."""
 
@@ -132,8 +134,10 @@ class Opening:
             results, rows, empty = None, [], str(error)
         if run_id != self.users.run_id:
             return None
+        self._fault = fault
         if fault and rows:
-            self._chrome.set_status(f"{fault} These are from an earlier reading.", "warning", self._is_in_front)
+            still = lambda: self._fault == fault and self._chrome.front.view in (self.users, self.tasks)  # noqa: E731
+            self._chrome.set_status(f"As read before. {fault}", "warning", still)
         self.users.show(rows, fault or empty)
         await self._follow_user(run_id, rows)
         await self._open_first()
@@ -157,9 +161,6 @@ class Opening:
             for row in rows:
                 if row.id == shown.id:
                     await self._show_tasks(run_id, row)
-
-    def _is_in_front(self) -> bool:
-        return self._chrome.front.view in (self.users, self.tasks)
 
     # enter on a user
 
