@@ -57,6 +57,7 @@ async def test_two_keys_lead_to_all_runs_of_the_commonest_cause_and_one_back(
         title = session.text().splitlines()[session.left.region.y]
         assert first.cause.task in title
         assert first.cause.key not in title
+        assert workspace.preferences.kept.runs.filter == "", "the next start shows the list as it was before"
         await session.press("escape")
         assert session.view == "causes"
         assert causes_of(session).cause == first.cause

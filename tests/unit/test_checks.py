@@ -75,6 +75,12 @@ def test_nothing_else_is(result: TaskResult) -> None:
     assert why_doubtful(result) == ""
 
 
+def test_what_the_service_says_of_an_account_task_is_a_doubt() -> None:
+    said = a_result(synced=False, processingInfo="The account was disabled already.")
+    assert why_doubtful(said) == "Succeeded, but the service adds: The account was disabled already."
+    assert why_doubtful(a_result(CUSTOM_EXTENSION, processingInfo="Called.")) == ""
+
+
 def test_an_argument_for_another_task_does_not_count() -> None:
     odd: list[Any] = [{"name": "enableOnPremisesAccount", "value": "true"}, "odd", {"name": 7}]
     assert why_doubtful(a_result(arguments=odd))

@@ -138,7 +138,8 @@ def why_doubtful(result: TaskResult) -> str:
     """Why a task that succeeded may have changed nothing; empty where there is no reason to think so.
 
     An account task leaves a user who is synchronized from AD DS alone unless one of its arguments says otherwise
-    (_ON_PREMISES, "User account tasks"). Whether the user is, only an expanded `subject` tells.
+    (_ON_PREMISES, "User account tasks"). Whether the user is, only an expanded `subject` tells; whatever the service
+    has to say of such a task stands in its processingInfo.
     """
     argument = _ON_PREMISES_ARGUMENTS.get(result.definition_id.casefold())
     if result.status != "completed" or argument is None:
@@ -146,7 +147,7 @@ def why_doubtful(result: TaskResult) -> str:
     subject = result.received.get("subject")
     is_synced = isinstance(subject, Mapping) and subject.get("onPremisesSyncEnabled") is True
     if not is_synced or (argument.casefold(), "true") in _arguments(result):
-        return ""
+        return f"Succeeded, but the service adds: {result.processing_info}" if result.processing_info else ""
     return f"Succeeded, but nothing may have happened: the user is synchronized from AD DS, and {argument} is not on."
 
 

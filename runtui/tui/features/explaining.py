@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from runtui.services.refresh import Progress
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, Frame
-from runtui.tui.screens.runs import Narrowing, RunsView
+from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.triage.causes import CausesView, runs_of
 from runtui.tui.words import cause_words
 
@@ -33,8 +34,10 @@ class Explaining:
         """The screen of the causes; it stays mounted."""
 
     def start(self) -> None:
-        """Follow what is read."""
-        self._chrome.carry(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        """Follow what is read, and read what a listing brought."""
+        carry = self._chrome.carry
+        carry(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
 
     def extend(self, context: ActionContext) -> ActionContext:
         """Nothing but what the list tells by itself."""
@@ -62,6 +65,12 @@ class Explaining:
             self.view.reload()
             self._chrome.refresh()
 
+    def _listing_changed(self, progress: Progress) -> None:
+        """Runs may be others now."""
+        if not progress.listing and self.place in self._chrome.app.screen_stack:
+            self._workspace.results.read_in_background(self.view.shown)
+            self.view.reload()
+
     def action_cause_runs(self) -> None:
         """Show the runs of the cause under the cursor in the list; one step back from there leads here again."""
         if (cause := self.view.cause) is None:
@@ -70,7 +79,4 @@ class Explaining:
         found = runs_of(query, cause).filter
         self.place.dismiss()
         if found is not None:
-            before = self._runs.filter_text
-            self._runs.filter_by(found.text)
-            go_back = partial(self._open, query)
-            self._runs.narrowing = Narrowing(found.text, cause_words.in_words(cause), before, go_back)
+            self._runs.filter_by(found.text, cause_words.in_words(cause), partial(self._open, query))

@@ -55,7 +55,7 @@ class Overviewing:
         """Show the runs under the cursor in the list; one step back from there leads here again."""
         if filter_text := self.view.filter_text:
             self._chrome.go_back_to(self._runs.frame)
-            self._runs.narrow(filter_text, self.view.in_words, self._open)
+            self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:
         """Ask which of the counts of the strip is meant, and show its runs in the list."""

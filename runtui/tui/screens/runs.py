@@ -202,8 +202,13 @@ class RunsView(ActionView[None]):
             self._query = self._query._replace(filter=event.filter)
             self._count_and_draw(keep_line=False)
 
-    def filter_by(self, text: str) -> None:
-        """Filter at once, so that a key that is already on its way acts on what the filter shows."""
+    def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Filter at once, so that a key that is already on its way acts on what the filter shows.
+
+        Another place that asks for it says what the filter means, for the title, and how one step back leads there.
+        """
+        if go_back is not None:
+            self.narrowing = Narrowing(text, words, self.filter_text, go_back)
         self.show_settings(self.settings._replace(filter=text))
 
     # Order and columns
@@ -238,6 +243,8 @@ class RunsView(ActionView[None]):
         self.columns, self._scrolled = columns, scrolled
         settings = self.settings
         self.list.set_columns(Arrangement(settings.run_columns, self._store.needs(), bool(columns), scrolled))
+        if (narrowing := self.narrowing) is not None and narrowing.text == settings.filter:
+            settings = settings._replace(filter=narrowing.before)  # the next start knows nothing of the other place
         self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:
