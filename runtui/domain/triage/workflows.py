@@ -17,7 +17,16 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import visible
-from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, local_text, now_ticks, parse_ticks, since
+from runtui.domain.times import (
+    MAX_TICKS,
+    TICKS_PER_SECOND,
+    ago,
+    format_ticks,
+    local_text,
+    now_ticks,
+    parse_ticks,
+    since,
+)
 
 CATCH_UP_DAYS: Final = 3
 """A scheduled run takes in users whose trigger date is past by at most so many days."""
@@ -345,6 +354,57 @@ def _day(back: int, today: date) -> Column[WorkflowHistory]:
         return heat_cell(day.runs, day.problems)
 
     return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, 5, show)
+
+
+def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
+    """All columns of the overview for a line of text, which shows its heat map in one of them."""
+
+    def heat_map(row: WorkflowHistory, _now: int) -> ListCell:
+        return ListCell("".join(heat_cell(day.runs, day.problems).text for day in row.days[-HEAT_DAYS:]))
+
+    return (
+        *WORKFLOW_COLUMNS[:_BEFORE_THE_MAP],
+        Column("days", f"{HEAT_DAYS} days", HEAT_DAYS, 5, heat_map),
+        *WORKFLOW_COLUMNS[_BEFORE_THE_MAP:],
+    )
+
+
+WORKFLOW_PROPERTIES: Final = (
+    "workflowId", "workflow", "schedule", "warnings", "nextStep", "isEnabled", "isSchedulingEnabled", "category",
+    "version", "lastRun", "nextRun", "quarantinedSince", "quarantineReason", "heldUsers", "runs", "problems",
+    "failedUsers", "successPercent",
+)  # fmt: skip
+"""What a workflow has for a program in one line; an object has its `days` too."""
+
+
+def workflow_record(history: WorkflowHistory, now: int) -> dict[str, Any]:
+    """A workflow for a program: times are DateTimeOffsets, counts are of all of its `days`, which end today."""
+    workflow, total, held = history.workflow, history.total, history.workflow.quarantine
+    return {
+        "workflowId": workflow.id,
+        "workflow": workflow.name,
+        "schedule": workflow.schedule(now).word,
+        "warnings": list(workflow.warnings(now, history.held_users)),
+        "nextStep": workflow.next_step(now),
+        "isEnabled": workflow.is_enabled,
+        "isSchedulingEnabled": workflow.is_scheduled,
+        "category": workflow.category,
+        "version": workflow.version,
+        "lastRun": _moment(history.last_run),
+        "nextRun": _moment(workflow.next_run),
+        "quarantinedSince": _moment(held.since) if held is not None else None,
+        "quarantineReason": held.reason if held is not None else None,
+        "heldUsers": history.held_users if held is not None else None,
+        "runs": total.runs,
+        "problems": total.problems,
+        "failedUsers": total.failed_users,
+        "successPercent": history.success_rate,
+        "days": [{"runs": day.runs, "problems": day.problems} for day in history.days],
+    }
+
+
+def _moment(ticks: int | None) -> str | None:
+    return None if ticks is None else format_ticks(ticks)
 
 
 def day_key(back: int) -> str:
