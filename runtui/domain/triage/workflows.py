@@ -197,7 +197,13 @@ class Workflow:
                 "It does not run by schedule until an administrator approves it, and then not at once but at its next "
                 f"scheduled time. Users who wait longer than {CATCH_UP_DAYS} days after their trigger date are missed."
             )
-        elif state is OVERDUE and self.next_run is not None:
+            return
+        if held_users and "quarantineDetails" not in self.received:
+            yield (
+                f"Its last run in quarantine is for {held_users} users; the service does not say whether the workflow "
+                "still is in quarantine."
+            )
+        if state is OVERDUE and self.next_run is not None:
             yield f"The next run was due {ago(self.next_run, now)} and has not happened."
             yield (
                 f"The schedule catches up on users at most {CATCH_UP_DAYS} days after their trigger date; "
