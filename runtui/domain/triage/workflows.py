@@ -8,7 +8,7 @@ and limits behind the sentences: Microsoft Entra, "Lifecycle workflows execution
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -141,15 +141,9 @@ class Workflow:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names of its tasks in their order, where they were read; a disabled one says so."""
+        """The names of its tasks in their order, where they were read."""
         tasks = self.received.get("tasks")
-        found = [task for task in (tasks if isinstance(tasks, list) else ()) if isinstance(task, Mapping)]
-        found.sort(key=lambda task: task["executionSequence"] if type(task.get("executionSequence")) is int else 0)
-        return tuple(
-            f"{_first_text(task.get('displayName'), task.get('id'), '?')}"
-            f"{' (disabled)' if task.get('isEnabled') is False else ''}"
-            for task in found
-        )
+        return task_names(task for task in (tasks if isinstance(tasks, list) else ()) if isinstance(task, Mapping))
 
     @property
     def is_for_demand_only(self) -> bool:
@@ -252,6 +246,8 @@ class WorkflowHistory(NamedTuple):
     """When the last of its runs began, in ticks."""
     held_users: int | None = None
     """The users of its last run in quarantine; None where there is none."""
+    tasks_begun: tuple[str, ...] = ()
+    """The names of the tasks that its last run began, of those whose results were read."""
 
     @property
     def total(self) -> WorkflowDay:
@@ -264,6 +260,20 @@ class WorkflowHistory(NamedTuple):
         total = self.total
         ended = total.completed + total.problems
         return total.completed * 100 // ended if ended else None
+
+
+def task_names(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of tasks in their order; a disabled one says so."""
+
+    def place(task: Mapping[str, Any]) -> int:
+        sequence = task.get("executionSequence")
+        return sequence if isinstance(sequence, int) else 0
+
+    return tuple(
+        f"{_first_text(task.get('displayName'), task.get('id'), '?')}"
+        f"{' (disabled)' if task.get('isEnabled') is False else ''}"
+        for task in sorted(tasks, key=place)
+    )
 
 
 def worst_first(histories: Sequence[WorkflowHistory], now: int) -> list[WorkflowHistory]:
