@@ -155,13 +155,18 @@ COMMANDS: Final = (
     ),
     Command(
         name="causes", help="list why tasks failed, grouped by task and reason over all runs",
-        run="runtui.headless.causes:list_causes", takes="session", options=_READING,
+        run="runtui.headless.triage:list_causes", takes="session", options=_READING,
         arguments=(
             Argument("--filter", dest="filter_text", default="", metavar="TEXT",
                      help="only runs such as status:failed or is:problem"),
             Argument("-o", "--output", choices=("table", "json", "jsonl", "csv"), default="table",
                      help="(default: table)"),
         ),
+    ),
+    Command(
+        name="workflows", help="list workflows with their schedule, what holds them back and how their runs went",
+        run="runtui.headless.triage:list_workflows", takes="session", options=_READING,
+        arguments=(_format("table", "json", "jsonl", "csv"),),
     ),
     Command(
         name="update", help="change properties of a run",

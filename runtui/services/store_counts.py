@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
-from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory
+from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory, task_names
 
 # The SQL below is put together from numbers that the domain declares; every moment and id is a parameter.
 # ruff: noqa: S608
@@ -32,6 +32,13 @@ _LAST_HELD: Final = (
     f"SELECT workflow_id, nullif(total_users, {ABSENT}), max(recency) FROM run"
     f" WHERE severity = {SEVERITY['quarantined']} GROUP BY workflow_id"
 )
+_LAST_READ: Final = (
+    "SELECT workflow_id, run_row, max(recency) FROM reading CROSS JOIN run ON run.rowid = run_row GROUP BY workflow_id"
+)
+"""The last run of each workflow whose results were read."""
+
+_TASKS: Final = "SELECT raw FROM task_result JOIN task_body USING (rowid) WHERE run_row = ? LIMIT 200"
+"""Results of a run, enough to meet each of its tasks."""
 
 
 class Totals(NamedTuple):
@@ -55,6 +62,7 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
     """Every workflow with its last days, by name."""
     bounds = tuple(pairwise(day_starts(days, now)))
     held = {workflow_id: users for workflow_id, users, _ in db.execute(_LAST_HELD)}
+    read = {workflow_id: run_row for workflow_id, run_row, _ in db.execute(_LAST_READ)}
     workflows = sorted(db.execute("SELECT name, id, raw FROM workflow").fetchall(), key=lambda row: row[0].casefold())
     return [
         WorkflowHistory(
@@ -62,6 +70,15 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
             tuple(WorkflowDay(*map(int, db.execute(_DAY, (key, *day)).fetchone())) for day in bounds),
             db.execute(_LAST_RUN, (key, now)).fetchone()[0],
             held.get(key),
+            _tasks_of(db, read.get(key)),
         )
         for _, key, raw in workflows
     ]
+
+
+def _tasks_of(db: sqlite3.Connection, run_row: int | None) -> tuple[str, ...]:
+    """The names of the tasks that a run began, in their order."""
+    if run_row is None:
+        return ()
+    tasks = (json.loads(raw).get("task") for (raw,) in db.execute(_TASKS, (run_row,)))
+    return task_names({str(task.get("id")): task for task in tasks if isinstance(task, dict)}.values())

@@ -101,3 +101,19 @@ def test_every_day_of_a_history_is_found_by_its_filter(store: Store) -> None:
             for day in (18, 19, 20)
         ]
         assert counts == [day.runs for day in history.days] == [1, 3, 1]
+
+
+def test_the_tasks_of_a_workflow_are_those_of_its_last_run_that_was_read(store: Store) -> None:
+    store.put_workflows([{"id": "w1", "displayName": "One"}, {"id": "w2", "displayName": "Two"}])
+    runs = [run(number, f"2026-11-{20 - number}T10:00:00Z") for number in range(3)]
+    store.put_runs("w1", runs, store.next_listing())
+
+    def result(name: str, place: object, user: str) -> dict[str, Any]:
+        task = {"id": name, "displayName": name, "executionSequence": place}
+        return {"id": f"{name}{user}", "processingStatus": "failed", "subject": {"id": user}, "task": task}
+
+    read = [result("Second", 2, "u1"), result("First", 1, "u1"), result("Second", 2, "u2"), {"id": "x", "task": 3}]
+    store.put_results("r1", NOW, read, [])
+    store.put_results("r2", NOW, [result("Older", 1, "u1")], [])
+    one, two = store.histories(2, NOW)
+    assert (one.tasks_begun, two.tasks_begun) == (("First", "Second"), ())

@@ -70,6 +70,9 @@ def test_a_quarantine_says_which_limit_since_when_and_how_many_users_wait() -> N
     assert "3 days" in rule
     assert "a limit (newReason)" in next(quarantined("newReason").warnings(NOW))
     assert list(workflow().warnings(NOW)) == []
+    (unsaid,) = workflow().warnings(NOW, 412)
+    assert "412 users" in unsaid
+    assert list(workflow(quarantineDetails={"quarantineType": "notQuarantined"}).warnings(NOW, 412)) == []
     assert workflow().next_step(NOW) == ""
 
 

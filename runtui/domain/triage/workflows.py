@@ -8,7 +8,7 @@ and limits behind the sentences: Microsoft Entra, "Lifecycle workflows execution
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -17,7 +17,16 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import visible
-from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, local_text, now_ticks, parse_ticks, since
+from runtui.domain.times import (
+    MAX_TICKS,
+    TICKS_PER_SECOND,
+    ago,
+    format_ticks,
+    local_text,
+    now_ticks,
+    parse_ticks,
+    since,
+)
 
 CATCH_UP_DAYS: Final = 3
 """A scheduled run takes in users whose trigger date is past by at most so many days."""
@@ -132,15 +141,9 @@ class Workflow:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names of its tasks in their order, where they were read; a disabled one says so."""
+        """The names of its tasks in their order, where they were read."""
         tasks = self.received.get("tasks")
-        found = [task for task in (tasks if isinstance(tasks, list) else ()) if isinstance(task, Mapping)]
-        found.sort(key=lambda task: task["executionSequence"] if type(task.get("executionSequence")) is int else 0)
-        return tuple(
-            f"{_first_text(task.get('displayName'), task.get('id'), '?')}"
-            f"{' (disabled)' if task.get('isEnabled') is False else ''}"
-            for task in found
-        )
+        return task_names(task for task in (tasks if isinstance(tasks, list) else ()) if isinstance(task, Mapping))
 
     @property
     def is_for_demand_only(self) -> bool:
@@ -188,7 +191,13 @@ class Workflow:
                 "It does not run by schedule until an administrator approves it, and then not at once but at its next "
                 f"scheduled time. Users who wait longer than {CATCH_UP_DAYS} days after their trigger date are missed."
             )
-        elif state is OVERDUE and self.next_run is not None:
+            return
+        if held_users and "quarantineDetails" not in self.received:
+            yield (
+                f"Its last run in quarantine is for {held_users} users; the service does not say whether the workflow "
+                "still is in quarantine."
+            )
+        if state is OVERDUE and self.next_run is not None:
             yield f"The next run was due {ago(self.next_run, now)} and has not happened."
             yield (
                 f"The schedule catches up on users at most {CATCH_UP_DAYS} days after their trigger date; "
@@ -237,6 +246,8 @@ class WorkflowHistory(NamedTuple):
     """When the last of its runs began, in ticks."""
     held_users: int | None = None
     """The users of its last run in quarantine; None where there is none."""
+    tasks_begun: tuple[str, ...] = ()
+    """The names of the tasks that its last run began, of those whose results were read."""
 
     @property
     def total(self) -> WorkflowDay:
@@ -249,6 +260,20 @@ class WorkflowHistory(NamedTuple):
         total = self.total
         ended = total.completed + total.problems
         return total.completed * 100 // ended if ended else None
+
+
+def task_names(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of tasks in their order; a disabled one says so."""
+
+    def place(task: Mapping[str, Any]) -> int:
+        sequence = task.get("executionSequence")
+        return sequence if isinstance(sequence, int) else 0
+
+    return tuple(
+        f"{_first_text(task.get('displayName'), task.get('id'), '?')}"
+        f"{' (disabled)' if task.get('isEnabled') is False else ''}"
+        for task in sorted(tasks, key=place)
+    )
 
 
 def worst_first(histories: Sequence[WorkflowHistory], now: int) -> list[WorkflowHistory]:
@@ -345,6 +370,57 @@ def _day(back: int, today: date) -> Column[WorkflowHistory]:
         return heat_cell(day.runs, day.problems)
 
     return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, 5, show)
+
+
+def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
+    """All columns of the overview for a line of text, which shows its heat map in one of them."""
+
+    def heat_map(row: WorkflowHistory, _now: int) -> ListCell:
+        return ListCell("".join(heat_cell(day.runs, day.problems).text for day in row.days[-HEAT_DAYS:]))
+
+    return (
+        *WORKFLOW_COLUMNS[:_BEFORE_THE_MAP],
+        Column("days", f"{HEAT_DAYS} days", HEAT_DAYS, 5, heat_map),
+        *WORKFLOW_COLUMNS[_BEFORE_THE_MAP:],
+    )
+
+
+WORKFLOW_PROPERTIES: Final = (
+    "workflowId", "workflow", "schedule", "warnings", "nextStep", "isEnabled", "isSchedulingEnabled", "category",
+    "version", "lastRun", "nextRun", "quarantinedSince", "quarantineReason", "heldUsers", "runs", "problems",
+    "failedUsers", "successPercent",
+)  # fmt: skip
+"""What a workflow has for a program in one line; an object has its `days` too."""
+
+
+def workflow_record(history: WorkflowHistory, now: int) -> dict[str, Any]:
+    """A workflow for a program: times are DateTimeOffsets, counts are of all of its `days`, which end today."""
+    workflow, total, held = history.workflow, history.total, history.workflow.quarantine
+    return {
+        "workflowId": workflow.id,
+        "workflow": workflow.name,
+        "schedule": workflow.schedule(now).word,
+        "warnings": list(workflow.warnings(now, history.held_users)),
+        "nextStep": workflow.next_step(now),
+        "isEnabled": workflow.is_enabled,
+        "isSchedulingEnabled": workflow.is_scheduled,
+        "category": workflow.category,
+        "version": workflow.version,
+        "lastRun": _moment(history.last_run),
+        "nextRun": _moment(workflow.next_run),
+        "quarantinedSince": _moment(held.since) if held is not None else None,
+        "quarantineReason": held.reason if held is not None else None,
+        "heldUsers": history.held_users if held is not None else None,
+        "runs": total.runs,
+        "problems": total.problems,
+        "failedUsers": total.failed_users,
+        "successPercent": history.success_rate,
+        "days": [{"runs": day.runs, "problems": day.problems} for day in history.days],
+    }
+
+
+def _moment(ticks: int | None) -> str | None:
+    return None if ticks is None else format_ticks(ticks)
 
 
 def day_key(back: int) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from runtui.domain.plots import HEAT_LEGEND
 from runtui.domain.times import ago, local_text, since
-from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory
+from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
 NO_WORKFLOW: Final = Page((Fact("No workflow is selected.", "$text-muted"),))
@@ -25,7 +25,7 @@ _SWITCHES: Final = {True: "yes", False: "no", None: "not known"}
 def workflow_page(history: WorkflowHistory, now: int) -> Page:
     """A workflow at `now` (ticks)."""
     workflow = history.workflow
-    facts = [*_schedule(history, now), Fact(""), *_outcomes(history), Fact(""), *_conditions(workflow)]
+    facts = [*_schedule(history, now), Fact(""), *_outcomes(history), Fact(""), *_conditions(history)]
     facts += [Fact(""), Fact(HEAT_LEGEND, "$text-muted")]
     body = json.dumps(workflow.received, indent=2, ensure_ascii=False)
     return Page(tuple(facts), body, about=About(words=workflow.name))
@@ -74,7 +74,8 @@ def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
         yield Fact(f"{history.success_rate} % of the runs that ended were completed without a problem")
 
 
-def _conditions(workflow: Workflow) -> Iterator[Fact]:
+def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
+    workflow = history.workflow
     for label, value in (
         ("category", workflow.category),
         ("version", str(workflow.version) if workflow.version is not None else ""),
@@ -83,7 +84,10 @@ def _conditions(workflow: Workflow) -> Iterator[Fact]:
     ):
         if value:
             yield Fact(f"{label:10} {value}", "$text-muted")
-    for number, task in enumerate(workflow.tasks, 1):
+    tasks = workflow.tasks or history.tasks_begun
+    if tasks:
+        yield Fact("tasks:" if workflow.tasks else "tasks of its last run that was read:", "$text-muted")
+    for number, task in enumerate(tasks, 1):
         yield Fact(f"{number:2} {task}")
 
 

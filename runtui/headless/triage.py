@@ -1,4 +1,5 @@
-"""`runtui causes`: why tasks failed, grouped by task and reason over all runs that match a filter.
+"""`runtui causes`: why tasks failed, grouped by task and reason over all runs that match a filter; and `runtui
+workflows`: how each workflow fares.
 
 Invariant: standard output is data; what could not be read is named on standard error, and the exit code says so.
 """
@@ -14,9 +15,16 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
+from runtui.domain.triage.workflows import (
+    HISTORY_DAYS,
+    WORKFLOW_PROPERTIES,
+    columns_in_text,
+    workflow_record,
+    worst_first,
+)
 from runtui.errors import ExitCode
 from runtui.headless.console import PassingLine, is_animated, narrate, run_command
-from runtui.headless.output import TableColumn, table_lines
+from runtui.headless.output import TableColumn, column_lines, standard_output, table_lines
 from runtui.headless.session import connected, list_all
 from runtui.services.results import ReadingProgress
 from runtui.services.store import RunQuery
@@ -78,3 +86,30 @@ def _printed(causes: Sequence[Cause], output: _OutputFormat) -> Iterator[str]:
         titles = [TableColumn(column.title, max(column.width, column.grows_to), column.align) for column in columns]
         return table_lines([*titles, TableColumn("reason", 0)], cells)
     return record_lines((cause_record(row.cause) for row in rows), output, CAUSE_PROPERTIES)
+
+
+def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
+    """Read all workflows with their runs, and print one line for each, what needs a person first; the exit code.
+
+    It is NOT_DONE where the runs of some could not be read: those count fewer runs than there are.
+
+    Raises:
+        RuntuiError: nothing could be read; nothing is printed then.
+    """
+    return run_command(_workflows(session, output))
+
+
+async def _workflows(session: SessionSpec, output: _OutputFormat) -> int:
+    async with connected(session) as workspace:
+        missing = await list_all(workspace)
+        now = now_ticks()
+        histories = worst_first(workspace.store.histories(HISTORY_DAYS, now), now)
+    if output == "table":
+        lines = column_lines(columns_in_text(), lambda: histories, now, standard_output(), is_chosen=False)
+    else:
+        lines = record_lines((workflow_record(history, now) for history in histories), output, WORKFLOW_PROPERTIES)
+    for line in lines:
+        print(line)
+    for workflow in missing:
+        narrate(f"runtui: The list is incomplete. {workflow}")
+    return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)

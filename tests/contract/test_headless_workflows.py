@@ -1,0 +1,53 @@
+"""`runtui workflows` in this process: what it says of each workflow, and when not all of it is known."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+
+from runtui.errors import ExitCode
+from runtui.headless.triage import list_workflows
+from tests.contract.conftest import Clock
+from tests.contract.headless_commands import Commands
+from tests.contract.test_headless_incomplete import Out, Refusing
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    monkeypatch.setattr("runtui.headless.triage.now_ticks", clock)
+    return Commands(sandbox_app, tmp_path)
+
+
+def test_a_workflow_says_what_holds_it_back_and_how_its_runs_went(commands: Commands, capsys: Out) -> None:
+    assert list_workflows(commands.server(), output="json") == ExitCode.DONE
+    records = {record["workflow"]: record for record in json.loads(capsys.readouterr().out)}
+    held = records["Offboard last day"]
+    assert (held["schedule"], held["isEnabled"], held["heldUsers"]) == ("quarantine", True, 412)
+    assert "412 users wait" in held["warnings"][0]
+    assert held["nextStep"]
+    assert sum(day["runs"] for day in held["days"]) == held["runs"] > held["problems"] > 0
+    assert records["Mover: new manager"]["schedule"] == "overdue"
+    well = records["Onboarding follow-up, day 7"]
+    assert (well["schedule"], well["warnings"], well["nextStep"], well["heldUsers"]) == ("scheduled", [], "", None)
+
+
+def test_a_table_and_csv_have_a_line_a_workflow_what_needs_a_person_first(commands: Commands, capsys: Out) -> None:
+    assert list_workflows(commands.server(), output="table") == ExitCode.DONE
+    titles, first, *lines = capsys.readouterr().out.splitlines()
+    assert "14 days" in titles
+    assert first.startswith("■ quarantine")
+    assert list_workflows(commands.server(), output="csv") == ExitCode.DONE
+    assert len(list(csv.reader(capsys.readouterr().out.splitlines()))) == len(lines) + 2
+
+
+def test_runs_that_cannot_be_read_are_named_and_the_exit_code_says_so(commands: Commands, capsys: Out) -> None:
+    server = replace(commands.server(), wire=Refusing(commands, "/runs", 403))
+    assert list_workflows(server, output="jsonl") == ExitCode.NOT_DONE
+    captured = capsys.readouterr()
+    assert all(json.loads(line)["runs"] == 0 for line in captured.out.splitlines())
+    assert "could not be read" in captured.err
