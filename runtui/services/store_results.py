@@ -11,13 +11,15 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.filters import IsFlag, Sql
 from runtui.domain.filters import where as filter_where
 from runtui.domain.results import Cause, TaskResult, UserResult
 from runtui.domain.rows import ABSENT, storable
-from runtui.domain.triage.people import PersonResult
+
+if TYPE_CHECKING:
+    from runtui.domain.triage.people import PersonResult
 
 # The SQL below is put together from conditions that `domain.filters` builds; whatever comes from a person or a server
 # is a parameter.
@@ -294,6 +296,9 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
 
 def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonResult]:
     """What tasks did for somebody, over all runs that were read, newest first."""
+    # Much that the first rows of a session do not need.
+    from runtui.domain.triage.people import PersonResult
+
     found = db.execute(
         "SELECT run.id, workflow_id, workflow_name, raw FROM task_result JOIN task_body USING (rowid)"
         " JOIN run ON run.rowid = run_row WHERE subject_row = (SELECT rowid FROM subject WHERE id = ?)"
