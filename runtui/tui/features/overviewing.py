@@ -11,7 +11,7 @@ from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.runs import Narrowing, RunsView
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 
 
@@ -55,7 +55,9 @@ class Overviewing:
         """Show the runs under the cursor in the list; one step back from there leads here again."""
         if filter_text := self.view.filter_text:
             self._chrome.go_back_to(self._runs.frame)
-            self._runs.narrow(filter_text, self.view.in_words, self._open)
+            narrowing = Narrowing(filter_text, self.view.in_words, self._runs.filter_text, self._open)
+            self._runs.filter_by(filter_text)
+            self._runs.narrowing = narrowing
 
     async def action_counts(self) -> None:
         """Ask which of the counts of the strip is meant, and show its runs in the list."""
