@@ -159,7 +159,8 @@ def list_layout(
     others, is_chosen = [column for column in columns if not column.flexible][first:], is_chosen or first > 0
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
         cells = max(column.width, min(needed.get(column.key, 0), column.grows_to))
-        least = max(flexible.width, name or (COMFORT if column.priority > FAVOURED else 0))
+        least = name or (COMFORT if column.priority > FAVOURED else 0)
+        least = max(flexible.width, min(least, width // 2) if is_chosen else least)
         left = room - cells - GAP
         if left < least and (len(shown) > 1 if is_chosen else column.priority > ESSENTIAL):
             break

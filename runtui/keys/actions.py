@@ -184,6 +184,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # What every list has
     Action("filter", "rows", ("slash", "f7"), "filter", "Filter the rows as you type.", 80),
     Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
+    Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
     Action("mark", "rows", ("space",), "mark", "Toggle mark.", 50, "row"),
     Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
@@ -195,7 +196,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
-    Action("sort_order", "runs", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("columns", "runs", ("C",), "columns", "Choose the columns and their order."),
     Action("next_columns", "runs", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "runs", ("left",), "left", "Scroll the columns to the left."),

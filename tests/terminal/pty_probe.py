@@ -19,6 +19,7 @@ import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from tempfile import TemporaryDirectory
 from typing import Final, Self
 
 import pyte
@@ -52,7 +53,8 @@ class PtyProbe:
         command: The program and its arguments.
         columns: Width of the terminal in cells.
         rows: Height of the terminal in cells.
-        env: Changes to an environment that holds PATH, HOME, a UTF-8 locale, TERM and COLORTERM; None removes one.
+        env: Changes to an environment that holds PATH, HOME, a state folder of its own, a UTF-8 locale, TERM and
+            COLORTERM; None removes one.
         timeout: Seconds after which a wait fails.
     """
 
@@ -76,7 +78,10 @@ class PtyProbe:
         self._stream = pyte.Stream(self._screen)
         self._terminal, program_side = pty.openpty()
         self.resize(columns, rows)
+        # What one program keeps for its next start is nothing to the next test.
+        self._state = TemporaryDirectory(prefix="runtui-state-", ignore_cleanup_errors=True)
         wanted: dict[str, str | None] = {
+            "RUNTUI_STATE": self._state.name,
             "PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8",
             "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {}),
         }  # fmt: skip
@@ -95,6 +100,7 @@ class PtyProbe:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.hang_up()
+        self._state.cleanup()
         assert not canary.holds_canary(bytes(self.received) + self.text.encode())
 
     # What a person does

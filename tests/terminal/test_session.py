@@ -37,7 +37,7 @@ def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path:
     with runtui(tmp_path, "demo", "--runs", "60") as terminal:
         terminal.wait_for("(?m)^  [✓✗●◌] ")
         terminal.press("x")
-        terminal.wait_for("is:problem")
+        terminal.wait_for("Problems")
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
         assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1

@@ -55,7 +55,7 @@ FEATURES: tuple[type, ...] = (
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
-    "rows": (RunsView, ReadList),
+    "rows": (RunsView, ReadList, *FEATURES),
     "run": FEATURES,
     "runs": (RunsView, *FEATURES),
     "users": (UsersView, *FEATURES),

@@ -96,6 +96,21 @@ async def test_the_sort_picker_offers_both_directions_and_stands_on_the_present_
         assert "● workflow ↓   Z to A" in session.text()
 
 
+async def test_the_sort_picker_is_the_same_in_a_list_in_memory(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        await session.press("o")
+        await session.until(lambda: session.view == "overview")
+        rows = session.front.view.list
+        assert rows is not None
+        await session.press("S", "G", "enter")
+        column = rows.resource.columns[-1]
+        assert rows.order == (column.key, not column.descending_first)
+        await session.press("S", "k", "enter")
+        assert rows.order == (column.key, column.descending_first)
+        await session.press("escape")
+        assert session.runs.settings == ListSettings()
+
+
 async def test_columns_are_chosen_moved_and_given_back_to_the_width(open_session: Opener) -> None:
     async with open_session(size=(80, 30), runs=20) as session:
         automatic = titles(session)

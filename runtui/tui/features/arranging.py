@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partialmethod
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
 
-from runtui.domain.rows import RUN_COLUMNS
+from runtui.domain.columns import Column
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
     MOST_VIEWS,
@@ -32,6 +32,7 @@ from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import fit
+from runtui.tui.widgets.read_list import ReadList
 
 
 class _Task(NamedTuple):
@@ -72,28 +73,33 @@ class Arranging:
     # Order
 
     async def action_sort_order(self) -> None:
-        """Choose a column and a direction."""
-        settings = self._runs.settings
+        """Choose a column and a direction for the list in front."""
+        listed = self._chrome.front.view.list
+        if listed is None:
+            return
         orders = [
-            (column.key, descending)
-            for column in RUN_COLUMNS
+            (column, descending)
+            for column in listed.resource.columns
             for descending in (column.descending_first, not column.descending_first)
         ]
-        names = [order_title(key, descending=descending) for key, descending in orders]
+        names = [f"{column.order_name or column.title} {'↓' if down else '↑'}" for column, down in orders]
         width = max(map(cell_len, names))
-        at = orders.index((settings.sort, settings.descending))
-        choices = [
-            Choice(
-                (key, descending), f"{_mark(index == at)} {fit(name, width)}  {order_words(key, descending=descending)}"
-            )
-            for index, ((key, descending), name) in enumerate(zip(orders, names, strict=True))
-        ]
+        present = [(column.key, descending) == listed.order for column, descending in orders]
+        choices = []
+        for order, name, is_present in zip(orders, names, present, strict=True):
+            words = order_words(order[0].key, descending=order[1]) if listed is self._runs.list else ""
+            choices.append(Choice(order, f"{_mark(is_present)} {fit(name, width)}  {words}"))
 
-        def chosen(order: tuple[str, bool] | None) -> None:
-            if order is not None:
-                sort, descending = order
-                self._runs.show_settings(self._runs.settings._replace(sort=sort, descending=descending))
+        def chosen(order: tuple[Column[Any], bool] | None) -> None:
+            if order is None:
+                return
+            column, descending = order
+            if isinstance(listed, ReadList):
+                listed.sort_by(column, descending=descending)
+            else:
+                self._runs.show_settings(self._runs.settings._replace(sort=column.key, descending=descending))
 
+        at = present.index(True) if True in present else 0
         await self._chrome.ask(Picker("sort", Content.assemble(("Sort by", "bold")), choices, at=at), chosen)
 
     # Columns

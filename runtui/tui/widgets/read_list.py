@@ -109,6 +109,11 @@ class ReadList(RowList[RowT, RowId]):
         self.filter_text, self._filter = text, found
         self._show(keep_line=False)
 
+    def sort_by(self, column: Column[RowT], *, descending: bool) -> None:
+        """Sort by a column, downwards or not."""
+        self._sort, self._is_reversed = column.key, descending != column.descending_first
+        self._show(keep_line=False)
+
     def action_sort(self) -> None:
         """Sort by the next column, in its natural order."""
         keys = [column.key for column in self.resource.columns]

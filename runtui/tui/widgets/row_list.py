@@ -107,6 +107,11 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts += [Content("  of "), content(of, "bold")]
         return Content("").join(parts)
 
+    @property
+    def order(self) -> tuple[str, bool]:
+        """The key of the sorted column, empty where rows stand as they came, and whether it runs downwards."""
+        return self._header.sort
+
     def take_focus(self) -> None:
         self.screen.set_focus(self.table)
 
