@@ -16,7 +16,7 @@ from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look
 from runtui.domain.times import TICKS_PER_SECOND, ago, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
-from runtui.domain.workflows import Workflow
+from runtui.domain.triage.workflows import Workflow
 
 _ISO_DURATION: Final = re.compile(
     r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?", re.ASCII
