@@ -11,10 +11,10 @@ import contextlib
 import os
 import sys
 import termios
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TextIO
 
-from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, coloured, list_width
+from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, coloured, is_framed, list_width, pane_width
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RunRow
 from runtui.domain.text import fit_cells, visible
@@ -106,15 +106,29 @@ class FirstPaint:
         total, now = store.count(EVERY_RUN), now_ticks()
         query = _query_of(settings, now)
         arrangement = Arrangement(settings.run_columns, store.needs(), bool(settings.columns))
-        layout = arrangement.layout(list_width(self._columns))
-        title = f" Runs  {total}" if total and query.filter is None else ""
-        lines = [self._header(), title, self._titles(layout)]
+        layout = arrangement.layout(list_width(self._columns, self._lines))
+        lines = [self._header()]
         if self._lines >= STRIP_LINES:
-            lines.insert(1, self._strip(store) if total else "")
-        rows = store.window(query, 0, max(1, self._lines - len(lines) - 1))
-        lines += [self._row(layout, row, now) for row in rows] or ["", "" if total else "  Reading the runs…"]
+            lines.append(self._strip(store) if total else "")
+        title = f"Runs  {total}" if total and query.filter is None else ""
+        has_frame = is_framed(self._columns, self._lines)
+        height = self._lines - len(lines) - 1  # of the panes, over the line of hints
+        rows = store.window(query, 0, max(1, height - 2 - has_frame))
+        listed = [self._titles(layout)]
+        listed += [self._row(layout, row, now) for row in rows] or ["", "" if total else "  Reading the runs…"]
+        lines += self._framed(title, listed, height) if has_frame else [f" {title}", *listed]
         self.write("".join(f"\x1b[{number};1H{line}" for number, line in enumerate(lines, 1)))
         return total > 0
+
+    def _framed(self, title: str, listed: Sequence[str], height: int) -> Iterator[str]:
+        """The frames of both panes, the left one around a list."""
+        left = pane_width(self._columns)
+        widths = (left - 2, self._columns - left - 2)
+        head = f"─ {title} " if title else ""
+        yield f"╭{head:─<{widths[0]}}╮╭{'─' * widths[1]}╮"
+        for line in (*listed, *[""] * (height - 2 - len(listed))):
+            yield f"│{line}\x1b[{left}G││\x1b[{self._columns}G│"
+        yield "".join(f"╰{'─' * width}╯" for width in widths)
 
     def _header(self) -> str:
         settings = self._settings

@@ -40,6 +40,9 @@ GUTTER: Final = 2
 WIDE: Final = 100
 """Columns of a screen from which something stands beside the list."""
 
+FRAMED_LINES: Final = 30
+"""Lines of a wide screen from which its panes have a frame."""
+
 _SHARE: Final = (7, 12)
 """The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
 
@@ -210,7 +213,17 @@ class Arrangement(NamedTuple, Generic[RowT]):
         return self._replace(first=max(0, min(self.first + by, len(self.columns) - 2)))
 
 
-def list_width(screen_columns: int) -> int:
-    """The cells that a list takes on a screen so wide, gutter included."""
+def is_framed(screen_columns: int, screen_lines: int) -> bool:
+    """Whether the panes of a screen of that size have a frame: a cell on every side, with the title in its top."""
+    return screen_columns >= WIDE and screen_lines >= FRAMED_LINES
+
+
+def pane_width(screen_columns: int) -> int:
+    """The cells that the left pane takes on a screen so wide, frame included."""
     share, of = _SHARE if screen_columns >= WIDE else (1, 1)
     return screen_columns * share // of
+
+
+def list_width(screen_columns: int, screen_lines: int) -> int:
+    """The cells that a list takes on a screen of that size, gutter included."""
+    return pane_width(screen_columns) - 2 * is_framed(screen_columns, screen_lines)

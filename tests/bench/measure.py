@@ -9,11 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from pyte.screens import Char
+
 from tests.terminal.pty_probe import PtyProbe
 
 HERE = Path(__file__).resolve().parents[2]
 STOCK = (sys.executable, "-m", "tests.bench.stock_app")
 RUNTUI = (sys.executable, "-m", "runtui")
+
+
+BURST_SECONDS = 0.05
+"""Without a byte for so long, what a key drew by itself has come to its end: the panel follows after twice that."""
+
+FOLLOWED_SECONDS = 0.6
+"""Without a byte for so long, the panel has followed too."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +54,55 @@ class Stopwatch(PtyProbe):
         return (time.perf_counter() - self.started) * 1000
 
     def cost_of(self, key: str) -> KeyCost:
-        """Press a key and wait until the screen is quiet."""
-        self.wait_until_quiet()
+        """Press a key and wait until what it draws by itself is there, without the panel that follows."""
+        self.wait_until_quiet(FOLLOWED_SECONDS)
         before, pressed = len(self.received), time.perf_counter()
         self.press(key)
-        self.wait_until_quiet()
+        self.wait_for_bytes(before)
+        self.wait_until_quiet(BURST_SECONDS)
         return KeyCost(len(self.received) - before, max(0.0, self.last_byte - pressed) * 1000)
+
+    def cost_with_panel(self, key: str) -> tuple[int, int]:
+        """Press a key and wait until the panel has followed: the bytes, and the least that the change could cost."""
+        self.wait_until_quiet(FOLLOWED_SECONDS)
+        before, screen = len(self.received), self.cells()
+        self.press(key)
+        self.wait_until_quiet(FOLLOWED_SECONDS)
+        return len(self.received) - before, bytes_of_change(screen, self.cells())
 
     def median_cost(self, key: str, presses: int) -> KeyCost:
         """The median of several presses of one key."""
         costs = [self.cost_of(key) for _ in range(presses)]
         return KeyCost(int(median(c.bytes for c in costs)), median(c.milliseconds for c in costs))
+
+
+def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
+    """The bytes of the cells that differ between two screens: each with its place and its look, both said only where
+    they do not follow from the cell before."""
+    size, pen, place = 0, "", (-1, -1)
+    for y, (old, new) in enumerate(zip(before, after, strict=True)):
+        for x, (was, cell) in enumerate(zip(old, new, strict=True)):
+            if was == cell:
+                continue
+            if place != (y, x):
+                size += len(f"\x1b[{y + 1};{x + 1}H")
+            look = _look(cell)
+            if look != pen and (cell.data != " " or cell.reverse or cell.underscore or cell.bg != "default"):
+                size += len(f"\x1b[{look}m")
+                pen = look
+            size += len(cell.data.encode())
+            place = (y, x + 1)
+    return size
+
+
+def _look(cell: Char) -> str:
+    """The SGR parameters of a cell, without those that come with every cell of the screen."""
+    marks = ("1" * cell.bold, "4" * cell.underscore, "7" * cell.reverse)
+    return ";".join(filter(None, (*marks, _colour("38", cell.fg))))
+
+
+def _colour(kind: str, name: str) -> str:
+    try:
+        return f"{kind};2;{int(name[:2], 16)};{int(name[2:4], 16)};{int(name[4:], 16)}" if len(name) == 6 else "31"
+    except ValueError:
+        return "31"

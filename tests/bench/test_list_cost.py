@@ -18,6 +18,7 @@ MOST_BYTES_OF_A_ROW = 400
 IDLE_SECONDS = 10.0
 MOST_TIMES_SLOWER = 1.3
 PAIRED_PRESSES = 20
+MOST_TIMES_THE_CHANGE = 1.5
 
 
 @contextmanager
@@ -80,3 +81,13 @@ def test_a_cursor_key_takes_as_long_among_many_runs_as_among_few() -> None:
     )
     print(f"ratio {middle[1] / middle[0]:.2f} (limit {MOST_TIMES_SLOWER})")
     assert middle[1] <= MOST_TIMES_SLOWER * middle[0]
+
+
+def test_a_cursor_key_costs_what_it_changes_in_both_panes() -> None:
+    """Down over runs of every kind, with the panel following: what was sent beside the cells that differ at the end."""
+    with list_of(1_000) as terminal:
+        costs = [terminal.cost_with_panel("down") for _ in range(2 * PRESSES)]
+    ratios = [sent / floor for sent, floor in costs]
+    print("\nbytes sent / bytes of the cells that changed:", *(f"{sent}/{floor}" for sent, floor in costs))
+    print(f"median {median(ratios):.2f}, of all together {sum(s for s, _ in costs) / sum(f for _, f in costs):.2f}")
+    assert median(ratios) <= MOST_TIMES_THE_CHANGE

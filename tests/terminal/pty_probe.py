@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, Self
 
 import pyte
+from pyte.screens import Char
 
 from tests import canary
 
@@ -175,6 +176,11 @@ class PtyProbe:
         """The screen as one string."""
         return "\n".join(self.lines)
 
+    def cells(self) -> list[list[Char]]:
+        """The screen, cell by cell, as it is now."""
+        screen = self._screen
+        return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
+
     @property
     def title(self) -> str:
         """The window title that the program set."""
@@ -201,6 +207,13 @@ class PtyProbe:
         end = time.monotonic() + self.timeout
         while data not in self.received and not self._closed:
             assert time.monotonic() < end, f"{data!r} was not written; the screen:\n{self.text}"
+            self._pump(0.05)
+
+    def wait_for_bytes(self, seen: int) -> None:
+        """Wait until the program has written more than the first `seen` bytes."""
+        end = time.monotonic() + self.timeout
+        while len(self.received) <= seen and not self._closed:
+            assert time.monotonic() < end, f"nothing was written; the screen:\n{self.text}"
             self._pump(0.05)
 
     def wait_until_quiet(self, seconds: float = 0.2) -> None:

@@ -214,6 +214,12 @@ class Session:
         size = self.app.size
         return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips(size))
 
+    def inside(self, pane: Widget) -> str:
+        """What stands inside the frame of a pane, line by line; no wide letter may stand left of it."""
+        region = pane.content_region
+        lines = self.text().splitlines()[region.y : region.bottom]
+        return "\n".join(line[region.x : region.right].rstrip() for line in lines)
+
 
 Opener = Callable[..., AbstractAsyncContextManager[Session]]
 

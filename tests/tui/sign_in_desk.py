@@ -82,7 +82,7 @@ class Desk:
     @property
     def words(self) -> str:
         """The left pane as running text: lines that were wrapped are one again."""
-        return " ".join(" ".join(line.partition("▏")[0] for line in self.session.text().splitlines()).split())
+        return " ".join(self.session.inside(self.session.left).split())
 
     async def sees_sign_in(self) -> None:
         await self.session.until(lambda: self.session.view == "sign_in")

@@ -28,7 +28,7 @@ def status_of(session: Session) -> str:
 
 def first_flag(session: Session) -> str:
     """What stands before the first row."""
-    return next(line[0] for line in session.text().splitlines() if "Onboard" in line[:60])
+    return next(line.lstrip("│")[0] for line in session.text().splitlines() if "Onboard" in line[:60])
 
 
 def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:

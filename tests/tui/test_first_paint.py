@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 
 import pytest
+from rich.cells import cell_len, set_cell_size
 
-from runtui.domain.columns import list_width
+from runtui.domain.columns import is_framed, list_width, pane_width
 from runtui.prelude import FirstPaint
 from tests.tui.conftest import Opener
 
-_PLACED = re.compile(r"\x1b\[(\d+);1H([^\x1b]*(?:\x1b\[[\d;]*m[^\x1b]*)*)")
+_PLACED = re.compile(r"\x1b\[(\d+);1H([^\x1b]*(?:\x1b\[[\d;]*[mG][^\x1b]*)*)")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_COLUMN = re.compile(r"\x1b\[(\d+)G")
+
+
+def placed(line: str) -> str:
+    """A line as it is seen, where what comes next is put in a column."""
+    while column := _COLUMN.search(line):
+        before = line[: column.start()]
+        line = before + " " * (int(column[1]) - 1 - cell_len(before)) + line[column.end() :]
+    return line
 
 
 @pytest.mark.parametrize("size", [(80, 24), (99, 24), (100, 30), (120, 40), (201, 50)])
@@ -27,10 +37,15 @@ async def test_the_screen_draws_over_the_first_paint(
         FirstPaint(session.workspace.settings, *size, written.append).show(
             session.workspace.store, session.runs.settings
         )
-        painted = {int(line): _COLOUR.sub("", text) for line, text in _PLACED.findall("".join(written))}
-        assert table.size.width == list_width(size[0])
+        painted = {int(line): placed(_COLOUR.sub("", text)) for line, text in _PLACED.findall("".join(written))}
+        assert table.size.width == list_width(*size)
         # A list that keeps changing is drawn a few times a second: its last page may be due still.
         await session.until(lambda: not session.runs.drawing._is_due)
         shown = session.text().split("\n")
-        for line in (2, *range(5, 5 + min(table.size.height, len(painted) - 4))):
-            assert shown[line - 1].startswith(painted[line].rstrip()), line
+        left = pane_width(size[0])
+        first = table.region.y
+        for line in (2, *range(first + 1, first + 1 + min(table.size.height, len(painted) - first))):
+            assert set_cell_size(shown[line - 1], left).startswith(set_cell_size(painted[line], left).rstrip()), line
+        if is_framed(*size):
+            for line in (3, session.left.region.bottom):
+                assert re.sub("[^╭╮╰╯]", " ", shown[line - 1]) == re.sub("[^╭╮╰╯]", " ", painted[line])

@@ -158,7 +158,7 @@ async def test_a_moment_of_seven_digits_is_whole_where_there_is_room(
         await open_run(session, scheduledDateTime=moment, completedDateTime=moment)
 
         def lines() -> list[str]:
-            return [line.split("▏")[0] for line in session.text().splitlines() if "DateTime" in line]
+            return [line for line in session.inside(session.left).splitlines() if "DateTime" in line]
 
         assert [moment in line for line in lines()[:4]] == [True, False, True, False]
         await go_to(session, "scheduledDateTime")

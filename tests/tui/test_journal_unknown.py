@@ -93,6 +93,7 @@ async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session:
 async def test_nothing_is_sent_without_the_journal(open_session: Opener, tmp_path: Path) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
+        session.workspace.journal.close()
         session.workspace.journal.path = tmp_path  # a folder is no file
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
         await session.until(lambda: "The journal cannot be used" in status_of(session))

@@ -74,27 +74,41 @@ async def test_a_walk_of_1_000_keys(open_session: Opener, size: tuple[int, int])
         await walk(session, seed=10, steps=1_000)
 
 
+class Watched(httpx.AsyncBaseTransport):
+    """The sandbox, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.ASGITransport(create_app(runs=60))
+        self.asked: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url.path)
+        return await self._inner.handle_async_request(request)
+
+
 async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener) -> None:
-    async with open_session(runs=60) as session:
+    wire = Watched()
+    async with open_session(wire=wire) as session:
         await rest(session)
-        before = len(results_read(session))
+        before = list(wire.asked)
         first = session.panel.cursor_run
         for _ in range(12):
             await session.press("j")
         row = session.runs.row
         assert row is not None
         assert session.panel.cursor_run == row.id != first
-        assert len(results_read(session)) == before, "nothing was read on the way"
+        assert wire.asked == before, "nothing was read on the way"
         assert session.panel.shows_another_run
         assert ANOTHER_RUN in session.text()
         await rest(session)
         assert row.workflow_name[:20] in "\n".join(panel_lines(session)[:3])
         assert ANOTHER_RUN not in session.text()
-        assert len(results_read(session)) == before + 1, "only where the cursor came to rest"
-
-
-def results_read(session: Session) -> list[str]:
-    return [exchange.url for exchange in session.workspace.exchanges if "Results" in exchange.url]
+        assert len(wire.asked) == len(before) + 1, "only where the cursor came to rest"
+        await session.press("k")
+        await rest(session)
+        await session.press("j")
+        await rest(session)
+        assert len(wire.asked) == len(before) + 2, "what is in the store is not asked for again"
 
 
 async def test_what_is_read_for_a_row_is_given_up_when_it_is_left(open_session: Opener) -> None:

@@ -112,6 +112,8 @@ async def test_the_first_paint_shows_it_too(open_session: Opener) -> None:
     async with open_session(runs=3) as session:
         for sandbox, words in ((Sandbox("slow"), "SANDBOX: slow"), (Sandbox(), "SANDBOX"), (None, "SANDBOX")):
             written: list[str] = []
-            FirstPaint(session.workspace.settings, 80, 24, written.append, sandbox).show(session.workspace.store)
+            FirstPaint(session.workspace.settings, 80, 24, written.append, sandbox).show(
+                session.workspace.store, session.runs.settings
+            )
             first = written[0].partition("\x1b[2;1H")[0]
             assert first.rstrip().endswith(words), first

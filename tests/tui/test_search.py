@@ -120,6 +120,8 @@ def panel_count(session: Session) -> str:
 async def test_keys_search_every_tab_and_lead_back(open_session: Opener) -> None:
     async with open_session(size=(120, 40)) as session:
         await session.panel_rested()
+        assert session.runs.row is not None
+        await session.workspace.client.peek(session.runs.row.workflow_id, session.runs.row.id)  # the log has a request
         await session.press("greater_than_sign")
         await session.press("n")
         assert "Nothing is searched for; / searches." in session.text()

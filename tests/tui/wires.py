@@ -57,6 +57,8 @@ class Graph:
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
+        if path.endswith("/$batch"):
+            return self._batch(request)
         if request.method == "PATCH":
             return self._patch(request)
         if path.endswith("/runs") or path.endswith("/workflows"):
@@ -69,6 +71,15 @@ class Graph:
         if path.endswith("Results"):
             return self.answer_to_results()
         return reply(200, self.runs[path.rsplit("/", 1)[1]])
+
+    def _batch(self, request: httpx.Request) -> httpx.Response:
+        """Each request of a batch by itself (Graph: POST /$batch)."""
+        responses = []
+        for part in json.loads(request.content)["requests"]:
+            answer = self._handle(httpx.Request(part["method"], request.url.join(f"x/../{part['url'].lstrip('/')}")))
+            body = json.loads(answer.read() or b"null")
+            responses.append({"id": part["id"], "status": answer.status_code, "body": body})
+        return reply(200, {"responses": responses})
 
     def _patch(self, request: httpx.Request) -> httpx.Response:
         self.patches.append(request.content)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
@@ -25,7 +25,7 @@ from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from runtui.domain.columns import WIDE
+from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
 from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, Scope, in_scopes, key_of, view_keys
@@ -41,7 +41,7 @@ from runtui.tui.widgets.chrome import (
     Headline,
     HintBar,
     Holds,
-    PaneTitle,
+    Pane,
     Severity,
     StatusLine,
     for_good,
@@ -301,22 +301,21 @@ class Frame(Screen[ScreenResultType]):
 
     BINDINGS = bindings("app", "panel")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (STRIP_LINES, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (STRIP_LINES, "-high"), (FRAMED_LINES, "-tall")]
     AUTO_FOCUS = ""
 
     def __init__(self, chrome: Chrome, view: ActionView[ScreenResultType]) -> None:
-        # By its class the first layout is the right one already.
+        # By its classes the first layout is the right one already.
         width, height = chrome.app.size
-        super().__init__(
-            classes=f"{'-wide' if width >= WIDE else '-narrow'} {'-high' if height >= STRIP_LINES else '-low'}"
-        )
+        of_width = max(at for at in self.HORIZONTAL_BREAKPOINTS if at[0] <= width)[1]
+        of_height = max(at for at in self.VERTICAL_BREAKPOINTS if at[0] <= height)[1]
+        super().__init__(classes=f"{of_width} {of_height}")
         self.chrome = chrome
         self.view = view
         self._theme_drawn = chrome.app.theme
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
-        self._title = PaneTitle(id="title")
-        self._left = Vertical(self._title, view, id="left")
+        self._left = Pane(view, id="left")
         self._panel = SidePanel(id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
@@ -375,7 +374,7 @@ class Frame(Screen[ScreenResultType]):
         chrome.drop_outdated_status()
         self._header.headline = chrome.headline
         self._strip.trouble = chrome.trouble
-        self._title.show(self.view.title(), active=not in_panel)
+        self._left.show_title(self.view.title(), active=not in_panel)
         self._give_room()
         self.view.show_in(chrome.panel)
         chrome.panel.draw_on(self._panel, is_in_sight=self._shows_panel)

@@ -21,11 +21,9 @@ from textual.app import App
 from textual.worker import Worker
 
 from runtui.domain.draft import Draft
-from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.graph.faults import fault_of
-from runtui.graph.retry import Pace
 from runtui.services.journal import Entry
 from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
@@ -157,14 +155,15 @@ class Panel:
         """Show a run once the cursor rests on it."""
         await asyncio.sleep(REST_SECONDS)
         known = await asyncio.to_thread(self._known, run_id)
-        if known.tasks is not None or not self._workspace.connected:
+        if not known.is_reading:
             await self._show_run(known)
             return
         reading = asyncio.create_task(self._read_results(known))
         try:
-            await asyncio.wait({reading}, timeout=GRACE_SECONDS)
+            if known.tasks is None:
+                await asyncio.wait({reading}, timeout=GRACE_SECONDS)
             if not reading.done():
-                await self._show_run(replace(known, is_reading=True))
+                await self._show_run(known)
             await self._show_run(await reading)
         finally:
             reading.cancel()
@@ -178,26 +177,30 @@ class Panel:
     def _known(self, run_id: str) -> pages.KnownRun:
         """What is on this machine about a run. It reads files."""
         workspace = self._workspace
-        known = pages.KnownRun(run_id=run_id, stored=workspace.store.get(run_id), has_draft=run_id in workspace.drafts)
-        if known.stored is None:
-            return replace(known, tasks=())
-        known = replace(known, workflow=workflow_of(workspace.store, known.stored.workflow_id))
+        stored, results = workspace.store.get(run_id), workspace.store.results_of(run_id)
+        known = pages.KnownRun(
+            run_id=run_id,
+            stored=stored,
+            tasks=results.tasks if results is not None else None,
+            is_reading=stored is not None and workspace.connected and (results is None or results.is_outdated),
+            has_draft=run_id in workspace.drafts,
+        )
+        if stored is None or not workspace.connected:
+            return known
+        known = replace(known, workflow=workflow_of(workspace.store, stored.workflow_id))
         try:
             return replace(known, entries=workspace.journal.of_run(workspace.root, run_id))
         except RuntuiError as error:
             return replace(known, note=str(error))
 
     async def _read_results(self, known: pages.KnownRun) -> pages.KnownRun:
-        """What the tasks of a run did; what cannot be read is said in the page."""
-        if known.stored is None:
-            return known
-        tasks: list[TaskResult] = []
+        """What the tasks of a run did, read now; what cannot be read is said in the page."""
+        workflow_id = known.stored.workflow_id if known.stored is not None else ""
         try:
-            async for page in self._workspace.client.task_results(known.stored.workflow_id, known.run_id, pace=Pace()):
-                tasks += [TaskResult(item) for item in page.items]
+            await self._workspace.results.read_run(workflow_id, known.run_id)
         except RuntuiError as error:
-            return replace(known, note=f"What its tasks did could not be read: {error}")
-        return replace(known, tasks=tasks)
+            return replace(known, is_reading=False, note=f"What its tasks did could not be read: {error}")
+        return replace(await asyncio.to_thread(self._known, known.run_id), is_reading=False)
 
     # A change
 

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from rich.cells import cell_len
 from textual import events
 from textual.app import RenderResult
+from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
@@ -120,20 +121,38 @@ def headline(
 
 
 class PaneTitle(Static):
-    """A pane's first line; `-active` while the pane has the focus."""
+    """One line in a pane: its title, or what its page is about."""
 
     DEFAULT_CSS = "PaneTitle { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
 
-    def __init__(self, title: str = "", *, id: str | None = None) -> None:
-        super().__init__(Content(title), markup=False, id=id)
-        self._shown = Content(title)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(markup=False, id=id, classes=classes)
+        self._shown = Content("")
 
-    def show(self, title: Content, *, active: bool) -> None:
-        """Change the title; nothing is drawn when it is the same."""
-        self.set_class(active, "-active")
-        if not title.is_same(self._shown):
+    def show(self, title: Content) -> bool:
+        """Change the line; whether it was another one. Nothing is drawn when it is the same."""
+        is_other = not title.is_same(self._shown)
+        if is_other:
             self._shown = title
-            self.update(title)
+            self.update(title, layout=False)
+        return is_other
+
+
+class Pane(Vertical):
+    """One half of the body: its title stands in the frame where there is one, else in a line of its own.
+
+    The pane with the focus is `-active`.
+    """
+
+    def __init__(self, *widgets: Widget, id: str) -> None:
+        self._title = PaneTitle(classes="pane--title")
+        super().__init__(self._title, *widgets, id=id)
+
+    def show_title(self, title: Content, *, active: bool) -> None:
+        """Draw the title, and whether the pane has the focus, as far as they changed."""
+        self.set_class(active, "-active")
+        if self._title.show(title):
+            self.border_title = Content.assemble(title)
 
 
 Severity = Literal["information", "success", "warning", "error"]

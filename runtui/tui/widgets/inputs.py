@@ -6,15 +6,19 @@ nothing.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from rich.style import Style
 from textual import events
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
+
+_REVERSE: Final = Style(reverse=True)
 
 
 class LineInput(Input):
@@ -55,10 +59,18 @@ class InputBar(Widget):
 
 
 class PagedList(OptionList):
-    """A list of options whose page keys do nothing before it is laid out, where Textual's raise KeyError."""
+    """A list of options with the cursor of every list: in reverse, which Textual leaves out of an option's style. Page
+    keys do nothing before it is laid out, where Textual's raise KeyError."""
 
     def __init__(self, *options: str, id: str | None = None) -> None:
         super().__init__(*options, id=id, compact=True, markup=False)
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        is_under_cursor = any(
+            style is not None and style.meta.get("option", -1) == self.highlighted for _, style, _ in strip
+        )
+        return strip.apply_style(_REVERSE) if is_under_cursor and self.has_focus else strip
 
     def action_page_up(self) -> None:
         if self.scrollable_content_region:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from textual import events
-from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.style import Style
@@ -25,7 +23,7 @@ from runtui.graph.exchange import Exchange
 from runtui.keys.actions import in_scopes
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, plain
-from runtui.tui.widgets.chrome import PaneTitle
+from runtui.tui.widgets.chrome import Pane, PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, places
@@ -99,7 +97,7 @@ class LogList(PagedList):
             self.highlighted = current.line
 
 
-class SidePanel(Vertical):
+class SidePanel(Pane):
     """Four tabs, one of them in sight, and under them the search."""
 
     BINDINGS = bindings("text", **{action.id: f"screen.perform('{action.id}')" for action in in_scopes("text")})
@@ -129,7 +127,11 @@ class SidePanel(Vertical):
             self.tab = tab
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
+        self._about = PaneTitle(id="panel-about")
+        self._page = JsonView(id="panel-page")
+        self._log = LogList(id="panel-log")
+        self.search = SearchBar(self._searched)
+        super().__init__(self._about, self._page, self._log, self.search, id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty where there is none."""
@@ -138,24 +140,11 @@ class SidePanel(Vertical):
             "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
             "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
         }
-        self.search = SearchBar(self._searched)
         self._active = False
         self._drawn: tuple[Tab, int] | None = None
         """The tab that is drawn, and the width for which; None when its page is another one by now."""
         self._tops: dict[Tab, float] = {}
         """How far the pages are scrolled that are not in sight."""
-        self._title = PaneTitle(id="panel-title")
-        self._about = PaneTitle(id="panel-about")
-        self._page = JsonView(id="panel-page")
-        self._log = LogList(id="panel-log")
-
-    def compose(self) -> ComposeResult:
-        """The tabs' names in one line, what the page is about, and the page."""
-        yield self._title
-        yield self._about
-        yield self._page
-        yield self._log
-        yield self.search
 
     def on_mount(self) -> None:
         self._show_title()
@@ -188,9 +177,14 @@ class SidePanel(Vertical):
         return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
-        """List the requests of this session, the newest first."""
+        """List the requests of this session, the newest first; the cursor stays on its request."""
+        options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
+        under_cursor = self._log.highlighted_option
         self._log.clear_options()
-        self._log.add_options(Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges)
+        self._log.add_options(options)
+        ids = [option.id for option in options]
+        if under_cursor is not None and under_cursor.id in ids:
+            self._log.highlighted = ids.index(under_cursor.id)
         if self.tab == "log":
             self.search.look_again()
 
@@ -254,7 +248,7 @@ class SidePanel(Vertical):
             )
             for tab in TABS
         ]
-        self._title.show(Content(" │ ").join(names), active=self._active)
+        self.show_title(Content(" ─ ").join(names), active=self._active)
 
     def _show_about(self) -> None:
         """What the page in sight is about; of another run than the one under the cursor that is said."""
@@ -262,8 +256,8 @@ class SidePanel(Vertical):
         at_right = content(about.at_right, "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
-        left = fit(about.words, max(0, self.size.width - 3 - at_right.cell_length))
-        self._about.show(Content.assemble(content(left, about.style), " ", at_right), active=False)
+        left = fit(about.words, max(0, self._about.size.width - 3 - at_right.cell_length))
+        self._about.show(Content.assemble(content(left, about.style), " ", at_right))
 
     def _draw(self, *, keep_place: bool) -> None:
         """Draw the visible tab if it is another one, or its page, or the width."""
@@ -273,7 +267,7 @@ class SidePanel(Vertical):
             return
         self._drawn = (self.tab, width)
         page = self._pages[self.tab]
-        header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 1))]
+        header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
         self._page.show_text(page.body, header=header, keep_place=keep_place)

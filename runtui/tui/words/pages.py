@@ -238,7 +238,7 @@ def run_page(known: KnownRun, now: int) -> Page:
     facts = [Fact(f"{values['status'] or 'no status'} · {values['type'] or 'no type'}")]
     if known.note:
         facts.append(Fact(known.note, "$text-warning"))
-    elif values["status"] == "quarantined":
+    if values["status"] == "quarantined":
         facts += [Fact(words, "$text-warning") for words in held_words(run, known.workflow, now)]
     elif known.tasks is not None:
         facts += _why(known.tasks, now)
@@ -274,7 +274,7 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
     if failed:
         yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
     else:
-        yield Fact("No task failed.", "$text-success")
+        yield Fact("No task failed.", "$text-muted")
     for alike in sorted(waiting.values(), key=len, reverse=True)[:TOLD_CAUSES]:
         first = min(alike, key=lambda task: task.started or now)
         yield Fact(f"● {len(alike)}× waiting in {first.task_name}", "$text-primary")

@@ -1,0 +1,92 @@
+"""The page of a run: why it failed, told without a key, and what a person did about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from runtui.domain.report import Outcome
+from runtui.domain.results import TaskResult
+from runtui.domain.times import parse_ticks
+from runtui.services.store import StoredRun
+from runtui.tui.widgets.side_panel import Page
+from runtui.tui.words.pages import KnownRun, run_page
+from tests.tui.wires import a_run
+from tests.unit.entries import an_entry
+
+NOW = parse_ticks("2026-11-20T12:00:00Z")
+
+
+def page(**known: Any) -> Page:
+    stored = StoredRun(a_run(1), "w1", "Onboard [b]new[/b] hire")
+    return run_page(KnownRun(run_id="run-1", stored=stored, **known), NOW)
+
+
+def facts(**known: Any) -> list[str]:
+    return [fact.text for fact in page(**known).facts]
+
+
+def a_task(name: str, reason: str = "", user: str = "u1", status: str = "failed") -> TaskResult:
+    return TaskResult(
+        {"processingStatus": status, "failureReason": reason, "task": {"displayName": name}, "subject": {"id": user}}
+    )
+
+
+def test_causes_are_told_once_with_their_count_and_the_commonest_first() -> None:
+    no_manager = [
+        a_task("Send mail", f"User {n}f3a9c2d1-11aa-4bb2-8cc3-0123456789ab has no manager.") for n in range(3)
+    ]
+    told = facts(tasks=[a_task("Add to group", "The group is synced."), *no_manager])
+    at = told.index("✗ 3× Send mail")
+    assert told[at + 1].endswith("has no manager."), "one of the reasons, as received"
+    assert told[at + 2 : at + 4] == ["✗ 1× Add to group", "  The group is synced."]
+    assert at == 1, "only the status stands before"
+
+
+def test_a_run_is_named_and_counted_in_the_line_above() -> None:
+    about = page(tasks=()).about
+    assert about == ("run-1", "✗ Onboard [b]new[/b] hire", "1 of 3 users", "bold")
+
+
+def test_what_waits_is_told_beside_what_failed() -> None:
+    waiting = [a_task("Run a Custom Task Extension", status="inProgress", user=user) for user in "ab"]
+    told = facts(tasks=waiting)
+    assert "No task failed." in told
+    assert "● 2× waiting in Run a Custom Task Extension" in told
+
+
+def test_what_is_not_read_is_said_and_what_was_read_before_stays() -> None:
+    assert "Reading what its tasks did…" in facts(is_reading=True)
+    outdated = facts(tasks=[a_task("Send mail", "No mailbox.")], is_reading=True)
+    assert "✗ 1× Send mail" in outdated
+    failed = facts(tasks=[a_task("Send mail", "No mailbox.")], note="Forbidden (403)")
+    assert failed[1] == "Forbidden (403)"
+    assert "✗ 1× Send mail" in failed
+
+
+def test_changes_from_here_are_told_with_what_became_of_them() -> None:
+    morning = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
+    undone = an_entry(12, undone_by=13)
+    undo = an_entry(13, undoes=12, ended_at=morning)
+    unknown = an_entry(14, outcome=Outcome.UNKNOWN)
+    told = facts(entries=[unknown, undo, undone], has_draft=True)
+    clock = f"{morning.astimezone():%d %b %H:%M}"
+    assert any(line.startswith("~ draft not sent") for line in told)
+    assert any(line.startswith("your change #14, ") and line.endswith(": unknown") for line in told)
+    assert any(line.startswith("changed by you #12, ") and line.endswith(f", undone {clock}") for line in told)
+    assert not any("#13" in line for line in told), "an undo is told with what it undid"
+
+
+def test_many_causes_and_changes_are_counted() -> None:
+    told = facts(
+        tasks=[a_task(f"Task {letter}", "Broken.") for letter in "abcdefgh"],
+        entries=[an_entry(number) for number in range(9, 0, -1)],
+    )
+    assert "and 2 more causes" in told
+    assert any(line.startswith("and 6 changes before") for line in told)
+
+
+def test_a_run_that_is_not_stored_says_so() -> None:
+    gone = run_page(KnownRun(run_id="run-9", stored=None), NOW)
+    assert [fact.text for fact in gone.facts] == ["This run is not in the list."]
+    assert gone.about.run_id == "run-9"
