@@ -124,7 +124,8 @@ class OverviewView(ActionView[None]):
         return HISTORY_DAYS if self.size.width >= WIDE_MAP else HEAT_DAYS
 
     def _draw_map(self) -> None:
-        self.list.set_columns(Arrangement(with_heat_map(self._days, _today())))
+        self.list.arrangement = Arrangement(with_heat_map(self._days, _today()))
+        self.list.set_columns(self.list.arrangement)
 
     def title(self) -> Content:
         """How many workflows, and the day under the cursor."""

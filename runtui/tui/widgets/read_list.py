@@ -49,6 +49,8 @@ class ReadList(RowList[RowT, RowId]):
         """All of them, in the order in which they came."""
         self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
         """Those that the filter finds, in their order."""
+        self.arrangement: Arrangement[RowT] | None = None
+        """How the columns stand; None: those of the resource, as wide as the rows need."""
         self.filter_text = ""
         self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
@@ -65,9 +67,13 @@ class ReadList(RowList[RowT, RowId]):
             empty: Said where there are none; None: what the resource says.
         """
         self.rows, self._cells = rows, ()
-        self.set_columns(Arrangement(self.resource.columns, _needs(self.resource.columns, rows[:MEASURED])))
+        self.set_columns(self.arrangement or self._as_needed())
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
+
+    def _as_needed(self) -> Arrangement[RowT]:
+        """The columns of the resource, as wide as the rows need."""
+        return Arrangement(self.resource.columns, _needs(self.resource.columns, self.rows[:MEASURED]))
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
