@@ -213,8 +213,9 @@ async def test_a_read_takes_its_time_and_those_of_a_batch_the_same_time(wire: Wi
     assert (await reading).status_code == 200
     items = [{"id": str(number), "method": "GET", "url": wire.run_path} for number in range(3)]
     batch = asyncio.create_task(wire.client.post("/$batch", json={"requests": items}))
-    for _ in items:
-        await wire.pauses.asked.get()
+    async with asyncio.timeout(PATIENCE):
+        for _ in items:
+            await wire.pauses.asked.get()
     for _ in items:
         wire.pauses.gate.release()
     assert [item["status"] for item in (await batch).json()["responses"]] == [200] * 3
