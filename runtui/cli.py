@@ -159,8 +159,15 @@ COMMANDS: Final = (
         arguments=(
             Argument("--filter", dest="filter_text", default="", metavar="TEXT",
                      help="only runs such as status:failed or is:problem"),
-            Argument("-o", "--output", choices=("table", "json", "jsonl", "csv"), default="table",
-                     help="(default: table)"),
+            _format("table", "json", "jsonl", "csv"),
+        ),
+    ),
+    Command(
+        name="person", help="list what every task did for one person, across all workflows",
+        run="runtui.headless.triage:show_person", takes="session", options=_READING,
+        arguments=(
+            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"),
+            _format("table", "json", "jsonl", "csv"),
         ),
     ),
     Command(

@@ -1,20 +1,24 @@
-"""`runtui causes`: why tasks failed, grouped by task and reason over all runs that match a filter; and `runtui
-workflows`: how each workflow fares.
+"""Why and for whom, without a screen: `runtui causes` groups failed tasks by task and reason, `runtui workflows` tells
+how each workflow fares, `runtui person` what every task did for one person.
 
 Invariant: standard output is data; what could not be read is named on standard error, and the exit code says so.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
+from contextlib import aclosing
+from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import SessionSpec
+from runtui.domain.columns import Column, ListCell
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
+from runtui.domain.triage.people import PERSON_COLUMNS, PERSON_PROPERTIES, PersonResult, newest_first, person_record
 from runtui.domain.triage.workflows import (
     HISTORY_DAYS,
     WORKFLOW_PROPERTIES,
@@ -22,15 +26,21 @@ from runtui.domain.triage.workflows import (
     workflow_record,
     worst_first,
 )
-from runtui.errors import ExitCode
+from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, is_animated, narrate, run_command
-from runtui.headless.output import TableColumn, column_lines, standard_output, table_lines
+from runtui.headless.output import column_lines, standard_output
 from runtui.headless.session import connected, list_all
+from runtui.services.people import find_user, read_person
 from runtui.services.results import ReadingProgress
-from runtui.services.store import RunQuery
+from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.workspace import Workspace
 
 _OutputFormat: TypeAlias = Literal["table"] | RecordFormat
+
+_RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
+
+_MOST_NAMED: Final = 5
+"""People that are named where more than one was meant."""
 
 
 def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat) -> int:
@@ -79,12 +89,7 @@ async def _read_results(workspace: Workspace, query: RunQuery) -> ReadingProgres
 def _printed(causes: Sequence[Cause], output: _OutputFormat) -> Iterator[str]:
     rows = cause_rows(causes)
     if output == "table":
-        now = now_ticks()
-        columns = [column for column in CAUSE_COLUMNS if column.key not in ("share", "reason")]
-        reason = next(column for column in CAUSE_COLUMNS if column.key == "reason")
-        cells = ([*(column.show(row, now).text for column in columns), reason.show(row, now).text] for row in rows)
-        titles = [TableColumn(column.title, max(column.width, column.grows_to), column.align) for column in columns]
-        return table_lines([*titles, TableColumn("reason", 0)], cells)
+        return column_lines(CAUSE_COLUMNS, lambda: rows, now_ticks(), standard_output(), is_chosen=False)
     return record_lines((cause_record(row.cause) for row in rows), output, CAUSE_PROPERTIES)
 
 
@@ -113,3 +118,62 @@ async def _workflows(session: SessionSpec, output: _OutputFormat) -> int:
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
     return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
+
+
+def show_person(session: SessionSpec, name: str, *, output: _OutputFormat) -> int:
+    """Read what all workflows did for a person and print one line for each task, the newest first; the exit code.
+
+    It is NOT_DONE where some workflows or results could not be read; what was read is printed.
+
+    Raises:
+        RuntuiError: nobody, or more than one person, goes by that name, or nothing could be read.
+    """
+    return run_command(_person(session, name, output))
+
+
+async def _person(session: SessionSpec, name: str, output: _OutputFormat) -> int:
+    async with connected(session) as workspace:
+        missing = await list_all(workspace)
+        person = await _find(workspace, name)
+        tasks, fault = await _read_person(workspace, person)
+        for line in _printed_tasks(newest_first(tasks), output):
+            print(line)
+    for workflow in missing:
+        narrate(f"runtui: The list is incomplete. {workflow}")
+    if fault is not None:
+        narrate(f"runtui: Not everything could be read. {fault}")
+    return int(ExitCode.NOT_DONE if missing or fault is not None else ExitCode.DONE)
+
+
+async def _find(workspace: Workspace, typed: str) -> Person:
+    """Who is meant: by id or sign-in name; else whoever the results name so, which may have to be read first."""
+    if "@" in typed:
+        return await find_user(workspace.client, typed)
+    for has_read in (False, True):
+        if has_read:
+            await workspace.results.read(EVERY_RUN)
+        found = await asyncio.to_thread(workspace.store.people, typed, _MOST_NAMED + 1)
+        exact = [person for person in found if typed.casefold() in (person.name.casefold(), person.id.casefold())]
+        if len(exact or found) == 1:
+            return (exact or found)[0]
+        if found:
+            names = ", ".join(f"{person.name} ({person.user_principal_name or person.id})" for person in found)
+            raise RuntuiError(f"More than one person is called {typed}", f"{names}.", "Use the sign-in name or the id.")
+    return await find_user(workspace.client, typed)
+
+
+async def _read_person(workspace: Workspace, person: Person) -> tuple[Sequence[PersonResult], RuntuiError | None]:
+    """All that can be known of a person, and why not more."""
+    async with aclosing(read_person(workspace.client, workspace.store, person.id)) as readings:
+        told = [reading async for reading in readings]
+    if told[-1].is_offered:
+        return told[-1].tasks, told[-1].fault
+    await workspace.results.read(EVERY_RUN)
+    stored = await asyncio.to_thread(workspace.store.results_of_person, person.id)
+    return stored, workspace.results.progress.fault
+
+
+def _printed_tasks(tasks: Sequence[PersonResult], output: _OutputFormat) -> Iterator[str]:
+    if output == "table":
+        return column_lines((*PERSON_COLUMNS, _RUN), lambda: tasks, now_ticks(), standard_output(), is_chosen=False)
+    return record_lines(map(person_record, tasks), output, PERSON_PROPERTIES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.results import TaskResult
@@ -16,7 +17,9 @@ from runtui.domain.triage.people import PersonResult
 from runtui.errors import RuntuiError
 from runtui.graph.client import GraphClient, GraphError
 from runtui.graph.retry import Pace
-from runtui.services.store import Store
+from runtui.services.store import Person, Store
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _NOT_OFFERED: Final = frozenset({400, 405, 501})
 """How a server says that it has no such collection, or does not filter it."""
@@ -37,6 +40,25 @@ class PersonReading(NamedTuple):
     """Why the first of those that could not be read could not."""
     is_offered: bool = True
     """Whether the server answers for one person at all; where it does not, only the results of runs tell."""
+
+
+async def find_user(client: GraphClient, typed: str) -> Person:
+    """Whose id or sign-in name was typed. An id is taken as it is: the directory may not be readable.
+
+    Raises:
+        RuntuiError: there is no such user, or the directory cannot be read.
+    """
+    if _ID.fullmatch(typed):
+        return Person(typed.lower(), typed.lower(), "", 0, 0)
+    try:
+        user = await client.user(typed, pace=Pace())
+    except GraphError as error:
+        if error.exchange.status != HTTPStatus.NOT_FOUND:
+            raise
+        what = f"No result that was read names {typed}, and the directory has no such user."
+        raise RuntuiError("Nobody by that name", what, "Type the whole sign-in name, or the id.") from error
+    name, upn = user.get("displayName"), user.get("userPrincipalName")
+    return Person(str(user.get("id")), str(name or typed), str(upn or ""), 0, 0)
 
 
 async def read_person(client: GraphClient, store: Store, subject_id: str) -> AsyncGenerator[PersonReading, None]:

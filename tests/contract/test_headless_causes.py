@@ -1,4 +1,4 @@
-"""`runtui causes` in this process: what it prints, and what it says where not everything could be read."""
+"""`runtui causes` and `runtui person` in this process: what they print, and what they say of what is missing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
-from runtui.errors import ExitCode, UsageError
-from runtui.headless.causes import list_causes
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.runs import show_run
+from runtui.headless.triage import list_causes, show_person
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_incomplete import Refusing
 
@@ -96,3 +97,44 @@ def test_what_was_read_before_is_not_asked_for_again(commands: Commands, capsys:
     again = [path for _, path in commands.line.sent[asked:]]
     assert again
     assert not [path for path in again if "Results" in path or path.endswith("$batch")]
+
+
+def person(commands: Commands, capsys: Out, name: str) -> list[dict[str, Any]]:
+    assert show_person(commands.server(), name, output="json") == ExitCode.DONE
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_person_is_found_by_sign_in_name_id_and_name(commands: Commands, capsys: Out) -> None:
+    user = commands.app.state.database.people.find(failed_user(commands, capsys))
+    by_id = person(commands, capsys, user.id)
+    assert any(task["status"] == "failed" and task["reason"] for task in by_id)
+    moments = [task["startedDateTime"] for task in by_id]
+    assert moments == sorted(moments, reverse=True)
+    assert person(commands, capsys, user.user_principal_name) == by_id
+    assert person(commands, capsys, user.id.upper()) == by_id
+    show_person(commands.server(), user.id, output="table")
+    assert len(capsys.readouterr().out.splitlines()) == len(by_id) + 1
+
+
+def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys: Out) -> None:
+    with pytest.raises(RuntuiError, match="Nobody by that name"):
+        show_person(commands.server(), "nobody@nowhere.example", output="json")
+    with pytest.raises(RuntuiError, match="More than one person is called a"):
+        show_person(commands.server(), "a", output="json")
+    assert capsys.readouterr().out == ""
+
+
+def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(commands: Commands, capsys: Out) -> None:
+    user_id = failed_user(commands, capsys)
+    server = replace(commands.server(), wire=Refusing(commands, "/userProcessingResults", 400))
+    assert show_person(server, user_id, output="json") == ExitCode.DONE
+    assert any(task["status"] == "failed" for task in json.loads(capsys.readouterr().out))
+
+
+def failed_user(commands: Commands, capsys: Out) -> str:
+    """The id of somebody for whom a task failed."""
+    run_id, workflow_id = commands.a_run("failed")
+    show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
+    failed: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["failedTasks"]
+    return str(failed[0]["subject"]["id"])

@@ -6,7 +6,7 @@ Invariant: no text is altered for the terminal here; names and reasons are as re
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult
@@ -63,3 +63,24 @@ PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column("reason", "reason", 10, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
 )
 """All columns, in the order in which they stand."""
+
+PERSON_PROPERTIES: Final = (
+    "run", "workflow", "workflowId", "task", "status", "reason", "doubt", "startedDateTime", "completedDateTime",
+)  # fmt: skip
+"""What a task of a person has for a program."""
+
+
+def person_record(task: PersonResult) -> dict[str, Any]:
+    """A task of a person for a program; `doubt` is why its success may have changed nothing."""
+    result = task.result
+    return {
+        "run": task.run_id,
+        "workflow": task.workflow_name,
+        "workflowId": task.workflow_id,
+        "task": result.task_name,
+        "status": result.status,
+        "reason": result.reason if result.is_failed else result.processing_info or None,
+        "doubt": why_doubtful(result) or None,
+        "startedDateTime": result.received.get("startedDateTime"),
+        "completedDateTime": result.received.get("completedDateTime"),
+    }

@@ -6,14 +6,11 @@ Invariant: what the store has is shown at once; the server is asked while the pe
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import aclosing
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from runtui.errors import RuntuiError
-from runtui.graph.client import GraphError
-from runtui.services.people import read_person
+from runtui.services.people import find_user, read_person
 from runtui.services.store import EVERY_RUN, Person
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.opening import Opening
@@ -24,8 +21,6 @@ from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.words import people_words
 
 _READING: Final = "read a person"
-
-_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Tracing:
@@ -103,7 +98,7 @@ class Tracing:
         """Show what the server tells of a person, again whenever there is more."""
         try:
             if not person.id:
-                person = await self._look_up(person.name)
+                person = self.view.person = await find_user(self._workspace.client, person.name)
             async with aclosing(read_person(self._workspace.client, self._workspace.store, person.id)) as readings:
                 async for reading in readings:
                     words = people_words.workflows_read(reading)
@@ -116,26 +111,6 @@ class Tracing:
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
             self.view.set_status(people_words.nothing_known(reading), "error")
-
-    async def _look_up(self, typed: str) -> Person:
-        """Whose id or sign-in name was typed. An id needs no look-up: the directory may not be readable."""
-        if _ID.fullmatch(typed):
-            found = Person(typed.lower(), typed.lower(), "", 0, 0)
-        else:
-            user = await self._user(typed)
-            name, upn = user.get("displayName"), user.get("userPrincipalName")
-            found = Person(str(user.get("id")), str(name or typed), str(upn or ""), 0, 0)
-        self.view.person = found
-        return found
-
-    async def _user(self, typed: str) -> dict[str, Any]:
-        try:
-            return await self._workspace.client.user(typed)
-        except GraphError as error:
-            if error.exchange.status != HTTPStatus.NOT_FOUND:
-                raise
-            what = f"No result that was read names {typed}, and the directory has no such user."
-            raise RuntuiError("Nobody by that name", what, "Type the whole sign-in name, or the id.") from error
 
     # enter on a task
 
