@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runtui.headless.causes import list_causes
 from starlette.applications import Starlette
 
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.causes import list_causes
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_incomplete import Refusing
 
