@@ -44,6 +44,22 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         assert (session.view, view.back) == ("overview", back), "one step back leads to the same day"
 
 
+@pytest.mark.parametrize(("size", "days"), [((60, 16), 14), ((80, 24), 14), ((100, 24), 14), ((220, 50), 30)])
+async def test_the_days_that_there_is_room_for_are_in_sight(
+    open_session: Opener, size: tuple[int, int], days: int
+) -> None:
+    async with open_session(size=size, runs=40) as session:
+        view = await opened(session)
+        layout = view.table.arrangement.layout(view.table.size.width)
+        shown = [column.key for column, _ in layout if column.key.startswith("day")]
+        assert shown == [f"day{back}" for back in reversed(range(days))]
+        assert {column.key: width for column, width in layout}["workflow"] >= 12
+        session.workspace.store.put_workflows([{"id": "w", "displayName": "Another"}])
+        session.app.overviewing.follow_clock()
+        await session.until(lambda: "Another" in session.text() or len(view.list.rows) > view.table.size.height)
+        assert view.table.arrangement.layout(view.table.size.width) == layout
+
+
 async def test_steps_back_lead_from_the_day_to_the_workflow_and_to_the_list(open_session: Opener) -> None:
     async with open_session() as session:
         view = await opened(session)
