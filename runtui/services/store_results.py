@@ -128,7 +128,7 @@ def put_results(
     Parts are dropped when another reading of the run has begun or ended since.
     """
     if part is None:
-        delete_results(db, [run_row])
+        _delete(db, [run_row, -run_row])
         _add(db, run_row, tasks, users)
     elif _is_under_way(db, run_row, part):
         _delete(db, [run_row])
@@ -186,8 +186,14 @@ def _add(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received)
 
 
 def delete_results(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
-    """Remove what was read of some runs, and what is being read."""
+    """Remove what was read of runs that are gone, and what is being read; and the names of whom nothing else tells."""
+    before = db.total_changes
     _delete(db, [row for run_row in run_rows for row in (run_row, -run_row)])
+    if db.total_changes > before:
+        db.execute(
+            "DELETE FROM subject WHERE NOT EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid)"
+            " AND NOT EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid)"
+        )
 
 
 def _delete(db: sqlite3.Connection, run_rows: Collection[int]) -> None:

@@ -108,8 +108,13 @@ def test_results_are_outdated_when_their_run_was_updated_and_go_with_it(store: S
     put(store, "w1", run(1, lastUpdatedDateTime=format_ticks(NOW)), run(2, failedUsersCount=7))
     outdated = {run_id: results.is_outdated for run_id in ("r1", "r2") if (results := store.results_of(run_id))}
     assert outdated == {"r1": True, "r2": False}
+    put(store, "w2", run(3))
+    read(store, "r3", task("No mail.", BEN))
     store.finish_listing("w1", store.next_listing())
     assert store.results_of("r1") is None
+    assert names_kept(path) == ["Ben Walters"], "a name goes with the last result that tells of it"
+    store.keep_workflows(["w1"])
+    assert names_kept(path) == []
     assert left_of_results(path) == [0] * 4
 
 
@@ -168,6 +173,13 @@ def test_a_reading_that_broke_off_goes_with_its_run(store: Store, path: Path) ->
     assert left_of_results(path) == [0] * 4
     assert store.put_part("r1", (task("No manager."),), ()) == 0
     assert left_of_results(path) == [0] * 4
+
+
+def names_kept(path: Path) -> list[str]:
+    with sqlite3.connect(path) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM subject ORDER BY name")]
+    db.close()
+    return names
 
 
 def left_of_results(path: Path) -> list[int]:
