@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.causes import list_causes
+from runtui.headless.triage import list_causes
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_incomplete import Refusing
 
