@@ -1,0 +1,222 @@
+"""Many changes through `$batch` against the sandbox, over a line that misbehaves: what it applied is what is told."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
+from runtui.graph.client import GraphClient
+from runtui.graph.transport import Transport
+from runtui.services.journal import Journal
+from runtui.services.refresh import Refresh
+from runtui.services.store import EVERY_RUN, Store
+from runtui.services.writing.drive import WriteContext
+from runtui.services.writing.save import Save
+from runtui.services.writing.saves import SaveQueue
+from tests import canary
+from tests.contract.conftest import Clock
+
+ROOT: Final = "http://127.0.0.1/beta"
+MANY: Final = 45
+THROTTLED: Final = {"error": {"code": "TooManyRequests", "message": "Please retry."}}
+FORBIDDEN: Final = {"error": {"code": "Forbidden", "message": "Insufficient privileges."}}
+
+Json = dict[str, Any]
+Forward = Callable[[Json], Awaitable[Json]]
+Bend = Callable[[Json, Forward, int], Awaitable[httpx.Response]]
+"""Gets the body of a batch of changes, a way to have it carried out, and which batch of changes it is, from 1."""
+
+
+class Line(httpx.AsyncBaseTransport):
+    """Carries requests to the app; batches of changes as a test says."""
+
+    def __init__(self, app: Starlette, bend: Bend) -> None:
+        self._app = httpx.ASGITransport(app)
+        self._bend = bend
+        self.batches = 0
+        self.requests: Counter[str] = Counter()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests[f"{request.method} {request.url.path.rpartition('/')[2]}"[:12]] += 1
+        is_batch = request.url.path.endswith("/$batch")
+        body = json.loads(request.content) if is_batch else {}
+        if not is_batch or body["requests"][0]["method"] != "PATCH":
+            return await self._app.handle_async_request(request)
+        self.batches += 1
+
+        async def forward(some: Json) -> Json:
+            content = json.dumps(some).encode()
+            headers = {**request.headers, "content-length": str(len(content))}
+            answer = await self._app.handle_async_request(
+                httpx.Request("POST", request.url, headers=headers, content=content)
+            )
+            whole: Json = json.loads(await answer.aread())
+            return whole
+
+        return await self._bend(body, forward, self.batches)
+
+
+def reply(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> httpx.Response:
+    sent = {"content-type": "application/json", **(headers or {})}
+    return httpx.Response(status, headers=sent, stream=httpx.ByteStream(json.dumps(body).encode()))
+
+
+def refused(item: Json, status: int, body: Json, headers: dict[str, str] | None = None) -> Json:
+    return {"id": item["id"], "status": status, "headers": headers or {}, "body": body}
+
+
+async def plain(body: Json, forward: Forward, _number: int) -> httpx.Response:
+    return reply(await forward(body))
+
+
+async def turned_round(body: Json, forward: Forward, _number: int) -> httpx.Response:
+    return reply({"responses": (await forward(body))["responses"][::-1]})
+
+
+def some_refused(status: int, error: Json, *, again: bool) -> Bend:
+    """Every third item is refused, and applied only when it comes again."""
+
+    async def bend(body: Json, forward: Forward, number: int) -> httpx.Response:
+        bad = body["requests"][::3] if number <= 3 or not again else []
+        good = [item for item in body["requests"] if item not in bad]
+        answers = (await forward({"requests": good}))["responses"] if good else []
+        return reply({"responses": [*answers, *(refused(item, status, error, {"Retry-After": "0"}) for item in bad)]})
+
+    return bend
+
+
+async def cut_after(body: Json, forward: Forward, number: int) -> httpx.Response:
+    """The second batch is applied, and its answer never comes."""
+    answer = await forward(body)
+    if number == 2:
+        raise httpx.ReadError("reset")
+    return reply(answer)
+
+
+async def cut_before(body: Json, forward: Forward, number: int) -> httpx.Response:
+    if number == 2:
+        raise httpx.ReadError("reset")
+    return reply(await forward(body))
+
+
+async def half_applied(body: Json, forward: Forward, number: int) -> httpx.Response:
+    """Of the second batch one half is applied, then the line is cut."""
+    if number != 2:
+        return reply(await forward(body))
+    await forward({"requests": body["requests"][::2]})
+    raise httpx.ReadError("reset")
+
+
+async def items_missing(body: Json, forward: Forward, _number: int) -> httpx.Response:
+    return reply({"responses": (await forward(body))["responses"][::2]})
+
+
+async def items_twice(body: Json, forward: Forward, _number: int) -> httpx.Response:
+    """One item is answered twice, and the second answer is a refusal."""
+    answers = (await forward(body))["responses"]
+    return reply({"responses": [*answers, refused(answers[0], 400, FORBIDDEN)]})
+
+
+async def a_web_page(body: Json, forward: Forward, number: int) -> httpx.Response:
+    await forward(body)
+    if number != 1:
+        return reply({"responses": []})
+    return httpx.Response(200, headers={"content-type": "text/html"}, stream=httpx.ByteStream(b"<html>Sign in"))
+
+
+async def not_offered(_body: Json, _forward: Forward, _number: int) -> httpx.Response:
+    return reply({"error": {"code": "BadRequest", "message": "Resource not found for the segment '$batch'."}}, 400)
+
+
+async def whole_batch_throttled(body: Json, forward: Forward, number: int) -> httpx.Response:
+    return reply(THROTTLED, 429, {"Retry-After": "0"}) if number == 1 else reply(await forward(body))
+
+
+BENDS: Final[dict[str, tuple[Bend, set[Outcome]]]] = {
+    "plain": (plain, {Outcome.DONE}),
+    "in another order": (turned_round, {Outcome.DONE}),
+    "429 for some": (some_refused(429, THROTTLED, again=True), {Outcome.DONE}),
+    "424 for some": (some_refused(424, THROTTLED, again=True), {Outcome.DONE}),
+    "403 for some": (some_refused(403, FORBIDDEN, again=False), {Outcome.DONE, Outcome.NOT_DONE}),
+    "cut after it was applied": (cut_after, {Outcome.DONE}),
+    "cut before it was applied": (cut_before, {Outcome.DONE, Outcome.UNKNOWN}),
+    "half applied": (half_applied, {Outcome.DONE, Outcome.UNKNOWN}),
+    "items missing": (items_missing, {Outcome.DONE}),
+    "an item twice": (items_twice, {Outcome.DONE}),
+    "a web page": (a_web_page, {Outcome.DONE}),
+    "no $batch": (not_offered, {Outcome.DONE}),
+    "the whole batch throttled": (whole_batch_throttled, {Outcome.DONE}),
+}
+
+
+class Bench:
+    """A session on the sandbox."""
+
+    def __init__(self, app: Starlette, clock: Clock, store: Store, journal: Journal, saves: SaveQueue) -> None:
+        self.app, self.clock, self.store, self.journal, self.saves = app, clock, store, journal, saves
+        self.ended: dict[str, Save] = {}
+        saves.changed.subscribe(lambda save: None if save.active else self.ended.update({save.run_id: save}))
+
+    def drafts(self) -> list[Draft]:
+        drafts = []
+        for row in self.store.window(EVERY_RUN, 0, MANY):
+            stored = self.store.get(row.id)
+            assert stored is not None
+            draft = Draft(row.id, stored.workflow_id, stored.raw)
+            drafts.append(draft.typed("failedTasksCount", "4321", self.clock()))
+        return drafts
+
+
+@pytest.fixture
+async def open_bench(sandbox_app: Starlette, clock: Clock, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    store, journal = Store(tmp_path / "runs.db"), Journal(tmp_path / "journal.db")
+    opened: list[tuple[Transport, SaveQueue]] = []
+
+    async def token() -> str:
+        return canary.TOKEN
+
+    async def nobody() -> str:
+        return ""
+
+    async def open_it(bend: Bend) -> Bench:
+        transport = Transport(ROOT, token=token, wire=Line(sandbox_app, bend))
+        client = GraphClient(transport)
+        await Refresh(client, store, interval=0).list_once()
+        saves = SaveQueue(client, store, journal, WriteContext(ROOT, "Contoso", "", nobody))
+        opened.append((transport, saves))
+        return Bench(sandbox_app, clock, store, journal, saves)
+
+    yield open_it
+    for transport, saves in opened:
+        await saves.abandon()
+        await transport.aclose()
+    journal.close()
+    store.close()
+
+
+@pytest.mark.parametrize("trouble", BENDS)
+async def test_what_was_applied_is_what_is_told(open_bench: Callable[..., Any], trouble: str) -> None:
+    bend, outcomes = BENDS[trouble]
+    bench: Bench = await open_bench(bend)
+    bulk = bench.saves.submit_many(bench.drafts(), holds=False)
+    assert await bench.saves.drain(60) == 0
+    applied = Counter(write.run_id for write in bench.app.state.applied)
+    assert len(bench.ended) == MANY
+    assert {save.outcome for save in bench.ended.values()} == outcomes
+    assert max(applied.values()) == 1, "nothing is applied twice"
+    for run_id, save in bench.ended.items():
+        told = {Outcome.DONE: {1}, Outcome.NOT_DONE: {0}, Outcome.UNKNOWN: {0, 1}}
+        assert save.outcome is not None
+        assert applied[run_id] in told[save.outcome], (trouble, save.fault)
+    recorded = {entry.run_id: entry.outcome for entry in reversed(bench.journal.entries()) if entry.batch == bulk.batch}
+    newest = {run_id: recorded.get(run_id, Outcome.NOT_DONE) for run_id in bench.ended}
+    assert newest == {run_id: save.outcome for run_id, save in bench.ended.items()}
