@@ -287,8 +287,7 @@ def task_counts(plan: RunPlan, people: People, now: int) -> Iterator[TaskCounts]
     if status in _UNSTARTED:
         return
     failures = Counter(plan.causes[number % len(plan.causes)] for number in range(plan.failed_among(done)))
-    ahead = 0
-    """How many tasks have ended for users beyond those who are done."""
+    ahead = 0  # tasks that have ended for users beyond those who are done
     if done < plan.users and status == "inProgress":
         blank = _Work("", people.person(0), "queued", None, None, 0, 0)
         ahead = _one_user(plan, done, blank, done, now).tasks_done

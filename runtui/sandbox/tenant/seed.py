@@ -130,8 +130,11 @@ _UNUSUAL: Final = (
     _Incident("last-day", 5 * HOUR, 7, 0, (CALLBACK_DUE,), details=_waits_after(4)),
     _Incident("last-day", 8 * HOUR, 3, 0, (CALLBACK_DUE,), details=_waits_after(1)),
     _Incident("last-day", 11 * HOUR, 9, 0, (CALLBACK_DUE,), details=_waits_after(6)),
-    _Incident("last-day", 26 * HOUR, 412, details={"fate": "quarantined", "stops_after": 0}),
-    _Incident("guests", 5 * HOUR, 96, details={"fate": "quarantined", "stops_after": 0}),
+    *(
+        _Incident(item.key, held.ago, held.users, details={"fate": "quarantined", "stops_after": 0})
+        for item in WORKFLOWS
+        if (held := item.quarantine) is not None
+    ),
     _Incident("last-day", 25 * HOUR, 10, details={"execution_type": "preview"}),
     _Incident("termination", 31 * HOUR, 3, details={"fate": "canceled", "stops_after": 1, **_BY_HAND}),
     _Incident("prehire", 2 * DAY + 3 * HOUR, 8, details=_AGAIN, same_as=_BAD_DAY - 6 * HOUR),

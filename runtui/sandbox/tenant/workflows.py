@@ -83,9 +83,16 @@ class Quarantine(NamedTuple):
 
     ago: int
     """How many ticks ago the run was scheduled that exceeded the limit."""
+    users: int
+    """How many users it has."""
     type: str
     """A member of `quarantineType`."""
-    reason: str
+    limit: str
+    """What the number of users is compared with, in words."""
+
+    @property
+    def reason(self) -> str:
+        return f"The scheduled execution would have processed {self.users} users{self.limit}"
 
 
 class Workflow(NamedTuple):
@@ -198,8 +205,7 @@ WORKFLOWS: Final = (
         _days_after(0, "employeeLeaveDateTime", _EVERYBODY), people.LEAVERS, 0,
         version=12, weight=26, users=6, seconds=31, limits=(_at_most(100),),
         quarantine=Quarantine(
-            26 * HOUR, "countBasedThresholdExceeded",
-            "The scheduled execution would have processed 412 users. The workflow's limit is 100 users.",
+            26 * HOUR, 412, "countBasedThresholdExceeded", ". The workflow's limit is 100 users."
         ),
     ),
     Workflow(
@@ -244,9 +250,8 @@ WORKFLOWS: Final = (
         _when("userInactivityTrigger", '(userType eq "Guest")', inactivityPeriodInDays=90), people.GUESTS, 0,
         version=8, weight=8, users=24, seconds=6, limits=(_at_most_percent(15), _at_most(250)),
         quarantine=Quarantine(
-            5 * HOUR, "percentageBasedThresholdExceeded",
-            "The scheduled execution would have processed 96 users, 19 percent of the users in scope. "
-            "The workflow's limit is 15 percent.",
+            5 * HOUR, 96, "percentageBasedThresholdExceeded",
+            ", 19 percent of those in scope. The workflow's limit is 15 percent.",
         ),
     ),
 )
