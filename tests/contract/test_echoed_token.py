@@ -18,7 +18,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.headless.changes import ChangeOptions, undo_entry, update_run
 from runtui.headless.journal import print_entry, print_journal
-from runtui.headless.runs import list_runs, show_run
+from runtui.headless.runs import OutputFormat, list_runs, show_run
 from runtui.redact import MARK
 from runtui.services.writing.undo import UndoError
 from runtui.settings import Settings
@@ -103,9 +103,13 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
         assert canary.leaks(tmp_path) == []
         return out
 
-    for form in ("table", "json", "csv"):
-        assert MARK in said(list_runs(server, filter_text="", output=form))
-    (line,) = said(list_runs(server, filter_text="", output="jsonl")).splitlines()
+    def listed_as(form: OutputFormat) -> int:
+        return list_runs(server, filter_text="", columns="", sort="", limit=None, output=form)
+
+    forms: tuple[OutputFormat, ...] = ("table", "json", "csv")
+    for form in forms:
+        assert MARK in said(listed_as(form))
+    (line,) = said(listed_as("jsonl")).splitlines()
     listed = json.loads(line)
     assert (listed["workflow"], listed["run"]["processingStatus"]) == (f"Offboard {MARK}", MARK)
     assert listed["run"]["note"] == {f"seen with {MARK}": [f"Bearer {MARK}"]}

@@ -63,13 +63,13 @@ async def test_the_names_of_tabs_and_of_columns_are_clicked(open_session: Opener
         users = session.app.opening.users.list
         await session.until(lambda: users.rows)
         header = users.query_one(ColumnHeader).region.y
-        names = [row.shown_name for row in users.rows]
+        names = [row.name for row in users.rows]
         for expected in (min(names, key=str.casefold), max(names, key=str.casefold)):
             await click(session, "user", header)
             await session.press("g")
             row = users.table.row_under_cursor()
             assert row is not None
-            assert row.shown_name == expected
+            assert row.name == expected
 
 
 async def test_the_wheel_scrolls_what_is_under_the_mouse(open_session: Opener) -> None:
