@@ -76,7 +76,7 @@ async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(op
 
         await session.press("escape", "v", "k", "enter", "j", "j", "enter")
         assert list(preferences.kept.views) == [View("Leavers", session.runs.settings)]
-        assert session.runs.settings.filter == ""
+        assert not session.runs.settings.filter
         await session.press("v", "enter", "G", "enter")
         assert not preferences.kept.views
         await session.press("6")
