@@ -72,8 +72,8 @@ INHERITED: Final[dict[str, set[str]]] = {
 }
 """The private names that a class of ours inherits from Textual, and uses or replaces."""
 
-OURS: Final = {"tui/bridge.py": {"_hear"}, "tui/screens/runs.py": {"_replace"}}
-"""Names that belong to a class of the same module, or to every named tuple."""
+OURS: Final = {"tui/bridge.py": {"_hear"}}
+"""Names that belong to a class of the same module."""
 
 
 def sources() -> list[Path]:
@@ -85,7 +85,8 @@ def name_of(path: Path) -> str:
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    """Whether a name belongs to its class alone; `_replace` is what every named tuple offers."""
+    return name.startswith("_") and not name.startswith("__") and name not in {"_replace", "_asdict"}
 
 
 def private_imports(tree: ast.Module) -> Iterator[str]:
