@@ -283,5 +283,6 @@ def _create_table(entity: EntityType) -> Iterator[str]:
         types["id"] = "TEXT PRIMARY KEY"
     columns = ", ".join(f'"{column}" {types.get(column, "TEXT")}' for column in entity.columns)
     yield f'CREATE TABLE "{entity.name}" ({columns})'
+    place = ', "place"' if "place" in entity.columns else ""
     for owner in {"workflowId", "runId"}.intersection(entity.columns):
-        yield f'CREATE INDEX "{entity.name} of {owner}" ON "{entity.name}" ("{owner}")'
+        yield f'CREATE INDEX "{entity.name} of {owner}" ON "{entity.name}" ("{owner}"{place})'

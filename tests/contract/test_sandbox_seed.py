@@ -98,9 +98,18 @@ async def test_people_come_back_and_have_names(sandbox: Sandbox) -> None:
         for person in plan.subjects(People(7)):
             ways[person.id].add(plan.workflow.key)
     assert sum(len(found) > 1 for found in ways.values()) > len(ways) / 10
-    everybody = [People(7).person(number) for number in range(4_000)]
+    everybody = [People(7).person(number) for number in range(14_000)]
     assert len({person.user_principal_name for person in everybody}) == len(everybody)
     assert all(" " in person.display_name and "@" in person.user_principal_name for person in everybody)
+
+
+def test_a_tenant_with_many_runs_has_one_for_ten_thousand_users() -> None:
+    plans = plan_runs(10_000, 7, NOW, workflows(7))
+    (plan,) = (plan for plan in plans if plan.users >= 10_000)
+    users = list(user_results(plan, People(7), NOW))
+    assert len({user["id"] for user in users}) == len(users) == 10_000
+    assert sum(user["processingStatus"] == "failed" for user in users) == run_state(plan, NOW)["failedUsersCount"] - 20
+    assert len(plans) == 10_000
 
 
 async def test_a_workflow_says_why_it_does_not_run(sandbox: Sandbox) -> None:

@@ -74,7 +74,9 @@ LEAVERS: Final = Cohort(1_800, 900)
 CONTRACTORS: Final = Cohort(2_700, 400)
 GUESTS: Final = Cohort(3_100, 500)
 TOKYO: Final = Cohort(3_600, 400)
-_USER_COUNT: Final = 4_000
+NEWCOMERS: Final = Cohort(4_000, 10_000)
+"""The staff of a company that was bought."""
+_USER_COUNT: Final = 14_000
 
 
 class Person(NamedTuple):
@@ -164,7 +166,8 @@ class People:
     def _introduce(self, number: int) -> Person:
         if GUESTS.first <= number < GUESTS.first + GUESTS.size:
             return self._guest(number)
-        return self._tokyo(number) if number >= TOKYO.first else self._member(number)
+        is_in_tokyo = TOKYO.first <= number < TOKYO.first + TOKYO.size
+        return self._tokyo(number) if is_in_tokyo else self._member(number)
 
     @cached_property
     def _by_key(self) -> dict[str, Person]:
@@ -173,8 +176,10 @@ class People:
 
     def _member(self, number: int) -> Person:
         given, surname = self._names_of(number)
-        prefix = "v-" if number >= CONTRACTORS.first else ""
-        return self._named(number, given, surname, f"{given} {surname}", f"{prefix}{given}.{surname}".lower())
+        prefix = "v-" if CONTRACTORS.first <= number < GUESTS.first else ""
+        namesakes = number // (len(_GIVEN_NAMES) * len(_SURNAMES))
+        address = f"{prefix}{given}.{surname}{namesakes + 1 if namesakes else ''}".lower()
+        return self._named(number, given, surname, f"{given} {surname}", address)
 
     def _guest(self, number: int) -> Person:
         given, surname = self._names_of(number)

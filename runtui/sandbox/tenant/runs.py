@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
 from runtui.sandbox.tenant.causes import Cause
-from runtui.sandbox.tenant.people import People, Person
+from runtui.sandbox.tenant.people import Cohort, People, Person
 from runtui.sandbox.tenant.tasks import (
     EXTENSIONS,
     REMOVE_ALL_LICENSES,
@@ -67,7 +67,9 @@ class RunPlan(NamedTuple):
     scope: dict[str, Any] | None = None
     extra: dict[str, Any] | None = None
     first_user: int = 0
-    """Its users are the one at this place of the workflow's cohort and those after."""
+    """Its users are the one at this place of its cohort and those after."""
+    cohort: Cohort | None = None
+    """Whom it is for, where that is not the workflow's cohort."""
     precision: int = 1
     """Its times are multiples of this: real timestamps have 0 to 7 fractional digits."""
     long_id: bool = False
@@ -129,8 +131,9 @@ class RunPlan(NamedTuple):
                     yield person.id
 
     def subjects(self, people: People) -> Iterator[Person]:
+        cohort = self.cohort or self.workflow.cohort
         for user in range(self.users):
-            yield people.person(self.workflow.cohort.member(self.first_user + user))
+            yield people.person(cohort.member(self.first_user + user))
 
 
 def run_state(plan: RunPlan, now: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from runtui.sandbox.tenant.causes import (
     SYNCED_GROUP,
     Cause,
 )
-from runtui.sandbox.tenant.people import ARRIVALS_PER_DAY
+from runtui.sandbox.tenant.people import ARRIVALS_PER_DAY, NEWCOMERS
 from runtui.sandbox.tenant.runs import RunPlan
 from runtui.sandbox.tenant.workflows import DAY, HOUR, WORKFLOWS, Workflow
 
@@ -148,6 +148,13 @@ _UNUSUAL: Final = (
 
 _INCIDENTS: Final = (*_FAILURES, *_UNUSUAL)
 
+_TAKEOVER: Final = _Incident(
+    "team-change", 2 * DAY, NEWCOMERS.size, 60, (SYNCED_GROUP, POOL_DRY, ARCHIVED_TEAM), 1, {"cohort": NEWCOMERS}
+)
+"""A run for very many users at once. Only a tenant with many runs has it."""
+
+_MANY_RUNS: Final = 10_000
+
 
 HOSTILE_TEXTS: Final = (
     "[/x] closes what was never opened",
@@ -181,7 +188,8 @@ def _unusual(runs: int, now: int, workflows: Mapping[str, Workflow], random: Ran
     rounds = max(1, runs // DEFAULT_RUNS)
     for round_ in range(rounds):
         shift = round_ * _SPAN // rounds
-        for incident in _INCIDENTS[:runs]:
+        takeover = (_TAKEOVER,) if runs >= _MANY_RUNS and not round_ else ()
+        for incident in (*_INCIDENTS[:runs], *takeover):
             ago = (incident.ago + shift) % _SPAN if shift else incident.ago
             workflow = workflows[incident.workflow]
             seconds = incident.seconds or workflow.seconds
