@@ -161,6 +161,10 @@ class UserResult(_Result):
         return self._ticks("scheduledDateTime")
 
     @property
+    def failed_tasks(self) -> int | None:
+        return _count(self.received.get("failedTasksCount"))
+
+    @property
     def total_tasks(self) -> int | None:
         return _count(self.received.get("totalTasksCount"))
 

@@ -17,13 +17,15 @@ from runtui.keys.names import is_text, key_text
 _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
-    "app", "table", "rows", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict", "review",
-    "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search", "overview",
+    "app", "table", "rows", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict",
+    "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search",
+    "overview",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
     "table": "Moving",
     "rows": "Every list",
+    "wide": "Wide lists",
     "run": "A run",
     "runs": "Runs",
     "users": "Users of a run",
@@ -49,12 +51,12 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
 }
 
 PLACES: Final[tuple[frozenset[Scope], ...]] = (
-    frozenset({"table", "rows", "run", "runs", "panel", "app"}),
-    frozenset({"table", "rows", "run", "users", "panel", "app"}),
-    frozenset({"table", "rows", "run", "tasks", "panel", "app"}),
+    frozenset({"table", "rows", "wide", "run", "runs", "panel", "app"}),
+    frozenset({"table", "rows", "wide", "run", "users", "panel", "app"}),
+    frozenset({"table", "rows", "wide", "run", "tasks", "panel", "app"}),
     frozenset({"table", "text", "panel", "app"}),
-    frozenset({"table", "rows", "causes", "panel", "app"}),
-    frozenset({"table", "rows", "person", "panel", "app"}),
+    frozenset({"table", "rows", "wide", "causes", "panel", "app"}),
+    frozenset({"table", "rows", "wide", "person", "panel", "app"}),
     frozenset({"people", "app"}),
     frozenset({"filter"}),
     frozenset({"search"}),
@@ -188,6 +190,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
     Action("mark", "rows", ("space",), "mark", "Toggle mark.", 50, "row"),
     Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
+    # Lists with columns out of sight
+    Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
+    Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
     # A run, under the cursor or opened
     Action("edit", "run", ("e", "f4"), "edit", "Open the run in the form.", 90, "editing"),
     Action("undo", "run", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
@@ -197,8 +202,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
     Action("columns", "runs", ("C",), "columns", "Choose the columns and their order."),
-    Action("next_columns", "runs", ("right",), "right", "Scroll the columns to the right."),
-    Action("previous_columns", "runs", ("left",), "left", "Scroll the columns to the left."),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
     # One run
     Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, meaning="details"),

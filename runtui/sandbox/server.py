@@ -95,6 +95,8 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=2,
+        # Longer than clients keep idle connections: httpx reuses one for 5 s, uvicorn's default closes it after 5 s.
+        timeout_keep_alive=75,
     )
 
 

@@ -56,6 +56,7 @@ FEATURES: tuple[type, ...] = (
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
     "rows": (RunsView, ReadList, *FEATURES),
+    "wide": (ReadList, *FEATURES),
     "run": FEATURES,
     "runs": (RunsView, *FEATURES),
     "users": (UsersView, *FEATURES),

@@ -47,6 +47,10 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         await session.press("enter")
         assert users.list.table.total == len(users.list.rows) - len(failed)
         assert f"{users.list.table.total} of {len(users.list.rows)}" in session.text()
+        await session.press("right")
+        assert "✓ completed" not in left_text(session), "columns scroll as in the list of runs"
+        await session.press("left")
+        assert "✓ completed" in left_text(session)
         await session.press("space", "j")
         await session.press("escape")
         assert users.list.table.total == len(users.list.rows)
@@ -133,7 +137,7 @@ async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) ->
 
 async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_there(open_session: Opener) -> None:
     wire = Held(Graph(answer_to_results=one_user).wire)
-    async with open_session(wire=wire) as session:
+    async with open_session(wire=wire, size=(80, 24)) as session:  # no panel in sight reads it before
         wire.hold()
         await session.press("enter", "enter")
         assert session.view == "users"

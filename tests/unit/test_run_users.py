@@ -46,7 +46,14 @@ def shown(row: UserRow) -> dict[str, str]:
 
 def test_each_user_has_its_tasks_in_their_order() -> None:
     users = [
-        user("ann", "failed", totalTasksCount=3, totalUnprocessedTasksCount=1, completedDateTime=STARTED),
+        user(
+            "ann",
+            "failed",
+            totalTasksCount=3,
+            totalUnprocessedTasksCount=1,
+            failedTasksCount=1,
+            completedDateTime=STARTED,
+        ),
         user("bob", "completed"),
     ]
     ended = {"completedDateTime": STARTED}
@@ -62,7 +69,7 @@ def test_each_user_has_its_tasks_in_their_order() -> None:
         "user": "ann",
         "task": "Task 2",
         "reason": "no manager",
-        "tasks": "2/3",
+        "tasks": "2/3 ✗1",
         "upn": "–",
         "ended": "1h ago",
     }

@@ -217,9 +217,12 @@ def _user(row: UserRow, _now: int) -> ListCell:
 
 
 def _tasks(row: UserRow, _now: int) -> ListCell:
-    """How many of its tasks were processed."""
-    total, left = (row.result.total_tasks, row.result.unprocessed_tasks) if row.result is not None else (None, None)
-    return NOTHING if total is None or left is None else ListCell(f"{total - left}/{total}", "number")
+    """How many of its tasks were processed, of how many, and how many of them failed."""
+    user = row.result
+    if user is None or user.total_tasks is None or user.unprocessed_tasks is None:
+        return NOTHING
+    failed = f" ✗{user.failed_tasks}" if user.failed_tasks else ""
+    return ListCell(f"{user.total_tasks - user.unprocessed_tasks}/{user.total_tasks}{failed}", "number")
 
 
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
@@ -230,7 +233,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column("user", "user", 14, 2, _user, grows_to=28),
     Column("reason", "reason", 20, 3, lambda row, now: _cell(row.why(now)), flexible=True),
     Column("task", "task", 16, 4, lambda row, _: _cell(row.trouble.task_name if row.trouble else ""), grows_to=20),
-    Column("tasks", "tasks", 5, 6, _tasks, align="right"),
+    Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
         "ended", "ended", 9, 7, lambda row, now: _since(row.ended, now), GREATEST_FIRST,
         value=lambda row: row.ended or ABSENT,

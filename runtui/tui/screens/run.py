@@ -30,8 +30,8 @@ class UsersView(ActionView[None]):
     """The users of a run."""
 
     scope = "users"
-    shared = ("rows", "run")
-    BINDINGS = bindings("rows", "run", "users")
+    shared = ("rows", "wide", "run")
+    BINDINGS = bindings("rows", "wide", "run", "users")
     list: ReadList[UserRow, str]
 
     def __init__(self) -> None:
@@ -85,8 +85,8 @@ class TasksView(ActionView[None]):
     """What the tasks of a run did for one user."""
 
     scope = "tasks"
-    shared = ("rows", "run")
-    BINDINGS = bindings("rows", "run", "tasks")
+    shared = ("rows", "wide", "run")
+    BINDINGS = bindings("rows", "wide", "run", "tasks")
     list: ReadList[TaskRow, str]
 
     def __init__(self) -> None:

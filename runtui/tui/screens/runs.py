@@ -79,8 +79,8 @@ class RunsView(ActionView[None]):
     """The list of runs."""
 
     scope = "runs"
-    shared = ("rows", "run")
-    BINDINGS = bindings("rows", "run", "runs")
+    shared = ("rows", "wide", "run")
+    BINDINGS = bindings("rows", "wide", "run", "runs")
     DEFAULT_CSS = "RunsView { height: 1fr; }"
     list: RowList[RunRow, str]
     why_unfiltered = ""

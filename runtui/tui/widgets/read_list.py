@@ -72,8 +72,9 @@ class ReadList(RowList[RowT, RowId]):
         self._show(keep_line=True)
 
     def _as_needed(self) -> Arrangement[RowT]:
-        """The columns of the resource, as wide as the rows need."""
-        return Arrangement(self.resource.columns, _needs(self.resource.columns, self.rows[:MEASURED]))
+        """The columns of the resource, as wide as the rows need, scrolled as they are."""
+        needs = _needs(self.resource.columns, self.rows[:MEASURED])
+        return Arrangement(self.resource.columns, needs, first=self.table.arrangement.first)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
@@ -85,6 +86,7 @@ class ReadList(RowList[RowT, RowId]):
         self._sort, self._is_reversed = self._first_sort, False
         self.table.clear_marks()
         self.table.is_untouched = True
+        self.set_columns(Arrangement(self.resource.columns))
         self.put((), empty)
 
     def go_to(self, row_id: RowId) -> None:
@@ -131,6 +133,17 @@ class ReadList(RowList[RowT, RowId]):
         """Turn the order upside down."""
         self._is_reversed = not self._is_reversed
         self._show(keep_line=False)
+
+    def action_next_columns(self) -> None:
+        """Scroll the columns; the flexible one stays."""
+        self._scroll(1)
+
+    def action_previous_columns(self) -> None:
+        """Scroll the columns back."""
+        self._scroll(-1)
+
+    def _scroll(self, by: int) -> None:
+        self.set_columns(self.table.arrangement.scrolled(by, self.table.size.width))
 
     def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
         """Sort by the heading that was clicked, or the other way round where the list is."""

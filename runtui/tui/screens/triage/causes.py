@@ -45,9 +45,9 @@ class CausesView(ActionView[None]):
     """
 
     scope = "causes"
-    shared = ("rows",)
+    shared = ("rows", "wide")
     list: ReadList[CauseRow, str]
-    BINDINGS = bindings("rows", "causes")
+    BINDINGS = bindings("rows", "wide", "causes")
     DEFAULT_CSS = "CausesView { height: 1fr; }"
 
     def __init__(self, workspace: Workspace, runs: LineTable[RunRow, str]) -> None:
