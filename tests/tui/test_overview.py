@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
@@ -81,7 +83,9 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
     async with open_session() as session:
         view = await opened(session)
         line = session.text().splitlines()[3]
-        today = line.index(" last run") - 1
+        letters = re.search(r"(?:[MTWFS] ){13}[MTWFS]", line)
+        assert letters is not None
+        today = letters.end() - 1 - view.table.region.x
         await session.pilot.click(view.table, offset=(today - 2, 2))
         await session.settled()
         assert (view.table.cursor, view.back) == (2, 1)
@@ -123,9 +127,9 @@ async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_
             await session.press("j")
         session.app.chrome.panel.choose("run")
         await session.settled()
-        words = " ".join(line.partition("▏")[2] for line in session.text().splitlines())
-        assert "412 users wait" in " ".join(words.split())
-        assert "[b]Too many[/b]␛[2J" in " ".join(words.split())
+        words = " ".join(session.inside(session.panel).split())
+        assert "412 users wait" in words
+        assert "[b]Too many[/b]␛[2J" in words
 
 
 async def test_without_a_workflow_it_says_so(open_session: Opener) -> None:

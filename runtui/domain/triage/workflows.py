@@ -343,12 +343,12 @@ def _known(number: int | None) -> int:
 WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
     Column("schedule", "schedule", 12, 1, _state, value=lambda row: row.workflow.schedule(now_ticks()).rank),
     Column("workflow", "workflow", 14, 2, lambda row, _: ListCell(row.workflow.name), flexible=True),
-    Column("last", "last run", 8, 5, _last_run, GREATEST_FIRST, value=lambda row: row.last_run or 0),
-    Column("success", "success", 7, 6, _success, align="right", value=lambda row: _known(row.success_rate)),
-    Column("failed", "✗ users", 7, 7, _failed_users, GREATEST_FIRST, "right", value=lambda row: row.total.failed_users),
-    Column("next", "next run", 8, 8, _next_run, value=lambda row: _known(row.workflow.next_run)),
-    Column("category", "category", 8, 9, _category),
-    Column("version", "version", 7, 10, _version, GREATEST_FIRST, "right", value=lambda row: row.workflow.version or 0),
+    Column("last", "last run", 8, 7, _last_run, GREATEST_FIRST, value=lambda row: row.last_run or 0),
+    Column("success", "success", 7, 8, _success, align="right", value=lambda row: _known(row.success_rate)),
+    Column("failed", "✗ users", 7, 9, _failed_users, GREATEST_FIRST, "right", value=lambda row: row.total.failed_users),
+    Column("next", "next run", 8, 10, _next_run, value=lambda row: _known(row.workflow.next_run)),
+    Column("category", "category", 8, 11, _category),
+    Column("version", "version", 7, 12, _version, GREATEST_FIRST, "right", value=lambda row: row.workflow.version or 0),
 )
 """The columns of the overview but for its heat map, by which rows are neither ordered nor found."""
 
