@@ -192,3 +192,13 @@ async def test_what_cannot_be_restored_is_said(open_session: Opener, tmp_path: P
     async with open_session(size=(100, 30), runs=20) as session:
         assert "The filter of the last session cannot be used here: tomorrow:(" in said(session)
         assert session.runs.table.total == 20
+
+
+async def test_runs_that_another_place_asked_for_are_not_kept(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=60) as session:
+        await session.press("x", "o")
+        await session.until(lambda: session.view == "overview")
+        await session.press("enter")
+        await session.until(lambda: session.view == "runs")
+        assert session.runs.settings.filter != "is:problem"
+        assert session.workspace.preferences.kept.runs == ListSettings("is:problem")
