@@ -175,7 +175,7 @@ async def test_a_restart_finds_everything_again_before_the_first_paint(
         await session.until(lambda: session.text().splitlines()[3:20] == shown[3:20])
         written: list[str] = []
         paint = FirstPaint(session.workspace.settings, 80, 30, written.append)
-        assert paint.show(session.workspace.store, session.workspace.preferences.kept.runs)
+        assert paint.show(session.workspace.store, session.workspace.preferences.kept)
         first = session.workspace.store.window(session.runs.shown, 0, 1)[0]
         assert first.workflow_name in written[0]
     async with open_session(size=(80, 30), runs=60, theme="ansi-light") as session:
