@@ -32,7 +32,7 @@ def placed(line: str) -> str:
         (False, ListSettings()),
         (True, ListSettings()),
         (False, ListSettings("is:problem", "users", True, ("users", "workflow", "id"))),
-        (False, ListSettings("wf:Onboard", "workflow", False)),
+        (False, ListSettings("wf:入社手続き", "workflow", False)),
     ],
 )
 async def test_the_screen_draws_over_the_first_paint(
