@@ -17,12 +17,13 @@ from typing import Final, TextIO
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, coloured, is_framed, list_width, pane_width
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RunRow
-from runtui.domain.text import fit_cells, visible
+from runtui.domain.text import cell_width, fit_cells, visible
 from runtui.domain.times import now_ticks
-from runtui.domain.views import ListSettings
+from runtui.domain.views import ListSettings, order_title, view_of
 from runtui.errors import RuntuiError
 from runtui.keys.actions import view_keys
-from runtui.services.store import EVERY_RUN, RunQuery, Store
+from runtui.services.preferences import KeptChoices
+from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 
@@ -96,13 +97,14 @@ class FirstPaint:
         self._has_colours = "NO_COLOR" not in os.environ
         self.write = write
 
-    def show(self, store: Store, settings: ListSettings) -> bool:
+    def show(self, store: Store, kept: KeptChoices) -> bool:
         """Draw the first rows, or that they are being read; return whether there were any.
 
         Args:
             store: Where they are.
-            settings: Filter, order and columns.
+            kept: Filter, order, columns and views of the last session.
         """
+        settings = kept.runs
         total, now = store.count(EVERY_RUN), now_ticks()
         query = _query_of(settings, now)
         arrangement = Arrangement(settings.run_columns, store.needs(), bool(settings.columns))
@@ -110,7 +112,7 @@ class FirstPaint:
         lines = [self._header()]
         if self._lines >= STRIP_LINES:
             lines.append(self._strip(store) if total else "")
-        title = f"Runs  {total}" if total and query.filter is None else ""
+        title = _title(kept, str(total) if query.filter is None else _count(store, query, total)) if total else ""
         has_frame = is_framed(self._columns, self._lines)
         height = self._lines - len(lines) - 1  # of the panes, over the line of hints
         rows = store.window(query, 0, max(1, height - 2 - has_frame))
@@ -124,8 +126,9 @@ class FirstPaint:
         """The frames of both panes, the left one around a list."""
         left = pane_width(self._columns)
         widths = (left - 2, self._columns - left - 2)
+        title = fit_cells(title, min(widths[0] - 3, sum(map(cell_width, title))))
         head = f"─ {title} " if title else ""
-        yield f"╭{head:─<{widths[0]}}╮╭{'─' * widths[1]}╮"
+        yield f"╭{head}{'─' * (widths[0] - sum(map(cell_width, head)))}╮╭{'─' * widths[1]}╮"
         for line in (*listed, *[""] * (height - 2 - len(listed))):
             yield f"│{line}\x1b[{left}G││\x1b[{self._columns}G│"
         yield "".join(f"╰{'─' * width}╯" for width in widths)
@@ -154,6 +157,21 @@ class FirstPaint:
 
     def _coloured(self, text: str, role: Role) -> str:
         return coloured(text, role) if self._has_colours else text
+
+
+def _count(store: Store, query: RunQuery, total: int) -> str:
+    """How many runs a filter finds, of how many; nothing where that takes longer than the first rows may."""
+    return f"{store.count(query)} of {total}" if total < MANY_RUNS else ""
+
+
+def _title(kept: KeptChoices, counted: str) -> str:
+    """The title of the list."""
+    settings = kept.runs
+    view = view_of(settings, kept.views)
+    name = view.name[:1].upper() + view.name[1:] if view is not None else "Runs"
+    filtered = f"/{settings.filter}" if settings.filter and view is None else ""
+    parts = (name, counted, filtered, order_title(settings.sort, descending=settings.descending))
+    return visible("  ".join(filter(None, parts)))
 
 
 def _query_of(settings: ListSettings, now: int) -> RunQuery:

@@ -102,14 +102,14 @@ async def _one(
     try:
         with first_paint(settings, sandbox, follows=follows) as paint:
             workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-            choices = workspace.preferences.kept.runs
-            has_rows = paint.show(workspace.store, choices)
+            kept = workspace.preferences.kept
+            has_rows = paint.show(workspace.store, kept)
             workspace.connect(await spec.root() if spec.root else settings.root)
             workspace.refresh.start()
             workspace.reconciler.start()
             if not has_rows:
                 await _first_page(workspace)
-                paint.show(workspace.store, choices)
+                paint.show(workspace.store, kept)
             from runtui.tui import app as screen
 
             app = screen.RuntuiApp(

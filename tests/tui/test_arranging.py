@@ -76,7 +76,7 @@ async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(op
 
         await session.press("escape", "v", "k", "enter", "j", "j", "enter")
         assert list(preferences.kept.views) == [View("Leavers", session.runs.settings)]
-        assert not session.runs.settings.filter
+        assert [session.runs.settings.filter] == [""]
         await session.press("v", "enter", "G", "enter")
         assert not preferences.kept.views
         await session.press("6")
@@ -175,7 +175,7 @@ async def test_a_restart_finds_everything_again_before_the_first_paint(
         await session.until(lambda: session.text().splitlines()[3:20] == shown[3:20])
         written: list[str] = []
         paint = FirstPaint(session.workspace.settings, 80, 30, written.append)
-        assert paint.show(session.workspace.store, session.workspace.preferences.kept.runs)
+        assert paint.show(session.workspace.store, session.workspace.preferences.kept)
         first = session.workspace.store.window(session.runs.shown, 0, 1)[0]
         assert first.workflow_name in written[0]
     async with open_session(size=(80, 30), runs=60, theme="ansi-light") as session:
@@ -192,3 +192,13 @@ async def test_what_cannot_be_restored_is_said(open_session: Opener, tmp_path: P
     async with open_session(size=(100, 30), runs=20) as session:
         assert "The filter of the last session cannot be used here: tomorrow:(" in said(session)
         assert session.runs.table.total == 20
+
+
+async def test_runs_that_another_place_asked_for_are_not_kept(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=60) as session:
+        await session.press("x", "o")
+        await session.until(lambda: session.view == "overview")
+        await session.press("enter")
+        await session.until(lambda: session.view == "runs")
+        assert session.runs.settings.filter != "is:problem"
+        assert session.workspace.preferences.kept.runs == ListSettings("is:problem")

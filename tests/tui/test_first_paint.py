@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len, set_cell_size
 
 from runtui.domain.columns import is_framed, list_width, pane_width
+from runtui.domain.views import ListSettings
 from runtui.prelude import FirstPaint
 from tests.tui.conftest import Opener
 
@@ -25,17 +26,31 @@ def placed(line: str) -> str:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (99, 24), (100, 30), (120, 40), (201, 50)])
-@pytest.mark.parametrize("hostile", [False, True])
+@pytest.mark.parametrize(
+    ("hostile", "settings"),
+    [
+        (False, ListSettings()),
+        (True, ListSettings()),
+        (False, ListSettings("is:problem", "users", True, ("users", "workflow", "id"))),
+        (False, ListSettings("wf:入社手続き", "workflow", False)),
+    ],
+)
 async def test_the_screen_draws_over_the_first_paint(
-    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], hostile: bool
+    open_session: Opener,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    hostile: bool,
+    settings: ListSettings,
 ) -> None:
     async with open_session(size=size, hostile=hostile) as session:
         table = session.runs.table
+        session.runs.show_settings(settings)
+        await session.press("g")
         table.tick()
         monkeypatch.setattr("runtui.prelude.now_ticks", lambda: table._now)
         written: list[str] = []
         FirstPaint(session.workspace.settings, *size, written.append).show(
-            session.workspace.store, session.runs.settings
+            session.workspace.store, session.workspace.preferences.kept
         )
         painted = {int(line): placed(_COLOUR.sub("", text)) for line, text in _PLACED.findall("".join(written))}
         assert table.size.width == list_width(*size)
