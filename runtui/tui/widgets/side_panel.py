@@ -131,7 +131,7 @@ class SidePanel(Pane):
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
         self.search = SearchBar(self._searched)
-        super().__init__(self._about, self._page, self._log, self.search, id=id)
+        super().__init__(self._about, self._page, self._log, id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty where there is none."""
@@ -210,8 +210,10 @@ class SidePanel(Pane):
         self._active = active
         self._show_title()
 
-    def action_search(self) -> None:
-        """Search the text in sight."""
+    async def action_search(self) -> None:
+        """Search the text in sight; most screens are never searched, and mount no box for it."""
+        if not self.search.is_attached:
+            await self.mount(self.search)
         self.search.open()
 
     def action_next_match(self) -> None:
