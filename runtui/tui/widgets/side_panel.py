@@ -93,8 +93,9 @@ class LogList(PagedList):
             for nth, match in enumerate(places(line.plain, text) if text else ()):
                 line = line.stylize(CURRENT_MATCH if current == (number, nth) else MATCH, *match)
             self.replace_option_prompt_at_index(number, line)
-        if current is not None:
-            self.highlighted = current.line
+
+    def go_to(self, match: Match) -> None:
+        self.highlighted = match.line
 
 
 class SidePanel(Pane):
