@@ -27,6 +27,9 @@ _EXAMPLES: Final[dict[FieldKind, tuple[str, ...]]] = {
 _OFFERED: Final[tuple[FieldKind, ...]] = ("enum", "text", "flag", "datetime", "count")
 """The kinds in the order in which their fields are offered: first those whose values can be chosen."""
 
+_BY_KEY: Final = frozenset({"cause", "workflowId"})
+"""Fields whose values nobody types: other places filter by them."""
+
 _GREATER_THAN: Final = frozenset({"count", "datetime"})
 """The kinds of fields of which one rarely asks for a single value."""
 
@@ -50,9 +53,11 @@ def _field_help(field: FilterField) -> FieldHelp:
 
 
 RUN_FIELDS: Final = tuple(
-    _field_help(field) for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind))
+    _field_help(field)
+    for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind))
+    if field.name not in _BY_KEY
 )
-"""The fields of the filter of runs."""
+"""The fields of the filter of runs, as a person asks for them."""
 
 
 class Slot(NamedTuple):

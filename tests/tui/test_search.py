@@ -93,6 +93,26 @@ async def test_the_search_begins_at_the_top_of_what_is_in_sight() -> None:
         assert app.count() == f"{number + 1} of 40"
 
 
+async def test_a_page_that_is_drawn_again_keeps_the_match_and_the_place() -> None:
+    app = SearchApp()
+    async with app.run_test(size=(60, 12)) as pilot:
+        app.view.show_text(BODY)
+        app.bar.open()
+        await pilot.press(*"6513_", "enter")
+        app.bar.step(1)
+        app.view.scroll_to(y=50, animate=False)
+        await pilot.pause()
+        app.view.show_text(BODY.replace("Needle", "Noodle"), keep_place=True)
+        app.bar.look_again()
+        await pilot.pause()
+        assert (app.count(), app.view.scroll_offset.y) == ("2 of 40", 50)
+        app.bar.open()
+        await pilot.press("n")
+        app.bar.look_again()
+        await pilot.pause()
+        assert app.reversed(), "what was typed is gone to, though the page was drawn again meanwhile"
+
+
 async def test_a_large_body_is_searched_once_it_is_laid_out_and_is_not_counted_without_end() -> None:
     app = SearchApp()
     body = json.dumps({"value": [{"id": f"6513_{number}"} for number in range(40_000)]})

@@ -151,10 +151,8 @@ class JsonView(ScrollView, can_focus=True):
     def mark(self, text: str, current: Match | None) -> None:
         self._sought, self._match = text, current
         self._draw_differences()
-        if current is not None:
-            self._bring_into_sight(current)
 
-    def _bring_into_sight(self, match: Match) -> None:
+    def go_to(self, match: Match) -> None:
         """Scroll so far that a match stands in sight, some lines below the top where it did not."""
         left, top = self.scroll_offset
         width, height = self.scrollable_content_region.size

@@ -57,7 +57,10 @@ class Searchable(Protocol):
         """The line of each occurrence, from line `first` on and then from the top; None is a place to pause."""
 
     def mark(self, text: str, current: Match | None) -> None:
-        """Mark every occurrence of a text from here on, and bring one of them into sight; no text: mark nothing."""
+        """Mark every occurrence of a text from here on, one of them as the current one; no text: mark nothing."""
+
+    def go_to(self, match: Match) -> None:
+        """Bring a match into sight."""
 
     def take_focus(self) -> None:
         """Give it the keys."""
@@ -120,6 +123,8 @@ class SearchBar(InputBar):
         """In the order of the text, as far as it was looked through."""
         self._at: int | None = None
         self._is_cut = False
+        self._is_going = False
+        """The first match of what was typed is to be brought into sight, once it is found."""
         self._from = 0
         """The first line in sight when the search began: what is typed is looked for from there on."""
 
@@ -162,7 +167,9 @@ class SearchBar(InputBar):
         else:
             self._at += by
         self._at %= len(self._found)
-        self._searched().mark(self.text, self._found[self._at])
+        searched, match = self._searched(), self._found[self._at]
+        searched.mark(self.text, match)
+        searched.go_to(match)
         self._say()
 
     @on(Input.Changed)
@@ -192,17 +199,19 @@ class SearchBar(InputBar):
         text, searched = self.text, self._searched()
         if self._marked is not None and self._marked is not searched:
             self._marked.mark("", None)
+        current = self._found[self._at] if self._at is not None and not go else None
         self._found, self._at, self._is_cut = [], None, False
-        searched.mark(text, None)
+        self._is_going = bool(text) and (go or self._is_going)
+        searched.mark(text, current)
         self._marked = searched if text else None
         if text:
-            self._look_through(searched, text, go=go)
+            self._look_through(searched, text, current)
         else:
             self._say()
 
     @work(group=_LOOKING, description="search a text")
-    async def _look_through(self, searched: Searchable, text: str, *, go: bool) -> None:
-        top = self._from if go else searched.top_line
+    async def _look_through(self, searched: Searchable, text: str, current: Match | None) -> None:
+        top = self._from if self._is_going else searched.top_line
         after: list[Match] = []
         before: list[Match] = []
         began = time.perf_counter()
@@ -219,9 +228,13 @@ class SearchBar(InputBar):
                 began = time.perf_counter()
         # A long line that begins above the top is looked through first.
         self._found = sorted(before) + after
-        if go and self._found:
+        if self._is_going and self._found:
             self._at = len(before) % len(self._found)
             searched.mark(text, self._found[self._at])
+            searched.go_to(self._found[self._at])
+        elif current in self._found:
+            self._at = self._found.index(current)
+        self._is_going = False
         self._say()
 
     def _say(self) -> None:

@@ -93,8 +93,9 @@ class LogList(PagedList):
             for nth, match in enumerate(places(line.plain, text) if text else ()):
                 line = line.stylize(CURRENT_MATCH if current == (number, nth) else MATCH, *match)
             self.replace_option_prompt_at_index(number, line)
-        if current is not None:
-            self.highlighted = current.line
+
+    def go_to(self, match: Match) -> None:
+        self.highlighted = match.line
 
 
 class SidePanel(Pane):
@@ -131,7 +132,7 @@ class SidePanel(Pane):
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
         self.search = SearchBar(self._searched)
-        super().__init__(self._about, self._page, self._log, self.search, id=id)
+        super().__init__(self._about, self._page, self._log, id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty where there is none."""
@@ -210,8 +211,10 @@ class SidePanel(Pane):
         self._active = active
         self._show_title()
 
-    def action_search(self) -> None:
-        """Search the text in sight."""
+    async def action_search(self) -> None:
+        """Search the text in sight; most screens are never searched, and mount no box for it."""
+        if not self.search.is_attached:
+            await self.mount(self.search)
         self.search.open()
 
     def action_next_match(self) -> None:
