@@ -113,7 +113,7 @@ async def test_the_first_paint_shows_it_too(open_session: Opener) -> None:
         for sandbox, words in ((Sandbox("slow"), "SANDBOX: slow"), (Sandbox(), "SANDBOX"), (None, "SANDBOX")):
             written: list[str] = []
             FirstPaint(session.workspace.settings, 80, 24, written.append, sandbox).show(
-                session.workspace.store, session.runs.settings
+                session.workspace.store, session.workspace.preferences.kept
             )
             first = written[0].partition("\x1b[2;1H")[0]
             assert first.rstrip().endswith(words), first
