@@ -134,6 +134,13 @@ async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) ->
         await session.until(lambda: "The run has no users." in session.text())
         assert "As read before" not in session.text()
 
+        assert users.run_id is not None
+        del graph.runs[users.run_id]
+        await session.press("r")
+        await session.until(lambda: "gone from the server" in session.text())
+        await session.press("e")
+        assert session.view == "users", "a run that is gone cannot be edited"
+
 
 async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_there(open_session: Opener) -> None:
     wire = Held(Graph(answer_to_results=one_user).wire)
