@@ -158,13 +158,16 @@ class KeyQueue:
 
     async def _settled(self, outstanding: Callable[[], set[object]]) -> None:
         """Wait until nothing is outstanding, or for the longest time that it may take."""
+        last: object = None
         for look in range(MOST_LOOKS):
             if self._is_closed:
                 return
-            found = outstanding()
-            self.restless &= found
-            if not found - self.restless:
-                return
+            if not _is_busy(last):
+                found = outstanding()
+                self.restless &= found
+                if not (busy := found - self.restless):
+                    return
+                last = next(iter(busy))  # while it is busy, there is no need to look at all the others
             await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
         self.restless |= outstanding()
 
@@ -194,7 +197,11 @@ def _busy(pumps: Iterable[MessagePump]) -> set[object]:
 
     One that is still being mounted is left out: whatever waits for it is busy itself.
     """
-    return {pump for pump in pumps if pump._running and pump._is_mounted and not _waits(pump)}
+    return {pump for pump in pumps if _is_busy(pump)}
+
+
+def _is_busy(pump: object) -> bool:
+    return isinstance(pump, MessagePump) and pump._running and pump._is_mounted and not _waits(pump)
 
 
 def _waits(pump: MessagePump) -> bool:
