@@ -160,8 +160,12 @@ def list_layout(
     shown = {flexible.key: 0}
     room = width - GUTTER - GAP
     others, is_chosen = [column for column in columns if not column.flexible][first:], is_chosen or first > 0
+    kept = flexible.width + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
-        cells = max(column.width, min(needed.get(column.key, 0), column.grows_to))
+        kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
+        # What it needs beyond its width, it takes of none that is always shown.
+        needs_most = min(needed.get(column.key, 0), column.grows_to)
+        cells = max(column.width, needs_most if is_chosen else min(needs_most, room - GAP - kept))
         least = name or (COMFORT if column.priority > FAVOURED else 0)
         least = max(flexible.width, min(least, width // 2) if is_chosen else least)
         left = room - cells - GAP

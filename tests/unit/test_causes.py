@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtui.domain.columns import list_layout
+from runtui.domain.columns import Needs, list_layout
 from runtui.domain.results import Cause
 from runtui.domain.times import parse_ticks
 from runtui.domain.triage.causes import BAR_CELLS, CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
@@ -42,9 +42,11 @@ def test_a_program_gets_times_as_graph_writes_them_and_what_to_check() -> None:
     assert (unknown["since"], unknown["last"], unknown["check"]) == (None, None, [])
 
 
-@pytest.mark.parametrize("width", [58, 68, 80, 118, 198])
-def test_task_reason_runs_users_and_last_seen_are_always_shown(width: int) -> None:
-    shown = [column.key for column, _ in list_layout(CAUSE_COLUMNS, width)]
-    assert {"task", "reason", "runs", "users", "last"} <= set(shown)
-    assert ("share" in shown) is (width >= 68)
-    assert ("workflows" in shown) is (width >= 118)
+@pytest.mark.parametrize("needs", [(), (("task", 40), ("reason", 90))])
+@pytest.mark.parametrize("width", [68, 80, 118, 198])
+def test_task_reason_runs_users_and_last_seen_are_always_shown(width: int, needs: Needs) -> None:
+    shown = {column.key: cells for column, cells in list_layout(CAUSE_COLUMNS, width, needs)}
+    assert {"task", "reason", "runs", "users", "share", "last"} <= set(shown)
+    assert shown["reason"] >= 16, "a task with a long name leaves the reason its room"
+    assert shown["task"] >= 18
+    assert ("workflows" in shown) is (width >= 198 or (width >= 118 and not needs))

@@ -54,7 +54,7 @@ CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
         "share",
         "",
         BAR_CELLS,
-        5,
+        4,
         lambda row, _: ListCell(bar(row.cause.users, row.most_users, BAR_CELLS), "status-failed"),
     ),
     _since("last", "last seen", 4, lambda row: row.cause.last),
