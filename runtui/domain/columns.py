@@ -43,7 +43,7 @@ WIDE: Final = 100
 FRAMED_LINES: Final = 30
 """Lines of a wide screen from which its panes have a frame."""
 
-_SHARE: Final = (7, 12)
+_SHARE: Final = (3, 5)
 """The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
 
 ESSENTIAL: Final = 4

@@ -10,7 +10,7 @@ import pytest
 from runtui.sandbox.app import create_app
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
 from tests.tui.conftest import Opener, Session
-from tests.tui.wires import Graph, Held
+from tests.tui.wires import Graph, Held, reply
 
 MOVES = ("j", "k", "pagedown", "pageup", "g", "G", "down", "up")
 OTHERS = ("x", "I", "s", "space", "right_square_bracket", "left_square_bracket", "J", "escape", "enter", "z", "r", "e")
@@ -124,6 +124,16 @@ async def test_what_is_read_for_a_row_is_given_up_when_it_is_left(open_session: 
         held.release()
         await rest(session)
         check_the_panel(session)
+
+
+async def test_results_that_are_refused_are_said_beside_what_is_known(open_session: Opener) -> None:
+    refused = reply(403, {"error": {"code": "Forbidden", "message": "Insufficient privileges."}})
+    async with open_session(graph=Graph(answer_to_results=lambda: refused)) as session:
+        await rest(session)
+        shown = " ".join("\n".join(panel_lines(session)).split())
+        assert "What its tasks did could not be read" in shown
+        assert "scheduled 2026-11-20" in shown
+        assert session.app.chrome.status.text == "", "the list itself is whole"
 
 
 async def test_a_change_brings_its_tabs_and_the_cursor_takes_them_back(open_session: Opener) -> None:

@@ -145,6 +145,7 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
         for number in range(3, 5):
             record(session.workspace.journal, number)
         await open_journal(session)
+        await session.press("enter")
         await session.until(lambda: "#4 " in panel_text(session))
         await session.press("j", "j")
         await session.until(lambda: "#2 " in panel_text(session))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.message import Message
@@ -281,9 +282,13 @@ class SidePanel(Pane):
 def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
     """A fact in lines of so many cells, all as far in as the fact begins."""
     text = plain(fact.text)
-    indent = " " * (len(text) - len(text.lstrip()))
-    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
-    return [content(line, fact.style) for line in lines]
+    words = text.lstrip()
+    indent = " " * (len(text) - len(words))
+    if cell_len(words) != len(words):
+        lines = content(words, fact.style).wrap(width - len(indent), overflow="fold")
+        return [Content(indent) + line.rstrip() for line in lines]
+    filled = textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return [content(line, fact.style) for line in filled]
 
 
 def _summary(exchange: Exchange) -> str:
