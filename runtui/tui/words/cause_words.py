@@ -13,7 +13,6 @@ from textual.content import Content
 from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.times import local_text, since
 from runtui.domain.triage.checks import checklist_of
-from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
 from runtui.tui.text import content
 from runtui.tui.widgets.side_panel import About, Fact, Page
@@ -77,7 +76,7 @@ def in_words(cause: Cause) -> str:
 def marked(cause: Cause, runs: int, *, is_marked: bool) -> str:
     """What marking the runs of a cause did."""
     if is_marked:
-        return f"Marked {_count(runs, 'run')}: {in_words(cause)} {key_of('cause_runs')} shows them."
+        return f"Marked {_count(runs, 'run')} in the list: {in_words(cause)}"
     return f"Cleared {_count(runs, 'mark')}: {in_words(cause)}"
 
 
