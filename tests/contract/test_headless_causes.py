@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 
@@ -16,7 +18,8 @@ from runtui.domain.triage.causes import CAUSE_PROPERTIES
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.runs import show_run
 from runtui.headless.triage import list_causes, show_person
-from tests.contract.headless_commands import Commands
+from tests.contract.conftest import WORKFLOWS
+from tests.contract.headless_commands import ROOT, Commands
 from tests.contract.test_headless_incomplete import Refusing
 
 Out = pytest.CaptureFixture[str]
@@ -138,3 +141,21 @@ def failed_user(commands: Commands, capsys: Out) -> str:
     show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
     failed: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["failedTasks"]
     return str(failed[0]["subject"]["id"])
+
+
+async def a_synchronized_leaver(commands: Commands) -> str:
+    """The id of somebody from AD DS whose account a workflow has disabled, as far as its results tell."""
+    transport, headers = httpx.ASGITransport(commands.app), {"Authorization": "Bearer any"}
+    async with httpx.AsyncClient(transport=transport, base_url=ROOT, headers=headers) as client:
+        workflows = (await client.get(WORKFLOWS)).json()["value"]
+        path = next(f"{WORKFLOWS}/{item['id']}" for item in workflows if item["displayName"] == "Offboard last day")
+        results = (await client.get(f"{path}/userProcessingResults")).json()["value"]
+    ids: list[str] = [result["subject"]["id"] for result in results if result["processingStatus"] == "completed"]
+    return next(user_id for user_id in ids if commands.app.state.database.people.find(user_id).is_synced)
+
+
+def test_an_account_task_that_does_not_act_on_a_synchronized_user_is_doubted(commands: Commands, capsys: Out) -> None:
+    tasks = person(commands, capsys, asyncio.run(a_synchronized_leaver(commands)))
+    doubted = [task for task in tasks if task["doubt"]]
+    assert {task["task"] for task in doubted} == {"Disable User Account"}
+    assert all(task["status"] == "completed" and "synchronized from AD DS" in task["doubt"] for task in doubted)
