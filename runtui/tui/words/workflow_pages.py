@@ -33,17 +33,17 @@ def workflow_page(history: WorkflowHistory, now: int) -> Page:
 
 def day_title(day: date, of_day: WorkflowDay) -> str:
     """A day of a workflow in the title of the overview."""
-    return f"{day:%a %d %b}: {_runs_of(of_day)}"
+    return f"{day:%a %d %b}: {_runs_of(of_day, '')}"
 
 
-def _runs_of(day: WorkflowDay) -> str:
+def _runs_of(day: WorkflowDay, what: str = " runs") -> str:
     if not day.runs:
         return "no run"
     runs = f"{day.runs} {'run' if day.runs == 1 else 'runs'}"
     if not day.problems:
         return f"{runs}, no problem"
     users = f", {day.failed_users} failed {'user' if day.failed_users == 1 else 'users'}" if day.failed_users else ""
-    return f"{day.problems} of {runs} with problems{users}"
+    return f"{day.problems} of {day.runs}{what} with problems{users}"
 
 
 def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
