@@ -12,7 +12,7 @@ from tests.bench.stock_app import READY
 pytestmark = pytest.mark.bench
 
 ROUNDS = 9
-ROW = r"[✓✗●] (completed|failed|inProgress)"
+ROW = r"[✓✗●] (completed|failed|running)"
 LIMIT = 2.0
 
 

@@ -58,12 +58,12 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
     terminal.wait_for("30 runs.*as of")
     terminal.press("/")
     terminal.wait_for(" e edit", gone=True)
-    terminal.type("status:queued")
+    terminal.type("status:failed")
     terminal.press("enter")
     terminal.wait_for(" e edit")  # until then a key is a letter of the filter
-    terminal.wait_for("/status:queued ")
+    terminal.wait_for("Failed  ")
     terminal.press("e")
-    terminal.wait_for("(?m)^ Edit")
+    terminal.wait_for("(?m)^(╭─)? Edit ")
     terminal.press(*["down"] * 6)
     terminal.wait_for("How many users the run is for")
     terminal.type("7")
@@ -108,7 +108,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
     with on_terminal(tmp_path, server) as terminal:
         terminal.wait_for("1 draft; ")
         terminal.press("e")
-        terminal.wait_for("(?m)^ Edit")
+        terminal.wait_for("(?m)^(╭─)? Edit ")
         terminal.hang_up()
         assert terminal.wait_for_exit() == ExitCode.NOT_DONE
     assert "DEBUG asyncio" in (tmp_path / "log").read_text(), "everything is logged"

@@ -21,7 +21,7 @@ def test_what_is_typed_is_offered_at_the_next_start(tmp_path: Path, root: str, e
     with runtui(tmp_path, "--root", root) as terminal:
         terminal.wait_for("30 runs.*as of")
         terminal.press("G", "e")
-        terminal.wait_for("(?m)^ Edit")
+        terminal.wait_for("(?m)^(╭─)? Edit ")
         terminal.press("down", "down", "down", "down", "down", "down")
         terminal.wait_for("How many users the run is for")
         terminal.type("7 of them, I think")

@@ -41,14 +41,14 @@ def test_keys_in_the_first_second_crash_nothing(tmp_path: Path, milliseconds: in
 
 def test_enter_pressed_early_is_enter(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "20", columns=80, rows=24) as terminal:
-        terminal.wait_for("(?m)^  [✓✗●◌] ")
+        terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
         terminal.press("j", "enter")
-        terminal.wait_for("(?s)│ Log.*scheduled  20")
+        terminal.wait_for("Users  [1-9]")
 
 
 def test_ctrl_q_pressed_early_leaves(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "20") as terminal:
-        terminal.wait_for("(?m)^  [✓✗●◌] ")
+        terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
         terminal.press("ctrl+q")
         assert terminal.wait_for_exit() == 0
 

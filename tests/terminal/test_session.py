@@ -35,7 +35,7 @@ def sandbox() -> Iterator[str]:
 
 def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "60") as terminal:
-        terminal.wait_for("(?m)^  [✓✗●◌] ")
+        terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
         terminal.press("x")
         terminal.wait_for("Problems")
         terminal.press("q")

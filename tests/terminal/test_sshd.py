@@ -163,7 +163,7 @@ DROPS: Final = [drop_client, pytest.param(drop_server, marks=pytest.mark.skipif(
 def open_form(terminal: PtyProbe) -> None:
     terminal.wait_for("30 runs.*as of")
     terminal.press("G", "e")
-    terminal.wait_for("(?m)^ Edit")
+    terminal.wait_for("(?m)^(╭─)? Edit ")
     for _ in range(6):
         terminal.press("down")
     terminal.wait_for("How many users the run is for")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runtui.keys.actions import ACTIONS
@@ -29,9 +31,12 @@ def seen(session: Session) -> dict[str, object]:
     }
 
 
-async def seen_after(open_session: Opener, keys: list[str], *, early: bool) -> dict[str, object]:
+async def seen_after(open_session: Opener, keys: list[str], folder: Path, *, early: bool) -> dict[str, object]:
     typed = list(parsed(keys)) if early else []
-    async with open_session(runs=12, size=(80, 24), sandbox=Sandbox(), typed_ahead=typed) as session:
+    state = folder / ("early" if early else "later")
+    async with open_session(
+        runs=12, size=(80, 24), sandbox=Sandbox(), typed_ahead=typed, state_folder=state
+    ) as session:
         if not early:
             await type_keys(session, keys, "slowly")
         await session.settled()
@@ -39,14 +44,16 @@ async def seen_after(open_session: Opener, keys: list[str], *, early: bool) -> d
 
 
 @pytest.mark.parametrize("keys", ["2]AMPw", "jje7"], ids=str)
-async def test_a_key_typed_ahead_does_what_it_does_later(open_session: Opener, keys: str) -> None:
-    assert await seen_after(open_session, [*keys], early=True) == await seen_after(open_session, [*keys], early=False)
+async def test_a_key_typed_ahead_does_what_it_does_later(open_session: Opener, tmp_path: Path, keys: str) -> None:
+    early = await seen_after(open_session, [*keys], tmp_path, early=True)
+    assert early == await seen_after(open_session, [*keys], tmp_path, early=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [key for key in EVERY_KEY if key not in LEAVING])
-async def test_every_key_typed_ahead_does_what_it_does_later(open_session: Opener, key: str) -> None:
-    assert await seen_after(open_session, [key], early=True) == await seen_after(open_session, [key], early=False)
+async def test_every_key_typed_ahead_does_what_it_does_later(open_session: Opener, tmp_path: Path, key: str) -> None:
+    early = await seen_after(open_session, [key], tmp_path, early=True)
+    assert early == await seen_after(open_session, [key], tmp_path, early=False)
 
 
 async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> None:
