@@ -22,8 +22,8 @@ DEEPEST_INDENT: Final = 60
 LINE_LIMIT: Final = 2_000
 """Characters of a line; what is longer goes on in the next one, so that no line is expensive to draw."""
 TAB_SIZE: Final = 4
-STRETCH: Final = 5_000
-"""Lines that a search looks through between two pauses: some milliseconds."""
+STRETCH: Final = 1_000
+"""Lines that a search looks through between two pauses: about a millisecond."""
 
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _ITEM: Final = re.compile(

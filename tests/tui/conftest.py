@@ -206,6 +206,7 @@ class Session:
             lambda: (
                 all(worker.is_finished for worker in self.app.workers if worker.description == name)
                 or "Reading what its tasks did" in self.text()
+                or not self.panel.display
             )
         )
 

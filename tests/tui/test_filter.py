@@ -171,6 +171,9 @@ async def test_tab_completes_a_field_then_its_values_with_their_counts(open_sess
         assert second.startswith("status:failed,c")
         await session.press("shift+tab")
         assert box.value == "status:failed,completed"
+        hint = session.find("#filter-hint")
+        segments = [segment for strip in hint.render_lines(hint.size.region) for segment in strip]
+        assert [part.text for part in segments if part.style and part.style.reverse] == ["completed"]
         await session.press("enter")
         assert (session.app.focused, table.total) == (table, counts["failed"] + counts["completed"])
 

@@ -158,6 +158,9 @@ async def test_keys_search_every_tab_and_lead_back(open_session: Opener) -> None
         await session.type("get")
         log = session.find(LogList)
         assert panel_count(session) == f"1 of {log.option_count}"
+        segments = [part for strip in log.render_lines(log.size.region) for part in strip]
+        marked = [part.text for part in segments if part.style and part.style.bold and part.style.reverse]
+        assert marked == ["GET"], "the current match"
         await session.press("enter", "n")
         assert (session.app.focused, log.highlighted) == (log, 1 % log.option_count)
         await session.press("escape")

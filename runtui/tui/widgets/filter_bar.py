@@ -15,6 +15,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
+from textual.style import Style
 from textual.widgets import Input, Static
 
 from runtui.domain.filters import Filter, FilterError
@@ -102,13 +103,12 @@ class FilterBar(InputBar):
     scope: ClassVar[Scope] = "filter"
     BINDINGS = bindings("filter")
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "filter-bar--candidate", "filter-bar--chosen", "filter-bar--count", "filter-bar--slip",
+        "filter-bar--candidate", "filter-bar--count", "filter-bar--slip",
     }  # fmt: skip
     """
     | Class | Description |
     | :- | :- |
-    | `filter-bar--candidate` | A field or a value that can come next. |
-    | `filter-bar--chosen` | The one that stands in the box. |
+    | `filter-bar--candidate` | A field or a value that can come next; in reverse, the one in the box. |
     | `filter-bar--count` | How many rows have a value. |
     | `filter-bar--slip` | What is wrong, or likely to be. |
     """
@@ -324,11 +324,12 @@ class FilterBar(InputBar):
             if room < 0 and shown:
                 shown.append(Content(ELLIPSIS))
                 break
-            name = "filter-bar--chosen" if at == chosen else "filter-bar--candidate"
+            # Textual 8.2.8 leaves reverse out of a component's visual style.
+            style = self.get_visual_style("filter-bar--candidate") + Style(reverse=at == chosen, bold=at == chosen)
             count = f" {candidate.rows}" if candidate.rows is not None else ""
             text = fit(candidate.text, min(cell_len(candidate.text), self._room - len(count + _GAP)))
             shown += [
-                Content.styled(text, self.get_visual_style(name)),
+                Content.styled(text, style),
                 Content.styled(count + _GAP, self.get_visual_style("filter-bar--count")),
             ]
         return Content("").join(shown)
