@@ -23,7 +23,7 @@ from textual.widgets.option_list import Option
 from runtui.graph.exchange import Exchange
 from runtui.keys.actions import in_scopes
 from runtui.tui.actions import bindings
-from runtui.tui.text import content, fit, plain
+from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Pane, PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
@@ -257,10 +257,11 @@ class SidePanel(Pane):
     def _show_about(self) -> None:
         """What the page in sight is about; of another run than the one under the cursor that is said."""
         about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
-        at_right = content(about.at_right, "$text-muted")
+        room = self._about.size.width
+        at_right = content(middle(about.at_right, room // 2), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
-        left = fit(about.words, max(0, self._about.size.width - 3 - at_right.cell_length))
+        left = fit(about.words, max(0, room - 1 - at_right.cell_length))
         self._about.show(Content.assemble(content(left, about.style), " ", at_right))
 
     def _draw(self, *, keep_place: bool) -> None:
