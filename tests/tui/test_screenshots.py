@@ -25,6 +25,7 @@ import httpx
 import pytest
 from rich.cells import cell_len
 
+from runtui.domain.triage.causes import cause_rows
 from tests.tui import conftest
 from tests.tui.conftest import Opener, Session
 
@@ -92,11 +93,7 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
         await session.type("status:failed started>-7d")
         await picture(session, "filter")
 
-        await session.press("enter", "enter")
-        await session.until(lambda: "Reading what its tasks did" not in session.text() and "users:" in session.text())
-        await picture(session, "details")
-
-        await session.press("e")
+        await session.press("enter", "e")
         await session.until(lambda: session.view == "edit")
         await session.press("enter", "up", "enter", *["down"] * 6, "end", "backspace")
         await session.type("7")
@@ -112,13 +109,33 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
         await picture(session, "response")
 
 
+async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="runtui-dark") as session:
+        await session.press("1", "enter")
+        await session.until(lambda: session.app.opening.users.list.rows)
+        await picture(session, "run")
+        await session.press("enter")
+        await session.until(lambda: session.view == "tasks" and session.app.opening.tasks.list.rows)
+        await picture(session, "task")
+
+        await session.press("escape", "escape", "c")
+        results, causes = session.workspace.results, session.app.explaining.view
+        await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
+        await session.until(lambda: list(causes.list.rows) == cause_rows(session.workspace.store.causes(causes.shown)))
+        await picture(session, "causes")
+
+        await session.press("escape", "o", "j", "j", "j", *["left"] * 4)
+        await session.until(lambda: session.view == "overview")
+        await picture(session, "overview")
+
+
 async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         assert session.server is not None
         session.workspace.reconciler.start()
         await session.press("slash")
         await session.type("failed>0 started>-4d")
-        await session.press("enter")
+        await session.press("enter", "s", "s")  # newest first: a row stays where it is when its status is another one
         for scenario in ("none", "403", "html-200"):
             session.server.state.scenario.use(scenario)
             await draft_a_change(session)
