@@ -77,14 +77,14 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
 
 def look_everywhere(terminal: PtyProbe) -> None:
     """The tabs of the panel, the clipboard, the journal and its exports."""
-    for words in ('"totalUsersCount": 7', "enter on a run shows it here", "PATCH +400 ", "400 Bad Request"):
+    for words in ("PATCH +400 ", "0 of 2 users", r'"totalUsersCount": \d*7', "400 Bad Request"):
         terminal.press("]")
         terminal.wait_for(words)
     terminal.drag((30, 20), (138, 38))
     terminal.press("ctrl+c")
     terminal.wait_until_quiet()
     terminal.press("J")
-    terminal.wait_for("(?m)^ *#1 ")
+    terminal.wait_for("(?m)^[│ ]*#1 ")
     terminal.press("enter")
     terminal.wait_for("#1 not done")
     terminal.wait_for(ECHO)

@@ -43,7 +43,7 @@ def demo(state: Path, env: dict[str, str] | None = None, *, scenario: str = "non
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PtyProbe]:
     with demo(tmp_path_factory.mktemp("state"), {"RUNTUI_MOUSE": "true"}) as terminal:
-        terminal.wait_for("q quit")
+        terminal.wait_for("e edit")
         yield terminal
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
@@ -52,14 +52,14 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PtyProbe]:
 @pytest.mark.parametrize("name", ODD_INPUT)
 def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> None:
     terminal.send(ODD_INPUT[name] + b"?")
-    terminal.wait_for("Move one line up")
+    terminal.wait_for("Open the run in the form")
     terminal.press("esc")
-    terminal.wait_for("Move one line up", gone=True)
+    terminal.wait_for("Open the run in the form", gone=True)
 
 
 def test_odd_input_does_not_abandon_a_save(tmp_path: Path) -> None:
     with demo(tmp_path, scenario="slow") as terminal:
-        terminal.wait_for("q quit")
+        terminal.wait_for("e edit")
         terminal.press("x", "e", "enter")
         terminal.wait_for("a placeholder")
         terminal.type("queued")
@@ -80,9 +80,9 @@ def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: 
     terminal.send(b"\x1b[200~no-such-workflow")
     terminal.wait_for("no-such-workflow")
     terminal.press("f1")
-    terminal.wait_for("Move one line up")
+    terminal.wait_for("Keep the filter and go")
     terminal.press("esc")
-    terminal.wait_for("Move one line up", gone=True)
+    terminal.wait_for("Keep the filter and go", gone=True)
     terminal.press("esc")
     terminal.wait_for("no-such-workflow", gone=True)
 
@@ -112,8 +112,8 @@ def test_after_noise_a_key_acts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("claim", ["99999999", "0"])
 def test_the_size_is_the_terminals_whatever_the_environment_claims(tmp_path: Path, claim: str) -> None:
     with demo(tmp_path, {"LINES": claim, "COLUMNS": claim}) as terminal:
-        terminal.wait_for("q quit")
-        assert "q quit" in terminal.lines[-1]
+        terminal.wait_for("e edit")
+        assert "e edit" in terminal.lines[-1]
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
 
@@ -133,7 +133,7 @@ def test_keys_that_are_not_acted_on_yet_stay_in_the_terminal(tmp_path: Path) -> 
 def test_what_nobody_can_have_typed_is_pasted_and_acts_on_nothing(tmp_path: Path) -> None:
     """A long text on a terminal that does not mark what is pasted."""
     with demo(tmp_path) as terminal:
-        terminal.wait_for("q quit")
+        terminal.wait_for("e edit")
         before = memory(terminal)
         terminal.send(b"J" * 300_000)
         terminal.wait_until_quiet(1.5)

@@ -102,7 +102,7 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
 
         def view() -> str:
             lines = session.text().splitlines()
-            return " ".join("\n".join(lines[1 : session.left.size.height + 1]).split())
+            return " ".join("\n".join(lines[2 : session.left.size.height + 2]).split())
 
         for change in draft.changes():
             assert f"{change.field.name} {value_word(change.before)} → {change.after}" in view()
@@ -139,7 +139,7 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         await session.type("status:failed")
         await session.press("enter")
         failed = session.runs.table.total
-        assert f"{failed} failed" in session.text().splitlines()[0]
+        assert f"{failed} failed" in session.text().splitlines()[1]
         await to_the_review(session)
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "done (200 OK)" in session.text())
@@ -147,4 +147,4 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         assert "processingStatus: failed → canceling" in text
         assert "The filter no longer shows the run." in text
         await session.until(lambda: session.runs.table.total == failed - 1)
-        assert f"{failed - 1} failed" in session.text().splitlines()[0], "the counts above follow"
+        assert f"{failed - 1} failed" in session.text().splitlines()[1], "the counts above follow"
