@@ -26,7 +26,7 @@ from tests import canary
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
 
-ECHO: Final = r"Bearer\s+\[redacted\]"
+ECHO = r"\[redacted\]"
 """What the person sees of the server's sentence, wherever its line ends."""
 
 ENVIRONMENT: Final = {"PYTHONPATH": CHECKOUT, "RUNTUI_TOKEN": canary.TOKEN, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
