@@ -32,6 +32,7 @@ _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w"
 _DATE_TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))?", re.ASCII
 )
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
 _DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
@@ -115,6 +116,18 @@ def local_text(ticks: int) -> str:
         return to_datetime(ticks).isoformat(sep=" ", timespec="seconds")
     except (OverflowError, ValueError, OSError):
         return format_ticks(ticks)
+
+
+def moment_text(ticks: int, now: int) -> str:
+    """A moment for people, in the local zone: "23 Nov 13:00 UTC", "23 Nov 14:00 +01:00"; the year is told where it is
+    not that of `now`."""
+    try:
+        moment, today = to_datetime(ticks), to_datetime(now)
+    except (OverflowError, ValueError, OSError):
+        return format_ticks(ticks)
+    year = "" if moment.year == today.year else f" {moment.year}"
+    zone = moment.isoformat(timespec="minutes")[-6:] if moment.utcoffset() else "UTC"
+    return f"{moment.day} {_MONTHS[moment.month - 1]}{year} {moment:%H:%M} {zone}"
 
 
 def parse_duration(text: str) -> int:

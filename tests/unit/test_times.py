@@ -20,6 +20,7 @@ from runtui.domain.times import (
     format_ticks,
     interpret,
     local_text,
+    moment_text,
     now_ticks,
     parse_duration,
     parse_ticks,
@@ -283,6 +284,7 @@ def test_without_a_zone_the_local_one_counts(live_in: Callable[[str], None]) -> 
     live_in("America/New_York")
     assert interpret("2026-11-20 09:00", NOW) == "2026-11-20T14:00:00Z"
     assert local_text(NOW) == "2026-11-20 04:15:03-05:00"
+    assert moment_text(NOW, NOW) == "20 Nov 04:15 -05:00"
     assert interpret(local_text(NOW), NOW) == "2026-11-20T04:15:03-05:00", "what is shown can be typed"
     assert local_text(0) == "0001-01-01T00:00:00Z", "a moment that is off the local calendar is shown in UTC"
 
@@ -359,3 +361,22 @@ def test_now_is_between_two_readings_of_the_system_clock() -> None:
     before = datetime.now(UTC) - timedelta(microseconds=1)
     read = to_datetime(now_ticks(), UTC)
     assert before <= read <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("2026-11-20T09:15:03Z", "20 Nov 09:15 UTC"),
+        ("2026-01-02T23:59:59.9999999Z", "2 Jan 23:59 UTC"),
+        ("2025-12-31T00:00:00Z", "31 Dec 2025 00:00 UTC"),
+        ("9999-12-31T23:59:59Z", "31 Dec 9999 23:59 UTC"),
+    ],
+)
+def test_a_moment_is_told_with_its_year_where_that_is_another_one(
+    moment: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    assert moment_text(parse_ticks(moment), parse_ticks("2026-11-20T09:15:03Z")) == text
+    monkeypatch.undo()
+    time.tzset()

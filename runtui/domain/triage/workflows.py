@@ -22,7 +22,7 @@ from runtui.domain.times import (
     TICKS_PER_SECOND,
     ago,
     format_ticks,
-    local_text,
+    moment_text,
     now_ticks,
     parse_ticks,
     since,
@@ -182,7 +182,7 @@ class Workflow:
         """
         state = self.schedule(now)
         if (held := self.quarantine) is not None:
-            since = f" since {local_text(held.since)}, {ago(held.since, now)}" if held.since is not None else ""
+            since = f" since {moment_text(held.since, now)}, {ago(held.since, now)}" if held.since is not None else ""
             users = f"; {held_users} users wait" if held_users else ""
             yield f"Quarantined{since}: a scheduled run exceeded {held.limit}{users}."
             if held.reason:

@@ -24,7 +24,7 @@ from textual.widgets import Input, Select, Static
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, OpenEnum, Property
-from runtui.domain.times import ago, local_text, now_ticks, parse_ticks, since
+from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.inputs import LineInput
 
@@ -312,4 +312,4 @@ def moment_reading(text: str, now: int) -> str:
         ticks = parse_ticks(text)
     except ValueError:
         return ""
-    return f"{local_text(ticks)} here, {ago(ticks, now)}"
+    return f"{moment_text(ticks, now)}, {ago(ticks, now)}"

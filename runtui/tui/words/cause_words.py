@@ -11,7 +11,7 @@ from typing import Final
 from textual.content import Content
 
 from runtui.domain.results import Cause, TaskResult, fold_reason
-from runtui.domain.times import local_text, since
+from runtui.domain.times import moment_text, since
 from runtui.domain.triage.checks import checklist_of
 from runtui.services.results import ReadingProgress
 from runtui.tui.text import content
@@ -36,7 +36,7 @@ def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
     counts = f"{_count(cause.users, 'user')} in {_count(cause.runs, 'run')}"
     facts = [Fact(counts, "bold")]
     facts += [
-        Fact(f"{name:9} {local_text(ticks)}  {since(ticks, now)}", "$text-muted")
+        Fact(f"{name:9} {moment_text(ticks, now)}, {since(ticks, now)}", "$text-muted")
         for name, ticks in (("since", cause.first), ("last seen", cause.last))
         if ticks is not None
     ]

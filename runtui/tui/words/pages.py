@@ -18,7 +18,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import short_id, status_look
-from runtui.domain.times import ago, duration_text, local_text, since
+from runtui.domain.times import ago, duration_text, moment_text, since
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.graph.exchange import Exchange
@@ -306,17 +306,12 @@ def _clock(moment: datetime | None) -> str:
     return f"{local:%H:%M}" if local.date() == datetime.now().astimezone().date() else f"{local:%d %b %H:%M}"
 
 
-def _moment(ticks: int) -> str:
-    """A moment in the local zone, to the second; its offset, which is everybody's here, would take a second line."""
-    return local_text(ticks)[: len("2026-11-20 10:15:03")]
-
-
 def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
     for item in PROPERTIES:
         ticks = values[item.key]
         if item.kind == "datetime" and isinstance(ticks, int):
             distance = since if item.is_recorded else ago
-            yield Fact(f"{item.key:10} {_moment(ticks)}  {distance(ticks, now)}", "$text-muted")
+            yield Fact(f"{item.key:10} {moment_text(ticks, now)}, {distance(ticks, now)}", "$text-muted")
     started, completed = values["started"], values["completed"]
     if isinstance(started, int) and isinstance(completed, int):
         yield Fact(f"{'took':10} {duration_text(completed - started)}", "$text-muted")
@@ -336,7 +331,7 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
         facts.append(Fact(task.processing_info))
     for moment, ticks in (("created", task.created), ("started", task.started), ("completed", task.completed)):
         if ticks is not None:
-            facts.append(Fact(f"{moment:10} {_moment(ticks)}  {since(ticks, now)}", "$text-muted"))
+            facts.append(Fact(f"{moment:10} {moment_text(ticks, now)}, {since(ticks, now)}", "$text-muted"))
     if task.took is not None:
         facts.append(Fact(f"{'took':10} {duration_text(task.took)}", "$text-muted"))
     if task.is_failed or why_doubtful(task):

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from runtui.domain.plots import HEAT_LEGEND
-from runtui.domain.times import ago, local_text, since
+from runtui.domain.times import ago, moment_text, since
 from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
@@ -59,7 +59,10 @@ def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
         ("enabled", _SWITCHES[workflow.is_enabled]),
         ("scheduled", _SWITCHES[workflow.is_scheduled]),
         ("next run", _moment(workflow.next_run, now)),
-        ("last run", f"{local_text(history.last_run)}  {since(history.last_run, now)}" if history.last_run else "none"),
+        (
+            "last run",
+            f"{moment_text(history.last_run, now)}, {since(history.last_run, now)}" if history.last_run else "none",
+        ),
         ("limits", " or ".join(workflow.limits)),
     ):
         if value:
@@ -92,4 +95,4 @@ def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
 
 
 def _moment(ticks: int | None, now: int) -> str:
-    return f"{local_text(ticks)}  {ago(ticks, now)}" if ticks is not None else ""
+    return f"{moment_text(ticks, now)}, {ago(ticks, now)}" if ticks is not None else ""
