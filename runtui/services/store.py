@@ -142,6 +142,8 @@ class Store:
         """The files that are open; None once they are closed."""
         self._turn = threading.Lock()
         self._readers: list[sqlite3.Connection] = []
+        self._in_use: dict[int, threading.Lock] = {}
+        """By connection: held while a thread reads through it."""
         self._of_thread = threading.local()
         self.changed: Announcer[frozenset[str] | None] = Announcer()
         """The ids of the runs that changed; None for many."""
@@ -157,7 +159,8 @@ class Store:
         with self._turn:
             self._files = None
             for db in (*self._readers, self._writer):
-                db.close()
+                with self._in_use.setdefault(id(db), threading.Lock()):  # SQLite crashes when it is closed in a call
+                    db.close()
             self._readers.clear()
 
     # Writing
@@ -396,11 +399,12 @@ class Store:
         """This thread's connection, within one state of the store."""
         try:
             db = self._reader()
-            db.execute("BEGIN")
-            try:
-                yield db
-            finally:
-                db.execute("COMMIT")
+            with self._in_use.setdefault(id(db), threading.Lock()):
+                db.execute("BEGIN")
+                try:
+                    yield db
+                finally:
+                    db.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(self._path, error) from error
 
