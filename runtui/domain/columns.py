@@ -190,12 +190,12 @@ class Arrangement(NamedTuple, Generic[RowT]):
     needs: Needs = ()
     is_chosen: bool = False
     """Whether a person chose them."""
-    first: int = 0
-    """How far they are scrolled to the right, in columns; the flexible one stays."""
+    first: int | None = None
+    """How far they are scrolled to the right, in columns; the flexible one stays. None where a list does not scroll."""
 
     def layout(self, width: int) -> Layout[RowT]:
         """The columns of a list that takes so many cells."""
-        return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first)
+        return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first or 0)
 
     def column_at(self, x: int, width: int) -> Column[RowT] | None:
         """The column at a cell of a line, counted from 0; the gap after a column is its own. None beside them all."""
@@ -208,13 +208,13 @@ class Arrangement(NamedTuple, Generic[RowT]):
 
     def hidden(self, width: int) -> int:
         """How many columns there are beyond the last one in sight."""
-        return len(self.columns) - self.first - len(self.layout(width))
+        return len(self.columns) - (self.first or 0) - len(self.layout(width))
 
     def scrolled(self, by: int, width: int) -> Arrangement[RowT]:
         """Scrolled by so many columns to the right, as far as there are any."""
         if by > 0 and not self.hidden(width):
             return self
-        return self._replace(first=max(0, min(self.first + by, len(self.columns) - 2)))
+        return self._replace(first=max(0, min((self.first or 0) + by, len(self.columns) - 2)))
 
 
 def is_framed(screen_columns: int, screen_lines: int) -> bool:

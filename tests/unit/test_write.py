@@ -173,3 +173,10 @@ def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_
 def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:
     _, ended = play({Patch: [Answer(answered(method="PATCH").exchange, None, fault(Outcome.NOT_DONE))]})
     assert (ended.outcome, ended.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_conflict_says_whether_the_list_shows_it(is_stored: bool) -> None:
+    moved = answered({**RUN, "processingStatus": "canceled"})
+    _, ended = play({Read: [moved], StoreRun: [is_stored]})
+    assert (len(ended.conflicts), ended.row_is_stale) == (1, not is_stored)

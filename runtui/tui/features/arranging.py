@@ -125,7 +125,7 @@ class Arranging:
 
     def _scroll(self, by: int) -> None:
         table = self._runs.table
-        self._runs.show_columns(self._runs.columns, table.arrangement.scrolled(by, table.size.width).first)
+        self._runs.show_columns(self._runs.columns, table.arrangement.scrolled(by, table.size.width).first or 0)
 
     # Views
 

@@ -81,7 +81,9 @@ class ColumnHeader(Widget):
             fits = cell_len(title) <= width
             # The arrow of a title as wide as its column stands in the gap.
             text += fit(title, width, align=column.align) + " " * GAP if fits else fit(title, width + GAP)
-        marks = ("‹" if self.arrangement.first else "", "›" if self.arrangement.hidden(self.size.width) else "")
+        first = self.arrangement.first
+        has_more = first is not None and self.arrangement.hidden(self.size.width) > 0
+        marks = ("‹" if first else "", "›" if has_more else "")
         return Content(f"{marks[0]}{text[len(marks[0]) : self.size.width - len(marks[1])]}{marks[1]}")
 
     def on_click(self, event: events.Click) -> None:

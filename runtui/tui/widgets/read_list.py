@@ -74,7 +74,7 @@ class ReadList(RowList[RowT, RowId]):
     def _as_needed(self) -> Arrangement[RowT]:
         """The columns of the resource, as wide as the rows need, scrolled as they are."""
         needs = _needs(self.resource.columns, self.rows[:MEASURED])
-        return Arrangement(self.resource.columns, needs, first=self.table.arrangement.first)
+        return Arrangement(self.resource.columns, needs, first=self.table.arrangement.first or 0)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
@@ -86,7 +86,7 @@ class ReadList(RowList[RowT, RowId]):
         self._sort, self._is_reversed = self._first_sort, False
         self.table.clear_marks()
         self.table.is_untouched = True
-        self.set_columns(Arrangement(self.resource.columns))
+        self.set_columns(Arrangement(self.resource.columns, first=0))
         self.put((), empty)
 
     def go_to(self, row_id: RowId) -> None:
