@@ -93,6 +93,9 @@ Need = Literal[
     "change",
     "waiting change",
     "bulk change",
+    "open change",
+    "failed change",
+    "done change",
     "journal entry",
     "undoable entry",
     "unknown entry",
@@ -307,7 +310,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "row",
         meaning="details",
     ),
-    Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "writing"),
+    Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
     Action(
         "undo_bulk",
         "results",
@@ -315,10 +318,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "undo",
         "Undo the changes that were done.",
         82,
-        "writing",
+        "done change",
         meaning="undo",
     ),
-    Action("stop_bulk", "results", ("X",), "stop", "Stop what was not begun, or go on after a refusal.", 88),
+    Action(
+        "stop_bulk", "results", ("X",), "stop", "Stop what was not begun, or go on after a refusal.", 88, "open change"
+    ),
     Action("export_results", "results", ("E",), "export", "Export the results to a file.", 60, meaning="export"),
     Action(
         "leave_results",

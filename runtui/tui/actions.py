@@ -43,6 +43,8 @@ class ActionContext:
     marks: int = 0
     marked_runs: int = 0
     """How many runs a change is for; 0 where it is for the run under the cursor."""
+    outcomes: frozenset[Outcome | None] = frozenset()
+    """How the changes in sight have ended, of those to many runs; None: one is on its way."""
     has_bulk: bool = False
     """Many runs were changed in this session."""
     profiles: int = 0
@@ -126,6 +128,14 @@ def _may_check(now: ActionContext) -> str | None:
     return _needs_own_entry(now) if now.entry is None or now.entry.outcome is None else _needs_unknown(now)
 
 
+def _may_retry(now: ActionContext) -> str | None:
+    return _may_write(now) or (None if Outcome.NOT_DONE in now.outcomes else "There is no change that was not done.")
+
+
+def _may_undo_bulk(now: ActionContext) -> str | None:
+    return _may_write(now) or (None if Outcome.DONE in now.outcomes else "There is no change that was done.")
+
+
 def _may_sign_in(now: ActionContext) -> str | None:
     return f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
 
@@ -143,6 +153,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "change": _needs_change,
     "waiting change": lambda now: None if now.waiting else "No change is waiting.",
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
+    "open change": lambda now: None if None in now.outcomes else "All changes have ended.",
+    "failed change": _may_retry,
+    "done change": _may_undo_bulk,
     "journal entry": _needs_entry,
     "undoable entry": _may_undo,
     "unknown entry": _needs_unknown,

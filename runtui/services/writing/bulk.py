@@ -125,6 +125,8 @@ class Bulk:
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()
+            for item in self._ready[Patch]:
+                item.save = replace(item.save, step=Step.WAITING)  # it is recorded, and nothing of it was sent
             for item in tuple(self._items.values()):
                 del self._items[item.save.number]
                 self._driver.break_off(item.save)

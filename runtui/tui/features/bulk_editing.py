@@ -106,7 +106,8 @@ class BulkEditing:
         """The runs that a change would be for."""
         view = self._chrome.front.view
         marked = len(self._marked) if view is self.form else len(self._marks())
-        return replace(context, marked_runs=marked, has_bulk=bool(self._changes))
+        outcomes = frozenset(self.results.outcomes) if view is self.results else frozenset()
+        return replace(context, marked_runs=marked, has_bulk=bool(self._changes), outcomes=outcomes)
 
     def _marks(self) -> frozenset[str]:
         """The marked runs, where the list is in sight."""
@@ -175,8 +176,7 @@ class BulkEditing:
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
         await self._chrome.open(self._form_place, self._left)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
-        self._chrome.panel.bring_forward("request")
-        self._chrome.refresh()
+        self._show_request()
 
     def _read(self, run_ids: Collection[str]) -> list[MarkedRun]:
         """The runs as they are in the list. It reads files."""
@@ -228,7 +228,13 @@ class BulkEditing:
         hint = sign_in_words.cannot_write(workspace.sign_in)
         await self._chrome.ask(review_of(BulkReview(bulk, target, hint)), answered)
         self._chrome.set_status("")
+        self._show_request()
+
+    def _show_request(self) -> None:
+        """Have the panel show the first request: it is another run's, so its tab comes forward once it is there."""
+        self._chrome.front.view.show_in(self._chrome.panel)
         self._chrome.panel.bring_forward("request")
+        self._chrome.refresh()
 
     async def _send(self, bulk: BulkDraft) -> None:
         """Hand the drafts to the save queue, and show what becomes of them."""
@@ -289,7 +295,7 @@ class BulkEditing:
         if progress is None:
             return
         is_in_sight = self._chrome.front is self._results_place and self.results.progress is progress
-        outcomes = progress.outcomes()
+        outcomes = progress.outcomes
         if bulk.has_ended:
             good = set(outcomes) == {Outcome.DONE}
             severity: Severity = "success" if good else "warning"
@@ -306,16 +312,17 @@ class BulkEditing:
     async def action_stop_bulk(self) -> None:
         """Stop what was not begun; where a refusal holds it, ask whether to go on."""
         progress = self.results.progress
-        if progress is None or progress.bulk.has_ended:
-            self._chrome.front.set_status("All changes have ended.")
+        if progress is None:
             return
-        bulk, left = progress.bulk, progress.outcomes()[None]
+        bulk, left = progress.bulk, progress.outcomes[None]
         if (save := bulk.held_by) is None:
             bulk.stop()
             self._chrome.front.set_status(
                 "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
             )
             return
+
+        progress.asked_about = save
 
         def decided(goes_on: bool | None) -> None:
             if bulk.held_by is save and goes_on is not None:
@@ -347,9 +354,6 @@ class BulkEditing:
     async def action_retry(self) -> None:
         """Review the changes that were not done: all, or the marked ones."""
         rows = [row for row in self.results.chosen if row.outcome is Outcome.NOT_DONE]
-        if not rows:
-            self._chrome.front.set_status("Nothing that was not done.", "warning")
-            return
         undone = [row.save.undoes for row in rows if row.save.undoes is not None]
         if undone:
             await self._review_undo(undone)
@@ -379,9 +383,6 @@ class BulkEditing:
         """Review the changes that take back what was done: all, or the marked ones."""
         rows = [row for row in self.results.chosen if row.outcome is Outcome.DONE]
         numbers = [row.save.entry for row in rows if row.save.entry is not None]
-        if not numbers:
-            self._chrome.front.set_status("Nothing was done that could be undone.", "warning")
-            return
         await self._review_undo(numbers)
 
     async def _review_undo(self, numbers: Sequence[int]) -> None:

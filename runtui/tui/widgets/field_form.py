@@ -88,11 +88,12 @@ class FieldSelect(Select[str], inherit_bindings=False):
 
     def _options_of(self, values: Sequence[str]) -> list[tuple[Text, str]]:
         width = max(cell_len(plain(value)) for value in values)
-        return [(Text(f"{fit(value, width)}  {self._meaning(value)}"), value) for value in values]
+        nothing = MIXED if self._is_mixed else ""
+        return [(Text(f"{fit(value or nothing, width)}  {self._meaning(value)}"), value) for value in values]
 
     def _meaning(self, value: str) -> str:
         if not value and self._is_mixed:
-            return f"{MIXED} each run keeps its own"
+            return "each run keeps its own"
         return self._choices.meaning(value) if value else "no value received"
 
 

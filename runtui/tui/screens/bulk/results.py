@@ -56,6 +56,7 @@ class BulkProgress:
         """Whether it takes other changes back."""
         return self.bulk.saves[0].undoes is not None
 
+    @property
     def outcomes(self) -> Counter[Outcome | None]:
         """How many changes ended how; None: those on their way."""
         return Counter(row.outcome for row in self.rows)
@@ -74,6 +75,8 @@ class ResultsView(ActionView[None]):
         super().__init__()
         self.list = ReadList(RESULTS, name="results", sort="outcome")
         self.progress: BulkProgress | None = None
+        self.outcomes: Counter[Outcome | None] = Counter()
+        """Those that the list shows."""
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -100,6 +103,7 @@ class ResultsView(ActionView[None]):
     def reload(self) -> None:
         """Follow what has ended since."""
         if self.progress is not None:
+            self.outcomes = self.progress.outcomes
             self.list.put(self.progress.rows)
             self.post_message(self.Changed())
 
@@ -111,7 +115,7 @@ class ResultsView(ActionView[None]):
         progress = self.progress
         if progress is None:
             return Content()
-        counted = bulk_words.counted(progress.outcomes())
+        counted = bulk_words.counted(self.outcomes)
         if self.list.filter_text:
             counted = f"{self.list.table.total} shown, {counted}"
         parts = [self.list.title(counted, self.list.filter_text)]
