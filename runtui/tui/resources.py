@@ -279,6 +279,11 @@ _NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
 """The order of outcomes: what a person has to look at first."""
 
 
+def _urgency(row: ResultRow) -> int:
+    """What was refused stands before what was stopped."""
+    return 2 * _NEEDS_A_PERSON.index(row.outcome) + row.save.stopped
+
+
 def _became(row: ResultRow, _now: int) -> ListCell:
     sign, role = _OUTCOMES[row.outcome]
     return ListCell(f"{sign} {row.outcome.value if row.outcome is not None else 'open'}", role)
@@ -289,7 +294,7 @@ def _recorded(row: ResultRow, _now: int) -> ListCell:
 
 
 _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
-    Column("outcome", "outcome", 10, 1, _became, value=lambda row: _NEEDS_A_PERSON.index(row.outcome)),
+    Column("outcome", "outcome", 10, 1, _became, value=_urgency),
     Column("workflow", "workflow", 8, 2, lambda row, _: ListCell(row.workflow_name), grows_to=28),
     Column("run", "run", 9, 3, lambda row, _: ListCell(middle(row.save.run_id, 9), "muted")),
     Column("reason", "reason", 20, 1, lambda row, _: ListCell(row.reason), flexible=True),

@@ -91,6 +91,21 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         assert set(json.loads(next(iter(sent)))) == {"@odata.type", name}
 
 
+async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_session: Opener) -> None:
+    graph = Graph({f"run-{n}": a_run(n) for n in range(MANY)})
+    for n, status in enumerate(["completed", "inProgress", "canceled", "quarantined", "completedWithErrors"] * 5):
+        graph.runs[f"run-{n}"]["processingStatus"] = status
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        await type_keys(session, ["ctrl+a", "e", "enter", "down", "enter", "ctrl+s"], "in one packet")
+        words = " ".join(session.text().split())
+        assert "15 failed, 5 completed, 5 inProgress, 15 with 3 other values → queued" in words
+        assert "Type 40 to send" in words
+        await type_keys(session, ["escape", "escape", "e"], "in one packet")
+        assert session.draft is not None
+        assert session.draft.edits["processingStatus"].value == "queued", "nothing typed is lost"
+        assert graph.patches == []
+
+
 async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session: Opener) -> None:
     graph = forty()
     async with open_session(graph=graph) as session:

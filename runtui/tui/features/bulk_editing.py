@@ -261,7 +261,7 @@ class BulkEditing:
         if self._chrome.front is self._results_place:
             self._results_place.dismiss()
             return
-        shown = [progress for progress in self._changes.values() if progress.bulk.held_by is not None]
+        shown = [progress for progress in self._changes.values() if progress.held_by is not None]
         await self._show((shown or list(self._changes.values()))[-1])
 
     async def _show(self, progress: BulkProgress) -> None:
@@ -269,7 +269,7 @@ class BulkEditing:
         self.results.open(progress)
         await self._chrome.open(self._results_place)
         self._chrome.set_status("")
-        if progress.bulk.held_by is not None:
+        if progress.held_by is not None:
             await self.action_stop_bulk()
 
     async def _follow(self, _news: None) -> None:

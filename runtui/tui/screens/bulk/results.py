@@ -57,6 +57,11 @@ class BulkProgress:
         return self.bulk.saves[0].undoes is not None
 
     @property
+    def held_by(self) -> Save | None:
+        """The refusal that holds the rest, while there is a rest."""
+        return None if self.bulk.has_ended else self.bulk.held_by
+
+    @property
     def outcomes(self) -> Counter[Outcome | None]:
         """How many changes ended how; None: those on their way."""
         return Counter(row.outcome for row in self.rows)
@@ -121,7 +126,7 @@ class ResultsView(ActionView[None]):
         parts = [self.list.title(counted, self.list.filter_text)]
         if progress.is_undo:
             parts.append(Content("  undo"))
-        if progress.bulk.held_by is not None:
+        if progress.held_by is not None:
             parts.append(content("  held", "$text-warning"))
         return Content("").join(parts)
 

@@ -135,7 +135,7 @@ class NumberReviewView(ActionView[bool]):
     DEFAULT_CSS = """
     NumberReviewView { layout: vertical; height: 1fr; }
     NumberReviewView Horizontal { height: 1; padding: 0 1; }
-    NumberReviewView Static { width: auto; }
+    NumberReviewView Horizontal Static { width: auto; }
     NumberReviewView LineInput { width: 12; }
     """
 
