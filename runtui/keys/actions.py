@@ -19,7 +19,7 @@ _logger: Final = logging.getLogger("runtui.keys")
 Scope = Literal[
     "app", "table", "rows", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict",
     "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search",
-    "overview",
+    "overview", "number", "results",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -37,6 +37,8 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "edit": "Form",
     "conflict": "Conflict",
     "review": "Review",
+    "number": "Review of many runs",
+    "results": "Results of a bulk change",
     "journal": "Journal",
     "overview": "Overview",
     "panel": "Side panel",
@@ -63,6 +65,8 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"edit", "panel", "app"}),
     frozenset({"table", "conflict", "panel", "app"}),
     frozenset({"review", "panel", "app"}),
+    frozenset({"number", "panel", "app"}),
+    frozenset({"table", "rows", "wide", "results", "panel", "app"}),
     frozenset({"table", "journal", "panel", "app"}),
     frozenset({"table", "rows", "overview", "panel", "app"}),
     frozenset({"table", "picker", "panel", "app"}),
@@ -73,7 +77,7 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
 )
 """The scopes whose keys work at the same time."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name", "people"})
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name", "people", "number"})
 """The scopes in which an input has the focus: a letter there is text."""
 
 Need = Literal[
@@ -84,9 +88,14 @@ Need = Literal[
     "marks",
     "writing",
     "editing",
+    "form",
     "valid change",
     "change",
     "waiting change",
+    "bulk change",
+    "open change",
+    "failed change",
+    "done change",
     "journal entry",
     "undoable entry",
     "unknown entry",
@@ -194,11 +203,20 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
     # A run, under the cursor or opened
-    Action("edit", "run", ("e", "f4"), "edit", "Open the run in the form.", 90, "editing"),
+    Action("edit", "run", ("e", "f4"), "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
     Action("undo", "run", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
     # The list of runs
     Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
+    Action("mark_all", "runs", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
+    Action("mark_range", "runs", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
+    Action(
+        "invert_marks",
+        "runs",
+        ("asterisk",),
+        "invert marks",
+        "Mark what is not marked of the list, and the other way round.",
+    ),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
     Action("columns", "runs", ("C",), "columns", "Choose the columns and their order."),
@@ -279,6 +297,43 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
     Action("reject", "review", ("n",), "back", "Go back; nothing is sent.", 80),
     Action("leave_review", "review", ("escape",), "back", "Go back; nothing is sent.", meaning="back"),
+    # The review of many runs
+    Action("leave_number", "number", ("escape",), "back", "Go back; nothing is sent.", 80, meaning="back"),
+    # What became of many runs
+    Action(
+        "open_result",
+        "results",
+        ("enter", "f3"),
+        "details",
+        "Show the request and the response.",
+        90,
+        "row",
+        meaning="details",
+    ),
+    Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
+    Action(
+        "undo_bulk",
+        "results",
+        ("u", "shift+f4"),
+        "undo",
+        "Undo the changes that were done.",
+        82,
+        "done change",
+        meaning="undo",
+    ),
+    Action(
+        "stop_bulk", "results", ("X",), "stop", "Stop what was not begun, or go on after a refusal.", 88, "open change"
+    ),
+    Action("export_results", "results", ("E",), "export", "Export the results to a file.", 60, meaning="export"),
+    Action(
+        "leave_results",
+        "results",
+        ("escape",),
+        "back",
+        "Clear the filter, then go back; the changes go on.",
+        80,
+        meaning="back",
+    ),
     # The journal
     Action(
         "entry",
@@ -380,6 +435,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("people", "app", ("at",), "people", "Find one person across all workflows.", 14),
     Action("journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58),
+    Action(
+        "bulk",
+        "app",
+        ("B",),
+        "results",
+        "Open or close the results of the last change to many runs.",
+        13,
+        "bulk change",
+    ),
     Action("counts", "app", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
     Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57),
     Action(

@@ -191,8 +191,6 @@ class EntryQuery:
         Raises:
             RuntuiError: the filter cannot be understood, the journal cannot be read, or the file cannot be written.
         """
-        folder = self.journal.path.parent / EXPORTS
-        path = folder / f"journal-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.{form}"
         count = 0
 
         def counted() -> Iterator[Entry]:
@@ -201,14 +199,26 @@ class EntryQuery:
                 count += 1
                 yield entry
 
-        try:
-            private_folder(folder)
-            with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
-                file.writelines(f"{line}\n" for line in export(counted(), form))
-        except OSError as error:
-            what, cure = explanation(path, error, "Free disk space and try again.")
-            raise RuntuiError("The export cannot be written", what, cure) from error
-        return path, count
+        return write_export(self.journal.path.parent, f"journal.{form}", export(counted(), form)), count
+
+
+def write_export(state_folder: Path, name: str, lines: Iterable[str]) -> Path:
+    """Write lines to a new file among the exports, and return its path; the time stands in the `name`, before its "."
+
+    Raises:
+        RuntuiError: the file cannot be written.
+    """
+    folder = state_folder / EXPORTS
+    stem, _, suffix = name.partition(".")
+    path = folder / f"{stem}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.{suffix}"
+    try:
+        private_folder(folder)
+        with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        what, cure = explanation(path, error, "Free disk space and try again.")
+        raise RuntuiError("The export cannot be written", what, cure) from error
+    return path
 
 
 def _iso(moment: datetime | None) -> str | None:

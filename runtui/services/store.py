@@ -69,6 +69,7 @@ __all__ = [
     "StoredRun",
     "UnreadRun",
     "UnreadRuns",
+    "stored_runs",
     "workflow_of",
 ]
 
@@ -452,6 +453,11 @@ class Store:
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
     """A workflow as received; None when it is not listed."""
     return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
+
+
+def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:
+    """Some runs by id, in the order of their ids; what is not there is left out. A matter for a thread."""
+    return {run_id: run for run_id in sorted(run_ids) if (run := store.get(run_id)) is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,12 @@ class ActionContext:
     changes: int = 0
     errors: int = 0
     marks: int = 0
+    marked_runs: int = 0
+    """How many runs a change is for; 0 where it is for the run under the cursor."""
+    outcomes: frozenset[Outcome | None] = frozenset()
+    """How the changes in sight have ended, of those to many runs; None: one is on its way."""
+    has_bulk: bool = False
+    """Many runs were changed in this session."""
     profiles: int = 0
     """How many profiles this session can switch between."""
     why_no_sign_in: str | None = None
@@ -74,6 +80,11 @@ def _may_edit(now: ActionContext) -> str | None:
     return _needs_run(now) or _needs_server(now)
 
 
+def _may_open_form(now: ActionContext) -> str | None:
+    """Of marked runs, those with a change in progress are left out."""
+    return (_may_write(now) or _needs_server(now)) if now.marked_runs else _may_edit(now)
+
+
 def _needs_server(now: ActionContext) -> str | None:
     return None if now.connected else "Not connected yet."
 
@@ -81,7 +92,7 @@ def _needs_server(now: ActionContext) -> str | None:
 def _may_review(now: ActionContext) -> str | None:
     if now.errors:
         return f"{now.errors} {'fields have' if now.errors > 1 else 'field has'} an invalid value; correct it first."
-    return _needs_change(now) or _may_edit(now)
+    return _needs_change(now) or _may_open_form(now)
 
 
 def _needs_change(now: ActionContext) -> str | None:
@@ -117,6 +128,14 @@ def _may_check(now: ActionContext) -> str | None:
     return _needs_own_entry(now) if now.entry is None or now.entry.outcome is None else _needs_unknown(now)
 
 
+def _may_retry(now: ActionContext) -> str | None:
+    return _may_write(now) or (None if Outcome.NOT_DONE in now.outcomes else "There is no change that was not done.")
+
+
+def _may_undo_bulk(now: ActionContext) -> str | None:
+    return _may_write(now) or (None if Outcome.DONE in now.outcomes else "There is no change that was done.")
+
+
 def _may_sign_in(now: ActionContext) -> str | None:
     return f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
 
@@ -129,9 +148,14 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": _may_write,
     "editing": _may_edit,
+    "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
     "waiting change": lambda now: None if now.waiting else "No change is waiting.",
+    "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
+    "open change": lambda now: None if None in now.outcomes else "All changes have ended.",
+    "failed change": _may_retry,
+    "done change": _may_undo_bulk,
     "journal entry": _needs_entry,
     "undoable entry": _may_undo,
     "unknown entry": _needs_unknown,

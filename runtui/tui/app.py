@@ -21,6 +21,7 @@ from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
 from runtui.tui.features.arranging import Arranging
+from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
@@ -89,6 +90,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.chrome = Chrome(self, workspace, sandbox)
         self.runs = RunsView(workspace)
         self.editing = Editing(self.chrome, self.runs)
+        self.bulk_editing = BulkEditing(self.chrome, self.runs, self.editing)
         self.journaling = Journaling(self.chrome, self.runs, self.editing)
         self.signing_in = SigningIn(self.chrome)
         self.opening = Opening(self.chrome)
@@ -104,8 +106,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.arranging = Arranging(self.chrome, self.runs)
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
-            self.editing, self.opening, self.explaining, self.tracing, self.journaling, self.signing_in, self.listing,
-            self.arranging, self.overviewing, switching,
+            self.editing, self.bulk_editing, self.opening, self.explaining, self.tracing, self.journaling,
+            self.signing_in, self.listing, self.arranging, self.overviewing, switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -132,8 +134,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
-        for place in (*self.listing.places, self.signing_in.place):
-            self.install_screen(place, place.view.scope)
+        for place in (*self.listing.places, *self.bulk_editing.places, self.signing_in.place):
+            self.install_screen(place, place.view.name or place.view.scope)
         self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
         self.keys.start()
@@ -141,6 +143,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def _begin(self) -> None:
         """Follow the services, now that the list stands and before it is drawn."""
         self.editing.start()
+        self.bulk_editing.start()
         self.opening.start()
         self.journaling.start()
         self.explaining.start()

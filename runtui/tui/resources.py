@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
+from runtui.domain.draft import value_word
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
@@ -22,6 +23,7 @@ from runtui.domain.triage.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
+from runtui.services.writing.save import Save, Step
 from runtui.tui.cell_filter import cell_fields, cell_filter, cell_filter_help
 from runtui.tui.filter_completion import RUN_FIELDS, FieldHelp
 from runtui.tui.text import middle
@@ -245,3 +247,67 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
 def entry_rows(entries: Sequence[Entry], root: str) -> ReadRows[EntryRow, int]:
     """Entries that were read, newest first, seen from a session with this root."""
     return ReadRows([EntryRow(entry, root) for entry in entries], JOURNAL.id_of)
+
+
+class ResultRow(NamedTuple):
+    """One change of a bulk change, as far as it has come."""
+
+    save: Save
+    workflow_name: str
+    settled: Entry | None = None
+    """Its entry of the journal, where what became of it was found out after it had ended."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """None while it is on its way."""
+        return self.save.outcome if self.settled is None else self.settled.outcome
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, or what it waits for; empty where it is done as asked."""
+        if self.settled is not None:
+            return self.settled.report.heading
+        if self.save.active:
+            return self.save.step.value if self.save.step is not Step.WAITING else ""
+        if self.save.conflicts and not self.save.stopped:
+            moved = (f"{value_word(item.now)} by now: {item.field.name}" for item in self.save.conflicts)
+            return ", ".join(moved)
+        return " ".join(self.save.report.reasons())
+
+
+_NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
+"""The order of outcomes: what a person has to look at first."""
+
+
+def _urgency(row: ResultRow) -> int:
+    """What was refused stands before what was stopped."""
+    return 2 * _NEEDS_A_PERSON.index(row.outcome) + row.save.stopped
+
+
+def _became(row: ResultRow, _now: int) -> ListCell:
+    sign, role = _OUTCOMES[row.outcome]
+    return ListCell(f"{sign} {row.outcome.value if row.outcome is not None else 'open'}", role)
+
+
+def _recorded(row: ResultRow, _now: int) -> ListCell:
+    return ListCell(f"#{row.save.entry}", "muted") if row.save.entry is not None else NOTHING
+
+
+_RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
+    Column("outcome", "outcome", 10, 1, _became, value=_urgency),
+    Column("workflow", "workflow", 8, 2, lambda row, _: ListCell(row.workflow_name), grows_to=28),
+    Column("run", "run", 9, 3, lambda row, _: ListCell(middle(row.save.run_id, 9), "muted")),
+    Column("reason", "reason", 20, 1, lambda row, _: ListCell(row.reason), flexible=True),
+    Column("number", "#", 6, 4, _recorded, value=lambda row: row.save.entry or 0),
+)
+
+RESULTS: Final[Resource[ResultRow, str]] = Resource(
+    title="Results",
+    columns=_RESULT_COLUMNS,
+    id_of=lambda row: row.save.run_id,
+    filter_help=cell_filter_help(_RESULT_COLUMNS),
+    read_filter=cell_filter(_RESULT_COLUMNS),
+    empty="No run was changed.",
+    nothing_found="No change matches the filter.",
+    fields=cell_fields(_RESULT_COLUMNS),
+)

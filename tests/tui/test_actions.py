@@ -16,6 +16,7 @@ from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.arranging import Arranging
+from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
@@ -27,6 +28,8 @@ from runtui.tui.features.switching import Switching
 from runtui.tui.features.tracing import Tracing
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
+from runtui.tui.screens.bulk.results import ResultsView
+from runtui.tui.screens.bulk.review import NumberReviewView
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Frame
@@ -50,7 +53,8 @@ from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
-    Editing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging, Overviewing, Switching,
+    Editing, BulkEditing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging, Overviewing,
+    Switching,
 )  # fmt: skip
 
 HOMES: dict[Scope, tuple[type, ...]] = {
@@ -68,6 +72,8 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "edit": (FormView, *FEATURES),
     "conflict": (ConflictView, *FEATURES),
     "review": (ReviewView,),
+    "number": (NumberReviewView,),
+    "results": (ResultsView, *FEATURES),
     "journal": (JournalView, *FEATURES),
     "overview": (OverviewView, *FEATURES),
     "picker": (Picker,),

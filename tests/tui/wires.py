@@ -76,7 +76,8 @@ class Graph:
         """Each request of a batch by itself (Graph: POST /$batch)."""
         responses = []
         for part in json.loads(request.content)["requests"]:
-            answer = self._handle(httpx.Request(part["method"], request.url.join(f"x/../{part['url'].lstrip('/')}")))
+            url = request.url.join(f"x/../{part['url'].lstrip('/')}")
+            answer = self._handle(httpx.Request(part["method"], url, content=json.dumps(part.get("body")).encode()))
             body = json.loads(answer.read() or b"null")
             responses.append({"id": part["id"], "status": answer.status_code, "body": body})
         return reply(200, {"responses": responses})

@@ -134,6 +134,28 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
 
 
+async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(bench: BulkBench) -> None:
+    bench.answer_one("run-0", refused(403))
+    bulk = bench.saves.submit_many(drafts())
+    held = asyncio.Event()
+    bulk.changed.subscribe(lambda _bulk: held.set())
+    await asyncio.wait_for(held.wait(), 30)
+    sent = len(bench.graph.bodies)
+    bulk.stop()
+    assert await bench.saves.drain(30) == 0
+    assert len(bench.graph.bodies) == sent
+    assert len(bench.ended) == MANY
+    left = [save for save in bench.ended.values() if save.stopped]
+    assert len(left) == MANY - sent
+    assert {save.outcome for save in left} == {Outcome.NOT_DONE}
+    done = {run_id for run_id, save in bench.ended.items() if save.outcome is Outcome.DONE}
+    assert done == bench.canceled()
+    entries = bench.journal.entries()
+    assert len(entries) > sent, "some were recorded and wait to be sent"
+    assert {entry.run_id for entry in entries if entry.outcome is Outcome.DONE} == done
+    assert {entry.outcome for entry in entries} == {Outcome.DONE, Outcome.NOT_DONE}
+
+
 async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(bench: BulkBench) -> None:
     bench.graph.gate.clear()
     bulk = bench.saves.submit_many(drafts(), holds=False)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -21,7 +21,7 @@ from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
-from runtui.services.journal import Settlement
+from runtui.services.journal import Intent, Settlement
 from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
@@ -73,6 +73,8 @@ class _Item:
     save: Save
     writing: Writing
     effect: Effect[Any]
+    is_stopped: bool = False
+    """Whether it is recorded as stopped, and asks for nothing more."""
 
 
 class Bulk:
@@ -123,6 +125,8 @@ class Bulk:
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()
+            for item in self._ready[Patch]:
+                item.save = replace(item.save, step=Step.WAITING)  # it is recorded, and nothing of it was sent
             for item in tuple(self._items.values()):
                 del self._items[item.save.number]
                 self._driver.break_off(item.save)
@@ -148,11 +152,10 @@ class Bulk:
             pause.cancel()
             self._break_off(item)
         self._pauses.clear()
-        for kind in (Read, Identify, Record, RenewToken):
-            waiting = [item for item in self._ready[kind] if item.save.may_be_stopped]
-            self._ready[kind] = deque(item for item in self._ready[kind] if not item.save.may_be_stopped)
+        for kind in _GOES_OUT:
+            waiting, self._ready[kind] = self._ready[kind], deque()
             for item in waiting:
-                self._break_off(item)
+                self._take_in(item)
         self._news.set()
 
     async def _carry_on(self) -> None:
@@ -231,6 +234,9 @@ class Bulk:
 
     def _advance(self, item: _Item, reply: object) -> None:
         """Give a change its reply, and take in what it asks for next."""
+        if item.is_stopped:
+            self._end_stopped(item, unrecorded=isinstance(reply, RuntuiError))
+            return
         try:
             if isinstance(reply, RuntuiError):
                 item.effect = item.writing.throw(reply)
@@ -250,6 +256,11 @@ class Bulk:
             self._announce(item.save)
             pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
             self._pauses[pause] = item
+        elif self.is_stopped and isinstance(item.effect, Patch):
+            self._record_as_stopped(item, item.effect.intent)
+        elif self.is_stopped and isinstance(item.effect, Record):
+            item.save = replace(item.save, intent=None, step=Step.WAITING)
+            self._break_off(item)
         elif self.is_stopped and item.save.may_be_stopped:
             self._break_off(item)
         else:
@@ -267,6 +278,20 @@ class Bulk:
         del self._items[item.save.number]
         item.writing.close()
         self._driver.break_off(item.save)
+
+    def _record_as_stopped(self, item: _Item, intent: Intent) -> None:
+        """The journal has a change that is not sent: it is to know that."""
+        item.is_stopped = True
+        item.save = replace(item.save, step=Step.WAITING)
+        item.effect = Settle(item.save, intent, Outcome.NOT_DONE, "", "It was stopped before it was sent.")
+        self._ready[Settle].append(item)
+
+    def _end_stopped(self, item: _Item, *, unrecorded: bool) -> None:
+        del self._items[item.save.number]
+        item.writing.close()
+        ended = replace(item.save, step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
+        self._driver.end(ended)
+        self._news.set()
 
     def _mind(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""

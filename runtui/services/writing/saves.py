@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from runtui.domain.draft import Draft
 from runtui.errors import UsageError
-from runtui.graph.root import run_key, same_run
+from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
@@ -56,6 +56,8 @@ class SaveQueue:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._active: dict[int, Save] = {}
+        self._of_run: dict[str, dict[int, Save]] = {}
+        """The same, by the key of their run."""
         self._held: dict[int, asyncio.Lock] = {}
         """By save of a bulk change, the lock of its run."""
         self._count = 0
@@ -123,7 +125,7 @@ class SaveQueue:
 
     def of_run(self, run_id: str) -> Save | None:
         """The oldest save on its way to this run, if any: the one that is not waiting for another."""
-        return next((save for save in self._active.values() if same_run(save.run_id, run_id)), None)
+        return next(iter(self._of_run.get(run_key(run_id), {}).values()), None)
 
     def stop(self, number: int) -> bool:
         """Cancel a save before anything of it is sent, or sent again; whether that was still possible."""
@@ -147,10 +149,16 @@ class SaveQueue:
             await asyncio.wait(tasks)
 
     def _announce(self, save: Save) -> None:
+        key = run_key(save.run_id)
         if save.active:
             self._active[save.number] = save
+            self._of_run.setdefault(key, {})[save.number] = save
         else:
             self._active.pop(save.number, None)
+            of_run = self._of_run.get(key, {})
+            of_run.pop(save.number, None)
+            if not of_run:
+                self._of_run.pop(key, None)
             if (held := self._held.pop(save.number, None)) is not None:
                 held.release()
         self.changed.announce(save)

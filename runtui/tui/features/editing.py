@@ -7,7 +7,7 @@ takes the screen only from a person who still waits for it. A clock runs only wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -57,7 +57,8 @@ class Editing:
 
     def start(self) -> None:
         """Follow saves and drafts."""
-        self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        changed = self._workspace.saves.changed
+        self._chrome.carry(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
         self._chrome.carry(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     def extend(self, context: ActionContext) -> ActionContext:
@@ -77,7 +78,7 @@ class Editing:
 
     # e: the form
 
-    async def action_edit(self) -> None:
+    async def edit(self) -> None:
         """Open the run under the cursor, within the key: the next one may be meant for the form already."""
         if (run_id := self._chrome.hold_run()) is not None:
             await self.open(run_id)
@@ -263,7 +264,8 @@ class Editing:
         if not self._workspace.connected:
             return ()
         run_id = self._chrome.front.view.run_id
-        paused = (save for save in self._workspace.saves.active() if save.step is Step.PAUSED)
+        active = self._workspace.saves.active()
+        paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
         return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
 
     def _count_down_while_waiting(self) -> None:
@@ -366,3 +368,8 @@ class Editing:
     def _count_unlisted(self) -> int:
         workspace = self._workspace
         return sum(workspace.store.get(run_id) is None for run_id in workspace.drafts)
+
+
+def _alone(tell: Callable[[Save], None]) -> Callable[[Save], None]:
+    """A listener that hears only of changes to one run alone."""
+    return lambda save: None if save.batch else tell(save)

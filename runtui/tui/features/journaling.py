@@ -69,7 +69,7 @@ class Journaling:
             lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
             self._entry_settled,
         )
-        carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        self._workspace.saves.changed.subscribe(self._save_changed)
         self.tell_what_was_left()
 
     def extend(self, context: ActionContext) -> ActionContext:
@@ -148,7 +148,7 @@ class Journaling:
         self._runs.table.flags_changed(entry.run_id)
         if is_first_look and entry.number not in self._sent:
             self.tell_what_was_left()
-        elif entry.is_settled:
+        elif entry.is_settled and not entry.batch:
             severity: Severity = "success" if entry.outcome is Outcome.DONE else "warning"
             self._chrome.set_status(entry_words.settled(entry), severity)
         self._chrome.show_headline()

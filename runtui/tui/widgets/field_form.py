@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -27,6 +28,9 @@ from runtui.domain.properties import EDITABLE, OpenEnum, Property
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.inputs import LineInput
+
+MIXED: Final = "(mixed)"
+"""Stands in a field of several runs that have several values."""
 
 
 class FieldInput(LineInput):
@@ -60,14 +64,17 @@ class FieldSelect(Select[str], inherit_bindings=False):
     def __init__(self, choices: OpenEnum) -> None:
         self._choices = choices
         self._offered: tuple[str, ...] = choices.names
+        self._is_mixed = False
         super().__init__(self._options_of(choices.names), value=choices.names[0], allow_blank=False, compact=True)
 
-    def offer(self, received: str, chosen: str) -> None:
-        """Offer every known value, unknown ones first, and select `chosen`."""
+    def offer(self, received: str, chosen: str, *, is_mixed: bool = False) -> None:
+        """Offer every known value, unknown ones first, and select `chosen`; the empty one is called mixed where it
+        stands for several."""
+        self._is_mixed = is_mixed
         strangers = dict.fromkeys(text for text in (received, chosen) if not self._choices.is_known(text))
         offered = (*strangers, *self._choices.names)
         self.expanded = False
-        if offered != self._offered:
+        if offered != self._offered or "" in offered:
             self._offered = offered
             self.set_options(self._options_of(offered))
         self.value = chosen
@@ -81,9 +88,12 @@ class FieldSelect(Select[str], inherit_bindings=False):
 
     def _options_of(self, values: Sequence[str]) -> list[tuple[Text, str]]:
         width = max(cell_len(plain(value)) for value in values)
-        return [(Text(f"{fit(value, width)}  {self._meaning(value)}"), value) for value in values]
+        nothing = MIXED if self._is_mixed else ""
+        return [(Text(f"{fit(value or nothing, width)}  {self._meaning(value)}"), value) for value in values]
 
     def _meaning(self, value: str) -> str:
+        if not value and self._is_mixed:
+            return "each run keeps its own"
         return self._choices.meaning(value) if value else "no value received"
 
 
@@ -121,6 +131,8 @@ class FieldRow(Widget):
     def __init__(self, field: Property) -> None:
         super().__init__(id=f"field-{field.name}")
         self.field = field
+        self.mixed = ""
+        """The values by count, where the draft stands for several runs that have several."""
 
     def compose(self) -> ComposeResult:
         star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
@@ -142,8 +154,9 @@ class FieldRow(Widget):
         """Set the control to the draft's text of the field."""
         text, control = draft.text(self.field), self.control
         if isinstance(control, FieldSelect):
-            control.offer(draft.received_text(self.field), text)
+            control.offer(draft.received_text(self.field), text, is_mixed=bool(self.mixed))
         else:
+            control.placeholder = MIXED if self.mixed else ""
             control.show(text)
 
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
@@ -158,6 +171,8 @@ class FieldRow(Widget):
         self._say(".field--error", error)
 
     def _was(self, draft: Draft, now: Mapping[str, Any]) -> str:
+        if self.mixed:
+            return f"was {self.mixed}"
         received = draft.received.get(self.field.name)
         was = f"was {self.field.text(received) or 'empty'}"
         value = now.get(self.field.name, received)
@@ -171,6 +186,8 @@ class FieldRow(Widget):
         if self.field.kind == "count":
             return self.field.type_name
         edit = draft.edits.get(self.field.name)
+        if edit is None and self.mixed:
+            return ""
         value = draft.received.get(self.field.name) if edit is None else edit.value
         distance = since if edit is None and self.field.is_recorded else ago
         try:
@@ -227,9 +244,11 @@ class FieldForm(VerticalScroll, can_focus=False):
     def row(self, name: str) -> FieldRow:
         return self.query_one(f"#field-{name}", FieldRow)
 
-    def load(self, draft: Draft) -> None:
-        """Show another draft, from the top."""
+    def load(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Show another draft, from the top; `mixed` are the values by count of fields that have several."""
         self.scroll_home(animate=False)
+        for row in self.query(FieldRow):
+            row.mixed = mixed.get(row.field.name, "")
         self.put(draft, *(field.name for field in EDITABLE))
         self.show(draft, draft.received)
 

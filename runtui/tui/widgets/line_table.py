@@ -143,6 +143,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.cursor_id: RowId | None = None
         self.marks: frozenset[RowId] = frozenset()
         """The ids of the marked rows, in sight or not."""
+        self._last_marked: RowId | None = None
         self.cell = ""
         """The key of the column that the cursor is on; empty: it is on the whole row."""
         self.is_untouched = True
@@ -207,12 +208,22 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
 
     def toggle_mark(self, row_id: RowId) -> None:
         self.marks ^= {row_id}
+        self._last_marked = row_id
         self.flags_changed(row_id)
 
     def mark_all(self, row_ids: Collection[RowId], *, marked: bool) -> None:
         """Mark some rows, in sight or not, or take their marks back."""
         self.marks = self.marks.union(row_ids) if marked else self.marks.difference(row_ids)
         self._repaint_differences()
+
+    def mark_range(self) -> None:
+        """Mark the rows from the one that was marked last, or whose mark was taken back, to the cursor."""
+        if self.cursor_id is None:
+            return
+        last = self._source.position(self._last_marked) if self._last_marked is not None else None
+        first, end = sorted((self.cursor if last is None else last, self.cursor))
+        self.mark_all([self.resource.id_of(row) for row in self._source.window(first, end - first + 1)], marked=True)
+        self._last_marked = self.cursor_id
 
     def clear_marks(self) -> None:
         marked, self.marks = self.marks, frozenset()

@@ -1,0 +1,138 @@
+"""One change to many runs: the values that they have in common, and the draft of each.
+
+Invariant: what a person types stands in one model, a `Draft` over the common values. Each run gets a draft of its own
+with those values over what it has itself; a run for which nothing would change gets none. Relative times are worked out
+once, in the model, for all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from runtui.domain.draft import MISSING, Draft, Edit, value_word
+from runtui.domain.properties import EDITABLE, Property
+
+TOLD_VALUES: Final = 3
+"""Values of one property that are told with how many runs have them; the others are counted together."""
+
+SAME_ALREADY: Final = "with these values already"
+IN_PROGRESS: Final = "with a change in progress"
+GONE: Final = "no longer in the list"
+
+
+class MarkedRun(NamedTuple):
+    """A run that is to be changed with others, `received` as Graph's JSON object."""
+
+    run_id: str
+    workflow_id: str
+    workflow_name: str
+    received: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkDraft:
+    """The drafts of one bulk change, each of another run, and the runs that get none."""
+
+    drafts: tuple[Draft, ...]
+    left_out: Mapping[str, int]
+    """Why a run is left out -> how many are."""
+    undoes: tuple[int | None, ...] = ()
+    """For each draft the journal's number of the entry that it takes back; empty where none does."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against sending it, besides the warnings of the drafts."""
+
+    def changes(self) -> Iterator[tuple[str, str, str]]:
+        """Each property that changes: its name, and the values before and after by count."""
+        before: dict[str, Counter[str]] = {}
+        after: dict[str, Counter[str]] = {}
+        for draft in self.drafts:
+            for change in draft.changes():
+                before.setdefault(change.field.name, Counter())[value_word(change.before)] += 1
+                after.setdefault(change.field.name, Counter())[value_word(change.after)] += 1
+        for field in EDITABLE:
+            if field.name in before:
+                new = after[field.name]
+                yield field.name, by_count(before[field.name]), next(iter(new)) if len(new) == 1 else by_count(new)
+
+    def warnings(self) -> Iterator[str]:
+        """What informs and never blocks, each sentence once, with how many runs it is about unless it is all."""
+        found = Counter(sentence for draft in self.drafts for sentence in draft.warnings())
+        for sentence, count in found.items():
+            yield sentence if count == len(self.drafts) else f"{sentence} ({runs_word(count)})"
+
+    def left_out_words(self) -> str:
+        """How many runs are left out, and why; empty when none is."""
+        return ", ".join(f"{count} {why}" for why, count in self.left_out.items() if count)
+
+
+def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
+    """The properties that can be written and have one value in all runs, with that value."""
+    values: dict[str, Any] = {}
+    for field in EDITABLE:
+        found = _values(runs, field)
+        if MISSING not in found and all(field.same(found[0], value) for value in found[1:]):
+            values[field.name] = found[0]
+    return values
+
+
+def mixed_values(runs: Collection[MarkedRun]) -> dict[str, str]:
+    """The properties that have several values, with those by count: "7 failed, 2 inProgress"."""
+    common = common_values(runs)
+    mixed: dict[str, str] = {}
+    for field in EDITABLE:
+        if field.name not in common:
+            found = Counter(value_word(value) for value in _values(runs, field))
+            if len(found) > 1 or MISSING not in _values(runs, field):
+                mixed[field.name] = by_count(found)
+    return mixed
+
+
+def model_of(runs: Collection[MarkedRun], edits: Mapping[str, Edit]) -> Draft:
+    """The draft that stands for all runs, with what was typed before; what has come true for all is dropped."""
+    return Draft("", "", {}, "changed", MappingProxyType(dict(edits))).rebased(common_values(runs))
+
+
+def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], gone: int = 0) -> BulkDraft:
+    """The change that a model would make to some runs.
+
+    Args:
+        model: What was typed, without errors.
+        runs: As they are now.
+        busy: The ids of those with a change in progress.
+        gone: How many more were marked that are not listed any more.
+    """
+    values = {name: edit.value for name, edit in model.edits.items()}
+    drafts = []
+    left_out = {IN_PROGRESS: 0, SAME_ALREADY: 0, GONE: gone}
+    for run in runs:
+        draft = Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values)
+        if run.run_id in busy:
+            left_out[IN_PROGRESS] += 1
+        elif not draft.changes():
+            left_out[SAME_ALREADY] += 1
+        else:
+            drafts.append(draft)
+    return BulkDraft(tuple(drafts), left_out)
+
+
+def by_count(values: Counter[str]) -> str:
+    """Values with how often each is there, the commonest first."""
+    told = [f"{count} {value or 'empty'}" for value, count in values.most_common(TOLD_VALUES)]
+    others = len(values) - TOLD_VALUES
+    if others > 0:
+        left = values.total() - sum(count for _, count in values.most_common(TOLD_VALUES))
+        told.append(f"{left} with {others} other value{'' if others == 1 else 's'}")
+    return ", ".join(told)
+
+
+def runs_word(count: int) -> str:
+    """A number of runs in words."""
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _values(runs: Collection[MarkedRun], field: Property) -> list[Any]:
+    return [run.received.get(field.name, MISSING) for run in runs]

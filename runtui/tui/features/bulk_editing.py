@@ -1,0 +1,449 @@
+"""Changing many runs: marks, the form over them, the question, and what became of each.
+
+Invariant: nothing is sent but what a review confirmed. What is typed for some runs stays while the same runs are
+marked. A change goes on wherever the person is; one sentence tells its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from textual.content import Content
+
+from runtui.domain.bulk_draft import (
+    GONE,
+    IN_PROGRESS,
+    SAME_ALREADY,
+    BulkDraft,
+    MarkedRun,
+    drafts_of,
+    model_of,
+    runs_word,
+)
+from runtui.domain.csv import RecordFormat, record_lines
+from runtui.domain.draft import Draft, Edit
+from runtui.domain.report import Outcome
+from runtui.errors import RuntuiError, UsageError
+from runtui.services.journal import Entry
+from runtui.services.journal_query import write_export
+from runtui.services.store import StoredRun, stored_runs
+from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.save import Save
+from runtui.services.writing.undo import UndoError, doubt_of, undo_of, why_not
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.editing import Editing
+from runtui.tui.features.journaling import FORMATS
+from runtui.tui.keys import awaited
+from runtui.tui.resources import ResultRow
+from runtui.tui.screens.bulk.form import BulkFormView
+from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
+from runtui.tui.screens.bulk.review import BulkReview, review_of
+from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.runs import RELOAD_SECONDS, RunsView, Throttle
+from runtui.tui.widgets.chrome import Severity
+from runtui.tui.words import bulk_words, entry_words, sign_in_words
+
+_T = TypeVar("_T")
+
+RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
+
+UNDO_LEFT_OUT: Final = "that cannot be undone"
+
+
+class BulkEditing:
+    """Marks and what is done with the marked runs.
+
+    Args:
+        chrome: The frame.
+        runs: The list, whose marks count.
+        editing: Opens the run under the cursor where none is marked.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._runs = runs
+        self._editing = editing
+        self.form = BulkFormView(self.review)
+        self.results = ResultsView()
+        self._form_place = Frame(chrome, self.form)
+        self._results_place = Frame(chrome, self.results)
+        self.places = (self._form_place, self._results_place)
+        """The screens of form and results; they stay mounted once they were opened."""
+        self._marked: frozenset[str] = frozenset()
+        """The runs that the form is about."""
+        self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
+        """What was typed and not sent, and for which runs."""
+        self._changes: dict[str, BulkProgress] = {}
+        """By batch: those that have not ended, and the last one."""
+        self._is_due = False
+        self._drawing = Throttle(runs, RELOAD_SECONDS, self._draw)
+
+    def start(self) -> None:
+        """Follow what becomes of the changes."""
+        saves, reconciler = self._workspace.saves, self._workspace.reconciler
+
+        def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
+            """Keep each state of a save, and have many of them drawn at once."""
+
+            def noted(save: Save) -> None:
+                if (progress := self._changes.get(save.batch)) is not None:
+                    progress.saves[save.number] = save
+                if save.batch and not self._is_due:
+                    self._is_due = True
+                    tell(None)
+
+            return noted
+
+        self._chrome.carry(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
+        self._chrome.carry(reconciler.changed.subscribe, self._entry_settled)
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """The runs that a change would be for."""
+        view = self._chrome.front.view
+        marked = len(self._marked) if view is self.form else len(self._marks())
+        outcomes = frozenset(self.results.outcomes) if view is self.results else frozenset()
+        return replace(context, marked_runs=marked, has_bulk=bool(self._changes), outcomes=outcomes)
+
+    def _marks(self) -> frozenset[str]:
+        """The marked runs, where the list is in sight."""
+        return self._runs.table.marks if self._chrome.front.view is self._runs else frozenset()
+
+    # Marks
+
+    def action_mark_all(self) -> None:
+        """Mark all runs that the filter finds."""
+        self._mark(lambda shown: self._runs.table.mark_all(shown, marked=True))
+
+    def action_invert_marks(self) -> None:
+        """Mark those that are not marked of the runs that the filter finds, and take the marks of the others back."""
+
+        def invert(shown: Collection[str]) -> None:
+            table = self._runs.table
+            marks = table.marks
+            table.mark_all(shown, marked=True)
+            table.mark_all(marks.intersection(shown), marked=False)
+
+        self._mark(invert)
+
+    def _mark(self, mark: Callable[[Collection[str]], None]) -> None:
+        query, store = self._runs.shown, self._workspace.store
+
+        async def find() -> None:
+            found = await self._in_thread(lambda: store.ids(query))
+            if found is not None:
+                mark(found)
+                self._runs.post_message(self._runs.Changed())
+
+        self._chrome.app.run_worker(find(), group=awaited("mark runs"), description="mark what a filter finds")
+
+    def action_mark_range(self) -> None:
+        """Mark the runs from the last mark to the cursor."""
+        self._runs.table.mark_range()
+        self._runs.post_message(self._runs.Changed())
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T | None:
+        """What a call gives that reads files; what fails is told, and gives None."""
+        try:
+            return await asyncio.to_thread(call)
+        except RuntuiError as error:
+            self._chrome.set_status(str(error), "error")
+            return None
+
+    # e: the form
+
+    async def action_edit(self) -> None:
+        """Open the marked runs, or the run under the cursor where none is marked."""
+        if marks := self._marks():
+            await self._open(marks)
+        else:
+            await self._editing.edit()
+
+    async def _open(self, marks: frozenset[str]) -> None:
+        runs = await self._in_thread(lambda: self._read(marks))
+        if runs is None:
+            return
+        if not runs:
+            self._chrome.set_status(bulk_words.gone(len(marks)), "warning")
+            return
+        self._marked = marks
+        typed_for, edits = self._typed
+        await self._chrome.prepare(self._form_place)
+        self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
+        await self._chrome.open(self._form_place, self._left)
+        self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
+        self._show_request()
+
+    def _read(self, run_ids: Collection[str]) -> list[MarkedRun]:
+        """The runs as they are in the list. It reads files."""
+        found = stored_runs(self._workspace.store, run_ids)
+        return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
+
+    def _left(self, _answer: None) -> None:
+        """Keep what was typed."""
+        edits = self.form.draft.edits if self.form.draft is not None else {}
+        self._typed = self._marked, edits
+        if edits and self._chrome.front.view is self._runs:
+            self._chrome.set_status(bulk_words.kept(), holds=lambda: self._typed == (self._runs.table.marks, edits))
+
+    # ctrl+s: the review
+
+    async def review(self) -> None:
+        """Show what would change for the runs of the form as they are now, and ask."""
+        model, marks, saves = self.form.draft, self._marked, self._workspace.saves
+        if model is None:
+            return
+
+        def draw_up() -> BulkDraft:
+            runs = self._read(marks)
+            busy = {run.run_id for run in runs if saves.of_run(run.run_id) is not None}
+            return drafts_of(model, runs, busy, len(marks) - len(runs))
+
+        bulk = await self._in_thread(draw_up)
+        if bulk is not None:
+            await self._ask(bulk)
+
+    async def _ask(self, bulk: BulkDraft) -> None:
+        """Ask whether to send these drafts."""
+        if not bulk.drafts:
+            self._chrome.set_status(bulk_words.nothing_to_send(bulk), "warning")
+            return
+
+        async def answered(is_confirmed: bool | None) -> None:
+            if is_confirmed:
+                await self._send(bulk)
+
+        workspace, first = self._workspace, bulk.drafts[0]
+        method, url = workspace.client.write_target(first.workflow_id, first.run_id)
+        account = workspace.sign_in.state.account if workspace.sign_in is not None else None
+        target = (
+            ("tenant", workspace.settings.tenant),
+            *([("account", account.username)] if account is not None else []),
+            ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
+        )
+        hint = sign_in_words.cannot_write(workspace.sign_in)
+        await self._chrome.ask(review_of(BulkReview(bulk, target, hint)), answered)
+        self._chrome.set_status("")
+        self._show_request()
+
+    def _show_request(self) -> None:
+        """Have the panel show the first request: it is another run's, so its tab comes forward once it is there."""
+        self._chrome.front.view.show_in(self._chrome.panel)
+        self._chrome.panel.bring_forward("request")
+        self._chrome.refresh()
+
+    async def _send(self, bulk: BulkDraft) -> None:
+        """Hand the drafts to the save queue, and show what becomes of them."""
+        try:
+            sent = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes)
+        except UsageError as error:
+            self._chrome.set_status(str(error), "error")
+            return
+        if self._chrome.front is self._form_place:
+            self.form.draft = None
+            self._form_place.dismiss()
+            self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
+        names = await asyncio.to_thread(self._read, [draft.run_id for draft in bulk.drafts])
+        progress = BulkProgress(sent, {run.run_id: run.workflow_name for run in names})
+        self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
+        self._changes[sent.batch] = progress
+        self._chrome.carry(sent.changed.subscribe, self._bulk_changed)
+        await self._show(progress)
+
+    # The results
+
+    async def action_bulk(self) -> None:
+        """Show the results: those that wait for a person, else the last ones; or close them."""
+        if self._chrome.front is self._results_place:
+            self._results_place.dismiss()
+            return
+        shown = [progress for progress in self._changes.values() if progress.held_by is not None]
+        await self._show((shown or list(self._changes.values()))[-1])
+
+    async def _show(self, progress: BulkProgress) -> None:
+        await self._chrome.prepare(self._results_place)
+        self.results.open(progress)
+        await self._chrome.open(self._results_place)
+        self._chrome.set_status("")
+        if progress.held_by is not None:
+            await self.action_stop_bulk()
+
+    async def _follow(self, _news: None) -> None:
+        """Some changes went on."""
+        self._is_due = False
+        self._drawing.ask()
+
+    def _draw(self) -> None:
+        self._runs.table.tick()
+        if self._results_place in self._chrome.app.screen_stack:
+            self.results.reload()
+        self._chrome.refresh()
+
+    def _entry_settled(self, entry: Entry) -> None:
+        """What was unknown is known."""
+        if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
+            progress.settled[entry.run_id] = entry
+            self._drawing.ask()
+
+    async def _bulk_changed(self, bulk: Bulk) -> None:
+        """All have ended, or a refusal holds the rest."""
+        progress = self._changes.get(bulk.batch)
+        if progress is None:
+            return
+        is_in_sight = self._chrome.front is self._results_place and self.results.progress is progress
+        outcomes = progress.outcomes
+        if bulk.has_ended:
+            good = set(outcomes) == {Outcome.DONE}
+            severity: Severity = "success" if good else "warning"
+            words = bulk_words.ended(outcomes, is_undo=progress.is_undo, is_in_sight=is_in_sight)
+            self._chrome.set_status(words, severity)
+        elif (save := bulk.held_by) is not None and save is not progress.asked_about:
+            progress.asked_about = save
+            words = bulk_words.held(save, outcomes[None], is_in_sight=is_in_sight)
+            self._chrome.set_status(words, "warning", lambda: bulk.held_by is save)
+            if is_in_sight and self._chrome.is_in_front(self.results):
+                await self.action_stop_bulk()
+        self._draw()
+
+    async def action_stop_bulk(self) -> None:
+        """Stop what was not begun; where a refusal holds it, ask whether to go on."""
+        progress = self.results.progress
+        if progress is None:
+            return
+        bulk, left = progress.bulk, progress.outcomes[None]
+        if (save := bulk.held_by) is None:
+            bulk.stop()
+            self._chrome.front.set_status(
+                "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
+            )
+            return
+
+        progress.asked_about = save
+
+        def decided(goes_on: bool | None) -> None:
+            if bulk.held_by is save and goes_on is not None:
+                (bulk.go_on if goes_on else bulk.stop)()
+                self._drawing.ask()
+
+        choices: list[Choice[bool | None]] = [
+            Choice(None, "Decide later: nothing is sent meanwhile"),
+            Choice(False, f"Stop: send nothing to the other {runs_word(left)}"),
+            Choice(True, "Go on: refusals of this kind hold nothing any more"),
+        ]
+        about = bulk_words.held_question(save, left)
+        await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
+
+    async def action_open_result(self) -> None:
+        """Show what was sent and what came back."""
+        if (row := self.results.row) is None:
+            return
+        number, panel = row.save.entry, self._chrome.panel
+        entry = await self._in_thread(lambda: self._workspace.journal.entry(number)) if number is not None else None
+        panel.open()
+        if entry is not None:
+            panel.show_entry(entry)
+        else:
+            panel.show_save(row.save)
+        panel.choose("response")
+        self._chrome.refresh()
+
+    async def action_retry(self) -> None:
+        """Review the changes that were not done: all, or the marked ones."""
+        rows = [row for row in self.results.chosen if row.outcome is Outcome.NOT_DONE]
+        undone = [row.save.undoes for row in rows if row.save.undoes is not None]
+        if undone:
+            await self._review_undo(undone)
+            return
+        bulk = await self._in_thread(lambda: self._again(rows))
+        if bulk is not None:
+            await self._ask(bulk)
+
+    def _again(self, rows: Sequence[ResultRow]) -> BulkDraft:
+        """The same values over the runs as they are now. It reads files."""
+        drafts, left_out = [], {IN_PROGRESS: 0, SAME_ALREADY: 0, GONE: 0}
+        runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
+        for row in rows:
+            run = runs.get(row.save.run_id)
+            draft = _over(row.save.draft, run) if run is not None else None
+            if draft is None:
+                left_out[GONE] += 1
+            elif self._workspace.saves.of_run(draft.run_id) is not None:
+                left_out[IN_PROGRESS] += 1
+            elif not draft.changes():
+                left_out[SAME_ALREADY] += 1
+            else:
+                drafts.append(draft)
+        return BulkDraft(tuple(drafts), left_out)
+
+    async def action_undo_bulk(self) -> None:
+        """Review the changes that take back what was done: all, or the marked ones."""
+        rows = [row for row in self.results.chosen if row.outcome is Outcome.DONE]
+        numbers = [row.save.entry for row in rows if row.save.entry is not None]
+        await self._review_undo(numbers)
+
+    async def _review_undo(self, numbers: Sequence[int]) -> None:
+        """Ask whether to undo these entries of the journal, over the runs as the list has them."""
+        bulk = await self._in_thread(lambda: self._undo_of(numbers))
+        if bulk is not None:
+            await self._ask(bulk)
+
+    def _undo_of(self, numbers: Sequence[int]) -> BulkDraft:
+        """The drafts that undo some entries. It reads files."""
+        entries = [entry for number in numbers if (entry := self._workspace.journal.entry(number)) is not None]
+        runs = stored_runs(self._workspace.store, [entry.run_id for entry in entries])
+        found: list[tuple[Draft, Entry]] = []
+        left_out = {IN_PROGRESS: 0, UNDO_LEFT_OUT: len(numbers) - len(entries), GONE: 0}
+        for entry in entries:
+            run = runs.get(entry.run_id)
+            if run is None:
+                left_out[GONE] += 1
+            elif self._workspace.saves.of_run(entry.run_id) is not None:
+                left_out[IN_PROGRESS] += 1
+            elif (draft := _undo(entry, run)) is None:
+                left_out[UNDO_LEFT_OUT] += 1
+            else:
+                found.append((draft, entry))
+        doubtful = sum(bool(doubt_of(entry)) for _, entry in found)
+        doubts = (bulk_words.doubtful(doubtful),) if doubtful else ()
+        drafts = tuple(draft for draft, _ in found)
+        return BulkDraft(drafts, left_out, tuple(entry.number for _, entry in found), doubts)
+
+    async def action_export_results(self) -> None:
+        """Ask in which format the results are wanted as a file, and write it."""
+        rows = list(self.results.chosen)
+
+        def chosen(form: RecordFormat | None) -> None:
+            if form is not None:
+                self._chrome.app.run_worker(export(form), group=awaited("export"), description="export the results")
+
+        async def export(form: RecordFormat) -> None:
+            records = [bulk_words.result_object(row) for row in rows]
+            folder = self._workspace.journal.path.parent
+            lines = record_lines(records, form, tuple(records[0]))
+            path = await self._in_thread(lambda: write_export(folder, f"results.{form}", lines))
+            if path is not None:
+                self._chrome.set_status(entry_words.exported(path, len(rows)), "success")
+
+        if rows:
+            choices = [Choice(form, FORMATS[form]) for form in RESULT_FORMATS]
+            await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
+
+
+def _over(draft: Draft, run: StoredRun) -> Draft:
+    """The values of a draft over the run as it is now."""
+    values = {change.field.name: change.after for change in draft.changes()}
+    return Draft(draft.run_id, run.workflow_id, run.raw, "changed").with_values(values)
+
+
+def _undo(entry: Entry, run: StoredRun) -> Draft | None:
+    """The draft that undoes an entry; None where it cannot be undone."""
+    if why_not(entry) is not None:
+        return None
+    try:
+        return undo_of(entry, run.raw, "changed")
+    except UndoError:
+        return None

@@ -1,0 +1,1 @@
+"""Many runs at once: the form, the review and what became of each."""

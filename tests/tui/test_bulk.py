@@ -1,0 +1,186 @@
+"""Many runs at once: marked, changed by one form, followed to the end of each, and taken back."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from runtui.tui.widgets.field_form import FieldForm
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import type_keys
+from tests.tui.test_faults import graph_error, status_of
+from tests.tui.wires import Graph, a_run
+
+MANY = 40
+
+
+def forty() -> Graph:
+    """A Graph with many failed runs, a few of them in progress."""
+    graph = Graph({f"run-{n}": a_run(n) for n in range(MANY)})
+    for n in (3, 4):
+        graph.runs[f"run-{n}"]["processingStatus"] = "inProgress"
+    return graph
+
+
+def statuses(graph: Graph) -> Counter[str]:
+    return Counter(run["processingStatus"] for run in graph.runs.values())
+
+
+async def ended(session: Session) -> None:
+    await session.until(lambda: not session.workspace.saves.active())
+    await session.until(lambda: session.view == "results" and "open" not in session.text())
+
+
+async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_three(open_session: Opener) -> None:
+    graph = forty()
+    before = {run_id: dict(run) for run_id, run in graph.runs.items()}
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        await type_keys(session, ["2", "ctrl+a"], "in one packet")
+        assert "38 marked" in session.text()
+        await type_keys(session, ["e", "enter", "up", "enter", "ctrl+s"], "in one packet")
+        text = session.text()
+        assert session.view == "bulk-review"
+        assert "send this change to 38 runs?" in text
+        assert "38 failed  →  canceled" in text
+        assert "Type 38 to send" in text
+        assert "cancelProcessing" in text
+        await type_keys(session, ["3"], "in one packet")
+        assert graph.patches == []
+        await type_keys(session, ["8"], "in one packet")
+        await ended(session)
+        assert statuses(graph) == {"canceled": 38, "inProgress": 2}
+        assert "38 changes: 38 done." in status_of(session)
+        assert not session.runs.table.marks
+        entries = session.workspace.journal.entries()
+        assert len(entries) == 38
+        assert len({entry.batch for entry in entries}) == 1
+        await type_keys(session, ["u", "3", "8"], "in one packet")
+        await session.until(lambda: statuses(graph) == {"failed": 38, "inProgress": 2})
+        await ended(session)
+        assert "38 undos: 38 done." in status_of(session)
+        assert graph.runs == before
+        assert all(entry.undone_by for entry in session.workspace.journal.entries()[38:])
+        await type_keys(session, ["escape", "B"], "slowly")
+        assert session.view == "results"
+
+
+async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:
+    graph = forty()
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["ctrl+a", "e"], "slowly")
+        assert "Edit 40 runs" in session.text()
+        form = session.find(FieldForm)
+        assert form.row("processingStatus").mixed == "38 failed, 2 inProgress"
+        assert "(mixed)" in session.text()
+        assert form.row("totalUsersCount").mixed == ""
+        await type_keys(session, ["tab", "tab", *"now", "escape"], "in one packet")
+        assert session.view == "runs"
+        await type_keys(session, ["e"], "slowly")
+        draft = session.draft
+        assert draft is not None
+        assert list(draft.edits) == ["scheduledDateTime"] or list(draft.edits) == ["startedDateTime"]
+        await type_keys(session, ["ctrl+s"], "slowly")
+        await session.type("40")
+        await ended(session)
+        (name,) = draft.edits
+        sent = {json.dumps(json.loads(body)) for body in graph.patches}
+        assert len(graph.patches) == MANY
+        assert len(sent) == 1, "one moment for all"
+        assert set(json.loads(next(iter(sent)))) == {"@odata.type", name}
+
+
+async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_session: Opener) -> None:
+    graph = Graph({f"run-{n}": a_run(n) for n in range(MANY)})
+    for n, status in enumerate(["completed", "inProgress", "canceled", "quarantined", "completedWithErrors"] * 5):
+        graph.runs[f"run-{n}"]["processingStatus"] = status
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        await type_keys(session, ["ctrl+a", "e", "enter", "down", "enter", "ctrl+s"], "in one packet")
+        words = " ".join(session.text().split())
+        assert "15 failed, 5 completed, 5 inProgress, 15 with 3 other values → queued" in words
+        assert "Type 40 to send" in words
+        await type_keys(session, ["escape", "escape", "e"], "in one packet")
+        assert session.draft is not None
+        assert session.draft.edits["processingStatus"].value == "queued", "nothing typed is lost"
+        assert graph.patches == []
+
+
+async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session: Opener) -> None:
+    graph = forty()
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
+        for n in (0, 7, 9):
+            graph.runs[f"run-{n}"]["processingStatus"] = "completed"  # somebody else's change
+        await session.type("38")
+        await ended(session)
+        assert "38 changes: 35 done, 3 not done." in status_of(session)
+        assert "Results  38, 3 not done" in session.text()
+        assert session.text().count("completed by now") == 3
+        assert statuses(graph) == {"canceled": 35, "completed": 3, "inProgress": 2}
+        await type_keys(session, ["R"], "slowly")
+        assert "send this change to 3 runs?" in session.text()
+        assert "3 completed  →  canceled" in session.text()
+        await type_keys(session, ["y"], "slowly")
+        await ended(session)
+        assert statuses(graph) == {"canceled": 38, "inProgress": 2}
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_refusal_holds_the_rest_until_a_person_decides(open_session: Opener, goes_on: bool) -> None:
+    graph = Graph({f"run-{n}": a_run(n) for n in range(150)})
+    graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
+        await session.type("150")
+        await session.until(lambda: session.view == "held")
+        held = len(graph.patches)
+        assert held < 150
+        assert "Go on after a refusal?" in session.text()
+        await session.press("enter")
+        assert session.view == "results", "the first line decides nothing"
+        await session.press("X")
+        graph.answer_to_patch = None
+        await session.press("G" if goes_on else "j", "enter")
+        await ended(session)
+        if goes_on:
+            assert statuses(graph) == {"failed": held, "canceled": 150 - held}
+        else:
+            assert statuses(graph) == {"failed": 150}
+            assert len(graph.patches) == held
+            assert "150 changes: 150 not done." in status_of(session)
+
+
+async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener) -> None:
+    graph = forty()
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["space", "j", "j", "j", "V"], "in one packet")
+        assert "5 marked" in session.text()
+        await type_keys(session, ["asterisk"], "in one packet")
+        assert "35 marked" in session.text()
+        marks = session.runs.table.marks
+        await session.press("s", "r", "slash")
+        await session.type("zzz")
+        await session.press("enter")
+        assert session.runs.table.marks == marks
+        await session.press("escape", "U")
+        assert not session.runs.table.marks
+        # one of the two marked has the value already
+        graph.runs["run-0"]["processingStatus"] = "canceled"
+        await session.press("r")
+        await session.until(lambda: "canceled" in session.text())
+        session.runs.table.mark_all({"run-0", "run-1", "gone"}, marked=True)
+        await type_keys(session, ["e", "enter", *["down"] * 5, "enter", "ctrl+s"], "slowly")
+        assert "send this change to 1 run?" in session.text()
+        assert "left out: 1 with these values already, 1 no longer in the list" in session.text()
+        await session.press("n", "escape")
+        assert graph.patches == []
+
+
+async def test_a_read_only_session_opens_no_form_of_marked_runs(open_session: Opener) -> None:
+    graph = forty()
+    async with open_session(graph=graph, read_only=True) as session:
+        await type_keys(session, ["ctrl+a", "e"], "in one packet")
+        assert session.view == "runs"
+        assert "read-only" in status_of(session)
+        assert graph.patches == []

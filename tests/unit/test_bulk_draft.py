@@ -1,0 +1,92 @@
+"""One change to many runs: what they have in common, the draft of each, and what the review counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from runtui.domain.bulk_draft import MarkedRun, by_count, common_values, drafts_of, mixed_values, model_of
+from runtui.domain.draft import Draft, Edit
+from runtui.domain.times import parse_ticks
+
+NOW = parse_ticks("2026-11-26T06:00:00Z")
+
+
+def a_run(number: int, **values: Any) -> MarkedRun:
+    received = {
+        "id": f"run-{number}",
+        "processingStatus": "failed",
+        "workflowExecutionType": "scheduled",
+        "startedDateTime": "2026-11-20T09:00:00Z",
+        "completedDateTime": None,
+        "totalUsersCount": 3,
+    }
+    return MarkedRun(f"run-{number}", "w1", "Onboard", {**received, **values})
+
+
+def model(runs: list[MarkedRun], **texts: str) -> Draft:
+    draft = model_of(runs, {})
+    for name, text in texts.items():
+        draft = draft.typed(name, text, NOW)
+    return draft
+
+
+def test_what_all_runs_have_is_common_and_the_rest_is_counted() -> None:
+    runs = [a_run(0), a_run(1, processingStatus="inProgress", totalUsersCount=4), a_run(2, totalUsersCount=True)]
+    assert common_values(runs) == {
+        "workflowExecutionType": "scheduled",
+        "startedDateTime": "2026-11-20T09:00:00Z",
+        "completedDateTime": None,
+    }
+    assert mixed_values(runs) == {
+        "processingStatus": "2 failed, 1 inProgress",
+        "totalUsersCount": "1 3, 1 4, 1 true",
+    }
+
+
+def test_a_moment_in_two_spellings_is_common_and_a_property_that_one_lacks_is_mixed() -> None:
+    lacking = a_run(1, startedDateTime="2026-11-20T09:00:00.000Z")
+    lacking = lacking._replace(received={k: v for k, v in lacking.received.items() if k != "completedDateTime"})
+    runs = [a_run(0), lacking]
+    assert common_values(runs)["startedDateTime"] == "2026-11-20T09:00:00Z"
+    assert mixed_values(runs) == {"completedDateTime": "1 null, 1 (not received)"}
+
+
+def test_each_run_gets_a_draft_of_its_own_with_only_what_was_typed() -> None:
+    runs = [a_run(0), a_run(1, processingStatus="canceled"), a_run(2, processingStatus="inProgress"), a_run(3)]
+    bulk = drafts_of(model(runs, processingStatus="canceled"), runs, {"run-3"}, gone=2)
+    assert [draft.run_id for draft in bulk.drafts] == ["run-0", "run-2"]
+    assert [draft.body() for draft in bulk.drafts] == [
+        {"@odata.type": "#microsoft.graph.identityGovernance.run", "processingStatus": "canceled"}
+    ] * 2
+    assert bulk.left_out_words() == (
+        "1 with a change in progress, 1 with these values already, 2 no longer in the list"
+    )
+    assert list(bulk.changes()) == [("processingStatus", "1 failed, 1 inProgress", "canceled")]
+
+
+def test_a_relative_time_is_one_moment_for_all() -> None:
+    runs = [a_run(0), a_run(1, startedDateTime=None)]
+    bulk = drafts_of(model(runs, startedDateTime="-2h"), runs, ())
+    assert {draft.body()["startedDateTime"] for draft in bulk.drafts} == {"2026-11-26T04:00:00Z"}
+    (change,) = bulk.changes()
+    assert change == ("startedDateTime", "1 2026-11-20T09:00:00Z, 1 null", "2026-11-26T04:00:00Z")
+
+
+def test_a_warning_is_said_once_with_the_number_of_its_runs() -> None:
+    runs = [a_run(0), a_run(1, startedDateTime="2026-11-22T09:00:00Z")]
+    bulk = drafts_of(model(runs, completedDateTime="2026-11-21T09:00:00Z"), runs, ())
+    assert list(bulk.warnings()) == ["The run would be completed before it started. (1 run)"]
+    bulk = drafts_of(model(runs, processingStatus="canceled"), runs, ())
+    assert list(bulk.warnings()) == ["To stop a run, the service offers cancelProcessing on the workflow."]
+
+
+def test_what_was_typed_stays_until_all_runs_have_it() -> None:
+    edits = {"processingStatus": Edit("canceled", "canceled")}
+    some, all_of_them = [a_run(0), a_run(1, processingStatus="canceled")], [a_run(1, processingStatus="canceled")]
+    assert dict(model_of(some, edits).edits) == edits
+    assert not model_of(all_of_them, edits).edits
+
+
+def test_many_values_are_told_by_the_commonest() -> None:
+    assert by_count(Counter({"a": 5, "b": 3, "": 2, "c": 1, "d": 1})) == "5 a, 3 b, 2 empty, 2 with 2 other values"
