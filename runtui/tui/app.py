@@ -21,6 +21,7 @@ from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
 from runtui.tui.features.arranging import Arranging
+from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
@@ -105,7 +106,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
             self.editing, self.opening, self.explaining, self.tracing, self.journaling, self.signing_in, self.listing,
-            self.arranging, self.overviewing, switching,
+            self.arranging, self.overviewing, Copying(self.chrome), switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""

@@ -64,7 +64,7 @@ async def hand_over(
         return HandedOver("is in tmux's buffer; prefix ] pastes it")
     if _has_osc52(environ) and len(b64encode(text.encode("utf-8", "replace"))) <= MOST_ENCODED:
         send_osc52(text)
-        return HandedOver("was handed to the terminal's clipboard (OSC 52)")
+        return HandedOver("was sent to the terminal (OSC 52)")
     if fits_on_page(text):
         return HandedOver("is shown to be selected", page=text)
     return await asyncio.to_thread(into_file, text, folder)

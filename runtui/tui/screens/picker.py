@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
@@ -43,10 +44,11 @@ class Picker(ActionView[Value]):
         choices: What there is; at least one.
         at: Where the cursor stands at first.
         about: What stands above the list.
+        shared: Whose actions there are beside those of every list to choose from.
     """
 
     scope = "picker"
-    BINDINGS = bindings("picker")
+    BINDINGS = bindings("picker", "copies")
     DEFAULT_CSS = """
     Picker { layout: vertical; height: 1fr; }
     Picker ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -54,9 +56,17 @@ class Picker(ActionView[Value]):
     """
 
     def __init__(
-        self, name: str, title: Content, choices: Sequence[Choice[Value]], *, at: int = 0, about: str = ""
+        self,
+        name: str,
+        title: Content,
+        choices: Sequence[Choice[Value]],
+        *,
+        at: int = 0,
+        about: str = "",
+        shared: tuple[Scope, ...] = (),
     ) -> None:
         super().__init__(name=name)
+        self.shared = shared
         self._title = title
         self._choices = choices
         self._at = at
