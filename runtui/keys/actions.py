@@ -356,7 +356,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("search", "text", ("slash", "f7"), "search", "Search the text as you type.", 80, meaning="filter"),
     Action("next_match", "text", ("n",), "next", "Go to the next match.", 75, "search"),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
-    Action("copy_text", "text", ("y", "ctrl+y"), "copy", "Copy something of what the tab shows.", 72, meaning="copy"),
+    Action("copy_tab", "text", ("y", "ctrl+y"), "copy", "Copy something of what the tab shows.", 72, meaning="copy"),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
     Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),

@@ -6,6 +6,7 @@ is made for, and what acts on a terminal is escaped within them.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from runtui.auth.clouds import Cloud
 from runtui.domain.text import visible
 from runtui.graph.exchange import Exchange
-from runtui.redact import redact
+from runtui.redact import redact, redact_values
 
 TOKEN_VARIABLE: Final = "$TOKEN"  # noqa: S105 - the name of a variable
 """What stands in a curl command in the place of the token."""
@@ -47,7 +48,7 @@ def shared_request(method: str, url: str, headers: Iterable[tuple[str, str]] = (
     kept = [(name, visible(redact(value))) for name, value in headers if name.lower() in _CARRIED]
     if body and not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(_JSON)
-    return SharedRequest(method, quote(redact(url), safe=_ADDRESS_MARKS), tuple(kept), _ascii_json(redact(body)))
+    return SharedRequest(method, quote(redact(url), safe=_ADDRESS_MARKS), tuple(kept), _ascii_json(_redacted(body)))
 
 
 def request_of(exchange: Exchange) -> SharedRequest:
@@ -100,6 +101,16 @@ def portal_link(cloud: Cloud, workflow_id: str) -> str:
 
 def _powershell_text(text: str) -> str:
     return "'" + _POWERSHELL_QUOTES.sub(lambda found: found[0] * 2, text) + "'"
+
+
+def _redacted(body: str) -> str:
+    """A body without secrets: as it is where it has none, and valid JSON where it was."""
+    if (text := redact(body)) == body:
+        return body
+    try:
+        return json.dumps(redact_values(json.loads(body)))
+    except (ValueError, RecursionError):
+        return text
 
 
 def _ascii_json(text: str) -> str:

@@ -82,7 +82,7 @@ class Copying:
         """Ask what to copy of the change under the cursor."""
         self._ask(self._in_view())
 
-    def action_copy_text(self) -> None:
+    def action_copy_tab(self) -> None:
         """Ask what to copy of what the tab in front shows."""
         panel = self._chrome.panel
         match panel.in_front:
