@@ -34,7 +34,7 @@ async def test_two_keys_copy_the_hand_over_of_a_run(open_session: Opener, size: 
         assert results is not None
         failed = next(task for task in results.tasks if task.is_failed)
         assert visible(failed.reason) in page
-        assert "The hand-over was sent to the terminal (OSC 52)." in str(session.text())
+        assert "Hand-over: sent to the terminal (OSC 52)." in str(session.text())
         assert session.view == "runs"
         assert session.runs.run_id == run_id
 
@@ -108,9 +108,13 @@ async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Open
         assert session.text().splitlines()[0].rstrip() == run_id
         await session.press("escape")
         assert session.view == "runs"
-        await session.press("y", "j", "E")
+        await session.press("y", *"jjj", "E")
+        assert "none of Microsoft's clouds" in session.text(), "the sandbox has no portal"
+        await session.press("k", "k", "E")
         folder = session.workspace.settings.state_folder
         await session.until(lambda: list(folder.rglob("copied-*")))
         (file,) = folder.rglob("copied-*")
         assert f"`{run_id}`" in file.read_text("utf-8")
         assert session.app.clipboard == ""
+        await session.press("y", *"jjj", "t", "g", "enter")
+        await session.until(lambda: session.app.clipboard == run_id)

@@ -257,8 +257,8 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
         assert end == slowly, f"{manner}: {' '.join(keys)}: {differing}"
 
 
-QUICK: Final = (1, 8, 18)
-"""The form, the sign-in and the tasks of a user."""
+QUICK: Final = (1, 8, 18, 19)
+"""The form, the sign-in, the tasks of a user and what to copy."""
 
 
 @pytest.mark.parametrize("seed", QUICK)

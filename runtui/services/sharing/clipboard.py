@@ -36,7 +36,7 @@ class HandedOver(NamedTuple):
     """What became of a text."""
 
     words: str
-    """What was done, as a sentence that goes on after what was copied: "is in tmux's buffer…"."""
+    """What was done, to stand after the name of what was copied: "in tmux's buffer…"."""
     page: str = ""
     """The text, where it is to be shown to be selected."""
     is_done: bool = True
@@ -61,12 +61,12 @@ async def hand_over(
     """
     text = redact(text)
     if environ.get("TMUX") and await _in_tmux(text):
-        return HandedOver("is in tmux's buffer; prefix ] pastes it")
+        return HandedOver("in tmux's buffer; prefix ] pastes it")
     if _has_osc52(environ) and len(b64encode(text.encode("utf-8", "replace"))) <= MOST_ENCODED:
         send_osc52(text)
-        return HandedOver("was sent to the terminal (OSC 52)")
+        return HandedOver("sent to the terminal (OSC 52)")
     if fits_on_page(text):
-        return HandedOver("is shown to be selected", page=text)
+        return HandedOver("shown to be selected", page=text)
     return await asyncio.to_thread(into_file, text, folder)
 
 
@@ -78,8 +78,8 @@ def into_file(text: str, folder: Path, ending: str = "txt") -> HandedOver:
         write_private(redact(text), path)
     except OSError as error:
         what, cure = explanation(path, error, "Free disk space and try again.")
-        return HandedOver(f"could not be written: {what} {cure}", is_done=False)
-    return HandedOver(f"was written to {path}")
+        return HandedOver(f"not written. {what} {cure}", is_done=False)
+    return HandedOver(f"written to {path}")
 
 
 def write_private(text: str, path: Path) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from textual.content import Content
 
+from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult
 from runtui.domain.rows import RunRow
 from runtui.domain.triage.causes import CauseRow, cause_record
@@ -103,7 +104,7 @@ class Copying:
             self._chrome.set_status(str(error), "error")
             return
         if text:
-            offered.insert(0, copies.code_choice("text of the tab", "The text", text))
+            offered.insert(0, copies.code_choice("text of the tab", "Text", text))
         if not offered:
             self._chrome.set_status("There is nothing to copy here.", "warning")
             return
@@ -113,17 +114,21 @@ class Copying:
 
     async def action_copy_chosen(self) -> None:
         """Copy what is under the cursor."""
-        await self._chrome.front.perform("choose")
+        await self._choose_for("clipboard")
 
     async def action_show_chosen(self) -> None:
         """Show what is under the cursor, to be selected."""
-        self._way = "page"
-        await self._chrome.front.perform("choose")
+        await self._choose_for("page")
 
     async def action_save_chosen(self) -> None:
         """Write what is under the cursor to a file."""
-        self._way = "file"
-        await self._chrome.front.perform("choose")
+        await self._choose_for("file")
+
+    async def _choose_for(self, way: _Way) -> None:
+        view = self._chrome.front.view
+        if isinstance(view, Picker) and view.under_cursor is not None:
+            self._way = way if not view.under_cursor.refusal else "clipboard"
+            await self._chrome.front.perform("choose")
 
     def action_copy_handoff(self) -> None:
         """Copy the hand-over, wherever the cursor is."""
@@ -164,7 +169,7 @@ class Copying:
         app, folder = self._chrome.app, self._workspace.settings.state_folder
         fits = partial(fits_on_page, size=app.size)
         if way == "page":
-            words = "is shown to be selected" if fits(text) else "is longer than the screen; a file takes it"
+            words = "shown to be selected" if fits(text) else "longer than the screen; a file takes it"
             done = HandedOver(words, page=text if fits(text) else "", is_done=fits(text))
         elif way == "file":
             done = await asyncio.to_thread(into_file, text, folder)
@@ -173,7 +178,8 @@ class Copying:
         if done.page:
             async with self._chrome.mounting:
                 await app.push_screen(SelectionPage(done.page))
-        self._chrome.set_status(f"{what} {done.words}.", "information" if done.is_done else "error")
+            return  # the page says it itself
+        self._chrome.set_status(sentences(f"{what}: {done.words}"), "information" if done.is_done else "error")
 
     async def _handoff(self, copy: Copy) -> str:
         """Make a hand-over from what is on this machine; of a run whose results are not there, they are read first."""
@@ -234,7 +240,7 @@ class Copying:
             copies.json_choice(stored.raw if stored is not None else None),
         ]
         if marks:
-            choices.insert(1, copies.text_choice(f"ids of the {len(marks)} marked runs", "The ids", "\n".join(marks)))
+            choices.insert(1, copies.text_choice(f"ids of the {len(marks)} marked runs", "Ids", "\n".join(marks)))
         return choices
 
     def _of_user(self, run_id: str, user: UserRow) -> list[CopyChoice]:
@@ -243,7 +249,7 @@ class Copying:
             copies.id_choice("user", user.id),
             copies.handoff_choice(run_id),
             copies.id_choice("run", run_id),
-            *([copies.code_choice("reason", "The reason", user.trouble.reason)] if user.trouble is not None else ()),
+            *([copies.code_choice("reason", "Reason", user.trouble.reason)] if user.trouble is not None else ()),
             self._request_ids(run_id),
             *self._commands(self._workflow_of(run_id), run_id, result.id if result is not None else ""),
             copies.row_choice(USERS.columns, user),
@@ -253,7 +259,7 @@ class Copying:
     def _of_task(self, run_id: str, task: TaskResult, row: CopyChoice, user: UserRow | None = None) -> list[CopyChoice]:
         result_id = user.result.id if user is not None and user.result is not None else ""
         return [
-            *([copies.code_choice("reason", "The reason", task.reason)] if task.is_failed else ()),
+            *([copies.code_choice("reason", "Reason", task.reason)] if task.is_failed else ()),
             copies.id_choice("task result", task.id),
             copies.handoff_choice(run_id),
             copies.id_choice("run", run_id),
@@ -266,9 +272,9 @@ class Copying:
     def _of_cause(self, row: CauseRow, query: RunQuery) -> list[CopyChoice]:
         cause = row.cause
         return [
-            copies.code_choice("reason", "The reason", cause.reason),
+            copies.code_choice("reason", "Reason", cause.reason),
             copies.handoff_choice(CauseOfRuns(cause, runs_of_cause(query, cause))),
-            copies.text_choice("filter that finds its runs", "The filter", f"cause:{cause.key}"),
+            copies.text_choice("filter that finds its runs", "Filter", f"cause:{cause.key}"),
             copies.row_choice(CAUSES.columns, row),
             copies.json_choice(cause_record(cause)),
         ]
@@ -300,7 +306,7 @@ class Copying:
         return [
             copies.request_ids_choice((), [exchange]),
             *copies.command_choices(request_of(exchange), self._workspace.root),
-            copies.text_choice("response", "The response", exchange.body_text, refusal="There is no response."),
+            copies.text_choice("response", "Response", exchange.body_text, refusal="There is no response."),
         ]
 
     def _request_ids(self, run_id: str) -> CopyChoice:

@@ -105,12 +105,16 @@ class Picker(ActionView[Value]):
         event.stop()
         await self.action_perform("choose")
 
+    @property
+    def under_cursor(self) -> Choice[Value] | None:
+        """The line under the cursor."""
+        index = self.query_one(ChoiceList).highlighted
+        return self._choices[index] if index is not None else None
+
     def action_choose(self) -> None:
         """Answer with what the cursor stands on."""
-        index = self.query_one(ChoiceList).highlighted
-        if index is None:
+        if (choice := self.under_cursor) is None:
             return
-        choice = self._choices[index]
         if choice.refusal:
             self.set_status(choice.refusal, "error")
         else:

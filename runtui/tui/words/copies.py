@@ -44,7 +44,7 @@ class Copy(NamedTuple):
     """One thing to copy."""
 
     what: str
-    """How a sentence about it begins."""
+    """What it is, as a sentence about it begins."""
     text: str = ""
     handoff_of: HandoffOf | None = None
     """Of what the hand-over is to be made, in place of a text."""
@@ -69,14 +69,14 @@ def code_choice(line: str, what: str, text: str) -> CopyChoice:
 
 
 def id_choice(what: str, text: str) -> CopyChoice:
-    return text_choice(f"{what} id", f"The {what} id", text, refusal=f"There is no {what} id.")
+    return text_choice(f"{what} id", f"{what.capitalize()} id", text, refusal=f"There is no {what} id.")
 
 
 def handoff_choice(of: HandoffOf | None) -> CopyChoice:
     """The hand-over; it is made when it is chosen."""
     about = "For a ticket, as Markdown: causes, people, what was changed with request ids, what is still open."
     why = "" if of is not None else "Only runs, changes and causes are handed over."
-    return Choice(Copy("The hand-over", handoff_of=of), "hand-over", why or about, why)
+    return Choice(Copy("Hand-over", handoff_of=of), "hand-over", why or about, why)
 
 
 def link_choice(root: str, workflow_id: str) -> CopyChoice:
@@ -84,7 +84,7 @@ def link_choice(root: str, workflow_id: str) -> CopyChoice:
     cloud = cloud_of_root(root)
     return text_choice(
         "link to the workflow in the portal",
-        "The link",
+        "Link",
         portal_link(cloud, workflow_id) if cloud is not None else "",
         refusal="This server is none of Microsoft's clouds; no portal shows it.",
         about="Its runs are under Workflow history; there is no link to one run. ",
@@ -100,23 +100,23 @@ def command_choices(request: SharedRequest | None, root: str) -> Iterator[CopyCh
     made = [curl(request), powershell(request), azure_cli(request)] if request is not None else ["", "", ""]
     if elsewhere:
         made[1:] = ["", ""]
-    yield text_choice("curl", "The curl command", made[0], refusal=why, about=f"{about}The token is in $TOKEN. ")
+    yield text_choice("curl", "curl command", made[0], refusal=why, about=f"{about}The token is in $TOKEN. ")
     environment = cloud.environment if cloud is not None else ""
     first = f"{about}After Connect-MgGraph -Environment {environment}. "
-    yield text_choice("PowerShell", "The PowerShell command", made[1], refusal=why or elsewhere, about=first)
-    yield text_choice("az rest", "The az command", made[2], refusal=why or elsewhere, about=about)
+    yield text_choice("PowerShell", "PowerShell command", made[1], refusal=why or elsewhere, about=first)
+    yield text_choice("az rest", "az command", made[2], refusal=why or elsewhere, about=about)
 
 
 def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:
     text = json.dumps(redact_values(value), indent=2) if value is not None else ""
-    return text_choice("JSON", "The JSON", text, refusal="There is no JSON.")
+    return text_choice("JSON", "JSON", text, refusal="There is no JSON.")
 
 
 def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
     """All cells of a row in one line."""
     now = now_ticks()
     cells = [column.show(row, now).text.strip() for column in columns]
-    return text_choice("row", "The row", code_span("  ".join(filter(None, cells))))
+    return text_choice("row", "Row", code_span("  ".join(filter(None, cells))))
 
 
 def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) -> CopyChoice:
@@ -136,7 +136,7 @@ def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) 
             ),
         )
     return text_choice(
-        "request ids", "The request ids", "\n".join(lines.values()), refusal="No request about it is known here."
+        "request ids", "Request ids", "\n".join(lines.values()), refusal="No request about it is known here."
     )
 
 
