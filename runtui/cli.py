@@ -176,6 +176,22 @@ COMMANDS: Final = (
         arguments=(_format("table", "json", "jsonl", "csv"),),
     ),
     Command(
+        name="handoff", help="write what the next person has to know of a run, a change or a cause, for a ticket",
+        run="runtui.headless.triage:hand_over", takes="session", options=_READING,
+        arguments=(
+            Argument("subject", metavar="RUN", nargs="?", default="",
+                     help="the id of the run, or the number of a change to it, such as '#12'"),
+            Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
+            Argument("--cause", dest="cause_number", type=_whole_number("the number of a cause"), metavar="N",
+                     help="the cause in line N of `runtui causes`, in place of a run"),
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="with --cause: only runs such as status:failed, as for `runtui causes`"),
+            Argument("--reduce-people", action="store_true", help="initials and ids in place of names and addresses"),
+            Argument("--file", type=Path, metavar="PATH", help="write a new file, for you alone (default: print)"),
+            _format("md", "json"),
+        ),
+    ),
+    Command(
         name="update", help="change properties of a run",
         run="runtui.headless.changes:update_run", takes="session", options=_WRITING,
         arguments=(

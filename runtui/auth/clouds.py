@@ -23,12 +23,18 @@ _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """A cloud: `graph` is the origin of its Graph, `authority` its sign-in service."""
+    """A cloud: `graph` is the origin of its Graph, `authority` its sign-in service, `portal` its Entra admin center.
+
+    The admin centers are those that "Microsoft Entra FAQ" names for allow lists; `environment` is what
+    `Connect-MgGraph -Environment` calls the cloud.
+    """
 
     name: str
     title: str
     graph: str
     authority: str
+    portal: str
+    environment: str
     older_authorities: tuple[str, ...] = ()
 
     def has_authority(self, authority: str) -> bool:
@@ -38,14 +44,37 @@ class Cloud:
 CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {
     cloud.name: cloud
     for cloud in (
-        Cloud("global", "Global", "https://graph.microsoft.com", "https://login.microsoftonline.com"),
-        Cloud("usgov", "US Government L4", "https://graph.microsoft.us", "https://login.microsoftonline.us"),
-        Cloud("dod", "US Government L5 (DoD)", "https://dod-graph.microsoft.us", "https://login.microsoftonline.us"),
+        Cloud(
+            "global",
+            "Global",
+            "https://graph.microsoft.com",
+            "https://login.microsoftonline.com",
+            "https://entra.microsoft.com",
+            "Global",
+        ),
+        Cloud(
+            "usgov",
+            "US Government L4",
+            "https://graph.microsoft.us",
+            "https://login.microsoftonline.us",
+            "https://entra.microsoft.us",
+            "USGov",
+        ),
+        Cloud(
+            "dod",
+            "US Government L5 (DoD)",
+            "https://dod-graph.microsoft.us",
+            "https://login.microsoftonline.us",
+            "https://entra.microsoft.us",
+            "USGovDoD",
+        ),
         Cloud(
             "china",
             "China (21Vianet)",
             "https://microsoftgraph.chinacloudapi.cn",
             "https://login.partner.microsoftonline.cn",
+            "https://entra.microsoftonline.cn",
+            "China",
             ("https://login.chinacloudapi.cn",),
         ),
     )

@@ -361,6 +361,14 @@ class GraphClient:
         path = self._patch_path.replace("{runId}", _segment(run_id)).replace("{workflowId}", _segment(workflow_id))
         return "PATCH", self._transport.url(path)
 
+    def read_target(self, workflow_id: str, run_id: str = "", result_id: str = "") -> str:
+        """The address of a workflow, of one of its runs, or of what a run did for one user (by the user's result)."""
+        if not run_id:
+            return self._transport.url(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}")
+        path = _run_path(workflow_id, run_id)
+        tasks = f"/userProcessingResults/{_segment(result_id)}/taskProcessingResults" if result_id else ""
+        return self._transport.url(f"{path}{tasks}")
+
     async def _read(
         self,
         path_or_url: str,

@@ -19,7 +19,7 @@ _logger: Final = logging.getLogger("runtui.keys")
 Scope = Literal[
     "app", "table", "rows", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict",
     "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search",
-    "overview", "number", "results",
+    "overview", "number", "results", "copies", "page",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -46,6 +46,8 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "search": "Search box",
     "app": "Everywhere",
     "picker": "Choosing from a list",
+    "copies": "Choosing what to copy",
+    "page": "Text to select",
     "columns": "Choosing columns",
     "name": "Naming a view",
     "sign_in": "Account and sign-in",
@@ -70,6 +72,8 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"table", "journal", "panel", "app"}),
     frozenset({"table", "rows", "overview", "panel", "app"}),
     frozenset({"table", "picker", "panel", "app"}),
+    frozenset({"table", "picker", "copies", "panel", "app"}),
+    frozenset({"page"}),
     frozenset({"table", "columns", "panel", "app"}),
     frozenset({"name", "panel", "app"}),
     frozenset({"table", "sign_in", "panel", "app"}),
@@ -199,6 +203,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
     Action("mark", "rows", ("space",), "mark", "Toggle mark.", 50, "row"),
     Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
+    Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 49, "row"),
     # Lists with columns out of sight
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
@@ -353,6 +358,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "filter_journal", "journal", ("slash", "f7"), "filter", "Filter the changes as you type.", 76, meaning="filter"
     ),
+    Action(
+        "copy_entry",
+        "journal",
+        ("y", "ctrl+y"),
+        "copy",
+        "Copy request ids, a command, the hand-over or more.",
+        64,
+        "journal entry",
+        meaning="copy",
+    ),
     Action("all_servers", "journal", ("a",), "all servers", "Show the changes on all servers, or on this one.", 40),
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
@@ -396,12 +411,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("search", "text", ("slash", "f7"), "search", "Search the text as you type.", 80, meaning="filter"),
     Action("next_match", "text", ("n",), "next", "Go to the next match.", 75, "search"),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
+    Action("copy_tab", "text", ("y", "ctrl+y"), "copy", "Copy something of what the tab shows.", 72, meaning="copy"),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
     Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
     # A list to choose from
     Action("choose", "picker", ("enter",), "choose", "Choose the line under the cursor.", 90),
     Action("choose_nothing", "picker", ("escape",), "back", "Go back; nothing is chosen.", 80, meaning="back"),
+    # What to copy
+    Action("copy_chosen", "copies", ("y", "ctrl+y"), "copy", "Copy what is under the cursor.", meaning="copy"),
+    Action("copy_handoff", "copies", ("h",), "hand-over", "Copy the hand-over.", 86),
+    Action("show_chosen", "copies", ("t",), "show", "Show the text, to select it in the terminal.", 75),
+    Action("save_chosen", "copies", ("E",), "to a file", "Write the text to a file.", 70, meaning="export"),
+    Action("close_page", "page", ("escape", "enter"), "close", "Go back.", 90, meaning="back"),
     # The columns
     Action("toggle_column", "columns", ("space",), "show", "Show or hide the column.", 90, meaning="mark"),
     Action("column_up", "columns", ("minus", "shift+up"), "move up", "Move the column one place up.", 84),
@@ -422,7 +444,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
         90,
         "no sign-in",
     ),
-    Action("copy_code", "sign_in", ("y", "ctrl+y"), "copy", "Copy the code or the address.", 85, "code"),
+    Action(
+        "copy_code", "sign_in", ("y", "ctrl+y"), "copy", "Copy the code or the address.", 85, "code", meaning="copy"
+    ),
     Action("sign_out", "sign_in", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
     Action("leave_sign_in", "sign_in", ("escape",), "back", "Cancel the sign-in, or go back.", 80, meaning="back"),
     # Everywhere

@@ -18,12 +18,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import MISSING, value_word
-from runtui.domain.text import visible
 from runtui.domain.times import interpret, now_ticks, parse_ticks
 from runtui.errors import RuntuiError, UsageError
 from runtui.options import nearest_words
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
+from runtui.services.sharing.markdown import code_block, code_span
 
 EntryCondition: TypeAlias = Callable[[Entry], bool]
 
@@ -282,33 +282,11 @@ def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
         yield from ("", f"## Change #{entry.number}: {outcome_word(entry)}", "")
         for name, value in entry_object(entry).items():
             if name not in _LAID_OUT and value not in (None, ""):
-                yield f"- {name}: {_code(str(value))}"
+                yield f"- {name}: {code_span(str(value))}"
         if entry.damage:
             continue
         yield from ("", "What changed:", "")
         for name, value in entry.after.items():
             before = value_word(entry.before.get(name, MISSING))
-            yield f"- {_code(name)}: {_code(before)} → {_code(value_word(value))}"
-        yield from ("", "The body that was sent:", "", *_block(entry.body))
-
-
-def _code(text: str) -> str:
-    """Text as a code span (CommonMark 6.1): between more backticks than it has in a row."""
-    shown = visible(text) or " "
-    ticks = "`" * (_longest_row(shown) + 1)
-    # One blank at both ends is not part of the span; without it, a backtick there would be.
-    pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
-    return f"{ticks}{pad}{shown}{pad}{ticks}"
-
-
-def _block(text: str) -> Iterator[str]:
-    """Text as a fenced block (CommonMark 4.5), line by line."""
-    shown = visible(text, newlines=True)
-    fence = "`" * max(3, _longest_row(shown) + 1)
-    yield f"{fence}json"
-    yield from shown.split("\n")
-    yield fence
-
-
-def _longest_row(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
+            yield f"- {code_span(name)}: {code_span(before)} → {code_span(value_word(value))}"
+        yield from ("", "The body that was sent:", "", *code_block(entry.body, "json"))

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from runtui.domain.filters import AnyOf, parse_filter
+from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
@@ -208,3 +210,11 @@ class ResultReader:
 
 def _batches(runs: Sequence[UnreadRun]) -> Iterator[Sequence[UnreadRun]]:
     return (runs[start : start + RUNS_IN_BATCH] for start in range(0, len(runs), RUNS_IN_BATCH))
+
+
+def runs_of_cause(query: RunQuery, cause: Cause) -> RunQuery:
+    """The runs of a cause among those of a query."""
+    text, term = "", f"cause:{cause.key}"
+    if query.filter is not None and query.filter.tree is not None:
+        text = f"({query.filter.text}) " if isinstance(query.filter.tree, AnyOf) else f"{query.filter.text} "
+    return query._replace(filter=parse_filter(f"{text}{term}", now_ticks()))

@@ -109,7 +109,7 @@ class Workspace:
         self.drafts.load(root)
         # They are read first, from the same file: what they found broken is the journal.
         self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
-        context = WriteContext(root, self.settings.tenant, self.settings.profile, self._account)
+        context = WriteContext(root, self.settings.tenant, self.settings.profile, self.account)
         self._saves = SaveQueue(self._client, self.store, self.journal, context, refusal=self.why_read_only)
         self._saves.changed.subscribe(self._follow_save)
         self._reconciler = Reconciler(self._client, self.journal, self.store, root)
@@ -175,8 +175,8 @@ class Workspace:
         if not self.settings.read_only:
             self._read_only_since = datetime.now().astimezone() if self._read_only_since is None else None
 
-    async def _account(self) -> str:
-        """Whom the token names."""
+    async def account(self) -> str:
+        """Whom the token names; empty where it does not, and without a token."""
         from runtui.auth.claims import account_of
 
         try:

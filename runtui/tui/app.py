@@ -22,6 +22,7 @@ from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
+from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
@@ -107,7 +108,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
             self.editing, self.bulk_editing, self.opening, self.explaining, self.tracing, self.journaling,
-            self.signing_in, self.listing, self.arranging, self.overviewing, switching,
+            self.signing_in, self.listing, self.arranging, self.overviewing, Copying(self.chrome), switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""

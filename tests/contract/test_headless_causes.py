@@ -73,7 +73,7 @@ def test_table_lines_and_csv_tell_the_same_causes(commands: Commands, capsys: Ou
 
 
 def test_results_that_may_not_be_read_are_named_and_the_exit_code_says_so(commands: Commands, capsys: Out) -> None:
-    server = replace(commands.server(), wire=_WithoutBatch(commands))
+    server = replace(commands.server(), wire=WithoutBatch(commands))
     assert list_causes(server, filter_text="", output="json") == ExitCode.NOT_DONE
     out, err = capsys.readouterr()
     assert json.loads(out) == []
@@ -81,7 +81,7 @@ def test_results_that_may_not_be_read_are_named_and_the_exit_code_says_so(comman
     assert "Access denied." in err
 
 
-class _WithoutBatch(Refusing):
+class WithoutBatch(Refusing):
     """Each run is asked alone, since there is no $batch, and nobody may read its results."""
 
     def __init__(self, commands: Commands) -> None:

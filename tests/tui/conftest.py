@@ -62,6 +62,13 @@ class OnceParsed(Stylesheet):
         self._parse_cache = _parsed.setdefault(frozenset(variables.items()), LRUCache(4_096))
 
 
+@pytest.fixture(autouse=True)
+def no_multiplexer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy to the terminal, wherever the tests run."""
+    for name in ("TMUX", "STY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 ended = count(1)
 """The sessions of this process that have ended."""
 

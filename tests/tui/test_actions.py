@@ -17,6 +17,7 @@ from runtui.tui.actions import ActionContext, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
+from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
@@ -40,6 +41,7 @@ from runtui.tui.screens.picker import Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.selection import SelectionPage
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.screens.triage.people import PeopleView, PersonView
@@ -53,8 +55,8 @@ from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
-    Editing, BulkEditing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging, Overviewing,
-    Switching,
+    Copying, Editing, BulkEditing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging,
+    Overviewing, Switching,
 )  # fmt: skip
 
 HOMES: dict[Scope, tuple[type, ...]] = {
@@ -77,12 +79,14 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "journal": (JournalView, *FEATURES),
     "overview": (OverviewView, *FEATURES),
     "picker": (Picker,),
+    "copies": FEATURES,
+    "page": (SelectionPage,),
     "columns": (ColumnChooser,),
     "name": (NameQuestion,),
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": (Frame,),
-    "text": (SidePanel,),
+    "text": (SidePanel, *FEATURES),
     "search": (SearchBar,),
     "app": (Frame, *FEATURES),
 }

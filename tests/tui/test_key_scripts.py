@@ -35,7 +35,8 @@ from tests.tui.wires import Held
 PHRASES: Final = {
     "list": "j|k|G|g|pagedown|space|s|I|x|u|enter|e|U|escape|r|/ f a i l enter|/ i d : 0 enter|/ ( escape"
     "|/ o n enter j e|/ s t a t tab f tab enter|/ w o tab tab tab enter j|/ up up down enter|/ x down / up down down j"
-    "|>|]|[|z|<|?|J|M|P|A|T|p|w|1|2 j|3|4|5|6|1 1|S|C|v|right|left|right right|c|@",
+    "|>|]|[|z|<|?|J|M|P|A|T|p|w|1|2 j|3|4|5|6|1 1|S|C|v|right|left|right right|c|@|y|y y|y t escape",
+    "copy": "j|k|enter|y|t|t escape j|escape|j j y|G t|y y y|j j j enter J",
     "sort": "j|G|enter|j j enter|escape|S|pagedown enter",
     "columns": "j|space|plus|minus|0|enter|escape|j space enter|G space enter right|plus plus enter|C",
     "views": "j|enter|G enter|escape|v|G enter n e w enter|G enter escape|j j enter 6",
@@ -45,18 +46,18 @@ PHRASES: Final = {
     "overview": "j|k|left|left left|right|escape|enter|enter escape|/ o n enter|s|I|G|o|space|U",
     "review": "y|n|enter|tab enter|escape|> G <|J escape",
     "journal": "j|k|enter|u|n|d|d down enter|l|a|E enter|E escape|/ d o n e enter"
-    "|/ o tab tab enter|/ up enter|escape|G",
+    "|/ o tab tab enter|/ up enter|escape|G|y|y enter|y j j y",
     "help": "pagedown|end|pageup|escape|q|j|enter|j j enter|/ s o r t enter enter|/ j o u r n a l enter enter"
     "|/ z z escape|/ f o r m down j enter",
     "panel": "j|G|]|[|escape|z|enter|<|/ i d enter n n N j|/ e escape|/ z z z enter n|/ a ] n"
-    "|] ] / l i s t down n enter",
+    "|] ] / l i s t down n enter|y|y y|] ] ] y y",
     "scenarios": "j|G|enter|escape|M|pagedown",
     "profiles": "j|k|escape|P",
     "sign_in": "j|k|enter|y|escape|O|O O|enter escape|j enter|A A",
     "conflict": "left|right|space|j|enter|e|escape|D|ctrl+s",
     "causes": "j|k|enter|space|U|s|I|c|escape|enter escape|space enter|/ t a p enter|/ l o g enter enter|enter e",
     "people": "a|backspace|down|up|enter|escape|down enter|a n enter|enter enter|> <|f1 escape",
-    "users": "enter|enter enter|j enter|/ f a i l e d enter|/ o enter enter|s|I|space j space|U|e|u|escape|G|x|>|J",
+    "users": "enter|enter enter|j enter|/ f a i l e d enter|/ o enter enter|s|I|space j space|U|e|u|escape|G|x|>|J|y y",
     "tasks": "j|enter|enter escape|/ t a s k enter|s s|space|escape|escape escape|e escape|z",
     "bulk": "ctrl+a|V|j j V|asterisk|U|space j j space e|e escape e|enter down enter|tab tab - 2 h|ctrl+s|ctrl+s y|3 0"
     "|ctrl+s 3 0|ctrl+s escape|shift+f8 shift+f8|X|R|u|B|B j enter|escape e",
@@ -68,7 +69,7 @@ WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
     "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
     "overview": "o", "sort": "S", "columns": "C", "views": "v", "causes": "c", "people": "@",
-    "users": "enter", "tasks": "enter enter", "bulk": "ctrl+a e enter down down enter",
+    "users": "enter", "tasks": "enter enter", "bulk": "ctrl+a e enter down down enter", "copy": "y",
 }  # fmt: skip
 """The keys from the list to each screen."""
 
@@ -258,8 +259,8 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
         assert end == slowly, f"{manner}: {' '.join(keys)}: {differing}"
 
 
-QUICK: Final = (1, 8, 18)
-"""The form, the sign-in and the tasks of a user."""
+QUICK: Final = (1, 8, 18, 19)
+"""The form, the sign-in, the tasks of a user and what to copy."""
 
 
 @pytest.mark.parametrize("seed", QUICK)

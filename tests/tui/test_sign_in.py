@@ -68,7 +68,7 @@ async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one
         code = await desk.ask_for_code()
         await desk.session.press("y")
         assert desk.session.app.clipboard == code
-        assert "The code was handed to the terminal's clipboard." in desk.status
+        assert "Code: sent to the terminal (OSC 52)." in desk.status
 
 
 async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_else(

@@ -9,11 +9,12 @@ from __future__ import annotations
 from functools import partial
 
 from runtui.services.refresh import Progress
+from runtui.services.results import runs_of_cause
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.screens.triage.causes import CausesView, runs_of
+from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.words import cause_words
 
 
@@ -76,7 +77,7 @@ class Explaining:
         if (cause := self.view.cause) is None:
             return
         query = self.view.shown
-        found = runs_of(query, cause).filter
+        found = runs_of_cause(query, cause).filter
         self.place.dismiss()
         if found is not None:
             self._runs.filter_by(found.text, cause_words.in_words(cause), partial(self._open, query))

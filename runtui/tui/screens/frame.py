@@ -226,7 +226,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     scope: ClassVar[Scope]
     """Which actions of the registry are for this view alone; itself, its list, its frame or a feature has an
     `action_<id>` for each."""
-    shared: ClassVar[tuple[Scope, ...]] = ()
+    shared: tuple[Scope, ...] = ()
     """Which others it has in common with other views."""
     draft: Draft | None = None
     """The draft in sight; None where there is none."""

@@ -23,11 +23,13 @@ from textual.worker import Worker
 from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import fault_of
 from runtui.services.journal import Entry
 from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
+from runtui.tui.text import plain
 from runtui.tui.widgets.side_panel import TABS, About, Page, SidePanel, Tab
 from runtui.tui.words import pages
 
@@ -65,6 +67,8 @@ class Panel:
         self._worker: Worker[None] | None = None
         self._save_shown: int | None = None
         """The save that the Response tab shows."""
+        self._told: Entry | Exchange | None = None
+        """What Request and Response are of, where that is over."""
         self._chosen: Tab = "run"
         """The tab that a person chose."""
         self.tab: Tab = "run"
@@ -85,6 +89,21 @@ class Panel:
     def is_searching(self) -> bool:
         """Whether something is looked for in the panel in front."""
         return self._widget is not None and self._widget.search.is_open
+
+    @property
+    def in_front(self) -> Entry | Exchange | None:
+        """What the tab in front shows, where that is a change or a request that is over."""
+        if self.tab == "log":
+            number = self._widget.logged if self._widget is not None else None
+            return next((exchange for exchange in self._workspace.exchanges if exchange.number == number), None)
+        return self._told if self.tab in ("request", "response") else None
+
+    @property
+    def text(self) -> str:
+        """What the tab in front shows, as text; empty for the log."""
+        page = self._pages.get(self.tab, Page())
+        facts = "\n".join(plain(fact.text, newlines=True) for fact in page.facts)
+        return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
 
     def open(self) -> None:
         """Bring the panel into sight where it is not always there."""
@@ -206,6 +225,7 @@ class Panel:
 
     def show_draft(self, draft: Draft) -> None:
         """The request that a draft would make, live; its run counts as the one under the cursor."""
+        self._told = None
         self.follow(draft.run_id)
         method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
         page = pages.request_page(draft, method, url)
@@ -213,7 +233,7 @@ class Panel:
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
-        self._save_shown = save.number
+        self._save_shown, self._told = save.number, None
         page = pages.save_page(save, datetime.now(UTC))
         self._show("response", replace(page, about=self._about(save.run_id, save.draft.workflow_id)))
 
@@ -224,7 +244,7 @@ class Panel:
 
     def show_entry(self, entry: Entry | None) -> None:
         """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
-        self._save_shown = None
+        self._save_shown, self._told = None, entry
         if entry is None:
             self._show("request", pages.NO_ENTRY)
             self._show("response", pages.NO_ENTRY)
@@ -239,7 +259,7 @@ class Panel:
             if exchange.number == number:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
                 about = About(words=exchange.purpose)
-                self._save_shown = None
+                self._save_shown, self._told = None, exchange
                 self._show("request", replace(pages.sent_page(exchange), about=about))
                 self._show("response", replace(pages.exchange_page(exchange, fault), about=about))
                 self.choose("response")

@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
@@ -43,10 +44,11 @@ class Picker(ActionView[Value]):
         choices: What there is; at least one.
         at: Where the cursor stands at first.
         about: What stands above the list.
+        shared: Whose actions there are beside those of every list to choose from.
     """
 
     scope = "picker"
-    BINDINGS = bindings("picker")
+    BINDINGS = bindings("picker", "copies")
     DEFAULT_CSS = """
     Picker { layout: vertical; height: 1fr; }
     Picker ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -54,9 +56,17 @@ class Picker(ActionView[Value]):
     """
 
     def __init__(
-        self, name: str, title: Content, choices: Sequence[Choice[Value]], *, at: int = 0, about: str = ""
+        self,
+        name: str,
+        title: Content,
+        choices: Sequence[Choice[Value]],
+        *,
+        at: int = 0,
+        about: str = "",
+        shared: tuple[Scope, ...] = (),
     ) -> None:
         super().__init__(name=name)
+        self.shared = shared
         self._title = title
         self._choices = choices
         self._at = at
@@ -95,12 +105,16 @@ class Picker(ActionView[Value]):
         event.stop()
         await self.action_perform("choose")
 
+    @property
+    def under_cursor(self) -> Choice[Value] | None:
+        """The line under the cursor."""
+        index = self.query_one(ChoiceList).highlighted
+        return self._choices[index] if index is not None else None
+
     def action_choose(self) -> None:
         """Answer with what the cursor stands on."""
-        index = self.query_one(ChoiceList).highlighted
-        if index is None:
+        if (choice := self.under_cursor) is None:
             return
-        choice = self._choices[index]
         if choice.refusal:
             self.set_status(choice.refusal, "error")
         else:

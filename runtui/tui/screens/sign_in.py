@@ -58,7 +58,6 @@ class SignInView(ActionView[None]):
         self._names = ("", "")
         """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
         self._copied = ""
-        """What the copy key copies: a user code or an address; never a token."""
         self._page: BrowserPage | None = None
         self.ends: datetime | None = None
         """Until when the sign-in under way waits."""
@@ -199,14 +198,10 @@ class SignInView(ActionView[None]):
         self._say_below(Content("Signing in…"))
         self.take_focus()
 
-    def action_copy_code(self) -> None:
-        """Copy the code, or the address to open, by the terminal's clipboard."""
-        if self._copied:
-            self.app.copy_to_clipboard(self._copied)
-            what = "The address" if self._page is not None else "The code"
-            self.set_status(f"{what} was handed to the terminal's clipboard.")
-        else:
-            self.set_status("There is no code and no address yet.", "warning")
+    @property
+    def copied(self) -> tuple[str, str]:
+        """What the copy key copies, and what it is: a user code or an address, never a token; nothing before that."""
+        return self._copied, "Address" if self._page is not None else "Code"
 
     # Drawing
 

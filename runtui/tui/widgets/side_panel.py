@@ -190,6 +190,12 @@ class SidePanel(Pane):
         if self.tab == "log":
             self.search.look_again()
 
+    @property
+    def logged(self) -> int | None:
+        """The number of the request under the cursor of the log, or of the newest; None where there is none."""
+        option = self._log.highlighted_option or next(iter(self._log.options), None)
+        return int(option.id) if option is not None and option.id is not None else None
+
     def choose(self, tab: Tab) -> None:
         """Show a tab; it takes the focus if the panel had it."""
         had_focus = self.has_focus_within

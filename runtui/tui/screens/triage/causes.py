@@ -14,17 +14,17 @@ from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.filters import AnyOf
 from runtui.domain.results import Cause, TaskResult
 from runtui.domain.rows import RunRow
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CauseRow, cause_rows
 from runtui.errors import RuntuiError
+from runtui.services.results import runs_of_cause
 from runtui.services.store import EVERY_RUN, RunQuery
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
-from runtui.tui.resources import CAUSES, MARKED, RowFlag, run_filter
+from runtui.tui.resources import CAUSES, MARKED, RowFlag
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import RELOAD_SECONDS, Throttle
@@ -147,7 +147,7 @@ class CausesView(ActionView[None]):
 
     async def _mark(self, cause: Cause) -> None:
         try:
-            found = await asyncio.to_thread(self._store.ids, runs_of(self.shown, cause))
+            found = await asyncio.to_thread(self._store.ids, runs_of_cause(self.shown, cause))
         except RuntuiError as error:
             self.set_status(str(error), "error")
             return
@@ -178,14 +178,3 @@ class CausesView(ActionView[None]):
         """One step back: the filter first, then to where one came from."""
         if not self.list.clear():
             self.answer()
-
-
-def runs_of(query: RunQuery, cause: Cause) -> RunQuery:
-    """The runs of a cause among those of a query."""
-    term = f"cause:{cause.key}"
-    if query.filter is None or query.filter.tree is None:
-        return query._replace(filter=run_filter(term))
-    text = query.filter.text
-    return query._replace(
-        filter=run_filter(f"({text}) {term}" if isinstance(query.filter.tree, AnyOf) else f"{text} {term}")
-    )

@@ -1,0 +1,435 @@
+"""The hand-over: what the next person has to know of a run, or of a cause, as one Markdown text or JSON object.
+
+Invariant: it tells what the store and the journal have, and what was not read it names. Times are UTC. Foreign text is
+code in the Markdown; reasons are verbatim unless people are reduced. Nothing secret is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from runtui import __version__
+from runtui.auth.clouds import cloud_of_root
+from runtui.domain.draft import value_word
+from runtui.domain.results import Cause, TaskResult, fold_reason
+from runtui.domain.times import format_ticks, now_ticks, parse_ticks
+from runtui.domain.triage.checks import checklist_of
+from runtui.domain.triage.run_users import held_words, waiting_words
+from runtui.domain.triage.workflows import Workflow
+from runtui.errors import RuntuiError
+from runtui.redact import redact_values
+from runtui.services.journal import Entry
+from runtui.services.journal_query import entry_object
+from runtui.services.sharing.commands import portal_link
+from runtui.services.sharing.markdown import code_block, code_span, prose
+from runtui.services.store import RunQuery, RunResults, StoredRun, workflow_of
+from runtui.services.workspace import Workspace
+
+NAMED_CAUSES: Final = 12
+NAMED_WORDINGS: Final = 3
+NAMED_PEOPLE: Final = 20
+NAMED_RUNS: Final = 20
+SEARCHED_FAILURES: Final = 1_000
+"""What is named at most; how many more there are is said."""
+
+_GOES_ON: Final = {"queued": "The run has not begun.", "inProgress": "The run goes on."}
+"""What is open of a run in these states."""
+
+_REDUCED: Final = "People are reduced to initials and ids, and reasons to their words without names, ids and numbers."
+
+
+class Origin(NamedTuple):
+    """Who makes a hand-over, and from where."""
+
+    who: str
+    """The account that the token names; empty where it does not."""
+    profile: str
+    tenant: str
+    root: str
+    made_at: datetime
+
+
+class Subject(NamedTuple):
+    """Somebody, or something, that a task failed for."""
+
+    id: str
+    name: str
+    user_principal_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """The failures of one cause."""
+
+    task: str
+    definition_id: str
+    reasons: tuple[str, ...]
+    """In different words, as received."""
+    subjects: tuple[Subject, ...]
+    users: int
+    """How many they are in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """What is handed over. Texts are raw."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    failures: tuple[FailedTask, ...] = ()
+    more_failures: int = 0
+    """Causes that are not named."""
+    runs: tuple[str, ...] = ()
+    more_runs: int = 0
+    changes: tuple[Entry, ...] = ()
+    open_points: tuple[str, ...]
+    origin: Origin
+    link: str = ""
+    """Where the portal shows it; empty where no portal does."""
+    is_reduced: bool = False
+
+
+async def origin_of(workspace: Workspace) -> Origin:
+    """This session, now."""
+    settings = workspace.settings
+    return Origin(await workspace.account(), settings.profile, settings.tenant, workspace.root, datetime.now(UTC))
+
+
+def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff:
+    """The hand-over of a run, from what is on this machine. It reads files.
+
+    Raises:
+        RuntuiError: the store does not know the run, or a file cannot be read.
+    """
+    store = workspace.store
+    if (stored := store.get(run_id)) is None:
+        raise RuntuiError("There is no such run", "It is no longer in the list.")
+    return run_handoff(
+        run_id,
+        stored,
+        store.results_of(run_id),
+        workflow_of(store, stored.workflow_id),
+        changes=workspace.journal.of_run(workspace.root, run_id),
+        origin=origin,
+        has_draft=run_id in workspace.drafts,
+    )
+
+
+def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin) -> Handoff:
+    """The hand-over of a cause, whose runs a query finds. It reads files.
+
+    Raises:
+        RuntuiError: a file cannot be read.
+    """
+    run_ids = workspace.store.ids(query)
+    results = workspace.store.failures_of_cause(query, cause.key, SEARCHED_FAILURES)
+    entries = [entry for run_id in run_ids[:NAMED_RUNS] for entry in workspace.journal.of_run(workspace.root, run_id)]
+    return cause_handoff(cause, run_ids, results, entries, origin)
+
+
+def run_handoff(
+    run_id: str,
+    stored: StoredRun,
+    results: RunResults | None,
+    workflow: Mapping[str, Any] | None,
+    *,
+    changes: Sequence[Entry],
+    origin: Origin,
+    has_draft: bool = False,
+) -> Handoff:
+    """The hand-over of a run.
+
+    Args:
+        run_id: Its id.
+        stored: The run as received.
+        results: What its tasks did, as far as that was read; None where it was not.
+        workflow: Its workflow as received.
+        changes: What runtui changed, newest first.
+        origin: Who hands it over.
+        has_draft: Whether a change of it waits unsent on this machine.
+    """
+    now = now_ticks()
+    failures = _failures(results.tasks if results is not None else ())
+    open_points = [*_open_run(stored.raw, workflow, results, now), *_open_changes(changes)]
+    if has_draft:
+        open_points.append("A draft of a change is on this machine and was not sent.")
+    cloud = cloud_of_root(origin.root)
+    return Handoff(
+        title=stored.workflow_name or stored.workflow_id,
+        facts=tuple(_run_facts(run_id, stored, Workflow(workflow or {}))),
+        failures=failures[:NAMED_CAUSES],
+        more_failures=len(failures[NAMED_CAUSES:]),
+        changes=tuple(changes),
+        open_points=tuple(open_points),
+        origin=origin,
+        link=portal_link(cloud, stored.workflow_id) if cloud is not None else "",
+    )
+
+
+def cause_handoff(
+    cause: Cause, run_ids: Sequence[str], results: Sequence[TaskResult], changes: Sequence[Entry], origin: Origin
+) -> Handoff:
+    """The hand-over of a cause; `results` are its latest failures, `changes` those of its first runs."""
+    facts = [("users", str(cause.users)), ("runs", str(cause.runs)), ("workflows", ", ".join(cause.workflows))]
+    facts += [("first seen", _moment(cause.first)), ("last seen", _moment(cause.last))]
+    failures = [replace(failure, users=cause.users) for failure in _failures(results)[:1]]
+    return Handoff(
+        title=cause.task,
+        facts=tuple((name, value) for name, value in facts if value),
+        failures=tuple(failures or [FailedTask(cause.task, cause.definition_id, (cause.reason,), (), cause.users)]),
+        runs=tuple(run_ids[:NAMED_RUNS]),
+        more_runs=len(run_ids[NAMED_RUNS:]),
+        changes=tuple(changes),
+        open_points=(f"{_count(cause.users, 'user')} in {_count(cause.runs, 'run')} failed.", *_open_changes(changes)),
+        origin=origin,
+    )
+
+
+def reduced(handoff: Handoff) -> Handoff:
+    """The same with less about people: initials and ids, and no name that a reason puts in quotes."""
+    failures = []
+    for failure in handoff.failures:
+        names = [name for subject in failure.subjects for name in (subject.name, subject.user_principal_name)]
+        reasons = dict.fromkeys(fold_reason(reason, names) for reason in failure.reasons)
+        subjects = tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects)
+        failures.append(replace(failure, reasons=tuple(reasons), subjects=subjects))
+    return replace(handoff, failures=tuple(failures), is_reduced=True)
+
+
+def handoff_record(handoff: Handoff) -> dict[str, Any]:
+    """A hand-over for a program, redacted."""
+    record = {
+        "title": handoff.title,
+        "facts": dict(handoff.facts),
+        "link": handoff.link or None,
+        "causes": [_failure_record(failure) for failure in handoff.failures],
+        "moreCauses": handoff.more_failures,
+        "runs": list(handoff.runs),
+        "moreRuns": handoff.more_runs,
+        "changes": [entry_object(entry) for entry in handoff.changes],
+        "open": list(handoff.open_points),
+        "who": handoff.origin.who or None,
+        "profile": handoff.origin.profile or None,
+        "tenant": handoff.origin.tenant or None,
+        "root": handoff.origin.root,
+        "madeAt": handoff.origin.made_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "reduced": handoff.is_reduced,
+    }
+    redacted: dict[str, Any] = redact_values(record)
+    return redacted
+
+
+def handoff_json(handoff: Handoff) -> str:
+    return json.dumps(handoff_record(handoff), indent=2)
+
+
+def handoff_markdown(handoff: Handoff) -> str:
+    """A hand-over for a person, to be pasted into a ticket."""
+    return "\n".join(_lines(handoff_record(handoff))) + "\n"
+
+
+# Building
+
+
+def _run_facts(run_id: str, stored: StoredRun, workflow: Workflow) -> Iterator[tuple[str, str]]:
+    raw = stored.raw
+    yield "run", run_id
+    yield "workflow", stored.workflow_id
+    if workflow.version is not None:
+        yield "workflow version", str(workflow.version)
+    yield "status", str(raw.get("processingStatus") or "not said")
+    for what, names in (
+        ("users", ("totalUsersCount", "successfulUsersCount", "failedUsersCount")),
+        ("tasks", ("totalTasksCount", "", "failedTasksCount")),
+    ):
+        if counts := ", ".join(_counts(raw, names)):
+            yield what, counts
+    if (kind := raw.get("workflowExecutionType")) is not None:
+        yield "type", str(kind)
+    for label, name in (
+        ("started", "startedDateTime"),
+        ("ended", "completedDateTime"),
+        ("updated", "lastUpdatedDateTime"),
+    ):
+        if isinstance(value := raw.get(name), str):
+            yield label, _utc(value)
+
+
+def _counts(raw: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for name, word in zip(names, ("in all", "successful", "failed"), strict=True):
+        if isinstance(count := raw.get(name), int):
+            yield f"{count} {word}"
+
+
+def _failures(results: Sequence[TaskResult]) -> tuple[FailedTask, ...]:
+    """The causes among some results, the one that hit most first."""
+    groups: dict[str, list[TaskResult]] = {}
+    for result in results:
+        if result.is_failed:
+            groups.setdefault(result.cause_key, []).append(result)
+    return tuple(map(_failure, sorted(groups.values(), key=len, reverse=True)))
+
+
+def _failure(results: Sequence[TaskResult]) -> FailedTask:
+    first = results[0]
+    subjects = {
+        result.subject_id or result.subject_name: Subject(
+            result.subject_id, result.subject_name, result.user_principal_name
+        )
+        for result in results
+    }
+    return FailedTask(
+        first.task_name,
+        first.definition_id,
+        tuple(dict.fromkeys(result.reason for result in results))[:NAMED_WORDINGS],
+        tuple(subjects.values())[:NAMED_PEOPLE],
+        len(subjects),
+    )
+
+
+def _open_run(
+    raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None, now: int
+) -> Iterator[str]:
+    status = str(raw.get("processingStatus"))
+    if status in _GOES_ON:
+        yield _GOES_ON[status]
+    if status == "quarantined":
+        yield from held_words(raw, workflow, now)
+    if results is None:
+        yield "What its tasks did for whom was not read."
+        return
+    if results.is_outdated:
+        yield "The run changed after its results were read."
+    failed = {task.subject_id for task in results.tasks if task.is_failed}
+    if failed:
+        yield f"{_count(len(failed), 'user')} with a failed task."
+    waiting = [task for task in results.tasks if task.is_waiting]
+    if waiting:
+        yield f"{_count(len(waiting), 'task')} not ended; the first: {waiting_words(waiting[0], None, now)}."
+
+
+def _open_changes(changes: Sequence[Entry]) -> Iterator[str]:
+    for entry in changes:
+        if not entry.is_settled:
+            yield f"{entry.report.heading}. It may have been carried out or not."
+
+
+def _initials(subject: Subject) -> str:
+    """The first letters of a name; of an id, nothing: it stands there anyway."""
+    if subject.name == subject.id:
+        return ""
+    return " ".join(f"{word[0]}." for word in subject.name.split() if word[0].isalpha())
+
+
+def _utc(value: str) -> str:
+    """A moment as Graph writes it, for a person; what is none stays as it is."""
+    try:
+        return _moment(parse_ticks(value))
+    except ValueError:
+        return value
+
+
+def _moment(ticks: int | None) -> str:
+    """A moment to the second; empty for none."""
+    return "" if ticks is None else f"{format_ticks(ticks)[:19].replace('T', ' ')} UTC"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+# Telling
+
+
+def _failure_record(failure: FailedTask) -> dict[str, Any]:
+    checklist = checklist_of(failure.definition_id)
+    return {
+        "task": failure.task,
+        "reasons": list(failure.reasons),
+        "users": failure.users,
+        "people": [
+            {"id": subject.id, "name": subject.name, "userPrincipalName": subject.user_principal_name or None}
+            for subject in failure.subjects
+        ],
+        "check": list(checklist.lines) if checklist is not None else [],
+        "source": checklist.source if checklist is not None else None,
+    }
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# Hand-over: {code_span(record['title'])}"
+    yield ""
+    for name, value in record["facts"].items():
+        yield f"- {name}: {code_span(value)}"
+    if record["link"]:
+        yield f"- portal: <{record['link']}>"
+    yield from _section("Still open", record["open"], lambda point: f"- {prose(point)}")
+    for failure in record["causes"]:
+        yield from _failure_lines(failure)
+    if record["moreCauses"]:
+        yield from ("", f"And {_count(record['moreCauses'], 'more cause')}.")
+    yield from _section("Runs", record["runs"], lambda run_id: f"- {code_span(run_id)}")
+    if record["moreRuns"]:
+        yield f"- and {record['moreRuns']} more"
+    if record["changes"]:
+        yield from ("", "## Changed with runtui")
+        for change in record["changes"]:
+            yield from _change_lines(change)
+    yield from ("", "## Handed over", "")
+    by = f" by {code_span(record['who'])}" if record["who"] else ""
+    yield f"- {_utc(record['madeAt'])}{by}, with runtui {__version__}"
+    for name in ("profile", "tenant", "root"):
+        if record[name]:
+            yield f"- {name}: {code_span(record[name])}"
+    if record["reduced"]:
+        yield f"- {_REDUCED}"
+
+
+def _section(title: str, items: Sequence[Any], line: Callable[[Any], str]) -> Iterator[str]:
+    if items:
+        yield from ("", f"## {title}", "")
+        yield from map(line, items)
+
+
+def _failure_lines(failure: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("", f"## Failed: {code_span(failure['task'])}, {_count(failure['users'], 'user')}")
+    for reason in failure["reasons"]:
+        yield from ("", *code_block(reason, "text"))
+    if failure["people"]:
+        yield ""
+        for person in failure["people"]:
+            known = (person["name"], person["userPrincipalName"], person["id"])
+            yield f"- {', '.join(code_span(text) for text in dict.fromkeys(known) if text)}"
+        if more := failure["users"] - len(failure["people"]):
+            yield f"- and {more} more"
+    if failure["check"]:
+        yield from ("", f"What to check (<{failure['source']}>):", "")
+        yield from (f"- [ ] {line}" for line in failure["check"])
+
+
+def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
+    """One change: what became of it, from what to what, when and by whom, and the ids to ask the service by."""
+    known_by = f", known by {change['knownBy']}" if change["knownBy"] not in (None, "", "answer") else ""
+    answer = f" ({change['status']})" if change["status"] is not None else ""
+    number = code_span(f"#{change['number']}")  # beside a number, # would be a link to an issue
+    yield from ("", f"- {number} {change['outcome']}{answer}{known_by}")
+    before = change["before"] or {}
+    for name, value in (change["after"] or {}).items():
+        was = code_span(value_word(before[name])) if name in before else "not received"
+        yield f"  - {code_span(name)}: {was} → {code_span(value_word(value))}"
+    for name, value in (
+        ("run", change["runId"]),
+        ("sent", change["openedAt"] and _utc(change["openedAt"])),
+        ("by", change["who"]),
+        ("request-id", change["requestId"]),
+        ("client-request-id", change["clientRequestId"]),
+        ("undoes", change["undoes"] and f"#{change['undoes']}"),
+        ("undone by", change["undoneBy"] and f"#{change['undoneBy']}"),
+        ("said", change["words"]),
+    ):
+        if value:
+            yield f"  - {name}: {code_span(value)}"

@@ -1,0 +1,146 @@
+"""What can be copied of a thing on the screen: lines to choose from, each with its text.
+
+Invariant: every text is redacted. A row and a reason are code, so that they are no markup in a ticket; a command is
+quoted for its shell; JSON is ASCII. What there is not is offered all the same, and says why not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from runtui.auth.clouds import cloud_of_root
+from runtui.domain.columns import Column, RowT
+from runtui.domain.results import Cause
+from runtui.domain.times import now_ticks
+from runtui.graph.exchange import Exchange
+from runtui.redact import redact, redact_values
+from runtui.services.journal import Entry
+from runtui.services.sharing.commands import SharedRequest, azure_cli, curl, portal_link, powershell
+from runtui.services.sharing.markdown import code_block, code_span
+from runtui.services.store import RunQuery
+from runtui.tui.screens.picker import Choice
+
+_PREVIEW: Final = 230
+"""Characters of a text that are shown before it is copied."""
+
+_WRITES: Final = "Whoever runs it sends the change once more. "
+
+
+class CauseOfRuns(NamedTuple):
+    """A cause, and the runs that it is told of."""
+
+    cause: Cause
+    query: RunQuery
+
+
+HandoffOf: TypeAlias = str | CauseOfRuns
+"""What a hand-over can be of: the id of a run, or a cause."""
+
+
+class Copy(NamedTuple):
+    """One thing to copy."""
+
+    what: str
+    """What it is, as a sentence about it begins."""
+    text: str = ""
+    handoff_of: HandoffOf | None = None
+    """Of what the hand-over is to be made, in place of a text."""
+
+
+CopyChoice: TypeAlias = Choice[Copy]
+
+
+def text_choice(line: str, what: str, text: str, *, refusal: str = "", about: str = "") -> CopyChoice:
+    """A text, shown in part before it is copied; without one, the reason."""
+    shown = redact(text)
+    flat = " ".join(shown.split())
+    preview = flat if len(flat) <= _PREVIEW else f"{flat[: _PREVIEW - 1]}…"
+    return Choice(
+        Copy(what, shown), line, refusal if refusal and not text else f"{about}{preview}", refusal * (not text)
+    )
+
+
+def code_choice(line: str, what: str, text: str) -> CopyChoice:
+    """Foreign text, as code."""
+    return text_choice(line, what, "\n".join(code_block(text)) if "\n" in text else code_span(text))
+
+
+def id_choice(what: str, text: str) -> CopyChoice:
+    return text_choice(f"{what} id", f"{what.capitalize()} id", text, refusal=f"There is no {what} id.")
+
+
+def handoff_choice(of: HandoffOf | None) -> CopyChoice:
+    """The hand-over; it is made when it is chosen."""
+    about = "For a ticket, as Markdown: causes, people, what was changed with request ids, what is still open."
+    why = "" if of is not None else "Only runs, changes and causes are handed over."
+    return Choice(Copy("Hand-over", handoff_of=of), "hand-over", why or about, why)
+
+
+def link_choice(root: str, workflow_id: str) -> CopyChoice:
+    """The workflow in the portal of the root's cloud."""
+    cloud = cloud_of_root(root)
+    return text_choice(
+        "link to the workflow in the portal",
+        "Link",
+        portal_link(cloud, workflow_id) if cloud is not None else "",
+        refusal="This server is none of Microsoft's clouds; no portal shows it.",
+        about="Its runs are under Workflow history; there is no link to one run. ",
+    )
+
+
+def command_choices(request: SharedRequest | None, root: str) -> Iterator[CopyChoice]:
+    """A request for three programs; two of them sign in to Microsoft's clouds alone."""
+    cloud = cloud_of_root(root)
+    elsewhere = "" if cloud is not None else "It signs in to Microsoft's clouds alone, and this server is none of them."
+    why = "There is no request." if request is None else ""
+    about = _WRITES if request is not None and request.method != "GET" else ""
+    made = [curl(request), powershell(request), azure_cli(request)] if request is not None else ["", "", ""]
+    if elsewhere:
+        made[1:] = ["", ""]
+    yield text_choice("curl", "curl command", made[0], refusal=why, about=f"{about}The token is in $TOKEN. ")
+    environment = cloud.environment if cloud is not None else ""
+    first = f"{about}After Connect-MgGraph -Environment {environment}. "
+    yield text_choice("PowerShell", "PowerShell command", made[1], refusal=why or elsewhere, about=first)
+    yield text_choice("az rest", "az command", made[2], refusal=why or elsewhere, about=about)
+
+
+def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:
+    text = json.dumps(redact_values(value), indent=2) if value is not None else ""
+    return text_choice("JSON", "JSON", text, refusal="There is no JSON.")
+
+
+def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
+    """All cells of a row in one line."""
+    now = now_ticks()
+    cells = [column.show(row, now).text.strip() for column in columns]
+    return text_choice("row", "Row", code_span("  ".join(filter(None, cells))))
+
+
+def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) -> CopyChoice:
+    """The ids that the service knows requests by: those of the journal, and of this session's other requests."""
+    lines = {
+        entry.client_request_id: _request_line(
+            entry.opened_at, entry.method, entry.status, entry.request_id, entry.client_request_id
+        )
+        for entry in entries
+        if not entry.damage
+    }
+    for exchange in exchanges:
+        lines.setdefault(
+            exchange.client_request_id,
+            _request_line(
+                exchange.started_at, exchange.method, exchange.status, exchange.request_id, exchange.client_request_id
+            ),
+        )
+    return text_choice(
+        "request ids", "Request ids", "\n".join(lines.values()), refusal="No request about it is known here."
+    )
+
+
+def _request_line(sent: datetime, method: str, status: int | None, request_id: str, own_id: str) -> str:
+    ids = [("request-id", request_id), ("client-request-id", own_id)]
+    told = " ".join(f"{name} {code_span(value)}" for name, value in ids if value)
+    return f"{sent:%Y-%m-%dT%H:%M:%SZ} {method} {status if status is not None else 'no answer'} {told}"

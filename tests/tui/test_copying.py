@@ -1,0 +1,120 @@
+"""Copying from every place: what is offered, where it goes, and what is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runtui.domain.text import visible
+from runtui.services.store import EVERY_RUN
+from runtui.tui.screens.selection import SelectionPage
+from tests.tui.conftest import Opener, Session
+
+
+async def go_to_failed_run(session: Session) -> str:
+    """Stand on a run with failed users; its id."""
+    await session.until(lambda: session.is_prepared)
+    rows = session.workspace.store.window(EVERY_RUN, 0, 50)
+    line, row = next((line, row) for line, row in enumerate(rows) if row.number("failedUsers"))
+    await session.press(*["j"] * line)
+    return row.id
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_two_keys_copy_the_hand_over_of_a_run(open_session: Opener, size: tuple[int, int]) -> None:
+    async with open_session(size=size) as session:
+        run_id = await go_to_failed_run(session)
+        await session.press("y", "h")
+        await session.until(lambda: session.app.clipboard)
+        page = session.app.clipboard
+        assert page.startswith("# Hand-over: `")
+        assert f"- run: `{run_id}`" in page
+        results = session.workspace.store.results_of(run_id)
+        assert results is not None
+        failed = next(task for task in results.tasks if task.is_failed)
+        assert visible(failed.reason) in page
+        assert "Hand-over: sent to the terminal (OSC 52)." in str(session.text())
+        assert session.view == "runs"
+        assert session.runs.run_id == run_id
+
+
+async def copied(session: Session, *keys: str) -> str:
+    """What keys copy."""
+    session.app._clipboard = ""
+    await session.press(*keys)
+    await session.until(lambda: session.app.clipboard)
+    return session.app.clipboard
+
+
+async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opener) -> None:
+    async with open_session() as session:
+        run_id = await go_to_failed_run(session)
+        assert await copied(session, "y", "y") == run_id
+        curl = await copied(session, "y", *"jjjj", "enter")
+        assert curl.startswith("curl ")
+        assert f"/runs/{run_id}" in curl
+        assert "$TOKEN" in curl
+        await session.press("y", *"jjjjj", "enter")
+        assert "Microsoft's clouds alone" in session.text(), (
+            "the sandbox is none: Graph PowerShell cannot sign in to it"
+        )
+        await session.press("escape", "enter")
+        await session.until(lambda: session.app.opening.users.list.rows)
+        await session.press("y")
+        (user, *_) = session.app.opening.users.list.shown.rows
+        assert await copied(session, "y") == user.id
+        await session.press("enter")
+        await session.until(lambda: session.app.opening.tasks.list.rows)
+        task = session.app.opening.tasks.list.table.row_under_cursor()
+        assert task is not None
+        assert task.result.reason in await copied(session, "y", "y")
+        assert json.loads(await copied(session, "y", "end", "enter")) == task.result.received
+        await session.press("escape", "escape", "c")
+        view = session.app.explaining.view
+        await session.until(lambda: view.cause is not None)
+        assert view.cause is not None
+        assert (await copied(session, "y", "h")).startswith(f"# Hand-over: `{view.cause.task}`")
+        await session.press("escape", "o")
+        await session.until(lambda: session.app.overviewing.view.row is not None)
+        row = session.app.overviewing.view.row
+        assert row is not None
+        assert await copied(session, "y", "y") == row.workflow.id
+        await session.press("y", "h")
+        assert "Only runs, changes and causes" in session.text()
+
+
+async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opener) -> None:
+    async with open_session() as session:
+        await go_to_failed_run(session)
+        await session.press("e")  # reads the run
+        await session.until(lambda: session.workspace.exchanges)
+        await session.press("escape", "greater_than_sign")
+        while session.panel.tab != "log":
+            await session.press("right_square_bracket")
+        exchange = session.app.chrome.panel.in_front
+        assert exchange is not None
+        assert exchange.client_request_id in await copied(session, "y", "y")
+        await session.press("y", "j")
+        curl = await copied(session, "y")
+        assert exchange.url in curl
+
+
+async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        run_id = await go_to_failed_run(session)
+        await session.press("y", "t")
+        assert isinstance(session.app.screen, SelectionPage)
+        assert session.text().splitlines()[0].rstrip() == run_id
+        await session.press("escape")
+        assert session.view == "runs"
+        await session.press("y", *"jjj", "E")
+        assert "none of Microsoft's clouds" in session.text(), "the sandbox has no portal"
+        await session.press("k", "k", "E")
+        folder = session.workspace.settings.state_folder
+        await session.until(lambda: list(folder.rglob("copied-*")))
+        (file,) = folder.rglob("copied-*")
+        assert f"`{run_id}`" in file.read_text("utf-8")
+        assert session.app.clipboard == ""
+        await session.press("y", *"jjj", "t", "g", "enter")
+        await session.until(lambda: session.app.clipboard == run_id)

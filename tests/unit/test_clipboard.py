@@ -1,0 +1,116 @@
+"""The ways to the clipboard, in their order, and what is said of each."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from runtui.redact import MARK, register_secret
+from runtui.services.sharing.clipboard import MOST_ENCODED, HandedOver, hand_over, into_file
+
+TMUX: Final = """#!/bin/sh
+[ "$2" = "{refused}" ] && exit 1
+echo "$*" >> "{folder}/arguments"
+cat > "{folder}/buffer"
+"""
+
+
+class Desk:
+    """A terminal, and perhaps a tmux of a few lines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environ = {"TERM": "xterm-256color"}
+        self.sent: list[str] = []
+
+    def start_tmux(self, monkeypatch: pytest.MonkeyPatch, refused: str = "") -> None:
+        program = self.folder / "tmux"
+        program.write_text(TMUX.format(refused=refused, folder=self.folder))
+        program.chmod(0o700)
+        monkeypatch.setenv("PATH", f"{self.folder}{os.pathsep}{os.environ['PATH']}")
+        self.environ["TMUX"] = "/tmp/tmux-0/default,1,0"
+
+    @property
+    def buffer(self) -> tuple[str, str]:
+        """How tmux was called, and what it got."""
+        return (self.folder / "arguments").read_text().strip(), (self.folder / "buffer").read_text()
+
+    async def copy(self, text: str, *, fits: bool = True) -> HandedOver:
+        return await hand_over(
+            text, self.sent.append, folder=self.folder / "state", fits_on_page=lambda _: fits, environ=self.environ
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+async def test_tmux_comes_first_and_hands_on_to_its_terminal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.start_tmux(monkeypatch)
+    done = await desk.copy("ä\n$(id)")
+    assert desk.buffer == ("load-buffer -w -", "ä\n$(id)")
+    assert "prefix ] pastes it" in done.words
+    assert desk.sent == []
+
+
+async def test_an_older_tmux_has_the_buffer_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.start_tmux(monkeypatch, refused="-w")
+    await desk.copy("text")
+    assert desk.buffer == ("load-buffer -", "text")
+
+
+async def test_without_tmux_the_terminal_gets_it_and_no_more_is_said(desk: Desk) -> None:
+    done = await desk.copy("text")
+    assert desk.sent == ["text"]
+    assert done == HandedOver("sent to the terminal (OSC 52)")
+
+
+@pytest.mark.parametrize(
+    "environ", [{"TMUX": "x"}, {"STY": "1.pts", "TERM": "screen"}, {"TERM": "linux"}, {"TERM": "dumb"}]
+)
+async def test_where_osc_52_arrives_nowhere_there_is_a_page_then_a_file(
+    desk: Desk, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(desk.folder))  # no tmux there
+    desk.environ = environ
+    assert (await desk.copy("text")).page == "text"
+    done = await desk.copy("text", fits=False)
+    (file,) = (desk.folder / "state").rglob("copied-*")
+    assert done == HandedOver(f"written to {file}")
+    assert file.read_text() == "text\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert desk.sent == []
+
+
+async def test_what_is_beyond_the_cap_of_osc_52_is_not_sent(desk: Desk) -> None:
+    most = MOST_ENCODED // 4 * 3
+    assert len(b64encode(b"x" * most)) <= MOST_ENCODED
+    await desk.copy("x" * most)
+    done = await desk.copy("x" * (most + 1), fits=False)
+    assert len(desk.sent) == 1
+    assert "written to" in done.words
+
+
+async def test_a_file_that_cannot_be_written_is_said_and_no_failure(desk: Desk) -> None:
+    (desk.folder / "state").write_text("")
+    done = into_file("text", desk.folder / "state")
+    assert not done.is_done
+    assert "not written" in done.words
+
+
+async def test_nothing_secret_is_copied_in_any_way(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "cLiPbOaRd-0123456789"
+    register_secret(secret)
+    await desk.copy(f"a {secret} b")
+    desk.environ = {"TERM": "linux"}
+    page = (await desk.copy(secret)).page
+    await desk.copy(secret, fits=False)
+    (file,) = (desk.folder / "state").rglob("copied-*")
+    desk.start_tmux(monkeypatch)
+    await desk.copy(secret)
+    assert (desk.sent, page, file.read_text(), desk.buffer[1]) == ([f"a {MARK} b"], MARK, f"{MARK}\n", MARK)

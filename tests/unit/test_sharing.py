@@ -1,0 +1,230 @@
+"""What leaves runtui: commands that a shell takes as they are, Markdown in which foreign text is text, hand-overs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from runtui.auth.clouds import CLOUD_BY_NAME
+from runtui.domain.report import Outcome
+from runtui.domain.results import TaskResult
+from runtui.domain.text import UNSAFE, visible
+from runtui.redact import MARK, redact, redact_values, register_secret
+from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, shared_request
+from runtui.services.sharing.handoff import (
+    NAMED_CAUSES,
+    NAMED_PEOPLE,
+    Handoff,
+    Origin,
+    handoff_json,
+    handoff_markdown,
+    reduced,
+    run_handoff,
+)
+from runtui.services.sharing.markdown import code_block, code_span, prose
+from runtui.services.store import RunResults, StoredRun
+from tests.unit.entries import an_entry
+
+MARKDOWN: Final = MarkdownIt("gfm-like")
+NASTY: Final = "a`b``c```\n```\n# t\n[l](http://e.example) ![i](http://e.example) @ann #1 <b>x</b> www.e.example\r\x1b"
+URL: Final = "https://graph.microsoft.com/v1.0/identityGovernance/lifecycleWorkflows/workflows/w/runs/r"
+BODY: Final = st.dictionaries(st.text(), st.text() | st.none() | st.integers(), max_size=3)
+ORIGIN: Final = Origin(
+    "lee@contoso.example", "prod", "Contoso", "https://graph.microsoft.com/v1.0", datetime(2026, 11, 26, 6, tzinfo=UTC)
+)
+
+
+def tokens(text: str) -> Iterator[Token]:
+    for token in MARKDOWN.parse(text):
+        yield token
+        yield from token.children or ()
+
+
+# Markdown
+
+
+@given(st.text(alphabet="`ab\n\r# *[]()<>@\x1b\u202e") | st.text())
+@example(NASTY)
+def test_code_holds_whatever_is_in_it(text: str) -> None:
+    page = "\n".join(["before", "", *code_block(text, "text"), "", f"- {code_span(text)}", "", "after"])
+    found = list(tokens(page))
+    (fence,) = [token for token in found if token.type == "fence"]
+    assert fence.content == visible(text, newlines=True) + "\n"
+    (span,) = [token for token in found if token.type == "code_inline"]
+    assert span.content.strip() == visible(text).strip()
+    assert [token.content for token in found if token.type == "text"] == ["before", "after"]
+    assert {token.type for token in found} <= {
+        "paragraph_open", "paragraph_close", "inline", "text", "fence", "code_inline",
+        "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close",
+    }  # fmt: skip
+
+
+@given(st.text(alphabet="ab1 .,:;()'-_*#@[]!<>&/\\wW") | st.text())
+@example("www.e.example")
+@example("1. x")
+@example("_a_")
+def test_prose_is_text_or_code(text: str) -> None:
+    found = list(tokens(f"- x {prose(text)}"))
+    assert {token.type for token in found if token.type not in ("text", "code_inline", "inline")} <= {
+        "paragraph_open", "paragraph_close", "bullet_list_open", "bullet_list_close", "list_item_open",
+        "list_item_close",
+    }  # fmt: skip
+
+
+def test_a_plain_sentence_is_no_code() -> None:
+    assert prose("2 users with a failed task.") == "2 users with a failed task."
+
+
+# Commands
+
+
+@given(body=BODY, tag=st.text())
+@example(body={"a": "'; rm -rf ~; '"}, tag="'$(id)`id`")
+@example(body={"\x7f": "\u2028\U0001f600\ud800"}, tag="\n\x1b")
+def test_a_posix_shell_takes_a_command_as_its_words(body: dict[str, Any], tag: str) -> None:
+    text = json.dumps(body, ensure_ascii=False, indent=2)
+    request = shared_request("PATCH", URL, (("If-Match", tag), ("Authorization", "Bearer x"), ("Host", "y")), text)
+    for command in (curl(request), azure_cli(request)):
+        assert UNSAFE.search(command) is None
+        words = shlex.split(command)
+        assert words.count(URL) == 1
+        sent = words[words.index("--data-raw" if words[0] == "curl" else "--body") + 1]
+        assert json.loads(sent) == redact_values(body)
+        assert not any("Bearer x" in word or word.startswith("Host") for word in words)
+    assert f"If-Match: {visible(redact(tag))}" in shlex.split(curl(request))
+
+
+def test_the_token_of_a_curl_command_is_a_variable_and_the_shell_fills_it_in() -> None:
+    command = curl(shared_request("GET", f"{URL}?$filter=id%20eq%20'1'"))
+    assert '"Authorization: Bearer $TOKEN"' in command
+    shell = shutil.which("sh")
+    assert shell is not None
+    script = command.replace("curl", "printf '%s\\n'", 1)
+    shown = subprocess.run([shell, "-c", script], env={"TOKEN": "a b$c"}, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "Authorization: Bearer a b$c"
+    assert f"{URL}?$filter=id%20eq%20'1'" in shown.stdout.splitlines()
+
+
+@given(body=BODY)
+@example(body={"a": "‘’'‚‛"})
+@example(body={"client_secret": 'pass"password=x"'})
+def test_powershell_takes_a_body_as_one_text(body: dict[str, Any]) -> None:
+    command = powershell(shared_request("PATCH", URL, (("If-Match", "’; rm"),), json.dumps(body, ensure_ascii=False)))
+    text = command.partition("-Body '")[2].removesuffix("' -OutputType Json")
+    assert "'" not in text.replace("''", "")
+    assert json.loads(text.replace("''", "'")) == redact_values(body)
+    assert "-Headers @{'If-Match' = '’’; rm'}" in command
+    assert UNSAFE.search(command) is None
+
+
+def test_no_command_holds_a_secret() -> None:
+    register_secret("sUpErSeCrEt-0123456789")
+    request = shared_request("PATCH", f"{URL}?x=sUpErSeCrEt-0123456789", (("Prefer", "sUpErSeCrEt-0123456789"),), "{}")
+    for command in (curl(request), azure_cli(request), powershell(request)):
+        assert "sUpErSeCrEt" not in command
+        assert MARK in command
+
+
+@pytest.mark.parametrize("cloud", CLOUD_BY_NAME.values(), ids=lambda cloud: cloud.name)
+def test_a_link_leads_into_the_portal_of_its_cloud(cloud: Any) -> None:
+    link = portal_link(cloud, "a b/<c>")
+    assert urlsplit(link).hostname == urlsplit(cloud.portal).hostname
+    assert link.endswith("/workflowId/a%20b%2F%3Cc%3E")
+
+
+# The hand-over
+
+
+def a_failure(number: int, reason: str = "", name: str = "") -> TaskResult:
+    named = {
+        "displayName": name or f"Ann Number{number}",
+        "userPrincipalName": f"u{number}@c.example",
+    }
+    return TaskResult({
+        "id": f"t{number}", "processingStatus": "failed", "failureReason": reason or f"No manager for {number}.",
+        "subject": {"id": f"id-{number}", **named},
+        "task": {"displayName": "Welcome", "taskDefinitionId": "70b29d51-b59a-4773-9280-8841dfd3f2ea"},
+    })  # fmt: skip
+
+
+def a_handoff(
+    *failures: TaskResult, status: str = "completedWithErrors", name: str = "Onboard", **facts: Any
+) -> Handoff:
+    run = {"id": "r-1", "processingStatus": status, "totalUsersCount": 3, "startedDateTime": "2026-11-25T10:00:00.5Z"}
+    results = RunResults(tuple(failures), (), is_outdated=False) if failures else None
+    return run_handoff("r-1", StoredRun(run, "w-1", name), results, None, **{"changes": (), "origin": ORIGIN} | facts)
+
+
+def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> None:
+    change = an_entry(12, run_id="r-1", outcome=Outcome.UNKNOWN, request_id="req-1", client_request_id="own-1")
+    page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), changes=[change], has_draft=True))
+    for words in (
+        "# Hand-over: `Onboard`", "- run: `r-1`", "- started: `2026-11-25 10:00:00 UTC`",
+        "## Failed: `Welcome`, 2 users",
+        "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
+        "The user has a mail address.",
+        "2 users with a failed task.", "`#12` unknown", "request-id: `req-1`", "client-request-id: `own-1`",
+        "A draft of a change", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
+        "<https://entra.microsoft.com/#view/",
+    ):  # fmt: skip
+        assert words in page
+    told = json.loads(handoff_json(a_handoff(a_failure(1), changes=[change])))
+    assert told["changes"][0]["requestId"] == "req-1"
+    assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
+
+
+def test_what_was_not_read_is_named_as_such() -> None:
+    assert "What its tasks did for whom was not read." in handoff_markdown(a_handoff())
+    assert "The run goes on." in handoff_markdown(a_handoff(a_failure(1), status="inProgress"))
+
+
+def test_much_is_counted_and_not_named() -> None:
+    many = [a_failure(number, "The same.") for number in range(NAMED_PEOPLE + 5)]
+    kinds = [a_failure(number, f"Reason {chr(97 + number)}.") for number in range(NAMED_CAUSES + 2)]
+    page = handoff_markdown(a_handoff(*many, *kinds))
+    assert f"{NAMED_PEOPLE + 5} users" in page
+    assert "- and 5 more" in page
+    assert "And 3 more causes." in page
+
+
+def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
+    handoff = a_handoff(a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'."))
+    for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
+        assert not any(name in text for name in ("Ann", "u1@c", "Lee Gu"))
+        assert "A. N." in text
+        assert "id-1" in text
+        assert "has no manager" in text
+
+
+@given(st.text())
+@example(NASTY)
+def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
+    change = an_entry(
+        7, run_id=text, workflow_name=text, who=text, words=text, body=text, url=text, request_id=text,
+        before={"processingStatus": text}, after={"processingStatus": text, text: None}, outcome=Outcome.UNKNOWN,
+    )  # fmt: skip
+    origin = ORIGIN._replace(who=text, tenant=text, profile=text)
+    page = handoff_markdown(
+        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin)
+    )
+    found = list(tokens(page))
+    assert {token.type for token in found} <= {
+        "heading_open", "heading_close", "paragraph_open", "paragraph_close", "inline", "text", "softbreak", "fence",
+        "code_inline", "bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close",
+        "link_open", "link_close",
+    }  # fmt: skip
+    hosts = {urlsplit(str(token.attrs["href"])).hostname for token in found if token.type == "link_open"}
+    assert hosts == {"entra.microsoft.com", "learn.microsoft.com"}
+    assert UNSAFE.search(page.replace("\n", "")) is None
