@@ -52,9 +52,9 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PtyProbe]:
 @pytest.mark.parametrize("name", ODD_INPUT)
 def test_odd_input_leaves_the_next_key_to_act(terminal: PtyProbe, name: str) -> None:
     terminal.send(ODD_INPUT[name] + b"?")
-    terminal.wait_for("Open the run in the form")
+    terminal.wait_for(r"Help  \d")
     terminal.press("esc")
-    terminal.wait_for("Open the run in the form", gone=True)
+    terminal.wait_for(r"Help  \d", gone=True)
 
 
 def test_odd_input_does_not_abandon_a_save(tmp_path: Path) -> None:

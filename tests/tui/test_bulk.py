@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
+from collections.abc import Collection
 
 import pytest
+from textual import events
 
+from runtui.domain.bulk_draft import MarkedRun
+from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -104,6 +109,26 @@ async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_s
         assert session.draft is not None
         assert session.draft.edits["processingStatus"].value == "queued", "nothing typed is lost"
         assert graph.patches == []
+
+
+async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+        everything_ended = threading.Event()
+        read = BulkEditing._read
+
+        def read_late(self: BulkEditing, run_ids: Collection[str]) -> list[MarkedRun]:
+            if session.workspace.saves.active():
+                assert everything_ended.wait(20)
+            return read(self, run_ids)
+
+        await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
+        monkeypatch.setattr(BulkEditing, "_read", read_late)
+        session.app.post_message(events.Key("y", "y"))
+        await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
+        everything_ended.set()
+        await ended(session)
+        assert "5 changes: 5 done." in status_of(session)
 
 
 async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session: Opener) -> None:

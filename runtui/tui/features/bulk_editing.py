@@ -243,15 +243,16 @@ class BulkEditing:
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return
+        progress = BulkProgress(sent)
+        self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
+        self._changes[sent.batch] = progress  # before anything is waited for: each state of a save is told once
+        self._chrome.carry(sent.changed.subscribe, self._bulk_changed)
         if self._chrome.front is self._form_place:
             self.form.draft = None
             self._form_place.dismiss()
             self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
-        names = await asyncio.to_thread(self._read, [draft.run_id for draft in bulk.drafts])
-        progress = BulkProgress(sent, {run.run_id: run.workflow_name for run in names})
-        self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
-        self._changes[sent.batch] = progress
-        self._chrome.carry(sent.changed.subscribe, self._bulk_changed)
+        runs = await self._in_thread(lambda: self._read([draft.run_id for draft in bulk.drafts]))
+        progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
         await self._show(progress)
 
     # The results

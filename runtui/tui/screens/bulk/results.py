@@ -32,7 +32,7 @@ class BulkProgress:
     """One bulk change and how far each of its changes has come."""
 
     bulk: Bulk
-    workflows: Mapping[str, str]
+    workflows: Mapping[str, str] = field(default_factory=dict)
     """The name of each run's workflow, by the run's id."""
     saves: dict[int, Save] = field(default_factory=dict)
     """By number, each as it was announced last."""
