@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -357,16 +356,28 @@ def _report_folder() -> Path:
     try:
         return state_folder()
     except RuntuiError:
+        import tempfile
+
         return Path(tempfile.gettempdir(), f"runtui-{os.getuid()}")
 
 
 class _Parser(argparse.ArgumentParser):
-    """The parser of one command; the list of scenarios is made when the help is printed."""
+    """The parser of one command. It gets its arguments when it is used: of all the commands one runs."""
 
-    lists_scenarios = False
+    def __init__(self, *, command: Command, **how: Any) -> None:
+        super().__init__(epilog=command.epilog or None, **how)
+        self._command = command
+        self._is_filled = False
+
+    def fill(self) -> None:
+        """Add the arguments of the command, once."""
+        if not self._is_filled:
+            self._is_filled = True
+            _fill(self, self._command)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Refuse unknown arguments here: argparse would report them for the program, with the program's usage."""
+        self.fill()
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
@@ -375,7 +386,9 @@ class _Parser(argparse.ArgumentParser):
         return parsed, unknown
 
     def format_help(self) -> str:
-        return super().format_help() + (_scenario_list() if self.lists_scenarios else "")
+        """The help; the scenarios are listed when it is printed."""
+        self.fill()
+        return super().format_help() + (_scenario_list() if self._command.lists_scenarios else "")
 
 
 def command_parser() -> argparse.ArgumentParser:
@@ -394,9 +407,7 @@ def command_parser() -> argparse.ArgumentParser:
 def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], metavar: str) -> None:
     parsers = parser.add_subparsers(metavar=metavar, parser_class=_Parser)
     for command in commands:
-        added = parsers.add_parser(command.name, help=command.help, epilog=command.epilog or None)
-        added.lists_scenarios = command.lists_scenarios
-        _fill(added, command)
+        parsers.add_parser(command.name, help=command.help, command=command)
 
 
 def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
