@@ -24,12 +24,12 @@ from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
 from runtui.sandbox.functions import function_routes
-from runtui.sandbox.handlers import update_run
 from runtui.sandbox.paths import CanonicalPaths, PathReader
 from runtui.sandbox.reads import read_routes
 from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
+from runtui.sandbox.writes import action_routes, update_run
 
 _PREFIXES: Final = ("/beta", "/v1.0")
 
@@ -38,6 +38,7 @@ _RUN: Final = "/identityGovernance/lifecycleWorkflows/workflows/{workflow_id}/ru
 ROUTES: Final = (
     *function_routes(),
     *read_routes(),
+    *action_routes(),
     Route(_RUN, update_run, methods=["PATCH"]),
     Route("/workflowBase/runs/{key}", update_run, methods=["PATCH"]),
     Route("/$batch", post_batch, methods=["POST"]),
@@ -57,7 +58,7 @@ def create_app(
 ) -> Starlette:
     """Make the sandbox with a freshly seeded tenant.
 
-    `app.state.applied` lists the writes that were applied (`handlers.AppliedWrite`), oldest first, and
+    `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), oldest first, and
     `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment.
 
     Args:

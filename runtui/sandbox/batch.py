@@ -22,7 +22,7 @@ from starlette.types import Scope
 
 from runtui.sandbox.errors import GraphError, bad_request
 from runtui.sandbox.exchange import GraphResponse, hold_response, receive_once
-from runtui.sandbox.handlers import read_json
+from runtui.sandbox.requests import read_json
 
 _MAX_ITEMS: Final = 20
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})

@@ -1,13 +1,15 @@
 """The tenant in SQLite, in memory: what requests read and write.
 
 Invariant: a run in progress is brought up to date before it is read; once a client has written to it, it stays as
-written. SQL is built from the columns that `entities.py` declares; values are always parameters.
+written until an action changes what it does. SQL is built from the columns that `entities.py` declares; values are
+always parameters.
 """
 # ruff: noqa: S608 - see the invariant
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +35,15 @@ from runtui.sandbox.entities import (
     Row,
 )
 from runtui.sandbox.query import CollectionQuery, Condition, SortKey
-from runtui.sandbox.tenant.people import People
+from runtui.sandbox.tenant.activations import (
+    Choice,
+    answered,
+    cause_left,
+    reprocessing,
+    started_by_hand,
+    task_flaws,
+)
+from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import (
     RunPlan,
     TaskCounts,
@@ -45,8 +55,15 @@ from runtui.sandbox.tenant.runs import (
     user_results,
 )
 from runtui.sandbox.tenant.seed import plan_of_tomorrow
-from runtui.sandbox.tenant.tasks import EXTENSIONS, TASK_DEFINITIONS, definition_state, extension_state
-from runtui.sandbox.tenant.workflows import DAY, Workflow, workflow_state, workflow_tasks, workflow_versions
+from runtui.sandbox.tenant.tasks import EXTENSIONS, TASK_DEFINITIONS, definition_state, extension_state, task_state
+from runtui.sandbox.tenant.workflows import (
+    DAY,
+    Workflow,
+    quarantine_details,
+    workflow_state,
+    workflow_tasks,
+    workflow_versions,
+)
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
 _OWNER_TYPES: Final = {"place": "INTEGER", "scheduledDateTime": "INTEGER"}
@@ -117,10 +134,11 @@ class Database:
         self._sql.execute("COMMIT")
         self._plans = {plan.id: plan for plan in plans}
         self._moving = {plan.id: plan for plan in plans if plan.rests > now}
-        self._workflows = tuple(workflows)
-        self._by_workflow: dict[str, list[RunPlan]] = {}
+        self._workflows = {workflow.id: workflow for workflow in workflows}
+        self._by_workflow: dict[str, list[str]] = {}
+        """The ids of the runs of each workflow, in the order in which they came about."""
         for plan in plans:
-            self._by_workflow.setdefault(plan.workflow.id, []).append(plan)
+            self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
         self._kept: dict[tuple[str, str], bool] = {}
         """Whose results are in the tables, by entity type and run; whether the run was at rest."""
         self._kept_rows = 0
@@ -182,7 +200,7 @@ class Database:
         now = self._clock()
         for plan in self._plans.values():
             if window[0] <= plan.scheduled <= window[1]:
-                yield from task_counts(plan, self.people, now)
+                yield from task_counts(plan, now)
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
         """Set properties of a run (JSON values), and lastUpdatedDateTime if it is not among them."""
@@ -198,6 +216,53 @@ class Database:
                 values[name] = value
         self._update_run(run_id, values)
 
+    def activate(self, workflow_id: str, people: Iterable[Person], execution_type: str, **details: Any) -> str:
+        """Start a run of a workflow for some people; its id."""
+        now = self._clock()
+        earlier = self._plans_of(workflow_id)[::-1]
+        subjects = {person.number: cause_left(earlier, person, now) for person in people}
+        plan = started_by_hand(self._workflows[workflow_id], subjects, now, execution_type, **details)
+        return self._add_run(plan)
+
+    def reprocess(self, run_id: str, choice: Choice, scope: dict[str, Any]) -> str | None:
+        """Start a run that processes users of another one again; its id, None when there is nobody to process."""
+        plan = reprocessing(self._plans[run_id], choice, self.people, self._clock(), scope)
+        return None if plan is None else self._add_run(plan)
+
+    def cancel(self, run_id: str) -> None:
+        """Let a run stop: it goes from canceling to canceled, and what is done stays."""
+        self._change_run(self._plans[run_id]._replace(canceled=self._clock()))
+
+    def call_back(self, run_id: str, user_result_id: str, *, has_completed: bool) -> bool:
+        """Answer the custom task extension that a user of a run waits for; False when nothing waits."""
+        plan = answered(self._plans[run_id], user_result_id, self.people, self._clock(), has_completed=has_completed)
+        if plan is not None:
+            self._change_run(plan)
+        return plan is not None
+
+    def clear_quarantine(self, workflow_id: str) -> bool:
+        """Let the schedule start a workflow again; False when it does so already."""
+        details = json.dumps(quarantine_details(None, self._clock()))
+        clear = "UPDATE workflow SET quarantineDetails = ? WHERE id = ? AND quarantineDetails <> ?"
+        return self._sql.execute(clear, (details, workflow_id, details)).rowcount > 0
+
+    def task_flaws(self, workflow_id: str) -> Iterator[dict[str, str]]:
+        """The tasks of a workflow that would fail whoever they are for, each as a `previewFailedTask`."""
+        workflow = self._workflows[workflow_id]
+        flaws = task_flaws(self._plans_of(workflow_id)[::-1], self.people, self._clock())
+        for place, flaw in flaws.items():
+            task = workflow.tasks[place]
+            yield {
+                "definitionId": task.id,
+                "failureReason": flaw,
+                "name": task.display_name,
+                "taskId": task_state(workflow_id, place, task)["id"],
+            }
+
+    def run_of(self, workflow_id: str, user_result_id: str) -> str | None:
+        """The id of the run of a workflow that a user's result is of, by the id of the result."""
+        return next((key for key in self._by_workflow.get(workflow_id, ()) if f"_{key}_" in user_result_id), None)
+
     def etag(self, run_id: str, row: Row) -> str:
         """The entity tag of a run, given its row; it changes with every write and with the run's progress."""
         version = hashlib.sha256(repr((self._writes[run_id], row)).encode()).hexdigest()
@@ -206,11 +271,9 @@ class Database:
     def meet_tomorrow(self) -> None:
         """Give every fourth run a status and an execution type that no client knows, and add a run full of news."""
         self._move_runs()
-        plan = plan_of_tomorrow(self._workflows, self._clock())
+        plan = plan_of_tomorrow(self._workflows.values(), self._clock())
         if not any(plan.extra == known.extra for known in self._plans.values()):
-            self._plans[plan.id] = plan
-            self._by_workflow.setdefault(plan.workflow.id, []).append(plan)
-            self._insert(RUN, [run_state(plan, self._clock())])
+            self._add_run(plan)
         self._sql.execute(
             "UPDATE run SET processingStatus = ?, workflowExecutionType = ? WHERE rowid % 4 = 0",
             (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW),
@@ -225,8 +288,9 @@ class Database:
             self._keep_results(entity, [self._plans[owner["runId"]]])
         elif entity.name in _RESULTS:
             since = self._clock() - _REPORTED
-            conditions.append(Condition('"scheduledDateTime" >= ?', (since,)))
-            plans = self._by_workflow.get(owner["workflowId"], [])
+            moment = "scheduledDateTime" if "scheduledDateTime" in entity.columns else "createdDateTime"
+            conditions.append(Condition(f'"{moment}" >= ?', (since,)))
+            plans = self._plans_of(owner["workflowId"])
             self._keep_results(entity, [plan for plan in plans if plan.scheduled >= since])
         return Condition(
             " AND ".join(condition.sql for condition in conditions),
@@ -236,6 +300,27 @@ class Database:
     def _count(self, entity: EntityType, scope: Condition) -> int:
         statement = f'SELECT count(*) FROM "{entity.name}" WHERE {scope.sql}'
         return int(self._sql.execute(statement, scope.parameters).fetchone()[0])
+
+    def _plans_of(self, workflow_id: str) -> list[RunPlan]:
+        return [self._plans[run_id] for run_id in self._by_workflow.get(workflow_id, ())]
+
+    def _add_run(self, plan: RunPlan) -> str:
+        """Add a run; its id, which no other run has: it is made of the schedule, to the tick."""
+        while plan.id in self._plans:
+            plan = plan._replace(scheduled=plan.scheduled + 1)
+        self._plans[plan.id] = self._moving[plan.id] = plan
+        self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
+        self._insert(RUN, [run_state(plan, self._clock())])
+        return plan.id
+
+    def _change_run(self, plan: RunPlan) -> None:
+        """Let a run do something else from now on."""
+        self._plans[plan.id] = self._moving[plan.id] = plan
+        self._writes[plan.id] += 1
+        for entity in RESULT_TYPES:
+            if (entity.name, plan.id) in self._kept:
+                self._kept[entity.name, plan.id] = False
+        self._move_runs()
 
     def _move_runs(self) -> None:
         now = self._clock()

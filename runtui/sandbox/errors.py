@@ -45,6 +45,10 @@ def bad_request(message: str, *, target: str | None = None) -> GraphError:
     return GraphError(400, "BadRequest", message, target=target)
 
 
+def not_found(entity: str, key: str) -> GraphError:
+    return GraphError(404, "Resource not found", f"There is no {entity} with the id '{key}'.")
+
+
 def unknown_segment(segment: str) -> GraphError:
     return bad_request(f"Resource not found for the segment '{segment}'.")
 

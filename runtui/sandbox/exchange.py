@@ -175,6 +175,9 @@ class HeldResponse(NamedTuple):
         return 200 <= self.status < 300
 
     def with_properties(self, **properties: Any) -> HeldResponse:
+        """The response with other properties in its JSON; one without a body as it is."""
+        if not self.body:
+            return self
         return self._replace(body=json.dumps({**json.loads(self.body), **properties}).encode())
 
     def start(self) -> Message:
@@ -238,9 +241,10 @@ class Exchange(Request):
         await HTMLResponse(page, status)(self.scope, self.receive, self.send)
 
     async def cut(self, response: HeldResponse) -> NoReturn:
-        """Send half of a response and end the connection."""
-        await self.send(response.start())
-        await self.send(_body(response.body[: len(response.body) // 2], more_body=True))
+        """Send half of a response, nothing of one without a body, and end the connection."""
+        if response.body:
+            await self.send(response.start())
+            await self.send(_body(response.body[: len(response.body) // 2], more_body=True))
         raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
 
     async def drip(self, response: HeldResponse, seconds: float) -> None:

@@ -29,7 +29,7 @@ from runtui.sandbox.entities import (
     EntityType,
     Row,
 )
-from runtui.sandbox.errors import GraphError, unknown_property
+from runtui.sandbox.errors import GraphError, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import (
     Expansion,
@@ -93,6 +93,17 @@ def of_run(entity: EntityType, name: str) -> Finder:
         row_of(request, found, run_id)
         owner = {"reprocessed": run_id} if entity is RUN else {"runId": run_id}
         return Collection(entity, owner, f"{found.metadata}('{run_id}')/{name}")
+
+    return find
+
+
+def of_task(entity: EntityType, name: str) -> Finder:
+    """What belongs to the task of a workflow in the path."""
+
+    def find(request: Request) -> Collection:
+        found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
+        row_of(request, found, key)
+        return Collection(entity, {**found.owner, "taskId": key}, f"{found.metadata}('{key}')/{name}")
 
     return find
 
@@ -193,7 +204,7 @@ def row_of(request: Request, collection: Collection, key: str) -> Row:
     """The entity with that key in a collection; 404 when there is none."""
     row = database_of(request).one(collection.entity, key, collection.owner)
     if row is None:
-        raise GraphError(404, "Resource not found", f"There is no {collection.entity.name} with the id '{key}'.")
+        raise not_found(collection.entity.name, key)
     return row
 
 
@@ -268,6 +279,7 @@ def read_routes() -> Iterator[Route]:
     yield from reading(every, workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
     yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
+    yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task(TASK_RESULT, "taskProcessingResults"))
     yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
     yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
     yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))

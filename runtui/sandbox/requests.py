@@ -1,4 +1,4 @@
-"""What a request asks for: its query options and preferences, and the addresses in the answer to it.
+"""What a request asks for: its query options, preferences and body, and the addresses in the answer to it.
 
 Invariant: a system query option is known by its name in any case; on /beta it needs no `$`. What is unknown, is given
 twice or makes no sense raises GraphError 400. Rules: Microsoft Graph, "Use query parameters", and OData 4.01.
@@ -6,15 +6,16 @@ twice or makes no sense raises GraphError 400. Rules: Microsoft Graph, "Use quer
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from starlette.requests import Request
 
 from runtui.sandbox.database import Database
-from runtui.sandbox.errors import bad_request
+from runtui.sandbox.errors import GraphError, bad_request
 from runtui.sandbox.query import MAX_PAGE_SIZE
 
 _SYSTEM_OPTIONS: Final = frozenset(
@@ -76,3 +77,28 @@ def link_of(request: Request, options: Mapping[str, str]) -> str:
     """This request's URL with other query options."""
     query = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in options.items())
     return f"{request.url.scheme}://{request.url.netloc}{quote(request.url.path)}?{query}"
+
+
+def read_json(content_type: str | None, body: bytes) -> Any:
+    """The JSON value of a request body; 415 for another content type, 400 for what is not JSON."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        message = f"The content type '{media_type}' is not supported; send application/json."
+        raise GraphError(415, "UnsupportedMediaType", message)
+    if not body.strip():
+        raise bad_request("Empty Payload. JSON content expected.")
+    try:
+        return json.loads(body.decode(), object_pairs_hook=_object_without_repeats, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"Unable to read JSON request payload. {error}") from error
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("The payload has a property more than once.")
+    return value
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a JSON value.")

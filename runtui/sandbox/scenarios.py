@@ -143,7 +143,8 @@ def _at_length(response: HeldResponse) -> HeldResponse:
 
 async def _ignore_a_property(exchange: Exchange) -> None:
     """The app gets the change without the first property that would change anything."""
-    from runtui.sandbox.handlers import read_json, run_changes
+    from runtui.sandbox.requests import read_json
+    from runtui.sandbox.writes import run_changes
 
     body = await exchange.body()
     try:
@@ -186,6 +187,8 @@ async def _echo_token(exchange: Exchange) -> None:
     escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in exchange.token)
 
     def with_notes(response: HeldResponse) -> HeldResponse:
+        if not response.body:
+            return response
         body = json.loads(response.body)
         for item in body.get("value", [body]):
             item["note"] = _NOTE
@@ -201,6 +204,8 @@ class Requests(Enum):
     """Which requests a scenario acts on."""
 
     WRITES = auto()
+    """Every PATCH and every action."""
+    UPDATES = auto()
     """Every PATCH."""
     ONE_RUN = auto()
     """What reads or writes one run."""
@@ -217,7 +222,10 @@ class Requests(Enum):
             return _RESULTS.fullmatch(path) is not None
         if self is Requests.READS:
             return method == "GET"
-        return self is Requests.ALL or method == "PATCH"
+        if self is Requests.UPDATES:
+            return method == "PATCH"
+        # A batch itself changes nothing: each of its items comes through here by itself.
+        return self is Requests.ALL or (method in {"PATCH", "POST"} and not path.endswith("/$batch"))
 
 
 class Codes(Enum):
@@ -323,7 +331,12 @@ SCENARIOS: Final = (
         _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
         requests=Requests.RESULTS,
     ),
-    Scenario("segment", "Changes are not offered, as in the published Graph (400).", _have_no_route),
+    Scenario(
+        "segment",
+        "Changes of a run are not offered, as in the published Graph (400).",
+        _have_no_route,
+        requests=Requests.UPDATES,
+    ),
     Scenario(
         "unknown-enum",
         "Newer than runtui: enum members, properties and an id.",

@@ -1,7 +1,8 @@
 """The service's own declaration of its types, and what an answer has that it does not allow.
 
 `schema.json` is distilled from Microsoft Graph's metadata (microsoft.graph.identityGovernance, v1.0 and beta): the
-types by name, with their base; the properties with their type, "?" for nullable, "[]" for a collection.
+types by name, with their base; the properties with their type, "?" for nullable, "[]" for a collection;
+and the actions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _DECLARED: Final = json.loads((Path(__file__).parent / "schema.json").read_text("utf-8"))
+DECLARED_ACTIONS: Final[dict[str, dict[str, Any]]] = _DECLARED["actions"]
 _TYPES: Final[dict[str, Any]] = _DECLARED["types"]
 _ENUMS: Final[dict[str, list[str]]] = _DECLARED["enums"]
 _FLAGS: Final = {"lifecycleTaskCategory"}

@@ -17,7 +17,6 @@ from starlette.applications import Starlette
 from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
-from runtui.sandbox.handlers import AppliedWrite
 from runtui.sandbox.scenarios import (
     BIG_BODY_BYTES,
     READ_SECONDS,
@@ -26,6 +25,7 @@ from runtui.sandbox.scenarios import (
     SLOW_SECONDS,
     summaries,
 )
+from runtui.sandbox.writes import AppliedWrite
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback

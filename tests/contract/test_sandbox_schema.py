@@ -8,8 +8,9 @@ from typing import Any, Final
 import pytest
 
 from runtui.sandbox.app import ROUTES
+from runtui.sandbox.writes import ACTIONS
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Sandbox
-from tests.contract.schema import deviations
+from tests.contract.schema import DECLARED_ACTIONS, deviations
 
 WINDOW: Final = "startDateTime=2026-11-01T00:00:00Z,endDateTime=2026-11-30T00:00:00Z"
 READS: Final = sorted({route.path for route in ROUTES if route.methods is None or "GET" in route.methods})
@@ -120,6 +121,15 @@ async def test_what_is_expanded_is_as_the_service_declares_it(
             found += deviations(value, type_name, newer=True, at=path)
     assert found == []
     assert any(len(item) > 1 for item in seen)
+
+
+def test_actions_are_those_of_the_service_with_its_parameters() -> None:
+    assert [action.name for action in ACTIONS] == [*DECLARED_ACTIONS]
+    for action in ACTIONS:
+        declared = DECLARED_ACTIONS[action.name]
+        bound = {path.split("/")[-2] for path, _ in action.bindings}
+        assert {TYPES[name] for name in bound} == {declared["binding"]}
+        assert [*action.parameters] == [*declared.get("parameters", ())]
 
 
 async def test_a_judge_who_allows_everything_is_none(sandbox: Sandbox) -> None:

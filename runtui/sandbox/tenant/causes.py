@@ -39,11 +39,26 @@ class Cause(NamedTuple):
     """A format string of the names that `reason` fills in."""
     deletes_user: bool = False
     """Whether the user is not in the directory any more."""
+    cures: int = 0
+    """One in so many people is cured when the task is tried again: 1 for everybody, 0 for nobody."""
+    configuration: str = ""
+    """What is wrong with the task itself, whoever it is for: a format string as `sentence`; empty if nothing is."""
+
+    def remains(self, person: Person) -> bool:
+        """Whether it stops the task of a person again."""
+        return not self.cures or person.number % self.cures > 0
 
     def reason(self, person: Person, extension: str, moment: int) -> str:
         """The sentence for one person; `extension` is the Logic App that the task calls, `moment` is in ticks."""
+        return self._filled(self.sentence, person, extension, moment)
+
+    def flaw(self, person: Person) -> str:
+        """What is wrong with the task itself, as it stopped one person; empty if nothing is."""
+        return self._filled(self.configuration, person, "", 0)
+
+    def _filled(self, sentence: str, person: Person, extension: str, moment: int) -> str:
         number = person.number
-        return self.sentence.format(
+        return sentence.format(
             user=person.id,
             upn=person.user_principal_name,
             mail=person.mail,
@@ -69,10 +84,12 @@ POOL_DRY: Final = Cause(
     ASSIGN_LICENSES,
     "License assignment failed for user {user}: subscription SPE_E5 has no available licenses "
     "(500 of 500 are assigned). Correlation id: {request}.",
+    cures=1,
 )
 NO_MANAGER: Final = Cause(
     GENERATE_TAP,
     "The Temporary Access Pass for '{upn}' was not sent: the user has no manager to send it to.",
+    cures=2,
 )
 OTHER_METHOD: Final = Cause(
     GENERATE_TAP,
@@ -83,19 +100,27 @@ OUT_OF_POLICY: Final = Cause(
     REQUEST_ACCESS_PACKAGE,
     "The request for access package '{package}' ({package_id}) was denied: "
     "user '{upn}' is not in the scope of the assignment policy.",
+    cures=1,
 )
 NO_CALLBACK: Final = Cause(
     CUSTOM_EXTENSION,
     "Logic App '{extension}' did not call back in time. It was called at {time} (request {request}) "
     "and answered 202 Accepted.",
+    cures=1,
 )
 CALLBACK_DUE: Final = Cause(
     CUSTOM_EXTENSION,
     "Waiting for the callback of Logic App '{extension}' (custom task extension {extension_id}), called at {time}.",
 )
+CALLED_BACK_FAILED: Final = Cause(
+    CUSTOM_EXTENSION,
+    "Logic App '{extension}' (custom task extension {extension_id}) called back: the operation has failed.",
+    cures=1,
+)
 SYNCED_GROUP: Final = Cause(
     ADD_TO_GROUPS,
     "Group '{group}' ({group_id}) is synchronized from an on-premises directory. Its members cannot be changed: {upn}.",
+    configuration="Group '{group}' ({group_id}) is synchronized from an on-premises directory.",
 )
 ROLE_ASSIGNABLE: Final = Cause(
     REMOVE_ALL_GROUPS,
@@ -104,11 +129,13 @@ ROLE_ASSIGNABLE: Final = Cause(
 ARCHIVED_TEAM: Final = Cause(
     ADD_TO_TEAMS,
     "Team '{team}' ({team_id}) is archived. User {user} was not added after {attempts} attempts.",
+    configuration="Team '{team}' ({team_id}) is archived.",
 )
 NO_MAILBOX: Final = Cause(
     SEND_WELCOME,
     "The email to {mail} was not sent after {attempts} attempts: MailboxNotEnabledForRESTAPI. "
     "The mailbox is inactive, soft-deleted, or hosted on-premises.",
+    cures=2,
 )
 PRIVILEGED: Final = Cause(
     DELETE_USER,

@@ -2,7 +2,7 @@
 
 Invariant: everything is a pure function of (plan, moment), so a run progresses by itself and never contradicts itself:
 the results of a run at rest add up to its counters. Users are processed one after the other. Results tell what was
-done; a write to the run changes its report only, so it does not reach them.
+done; a write to the run changes its report only, so it does not reach them. An action changes the plan.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
-from runtui.sandbox.tenant.causes import Cause
+from runtui.sandbox.tenant.causes import CALLED_BACK_FAILED, Cause
 from runtui.sandbox.tenant.people import Cohort, People, Person
 from runtui.sandbox.tenant.tasks import (
     EXTENSIONS,
@@ -30,10 +30,13 @@ from runtui.sandbox.tenant.workflows import Workflow
 _COUNTING: Final = 5 * TICKS_PER_SECOND
 """How long a run that has just started shows zeros, as the service does until it has counted users and tasks."""
 
-_UNSTARTED: Final = frozenset({"queued", "quarantined"})
-"""Statuses of a run that has no startedDateTime."""
+_CANCELING: Final = 4 * TICKS_PER_SECOND
+"""How long a run takes to stop when it is canceled."""
 
-_UNFINISHED: Final = _UNSTARTED | {"inProgress", STATUS_OF_TOMORROW}
+_RESUMING: Final = 2 * TICKS_PER_SECOND
+"""How long the tasks take that come after one whose extension has called back."""
+
+_UNFINISHED: Final = frozenset({"queued", "quarantined", "inProgress", STATUS_OF_TOMORROW})
 """Statuses of a run that has no completedDateTime."""
 
 _NOTHING_TO_DO: Final = {
@@ -45,8 +48,19 @@ _NOTHING_TO_DO: Final = {
 _LOGIC_APPS: Final = {extension.id: extension.logic_app for extension in EXTENSIONS}
 
 
+class Callback(NamedTuple):
+    """What a custom task extension has answered for one of the users that wait for it."""
+
+    user: int
+    """The user's place in the run."""
+    moment: int
+    """When, in ticks."""
+    has_completed: bool
+    """Whether it did what the task wants; otherwise the task fails."""
+
+
 class RunPlan(NamedTuple):
-    """What is decided about a run when the tenant is seeded. Times and durations are in ticks."""
+    """What is decided about a run when it is scheduled, and by actions since. Times and durations are in ticks."""
 
     workflow: Workflow
     scheduled: int
@@ -74,7 +88,15 @@ class RunPlan(NamedTuple):
     """Its times are multiples of this: real timestamps have 0 to 7 fractional digits."""
     long_id: bool = False
     reprocessed: str | None = None
-    """The id of the run whose failed users it processes again."""
+    """The id of the run whose users it processes again."""
+    chosen: tuple[int, ...] = ()
+    """The numbers of its users, where somebody chose them."""
+    only: tuple[int, ...] = ()
+    """The places in the workflow of the tasks that it carries out, where those are not all."""
+    canceled: int | None = None
+    """When somebody canceled it."""
+    callbacks: tuple[Callback, ...] = ()
+    """The answers to a run that waits for them."""
 
     @property
     def id(self) -> str:
@@ -89,9 +111,36 @@ class RunPlan(NamedTuple):
         return self._cut(self.scheduled + self.delay)
 
     @property
+    def stops(self) -> int:
+        """When it has processed all the users that it processes by itself."""
+        return self.finished(self.users if self.stops_after is None else self.stops_after)
+
+    @property
     def rests(self) -> int:
         """When it stops changing."""
-        return self.finished(self.users if self.stops_after is None else self.stops_after)
+        if self.canceled is not None:
+            return self.canceled + _CANCELING
+        return max([self.stops, *(callback.moment + _RESUMING for callback in self.callbacks)])
+
+    @property
+    def never_starts(self) -> bool:
+        """Whether it was canceled while it was queued."""
+        return self.canceled is not None and self.canceled < self.started
+
+    @property
+    def is_acted_on(self) -> bool:
+        """Whether an action has reached it after its start: its users have to be counted one by one."""
+        return self.canceled is not None or bool(self.callbacks)
+
+    @property
+    def task_count(self) -> int:
+        return len(self.only) or len(self.workflow.tasks)
+
+    @property
+    def tasks(self) -> tuple[tuple[int, TaskDefinition], ...]:
+        """Its tasks in order, each with its place in the workflow."""
+        every = tuple(enumerate(self.workflow.tasks))
+        return tuple(every[place] for place in self.only) or every
 
     def finished(self, users: int) -> int:
         """When it has processed that many of its users."""
@@ -112,12 +161,12 @@ class RunPlan(NamedTuple):
         return self.causes[self.failed_among(user) % len(self.causes)]
 
     def task_of(self, cause: Cause) -> int:
-        """The index of the task that a cause stops."""
-        return next(index for index, task in enumerate(self.workflow.tasks) if task.id == cause.task.id)
+        """The index of the task that a cause stops, among those of the run."""
+        return next(index for index, (_, task) in enumerate(self.tasks) if task.id == cause.task.id)
 
     def left_after(self, cause: Cause) -> int:
         """How many tasks of a user are not processed after one has failed."""
-        return 0 if cause.task.continues_on_error else len(self.workflow.tasks) - 1 - self.task_of(cause)
+        return 0 if cause.task.continues_on_error else self.task_count - 1 - self.task_of(cause)
 
     def left_after_failures(self, failed: int) -> int:
         """How many tasks are not processed because of the first users who fail."""
@@ -130,114 +179,187 @@ class RunPlan(NamedTuple):
                 if self.fails(user) and self.cause_of(user).deletes_user:
                     yield person.id
 
+    def place_of(self, number: int) -> int | None:
+        """The place in the run of the person with a number; None for who is not of it."""
+        if self.chosen:
+            return self.chosen.index(number) if number in self.chosen else None
+        first, size = self.cohort or self.workflow.cohort
+        place = (number - first - self.first_user) % size
+        return place if first <= number < first + size and place < self.users else None
+
     def subjects(self, people: People) -> Iterator[Person]:
         cohort = self.cohort or self.workflow.cohort
         for user in range(self.users):
-            yield people.person(cohort.member(self.first_user + user))
+            yield people.person(self.chosen[user] if self.chosen else cohort.member(self.first_user + user))
 
 
 def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
     """The properties of a run at a moment (ticks), for `entities.RUN.record`."""
     started, rests = plan.started, plan.rests
     status = _status_at(plan, now)
-    done = _users_done(plan, now)
-    failed = plan.failed_among(done)
-    counted = done > 0 or now >= min(rests, started + _COUNTING)
-    users, tasks = (plan.users, len(plan.workflow.tasks)) if counted else (0, 0)
-    left_per_user = tasks - plan.task_of(plan.causes[0]) if _waits_outside(plan, now) else tasks
+    counts = _counts(plan, now)
     has_users = not plan.workflow.subjects
     return {
         "id": plan.id,
         "workflowId": plan.workflow.id,
         "reprocessed": plan.reprocessed,
         "completedDateTime": rests if now >= rests and status not in _UNFINISHED else None,
-        "failedTasksCount": failed,
-        "failedUsersCount": failed if has_users else 0,
-        "lastUpdatedDateTime": plan.finished(done) if now >= started else None,
+        "failedTasksCount": counts.failed,
+        "failedUsersCount": counts.failed if has_users else 0,
+        "lastUpdatedDateTime": _last_updated(plan, now),
         "processingStatus": status,
         "scheduledDateTime": plan.scheduled,
-        "startedDateTime": None if status in _UNSTARTED else started,
-        "successfulUsersCount": done - failed if has_users else 0,
-        "totalTasksCount": users * tasks,
-        "totalUsersCount": users if has_users else 0,
-        "totalUnprocessedTasksCount": (users - done) * left_per_user + plan.left_after_failures(failed),
+        "startedDateTime": started if _has_begun(plan, now) else None,
+        "successfulUsersCount": counts.successful if has_users else 0,
+        "totalTasksCount": counts.users * plan.task_count,
+        "totalUsersCount": counts.users if has_users else 0,
+        "totalUnprocessedTasksCount": counts.unprocessed_tasks,
         "workflowExecutionType": plan.execution_type,
         "activatedOnScope": None if plan.scope is None else json.dumps(plan.scope),
         "extra": None if plan.extra is None else json.dumps(plan.extra),
     }
 
 
+class _Counts(NamedTuple):
+    """How a run has gone for its users, until a moment."""
+
+    users: int = 0
+    """How many it knows of: none until it has counted them."""
+    successful: int = 0
+    failed: int = 0
+    """For each of them, one task has failed."""
+    unprocessed_tasks: int = 0
+
+
+def _counts(plan: RunPlan, now: int) -> _Counts:
+    done = _users_done(plan, now)
+    failed = plan.failed_among(done)
+    if plan.is_acted_on and _has_begun(plan, now):
+        turns = [_turn(plan, user, done, now) for user in range(plan.users)]
+        failed = sum(turn.cause is not None for turn in turns)
+        successful = sum(turn.status == "completed" for turn in turns)
+        return _Counts(plan.users, successful, failed, sum(plan.task_count - turn.tasks_done for turn in turns))
+    if done == 0 and (now < min(plan.rests, plan.started + _COUNTING) or plan.is_acted_on):
+        return _Counts()
+    tasks = plan.task_count - (plan.task_of(plan.causes[0]) if _waits_outside(plan, now) else 0)
+    left = (plan.users - done) * tasks + plan.left_after_failures(failed)
+    return _Counts(plan.users, done - failed, failed, left)
+
+
+def _last_updated(plan: RunPlan, now: int) -> int | None:
+    moments = [] if plan.never_starts else [plan.finished(_users_done(plan, now))]
+    moments += [] if plan.canceled is None else [plan.canceled, plan.rests]
+    moments += [moment for item in plan.callbacks for moment in (item.moment, item.moment + _RESUMING)]
+    return max((moment for moment in moments if moment <= now), default=None)
+
+
 def _users_done(plan: RunPlan, now: int) -> int:
-    """How many users a run has processed at a moment, successfully or not."""
+    """How many users a run has processed by itself until a moment, successfully or not."""
+    now = now if plan.canceled is None else min(now, plan.canceled)
     if now < plan.started:
         return 0
-    if now < plan.rests:
+    if now < plan.stops:
         return (now - plan.started) * plan.users // plan.duration
     return plan.users if plan.stops_after is None else plan.stops_after
 
 
+def _has_begun(plan: RunPlan, now: int) -> bool:
+    """Whether a run has begun to process its users."""
+    return now >= plan.started and not plan.never_starts and plan.fate != "quarantined"
+
+
 def _waits_outside(plan: RunPlan, now: int) -> bool:
-    """Whether a run rests in progress: its task waits for an answer from outside."""
-    return plan.fate == "inProgress" and now >= plan.rests
+    """Whether a run has come to a task that waits for an answer from outside."""
+    return plan.fate == "inProgress" and now >= plan.stops
 
 
 def _status_at(plan: RunPlan, now: int) -> str:
+    if plan.canceled is not None and now >= plan.canceled:
+        return "canceled" if now >= plan.rests else "canceling"
     if now < plan.started:
         return "queued"
     if now < plan.rests:
         return "inProgress"
-    if plan.fate is not None:
+    if plan.fate is not None and not _is_answered(plan):
         return plan.fate
-    if plan.failing == 0:
+    failing = plan.failing + sum(not callback.has_completed for callback in plan.callbacks)
+    if failing == 0:
         return "completed"
-    return "failed" if plan.failing == plan.users else "completedWithErrors"
+    return "failed" if failing == plan.users else "completedWithErrors"
 
 
-class _Work(NamedTuple):
-    """What a run does for one person. Times are in ticks."""
+def _is_answered(plan: RunPlan) -> bool:
+    """Whether every user of a run that waits for answers has one."""
+    return len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
 
-    id: str
-    person: Person
-    status: str
-    started: int | None
-    completed: int | None
+
+class Turn(NamedTuple):
+    """What a run does for one of its users. Times are in ticks."""
+
     span: int
     """How long one task takes."""
-    tasks_done: int
+    status: str = "queued"
+    started: int | None = None
+    completed: int | None = None
+    tasks_done: int = 0
     """How many tasks have ended, successfully or not."""
     cause: Cause | None = None
     """Why a task has failed."""
     waiting_task: int | None = None
+    resumed: tuple[int, int] | None = None
+    """The index of the task that waited for an answer, and when the answer came."""
+
+    def begins(self, index: int) -> int:
+        """When a task has begun."""
+        if self.resumed is not None and index > self.resumed[0]:
+            return self.resumed[1]
+        return (self.started or 0) + index * self.span
+
+    def ends(self, index: int) -> int | None:
+        """When a task has ended; None while it has not, and for one that was canceled."""
+        if index == self.waiting_task:
+            return None
+        if self.resumed is None or index < self.resumed[0]:
+            return self.begins(index + 1)
+        return self.resumed[1] if index == self.resumed[0] else self.completed
+
+
+class Work(NamedTuple):
+    """What a run does for one person."""
+
+    id: str
+    person: Person
+    turn: Turn
 
 
 def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The userProcessingResults of a run at a moment, for `entities.USER_RESULT.record`."""
     if not plan.workflow.subjects:
-        for place, work in enumerate(_work(plan, people, now)):
+        for place, work in enumerate(work_of(plan, people, now)):
             yield _result(plan, work) | {"place": place, "subject": json.dumps({"id": work.person.id})}
 
 
 def subject_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The subjectProcessingResults of a run whose subjects are no users, for `entities.SUBJECT_RESULT.record`."""
     if plan.workflow.subjects:
-        for place, work in enumerate(_work(plan, people, now)):
+        for place, work in enumerate(work_of(plan, people, now)):
             yield _result(plan, work) | {"place": place, "subject": json.dumps(_workflow_subject(plan, work))}
 
 
-def _result(plan: RunPlan, work: _Work) -> dict[str, Any]:
-    tasks = len(plan.workflow.tasks)
+def _result(plan: RunPlan, work: Work) -> dict[str, Any]:
+    turn = work.turn
     return {
         "id": work.id,
         "workflowId": plan.workflow.id,
         "runId": plan.id,
         "subject/id": work.person.id,
-        "completedDateTime": work.completed,
-        "failedTasksCount": int(work.cause is not None),
-        "processingStatus": work.status,
+        "completedDateTime": turn.completed,
+        "failedTasksCount": int(turn.cause is not None),
+        "processingStatus": turn.status,
         "scheduledDateTime": plan.scheduled,
-        "startedDateTime": work.started,
-        "totalTasksCount": tasks,
-        "totalUnprocessedTasksCount": tasks - work.tasks_done,
+        "startedDateTime": turn.started,
+        "totalTasksCount": plan.task_count,
+        "totalUnprocessedTasksCount": plan.task_count - turn.tasks_done,
         "workflowExecutionType": plan.execution_type,
         "workflowVersion": plan.workflow.version,
     }
@@ -246,32 +368,32 @@ def _result(plan: RunPlan, work: _Work) -> dict[str, Any]:
 def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
     """The taskProcessingResults of a run: the tasks that have begun, for `entities.TASK_RESULT.record`."""
     workflow = plan.workflow
-    for place, work in enumerate(_work(plan, people, now)):
-        if work.started is None:
+    for row, work in enumerate(work_of(plan, people, now)):
+        turn = work.turn
+        if turn.started is None:
             continue
-        begun = work.tasks_done + (work.waiting_task is not None)
-        for index, task in enumerate(workflow.tasks[:begun]):
-            begins = work.started + index * work.span
-            waits = index == work.waiting_task
-            cause = work.cause if work.cause is not None and work.cause.task.id == task.id else None
-            reason = None if cause is None else cause.reason(work.person, _logic_app(task), begins)
+        begun = turn.tasks_done + (turn.waiting_task is not None)
+        for index, (place, task) in enumerate(plan.tasks[:begun]):
+            begins = turn.begins(index)
+            cause = turn.cause if turn.cause is not None and turn.cause.task.id == task.id else None
+            ended = "completed" if cause is None else "failed"
             yield {
                 "id": guid(work.id, index),
                 "workflowId": workflow.id,
                 "runId": plan.id,
                 "userResultId": work.id,
-                "taskId": task_state(workflow.id, index, task)["id"],
-                "place": place * len(workflow.tasks) + index,
+                "taskId": task_state(workflow.id, place, task)["id"],
+                "place": row * plan.task_count + index,
                 "subject/id": work.person.id,
                 "createdDateTime": begins,
                 "startedDateTime": begins,
-                "completedDateTime": None if waits else begins + work.span,
-                "processingStatus": "inProgress" if waits else "completed" if cause is None else "failed",
-                "failureReason": reason,
+                "completedDateTime": turn.ends(index),
+                "processingStatus": turn.status if index == turn.waiting_task else ended,
+                "failureReason": None if cause is None else cause.reason(work.person, _logic_app(task), begins),
                 "processingInfo": _processing_info(plan, work, index, now),
                 "subject": None if workflow.subjects else json.dumps({"id": work.person.id}),
                 "workflowSubject": json.dumps(_workflow_subject(plan, work)) if workflow.subjects else None,
-                "task": task_json(workflow.id, index, task),
+                "task": task_json(workflow.id, place, task),
             }
 
 
@@ -284,45 +406,55 @@ class TaskCounts(NamedTuple):
     total: int
 
 
-def task_counts(plan: RunPlan, people: People, now: int) -> Iterator[TaskCounts]:
+def task_counts(plan: RunPlan, now: int) -> Iterator[TaskCounts]:
     """How the tasks of a run have gone until a moment, in order; none for a run that has not begun."""
-    status, done = _status_at(plan, now), _users_done(plan, now)
-    if status in _UNSTARTED:
+    if not _has_begun(plan, now):
         return
-    failures = Counter(plan.causes[number % len(plan.causes)] for number in range(plan.failed_among(done)))
-    ahead = 0  # tasks that have ended for users beyond those who are done
-    if done < plan.users and status == "inProgress":
-        blank = _Work("", people.person(0), "queued", None, None, 0, 0)
-        ahead = _one_user(plan, done, blank, done, now).tasks_done
-    beyond = plan.users - done if _waits_outside(plan, now) else 1
-    for index, task in enumerate(plan.workflow.tasks):
-        failed = skipped = 0
-        for cause, count in failures.items():
-            failed += count if plan.task_of(cause) == index else 0
-            skipped += count if plan.task_of(cause) < index and plan.left_after(cause) else 0
-        yield TaskCounts(task, done - failed - skipped + (beyond if index < ahead else 0), failed, plan.users)
+    ends = _ends(plan, now)
+    for index, (_, task) in enumerate(plan.tasks):
+        ended = sum(count for (tasks, _), count in ends.items() if tasks > index)
+        failed = sum(count for (_, cause), count in ends.items() if cause is not None and plan.task_of(cause) == index)
+        yield TaskCounts(task, ended - failed, failed, plan.users)
 
 
-def task_reports(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
+def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
+    """For how many users of a run so many tasks have ended, and one of them in failure for that cause."""
+    done = _users_done(plan, now)
+    if plan.is_acted_on:
+        turns = (_turn(plan, user, done, now) for user in range(plan.users))
+        return Counter((turn.tasks_done, turn.cause) for turn in turns)
+    failed = plan.failed_among(done)
+    ends: Counter[tuple[int, Cause | None]] = Counter()
+    for cause, count in Counter(plan.causes[number % len(plan.causes)] for number in range(failed)).items():
+        ends[plan.task_count - plan.left_after(cause), cause] = count
+    ends[plan.task_count, None] += done - failed
+    if done < plan.users and _status_at(plan, now) == "inProgress":
+        # One user is under way, unless all the others wait.
+        ends[_turn(plan, done, done, now).tasks_done, None] += plan.users - done if _waits_outside(plan, now) else 1
+    return ends
+
+
+def task_reports(plan: RunPlan, _people: People, now: int) -> Iterator[dict[str, Any]]:
     """The taskReports of a run that has begun: one for each task, for `entities.TASK_REPORT.record`."""
     status = _status_at(plan, now)
-    for index, (task, successful, failed, total) in enumerate(task_counts(plan, people, now)):
+    for index, (task, successful, failed, total) in enumerate(task_counts(plan, now)):
+        place = plan.tasks[index][0]
         yield {
             "id": guid(plan.id, "report", index),
             "workflowId": plan.workflow.id,
-            "taskId": task_state(plan.workflow.id, index, task)["id"],
+            "taskId": task_state(plan.workflow.id, place, task)["id"],
             "scheduledDateTime": plan.scheduled,
             "place": index,
             "runId": plan.id,
             "completedDateTime": plan.rests if now >= plan.rests and status not in _UNFINISHED else None,
             "failedUsersCount": failed,
-            "lastUpdatedDateTime": plan.finished(_users_done(plan, now)),
+            "lastUpdatedDateTime": _last_updated(plan, now),
             "processingStatus": _report_status(status, successful, failed),
             "startedDateTime": plan.started,
             "successfulUsersCount": successful,
             "totalUsersCount": total,
             "unprocessedUsersCount": total - successful - failed,
-            "task": task_json(plan.workflow.id, index, task),
+            "task": task_json(plan.workflow.id, place, task),
             "taskDefinition": definition_json(task),
         }
 
@@ -330,18 +462,23 @@ def task_reports(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
 def _report_status(run_status: str, successful: int, failed: int) -> str:
     """The status of one task over all users of a run."""
     if run_status not in ("completed", "completedWithErrors", "failed") or not failed:
-        return run_status if run_status in ("inProgress", "canceled") else "completed"
+        return run_status if run_status in ("inProgress", "canceling", "canceled") else "completed"
     return "completedWithErrors" if successful else "failed"
 
 
-def _processing_info(plan: RunPlan, work: _Work, index: int, now: int) -> str | None:
+def _processing_info(plan: RunPlan, work: Work, index: int, now: int) -> str | None:
     """What a task says beside its status: what it waits for, or that it had nothing to do."""
-    task = plan.workflow.tasks[index]
-    if index == work.waiting_task:
-        if not _waits_outside(plan, now):
-            return None
-        return plan.causes[0].reason(work.person, _logic_app(task), (work.started or 0) + index * work.span)
-    return _NOTHING_TO_DO.get(task.id) if work.person.number % 3 == 0 else None
+    _, task = plan.tasks[index]
+    if index != work.turn.waiting_task:
+        return _NOTHING_TO_DO.get(task.id) if work.person.number % 3 == 0 else None
+    if not waits_for_callback(plan, work.turn, now):
+        return None
+    return plan.causes[0].reason(work.person, _logic_app(task), work.turn.begins(index))
+
+
+def waits_for_callback(plan: RunPlan, turn: Turn, now: int) -> bool:
+    """Whether a task of a user waits for an answer from outside."""
+    return _waits_outside(plan, now) and turn.status == "inProgress" and turn.resumed is None
 
 
 def _logic_app(task: TaskDefinition) -> str:
@@ -349,7 +486,7 @@ def _logic_app(task: TaskDefinition) -> str:
     return next((_LOGIC_APPS[value] for _, value in task.arguments if value in _LOGIC_APPS), "")
 
 
-def _workflow_subject(plan: RunPlan, work: _Work) -> dict[str, Any]:
+def _workflow_subject(plan: RunPlan, work: Work) -> dict[str, Any]:
     attributes = {"employeeId": str(70_000 + work.person.number), "displayName": work.person.display_name}
     return {
         "@odata.type": f"#microsoft.graph.identityGovernance.{plan.workflow.subjects}WorkflowSubject",
@@ -358,38 +495,71 @@ def _workflow_subject(plan: RunPlan, work: _Work) -> dict[str, Any]:
     }
 
 
-def _work(plan: RunPlan, people: People, now: int) -> Iterator[_Work]:
+def work_of(plan: RunPlan, people: People, now: int) -> Iterator[Work]:
     """The people of a run that has begun, in the order in which it processes them."""
-    if _status_at(plan, now) in _UNSTARTED:
+    if not _has_begun(plan, now):
         return
     done = _users_done(plan, now)
     workflow = plan.workflow
     for user, person in enumerate(plan.subjects(people)):
         result_id = f"{workflow.id}_{workflow.version}_{plan.id}_{person.id}"
-        yield _one_user(plan, user, _Work(result_id, person, "queued", None, None, 0, 0), done, now)
+        yield Work(result_id, person, _turn(plan, user, done, now))
 
 
-def _one_user(plan: RunPlan, user: int, work: _Work, done: int, now: int) -> _Work:
-    """The work for a user; what is given is that of one whose turn has not come."""
+def turn_at(plan: RunPlan, user: int, now: int) -> Turn | None:
+    """What a run does for the user at a place of it; None while it has not begun."""
+    return _turn(plan, user, _users_done(plan, now), now) if _has_begun(plan, now) else None
+
+
+def _turn(plan: RunPlan, user: int, done: int, now: int) -> Turn:
+    """What a run that has begun does for the user at a place of it, `done` users being done."""
+    if plan.canceled is None or now < plan.canceled:
+        return _uncanceled_turn(plan, user, done, now)
+    turn = _uncanceled_turn(plan._replace(canceled=None), user, done, plan.canceled)
+    if turn.completed is not None and turn.completed <= plan.canceled:
+        return turn
+    status = _status_at(plan, now)
+    has_stopped = status == "canceled" and turn.started is not None
+    return turn._replace(status=status, completed=plan.rests if has_stopped else None)
+
+
+def _uncanceled_turn(plan: RunPlan, user: int, done: int, now: int) -> Turn:
     run_status = _status_at(plan, now)
-    tasks = len(plan.workflow.tasks)
+    tasks = plan.task_count
     begins, ends = plan.finished(user), plan.finished(user + 1)
-    span = max((ends - begins) // tasks, 1)
-    work = work._replace(span=span)
+    turn = Turn(span=max((ends - begins) // tasks, 1))
     if user < done:
-        work = work._replace(started=begins, completed=ends, tasks_done=tasks)
+        turn = turn._replace(started=begins, completed=ends, tasks_done=tasks)
         if not plan.fails(user):
-            return work._replace(status="completed")
-        cause = plan.cause_of(user)
-        status = "completedWithErrors" if cause.task.continues_on_error else "failed"
-        return work._replace(status=status, cause=cause, tasks_done=tasks - plan.left_after(cause))
-    if run_status == "canceled":
-        return work._replace(status="canceled")
+            return turn._replace(status="completed")
+        return _failed(plan, turn, plan.cause_of(user))
     if _waits_outside(plan, now):
-        # The remaining users all wait for the same answer.
-        waiting = plan.task_of(plan.causes[0])
-        return work._replace(status="inProgress", started=plan.rests, tasks_done=waiting, waiting_task=waiting)
+        return _waiting_turn(plan, user, turn, now)
+    if run_status == "canceled":
+        return turn._replace(status="canceled")
     if run_status == "inProgress" and user == done:
-        finished = min((now - begins) // span, tasks - 1)
-        return work._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
-    return work
+        finished = min((now - begins) // turn.span, tasks - 1)
+        return turn._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
+    return turn
+
+
+def _waiting_turn(plan: RunPlan, user: int, turn: Turn, now: int) -> Turn:
+    """The turn of one of the users whose tasks wait for an answer each: until it has come, and from then on."""
+    waiting = plan.task_of(plan.causes[0])
+    turn = turn._replace(started=plan.stops, status="inProgress", tasks_done=waiting, waiting_task=waiting)
+    callback = next((item for item in plan.callbacks if item.user == user and item.moment <= now), None)
+    if callback is None:
+        return turn
+    turn = turn._replace(resumed=(waiting, callback.moment), waiting_task=None, tasks_done=plan.task_count)
+    if not callback.has_completed:
+        return _failed(plan, turn._replace(completed=callback.moment), CALLED_BACK_FAILED)
+    later = waiting + 1
+    ends = callback.moment + (_RESUMING if later < plan.task_count else 0)
+    if now >= ends:
+        return turn._replace(status="completed", completed=ends)
+    return turn._replace(tasks_done=later, waiting_task=later)
+
+
+def _failed(plan: RunPlan, turn: Turn, cause: Cause) -> Turn:
+    status = "completedWithErrors" if cause.task.continues_on_error else "failed"
+    return turn._replace(status=status, cause=cause, tasks_done=plan.task_count - plan.left_after(cause))

@@ -275,7 +275,7 @@ def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
         "nextScheduleRunDateTime": _next_run(workflow, now),
         "version": workflow.version,
         "executionConditions": json.dumps(workflow.conditions),
-        "quarantineDetails": json.dumps(_quarantine_details(workflow.quarantine, now)),
+        "quarantineDetails": json.dumps(quarantine_details(workflow.quarantine, now)),
         "tasks": json.dumps([TASK.whole(task) for task in workflow_tasks(workflow)]),
         "settings": json.dumps({"quarantineConfiguration": limits}),
     }
@@ -289,7 +289,7 @@ def _next_run(workflow: Workflow, now: int) -> int | None:
     return moment - moment % _INTERVAL + _INTERVAL
 
 
-def _quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, Any]:
+def quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, Any]:
     if quarantine is None:
         return {"quarantinedDateTime": None, "quarantineReason": None, "quarantineType": "notQuarantined"}
     return {

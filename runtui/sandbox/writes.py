@@ -1,0 +1,370 @@
+"""Writes: the PATCH of a run, and the actions of the service, each a line in `ACTIONS`.
+
+Invariant: a handler awaits nothing between reading and writing the database, so each request sees the tenant whole. A
+write is applied whole or not at all, and what was applied is in `app.state.applied`. What a value of a PATCH may be is
+declared in `domain/properties.py`; the members of an enumeration are the service's own (`entities.py`). Names,
+bindings and parameters of actions: the service metadata; what they refuse: their reference pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
+from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT
+from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
+from runtui.sandbox.exchange import GraphResponse
+from runtui.sandbox.query import refuse_unknown
+from runtui.sandbox.reads import (
+    ROOT,
+    Collection,
+    Finder,
+    annotations_of,
+    entity_response,
+    of_result,
+    of_run,
+    of_task,
+    row_of,
+    runs,
+    workflows,
+)
+from runtui.sandbox.requests import context_of, database_of, options_of, read_json
+from runtui.sandbox.tenant.activations import Choice
+from runtui.sandbox.tenant.people import Person
+
+_NAMESPACE: Final = "microsoft.graph.identityGovernance"
+_RUN_TYPE: Final = f"#{RUN.type_name}"
+_MOST_SUBJECTS: Final = 10
+"""How many users one run on demand takes: "Understanding lifecycle workflows", limits."""
+
+
+class AppliedWrite(NamedTuple):
+    """One write that was applied: the run, the body as it was applied, and when (ticks)."""
+
+    run_id: str
+    """The run that was changed or started; empty for none."""
+    body: dict[str, Any]
+    time: int
+    client_request_id: str
+    """The id that the client gave the request, else the sandbox's."""
+    action: str = ""
+    """The name of the action; empty for a PATCH."""
+    workflow_id: str = ""
+    """The workflow in the path of an action."""
+
+
+# The PATCH.
+
+
+async def update_run(request: Request) -> Response:
+    """PATCH …/runs/{id}, under workflowBase or under a workflow; the response is the whole run."""
+    body = await request.body()
+    refuse_unknown(options_of(request), frozenset())
+    run_id, found = request.path_params["key"], runs(request)
+    _check_version(request, run_id)
+    sent = read_json(request.headers.get("content-type"), body)
+    if changes := run_changes(sent):
+        database_of(request).write_run(run_id, changes)
+        write = AppliedWrite(run_id, sent, request.app.state.clock(), request.state.client_request_id)
+        request.app.state.applied.append(write)
+    return entity_response(request, found, run_id, {"@odata.type": _RUN_TYPE})
+
+
+def _check_version(request: Request, run_id: str) -> None:
+    """412 when If-Match names another version of the run than the stored one. A service without ETags ignores it."""
+    named = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
+    own = annotations_of(request, RUN, row_of(request, runs(request), run_id))
+    if own and named.isdisjoint({"*", own["@odata.etag"]}):
+        message = "The resource has changed since it was read: If-Match names another version of it."
+        raise GraphError(412, "PreconditionFailed", message)
+
+
+def run_changes(body: Any) -> dict[str, Any]:
+    """The properties that a PATCH body sets on a run, values exactly as sent; 400 names every one that is refused."""
+    if not isinstance(body, dict):
+        raise bad_request("A JSON object is expected as the body of an update.")
+    changes = dict(body)
+    declared_type = changes.pop("@odata.type", _RUN_TYPE)
+    if declared_type != _RUN_TYPE:
+        message = f"A type named '{declared_type}' does not fit the resource: '{_RUN_TYPE}' is expected."
+        raise bad_request(message, target="@odata.type")
+    for name in changes:
+        if name not in RUN.by_name:
+            raise unknown_property(name, RUN.type_name)
+    refusals = {name: why for name, value in changes.items() if (why := _refusal(name, value)) is not None}
+    if not refusals:
+        return changes
+    wrong = "Invalid value specified for property '{}' of resource 'run'. {}"
+    details = [
+        {"code": "InvalidValue", "target": name, "message": wrong.format(name, why)} for name, why in refusals.items()
+    ]
+    raise GraphError(400, "BadRequest", details[0]["message"], target=details[0]["target"], details=details)
+
+
+def _refusal(name: str, value: Any) -> str | None:
+    """Why a declared property cannot be set to a value; None if it can."""
+    field = EDITABLE_BY_NAME.get(name)
+    if field is None:
+        return "The property is read-only."
+    enumeration = RUN.by_name[name].enumeration
+    if enumeration is not None and isinstance(value, str):
+        if value == SENTINEL:
+            return f"'{SENTINEL}' is a placeholder for newer members and cannot be written."
+        if enumeration.has(value):
+            return None
+    return field.problem(value)
+
+
+# What an action is sent.
+
+
+def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> dict[str, Any]:
+    """The parameters of an action, each of which is there; 400 for others."""
+    sent = read_json(content_type, body) if body.strip() or action.parameters else {}
+    if not isinstance(sent, dict):
+        raise bad_request(f"A JSON object with the parameters of '{action.name}' is expected.")
+    for name in sent:
+        if name not in action.parameters:
+            message = f"The parameter '{name}' in the request payload is not a valid parameter for '{action.name}'."
+            raise bad_request(message, target=name)
+    for name, is_required in action.parameters.items():
+        if is_required and sent.get(name) is None:
+            raise bad_request(f"The parameter '{name}' of '{action.name}' is required.", target=name)
+    return sent
+
+
+def _complex(value: Any, name: str, types: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, Any]]:
+    """A value of one of some complex types, given with their properties: the type, and a value for each property."""
+    declared = value.get("@odata.type") if isinstance(value, dict) else None
+    type_name = str(declared).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
+    if type_name not in types:
+        known = ", ".join(f"'#{_NAMESPACE}.{known}'" for known in types)
+        raise bad_request(f"'{name}' is to be an object whose '@odata.type' is one of {known}.", target=name)
+    given = {key: item for key, item in value.items() if not key.startswith("@odata.")}
+    for key in given:
+        if key not in types[type_name]:
+            raise unknown_property(key, f"{_NAMESPACE}.{type_name}")
+    for key in types[type_name]:
+        if given.get(key) is None:
+            raise bad_request(f"The property '{key}' of '{type_name}' is required.", target=key)
+    return type_name, given
+
+
+def _reference(value: Any, name: str) -> str:
+    """The id of the entity that a parameter names."""
+    key = value.get("id") if isinstance(value, dict) else None
+    if not isinstance(key, str) or not key:
+        raise bad_request(f"'{name}' is to name an entity by its 'id'.", target=name)
+    return key
+
+
+def _references(value: Any, name: str) -> list[str]:
+    """The ids of one or more entities, each once."""
+    if not isinstance(value, list) or not value:
+        raise bad_request(f"'{name}' is to be a collection of at least one entity.", target=name)
+    return list(dict.fromkeys(_reference(item, name) for item in value))
+
+
+def _member(value: Any, name: str, *members: str) -> str:
+    if value not in members:
+        raise bad_request(f"'{name}' is to be one of {', '.join(members)}; it is {value!r}.", target=name)
+    return str(value)
+
+
+# What an action does.
+
+
+class _Done(NamedTuple):
+    """What has become of an action."""
+
+    run_id: str = ""
+    response: Response | None = None
+    """None for 204."""
+    is_change: bool = True
+
+
+_Bound = Mapping[str, Any]
+"""The entity that an action is bound to, as its SQL columns."""
+
+_Arguments = Mapping[str, Any]
+
+
+def _activate(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
+    subjects = _references(arguments["subjects"], "subjects")
+    if len(subjects) > _MOST_SUBJECTS:
+        message = f"A workflow runs on demand for at most {_MOST_SUBJECTS} users; there are {len(subjects)}."
+        raise bad_request(message, target="subjects")
+    people = [_person(request, key) for key in subjects]
+    return _Done(database_of(request).activate(workflow["id"], people, "onDemand"))
+
+
+def _person(request: Request, key: str) -> Person:
+    person = database_of(request).people.find(key)
+    if person is None:
+        raise not_found("user", key)
+    return person
+
+
+_ACTIVATION_SCOPES: Final = {
+    "activateRunScope": ("run", "userScope", "taskScope"),
+    "activateProcessingResultScope": ("processingResults", "taskScope"),
+    "activateUserScope": ("users",),
+}
+"""The scopes that the sandbox activates; it has no groups."""
+
+
+def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
+    type_name, given = _complex(arguments["scope"], "scope", _ACTIVATION_SCOPES)
+    database = database_of(request)
+    stored = {"@odata.type": f"#{_NAMESPACE}.{type_name}"}
+    if "users" in given:
+        found = [database.people.find(key) for key in _references(given["users"], "users")]
+        people = [person for person in found if person is not None]
+        run_id = database.activate(workflow["id"], people, "activatedWithScope", scope=stored) if people else None
+    else:
+        reprocessed, choice = _choice(request, workflow, given)
+        stored |= {name: given[name] for name in ("userScope", "taskScope") if name in given}
+        run_id = database.reprocess(reprocessed, choice, stored)
+    if run_id is None:
+        raise GraphError(406, "Not Acceptable Request", "The scope has no user whom the workflow could process.")
+    return _Done(run_id)
+
+
+def _choice(request: Request, workflow: _Bound, given: _Arguments) -> tuple[str, Choice]:
+    """The run whose users are to be processed again, and which of them."""
+    failed_tasks = _member(given["taskScope"], "taskScope", "allTasks", "failedTasks") == "failedTasks"
+    found = Collection(RUN, {"workflowId": workflow["id"]}, "")
+    if "run" in given:
+        failed_users = _member(given["userScope"], "userScope", "allUsers", "failedUsers") == "failedUsers"
+        run_id = _reference(given["run"], "run")
+        row_of(request, found, run_id)
+        return run_id, Choice(failed_users, failed_tasks)
+    results = _references(given["processingResults"], "processingResults")
+    run_ids = {_run_of(request, workflow, key) for key in results}
+    if len(run_ids) > 1:
+        raise bad_request("The processing results are to be of one run.", target="processingResults")
+    return run_ids.pop(), Choice(failed_users=False, failed_tasks=failed_tasks, results=frozenset(results))
+
+
+def _run_of(request: Request, workflow: _Bound, result_id: str) -> str:
+    """The id of the run that the result of a user is of."""
+    run_id = database_of(request).run_of(workflow["id"], result_id)
+    if run_id is None:
+        raise not_found(USER_RESULT.name, result_id)
+    row_of(request, Collection(USER_RESULT, {"runId": run_id}, ""), result_id)
+    return run_id
+
+
+def _cancel_processing(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
+    _, given = _complex(arguments["scope"], "scope", {"cancelRunsScope": ("runs",)})
+    run_id, *others = _references(given["runs"], "runs")
+    if others:
+        raise bad_request("One run is canceled per request.", target="runs")
+    run = _as_dict(RUN.columns, row_of(request, Collection(RUN, {}, ""), run_id))
+    if run["workflowId"] != workflow["id"]:
+        raise bad_request(f"The run '{run_id}' is of another workflow.", target="runs")
+    if run["processingStatus"] not in ("queued", "inProgress"):
+        raise _conflict(f"The run is not in a cancellable state. Current status: '{run['processingStatus']}'.")
+    database_of(request).cancel(run_id)
+    return _Done(run_id)
+
+
+def _clear_quarantine(request: Request, workflow: _Bound, _arguments: _Arguments) -> _Done:
+    database = database_of(request)
+    if not database.clear_quarantine(workflow["id"]):
+        raise _conflict(f"The workflow '{workflow['id']}' is not quarantined.")
+    return _Done(response=entity_response(request, workflows(request), workflow["id"]))
+
+
+def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Arguments) -> _Done:
+    body = {
+        "@odata.context": context_of(request, f"Collection({_NAMESPACE}.previewFailedTask)"),
+        "value": list(database_of(request).task_flaws(workflow["id"])),
+    }
+    return _Done(response=GraphResponse(body), is_change=False)
+
+
+def _resume(request: Request, result: _Bound, arguments: _Arguments) -> _Done:
+    _, data = _complex(arguments["data"], "data", {"customTaskExtensionCallbackData": ("operationStatus",)})
+    status = _member(data["operationStatus"], "operationStatus", "completed", "failed")
+    user, has_completed = (result["runId"], result["userResultId"]), status == "completed"
+    is_open = result["processingStatus"] == "inProgress"
+    if not is_open or not database_of(request).call_back(*user, has_completed=has_completed):
+        raise _conflict("The task does not wait for a custom task extension.")
+    return _Done(result["runId"])
+
+
+def _conflict(message: str) -> GraphError:
+    return GraphError(409, "Conflict", message)
+
+
+def _as_dict(columns: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(columns, row, strict=True))
+
+
+# The table.
+
+
+class BoundAction(NamedTuple):
+    """An action of the service."""
+
+    name: str
+    bindings: tuple[tuple[str, Finder], ...]
+    """The paths of what it is bound to, each with the collection that holds it."""
+    parameters: Mapping[str, bool]
+    """Its parameters by name, and whether each is required."""
+    carry_out: Callable[[Request, _Bound, _Arguments], _Done]
+
+
+_WORKFLOW: Final = f"/{ROOT}/workflows/{{workflow_id}}"
+_RUN: Final = _WORKFLOW + "/runs/{run_id}"
+_RESULTS: Final = "taskProcessingResults"
+_USER_RESULTS: Final = "userProcessingResults"
+_ON_WORKFLOW: Final = ((_WORKFLOW, workflows),)
+_ON_TASK_RESULT: Final = (
+    (f"{_WORKFLOW}/tasks/{{task_id}}/{_RESULTS}/{{key}}", of_task(TASK_RESULT, _RESULTS)),
+    (f"{_RUN}/{_RESULTS}/{{key}}", of_run(TASK_RESULT, _RESULTS)),
+    (
+        f"{_RUN}/{_USER_RESULTS}/{{result_id}}/{_RESULTS}/{{key}}",
+        of_result(of_run(USER_RESULT, _USER_RESULTS), TASK_RESULT, _RESULTS),
+    ),
+)
+
+ACTIONS: Final = (
+    BoundAction("activate", _ON_WORKFLOW, {"subjects": True}, _activate),
+    BoundAction("activateWithScope", _ON_WORKFLOW, {"scope": True}, _activate_with_scope),
+    BoundAction("cancelProcessing", _ON_WORKFLOW, {"scope": True}, _cancel_processing),
+    BoundAction("clearQuarantine", _ON_WORKFLOW, {}, _clear_quarantine),
+    BoundAction("previewTaskFailures", _ON_WORKFLOW, {}, _preview_task_failures),
+    BoundAction("resume", _ON_TASK_RESULT, {"source": False, "type": False, "data": True}, _resume),
+)
+
+
+def action_routes() -> Iterator[Route]:
+    """Each action under its own name and under its qualified one."""
+    for action in ACTIONS:
+        for path, find in action.bindings:
+            for written in (action.name, f"{_NAMESPACE}.{action.name}"):
+                yield Route(f"{path}/{written}", _endpoint(action, find), methods=["POST"])
+
+
+def _endpoint(action: BoundAction, find: Finder) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        body = await request.body()
+        refuse_unknown(options_of(request), frozenset())
+        found, workflow_id = find(request), request.path_params["workflow_id"]
+        row = row_of(request, found, request.path_params.get("key", workflow_id))
+        sent = _arguments(action, request.headers.get("content-type"), body)
+        done = action.carry_out(request, _as_dict(found.entity.columns, row), sent)
+        if done.is_change:
+            time, client_request_id = request.app.state.clock(), request.state.client_request_id
+            write = AppliedWrite(done.run_id, sent, time, client_request_id, action.name, workflow_id)
+            request.app.state.applied.append(write)
+        return done.response or Response(status_code=204)
+
+    return answer
