@@ -110,6 +110,11 @@ _CHANGE: Final = (
     Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
     _JSON,
 )
+_KEEP_GOING: Final = Argument(
+    "--keep-going",
+    action="store_true",
+    help="of many changes: go on after a refusal that others may meet as well",
+)
 _SANDBOX: Final = (
     Argument("--runs", type=_whole_number("the number of runs", _MOST_RUNS), default=240, metavar="N",
              help="how many runs the sandbox has (default: 240)"),
@@ -191,21 +196,25 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="update", help="change properties of a run",
-        run="runtui.headless.changes:update_run", takes="session", options=_WRITING,
+        name="update", help="change properties of one run, or of many",
+        run="runtui.headless.bulk.commands:update", takes="session", options=_WRITING,
         arguments=(
-            *_RUN,
+            Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
+            Argument("--filter", dest="filter_text", metavar="TEXT",
+                     help="the runs that match, such as status:failed, in place of ids"),
+            Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: found)"),
             Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
                      help="values as in the form: completedDateTime=-2h, failedTasksCount=1,000, startedDateTime=null"),
-            *_CHANGE,
+            *_CHANGE, _KEEP_GOING,
         ),
     ),
     Command(
-        name="undo", help="undo a change",
-        run="runtui.headless.changes:undo", takes="line", options=_WRITING,
+        name="undo", help="undo a change, or all that were sent with it",
+        run="runtui.headless.bulk.commands:undo", takes="line", options=_WRITING,
         arguments=(
             Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
-            *_CHANGE,
+            Argument("--batch", action="store_true", help="undo every change of the bulk change that it belongs to"),
+            *_CHANGE, _KEEP_GOING,
             Argument("--seen-on-read-back", action="store_true",
                      help="with --yes: also undo a change that was only seen on read-back and may be someone else's"),
         ),

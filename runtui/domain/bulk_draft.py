@@ -19,9 +19,21 @@ from runtui.domain.properties import EDITABLE, Property
 TOLD_VALUES: Final = 3
 """Values of one property that are told with how many runs have them; the others are counted together."""
 
-SAME_ALREADY: Final = "with these values already"
-IN_PROGRESS: Final = "with a change in progress"
-GONE: Final = "no longer in the list"
+MOST_BY_KEY: Final = 20
+"""Runs up to which one key confirms a change; above, their number has to be typed."""
+
+
+class LeftOut(NamedTuple):
+    """Why a run gets no draft."""
+
+    counted: str
+    """After a number of runs: "3 with these values already"."""
+    sentence: str
+
+
+SAME_ALREADY: Final = LeftOut("with these values already", "The run has these values already. Nothing was sent.")
+IN_PROGRESS: Final = LeftOut("with a change in progress", "A change to this run is in progress. Nothing was sent.")
+GONE: Final = LeftOut("no longer in the list", "There is no such run. Nothing was sent.")
 
 
 class MarkedRun(NamedTuple):
@@ -38,8 +50,8 @@ class BulkDraft:
     """The drafts of one bulk change, each of another run, and the runs that get none."""
 
     drafts: tuple[Draft, ...]
-    left_out: Mapping[str, int]
-    """Why a run is left out -> how many are."""
+    left_out: Mapping[str, LeftOut]
+    """By run id, why it gets none."""
     undoes: tuple[int | None, ...] = ()
     """For each draft the journal's number of the entry that it takes back; empty where none does."""
     doubts: tuple[str, ...] = ()
@@ -66,7 +78,8 @@ class BulkDraft:
 
     def left_out_words(self) -> str:
         """How many runs are left out, and why; empty when none is."""
-        return ", ".join(f"{count} {why}" for why, count in self.left_out.items() if count)
+        found = Counter(why.counted for why in self.left_out.values())
+        return ", ".join(f"{count} {why}" for why, count in sorted(found.items()))
 
 
 def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
@@ -96,24 +109,24 @@ def model_of(runs: Collection[MarkedRun], edits: Mapping[str, Edit]) -> Draft:
     return Draft("", "", {}, "changed", MappingProxyType(dict(edits))).rebased(common_values(runs))
 
 
-def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], gone: int = 0) -> BulkDraft:
+def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str] = ()) -> BulkDraft:
     """The change that a model would make to some runs.
 
     Args:
         model: What was typed, without errors.
         runs: As they are now.
         busy: The ids of those with a change in progress.
-        gone: How many more were marked that are not listed any more.
+        gone: The ids of those that are not listed any more.
     """
     values = {name: edit.value for name, edit in model.edits.items()}
     drafts = []
-    left_out = {IN_PROGRESS: 0, SAME_ALREADY: 0, GONE: gone}
+    left_out = dict.fromkeys(gone, GONE)
     for run in runs:
         draft = Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values)
         if run.run_id in busy:
-            left_out[IN_PROGRESS] += 1
+            left_out[run.run_id] = IN_PROGRESS
         elif not draft.changes():
-            left_out[SAME_ALREADY] += 1
+            left_out[run.run_id] = SAME_ALREADY
         else:
             drafts.append(draft)
     return BulkDraft(tuple(drafts), left_out)

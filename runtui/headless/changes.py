@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -18,15 +17,24 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
-from runtui.command_line import CommandLine, SessionSpec
+from runtui.command_line import SessionSpec
 from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, FieldError, UsageError
-from runtui.graph.root import same_run, same_server
-from runtui.headless.console import PassingLine, can_ask, confirmed, count_seconds, keep_exit_code, narrate, run_command
+from runtui.graph.root import run_key, same_server
+from runtui.headless.console import (
+    PassingLine,
+    can_ask,
+    confirmed,
+    count_seconds,
+    keep_exit_code,
+    narrate,
+    print_result,
+    run_command,
+)
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, pace, read_run
 from runtui.services.journal import Entry
@@ -34,13 +42,14 @@ from runtui.services.journal_query import damage_sentence
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
-from runtui.settings import Settings, state_folder
+from runtui.settings import Settings
 
-_EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
+EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
     Outcome.DONE: ExitCode.DONE,
     Outcome.NOT_DONE: ExitCode.NOT_DONE,
     Outcome.UNKNOWN: ExitCode.UNKNOWN,
 }
+"""From the best outcome to the worst."""
 
 NULL: Final = "null"
 """Clears a property, as `NAME=` does."""
@@ -54,6 +63,8 @@ class ChangeOptions:
     yes: bool = False
     """Whether the command line confirms the change."""
     as_json: bool = False
+    keep_going: bool = False
+    """Of many changes: whether a refusal that others may meet as well stops none of them."""
 
 
 def update_run(
@@ -83,7 +94,7 @@ def update_run(
     now = now_ticks()
     texts = read_assignments(assignments, now)
     options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
-    _check_consent(session.settings, options)
+    check_consent(session.settings, options)
 
     def type_in(draft: Draft) -> Draft:
         for name, text in texts.items():
@@ -141,31 +152,15 @@ async def _update(
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
-        with _nothing_sent_if_cancelled():
+        with nothing_sent_if_cancelled():
             if not options.dry_run:
-                await _settle_earlier(workspace, run_id)
+                await settle_earlier(workspace, run_id)
             if workflow_id is None:
                 workflow_id, run_id = await find_run(workspace, run_id)
             received = await read_run(workspace, workflow_id, run_id)
         # The id as the service spells it, so that the journal has one spelling.
         draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
         return await _change(workspace, draft, options)
-
-
-def undo(
-    line: CommandLine,
-    number: int,
-    *,
-    seen_on_read_back: bool = False,
-    dry_run: bool = False,
-    yes: bool = False,
-    as_json: bool = False,
-) -> int:
-    """Undo a change on the server and the profile it was made on; the exit code. See `undo_entry`."""
-    entry = entry_to_undo(state_folder(), number, line.root())
-    session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
-    return undo_entry(session, entry.number, options, seen_on_read_back=seen_on_read_back)
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
@@ -201,16 +196,16 @@ def undo_entry(session: SessionSpec, number: int, options: ChangeOptions, *, see
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
-    _check_consent(session.settings, options)
+    check_consent(session.settings, options)
     return run_command(_undo(session, number, options, seen_on_read_back))
 
 
 async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_on_read_back: bool) -> int:
     async with connected(session) as workspace:
-        with _nothing_sent_if_cancelled():
+        with nothing_sent_if_cancelled():
             entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is not None and not options.dry_run:
-                await _settle_earlier(workspace, entry.run_id)
+                await settle_earlier(workspace, entry.run_id)
                 entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is None:
                 raise no_such_entry(number)
@@ -236,7 +231,7 @@ async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
         raise UndoError(entry, "Not confirmed. Nothing was sent.")
 
 
-def _check_consent(settings: Settings, options: ChangeOptions) -> None:
+def check_consent(settings: Settings, options: ChangeOptions) -> None:
     """Refuse a change that could not be sent, before the server is asked anything.
 
     Raises:
@@ -253,7 +248,7 @@ def _check_consent(settings: Settings, options: ChangeOptions) -> None:
 
 
 @contextmanager
-def _nothing_sent_if_cancelled() -> Iterator[None]:
+def nothing_sent_if_cancelled() -> Iterator[None]:
     """Report that nothing was sent where ctrl+c ends the command."""
     try:
         yield
@@ -262,13 +257,16 @@ def _nothing_sent_if_cancelled() -> Iterator[None]:
         raise
 
 
-async def _settle_earlier(workspace: Workspace, run_id: str) -> None:
-    """Read back earlier changes with an unknown outcome, and report those that matter for this run."""
-    for entry in await workspace.reconciler.check_all(before_change_of=run_id):
+async def settle_earlier(workspace: Workspace, *run_ids: str) -> None:
+    """Read back earlier changes with an unknown outcome, and report those that matter for these runs."""
+    first = run_ids[0] if len(run_ids) == 1 else None
+    keys = {run_key(run_id) for run_id in run_ids}
+    for entry in await workspace.reconciler.check_all(before_change_of=first):
         if entry.is_settled:
             narrate(f"An earlier change of run {entry.run_id}: {entry.report.heading}.")
-        elif same_run(entry.run_id, run_id):
-            narrate(f"An earlier change of this run: {entry.report.heading}; the service may still carry it out.")
+        elif run_key(entry.run_id) in keys:
+            of_run = "this run" if first is not None else f"run {entry.run_id}"
+            narrate(f"An earlier change of {of_run}: {entry.report.heading}; the service may still carry it out.")
     if workspace.reconciler.fault is not None:
         narrate(str(workspace.reconciler.fault))
 
@@ -282,7 +280,7 @@ async def _change(workspace: Workspace, draft: Draft, options: ChangeOptions, *,
     if not draft.changes():
         message = "The run has these values already. Nothing was sent."
         return await _print_outcome(draft, Outcome.DONE, message, options)
-    with _nothing_sent_if_cancelled():
+    with nothing_sent_if_cancelled():
         method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
         facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
         if undoes is not None:
@@ -308,13 +306,11 @@ async def _print_outcome(
     draft: Draft, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
 ) -> int:
     line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
-    line = json.dumps(_result(draft, outcome, line, save)) if options.as_json else visible(line)
+    line = json.dumps(result_object(draft, outcome, line, save)) if options.as_json else visible(line)
     # Neither a closed pipe nor ctrl+c may change the exit code from here on.
-    with suppress(BrokenPipeError):
-        await keep_exit_code()
-        print(line)
-        sys.stdout.flush()
-    return int(_EXIT_CODES[outcome])
+    print_result(line)
+    await keep_exit_code()
+    return int(EXIT_CODES[outcome])
 
 
 def _review(draft: Draft, facts: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -337,14 +333,14 @@ def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _result(draft: Draft, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
+def result_object(draft: Draft, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
     """The outcome of a change as a JSON object; `save` is None where nothing was submitted."""
     sent = save.sent if save is not None else None
     return {
         "outcome": outcome.value,
         "entry": save.entry if save is not None else None,
         "runId": draft.run_id,
-        "workflowId": draft.workflow_id,
+        "workflowId": draft.workflow_id or None,
         "changed": changed(draft.changes()),
         "status": sent.status if sent is not None else None,
         "requestId": (sent.request_id or None) if sent is not None else None,

@@ -54,6 +54,14 @@ def narrate(*lines: str) -> None:
     _write("".join(f"{visible(line)}\n" for line in lines))
 
 
+def print_result(line: str) -> None:
+    """Print data while more is to be done; a reader that is gone, as with | head, stops nothing."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def is_animated() -> bool:
     """Whether a line can be rewritten in place."""
     return sys.stderr.isatty()
@@ -92,8 +100,13 @@ def can_ask() -> bool:
 
 async def confirmed(question: str) -> bool:
     """Ask on the terminal; only y or yes, typed after the question, confirms. Can be cancelled."""
+    return (await answer_to(f"{question} [y/N] ")).lower() in ("y", "yes")
+
+
+async def answer_to(question: str) -> str:
+    """What is typed on the terminal after a question, up to the end of the line. Can be cancelled."""
     termios.tcflush(_STDIN, termios.TCIFLUSH)
-    _write(f"{visible(question)} [y/N] ")
+    _write(visible(question))
     # Not input(): it would block the loop, and with it ctrl+c.
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
@@ -108,7 +121,7 @@ async def confirmed(question: str) -> bool:
     answer = os.read(_STDIN, 1024)
     if not answer.endswith(b"\n"):
         _write("\n")
-    return answer.decode(errors="replace").strip().lower() in ("y", "yes")
+    return answer.decode(errors="replace").strip()
 
 
 async def typed_lines() -> AsyncIterator[str]:

@@ -5,16 +5,19 @@ Invariant: the workspace is closed on every way out, and no command waits for a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.auth.signin import SignIn, SignInError
 from runtui.command_line import SessionSpec, token_source
 from runtui.domain.report import length_words, wait_sentence
 from runtui.errors import RuntuiError
+from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.client import Answer
 from runtui.graph.faults import Fault
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
@@ -26,6 +29,9 @@ from runtui.settings import Settings
 
 if TYPE_CHECKING:
     from runtui.services.store import StoredRun
+
+_READS_AT_ONCE: Final = 4
+"""Requests of `read_runs`, each for many runs."""
 
 
 @asynccontextmanager
@@ -116,17 +122,17 @@ async def find_run(workspace: Workspace, run_id: str) -> tuple[str, str]:
     Raises:
         RuntuiError: there is no such run, or the list is incomplete.
     """
-    if (stored := _stored(workspace, run_id)) is not None:
+    if (stored := stored_run(workspace, run_id)) is not None:
         return stored.workflow_id, stored.raw["id"]
     narrate("The run is not in the local store; listing all runs. Add --workflow ID to skip this.")
     missing = await list_all(workspace)
-    if (stored := _stored(workspace, run_id)) is not None:
+    if (stored := stored_run(workspace, run_id)) is not None:
         return stored.workflow_id, stored.raw["id"]
     what = " ".join((f"The server lists no run {run_id!r}.", *map(str, missing)))
     raise RuntuiError("There is no such run", what, "runtui list shows every run.")
 
 
-def _stored(workspace: Workspace, run_id: str) -> StoredRun | None:
+def stored_run(workspace: Workspace, run_id: str) -> StoredRun | None:
     """A run of the local store; a person may type its id in upper case."""
     return workspace.store.get(run_id) or workspace.store.get(run_key(run_id))
 
@@ -141,6 +147,31 @@ async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[
     if answer.entity is not None:
         return answer.entity
     raise _error_of("The run cannot be read", answer.fault)
+
+
+async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
+    """Read some runs (workflow id, run id), many with one request; waits as long as the service asks for."""
+    shared = Backoff(_narrate_wait, longest=LONGEST_WAIT)
+    gate = asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def read(part: Sequence[tuple[str, str]]) -> list[Answer]:
+        pace, found, tries, has_new_token = Pace(shared), dict[tuple[str, str], Answer](), 0, False
+        waiting = list(dict.fromkeys(part))
+        async with gate:
+            while waiting:
+                await pace.ready()
+                found |= zip(waiting, await workspace.client.read_runs(waiting), strict=True)
+                exchanges = {run: found[run].exchange for run in waiting}
+                refused = next((exchange for exchange in exchanges.values() if exchange.lacks_token), None)
+                if refused is not None and not has_new_token and await workspace.client.renew_token(refused):
+                    has_new_token = True
+                    continue
+                tries += 1
+                waiting = [run for run, exchange in exchanges.items() if pace.retry(exchange, tries)]
+        return [found[run] for run in part]
+
+    parts = [runs[start : start + MOST_BATCHED] for start in range(0, len(runs), MOST_BATCHED)]
+    return [answer for part in await asyncio.gather(*map(read, parts)) for answer in part]
 
 
 def _error_of(title: str, fault: Fault | None) -> RuntuiError:

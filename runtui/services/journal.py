@@ -275,6 +275,10 @@ class Journal:
         here, roots = self._at_server(root)
         return self._select(f"{here} AND {_SAME_RUN}", (*roots, run_id))
 
+    def of_batch(self, batch: str) -> list[Entry]:
+        """All entries of a bulk change, newest first."""
+        return self._select("batch = ? AND batch != ''", (batch,))
+
     def unsettled(self, root: str) -> list[Entry]:
         """The sound entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
         here, roots = self._at_server(root)

@@ -41,7 +41,7 @@ class Line(httpx.AsyncBaseTransport):
 
     def __init__(self, app: Starlette, bend: Bend) -> None:
         self._app = httpx.ASGITransport(app)
-        self._bend = bend
+        self.bend = bend
         self.batches = 0
         self.requests: Counter[str] = Counter()
 
@@ -62,7 +62,7 @@ class Line(httpx.AsyncBaseTransport):
             whole: Json = json.loads(await answer.aread())
             return whole
 
-        return await self._bend(body, forward, self.batches)
+        return await self.bend(body, forward, self.batches)
 
 
 def reply(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> httpx.Response:

@@ -54,13 +54,13 @@ def test_a_moment_in_two_spellings_is_common_and_a_property_that_one_lacks_is_mi
 
 def test_each_run_gets_a_draft_of_its_own_with_only_what_was_typed() -> None:
     runs = [a_run(0), a_run(1, processingStatus="canceled"), a_run(2, processingStatus="inProgress"), a_run(3)]
-    bulk = drafts_of(model(runs, processingStatus="canceled"), runs, {"run-3"}, gone=2)
+    bulk = drafts_of(model(runs, processingStatus="canceled"), runs, {"run-3"}, gone=["run-8", "run-9"])
     assert [draft.run_id for draft in bulk.drafts] == ["run-0", "run-2"]
     assert [draft.body() for draft in bulk.drafts] == [
         {"@odata.type": "#microsoft.graph.identityGovernance.run", "processingStatus": "canceled"}
     ] * 2
     assert bulk.left_out_words() == (
-        "1 with a change in progress, 1 with these values already, 2 no longer in the list"
+        "2 no longer in the list, 1 with a change in progress, 1 with these values already"
     )
     assert list(bulk.changes()) == [("processingStatus", "1 failed, 1 inProgress", "canceled")]
 

@@ -102,6 +102,8 @@ class Bulk:
         """Those that have not ended, by the number of the save."""
         self._news = asyncio.Event()
         self.is_stopped = False
+        self.has_ended = False
+        """Whether each of them has ended."""
         self.held_by: Save | None = None
         """The refusal that holds the rest."""
         self.changed: Announcer[Bulk] = Announcer()
@@ -130,12 +132,8 @@ class Bulk:
             for item in tuple(self._items.values()):
                 del self._items[item.save.number]
                 self._driver.break_off(item.save)
+            self.has_ended = True
             self.changed.announce(self)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether each of them has ended."""
-        return not self._items
 
     def go_on(self) -> None:
         """Go on after a refusal; others with its title hold nothing any more."""

@@ -1,4 +1,4 @@
-"""Undo: the inverse of a change as a draft, for the same review and the same write path.
+"""Undo: the inverse of a change, or of many, as drafts for the same review and the same write path.
 
 Invariant: only what is known to be done can be undone, and only while the run still holds what was written; nothing of
 a colleague's is overwritten. The values put back are those that were received, byte for byte.
@@ -7,9 +7,10 @@ a colleague's is overwritten. The values put back are those that were received, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from runtui.domain.bulk_draft import GONE, IN_PROGRESS, BulkDraft, LeftOut
 from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
@@ -51,8 +52,10 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
     """The draft that undoes an entry, over a run as it was received; `mode` says what its body holds besides.
 
     Raises:
-        UndoError: the run no longer has what the entry wrote.
+        UndoError: the run no longer has what the entry wrote, or `why_not` refuses.
     """
+    if why := why_not(entry):
+        raise UndoError(entry, why)
     moved = [
         f"{name} is {json.dumps(run.get(name))} and not {json.dumps(value)}"
         for name, value in entry.after.items()
@@ -63,6 +66,40 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
         raise UndoError(entry, words, "Edit the run to set its values by hand.")
     draft = Draft(run["id"], entry.workflow_id, run, mode)
     return draft.with_values({name: entry.before.get(name) for name in entry.after})
+
+
+def drafts_to_undo(
+    entries: Sequence[Entry], runs: Mapping[str, Mapping[str, Any]], busy: Collection[str] = ()
+) -> BulkDraft:
+    """The drafts that undo some entries, each of another run.
+
+    Args:
+        entries: What to undo.
+        runs: By run id, those that there are, as received.
+        busy: The ids of those with a change in progress.
+    """
+    found: list[tuple[Draft, Entry]] = []
+    left_out: dict[str, LeftOut] = {}
+    for entry in entries:
+        run_id = entry.run_id
+        if run_id not in runs:
+            left_out[run_id] = GONE
+        elif run_id in busy:
+            left_out[run_id] = IN_PROGRESS
+        else:
+            try:
+                found.append((undo_of(entry, runs[run_id], "changed"), entry))
+            except UndoError as error:
+                left_out[run_id] = LeftOut("that cannot be undone", f"{error.title}. {error.message}")
+    doubtful = sum(bool(doubt_of(entry)) for _, entry in found)
+    was = "was" if doubtful == 1 else "were"
+    doubts = (f"{doubtful} {was} only seen on read-back: somebody else may have made the same change.",)
+    return BulkDraft(
+        tuple(draft for draft, _ in found),
+        left_out,
+        tuple(entry.number for _, entry in found),
+        doubts if doubtful else (),
+    )
 
 
 def why_not(entry: Entry) -> str | None:

@@ -32,7 +32,7 @@ from runtui.services.journal_query import write_export
 from runtui.services.store import StoredRun, stored_runs
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save
-from runtui.services.writing.undo import UndoError, doubt_of, undo_of, why_not
+from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import FORMATS
@@ -50,8 +50,6 @@ from runtui.tui.words import bulk_words, entry_words, sign_in_words
 _T = TypeVar("_T")
 
 RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
-
-UNDO_LEFT_OUT: Final = "that cannot be undone"
 
 
 class BulkEditing:
@@ -201,7 +199,7 @@ class BulkEditing:
         def draw_up() -> BulkDraft:
             runs = self._read(marks)
             busy = {run.run_id for run in runs if saves.of_run(run.run_id) is not None}
-            return drafts_of(model, runs, busy, len(marks) - len(runs))
+            return drafts_of(model, runs, busy, marks - {run.run_id for run in runs})
 
         bulk = await self._in_thread(draw_up)
         if bulk is not None:
@@ -365,17 +363,16 @@ class BulkEditing:
 
     def _again(self, rows: Sequence[ResultRow]) -> BulkDraft:
         """The same values over the runs as they are now. It reads files."""
-        drafts, left_out = [], {IN_PROGRESS: 0, SAME_ALREADY: 0, GONE: 0}
         runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
-        for row in rows:
-            run = runs.get(row.save.run_id)
-            draft = _over(row.save.draft, run) if run is not None else None
+        drafts, left_out = [], {}
+        for save in (row.save for row in rows):
+            draft = _over(save.draft, runs[save.run_id]) if save.run_id in runs else None
             if draft is None:
-                left_out[GONE] += 1
-            elif self._workspace.saves.of_run(draft.run_id) is not None:
-                left_out[IN_PROGRESS] += 1
+                left_out[save.run_id] = GONE
+            elif self._workspace.saves.of_run(save.run_id) is not None:
+                left_out[save.run_id] = IN_PROGRESS
             elif not draft.changes():
-                left_out[SAME_ALREADY] += 1
+                left_out[save.run_id] = SAME_ALREADY
             else:
                 drafts.append(draft)
         return BulkDraft(tuple(drafts), left_out)
@@ -394,24 +391,11 @@ class BulkEditing:
 
     def _undo_of(self, numbers: Sequence[int]) -> BulkDraft:
         """The drafts that undo some entries. It reads files."""
-        entries = [entry for number in numbers if (entry := self._workspace.journal.entry(number)) is not None]
-        runs = stored_runs(self._workspace.store, [entry.run_id for entry in entries])
-        found: list[tuple[Draft, Entry]] = []
-        left_out = {IN_PROGRESS: 0, UNDO_LEFT_OUT: len(numbers) - len(entries), GONE: 0}
-        for entry in entries:
-            run = runs.get(entry.run_id)
-            if run is None:
-                left_out[GONE] += 1
-            elif self._workspace.saves.of_run(entry.run_id) is not None:
-                left_out[IN_PROGRESS] += 1
-            elif (draft := _undo(entry, run)) is None:
-                left_out[UNDO_LEFT_OUT] += 1
-            else:
-                found.append((draft, entry))
-        doubtful = sum(bool(doubt_of(entry)) for _, entry in found)
-        doubts = (bulk_words.doubtful(doubtful),) if doubtful else ()
-        drafts = tuple(draft for draft, _ in found)
-        return BulkDraft(drafts, left_out, tuple(entry.number for _, entry in found), doubts)
+        workspace = self._workspace
+        entries = [entry for number in numbers if (entry := workspace.journal.entry(number)) is not None]
+        runs = stored_runs(workspace.store, [entry.run_id for entry in entries])
+        busy = {entry.run_id for entry in entries if workspace.saves.of_run(entry.run_id) is not None}
+        return drafts_to_undo(entries, {run_id: run.raw for run_id, run in runs.items()}, busy)
 
     async def action_export_results(self) -> None:
         """Ask in which format the results are wanted as a file, and write it."""
@@ -438,13 +422,3 @@ def _over(draft: Draft, run: StoredRun) -> Draft:
     """The values of a draft over the run as it is now."""
     values = {change.field.name: change.after for change in draft.changes()}
     return Draft(draft.run_id, run.workflow_id, run.raw, "changed").with_values(values)
-
-
-def _undo(entry: Entry, run: StoredRun) -> Draft | None:
-    """The draft that undoes an entry; None where it cannot be undone."""
-    if why_not(entry) is not None:
-        return None
-    try:
-        return undo_of(entry, run.raw, "changed")
-    except UndoError:
-        return None

@@ -55,12 +55,6 @@ def nothing_to_send(bulk: BulkDraft) -> str:
     return f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
 
 
-def doubtful(count: int) -> str:
-    """Before changes are undone that may be somebody else's."""
-    was = "was" if count == 1 else "were"
-    return f"{count} {was} only seen on read-back: somebody else may have made the same change."
-
-
 def gone(marked: int) -> str:
     """Marked runs that are not in the list any more."""
     return f"The {runs_word(marked)} that you marked {'is' if marked == 1 else 'are'} no longer in the list."

@@ -17,16 +17,13 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from runtui.domain.bulk_draft import BulkDraft, runs_word
+from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft, runs_word
 from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import LineInput
-
-MOST_BY_KEY: Final = 20
-"""Runs up to which one key sends; above, their number has to be typed."""
 
 TOLD_BODIES: Final = 3
 """Requests whose bodies are shown."""

@@ -1,0 +1,1 @@
+"""Many changes by one command."""

@@ -1,0 +1,267 @@
+"""`runtui update` of several runs and `runtui undo --batch`: which runs, and the change of each.
+
+Invariant: a run that cannot be found or read costs the others nothing, and is told with them. Values are compared with
+those of a moment ago: a run that is in the local store by chance is read first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from runtui.command_line import CommandLine, SessionSpec
+from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, MarkedRun, drafts_of
+from runtui.domain.draft import Draft, Edit
+from runtui.domain.filters import Filter, parse_filter
+from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.report import Outcome
+from runtui.domain.times import now_ticks
+from runtui.errors import ExitCode, UsageError
+from runtui.graph.client import Answer
+from runtui.graph.root import run_key
+from runtui.headless import changes
+from runtui.headless.bulk.sending import send_many
+from runtui.headless.changes import ChangeOptions
+from runtui.headless.console import narrate, run_command
+from runtui.headless.session import connected, list_all, read_runs, stored_run
+from runtui.services.journal import Entry
+from runtui.services.store import RunQuery, stored_runs
+from runtui.services.workspace import Workspace
+from runtui.services.writing.undo import doubt_of, drafts_to_undo
+from runtui.settings import state_folder
+
+STANDARD_INPUT = "-"
+
+
+class _Found(NamedTuple):
+    """The runs that a command is about."""
+
+    runs: Sequence[MarkedRun]
+    left_out: Mapping[str, LeftOut]
+    is_whole: bool = True
+    """Whether every workflow was listed."""
+
+
+def update(
+    session: SessionSpec,
+    run_ids: Sequence[str],
+    assignments: Sequence[str],
+    *,
+    filter_text: str | None = None,
+    workflow_id: str | None = None,
+    keep_going: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
+
+    Args:
+        session: On which server.
+        run_ids: The ids of the runs; "-" stands for those on standard input, one a line.
+        assignments: `name=value`, each value as it would be typed into the form.
+        filter_text: The runs that match, in place of ids.
+        workflow_id: The id of the workflow of all of them; None: find it.
+        keep_going: Go on after a refusal.
+        dry_run: Print the requests and send no change.
+        yes: Send without asking.
+        as_json: Print a JSON object a line, as in a pipe.
+
+    Raises:
+        RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
+    """
+    if filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids:
+        return changes.update_run(
+            session, run_ids[0], assignments, workflow_id=workflow_id, dry_run=dry_run, yes=yes, as_json=as_json
+        )
+    if bool(run_ids) == (filter_text is not None):
+        raise UsageError("Which runs?", "Name runs by their ids, by - for those on standard input, or by --filter.")
+    now = now_ticks()
+    texts = changes.read_assignments(assignments, now)
+    edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going)
+    matching = _filter(filter_text, now) if filter_text is not None else None
+    changes.check_consent(session.settings, options)
+    wanted = matching or _with_standard_input(run_ids)
+    return run_command(_update(session, wanted, workflow_id, Draft("", "", {}, "changed", edits), options))
+
+
+def _filter(text: str, now: int) -> Filter:
+    if not text.strip():
+        raise UsageError(
+            "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."
+        )
+    return parse_filter(text, now)
+
+
+def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
+    """Each run once, however it is spelled."""
+    ids: dict[str, str] = {}
+    for run_id in run_ids:
+        for found in (sys.stdin or ()) if run_id == STANDARD_INPUT else (run_id,):
+            if found.strip():
+                ids.setdefault(run_key(found.strip()), found.strip())
+    if not ids:
+        raise UsageError("Which runs?", "Standard input holds no id.", "Write one a line.")
+    return list(ids.values())
+
+
+async def _update(
+    session: SessionSpec,
+    wanted: Filter | Sequence[str],
+    workflow_id: str | None,
+    model: Draft,
+    options: ChangeOptions,
+) -> int:
+    async with connected(session) as workspace:
+        with changes.nothing_sent_if_cancelled():
+            found = await (
+                _filtered(workspace, wanted, options)
+                if isinstance(wanted, Filter)
+                else _named(workspace, wanted, workflow_id, options)
+            )
+        bulk = drafts_of(model, found.runs, ())
+        bulk = replace(bulk, left_out={**found.left_out, **bulk.left_out})
+        names = {run.run_id: run.workflow_name for run in found.runs}
+        code = await send_many(workspace, bulk, names, options)
+    return code if found.is_whole else max(code, int(ExitCode.NOT_DONE))
+
+
+async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions) -> _Found:
+    """The runs that match, as they were listed."""
+    missing = await list_all(workspace)
+    for workflow in missing:
+        narrate(f"The list is incomplete. {workflow}")
+    unread = {workflow.workflow_id for workflow in missing}
+    store = workspace.store
+    found = stored_runs(store, await asyncio.to_thread(store.ids, RunQuery(wanted)))
+    if not options.dry_run:
+        await changes.settle_earlier(workspace, *found)
+    runs = [
+        MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw)
+        for run_id, run in found.items()
+        if run.workflow_id not in unread
+    ]
+    return _Found(runs, {}, is_whole=not missing)
+
+
+async def _named(
+    workspace: Workspace, run_ids: Sequence[str], workflow_id: str | None, options: ChangeOptions
+) -> _Found:
+    """The runs of these ids: as they were listed just now, where one had to be looked for, else read one by one."""
+    is_listed = False
+    if workflow_id is None and any(stored_run(workspace, run_id) is None for run_id in run_ids):
+        narrate("Some runs are not in the local store; listing all runs. Add --workflow ID to skip this.")
+        for workflow in await list_all(workspace):
+            narrate(f"The list is incomplete. {workflow}")
+        is_listed = True
+    if not options.dry_run:
+        await changes.settle_earlier(workspace, *run_ids)
+    runs: list[MarkedRun] = []
+    left_out: dict[str, LeftOut] = {}
+    for run_id in run_ids:
+        stored = stored_run(workspace, run_id)
+        if stored is not None:
+            runs.append(
+                MarkedRun(stored.raw["id"], workflow_id or stored.workflow_id, stored.workflow_name, stored.raw)
+            )
+        elif workflow_id is not None:
+            runs.append(MarkedRun(run_id, workflow_id, "", {}))
+        else:
+            left_out[run_id] = GONE
+    return _Found(runs, left_out) if is_listed else await _read(workspace, runs)
+
+
+async def _read(workspace: Workspace, runs: Sequence[MarkedRun]) -> _Found:
+    """The runs as they are now."""
+    answers = await read_runs(workspace, [(run.workflow_id, run.run_id) for run in runs])
+    read: list[MarkedRun] = []
+    left_out: dict[str, LeftOut] = {}
+    for run, answer in zip(runs, answers, strict=True):
+        if answer.entity is not None:
+            read.append(run._replace(run_id=answer.entity["id"], received=answer.entity))
+        else:
+            left_out[run.run_id] = _unread(answer)
+    return _Found(read, left_out)
+
+
+def _unread(answer: Answer) -> LeftOut:
+    if answer.exchange.status == 404:
+        return GONE
+    why = f"{answer.fault.title}. {answer.fault.message}" if answer.fault is not None else "The response is empty."
+    return LeftOut("that cannot be read", f"The run cannot be read. {why}")
+
+
+def undo(
+    line: CommandLine,
+    number: int,
+    *,
+    batch: bool = False,
+    seen_on_read_back: bool = False,
+    keep_going: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Undo a change, or with `batch` all changes that were sent with it; the exit code.
+
+    Raises:
+        RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
+    """
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going)
+    entry = changes.entry_to_undo(state_folder(), number, line.root())
+    session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
+    if not batch:
+        return changes.undo_entry(session, number, options, seen_on_read_back=seen_on_read_back)
+    return undo_batch(session, entry, options, seen_on_read_back=seen_on_read_back)
+
+
+def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False) -> int:
+    """Undo the changes that were sent with one; the exit code.
+
+    Args:
+        session: On which server.
+        entry: One of them.
+        options: How.
+        seen_on_read_back: With `options.yes`, also those that may be someone else's (`doubt_of`).
+
+    Raises:
+        RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
+    """
+    if not entry.batch:
+        raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
+    changes.check_consent(session.settings, options)
+    return run_command(_undo(session, entry.batch, options, with_doubtful=seen_on_read_back or not options.yes))
+
+
+async def _undo(session: SessionSpec, batch: str, options: ChangeOptions, *, with_doubtful: bool) -> int:
+    async with connected(session) as workspace:
+        journal = workspace.journal
+        with changes.nothing_sent_if_cancelled():
+            if not options.dry_run:
+                run_ids = {entry.run_id for entry in await asyncio.to_thread(journal.of_batch, batch)}
+                await changes.settle_earlier(workspace, *run_ids)
+            sent = await asyncio.to_thread(journal.of_batch, batch)
+            entries = [entry for entry in sent if entry.outcome is not Outcome.NOT_DONE]
+            doubtful = [] if with_doubtful else [entry for entry in entries if doubt_of(entry)]
+            clear = [entry for entry in entries if entry not in doubtful]
+            found = await _read(workspace, [_run_of(entry) for entry in clear])
+        bulk = drafts_to_undo(clear, {run.run_id: run.received for run in found.runs})
+        bulk = _with_left_out(bulk, found.left_out, doubtful)
+        names = {entry.run_id: entry.workflow_name for entry in entries}
+        return await send_many(workspace, bulk, names, options)
+
+
+def _run_of(entry: Entry) -> MarkedRun:
+    return MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {})
+
+
+def _with_left_out(bulk: BulkDraft, unread: Mapping[str, LeftOut], doubtful: Iterable[Entry]) -> BulkDraft:
+    doubts = {
+        entry.run_id: LeftOut("only seen on read-back", f"{doubt_of(entry)} Add --seen-on-read-back to undo it anyway.")
+        for entry in doubtful
+    }
+    return replace(bulk, left_out={**bulk.left_out, **unread, **doubts})
