@@ -108,6 +108,7 @@ _RUN: Final = (
 _CHANGE: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
     Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
+    Argument("--why", default="", metavar="TEXT", help="a reason, for the journal"),
     _JSON,
 )
 _KEEP_GOING: Final = Argument(

@@ -286,6 +286,10 @@ OPTIONS: Final = (
         "read-only", "writing", _switch, "refuse every change", default=False, negative="write", flag_undoes=True,
     ),
     Option(
+        "require-why", "writing", _switch, "send no change without a reason for the journal", default=False,
+        flag_undoes=True,
+    ),
+    Option(
         "body", "writing", _one_of("full", "changed"),
         "what a change sends: all required properties (full), or only the changed ones (changed)", "MODE",
         default="full", setting="body_mode",

@@ -54,6 +54,7 @@ class Settings:
     page_size: int = default_of("page-size")
     is_sandbox: bool = False
     read_only: bool = default_of("read-only")
+    require_why: bool = default_of("require-why")
     patch_path: str = default_of("patch-path")
     body_mode: Literal["full", "changed"] = default_of("body")
     theme: str | None = None

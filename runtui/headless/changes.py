@@ -65,6 +65,13 @@ class ChangeOptions:
     as_json: bool = False
     keep_going: bool = False
     """Of many changes: whether a refusal that others may meet as well stops none of them."""
+    why: str = ""
+    """The reason as it was given."""
+
+    @property
+    def reason(self) -> str:
+        """The reason on one line, for the journal."""
+        return " ".join(self.why.split())
 
 
 def update_run(
@@ -76,6 +83,7 @@ def update_run(
     dry_run: bool = False,
     yes: bool = False,
     as_json: bool = False,
+    why: str = "",
 ) -> int:
     """Change properties of a run; the exit code.
 
@@ -87,13 +95,14 @@ def update_run(
         dry_run: Print the request and send no change.
         yes: Send without asking.
         as_json: Print the result as one JSON object.
+        why: The reason, for the journal.
 
     Raises:
         RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
     now = now_ticks()
     texts = read_assignments(assignments, now)
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json)
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, why=why)
     check_consent(session.settings, options)
 
     def type_in(draft: Draft) -> Draft:
@@ -235,13 +244,15 @@ def check_consent(settings: Settings, options: ChangeOptions) -> None:
     """Refuse a change that could not be sent, before the server is asked anything.
 
     Raises:
-        UsageError: the session is read-only, or nobody can confirm.
+        UsageError: the session is read-only, a reason is missing, or nobody can confirm.
     """
     if options.dry_run:
         return
     if settings.read_only:
         hint = "Add --write to allow changes."
         raise UsageError("This session is read-only", "Nothing was sent.", hint)
+    if settings.require_why and not options.reason:
+        raise UsageError("This profile requires a reason", "Nothing was sent.", 'Add --why "TEXT".')
     if not options.yes and not can_ask():
         hint = "Add --dry-run to see the request without sending it."
         raise UsageError("Not a terminal: add --yes to confirm", "Nothing was sent.", hint)
@@ -291,7 +302,7 @@ async def _change(workspace: Workspace, draft: Draft, options: ChangeOptions, *,
             return int(ExitCode.DONE)
         if not options.yes and not await confirmed("Send this change?"):
             return await _print_outcome(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
-    save = await _followed(workspace, draft, undoes)
+    save = await _followed(workspace, draft, undoes, options.reason)
     return await _print_outcome(draft, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
 
 
@@ -365,12 +376,12 @@ def _intended_id(save: Save | None) -> str | None:
     return save.intent.client_request_id
 
 
-async def _followed(workspace: Workspace, draft: Draft, undoes: int | None) -> Save:
+async def _followed(workspace: Workspace, draft: Draft, undoes: int | None, why: str) -> Save:
     """Submit a draft and wait for its outcome; when cancelled, return what is known by then."""
     follower = _Follower()
     unsubscribe = workspace.saves.changed.subscribe(follower.hear)
     try:
-        workspace.saves.submit(draft, undoes=undoes)
+        workspace.saves.submit(draft, undoes=undoes, why=why)
         while follower.save is None or follower.save.active:
             await follower.next_news()
     except asyncio.CancelledError:

@@ -300,6 +300,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("leave_merge", "conflict", ("escape",), "back", "Go back; the draft is kept.", 80, meaning="back"),
     # The review
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
+    Action("why", "review", ("m",), "why", "Say why, for the journal.", 84, meaning="note"),
     Action("reject", "review", ("n",), "back", "Go back; nothing is sent.", 80),
     Action("leave_review", "review", ("escape",), "back", "Go back; nothing is sent.", meaning="back"),
     # The review of many runs

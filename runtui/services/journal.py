@@ -75,6 +75,8 @@ class Intent:
     """The entry that this one undoes."""
     batch: str = ""
     """What the changes of one bulk change have in common; empty for a change alone."""
+    why: str = ""
+    """Why it is made, in the words of the person; empty where nothing was said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,7 @@ STEPS: Final = (
         "ALTER TABLE entry ADD COLUMN batch TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX entry_of_batch ON entry (batch) WHERE batch != ''",
     ),
+    ("ALTER TABLE entry ADD COLUMN why TEXT NOT NULL DEFAULT ''",),
 )
 """The statements that lead from each version to the next; version n is what the first n steps make."""
 
@@ -387,7 +388,7 @@ FIRST_YEAR: Final = 2000
 
 TEXTS: Final = (
     *("who", "profile", "tenant", "root", "workflow_id", "workflow_name", "run_id", "method", "url", "body"),
-    *("client_request_id", "session", "known_by", "reason", "request_id", "words", "response", "batch"),
+    *("client_request_id", "session", "known_by", "reason", "request_id", "words", "response", "batch", "why"),
 )
 """The columns that always hold a text, if an empty one."""
 

@@ -110,7 +110,14 @@ class Workspace:
         # They are read first, from the same file: what they found broken is the journal.
         self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
         context = WriteContext(root, self.settings.tenant, self.settings.profile, self.account)
-        self._saves = SaveQueue(self._client, self.store, self.journal, context, refusal=self.why_read_only)
+        self._saves = SaveQueue(
+            self._client,
+            self.store,
+            self.journal,
+            context,
+            refusal=self.why_read_only,
+            requires_why=settings.require_why,
+        )
         self._saves.changed.subscribe(self._follow_save)
         self._reconciler = Reconciler(self._client, self.journal, self.store, root)
         self._reconciler.changed.subscribe(self._follow_entry)

@@ -35,11 +35,11 @@ class Commands:
         settings = Settings(**facts | choices)
         return SessionSpec(settings=settings, token=token, wire=self.line)
 
-    def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: bool) -> int:
-        return update_run(self.server(), run_id, assignments, workflow_id=workflow, **{"yes": True} | options)
+    def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: Any) -> int:
+        return update_run(self.server(), run_id, assignments, workflow_id=workflow, **{"yes": True, **options})
 
-    def undo(self, number: int, *, seen_on_read_back: bool = False, **options: bool) -> int:
-        how = ChangeOptions(**{"yes": True} | options)
+    def undo(self, number: int, *, seen_on_read_back: bool = False, **options: Any) -> int:
+        how = ChangeOptions(**{"yes": True, **options})
         return undo_entry(self.server(), number, how, seen_on_read_back=seen_on_read_back)
 
     def a_run(self, status: str = "completed") -> tuple[str, str]:

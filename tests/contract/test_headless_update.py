@@ -293,3 +293,14 @@ def test_undo_is_done_where_the_change_was_made_or_not_at_all(commands: Commands
         entry_to_undo(commands.folder, number, "https://graph.microsoft.com/beta")
     with pytest.raises(UsageError, match="no such change"):
         entry_to_undo(commands.folder, number + 1, None)
+
+
+def test_a_reason_is_kept_and_where_the_profile_requires_one_nothing_is_asked_without(commands: Commands) -> None:
+    run_id, _ = commands.a_run()
+    strict = commands.server(require_why=True)
+    with pytest.raises(UsageError, match="requires a reason") as refused:
+        update_run(strict, run_id, ["processingStatus=failed"], yes=True, why="  ")
+    assert "--why" in refused.value.hint
+    assert commands.entries() == []
+    assert update_run(strict, run_id, ["processingStatus=failed"], yes=True, why=" ticket\n4711 ") == 0
+    assert [entry.why for entry in commands.entries()] == ["ticket 4711"]

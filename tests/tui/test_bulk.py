@@ -209,3 +209,17 @@ async def test_a_read_only_session_opens_no_form_of_marked_runs(open_session: Op
         assert session.view == "runs"
         assert "read-only" in status_of(session)
         assert graph.patches == []
+
+
+async def test_one_reason_goes_with_every_change(open_session: Opener) -> None:
+    graph = forty()
+    async with open_session(graph=graph, size=(80, 24), require_why=True) as session:
+        await type_keys(session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s", "3", "8"], "in one packet")
+        assert session.view == "bulk-review"
+        assert "requires a reason" in status_of(session)
+        assert graph.patches == []
+        await session.type("licence pool empty")
+        await session.press("enter")
+        await ended(session)
+        assert {entry.why for entry in session.workspace.journal.entries()} == {"licence pool empty"}
+        assert statuses(graph) == {"canceled": 38, "inProgress": 2}

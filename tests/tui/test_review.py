@@ -148,3 +148,33 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         assert "The filter no longer shows the run." in text
         await session.until(lambda: session.runs.table.total == failed - 1)
         assert f"{failed - 1} failed" in session.text().splitlines()[1], "the counts above follow"
+
+
+async def test_a_reason_goes_into_the_journal_and_where_the_profile_requires_one_nothing_is_sent_without(
+    open_session: Opener,
+) -> None:
+    async with open_session(size=(80, 24), require_why=True) as session:
+        await to_the_review(session)
+        await session.press("y")
+        assert "requires a reason" in session.text()
+        assert session.view == "review"
+        await session.type("ticket 4711: y, not n")
+        await session.press("enter")
+        assert writes(session) == []
+        await session.press("y")
+        await session.until(lambda: writes(session) and not session.workspace.saves.active())
+        (entry,) = session.workspace.journal.entries()
+        assert entry.why == "ticket 4711: y, not n"
+        await session.press("J")
+        await session.until(lambda: "(why: ticket 4711: y, not n)" in session.text())
+
+
+async def test_escape_leaves_the_reason_before_the_question(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await to_the_review(session)
+        await session.press("m", "escape")
+        assert session.view == "review"
+        assert isinstance(session.app.focused, Button)
+        await session.press("escape")
+        assert session.view == "edit"
+        assert writes(session) == []

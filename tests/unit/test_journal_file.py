@@ -224,3 +224,19 @@ def test_an_intent_is_on_the_disk_itself(durable: bool, synchronous: int, path: 
     with closing(open_journal(path, durable=durable)) as db:
         assert db.execute("PRAGMA synchronous").fetchone()[0] == synchronous
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_file_of_every_earlier_version_keeps_what_it_holds(path: Path) -> None:
+    """Each as the runtui of its time made it, brought up to date by opening it."""
+    path.parent.mkdir(mode=0o700)
+    for version in range(1, len(STEPS)):
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as db:
+            for statement in (statement for step in STEPS[:version] for statement in step):
+                db.execute(statement)
+            db.execute("INSERT INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)", DRAFT)
+            db.execute(f"PRAGMA user_version = {version}")
+            db.commit()
+        assert held(path) == ["run"]
+        assert damaged_files(path) == []
+        assert mode(path) == 0o600

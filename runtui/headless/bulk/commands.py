@@ -56,6 +56,7 @@ def update(
     dry_run: bool = False,
     yes: bool = False,
     as_json: bool = False,
+    why: str = "",
 ) -> int:
     """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
 
@@ -69,23 +70,30 @@ def update(
         dry_run: Print the requests and send no change.
         yes: Send without asking.
         as_json: Print a JSON object a line, as in a pipe.
+        why: The reason, for the journal.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
     """
     if filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids:
         return changes.update_run(
-            session, run_ids[0], assignments, workflow_id=workflow_id, dry_run=dry_run, yes=yes, as_json=as_json
+            session,
+            run_ids[0],
+            assignments,
+            workflow_id=workflow_id,
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+            why=why,
         )
     if bool(run_ids) == (filter_text is not None):
         raise UsageError("Which runs?", "Name runs by their ids, by - for those on standard input, or by --filter.")
     now = now_ticks()
     texts = changes.read_assignments(assignments, now)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going)
-    matching = _filter(filter_text, now) if filter_text is not None else None
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going, why=why)
     changes.check_consent(session.settings, options)
-    wanted = matching or _with_standard_input(run_ids)
+    wanted = _filter(filter_text, now) if filter_text is not None else _with_standard_input(run_ids)
     return run_command(_update(session, wanted, workflow_id, Draft("", "", {}, "changed", edits), options))
 
 
@@ -205,13 +213,14 @@ def undo(
     dry_run: bool = False,
     yes: bool = False,
     as_json: bool = False,
+    why: str = "",
 ) -> int:
     """Undo a change, or with `batch` all changes that were sent with it; the exit code.
 
     Raises:
         RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
     """
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going)
+    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going, why=why)
     entry = changes.entry_to_undo(state_folder(), number, line.root())
     session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
     if not batch:

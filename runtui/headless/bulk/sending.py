@@ -67,7 +67,9 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
             return int(ExitCode.NOT_DONE)
     lines.print_left_out(bulk)
     if bulk.drafts:
-        sent = workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, holds=not options.keep_going)
+        sent = workspace.saves.submit_many(
+            bulk.drafts, undoes=bulk.undoes, holds=not options.keep_going, why=options.reason
+        )
         await _Follower(workspace, sent, lines, can_ask=not options.yes).follow()
     await keep_exit_code()
     return lines.exit_code

@@ -425,6 +425,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
         ("run", change["runId"]),
         ("sent", change["openedAt"] and _utc(change["openedAt"])),
         ("by", change["who"]),
+        ("why", change["why"]),
         ("request-id", change["requestId"]),
         ("client-request-id", change["clientRequestId"]),
         ("undoes", change["undoes"] and f"#{change['undoes']}"),

@@ -53,6 +53,8 @@ class Save:
     """The journal entry that this change undoes."""
     batch: str = ""
     """The bulk change that it belongs to; empty for one alone."""
+    why: str = ""
+    """Why it is made, as the person says; empty where nothing was said."""
     intent: Intent | None = None
     """What is in the journal for the request that was sent last."""
     entry: int | None = None

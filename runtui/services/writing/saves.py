@@ -39,6 +39,7 @@ class SaveQueue:
         journal: Where each change is recorded before it is sent.
         context: Who writes, and where.
         refusal: Why nothing may be written now, asked at each submit.
+        requires_why: Whether nothing is written without a reason.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class SaveQueue:
         context: WriteContext,
         *,
         refusal: ReadOnly = lambda: None,
+        requires_why: bool = False,
     ) -> None:
         self._client = client
         self._driver = WriteDriver(client, store, journal, context, self._announce)
         self._refusal = refusal
+        self._requires_why = requires_why
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._active: dict[int, Save] = {}
@@ -63,29 +66,33 @@ class SaveQueue:
         self._count = 0
         self.changed: Announcer[Save] = Announcer()
 
-    def submit(self, draft: Draft, *, undoes: int | None = None) -> Save:
+    def submit(self, draft: Draft, *, undoes: int | None = None, why: str = "") -> Save:
         """Start writing a draft that has changes and no errors; progress is announced by `changed`.
 
         Args:
             draft: What to write.
             undoes: The journal's number of the entry that this change takes back.
+            why: Why, in a sentence for the journal.
 
         Raises:
             UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
         """
-        save = self._begin(draft, undoes)
+        save = self._begin(draft, undoes, why=why)
         task = asyncio.create_task(self._carry_out(save), name=f"save {save.number}")
         self._tasks[save.number] = task
         task.add_done_callback(lambda _done: self._tasks.pop(save.number, None))
         return save
 
-    def submit_many(self, drafts: Sequence[Draft], *, undoes: Sequence[int | None] = (), holds: bool = True) -> Bulk:
+    def submit_many(
+        self, drafts: Sequence[Draft], *, undoes: Sequence[int | None] = (), holds: bool = True, why: str = ""
+    ) -> Bulk:
         """Start writing drafts of different runs side by side, as one bulk change.
 
         Args:
             drafts: What to write; no change of their runs is on its way.
             undoes: Of each draft the journal's number of the entry that it takes back; empty for none.
             holds: Whether the first refusal that others may meet as well holds the rest.
+            why: Why, in a sentence for the journal of each.
 
         Raises:
             UsageError: as `submit` does, for one of them, or when one of the runs is being changed. Nothing was sent.
@@ -96,26 +103,28 @@ class SaveQueue:
         if busy is not None:
             raise UsageError("Nothing was sent", f"A change to run {busy.run_id} is in progress.")
         for draft in drafts:
-            self._check(draft)
+            self._check(draft, why)
         batch = uuid4().hex
         numbers = undoes or [None] * len(drafts)
-        saves = [self._begin(draft, number, batch) for draft, number in zip(drafts, numbers, strict=True)]
+        saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
         bulk = Bulk(self._client, self._driver, batch, saves, holds=holds)
         task = asyncio.create_task(self._carry_out_many(bulk), name=f"bulk {batch}")
         self._tasks[saves[0].number] = task
         task.add_done_callback(lambda _done: self._tasks.pop(saves[0].number, None))
         return bulk
 
-    def _check(self, draft: Draft) -> None:
-        if (why := self._refusal()) is not None:
-            raise UsageError("Nothing was sent", why)
+    def _check(self, draft: Draft, why: str) -> None:
+        if (refusal := self._refusal()) is not None:
+            raise UsageError("Nothing was sent", refusal)
+        if self._requires_why and not why:
+            raise UsageError("Nothing was sent", "This profile requires a reason for each change.")
         if draft.errors() or not draft.changes():
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
-    def _begin(self, draft: Draft, undoes: int | None, batch: str = "") -> Save:
-        self._check(draft)
+    def _begin(self, draft: Draft, undoes: int | None, batch: str = "", why: str = "") -> Save:
+        self._check(draft, why)
         self._count += 1
-        save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch)
+        save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch, why=why)
         self._announce(save)
         return save
 

@@ -217,6 +217,7 @@ def _intent(save: Save, fresh: Answer, sender: Sender) -> Intent:
         if_match=etag_of(received),
         undoes=save.undoes,
         batch=save.batch,
+        why=save.why,
     )
 
 

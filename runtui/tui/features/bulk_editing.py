@@ -211,9 +211,9 @@ class BulkEditing:
             self._chrome.set_status(bulk_words.nothing_to_send(bulk), "warning")
             return
 
-        async def answered(is_confirmed: bool | None) -> None:
-            if is_confirmed:
-                await self._send(bulk)
+        async def answered(why: str | None) -> None:
+            if why is not None:
+                await self._send(bulk, why)
 
         workspace, first = self._workspace, bulk.drafts[0]
         method, url = workspace.client.write_target(first.workflow_id, first.run_id)
@@ -224,7 +224,8 @@ class BulkEditing:
             ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
         )
         hint = sign_in_words.cannot_write(workspace.sign_in)
-        await self._chrome.ask(review_of(BulkReview(bulk, target, hint)), answered)
+        requires_why = workspace.settings.require_why
+        await self._chrome.ask(review_of(BulkReview(bulk, target, hint, requires_why=requires_why)), answered)
         self._chrome.set_status("")
         self._show_request()
 
@@ -234,10 +235,10 @@ class BulkEditing:
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
 
-    async def _send(self, bulk: BulkDraft) -> None:
+    async def _send(self, bulk: BulkDraft, why: str) -> None:
         """Hand the drafts to the save queue, and show what becomes of them."""
         try:
-            sent = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes)
+            sent = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, why=why)
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return

@@ -185,9 +185,9 @@ class Editing:
     async def review(self, draft: Draft, *, undoes: int | None = None) -> None:
         """Ask whether to send a draft; `undoes` is the entry of the journal that it takes back."""
 
-        def answered(is_confirmed: bool | None) -> None:
-            if is_confirmed:
-                self._send(draft, undoes)
+        def answered(why: str | None) -> None:
+            if why is not None:
+                self._send(draft, undoes, why)
 
         method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
         account = self._workspace.sign_in.state.account if self._workspace.sign_in is not None else None
@@ -198,16 +198,18 @@ class Editing:
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),
         )
-        await self._chrome.ask(ReviewView(draft, target, undoes=undoes, hint=self._hint()), answered)
+        requires_why = self._workspace.settings.require_why
+        review = ReviewView(draft, target, undoes=undoes, hint=self._hint(), requires_why=requires_why)
+        await self._chrome.ask(review, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
     # y: the save
 
-    def _send(self, draft: Draft, undoes: int | None) -> None:
+    def _send(self, draft: Draft, undoes: int | None, why: str) -> None:
         """Hand the draft to the save queue and go back to the list, or to the journal."""
         try:
-            self._workspace.saves.submit(draft, undoes=undoes)
+            self._workspace.saves.submit(draft, undoes=undoes, why=why)
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
         else:

@@ -8,13 +8,14 @@ is reached by scrolling.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
 from runtui.domain.draft import MISSING, Draft
 from runtui.keys.actions import key_of
@@ -22,16 +23,20 @@ from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
+from runtui.tui.widgets.inputs import WhyLine
+
+WHY_FIRST: Final = "This profile requires a reason: type it, then press enter."
 
 
-class ReviewView(ActionView[bool]):
-    """Shows one draft as the change that it would be.
+class ReviewView(ActionView[str]):
+    """Shows one draft as the change that it would be; the answer is why it is made, empty where nothing was said.
 
     Args:
         draft: What would be sent.
         target: Where it would go, as pairs of a name and a value.
         undoes: The entry of the journal that it takes back.
         hint: What speaks against it.
+        requires_why: Whether nothing is sent without a reason.
     """
 
     scope = "review"
@@ -49,17 +54,25 @@ class ReviewView(ActionView[bool]):
     """
 
     def __init__(
-        self, draft: Draft, target: Sequence[tuple[str, str]], *, undoes: int | None = None, hint: str = ""
+        self,
+        draft: Draft,
+        target: Sequence[tuple[str, str]],
+        *,
+        undoes: int | None = None,
+        hint: str = "",
+        requires_why: bool = False,
     ) -> None:
         super().__init__()
         self.draft: Draft = draft
         self._target, self._undoes, self._hint = target, undoes, hint
+        self._why = WhyLine(key_of("why"), is_required=requires_why)
 
     def compose(self) -> ComposeResult:
         """The change and its address, what speaks against it, the question."""
         with VerticalScroll(can_focus=False):
             yield Static(_facts(self.draft, self._target), id="review-facts", markup=False)
         yield Static(_notes(self.draft, self._hint), id="review-notes", markup=False)
+        yield self._why
         with Horizontal():
             yield Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
             yield Button(Content(f"Send ({key_of('send')})"), id="review-yes", compact=True)
@@ -85,15 +98,34 @@ class ReviewView(ActionView[bool]):
         await self.action_perform("send")
 
     def action_send(self) -> None:
-        """Send it."""
-        self.answer(True)
+        """Send it, with the reason where one is required."""
+        if self._why.is_lacking:
+            self.set_status(WHY_FIRST, "warning", lambda: self._why.is_lacking)
+            self._why.take_focus()
+        else:
+            self.answer(self._why.text)
+
+    def action_why(self) -> None:
+        """To the line for the reason."""
+        self._why.take_focus()
+
+    @on(Input.Submitted)
+    def _why_typed(self, event: Input.Submitted) -> None:
+        """Back to the question."""
+        event.stop()
+        self.take_focus()
 
     @on(Button.Pressed, "#review-no")
     def action_reject(self) -> None:
         """Send nothing."""
-        self.answer(False)
+        self.answer()
 
-    action_leave_review = action_reject
+    def action_leave_review(self) -> None:
+        """One step back: from the reason to the question, then send nothing."""
+        if self._why.has_keys:
+            self.take_focus()
+        else:
+            self.answer()
 
 
 def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:

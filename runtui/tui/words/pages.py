@@ -162,6 +162,7 @@ def entry_response_page(entry: Entry) -> Page:
         ("sent", _local(entry.opened_at)),
         ("ended", _local(entry.ended_at)),
         ("by", entry.who),
+        ("why", entry.why),
         ("request-id", entry.request_id),
         ("client-request-id", entry.client_request_id),
     )
@@ -176,6 +177,7 @@ def entry_request_page(entry: Entry) -> Page:
     facts += _labelled(
         ("workflow", entry.workflow_name or entry.workflow_id),
         ("run", entry.run_id),
+        ("why", entry.why),
         ("tenant", entry.tenant),
         ("If-Match", entry.if_match or ""),
     )
@@ -293,6 +295,8 @@ def _done_by_you(known: KnownRun) -> Iterator[str]:
             words = f"your change #{entry.number}, {_clock(entry.opened_at)}: {outcome_word(entry)}"
         if entry.undone_by is not None:
             words += f", undone {_clock(ended.get(entry.undone_by))}".rstrip()
+        if entry.why:
+            words += f" (why: {entry.why})"
         yield words
     if len(changes) > TOLD_ENTRIES:
         yield f"and {len(changes) - TOLD_ENTRIES} changes before; {key_of('journal')} shows them"

@@ -22,8 +22,9 @@ from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.review import WHY_FIRST
 from runtui.tui.text import content
-from runtui.tui.widgets.inputs import LineInput
+from runtui.tui.widgets.inputs import LineInput, WhyLine
 
 TOLD_BODIES: Final = 3
 """Requests whose bodies are shown."""
@@ -41,6 +42,7 @@ class BulkReview(Widget):
         bulk: The change.
         target: Where it would go, as pairs of a name and a value.
         hint: What speaks against it.
+        requires_why: Whether nothing is sent without a reason.
     """
 
     DEFAULT_CSS = """
@@ -50,15 +52,21 @@ class BulkReview(Widget):
     BulkReview #review-notes { padding: 0 1; }
     """
 
-    def __init__(self, bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "") -> None:
+    def __init__(
+        self, bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "", *, requires_why: bool = False
+    ) -> None:
         super().__init__()
         self.bulk = bulk
         self._target, self._hint = target, hint
+        self.is_typed = len(bulk.drafts) > MOST_BY_KEY
+        """Whether the number of runs has to be typed."""
+        self.why = WhyLine("tab" if self.is_typed else key_of("why"), is_required=requires_why)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False):
             yield Static(_facts(self.bulk, self._target), id="review-facts", markup=False)
         yield Static(_notes(self.bulk, self._hint), id="review-notes", markup=False)
+        yield self.why
 
     @property
     def question(self) -> Content:
@@ -72,8 +80,8 @@ class BulkReview(Widget):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
-class BulkReviewView(ActionView[bool]):
-    """Asks for one key."""
+class BulkReviewView(ActionView[str]):
+    """Asks for one key; the answer is why the changes are made, empty where nothing was said."""
 
     scope = "review"
     BINDINGS = [*bindings("review"), *_SCROLLING]
@@ -113,19 +121,40 @@ class BulkReviewView(ActionView[bool]):
         await self.action_perform("send")
 
     def action_send(self) -> None:
-        """Send them."""
-        self.answer(True)
+        """Send them, with the reason where one is required."""
+        if self.review.why.is_lacking:
+            self.set_status(WHY_FIRST, "warning", lambda: self.review.why.is_lacking)
+            self.review.why.take_focus()
+        else:
+            self.answer(self.review.why.text)
+
+    def action_why(self) -> None:
+        """To the line for the reason."""
+        self.review.why.take_focus()
+
+    @on(Input.Submitted)
+    def _why_typed(self, event: Input.Submitted) -> None:
+        """Back to the question."""
+        event.stop()
+        self.take_focus()
 
     @on(Button.Pressed, "#review-no")
     def action_reject(self) -> None:
         """Send nothing."""
-        self.answer(False)
+        self.answer()
 
-    action_leave_review = action_reject
+    def action_leave_review(self) -> None:
+        """One step back: from the reason to the question, then send nothing."""
+        if self.review.why.has_keys:
+            self.take_focus()
+        else:
+            self.answer()
 
 
-class NumberReviewView(ActionView[bool]):
-    """Asks for the number of runs; it is taken as soon as it stands there."""
+class NumberReviewView(ActionView[str]):
+    """Asks for the number of runs; it is taken as soon as it stands there, once the reason does where one is required.
+    The answer is the reason, empty where nothing was said.
+    """
 
     scope = "number"
     BINDINGS = [*bindings("number"), *_SCROLLING]
@@ -153,7 +182,11 @@ class NumberReviewView(ActionView[bool]):
 
     def take_focus(self) -> None:
         """The number is typed."""
-        self.screen.set_focus(self.query_one(LineInput))
+        self.screen.set_focus(self._number_input)
+
+    @property
+    def _number_input(self) -> LineInput:
+        return self.query_one("#review-number", LineInput)
 
     def show_in(self, panel: Panel) -> None:
         """The first request."""
@@ -162,25 +195,41 @@ class NumberReviewView(ActionView[bool]):
     def action_scroll_facts(self, lines: int) -> None:
         self.review.scroll(lines)
 
-    @on(Input.Changed)
+    @on(Input.Changed, "#review-number")
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         if event.value.strip() == self._number:
-            self.answer(True)
+            self._send()
+
+    def _send(self) -> None:
+        if self.review.why.is_lacking:
+            self.set_status(WHY_FIRST, "warning", lambda: self.review.why.is_lacking)
+            self.review.why.take_focus()
+        else:
+            self.answer(self.review.why.text)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
+        """From the reason on to the number; where that stands, send."""
         event.stop()
-        self.set_status(f"Type {self._number} to send; {key_of('leave_number')} goes back.")
+        if self._number_input.value.strip() == self._number:
+            self._send()
+        elif self.review.why.has_keys:
+            self.take_focus()
+        else:
+            self.set_status(f"Type {self._number} to send; {key_of('leave_number')} goes back.")
 
     def action_leave_number(self) -> None:
-        """Send nothing."""
-        self.answer(False)
+        """One step back: from the reason to the number, then send nothing."""
+        if self.review.why.has_keys:
+            self.take_focus()
+        else:
+            self.answer()
 
 
-def review_of(review: BulkReview) -> ActionView[bool]:
+def review_of(review: BulkReview) -> ActionView[str]:
     """The question that fits the number of runs."""
-    return BulkReviewView(review) if len(review.bulk.drafts) <= MOST_BY_KEY else NumberReviewView(review)
+    return NumberReviewView(review) if review.is_typed else BulkReviewView(review)
 
 
 def _facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
