@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runtui.command_line import CommandLine
 
 _MOST_RUNS: Final = 500_000
+_LONGEST_INTERVAL: Final = 86_400
 
 
 class Argument:
@@ -63,12 +64,13 @@ def _entry_number(text: str) -> int:
     return int(number)
 
 
-def _whole_number(what: str, most: int | None = None) -> Callable[[str], int]:
-    """An argparse type: a number from 0 to `most`."""
+def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Callable[[str], int]:
+    """An argparse type: a number from `least` to `most`."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or (most is not None and int(text) > most):
-            between = "must be a whole number" if most is None else f"must be between 0 and {most}"
+        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            from_least = f" from {least} on" if least else ""
+            between = f"must be a whole number{from_least}" if most is None else f"must be between {least} and {most}"
             raise argparse.ArgumentTypeError(f"{what} {between}")
         return int(text)
 
@@ -160,7 +162,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="causes", help="list why tasks failed, grouped by task and reason over all runs",
-        run="runtui.headless.triage:list_causes", takes="session", options=_READING,
+        run="runtui.headless.triage.lists:list_causes", takes="session", options=_READING,
         arguments=(
             Argument("--filter", dest="filter_text", default="", metavar="TEXT",
                      help="only runs such as status:failed or is:problem"),
@@ -169,7 +171,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="person", help="list what every task did for one person, across all workflows",
-        run="runtui.headless.triage:show_person", takes="session", options=_READING,
+        run="runtui.headless.triage.lists:show_person", takes="session", options=_READING,
         arguments=(
             Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"),
             _format("table", "json", "jsonl", "csv"),
@@ -177,12 +179,34 @@ COMMANDS: Final = (
     ),
     Command(
         name="workflows", help="list workflows with their schedule, what holds them back and how their runs went",
-        run="runtui.headless.triage:list_workflows", takes="session", options=_READING,
+        run="runtui.headless.triage.lists:list_workflows", takes="session", options=_READING,
         arguments=(_format("table", "json", "jsonl", "csv"),),
     ),
     Command(
+        name="watch", help="print one JSON line for each run that matches, then for each that begins to",
+        run="runtui.headless.triage.watch:watch", takes="session", options=_READING,
+        arguments=(
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="such as status:failed or is:problem (default: all runs)"),
+            Argument("--interval", type=_whole_number("the interval", _LONGEST_INTERVAL, least=1), metavar="SECONDS",
+                     help="seconds between two listings (default: refresh of the profile, else 30)"),
+            Argument("--watch-only", action="store_true", help="print no run that matches at the first start"),
+            Argument("--from-start", action="store_true", help="forget what an earlier watch has printed"),
+            Argument("--count", type=_whole_number("the count", least=1), metavar="N",
+                     help="end after N runs (default: at ctrl+c or SIGTERM)"),
+            Argument("--exec", dest="program", metavar="COMMAND",
+                     help="a program and its arguments, run for each run, one at a time"),
+            Argument("--exec-timeout", dest="program_seconds", default=60, metavar="SECONDS",
+                     type=_whole_number("the time of a command", _LONGEST_INTERVAL, least=1),
+                     help="how long a command may take (default: 60)"),
+        ),
+        epilog="Like kubectl get -w: what matches is printed first. Started again with the same filter, it goes on"
+        " where it ended. A command gets the line on standard input and the id in RUNTUI_RUN_ID; no shell reads it, and"
+        " its output goes to standard error. Exit codes: 0 ended by a signal or after --count, 1 refused, 2 usage.",
+    ),
+    Command(
         name="handoff", help="write what the next person has to know of a run, a change or a cause, for a ticket",
-        run="runtui.headless.triage:hand_over", takes="session", options=_READING,
+        run="runtui.headless.triage.handoff:hand_over", takes="session", options=_READING,
         arguments=(
             Argument("subject", metavar="RUN", nargs="?", default="",
                      help="the id of the run, or the number of a change to it, such as '#12'"),

@@ -30,7 +30,7 @@ from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
 from runtui.headless.output import column_lines, standard_output
 from runtui.headless.session import connected, find_run, list_all, pace, read_run
-from runtui.headless.users import show_user
+from runtui.headless.triage.users import show_user
 from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
@@ -118,7 +118,7 @@ async def _list(session: SessionSpec, listing: _Listing) -> int:
         left_out = {workflow.workflow_id for workflow in missing}
 
         def rows() -> Iterator[RunRow]:
-            found = (row for row in _rows(workspace.store, listing.query) if row.workflow_id not in left_out)
+            found = (row for row in stored_rows(workspace.store, listing.query) if row.workflow_id not in left_out)
             return islice(found, listing.limit)
 
         for line in _printed(workspace.store, rows, listing):
@@ -128,7 +128,8 @@ async def _list(session: SessionSpec, listing: _Listing) -> int:
     return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
 
 
-def _rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
+def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
+    """All rows of a query, in its order."""
     for start in range(0, store.count(query), BATCH):
         yield from store.window(query, start, BATCH)
 
@@ -143,7 +144,8 @@ def _printed(store: Store, rows: Callable[[], Iterable[RunRow]], listing: _Listi
     if columns:
         keys = [column.key for column in columns]
         return record_lines(({key: _value(key, *found) for key in keys} for found in stored), output, keys)
-    return record_lines(starmap(_flat_record if output == "csv" else _record, stored), output, CSV_COLUMNS)
+    records = starmap(_flat_record, stored) if output == "csv" else (run_record(run) for _, run in stored)
+    return record_lines(records, output, CSV_COLUMNS)
 
 
 def _value(key: str, run_id: str, run: StoredRun) -> Any:
@@ -152,7 +154,8 @@ def _value(key: str, run_id: str, run: StoredRun) -> Any:
     return {"workflow": run.workflow_name, "id": run_id}.get(key, run.raw.get(names.get(key, "")))
 
 
-def _record(_run_id: str, run: StoredRun) -> dict[str, Any]:
+def run_record(run: StoredRun) -> dict[str, Any]:
+    """A run as `runtui list -o jsonl` prints it."""
     return {"workflowId": run.workflow_id, "workflow": run.workflow_name, "run": run.raw}
 
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.runs import show_run
-from runtui.headless.triage import list_causes, show_person
+from runtui.headless.triage.lists import list_causes, show_person
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.headless_commands import ROOT, Commands
 from tests.contract.test_headless_incomplete import Refusing

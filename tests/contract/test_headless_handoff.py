@@ -11,7 +11,8 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless.triage import hand_over, list_causes
+from runtui.headless.triage.handoff import hand_over
+from runtui.headless.triage.lists import list_causes
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_causes import WithoutBatch
 

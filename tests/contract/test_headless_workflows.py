@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.errors import ExitCode
-from runtui.headless.triage import list_workflows
+from runtui.headless.triage.lists import list_workflows
 from tests.contract.conftest import Clock
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_incomplete import Out, Refusing
@@ -19,7 +19,7 @@ from tests.contract.test_headless_incomplete import Out, Refusing
 
 @pytest.fixture
 def commands(sandbox_app: Starlette, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
-    monkeypatch.setattr("runtui.headless.triage.now_ticks", clock)
+    monkeypatch.setattr("runtui.headless.triage.lists.now_ticks", clock)
     return Commands(sandbox_app, tmp_path)
 
 

@@ -1,6 +1,5 @@
 """Why and for whom, without a screen: `runtui causes` groups failed tasks by task and reason, `runtui workflows` tells
-how each workflow fares, `runtui person` what every task did for one person, `runtui handoff` what the next one has to
-know.
+how each workflow fares, `runtui person` what every task did for one person.
 
 Invariant: standard output is data; what could not be read is named on standard error, and the exit code says so.
 """
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import SessionSpec
@@ -28,24 +26,12 @@ from runtui.domain.triage.workflows import (
     workflow_record,
     worst_first,
 )
-from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.root import same_server
+from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, is_animated, narrate, run_command
 from runtui.headless.output import column_lines, standard_output
-from runtui.headless.session import connected, find_run, list_all, read_run
-from runtui.private_files import explanation
+from runtui.headless.session import connected, list_all
 from runtui.services.people import find_user, read_person
-from runtui.services.results import ReadingProgress, runs_of_cause
-from runtui.services.sharing.clipboard import write_private
-from runtui.services.sharing.handoff import (
-    Handoff,
-    handoff_json,
-    handoff_markdown,
-    handoff_of_cause,
-    handoff_of_run,
-    origin_of,
-    reduced,
-)
+from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.workspace import Workspace
 
@@ -72,7 +58,7 @@ def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat
 async def _causes(session: SessionSpec, query: RunQuery, output: _OutputFormat) -> int:
     async with connected(session) as workspace:
         missing = await list_all(workspace)
-        progress = await _read_results(workspace, query)
+        progress = await read_results(workspace, query)
         for line in _printed(workspace.store.causes(query), output):
             print(line)
     for workflow in missing:
@@ -83,7 +69,7 @@ async def _causes(session: SessionSpec, query: RunQuery, output: _OutputFormat) 
     return int(ExitCode.NOT_DONE if missing or progress.fault is not None else ExitCode.DONE)
 
 
-async def _read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
+async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
     """Read the results that the store lacks; how far that went."""
     line = PassingLine()
 
@@ -191,106 +177,3 @@ def _printed_tasks(tasks: Sequence[PersonResult], output: _OutputFormat) -> Iter
     if output == "table":
         return column_lines((*PERSON_COLUMNS, _RUN), lambda: tasks, now_ticks(), standard_output(), is_chosen=False)
     return record_lines(map(person_record, tasks), output, PERSON_PROPERTIES)
-
-
-def hand_over(
-    session: SessionSpec,
-    subject: str,
-    *,
-    workflow_id: str | None,
-    cause_number: int | None,
-    filter_text: str,
-    reduce_people: bool,
-    file: Path | None,
-    output: Literal["md", "json"],
-) -> int:
-    """Print a hand-over, or write it to a file; the exit code, which is NOT_DONE where something could not be read.
-
-    Args:
-        session: Where the run is.
-        subject: The id of a run, or "#12" for the run of a change; empty with a cause.
-        workflow_id: The workflow of the run; None to find it.
-        cause_number: The line of `runtui causes` from 1; None for a run.
-        filter_text: Of which runs the causes are.
-        reduce_people: Whether to leave out names.
-        file: A new file; None for standard output.
-        output: The form.
-
-    Raises:
-        RuntuiError: there is no such run, change or cause, or the file cannot be written; nothing is printed then.
-    """
-    if bool(subject) is (cause_number is not None):
-        raise UsageError("One thing is handed over", "", "Name a run, a change such as '#12', or --cause N.")
-    query = RunQuery(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
-
-    async def written() -> int:
-        async with connected(session) as workspace:
-            if cause_number is not None:
-                handoff, trouble = await _handoff_of_cause(workspace, cause_number, query)
-            else:
-                handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id)
-        handoff = reduced(handoff) if reduce_people else handoff
-        text = handoff_json(handoff) if output == "json" else handoff_markdown(handoff)
-        if file is None:
-            print(text.rstrip("\n"))
-        else:
-            _write(text, file)
-        for line in trouble:
-            narrate(f"runtui: {line}")
-        return int(ExitCode.NOT_DONE if trouble else ExitCode.DONE)
-
-    return run_command(written())
-
-
-_Trouble: TypeAlias = list[str]
-"""What could not be read, in sentences."""
-
-
-async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str | None) -> tuple[Handoff, _Trouble]:
-    """Read a run and what its tasks did, and put together its hand-over."""
-    run_id = subject
-    if subject.startswith("#"):
-        run_id, workflow_id = _run_of_change(workspace, subject)
-    if workflow_id is None:
-        workflow_id, run_id = await find_run(workspace, run_id)
-    workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))
-    trouble = []
-    try:
-        await workspace.results.read_run(workflow_id, run_id)
-    except RuntuiError as error:
-        trouble.append(f"What its tasks did could not be read. {error}")
-    return handoff_of_run(workspace, run_id, await origin_of(workspace)), trouble
-
-
-def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
-    """The run of a change, and its workflow, by the number that the journal gave the change."""
-    number = subject.removeprefix("#")
-    entry = workspace.journal.entry(int(number)) if number.isdecimal() else None
-    if entry is None or entry.damage:
-        raise UsageError(
-            "There is no such change", f"The journal has no sound {subject}.", "runtui journal lists them."
-        )
-    if not same_server(entry.root, workspace.root):
-        raise UsageError("This change is on another server", f"{subject} was sent to {entry.root}.", "Add --root.")
-    return entry.run_id, entry.workflow_id
-
-
-async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) -> tuple[Handoff, _Trouble]:
-    """Read what failed in some runs, and put together the hand-over of one cause."""
-    trouble = [f"The list is incomplete. {workflow}" for workflow in await list_all(workspace)]
-    progress = await _read_results(workspace, query)
-    if progress.fault is not None:
-        trouble.append(f"The results of {progress.total - progress.read} runs could not be read. {progress.fault}")
-    causes = workspace.store.causes(query)
-    if not 0 < number <= len(causes):
-        raise UsageError("There is no such cause", f"There are {len(causes)} causes.", "runtui causes lists them.")
-    cause = causes[number - 1]
-    return handoff_of_cause(workspace, cause, runs_of_cause(query, cause), await origin_of(workspace)), trouble
-
-
-def _write(text: str, file: Path) -> None:
-    try:
-        write_private(text, file)
-    except OSError as error:
-        what, cure = explanation(file, error, "Name another file; none is overwritten.")
-        raise RuntuiError("The hand-over cannot be written", what, cure) from error

@@ -1,0 +1,361 @@
+"""`runtui watch`: one JSON line for each run that begins to match a filter, and a command for it.
+
+Invariant: a run is remembered once its line is written and its command has ended, so a watch that is killed may tell
+the last run again and misses none. Listings, waits and retries are those of `services.refresh`. Foreign text reaches a
+command by its standard input and one variable, never by its words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import shutil
+import signal
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
+
+from runtui.command_line import SessionSpec
+from runtui.domain.filters import parse_filter
+from runtui.domain.report import length_words
+from runtui.domain.text import visible
+from runtui.domain.times import now_ticks
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.graph.client import GraphError
+from runtui.headless.console import narrate, run_command
+from runtui.headless.runs import run_record, stored_rows
+from runtui.headless.session import connected
+from runtui.options import default_of
+from runtui.private_files import explanation, private_database
+from runtui.services.refresh import Progress
+from runtui.services.store import EVERY_RUN, RunQuery
+from runtui.services.workspace import Workspace
+from runtui.settings import Settings
+
+RUN_ID_VARIABLE: Final = "RUNTUI_RUN_ID"
+
+_STDERR: Final = 2
+"""Where a command's output goes: standard output is ours."""
+
+_BUSY: Final = "The service asks to wait; the listing goes on as soon as it may."
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedCommand:
+    """What runs for each run."""
+
+    words: tuple[str, ...]
+    seconds: float
+    """How long it may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What is watched, and how."""
+
+    filter_text: str
+    watch_only: bool
+    from_start: bool
+    count: int | None
+    command: WatchedCommand | None
+
+    def query(self) -> RunQuery:
+        """The runs that match now, those that began first in front; `-2h` in a filter is told from now."""
+        found = parse_filter(self.filter_text, now_ticks()) if self.filter_text.strip() else None
+        return RunQuery(found, "started", descending=False)
+
+
+def watch(
+    session: SessionSpec,
+    *,
+    filter_text: str,
+    interval: int | None,
+    watch_only: bool,
+    from_start: bool,
+    count: int | None,
+    program: str | None,
+    program_seconds: int,
+) -> int:
+    """Print the runs that match, then each that begins to, until a signal or `count` runs; the exit code.
+
+    Args:
+        session: Where they are.
+        filter_text: In the filter language; empty for all runs.
+        interval: Seconds between two listings; None for those of the session, or the default where it has none.
+        watch_only: Whether what matches at the first start is not printed.
+        from_start: Whether what an earlier watch printed is forgotten.
+        count: How many runs to print at most; None for any number.
+        program: What to run for each, with its arguments, as a shell splits them; None for nothing.
+        program_seconds: How long one run of it may take.
+
+    Raises:
+        RuntuiError: filter or command cannot be used, the same watch runs already, or the service refuses.
+    """
+    chosen = _command(program, program_seconds) if program is not None else None
+    order = _Order(filter_text, watch_only, from_start, count, chosen)
+    order.query()
+    seconds = interval or session.settings.refresh_seconds or default_of("refresh")
+    return run_command(_watch(replace(session, settings=replace(session.settings, refresh_seconds=seconds)), order))
+
+
+def _command(text: str, seconds: float) -> WatchedCommand:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError("The command cannot be used", f"--exec: {error}.") from None
+    if not words or shutil.which(words[0]) is None:
+        hint = "Give a program and its arguments; for a shell, `sh -c '…'`."
+        raise UsageError("The command cannot be used", f"--exec: there is no program {text!r}.", hint)
+    return WatchedCommand(tuple(words), seconds)
+
+
+async def _watch(session: SessionSpec, order: _Order) -> int:
+    stopping = asyncio.Event()
+    _stop_on_signals(stopping)
+    with closing(ToldRuns(session.settings, order.filter_text)) as told:
+        if order.from_start:
+            told.forget()
+        async with connected(session) as workspace:
+            await _follow(workspace, order, told, stopping)
+    return int(ExitCode.DONE)
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    """Have a signal end the watch between two runs, and a second one at once, even where a write is blocked."""
+    loop = asyncio.get_running_loop()
+
+    def stop(_number: int, _frame: object) -> None:
+        if stopping.is_set():
+            raise KeyboardInterrupt
+        stopping.set()
+        loop.call_soon_threadsafe(stopping.set)  # wakes the loop
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+async def _follow(workspace: Workspace, order: _Order, told: ToldRuns, stopping: asyncio.Event) -> None:
+    """Tell of runs after each listing, until there is a reason to end.
+
+    Raises:
+        RuntuiError: the service refuses, or nothing could be read at the start.
+    """
+    listed = asyncio.Event()
+    trouble = _Trouble()
+    left = order.count
+    was_read = False
+
+    def follow(progress: Progress) -> None:
+        if progress.waiting_until is not None:
+            trouble.tell(_BUSY)
+        elif not progress.listing:
+            listed.set()
+
+    workspace.refresh.changed.subscribe(follow)
+    workspace.refresh.start()
+    while await _either(listed, stopping):
+        listed.clear()
+        progress = workspace.refresh.progress
+        if (fault := progress.fault) is not None and (not was_read or _is_refused(workspace, fault)):
+            raise fault
+        trouble.tell(str(progress.complaint or await _read_results(workspace, order) or ""))
+        if fault is None:
+            was_read = True
+            left = await _tell_new(workspace, order, told, stopping, left)
+        if left == 0:
+            return
+
+
+async def _either(listed: asyncio.Event, stopping: asyncio.Event) -> bool:
+    """Wait for a listing that ended; False where the watch is to end."""
+    waits = [asyncio.ensure_future(event.wait()) for event in (listed, stopping)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return not stopping.is_set()
+
+
+def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
+    """Whether a fault stays until a person does something: a sign-in, a permission, another address."""
+    if workspace.sign_in is not None and workspace.sign_in.state.needs_person is not None:
+        return True
+    status = fault.exchange.status if isinstance(fault, GraphError) else None
+    return status is not None and 400 <= status < 500 and status not in (408, 429)
+
+
+async def _read_results(workspace: Workspace, order: _Order) -> RuntuiError | None:
+    """For a filter by what tasks did: read that; why not all could be read."""
+    found = order.query().filter
+    if found is None or not found.asks_results:
+        return None
+    await workspace.results.read(EVERY_RUN)
+    return workspace.results.progress.fault
+
+
+class _Trouble:
+    """What is wrong, said once."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def tell(self, words: str) -> None:
+        """Say what is wrong where that is news; nothing ("") after something: that it is over."""
+        if words != self._said:
+            narrate(f"runtui: {words or 'All runs can be read again.'}")
+        self._said = words
+
+
+async def _tell_new(
+    workspace: Workspace, order: _Order, told: ToldRuns, stopping: asyncio.Event, left: int | None
+) -> int | None:
+    """Tell of the runs that begin to match; how many may still be told of."""
+    query, store = order.query(), workspace.store
+    unread = {workflow.workflow_id for workflow in workspace.refresh.progress.missing}
+
+    def matching() -> dict[str, str]:
+        """The runs that match, with their workflow: of those that were read."""
+        return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
+
+    found = await asyncio.to_thread(matching)
+    told.keep(found, unread)
+    if order.watch_only and not told.has_begun:
+        told.begin(found)
+    for run_id in told.new_among(found):
+        if stopping.is_set() or left == 0:
+            return left
+        if (stored := store.get(run_id)) is None:
+            continue
+        line = json.dumps(run_record(stored))
+        print(line, flush=True)
+        if order.command is not None:
+            await _run(order.command, run_id, line)
+        told.add(run_id, stored.workflow_id)
+        left = left - 1 if left is not None else None
+    if not told.has_begun:
+        told.begin({})
+    return left
+
+
+async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
+    """Run a command for a run; how it failed is said."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command.words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=_STDERR,
+            env={**os.environ, RUN_ID_VARIABLE: visible(run_id)},
+            start_new_session=True,
+        )
+    except OSError as error:
+        narrate(f"runtui: The command for run {run_id} could not be started: {error.strerror}.")
+        return
+    try:
+        async with asyncio.timeout(command.seconds):
+            await process.communicate(f"{line}\n".encode())
+        end = f"failed with exit code {process.returncode}" if process.returncode else ""
+    except TimeoutError:
+        end = f"was ended after {length_words(command.seconds)}"
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if end:
+        narrate(f"runtui: The command for run {run_id} {end}.")
+
+
+class ToldRuns:
+    """The runs that match and were told of, of one filter on one server; held by one watch at a time.
+
+    Args:
+        settings: Of the session: whose profile or root, and the state folder.
+        filter_text: The filter.
+
+    Raises:
+        RuntuiError: the file cannot be used, or another watch holds it.
+    """
+
+    def __init__(self, settings: Settings, filter_text: str) -> None:
+        of = json.dumps([settings.profile, settings.root, " ".join(filter_text.split())])
+        self._path = settings.state_folder / f"watch-{sha256(of.encode()).hexdigest()[:16]}.db"
+        with self._faults():
+            private_database(self._path)
+            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            # The first write takes the lock, and it is kept.
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS told (run_id TEXT PRIMARY KEY, workflow_id TEXT) WITHOUT ROWID"
+            )
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the runs that matched at the first start were told of, or taken as known."""
+        return bool(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def begin(self, known: Mapping[str, str]) -> None:
+        """Take these runs as known, in the place of those at the first start."""
+        with self._writing():
+            self._db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", known.items())
+            self._db.execute("PRAGMA user_version = 1")
+
+    def forget(self) -> None:
+        """Forget all, as before the first start."""
+        with self._writing():
+            self._db.execute("DELETE FROM told")
+            self._db.execute("PRAGMA user_version = 0")
+
+    def new_among(self, found: Mapping[str, str]) -> Sequence[str]:
+        """The runs that were not told of, in their order."""
+        known = {run_id for (run_id,) in self._db.execute("SELECT run_id FROM told")}
+        return [run_id for run_id in found if run_id not in known]
+
+    def add(self, run_id: str, workflow_id: str) -> None:
+        """Remember that a run was told of."""
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (run_id, workflow_id))
+
+    def keep(self, found: Mapping[str, str], unread: set[str]) -> None:
+        """Forget the runs that match no longer; what becomes of those in workflows that were not read is not known."""
+        known = self._db.execute("SELECT run_id, workflow_id FROM told").fetchall()
+        gone = [(run_id,) for run_id, workflow_id in known if run_id not in found and workflow_id not in unread]
+        if gone:
+            with self._writing():
+                self._db.executemany("DELETE FROM told WHERE run_id = ?", gone)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._faults():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.rollback()
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """What is wrong with the file, in a sentence."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                why = "Another runtui watches with this filter; it would take runs from this one."
+                raise RuntuiError("It is watched already", why, "End that one first.") from error
+            cure = "Delete it to begin anew; what matches is then printed again."
+            raise RuntuiError("The watch cannot be remembered", f"{self._path}: {error}.", cure) from error
+        except OSError as error:
+            what, cure = explanation(self._path, error, "Free disk space and try again.")
+            raise RuntuiError("The watch cannot be remembered", what, cure) from error

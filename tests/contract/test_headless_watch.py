@@ -1,0 +1,224 @@
+"""`runtui watch` in this process: what it prints over several listings, restarts, a line that drops, a command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.triage.watch import ToldRuns, watch
+from runtui.services import refresh
+from tests.contract.headless_commands import ROOT, Commands, refusing
+
+Out = pytest.CaptureFixture[str]
+
+MOST_LISTINGS = 500
+"""A watch that waits for a run that never comes is ended, and its test fails."""
+
+Step = Callable[["Script"], Awaitable[object]]
+"""What happens before a listing."""
+
+
+class Script(httpx.AsyncBaseTransport):
+    """The sandbox, to which something happens before each listing, from the second one on; the last is repeated."""
+
+    def __init__(self, commands: Commands, *steps: Step) -> None:
+        self.line = commands.line
+        self._steps = list(steps)
+        self.listings = 0
+        self.looks = 0
+        """How often the watch has looked at what matches."""
+        self.looked = asyncio.Condition()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def look(self) -> None:
+        async with self.looked:
+            self.looks += 1
+            self.looked.notify_all()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/workflows"):
+            self.listings += 1
+            if self.listings > MOST_LISTINGS:
+                signal.raise_signal(signal.SIGTERM)
+            if self._steps and self.listings > 1:
+                await (self._steps.pop(0) if len(self._steps) > 1 else self._steps[0])(self)
+        return await self.line.handle_async_request(request)
+
+
+def after(looks: int, step: Step) -> Step:
+    """A step, once the watch has looked so often at what matches: what it told of at all but the last is told."""
+
+    async def wait(script: Script) -> None:
+        async with asyncio.timeout(30), script.looked:
+            await script.looked.wait_for(lambda: script.looks >= looks)
+        await step(script)
+
+    return wait
+
+
+def becomes(run_id: str, status: str) -> Step:
+    """Somebody else changes a run."""
+
+    async def change(script: Script) -> None:
+        url, headers = f"{ROOT}/workflowBase/runs/{run_id}", {"Authorization": "Bearer any"}
+        async with httpx.AsyncClient(transport=script.line, headers=headers) as client:
+            await client.patch(url, json={"processingStatus": status})
+
+    return change
+
+
+async def is_cut(_script: Script) -> None:
+    raise httpx.ConnectError("no route")
+
+
+async def nothing(_script: Script) -> None:
+    pass
+
+
+async def is_ended(_script: Script) -> None:
+    signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
+    return Commands(sandbox_app, tmp_path / "state")
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No rest between listings; the signals of this process stay its own."""
+    monkeypatch.setattr(refresh, "rest_seconds", lambda *_: 0.001)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def watched(commands: Commands, *steps: Step, **choices: Any) -> int:
+    facts: dict[str, Any] = {
+        "filter_text": "status:failed", "interval": None, "watch_only": False, "from_start": False, "count": None,
+        "program": None, "program_seconds": 60,
+    }  # fmt: skip
+    script, keep = Script(commands, *steps), ToldRuns.keep
+
+    def counted(told: ToldRuns, *found: Any) -> None:
+        keep(told, *found)
+        script.tasks.append(asyncio.get_running_loop().create_task(script.look()))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ToldRuns, "keep", counted)
+        return watch(replace(commands.server(), wire=script), **facts | choices)
+
+
+def printed(capsys: Out) -> list[str]:
+    """The ids of the runs that were printed, in their order."""
+    return [json.loads(line)["run"]["id"] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_what_matches_is_printed_first_and_then_what_begins_to(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run("completed")
+    assert watched(commands, nothing, after(2, is_ended)) == ExitCode.DONE
+    (first,) = {len(printed(capsys))}
+    assert first > 1
+    steps = (
+        after(1, becomes(run_id, "failed")),
+        after(2, becomes(run_id, "canceled")),
+        after(3, becomes(run_id, "failed")),
+        nothing,
+    )
+    assert watched(commands, *steps, from_start=True, count=first + 2) == ExitCode.DONE
+    out = capsys.readouterr().out
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["run"]["id"] for line in lines[first:]] == [run_id, run_id], "it left, and matched anew"
+    began = [line["run"]["startedDateTime"] for line in lines[:first]]
+    assert began == sorted(began), "the oldest first"
+    assert set(lines[0]) == {"workflowId", "workflow", "run"}
+
+
+def test_a_watch_goes_on_where_it_ended(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run("completed")
+    other_id, _ = commands.a_run("canceled")
+    assert watched(commands, after(1, is_ended), watch_only=True) == ExitCode.DONE
+    assert printed(capsys) == [], "what matched at the first start is known"
+    # Meanwhile nobody watches.
+    commands.update(run_id, "processingStatus=failed")
+    capsys.readouterr()
+    assert watched(commands, count=1) == ExitCode.DONE
+    assert printed(capsys) == [run_id]
+    assert watched(commands, after(1, becomes(other_id, "failed")), nothing, count=1) == ExitCode.DONE
+    assert printed(capsys) == [other_id]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in commands.folder.glob("watch-*"))
+
+
+def test_a_line_that_drops_is_said_once_and_survived(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run("completed")
+    steps = after(1, is_cut), is_cut, is_cut, becomes(run_id, "failed"), nothing
+    assert watched(commands, *steps, watch_only=True, count=1) == ExitCode.DONE
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["run"]["id"] == run_id
+    assert len(captured.err.splitlines()) == 2
+    assert captured.err.splitlines()[1] == "runtui: All runs can be read again."
+
+
+def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: Commands, capsys: Out) -> None:
+    async def denied(script: Script) -> None:
+        script.line.handle_async_request = refuse  # type: ignore[method-assign]
+
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        return await refusing(403)(request, NotImplemented)
+
+    with pytest.raises(RuntuiError, match="Access denied"):
+        watched(commands, after(1, denied), watch_only=True)
+    with pytest.raises(RuntuiError, match="Access denied"):
+        watched(commands, watch_only=True)
+    with pytest.raises(UsageError, match="filter"):
+        watched(commands, filter_text="status:(")
+    with pytest.raises(UsageError, match="no program"):
+        watched(commands, program="no-such-program-here x")
+    assert capsys.readouterr().out == ""
+
+
+def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None:
+    found: list[str] = []
+
+    async def second(_script: Script) -> None:
+        try:
+            ToldRuns(commands.server().settings, " status:failed ").close()
+        except RuntuiError as error:
+            found.append(error.title)
+        ToldRuns(commands.server().settings, "status:queued").close()
+
+    assert watched(commands, second, after(1, is_ended), watch_only=True) == ExitCode.DONE
+    assert found == ["It is watched already"]
+
+
+def test_a_command_gets_the_run_and_its_failure_ends_nothing(
+    commands: Commands, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "note it.py"
+    program.write_text(
+        "import json, os, sys, time\n"
+        "run = json.loads(sys.stdin.readline())['run']\n"
+        "print('seen', os.environ['RUNTUI_RUN_ID'] == run['id'], sys.argv[1:])\n"
+        "sys.exit(3)\n"
+    )
+    how = {"program": f"{sys.executable} '{program}' '$(id) `id`'", "count": 2}
+    assert watched(commands, **how) == ExitCode.DONE
+    captured = capfd.readouterr()
+    assert len(captured.out.splitlines()) == 2
+    assert captured.err.count("seen True ['$(id) `id`']") == 2
+    assert captured.err.count("failed with exit code 3.") == 2
+    program.write_text("import time\ntime.sleep(600)\n")
+    assert watched(commands, **how | {"program_seconds": 0.2, "count": 1}) == ExitCode.DONE
+    assert "was ended after 1s." in capfd.readouterr().err
