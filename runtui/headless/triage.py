@@ -73,7 +73,7 @@ async def _causes(session: SessionSpec, query: RunQuery, output: _OutputFormat) 
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         progress = await _read_results(workspace, query)
-        for line in _printed(workspace.store.causes(query), output):
+        for line in _printed(await _named_causes(workspace, query), output):
             print(line)
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
@@ -98,6 +98,12 @@ async def _read_results(workspace: Workspace, query: RunQuery) -> ReadingProgres
         unsubscribe()
         line.clear()
     return workspace.results.progress
+
+
+async def _named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
+    """The causes of what was read, with the custom task extensions by their names."""
+    await workspace.results.read_extensions(cause.extension_id for cause in workspace.store.causes(query))
+    return workspace.results.causes(query)
 
 
 def _printed(causes: Sequence[Cause], output: _OutputFormat) -> Iterator[str]:
@@ -281,7 +287,7 @@ async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) 
     progress = await _read_results(workspace, query)
     if progress.fault is not None:
         trouble.append(f"The results of {progress.total - progress.read} runs could not be read. {progress.fault}")
-    causes = workspace.store.causes(query)
+    causes = await _named_causes(workspace, query)
     if not 0 < number <= len(causes):
         raise UsageError("There is no such cause", f"There are {len(causes)} causes.", "runtui causes lists them.")
     cause = causes[number - 1]
