@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from runtui.domain.filters import AnyOf, parse_filter
 from runtui.domain.results import Cause
+from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.run_users import Extension, extension_of
 from runtui.errors import RuntuiError
 from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -55,6 +57,9 @@ class ResultSource(Protocol):
     def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """The results of some runs, each (workflow id, run id), run by run."""
 
+    async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
+        """A custom task extension; None where it cannot be read."""
+
 
 class _ReadingOverError(Exception):
     """Trouble that every other run would meet as well."""
@@ -62,6 +67,15 @@ class _ReadingOverError(Exception):
     def __init__(self, fault: RuntuiError) -> None:
         super().__init__(str(fault))
         self.fault = fault
+
+
+@dataclass(slots=True)
+class _RunReading:
+    """One run that is being read."""
+
+    task: asyncio.Task[None]
+    waiting: int = 0
+    """Who waits for it: it ends with the last of them."""
 
 
 class ResultReader:
@@ -77,6 +91,12 @@ class ResultReader:
         """Whether somebody asked for the query again while it is being read."""
         self.progress = ReadingProgress()
         self.changed: Announcer[ReadingProgress] = Announcer()
+        self.part_came: Announcer[str] = Announcer()
+        """Told the id of a large run each time that a part of its results, but for the last, is in the store."""
+        self._runs: dict[str, _RunReading] = {}
+        self.extensions: dict[str, Extension] = {}
+        """What is known of custom task extensions, by id."""
+        self._asked_extensions: set[str] = set()
 
     def read_in_background(self, query: RunQuery) -> None:
         """Read the results of the newest problems of a query; another query that is being read gives way.
@@ -109,17 +129,52 @@ class ResultReader:
             await asyncio.wait([task])
 
     async def read_run(self, workflow_id: str, run_id: str) -> None:
-        """Read the results of one run into the store.
+        """Read the results of one run into the store; all who ask for it at the same time wait for one reading.
 
         Raises:
             RuntuiError: why they could not be read or stored.
         """
+        reading = self._runs.get(run_id)
+        if reading is None or reading.task.done():
+            task = asyncio.create_task(self._read_run(workflow_id, run_id), name="read the results of a run")
+            reading = self._runs[run_id] = _RunReading(task)
+        reading.waiting += 1
+        try:
+            await asyncio.shield(reading.task)
+        finally:
+            reading.waiting -= 1
+            if not reading.waiting:
+                reading.task.cancel()
+                if self._runs.get(run_id) is reading:
+                    del self._runs[run_id]
+
+    async def _read_run(self, workflow_id: str, run_id: str) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
         async for found in self._client.results([(workflow_id, run_id)], pace=Pace()):
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
+
+    async def read_extensions(self, ids: Iterable[str]) -> bool:
+        """Ask once for each custom task extension that is not known; whether more is known of them now."""
+        unknown = sorted(set(ids) - self._asked_extensions - {""})
+        self._asked_extensions.update(unknown)
+        for extension_id in unknown:
+            received = await self._client.custom_task_extension(extension_id)
+            if received is not None:
+                self.extensions[extension_id] = extension_of(received)
+        return not self.extensions.keys().isdisjoint(unknown)
+
+    def causes(self, query: RunQuery) -> list[Cause]:
+        """`Store.causes`; a task that runs a custom task extension is called by it, or by its id."""
+        return [self._called(cause) for cause in self._store.causes(query)]
+
+    def _called(self, cause: Cause) -> Cause:
+        if not cause.extension_id:
+            return cause
+        known = self.extensions.get(cause.extension_id)
+        return cause.of_extension(known.name if known is not None else short_id(cause.extension_id))
 
     async def _read_all(self, query: RunQuery, most: int | None) -> None:
         """Read so many runs, or all (None), and again when asked; trouble ends up in `progress`, never raised."""
@@ -190,7 +245,9 @@ class ResultReader:
         """Store what was read; what names the parts of a run until its last one is there."""
         run_id, tasks, users = found.run_id, found.tasks, found.users
         if not found.ends:
-            return await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
+            part = await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
+            self.part_came.announce(run_id)
+            return part
         await asyncio.to_thread(self._store.put_results, run_id, as_of, tasks, users, part=part)
         return None
 
