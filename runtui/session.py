@@ -110,6 +110,7 @@ async def _one(
             if not has_rows:
                 await _first_page(workspace)
                 paint.show(workspace.store, kept)
+            gc.disable()  # what is loaded and built now stays; the screen has garbage collected once it stands
             from runtui.tui import app as screen
 
             app = screen.RuntuiApp(

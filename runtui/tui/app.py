@@ -5,6 +5,7 @@ Invariant: nothing here knows what a run is.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -152,6 +153,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.listing.start()
         self.arranging.start()
         self.overviewing.start()
+        self.call_after_refresh(gc.enable)
         # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
         self.call_after_refresh(self.signing_in.start)
 
