@@ -308,9 +308,12 @@ class Database:
         """Add a run; its id, which no other run has: it is made of the schedule, to the tick."""
         while plan.id in self._plans:
             plan = plan._replace(scheduled=plan.scheduled + 1)
-        self._plans[plan.id] = self._moving[plan.id] = plan
+        now = self._clock()
+        self._plans[plan.id] = plan
+        if plan.rests > now:
+            self._moving[plan.id] = plan
         self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
-        self._insert(RUN, [run_state(plan, self._clock())])
+        self._insert(RUN, [run_state(plan, now)])
         return plan.id
 
     def _change_run(self, plan: RunPlan) -> None:
