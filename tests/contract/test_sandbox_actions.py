@@ -81,6 +81,13 @@ async def test_failed_users_are_processed_again_in_a_run_of_their_own(sandbox: S
     assert Counter(task["failureReason"] is None for task in tasks) == {True: 1, False: 1}
     # The old run stays as it was, and its failed users are linked to the new one too.
     assert (await sandbox.get(f"{workflow}/runs/{failed['id']}"))["failedUsersCount"] == 2
+    # Once more: who failed again, and the task that failed.
+    await act(sandbox, f"{workflow}/activateWithScope", run_scope(run["id"]))
+    sandbox.clock.advance(60)
+    once_more = (await sandbox.get(f"{workflow}/runs"))["value"][0]
+    assert (once_more["totalUsersCount"], once_more["totalTasksCount"], once_more["failedUsersCount"]) == (1, 1, 1)
+    (task,) = await results(sandbox, workflow, once_more["id"], "task")
+    assert task["task"]["displayName"] == "Generate TAP And Send Email"
     (linked,) = (user for user in before if user["subject"] == again[0]["subject"])
     path = f"{workflow}/runs/{failed['id']}/userProcessingResults/{linked['id']}/reprocessedRuns"
     assert [item["id"] for item in (await sandbox.get(path))["value"]] == [run["id"]]
@@ -172,6 +179,9 @@ async def test_a_canceled_run_stops_and_keeps_what_is_done(sandbox: Sandbox) -> 
         "canceled": 24 - after["successfulUsersCount"],
     }
     assert after["totalUnprocessedTasksCount"] == sum(user["totalUnprocessedTasksCount"] for user in users)
+    # One of them was under way.
+    stopped = Counter(user["completedDateTime"] for user in users if user["processingStatus"] == "canceled")
+    assert stopped == {None: 23 - after["successfulUsersCount"], after["completedDateTime"]: 1}
     kept = await results(sandbox, workflow, run["id"], "task")
     assert [task for task in kept if task["processingStatus"] == "completed"] == tasks[:-1]
     assert (kept[-1]["processingStatus"], kept[-1]["completedDateTime"]) == ("canceled", None)
