@@ -138,10 +138,19 @@ def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> di
     return sent
 
 
-def _complex(value: Any, name: str, types: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, Any]]:
-    """A value of one of some complex types, given with their properties: the type, and a value for each property."""
-    declared = value.get("@odata.type") if isinstance(value, dict) else None
-    type_name = str(declared).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
+def _complex(
+    value: Any, name: str, types: Mapping[str, tuple[str, ...]], *, declared: str = ""
+) -> tuple[str, dict[str, Any]]:
+    """A value of one of some complex types: its type, and a value for each of its properties.
+
+    Args:
+        value: The value as it was sent.
+        name: The name of the parameter.
+        types: The types, with their properties.
+        declared: The type that the parameter has without an `@odata.type`; empty where that is abstract.
+    """
+    written = value.get("@odata.type", declared) if isinstance(value, dict) else None
+    type_name = str(written).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
     if type_name not in types:
         known = ", ".join(f"'#{_NAMESPACE}.{known}'" for known in types)
         raise bad_request(f"'{name}' is to be an object whose '@odata.type' is one of {known}.", target=name)
@@ -290,7 +299,8 @@ def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Argu
 
 
 def _resume(request: Request, result: _Bound, arguments: _Arguments) -> _Done:
-    _, data = _complex(arguments["data"], "data", {"customTaskExtensionCallbackData": ("operationStatus",)})
+    type_name = "customTaskExtensionCallbackData"
+    _, data = _complex(arguments["data"], "data", {type_name: ("operationStatus",)}, declared=type_name)
     status = _member(data["operationStatus"], "operationStatus", "completed", "failed")
     user, has_completed = (result["runId"], result["userResultId"]), status == "completed"
     is_open = result["processingStatus"] == "inProgress"

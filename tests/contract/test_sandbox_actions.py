@@ -232,11 +232,7 @@ async def test_a_run_that_waits_goes_on_when_its_extensions_have_called_back(san
             "runs": path,
             "users": f"{path}/userProcessingResults/{users[task['subject']['id']]}",
         }
-        body = {
-            "data": {**CALLED_BACK["data"], "operationStatus": status},
-            "source": "sample",
-            "type": "lifecycleEvent",
-        }
+        body = {"data": {"operationStatus": status}, "source": "sample", "type": "lifecycleEvent"}
         await act(sandbox, f"{owner[place]}/taskProcessingResults/{task['id']}/resume", body)
         assert (await sandbox.get(path))["processingStatus"] == "inProgress"
         await act(sandbox, f"{path}/taskProcessingResults/{task['id']}/resume", CALLED_BACK, 409)

@@ -129,7 +129,7 @@ class RunPlan(NamedTuple):
 
     @property
     def is_acted_on(self) -> bool:
-        """Whether an action has reached it after its start: its users have to be counted one by one."""
+        """Whether an action has changed its course: its users have to be counted one by one."""
         return self.canceled is not None or bool(self.callbacks)
 
     @property
