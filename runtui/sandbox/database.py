@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
@@ -216,12 +216,14 @@ class Database:
                 values[name] = value
         self._update_run(run_id, values)
 
-    def activate(self, workflow_id: str, people: Iterable[Person], execution_type: str, **details: Any) -> str:
-        """Start a run of a workflow for some people; its id."""
-        now = self._clock()
+    def activate(self, workflow_id: str, people: Collection[Person], execution_type: str, **details: Any) -> str | None:
+        """Start a run of a workflow for some people; its id, None when there is nobody whom it could process."""
+        now, workflow = self._clock(), self._workflows[workflow_id]
+        if not people or workflow.subjects:
+            return None
         earlier = self._plans_of(workflow_id)[::-1]
         subjects = {person.number: cause_left(earlier, person, now) for person in people}
-        plan = started_by_hand(self._workflows[workflow_id], subjects, now, execution_type, **details)
+        plan = started_by_hand(workflow, subjects, now, execution_type, **details)
         return self._add_run(plan)
 
     def reprocess(self, run_id: str, choice: Choice, scope: dict[str, Any]) -> str | None:

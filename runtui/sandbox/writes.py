@@ -209,7 +209,13 @@ def _activate(request: Request, workflow: _Bound, arguments: _Arguments) -> _Don
         message = f"A workflow runs on demand for at most {_MOST_SUBJECTS} users; there are {len(subjects)}."
         raise bad_request(message, target="subjects")
     people = [_person(request, key) for key in subjects]
-    return _Done(database_of(request).activate(workflow["id"], people, "onDemand"))
+    return _started(database_of(request).activate(workflow["id"], people, "onDemand"))
+
+
+def _started(run_id: str | None) -> _Done:
+    if run_id is None:
+        raise GraphError(406, "Not Acceptable Request", "There is no user whom the workflow could process.")
+    return _Done(run_id)
 
 
 def _person(request: Request, key: str) -> Person:
@@ -234,14 +240,10 @@ def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Argumen
     if "users" in given:
         found = [database.people.find(key) for key in _references(given["users"], "users")]
         people = [person for person in found if person is not None]
-        run_id = database.activate(workflow["id"], people, "activatedWithScope", scope=stored) if people else None
-    else:
-        reprocessed, choice = _choice(request, workflow, given)
-        stored |= {name: given[name] for name in ("userScope", "taskScope") if name in given}
-        run_id = database.reprocess(reprocessed, choice, stored)
-    if run_id is None:
-        raise GraphError(406, "Not Acceptable Request", "The scope has no user whom the workflow could process.")
-    return _Done(run_id)
+        return _started(database.activate(workflow["id"], people, "activatedWithScope", scope=stored))
+    reprocessed, choice = _choice(request, workflow, given)
+    stored |= {name: given[name] for name in ("userScope", "taskScope") if name in given}
+    return _started(database.reprocess(reprocessed, choice, stored))
 
 
 def _choice(request: Request, workflow: _Bound, given: _Arguments) -> tuple[str, Choice]:

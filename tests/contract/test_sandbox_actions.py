@@ -305,12 +305,15 @@ async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(
     assert sandbox.app.state.applied == []
 
 
-async def test_a_run_without_a_failed_user_has_nobody_to_process_again(sandbox: Sandbox) -> None:
+async def test_where_there_is_nobody_to_process_no_run_begins(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     done = await run_of(sandbox, workflow, "completed", 8)
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(done["id"]), 406)
     held = await run_of(sandbox, await sandbox.workflow("Offboard last day"), "quarantined", 412)
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(held["id"]), 404)
+    for_accounts = await sandbox.workflow("HR feed: unmatched accounts")
+    person = {"id": sandbox.app.state.database.people.person(3).id}
+    await act(sandbox, f"{for_accounts}/activate", {"subjects": [person]}, 406)
 
 
 async def test_what_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
