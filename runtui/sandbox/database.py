@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
@@ -216,12 +216,14 @@ class Database:
                 values[name] = value
         self._update_run(run_id, values)
 
-    def activate(self, workflow_id: str, people: Iterable[Person], execution_type: str, **details: Any) -> str:
-        """Start a run of a workflow for some people; its id."""
-        now = self._clock()
+    def activate(self, workflow_id: str, people: Collection[Person], execution_type: str, **details: Any) -> str | None:
+        """Start a run of a workflow for some people; its id, None when there is nobody whom it could process."""
+        now, workflow = self._clock(), self._workflows[workflow_id]
+        if not people or workflow.subjects:
+            return None
         earlier = self._plans_of(workflow_id)[::-1]
         subjects = {person.number: cause_left(earlier, person, now) for person in people}
-        plan = started_by_hand(self._workflows[workflow_id], subjects, now, execution_type, **details)
+        plan = started_by_hand(workflow, subjects, now, execution_type, **details)
         return self._add_run(plan)
 
     def reprocess(self, run_id: str, choice: Choice, scope: dict[str, Any]) -> str | None:
@@ -308,9 +310,12 @@ class Database:
         """Add a run; its id, which no other run has: it is made of the schedule, to the tick."""
         while plan.id in self._plans:
             plan = plan._replace(scheduled=plan.scheduled + 1)
-        self._plans[plan.id] = self._moving[plan.id] = plan
+        now = self._clock()
+        self._plans[plan.id] = plan
+        if plan.rests > now:
+            self._moving[plan.id] = plan
         self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
-        self._insert(RUN, [run_state(plan, self._clock())])
+        self._insert(RUN, [run_state(plan, now)])
         return plan.id
 
     def _change_run(self, plan: RunPlan) -> None:

@@ -138,10 +138,19 @@ def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> di
     return sent
 
 
-def _complex(value: Any, name: str, types: Mapping[str, tuple[str, ...]]) -> tuple[str, dict[str, Any]]:
-    """A value of one of some complex types, given with their properties: the type, and a value for each property."""
-    declared = value.get("@odata.type") if isinstance(value, dict) else None
-    type_name = str(declared).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
+def _complex(
+    value: Any, name: str, types: Mapping[str, tuple[str, ...]], *, declared: str = ""
+) -> tuple[str, dict[str, Any]]:
+    """A value of one of some complex types: its type, and a value for each of its properties.
+
+    Args:
+        value: The value as it was sent.
+        name: The name of the parameter.
+        types: The types, with their properties.
+        declared: The type that the parameter has without an `@odata.type`; empty where that is abstract.
+    """
+    written = value.get("@odata.type", declared) if isinstance(value, dict) else None
+    type_name = str(written).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
     if type_name not in types:
         known = ", ".join(f"'#{_NAMESPACE}.{known}'" for known in types)
         raise bad_request(f"'{name}' is to be an object whose '@odata.type' is one of {known}.", target=name)
@@ -200,7 +209,13 @@ def _activate(request: Request, workflow: _Bound, arguments: _Arguments) -> _Don
         message = f"A workflow runs on demand for at most {_MOST_SUBJECTS} users; there are {len(subjects)}."
         raise bad_request(message, target="subjects")
     people = [_person(request, key) for key in subjects]
-    return _Done(database_of(request).activate(workflow["id"], people, "onDemand"))
+    return _started(database_of(request).activate(workflow["id"], people, "onDemand"))
+
+
+def _started(run_id: str | None) -> _Done:
+    if run_id is None:
+        raise GraphError(406, "Not Acceptable Request", "There is no user whom the workflow could process.")
+    return _Done(run_id)
 
 
 def _person(request: Request, key: str) -> Person:
@@ -225,14 +240,10 @@ def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Argumen
     if "users" in given:
         found = [database.people.find(key) for key in _references(given["users"], "users")]
         people = [person for person in found if person is not None]
-        run_id = database.activate(workflow["id"], people, "activatedWithScope", scope=stored) if people else None
-    else:
-        reprocessed, choice = _choice(request, workflow, given)
-        stored |= {name: given[name] for name in ("userScope", "taskScope") if name in given}
-        run_id = database.reprocess(reprocessed, choice, stored)
-    if run_id is None:
-        raise GraphError(406, "Not Acceptable Request", "The scope has no user whom the workflow could process.")
-    return _Done(run_id)
+        return _started(database.activate(workflow["id"], people, "activatedWithScope", scope=stored))
+    reprocessed, choice = _choice(request, workflow, given)
+    stored |= {name: given[name] for name in ("userScope", "taskScope") if name in given}
+    return _started(database.reprocess(reprocessed, choice, stored))
 
 
 def _choice(request: Request, workflow: _Bound, given: _Arguments) -> tuple[str, Choice]:
@@ -290,7 +301,8 @@ def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Argu
 
 
 def _resume(request: Request, result: _Bound, arguments: _Arguments) -> _Done:
-    _, data = _complex(arguments["data"], "data", {"customTaskExtensionCallbackData": ("operationStatus",)})
+    type_name = "customTaskExtensionCallbackData"
+    _, data = _complex(arguments["data"], "data", {type_name: ("operationStatus",)}, declared=type_name)
     status = _member(data["operationStatus"], "operationStatus", "completed", "failed")
     user, has_completed = (result["runId"], result["userResultId"]), status == "completed"
     is_open = result["processingStatus"] == "inProgress"

@@ -70,6 +70,8 @@ class TestGraph:
             path, body = "/workflowBase/runs/none", {"processingStatus": "canceled"}
             refused = await graph.patch(path, json=body, headers=headers)
             assert (refused.status_code == 403) is not allowed
+            action = await graph.post(f"{WORKFLOWS}/none/clearQuarantine", headers=headers)
+            assert (action.status_code == 403) is not allowed
             if not allowed:
                 assert refused.json()["error"]["code"] == "Authorization_RequestDenied"
             items = [

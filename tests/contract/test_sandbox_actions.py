@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -81,6 +82,13 @@ async def test_failed_users_are_processed_again_in_a_run_of_their_own(sandbox: S
     assert Counter(task["failureReason"] is None for task in tasks) == {True: 1, False: 1}
     # The old run stays as it was, and its failed users are linked to the new one too.
     assert (await sandbox.get(f"{workflow}/runs/{failed['id']}"))["failedUsersCount"] == 2
+    # Once more: who failed again, and the task that failed.
+    await act(sandbox, f"{workflow}/activateWithScope", run_scope(run["id"]))
+    sandbox.clock.advance(60)
+    once_more = (await sandbox.get(f"{workflow}/runs"))["value"][0]
+    assert (once_more["totalUsersCount"], once_more["totalTasksCount"], once_more["failedUsersCount"]) == (1, 1, 1)
+    (task,) = await results(sandbox, workflow, once_more["id"], "task")
+    assert task["task"]["displayName"] == "Generate TAP And Send Email"
     (linked,) = (user for user in before if user["subject"] == again[0]["subject"])
     path = f"{workflow}/runs/{failed['id']}/userProcessingResults/{linked['id']}/reprocessedRuns"
     assert [item["id"] for item in (await sandbox.get(path))["value"]] == [run["id"]]
@@ -172,6 +180,9 @@ async def test_a_canceled_run_stops_and_keeps_what_is_done(sandbox: Sandbox) -> 
         "canceled": 24 - after["successfulUsersCount"],
     }
     assert after["totalUnprocessedTasksCount"] == sum(user["totalUnprocessedTasksCount"] for user in users)
+    # One of them was under way.
+    stopped = Counter(user["completedDateTime"] for user in users if user["processingStatus"] == "canceled")
+    assert stopped == {None: 23 - after["successfulUsersCount"], after["completedDateTime"]: 1}
     kept = await results(sandbox, workflow, run["id"], "task")
     assert [task for task in kept if task["processingStatus"] == "completed"] == tasks[:-1]
     assert (kept[-1]["processingStatus"], kept[-1]["completedDateTime"]) == ("canceled", None)
@@ -222,11 +233,7 @@ async def test_a_run_that_waits_goes_on_when_its_extensions_have_called_back(san
             "runs": path,
             "users": f"{path}/userProcessingResults/{users[task['subject']['id']]}",
         }
-        body = {
-            "data": {**CALLED_BACK["data"], "operationStatus": status},
-            "source": "sample",
-            "type": "lifecycleEvent",
-        }
+        body = {"data": {"operationStatus": status}, "source": "sample", "type": "lifecycleEvent"}
         await act(sandbox, f"{owner[place]}/taskProcessingResults/{task['id']}/resume", body)
         assert (await sandbox.get(path))["processingStatus"] == "inProgress"
         await act(sandbox, f"{path}/taskProcessingResults/{task['id']}/resume", CALLED_BACK, 409)
@@ -287,24 +294,25 @@ REFUSED: list[tuple[str, Any, int, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "status", "target"), REFUSED)
-async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(
-    sandbox: Sandbox, name: str, body: Any, status: int, target: str | None
-) -> None:
+async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     before = await sandbox.get(f"{workflow}/runs")
-    error = (await act(sandbox, f"{workflow}/{name}", body, status))["error"]
-    assert error.get("target") == target
+    for name, body, status, target in REFUSED:
+        error = (await act(sandbox, f"{workflow}/{name}", body, status))["error"]
+        assert error.get("target") == target, (name, body)
     assert await sandbox.get(f"{workflow}/runs") == before
     assert sandbox.app.state.applied == []
 
 
-async def test_a_run_without_a_failed_user_has_nobody_to_process_again(sandbox: Sandbox) -> None:
+async def test_where_there_is_nobody_to_process_no_run_begins(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     done = await run_of(sandbox, workflow, "completed", 8)
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(done["id"]), 406)
     held = await run_of(sandbox, await sandbox.workflow("Offboard last day"), "quarantined", 412)
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(held["id"]), 404)
+    for_accounts = await sandbox.workflow("HR feed: unmatched accounts")
+    person = {"id": sandbox.app.state.database.people.person(3).id}
+    await act(sandbox, f"{for_accounts}/activate", {"subjects": [person]}, 406)
 
 
 async def test_what_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
@@ -361,41 +369,40 @@ async def test_an_action_is_a_post(sandbox: Sandbox) -> None:
             assert answer.status_code == 405
 
 
-@pytest.mark.parametrize(
-    ("scenario", "status", "is_applied"),
-    [
-        ("403", 403, False),
-        ("401-once", 401, False),
-        ("429-seconds", 429, False),
-        ("503", 503, False),
-        ("504", 504, True),
-        ("html-200", 200, False),
-        ("reset-before", None, False),
-        ("reset-after", None, True),
-        ("half-body", None, True),
-        ("204", 204, True),
-        ("big-body", 204, True),
-        ("wrong-id", 204, True),
-        ("ignored", 204, True),
-        ("segment", 204, True),
-        ("echo", 400, False),
-    ],
-)
-async def test_faults_befall_actions_as_they_do_a_patch(
-    sandbox: Sandbox, scenario: str, status: int | None, is_applied: bool
-) -> None:
+FAULTS: list[tuple[str, int | None, bool]] = [
+    ("403", 403, False),
+    ("401-once", 401, False),
+    ("429-seconds", 429, False),
+    ("503", 503, False),
+    ("504", 504, True),
+    ("html-200", 200, False),
+    ("reset-before", None, False),
+    ("reset-after", None, True),
+    ("half-body", None, True),
+    ("204", 204, True),
+    ("big-body", 204, True),
+    ("wrong-id", 204, True),
+    ("ignored", 204, True),
+    ("segment", 204, True),
+    ("echo", 400, False),
+]
+"""Scenarios, the status of the answer to an action, if there is one, and whether the action is carried out."""
+
+
+async def test_faults_befall_actions_as_they_do_a_patch(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard intern (draft)")
     body = {"subjects": [{"id": sandbox.app.state.database.people.person(3).id}]}
-    sandbox.app.state.scenario.use(scenario)
-    if status is None:
-        with pytest.raises(ConnectionError):
-            await sandbox.client.post(f"{workflow}/activate", json=body)
-    else:
-        answer = await sandbox.client.post(f"{workflow}/activate", json=body)
-        assert answer.status_code == status
-    sandbox.app.state.scenario.use("none")
-    runs = (await sandbox.get(f"{workflow}/runs"))["value"]
-    assert len(runs) == len(sandbox.app.state.applied) == is_applied
+    applied = 0
+    for scenario, status, is_applied in FAULTS:
+        sandbox.app.state.scenario.use(scenario)
+        answered = None
+        with suppress(ConnectionError):
+            answered = (await sandbox.client.post(f"{workflow}/activate", json=body)).status_code
+        assert answered == status, scenario
+        applied += is_applied
+        sandbox.app.state.scenario.use("none")
+        runs = (await sandbox.get(f"{workflow}/runs"))["value"]
+        assert len(runs) == len(sandbox.app.state.applied) == applied, scenario
 
 
 async def test_a_run_that_was_written_to_is_told_by_what_it_did_once_an_action_reaches_it(sandbox: Sandbox) -> None:

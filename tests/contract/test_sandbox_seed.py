@@ -14,8 +14,17 @@ from hypothesis import strategies as st
 
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import create_app
+from runtui.sandbox.tenant.activations import Choice, reprocessing
 from runtui.sandbox.tenant.people import People
-from runtui.sandbox.tenant.runs import RunPlan, run_state, subject_results, task_reports, task_results, user_results
+from runtui.sandbox.tenant.runs import (
+    Callback,
+    RunPlan,
+    run_state,
+    subject_results,
+    task_reports,
+    task_results,
+    user_results,
+)
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS, plan_runs, workflows
 from runtui.sandbox.tenant.workflows import WORKFLOWS as SEEDED
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
@@ -129,16 +138,47 @@ async def test_a_workflow_says_why_it_does_not_run(sandbox: Sandbox) -> None:
     assert (await sandbox.get(f"{WORKFLOWS}/{listed['Onboard intern (draft)']['id']}/runs"))["value"] == []
 
 
-def plans() -> list[RunPlan]:
-    return plan_runs(480, 5, NOW, workflows(5))
+PEOPLE = People(5)
+SEEDED_PLANS = plan_runs(480, 5, NOW, workflows(5))
+WAITING = [plan for plan in SEEDED_PLANS if plan.fate == "inProgress"]
 
 
-@settings(max_examples=200)
-@given(st.sampled_from(plans()), st.integers(-2 * DAY, 2 * DAY))
+def canceled(plan: RunPlan, share: float) -> RunPlan:
+    """A run canceled at some moment between its schedule and its end."""
+    waits = plan.fate == "inProgress" and len(plan.callbacks) < plan.users - (plan.stops_after or 0)
+    moment = plan.scheduled + int(share * (plan.rests + waits * DAY - plan.scheduled))
+    return plan._replace(canceled=moment, callbacks=tuple(item for item in plan.callbacks if item.moment <= moment))
+
+
+def called_back(plan: RunPlan, answers: list[tuple[int, bool]]) -> RunPlan:
+    """A run that waits, with the answers to some of its users, each so many seconds after the one before."""
+    moment = plan.rests
+    for user, (seconds, has_completed) in zip(range(plan.stops_after or 0, plan.users), answers, strict=False):
+        moment += seconds * TICKS_PER_SECOND
+        plan = plan._replace(callbacks=(*plan.callbacks, Callback(user, moment, has_completed)))
+    return plan
+
+
+def reprocessed(plan: RunPlan, choice: Choice) -> RunPlan:
+    """A run that processes users of another one again; that one where nobody is to be processed."""
+    return reprocessing(plan, choice, PEOPLE, plan.rests + DAY, {}) or plan
+
+
+SEEDED_OR_AGAIN = st.sampled_from(SEEDED_PLANS) | st.builds(
+    reprocessed, st.sampled_from(SEEDED_PLANS), st.builds(Choice, st.booleans(), st.booleans())
+)
+ANSWERED = st.builds(
+    called_back, st.sampled_from(WAITING), st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=4)
+)
+PLANS = SEEDED_OR_AGAIN | ANSWERED | st.builds(canceled, SEEDED_OR_AGAIN | ANSWERED, st.floats(0, 1, exclude_max=True))
+
+
+@settings(max_examples=400)
+@given(PLANS, st.integers(-2 * DAY, 2 * DAY))
 def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan, shift: int) -> None:
     now = max(plan.rests, plan.started + shift)
     run = run_state(plan, now)
-    people = People(5)
+    people = PEOPLE
     has_users = not plan.workflow.subjects
     results = user_results if has_users else subject_results
     users, tasks = list(results(plan, people, now)), list(task_results(plan, people, now))
@@ -162,13 +202,13 @@ def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan
     assert all((task["failureReason"] is not None) == (task["processingStatus"] == "failed") for task in tasks)
 
 
-@settings(max_examples=200)
-@given(st.sampled_from(plans()), st.lists(st.integers(-600, 40_000), min_size=2, max_size=5).map(sorted))
+@settings(max_examples=400)
+@given(PLANS, st.lists(st.integers(-600, 40_000), min_size=2, max_size=5).map(sorted))
 def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> None:
-    order = ["queued", "inProgress"]
+    order = ["queued", "inProgress", "canceling"]
     states = [run_state(plan, plan.scheduled + second * TICKS_PER_SECOND) for second in seconds]
     for earlier, later in pairwise(states):
-        ranks = [order.index(s) if (s := run["processingStatus"]) in order else 2 for run in (earlier, later)]
+        ranks = [order.index(s) if (s := run["processingStatus"]) in order else 3 for run in (earlier, later)]
         assert ranks[0] <= ranks[1]
         for name in ("successfulUsersCount", "failedUsersCount", "failedTasksCount", "totalUsersCount"):
             assert earlier[name] <= later[name]
@@ -179,12 +219,12 @@ def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> Non
         assert moments == sorted(moments)
         assert all(plan.scheduled <= moment <= now for moment in moments)
         assert all(run[name] >= 0 for name in COUNTERS)
-        started = run["processingStatus"] not in {"queued", "quarantined"}
+        started = run["processingStatus"] not in {"queued", "quarantined"} and not plan.never_starts
         assert (run["startedDateTime"] is not None) == started
 
 
 def test_a_run_that_has_just_begun_has_not_counted_its_users_yet() -> None:
-    plan = next(plan for plan in plans() if plan.duration > 60 * TICKS_PER_SECOND and plan.users < 4)
+    plan = next(plan for plan in SEEDED_PLANS if plan.duration > 60 * TICKS_PER_SECOND and plan.users < 4)
     early, late = (run_state(plan, plan.started + seconds * TICKS_PER_SECOND) for seconds in (1, 6))
     assert (early["processingStatus"], late["processingStatus"]) == ("inProgress", "inProgress")
     assert [early[name] for name in ("totalUsersCount", "totalTasksCount", "totalUnprocessedTasksCount")] == [0, 0, 0]

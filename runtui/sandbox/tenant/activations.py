@@ -97,7 +97,7 @@ def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope:
         "activatedWithScope",
         scope=scope,
         reprocessed=plan.id,
-        only=tuple(sorted(left)) if choice.failed_tasks else plan.only,
+        only=tuple(sorted(left)) if choice.failed_tasks else (),
     )
 
 

@@ -96,7 +96,7 @@ class RunPlan(NamedTuple):
     canceled: int | None = None
     """When somebody canceled it."""
     callbacks: tuple[Callback, ...] = ()
-    """The answers to a run that waits for them."""
+    """The answers to a run that waits for them, oldest first."""
 
     @property
     def id(self) -> str:
@@ -120,7 +120,7 @@ class RunPlan(NamedTuple):
         """When it stops changing."""
         if self.canceled is not None:
             return self.canceled + _CANCELING
-        return max([self.stops, *(callback.moment + _RESUMING for callback in self.callbacks)])
+        return max(self.stops, self.callbacks[-1].moment + _RESUMING) if self.callbacks else self.stops
 
     @property
     def never_starts(self) -> bool:
@@ -129,7 +129,7 @@ class RunPlan(NamedTuple):
 
     @property
     def is_acted_on(self) -> bool:
-        """Whether an action has reached it after its start: its users have to be counted one by one."""
+        """Whether an action has changed its course: its users have to be counted one by one."""
         return self.canceled is not None or bool(self.callbacks)
 
     @property
@@ -247,7 +247,9 @@ def _counts(plan: RunPlan, now: int) -> _Counts:
 
 
 def _last_updated(plan: RunPlan, now: int) -> int | None:
-    moments = [] if plan.never_starts else [plan.finished(_users_done(plan, now))]
+    moments = [] if now < plan.started or plan.never_starts else [plan.finished(_users_done(plan, now))]
+    if not plan.is_acted_on:
+        return moments[0] if moments else None
     moments += [] if plan.canceled is None else [plan.canceled, plan.rests]
     moments += [moment for item in plan.callbacks for moment in (item.moment, item.moment + _RESUMING)]
     return max((moment for moment in moments if moment <= now), default=None)
