@@ -193,7 +193,7 @@ COMMANDS: Final = (
             Argument("--watch-only", action="store_true", help="print no run that matches at the first start"),
             Argument("--from-start", action="store_true", help="forget what an earlier watch has printed"),
             Argument("--count", type=_whole_number("the count", least=1), metavar="N",
-                     help="end after N runs (default: at ctrl+c or SIGTERM)"),
+                     help="end after so many runs (default: until SIGINT or SIGTERM)"),
             Argument("--exec", dest="program", metavar="COMMAND",
                      help="a program and its arguments, run for each run, one at a time"),
             Argument("--exec-timeout", dest="program_seconds", default=60, metavar="SECONDS",

@@ -302,6 +302,9 @@ OPTIONS: Final = (
         "refresh", "screen", _number(0, 86_400), "seconds between two refreshes of the list; 0: only by key", "SECONDS",
         default=30.0, setting="refresh_seconds",
     ),
+    Option(
+        "bell", "screen", _switch, "ring the bell when a watched run ends", default=True, negative="no-bell",
+    ),
     Option("mouse", "screen", _switch, "use the mouse", default_words="not over SSH", negative="no-mouse"),
     Option("log", "log", _path, "append requests and decisions to this file, without secrets", "FILE",
            default_words="no log"),

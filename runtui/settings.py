@@ -61,6 +61,7 @@ class Settings:
     refresh_seconds: float = default_of("refresh")
     """Seconds from the end of one listing to the start of the next; 0: only by key."""
     mouse: bool = True
+    bell: bool = default_of("bell")
     state_folder: Path
     """Where the store, the journal and crash reports go."""
 

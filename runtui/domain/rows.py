@@ -37,6 +37,11 @@ class StatusLook(NamedTuple):
     is_active: bool = False
     """Whether the service is still at work on it, so that it can get stuck."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the service does no more by itself; not known of a status that is unknown."""
+        return self.is_problem or self.name == "completed"
+
 
 _MOST_URGENT_FIRST: Final = (
     StatusLook("failed", "failed", "✗", "status-failed", is_problem=True),

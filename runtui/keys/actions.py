@@ -210,6 +210,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # A run, under the cursor or opened
     Action("edit", "run", ("e", "f4"), "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
     Action("undo", "run", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
+    Action(
+        "watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or no longer.", 0, "run"
+    ),
     # The list of runs
     Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),

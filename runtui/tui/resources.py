@@ -58,9 +58,10 @@ class RowFlag(NamedTuple):
 SAVING: Final = RowFlag("↑", "being saved")
 OUTCOME_UNKNOWN: Final = RowFlag("?", "outcome not known")
 DRAFT_KEPT: Final = RowFlag("~", "draft not sent")
+WATCHED: Final = RowFlag("♪", "watched")
 MARKED: Final = RowFlag("◆", "marked")
 
-ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, MARKED)
+ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED)
 """All flags; of several that fit a row the first is shown."""
 
 

@@ -1,7 +1,7 @@
-"""The list as it comes in: reading runs, why the list is incomplete, and one run in the panel.
+"""The list as it comes in: reading runs, why the list is incomplete, and the end of the runs that are watched.
 
 Invariant: what stays incomplete for the same reason is said once; the first line goes on to say it. What no first row
-needs is loaded after the first rows are there.
+needs is loaded after the first rows are there. Watching asks the server nothing: it follows the store.
 """
 
 from __future__ import annotations
@@ -9,17 +9,23 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from runtui.domain.properties import EDITABLE
+from runtui.domain.rows import status_look
+from runtui.domain.text import visible
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.refresh import Progress
+from runtui.services.store import Store
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
 from runtui.tui.resources import RUNS
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
 from runtui.tui.screens.runs import RunsView
+
+MOST_WATCHED: Final = 100
+"""Each of them is looked up when the store changes."""
 
 
 class Listing:
@@ -49,6 +55,7 @@ class Listing:
         """Show what the store has, and follow what comes."""
         carry = self._chrome.carry
         carry(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        carry(self._workspace.store.changed.subscribe, self._tell_of_ends)
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
         carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
         self._chrome.show_runs = self._show_runs
@@ -92,6 +99,43 @@ class Listing:
         needed = sign_in.state.needs_person if sign_in is not None and sign_in.is_person else None
         return str(fault) if needed is None else f"{needed.title} ({key_of('sign_in')})."
 
+    # W: watched runs
+
+    def action_watch(self) -> None:
+        """Tell when the run, or each marked run, ends; where all of them are watched, no longer."""
+        run_id = self._chrome.hold_run()
+        marked = self._runs.table.marks if self._chrome.front.view is self._runs else ()
+        chosen = set(marked) or {run_id or ""}
+        watched, store = self._runs.watched, self._workspace.store
+        if chosen <= watched:
+            watched -= chosen
+            words = "No longer watched."
+        else:
+            going_on = {run_id for run_id in chosen - watched if _end_of(store, run_id) == ""}
+            if len(watched | going_on) > MOST_WATCHED:
+                self._chrome.set_status(f"At most {MOST_WATCHED} runs are watched.", "warning")
+                return
+            watched |= going_on
+            words = _watching_words(len(going_on), len(chosen))
+        self._chrome.set_status(words)
+        self._runs.drawing.ask()
+
+    def _tell_of_ends(self, changed: frozenset[str] | None) -> None:
+        """Ring the bell, once, for the watched runs that have ended."""
+        watched, store = self._runs.watched, self._workspace.store
+        ended = {run_id: _end_of(store, run_id) for run_id in sorted(watched if changed is None else watched & changed)}
+        ended = {run_id: words for run_id, words in ended.items() if words}
+        if not ended:
+            return
+        watched.difference_update(ended)
+        (first, *others) = ended.values()
+        self._chrome.set_status(
+            f"{first}{f' {len(others)} more watched runs have ended.' if others else ''}", "warning"
+        )
+        self._runs.drawing.ask()
+        if self._workspace.settings.bell:
+            self._chrome.app.bell()
+
     async def _prepare_the_rest(self) -> None:
         """Now that the first rows are there: the other places, and what the first edit needs.
 
@@ -126,3 +170,24 @@ def prepare_editing() -> None:
     """Load what the first edit needs, in a thread while nothing else is to be done, so that no key waits for it."""
     for field in EDITABLE:
         field.problem(0)
+
+
+def _end_of(store: Store, run_id: str) -> str:
+    """How a run ended, in a sentence; empty while it goes on."""
+    if (stored := store.get(run_id)) is None:
+        return "A watched run is no longer listed."
+    row = stored.raw
+    look = status_look(str(row.get("processingStatus")))
+    if not look.has_ended:
+        return ""
+    failed, users = row.get("failedUsersCount"), row.get("totalUsersCount")
+    of_users = f", {failed} of {users} users failed" if failed else ""
+    return f"{visible(stored.workflow_name or run_id)} has ended: {look.word or look.name}{of_users}."
+
+
+def _watching_words(watched: int, chosen: int) -> str:
+    if not watched:
+        return "It has ended already." if chosen == 1 else "They have ended already."
+    what = "the run until it ends" if watched == 1 else f"{watched} runs until they end"
+    more = f"; {chosen - watched} ended already, or are watched" if chosen > watched else ""
+    return f"Watching {what}{more}."

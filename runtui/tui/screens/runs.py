@@ -25,7 +25,7 @@ from runtui.services.store import EVERY_RUN, RunQuery, RunRows
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
-from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, RowFlag, run_filter
+from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
@@ -99,6 +99,8 @@ class RunsView(ActionView[None]):
         )
         self.narrowing: Narrowing | None = None
         """What another place asked for last; in force until the filter is another one."""
+        self.watched: set[str] = set()
+        """The runs whose end is told."""
         self._empty_words = ""
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
@@ -172,13 +174,15 @@ class RunsView(ActionView[None]):
         self.list.say(words)
 
     def _flag(self, row: RunRow) -> RowFlag | None:
-        """What becomes of a change of the run; None where nobody changes it."""
+        """What becomes of a change of the run, or that its end is told; else None."""
         workspace = self._workspace
         if workspace.connected and workspace.saves.of_run(row.id) is not None:
             return SAVING
         if workspace.connected and run_key(row.id) in workspace.reconciler.unsettled:
             return OUTCOME_UNKNOWN
-        return DRAFT_KEPT if row.id in workspace.drafts else None
+        if row.id in workspace.drafts:
+            return DRAFT_KEPT
+        return WATCHED if row.id in self.watched else None
 
     # Filter
 

@@ -1,0 +1,60 @@
+"""W: a run is watched until it ends, and its end is told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runtui.services.store import RunQuery
+from runtui.tui.resources import WATCHED, run_filter
+from tests.tui.conftest import Opener, Session
+
+
+def ends(session: Session, *run_ids: str, **facts: Any) -> None:
+    """Runs have ended on the server, and were read."""
+    for run_id in run_ids:
+        stored = session.workspace.store.get(run_id)
+        assert stored is not None
+        session.workspace.store.put_run(stored.workflow_id, stored.raw | {"id": run_id} | facts)
+
+
+async def test_a_watched_run_that_ends_rings_the_bell_once(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(size=(80, 24)) as session:
+        rung: list[str] = []
+        monkeypatch.setattr(session.app, "bell", lambda: rung.append("bell"))
+        await session.press("W")
+        assert "It has ended already." in session.text()
+        session.runs.filter_by("status:inProgress")
+        await session.press("W")
+        first, others = session.runs.run_id, session.workspace.store.ids(RunQuery(run_filter("status:inProgress")))
+        assert first is not None
+        assert "Watching the run until it ends." in session.text()
+        await session.until(lambda: WATCHED.sign in session.text())
+        await session.press("W")
+        assert session.runs.watched == set()
+        await session.press("ctrl+a", "W")
+        assert f"Watching {len(others)} runs until they end." in session.text()
+        ends(session, first, processingStatus="inProgress", failedTasksCount=1)
+        await session.settled()
+        assert rung == [], "it goes on"
+        ends(session, first, processingStatus="completedWithErrors", failedUsersCount=2, totalUsersCount=7)
+        await session.until(lambda: "has ended: partly, 2 of 7 users failed." in session.text())
+        assert rung == ["bell"]
+        ends(session, first, processingStatus="completed")
+        await session.settled()
+        assert (rung, first in session.runs.watched) == (["bell"], False)
+
+
+async def test_the_bell_can_be_turned_off(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_session(bell=False) as session:
+        rung: list[str] = []
+        monkeypatch.setattr(session.app, "bell", lambda: rung.append("bell"))
+        session.runs.filter_by("status:inProgress")
+        await session.press("W")
+        assert session.runs.run_id is not None
+        ends(session, session.runs.run_id, processingStatus="completed")
+        await session.until(lambda: "has ended: completed." in session.text())
+        assert rung == []
