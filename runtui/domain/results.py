@@ -195,6 +195,12 @@ class Cause(NamedTuple):
     last: int | None
     workflows: tuple[str, ...]
     """Their names, from A to Z."""
+    extension_id: str = ""
+    """Which custom task extension the task runs, where it does: a cause is of one alone."""
+
+    def of_extension(self, name: str) -> Cause:
+        """The same with its task called by the extension first: tasks that run one may all have the same name."""
+        return self._replace(task=f"{name}: {self.task}")
 
 
 # An apostrophe inside a word ends no name.

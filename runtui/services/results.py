@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from runtui.domain.filters import AnyOf, parse_filter
 from runtui.domain.results import Cause
+from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.run_users import Extension, extension_of
 from runtui.errors import RuntuiError
 from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -55,6 +57,9 @@ class ResultSource(Protocol):
     def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """The results of some runs, each (workflow id, run id), run by run."""
 
+    async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
+        """A custom task extension; None where it cannot be read."""
+
 
 class _ReadingOverError(Exception):
     """Trouble that every other run would meet as well."""
@@ -77,6 +82,9 @@ class ResultReader:
         """Whether somebody asked for the query again while it is being read."""
         self.progress = ReadingProgress()
         self.changed: Announcer[ReadingProgress] = Announcer()
+        self.extensions: dict[str, Extension] = {}
+        """What is known of custom task extensions, by id."""
+        self._asked_extensions: set[str] = set()
 
     def read_in_background(self, query: RunQuery) -> None:
         """Read the results of the newest problems of a query; another query that is being read gives way.
@@ -120,6 +128,26 @@ class ResultReader:
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
+
+    async def read_extensions(self, ids: Iterable[str]) -> bool:
+        """Ask once for each custom task extension that is not known; whether more is known of them now."""
+        unknown = sorted(set(ids) - self._asked_extensions - {""})
+        self._asked_extensions.update(unknown)
+        for extension_id in unknown:
+            received = await self._client.custom_task_extension(extension_id)
+            if received is not None:
+                self.extensions[extension_id] = extension_of(received)
+        return not self.extensions.keys().isdisjoint(unknown)
+
+    def causes(self, query: RunQuery) -> list[Cause]:
+        """`Store.causes`; a task that runs a custom task extension is called by it, or by its id."""
+        return [self._called(cause) for cause in self._store.causes(query)]
+
+    def _called(self, cause: Cause) -> Cause:
+        if not cause.extension_id:
+            return cause
+        known = self.extensions.get(cause.extension_id)
+        return cause.of_extension(known.name if known is not None else short_id(cause.extension_id))
 
     async def _read_all(self, query: RunQuery, most: int | None) -> None:
         """Read so many runs, or all (None), and again when asked; trouble ends up in `progress`, never raised."""

@@ -268,7 +268,7 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
         example = TaskResult(json.loads(raw))
         workflows = tuple(sorted(json.loads(names), key=str.casefold))
         said = (example.task_name, example.definition_id, example.reason)
-        groups.append(Cause._make((key, *said, *figures, workflows)))
+        groups.append(Cause._make((key, *said, *figures, workflows, example.extension_id)))
     return groups
 
 

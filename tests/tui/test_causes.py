@@ -35,7 +35,7 @@ async def all_read(session: Session) -> None:
     await session.until(lambda: session.view == "causes")
     results, view = session.workspace.results, causes_of(session)
     await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
-    await session.until(lambda: list(view.list.rows) == cause_rows(session.workspace.store.causes(view.shown)))
+    await session.until(lambda: list(view.list.rows) == cause_rows(results.causes(view.shown)))
     assert "reasons of" not in session.text()
 
 
@@ -47,7 +47,7 @@ async def test_two_keys_lead_to_all_runs_of_the_commonest_cause_and_one_back(
         await session.press("c")
         await all_read(session)
         workspace = session.workspace
-        first, *others = cause_rows(workspace.store.causes(EVERY_RUN))
+        first, *others = cause_rows(workspace.results.causes(EVERY_RUN))
         assert all(first.cause.users >= other.cause.users for other in others)
         assert causes_of(session).cause == first.cause
         await session.press("enter")

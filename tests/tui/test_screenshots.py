@@ -121,7 +121,7 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
         await session.press("escape", "escape", "c")
         results, causes = session.workspace.results, session.app.explaining.view
         await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
-        await session.until(lambda: list(causes.list.rows) == cause_rows(session.workspace.store.causes(causes.shown)))
+        await session.until(lambda: list(causes.list.rows) == cause_rows(results.causes(causes.shown)))
         await picture(session, "causes")
 
         await session.press("escape", "o", "j", "j", "j", *["left"] * 4)

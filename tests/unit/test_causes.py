@@ -44,9 +44,14 @@ def test_a_program_gets_times_as_graph_writes_them_and_what_to_check() -> None:
 
 @pytest.mark.parametrize("needs", [(), (("task", 40), ("reason", 90))])
 @pytest.mark.parametrize("width", [68, 80, 118, 198])
-def test_task_reason_runs_users_and_last_seen_are_always_shown(width: int, needs: Needs) -> None:
+def test_the_reason_has_the_free_room_beside_task_runs_users_and_last_seen(width: int, needs: Needs) -> None:
     shown = {column.key: cells for column, cells in list_layout(CAUSE_COLUMNS, width, needs)}
-    assert {"task", "reason", "runs", "users", "share", "last"} <= set(shown)
-    assert shown["reason"] >= 16, "a task with a long name leaves the reason its room"
-    assert shown["task"] >= 18
+    assert {"task", "reason", "runs", "users", "last"} <= set(shown)
+    assert shown["reason"] >= (40 if width >= 80 else 33), "a task with a long name leaves the reason its room"
+    assert shown["task"] >= 14
+    assert ("share" in shown) is (width >= 118)
     assert ("workflows" in shown) is (width >= 198 or (width >= 118 and not needs))
+
+
+def test_a_task_that_runs_an_extension_is_called_by_it_first() -> None:
+    assert POOL.of_extension("Archive mailbox").task == "Archive mailbox: Assign licenses"

@@ -32,6 +32,12 @@ class FakeResults:
         self.gate = asyncio.Event()
         self.gate.set()
         self.at_gate: asyncio.Queue[None] = asyncio.Queue()
+        self.extensions: dict[str, dict[str, Any]] = {}
+        self.asked_extensions: list[str] = []
+
+    async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
+        self.asked_extensions.append(extension_id)
+        return self.extensions.get(extension_id)
 
     async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
@@ -232,3 +238,20 @@ async def test_one_run_is_read_now_or_says_why_not(reader: ResultReader, service
     service.errors["r0"] = refused(403)
     with pytest.raises(GraphError):
         await reader.read_run("w1", "r0")
+
+
+async def test_causes_of_one_reason_are_told_apart_by_their_extensions(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
+    put(store, "a", run(1))
+    arguments = [[{"name": "customTaskExtensionID", "value": name}] for name in ("mailbox", "badge")]
+    ran = [{"id": "t", "displayName": "Run", "taskDefinitionId": "x", "arguments": one} for one in arguments]
+    failures = [task("Logic App 'a' did not call back.", task={**one, "id": str(at)}) for at, one in enumerate(ran)]
+    store.put_results("r1", store.as_of("r1"), failures, ())
+    assert sorted(cause.task for cause in reader.causes(EVERY_RUN)) == ["badge: Run", "mailbox: Run"]
+    service.extensions["mailbox"] = {"id": "mailbox", "displayName": "Archive mailbox"}
+    ids = [cause.extension_id for cause in reader.causes(EVERY_RUN)]
+    assert await reader.read_extensions(["", *ids])
+    assert sorted(cause.task for cause in reader.causes(EVERY_RUN)) == ["Archive mailbox: Run", "badge: Run"]
+    assert not await reader.read_extensions(ids)
+    assert sorted(service.asked_extensions) == ["badge", "mailbox"], "what cannot be read is not asked for again"

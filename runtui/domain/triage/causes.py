@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import bar
 from runtui.domain.results import Cause, fold_reason
-from runtui.domain.times import format_ticks, since
+from runtui.domain.times import distance, format_ticks
 from runtui.domain.triage.checks import checklist_of
 
 BAR_CELLS: Final = 6
@@ -37,28 +37,28 @@ def _count(name: str, width: int, count: Callable[[CauseRow], int], role: Role) 
     )
 
 
-def _since(key: str, title: str, priority: int, moment: Callable[[CauseRow], int | None]) -> Column[CauseRow]:
+def _age(key: str, title: str, priority: int, moment: Callable[[CauseRow], int | None]) -> Column[CauseRow]:
     def show(row: CauseRow, now: int) -> ListCell:
         ticks = moment(row)
-        return NOTHING if ticks is None else ListCell(since(ticks, now), "muted")
+        return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), "muted")
 
-    return Column(key, title, 9, priority, show, GREATEST_FIRST, value=lambda row: moment(row) or 0)
+    return Column(key, title, 5, priority, show, GREATEST_FIRST, "right", value=lambda row: moment(row) or 0)
 
 
 CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
-    Column("task", "task", 18, 2, lambda row, _: ListCell(row.cause.task), grows_to=27),
-    Column("reason", "reason", 16, 1, lambda row, _: ListCell(fold_reason(row.cause.reason)), flexible=True),
+    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=44),
+    Column("reason", "reason", 40, 1, lambda row, _: ListCell(fold_reason(row.cause.reason)), flexible=True),
     _count("runs", 4, lambda row: row.cause.runs, "number"),
     _count("users", 5, lambda row: row.cause.users, "alert"),
     Column(
         "share",
         "",
         BAR_CELLS,
-        4,
+        5,
         lambda row, _: ListCell(bar(row.cause.users, row.most_users, BAR_CELLS), "status-failed"),
     ),
-    _since("last", "last seen", 4, lambda row: row.cause.last),
-    _since("since", "since", 7, lambda row: row.cause.first),
+    _age("last", "last", 4, lambda row: row.cause.last),
+    _age("since", "since", 6, lambda row: row.cause.first),
     Column("workflows", "workflows", 24, 8, lambda row, _: ListCell(", ".join(row.cause.workflows), "muted")),
 )
 """All columns, in the order in which they stand."""

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult
 from runtui.domain.rows import status_look
-from runtui.domain.times import since
+from runtui.domain.times import distance
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow
 
@@ -45,7 +45,7 @@ def newest_first(tasks: Iterable[PersonResult]) -> list[PersonResult]:
 
 
 def _when(task: PersonResult, now: int) -> ListCell:
-    return ListCell(since(task.moment, now), "muted") if task.moment else NOTHING
+    return ListCell(distance(task.moment, now, is_recorded=True), "muted") if task.moment else NOTHING
 
 
 def _status(task: PersonResult, _now: int) -> ListCell:
@@ -56,11 +56,11 @@ def _status(task: PersonResult, _now: int) -> ListCell:
 
 
 PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
-    Column("when", "when", 7, 3, _when, GREATEST_FIRST, value=lambda task: task.moment),
+    Column("when", "when", 5, 3, _when, GREATEST_FIRST, "right", value=lambda task: task.moment),
     Column("status", "status", 12, 1, _status),
-    Column("workflow", "workflow", 15, 4, lambda task, _: ListCell(task.workflow_name), grows_to=28),
-    Column("task", "task", 18, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
-    Column("reason", "reason", 10, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
+    Column("workflow", "workflow", 13, 4, lambda task, _: ListCell(task.workflow_name), grows_to=28),
+    Column("task", "task", 16, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
+    Column("reason", "reason", 26, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
 )
 """All columns, in the order in which they stand."""
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look
-from runtui.domain.times import TICKS_PER_SECOND, ago, duration_text, since
+from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.workflows import Workflow
 
@@ -231,11 +231,11 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
         grows_to=24, value=lambda row: _severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
-    Column("reason", "reason", 20, 3, lambda row, now: _cell(row.why(now)), flexible=True),
-    Column("task", "task", 16, 4, lambda row, _: _cell(row.trouble.task_name if row.trouble else ""), grows_to=20),
+    Column("reason", "reason", 36, 3, lambda row, now: _cell(row.why(now)), flexible=True),
+    Column("task", "task", 16, 5, lambda row, _: _cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
-        "ended", "ended", 9, 7, lambda row, now: _since(row.ended, now), GREATEST_FIRST,
+        "ended", "ended", 5, 7, lambda row, now: _age(row.ended, now), GREATEST_FIRST, "right",
         value=lambda row: row.ended or ABSENT,
     ),
     Column("upn", "upn", 16, 8, lambda row, _: _cell(row.user_principal_name), grows_to=40),
@@ -243,8 +243,8 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
 """What a list of users shows, the most important first."""
 
 
-def _since(ticks: int | None, now: int) -> ListCell:
-    return NOTHING if ticks is None else ListCell(since(ticks, now))
+def _age(ticks: int | None, now: int) -> ListCell:
+    return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True))
 
 
 def _took(task: TaskResult) -> ListCell:
@@ -261,9 +261,9 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         grows_to=24, value=lambda row: _severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=26),
-    Column("reason", "reason", 20, 4, lambda row, now: _cell(row.said(now)), flexible=True),
+    Column("reason", "reason", 28, 4, lambda row, now: _cell(row.said(now)), flexible=True),
     Column(
-        "started", "started", 9, 5, lambda row, now: _since(row.result.started, now), GREATEST_FIRST,
+        "started", "started", 7, 5, lambda row, now: _age(row.result.started, now), GREATEST_FIRST, "right",
         value=lambda row: row.result.started or ABSENT,
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),

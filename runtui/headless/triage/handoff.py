@@ -16,7 +16,7 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
 from runtui.headless.console import narrate, run_command
 from runtui.headless.session import connected, find_run, list_all, read_run
-from runtui.headless.triage.lists import read_results
+from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.clipboard import write_private
@@ -121,7 +121,7 @@ async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) 
     progress = await read_results(workspace, query)
     if progress.fault is not None:
         trouble.append(f"The results of {progress.total - progress.read} runs could not be read. {progress.fault}")
-    causes = workspace.store.causes(query)
+    causes = await named_causes(workspace, query)
     if not 0 < number <= len(causes):
         raise UsageError("There is no such cause", f"There are {len(causes)} causes.", "runtui causes lists them.")
     cause = causes[number - 1]

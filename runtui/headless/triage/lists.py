@@ -59,7 +59,7 @@ async def _causes(session: SessionSpec, query: RunQuery, output: _OutputFormat) 
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         progress = await read_results(workspace, query)
-        for line in _printed(workspace.store.causes(query), output):
+        for line in _printed(await named_causes(workspace, query), output):
             print(line)
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
@@ -84,6 +84,12 @@ async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress
         unsubscribe()
         line.clear()
     return workspace.results.progress
+
+
+async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
+    """The causes of what was read, with the custom task extensions by their names."""
+    await workspace.results.read_extensions(cause.extension_id for cause in workspace.store.causes(query))
+    return workspace.results.causes(query)
 
 
 def _printed(causes: Sequence[Cause], output: _OutputFormat) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.run_users import Extension, UserRow, extension_of, in_sequence, user_rows, why_no_users
+from runtui.domain.triage.run_users import UserRow, in_sequence, user_rows, why_no_users
 from runtui.errors import RuntuiError
 from runtui.services.store import RunResults, workflow_of
 from runtui.tui.actions import ActionContext
@@ -35,8 +35,6 @@ class Opening:
         self._tasks_place = Frame(chrome, self.tasks)
         self.places = (self._users_place, self._tasks_place)
         """Their screens; they stay mounted."""
-        self._extensions: dict[str, Extension] = {}
-        """The custom task extensions that were read, by id."""
         self._is_reading = False
         self._fault = ""
         """Why what is shown is not as the server has it; empty where it is."""
@@ -101,13 +99,8 @@ class Opening:
 
     async def _read_extensions(self) -> bool:
         """Read what is known of the extensions that tasks wait for; whether there is more of that now."""
-        waiting = {row.waiting.extension_id for row in self.users.list.rows if row.waiting is not None}
-        unknown = sorted(waiting - {"", *self._extensions})
-        for extension_id in unknown:
-            received = await self._workspace.client.custom_task_extension(extension_id)
-            if received is not None:
-                self._extensions[extension_id] = extension_of(received)
-        return not self._extensions.keys().isdisjoint(unknown)
+        waiting = (row.waiting.extension_id for row in self.users.list.rows if row.waiting is not None)
+        return await self._workspace.results.read_extensions(waiting)
 
     def _store_changed(self, run_ids: frozenset[str] | None) -> None:
         """Runs changed, or their results were read: the run that is open may be among them."""
@@ -152,7 +145,7 @@ class Opening:
         if results is None:
             return None, [], READING
         empty = why_no_users(stored.raw, workflow_of(store, stored.workflow_id), now_ticks())
-        return results, user_rows(results.users, results.tasks, self._extensions), empty
+        return results, user_rows(results.users, results.tasks, self._workspace.results.extensions), empty
 
     async def _follow_user(self, run_id: str, rows: list[UserRow]) -> None:
         """Show what is known by now of the user whose tasks are in sight."""

@@ -101,13 +101,20 @@ class CausesView(ActionView[None]):
 
     async def _group(self, query: RunQuery) -> None:
         try:
-            causes: Sequence[Cause] = await asyncio.to_thread(self._store.causes, query)
+            causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
         except RuntuiError as error:
             self.list.put((), str(error))
             return
         self._failures = ("", ())
         if query == self.shown:
             self.list.put(cause_rows(causes), cause_words.nothing(self._workspace.results.progress))
+            self._read_extensions([cause.extension_id for cause in causes])
+
+    @work(group="extensions of causes", description="read custom task extensions")
+    async def _read_extensions(self, ids: Sequence[str]) -> None:
+        """Call tasks by the extensions that they run."""
+        if self._workspace.connected and await self._workspace.results.read_extensions(ids):
+            self.reload()
 
     def title(self) -> Content:
         """How many causes, by which filter, of which runs, and how far they were read."""
