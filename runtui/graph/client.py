@@ -193,20 +193,24 @@ class GraphClient:
         for workflow_id, run_id in runs:
             tasks: list[dict[str, Any]] = []
             users: list[dict[str, Any]] = []
-            has_tasks = False
             try:
-                for path, held in zip(_RESULT_PATHS, (tasks, users), strict=True):
-                    async for page in self._results_from(path(workflow_id, run_id), found, pace):
-                        held.extend(page.items)
-                        if len(tasks) + len(users) >= MOST_RESULTS_HELD:
-                            yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
-                            tasks.clear()
-                            users.clear()
-                    has_tasks = True
+                # Users first: a list of them is of use before their tasks are there.
+                for path, held in ((_user_results_path, users), (_task_results_path, tasks)):
+                    is_first = True
+                    try:
+                        async for page in self._results_from(path(workflow_id, run_id), found, pace):
+                            is_first = False
+                            held.extend(page.items)
+                            if len(tasks) + len(users) >= MOST_RESULTS_HELD:
+                                yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
+                                tasks.clear()
+                                users.clear()
+                    except GraphError as error:
+                        # A root may tell of tasks alone.
+                        if held is tasks or not is_first or error.exchange.status not in _NOT_OFFERED:
+                            raise
             except GraphError as error:
-                # A root may tell of tasks alone.
-                is_whole = has_tasks and not users and error.exchange.status in _NOT_OFFERED
-                yield ReadResults(run_id, tuple(tasks), error=None if is_whole else error)
+                yield ReadResults(run_id, error=error)
             else:
                 yield ReadResults(run_id, tuple(tasks), tuple(users))
 
@@ -560,7 +564,7 @@ def _user_results_path(workflow_id: str, run_id: str) -> str:
     return f"{_run_path(workflow_id, run_id)}/userProcessingResults"
 
 
-_RESULT_PATHS = (_task_results_path, _user_results_path)
+_RESULT_PATHS = (_user_results_path, _task_results_path)
 
 
 def _segment(text: str) -> str:

@@ -69,6 +69,15 @@ class _ReadingOverError(Exception):
         self.fault = fault
 
 
+@dataclass(slots=True)
+class _RunReading:
+    """One run that is being read."""
+
+    task: asyncio.Task[None]
+    waiting: int = 0
+    """Who waits for it: it ends with the last of them."""
+
+
 class ResultReader:
     """Reads results on behalf of whoever looks at causes, people or a run."""
 
@@ -82,6 +91,9 @@ class ResultReader:
         """Whether somebody asked for the query again while it is being read."""
         self.progress = ReadingProgress()
         self.changed: Announcer[ReadingProgress] = Announcer()
+        self.part_came: Announcer[str] = Announcer()
+        """Told the id of a large run each time that a part of its results, but for the last, is in the store."""
+        self._runs: dict[str, _RunReading] = {}
         self.extensions: dict[str, Extension] = {}
         """What is known of custom task extensions, by id."""
         self._asked_extensions: set[str] = set()
@@ -117,11 +129,26 @@ class ResultReader:
             await asyncio.wait([task])
 
     async def read_run(self, workflow_id: str, run_id: str) -> None:
-        """Read the results of one run into the store.
+        """Read the results of one run into the store; all who ask for it at the same time wait for one reading.
 
         Raises:
             RuntuiError: why they could not be read or stored.
         """
+        reading = self._runs.get(run_id)
+        if reading is None or reading.task.done():
+            task = asyncio.create_task(self._read_run(workflow_id, run_id), name="read the results of a run")
+            reading = self._runs[run_id] = _RunReading(task)
+        reading.waiting += 1
+        try:
+            await asyncio.shield(reading.task)
+        finally:
+            reading.waiting -= 1
+            if not reading.waiting:
+                reading.task.cancel()
+                if self._runs.get(run_id) is reading:
+                    del self._runs[run_id]
+
+    async def _read_run(self, workflow_id: str, run_id: str) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
         async for found in self._client.results([(workflow_id, run_id)], pace=Pace()):
@@ -218,7 +245,9 @@ class ResultReader:
         """Store what was read; what names the parts of a run until its last one is there."""
         run_id, tasks, users = found.run_id, found.tasks, found.users
         if not found.ends:
-            return await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
+            part = await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
+            self.part_came.announce(run_id)
+            return part
         await asyncio.to_thread(self._store.put_results, run_id, as_of, tasks, users, part=part)
         return None
 

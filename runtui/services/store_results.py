@@ -74,7 +74,8 @@ class RunResults(NamedTuple):
     """Those that failed or wait, and all of subjects without a result of their own: `tasks_of` has every one."""
     users: tuple[UserResult, ...]
     is_outdated: bool
-    """Whether the run changed after they were asked for."""
+    """Whether the run changed after they were asked for, or they are not all."""
+    is_whole: bool = True
 
 
 class UnreadRun(NamedTuple):
@@ -144,7 +145,7 @@ def put_results(
 def put_part(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received, part: int | None) -> int:
     """Keep some of a run's results aside until the last of them is there; `part` is None for the first.
 
-    They stand under the negative number of the run's row, which nothing else looks at.
+    They stand under the negative number of the run's row, which only who opens the run looks at.
 
     Returns:
         What names them in the next call.
@@ -203,29 +204,37 @@ def _delete(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
         db.executemany(f"DELETE FROM {table} WHERE run_row = ?", rows)
 
 
-def results_of(db: sqlite3.Connection, run_id: str) -> RunResults | None:
-    """What was read of a run; None when nothing was."""
-    found = db.execute(
-        "SELECT run_row, as_of <> last_updated FROM run JOIN reading ON run_row = run.rowid WHERE id = ?", (run_id,)
-    ).fetchone()
-    if found is None:
+_WHOLE_OR_PARTS: Final = (
+    "SELECT run_row, as_of <> last_updated FROM run JOIN reading ON run_row IN (run.rowid, -run.rowid)"
+    " WHERE run.id = ? ORDER BY run_row DESC LIMIT 1"
+)
+"""Under which number the results of a run stand, and whether they are outdated."""
+
+
+def results_of(db: sqlite3.Connection, run_id: str, *, with_parts: bool = False) -> RunResults | None:
+    """What was read of a run, or where nothing is whole, with `with_parts`, what came so far; None for nothing."""
+    found = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
+    is_whole = found is not None and found[0] > 0
+    if found is None or not (is_whole or with_parts):
         return None
     tasks = db.execute(_NOTABLE_TASKS, found[:1])
     users = db.execute("SELECT raw FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1])
     return RunResults(
         tuple([TaskResult(json.loads(raw)) for (raw,) in tasks]),
         tuple([UserResult(json.loads(raw)) for (raw,) in users]),
-        bool(found[1]),
+        bool(found[1]) or not is_whole,
+        is_whole,
     )
 
 
 def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskResult]:
-    """What the tasks of a run did for one subject, in the order in which it came."""
+    """What the tasks of a run did for one subject, in the order in which it came, as far as it is there."""
     named = db.execute("SELECT rowid FROM subject WHERE id = ?", (storable(subject_id),)).fetchone()
+    run_row = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
     found = db.execute(
-        "SELECT raw FROM task_result JOIN task_body USING (rowid) JOIN run ON run.rowid = run_row"
-        " WHERE run.id = ? AND subject_row = ? ORDER BY task_result.rowid",
-        (run_id, named[0] if named else 0),
+        "SELECT raw FROM task_result JOIN task_body USING (rowid)"
+        " WHERE run_row = ? AND subject_row = ? ORDER BY task_result.rowid",
+        (run_row[0] if run_row else None, named[0] if named else _NOBODY),
     )
     return [TaskResult(json.loads(raw)) for (raw,) in found]
 

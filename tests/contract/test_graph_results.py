@@ -171,6 +171,15 @@ async def test_a_root_that_tells_of_tasks_alone_is_read_too() -> None:
         assert [part.error and part.error.exchange.status for part in await read(graph, 1)] == [403]
 
 
+async def test_a_list_of_users_that_breaks_off_is_not_taken_for_one_that_is_not_offered() -> None:
+    def rule(path: str, _times: int) -> Item | None:
+        link = {"@odata.nextLink": f"{ROOT}/gone"}
+        return (404, REFUSED, {}) if path.endswith("gone") else (200, {"value": [{"id": "a"}], **link}, {})
+
+    async with client(ResultsServer(rule)) as graph:
+        assert [part.error and part.error.exchange.status for part in await read(graph, 1)] == [404]
+
+
 async def test_next_links_in_an_item_are_followed_alone_and_only_below_the_root() -> None:
     def rule(path: str, _times: int) -> Item | None:
         link = f"{ROOT}/page2" if "/r0/task" in path else "https://evil.example/beta/x" if "/r1/task" in path else ""
@@ -231,10 +240,10 @@ async def test_a_run_with_many_users_comes_in_parts(monkeypatch: pytest.MonkeyPa
     async with client(ResultsServer(rule)) as graph:
         parts = await read(graph, 1)
     assert [(len(part.tasks), len(part.users), part.ends) for part in parts] == [
-        (4, 0, False),
-        (4, 0, False),
         (0, 4, False),
         (0, 4, False),
+        (4, 0, False),
+        (4, 0, False),
         (0, 0, True),
     ]
     assert len({result["id"] for part in parts for result in (*part.tasks, *part.users)}) == 16

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -158,6 +161,50 @@ async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_the
 
         wire.hold()
         await session.press("j", "enter", "enter", "escape")
+        await session.until(lambda: not [worker for worker in session.app.workers if worker.group == "read one run"])
         wire.release()
-        await session.until(lambda: session.app.opening.users.list.rows)
         assert session.view == "runs", "who left waits for it no longer"
+
+
+class InParts(httpx.AsyncBaseTransport):
+    """A network in which only the first page of anything comes."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self.awaited = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if "more" not in str(request.url):
+            return await self._inner.handle_async_request(request)
+        self.awaited += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.awaited -= 1
+        raise AssertionError(request.url)
+
+
+async def test_users_of_a_large_run_are_of_use_while_the_others_come(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.graph.client.MOST_RESULTS_HELD", 1)
+
+    def first_page() -> httpx.Response:
+        return reply(200, json.loads(one_user().read()) | {"@odata.nextLink": "?more"})
+
+    wire = InParts(Graph(answer_to_results=first_page).wire)
+    async with open_session(wire=wire, size=(120, 40)) as session:
+        await session.until(lambda: wire.awaited == 1)
+        await session.press("enter")
+        await session.until(lambda: "Adele Vance" in left_text(session))
+        assert "Users  1, reading 3…" in left_text(session)
+        await session.press("enter")
+        assert session.view == "tasks"
+        assert "Reading…" in left_text(session)
+        assert wire.awaited == 1, "panel and place share one reading"
+        await session.press("escape", "escape", "z")
+        assert session.view == "runs"
+        await session.press("j")
+        await session.until(lambda: wire.awaited == 0)
+        await session.press("k", "enter")
+        await session.until(lambda: "Users  1, reading 3…" in left_text(session))

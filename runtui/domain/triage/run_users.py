@@ -180,6 +180,12 @@ def why_no_users(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now
     return _NO_USERS.get(str(status), "The run has no users.")
 
 
+def progress_words(run: Mapping[str, Any], read: int) -> str:
+    """How far the users of a run as received were read, while not all that they did is there."""
+    users = run.get("totalUsersCount")
+    return f"reading {users:,}…" if isinstance(users, int) and read < users else "reading tasks…"
+
+
 def held_words(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: int) -> tuple[str, ...]:
     """Which limit holds back a quarantined run, since when and for how many users, in sentences."""
     users = run.get("totalUsersCount")

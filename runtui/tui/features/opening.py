@@ -8,15 +8,36 @@ being read opens its first row once it is there, if the person still waits for i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Final, NamedTuple
 
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.run_users import UserRow, in_sequence, user_rows, why_no_users
+from runtui.domain.triage.run_users import UserRow, in_sequence, progress_words, user_rows, why_no_users
 from runtui.errors import RuntuiError
-from runtui.services.store import RunResults, workflow_of
+from runtui.services.store import workflow_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.run import READING, TasksView, UsersView
+from runtui.tui.screens.runs import RELOAD_SECONDS
+
+REST: Final = 4
+"""How long parts of a large run are not shown, in times of what showing them took."""
+
+_READING: Final = "read one run"
+_SHOWING: Final = "show a part of a run"
+
+
+class _Known(NamedTuple):
+    """What there is to show of a run."""
+
+    rows: Sequence[UserRow] = ()
+    empty: str = ""
+    """Why it has no users."""
+    progress: str = ""
+    """How far they were read, where they are not all there."""
+    is_outdated: bool = False
 
 
 class Opening:
@@ -36,14 +57,17 @@ class Opening:
         self.places = (self._users_place, self._tasks_place)
         """Their screens; they stay mounted."""
         self._is_reading = False
+        self._is_showing = False
+        """Whether a part of the users is being shown, or was a moment ago."""
         self._fault = ""
         """Why what is shown is not as the server has it; empty where it is."""
         self._opens_first = False
         """Whether the first user is to be opened once the users are there."""
 
     def start(self) -> None:
-        """Follow the store."""
+        """Follow the store, and what comes of a large run."""
         self._chrome.carry(self._workspace.store.changed.subscribe, self._store_changed)
+        self._chrome.carry(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
 
     def extend(self, context: ActionContext) -> ActionContext:
         """Nothing but what the lists tell by themselves."""
@@ -65,10 +89,15 @@ class Opening:
         await self._chrome.prepare(self._users_place)
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name)
-        await self._chrome.open(self._users_place)
+        await self._chrome.open(self._users_place, self._left)
         self._chrome.app.run_worker(
             self._begin(run_id), group=awaited("users of a run"), exclusive=True, description="show a run"
         )
+
+    def _left(self, _answer: None) -> None:
+        """Nobody looks at the users any more: what was read of them stays."""
+        self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
+        self._is_reading = False
 
     async def _begin(self, run_id: str) -> None:
         await self._show_stored(run_id)
@@ -77,9 +106,7 @@ class Opening:
     def _read_again(self, run_id: str) -> None:
         if self._workspace.connected and run_id == self.users.run_id:
             self._is_reading = True
-            self._chrome.app.run_worker(
-                self._read(run_id), group="read one run", exclusive=True, description="read a run"
-            )
+            self._chrome.app.run_worker(self._read(run_id), group=_READING, exclusive=True, description="read a run")
 
     async def _read(self, run_id: str) -> None:
         """Read what a run did into the store, and show it; what cannot be read is said in its place."""
@@ -93,9 +120,27 @@ class Opening:
         if run_id != self.users.run_id:
             return
         self._is_reading = False
+        self._chrome.app.workers.cancel_group(self._chrome.app, _SHOWING)
         await self._show_stored(run_id, words)
         if await self._read_extensions():
             await self._show_stored(run_id, words)
+
+    def _part_came(self, run_id: str) -> None:
+        """More users of a large run are there, or their tasks."""
+        if run_id == self.users.run_id and self._is_reading and not self._is_showing:
+            self._chrome.app.run_worker(self._show_part(run_id), group=_SHOWING, description="show a part of a run")
+
+    async def _show_part(self, run_id: str) -> None:
+        """Show what came by now, and rest: showing all that there is takes longer the more there is."""
+        if self.users.list.rows and not self.users.progress:
+            return  # all of them, as they were before
+        self._is_showing = True
+        try:
+            began = monotonic()
+            await self._show_stored(run_id)
+            await asyncio.sleep(max(RELOAD_SECONDS, REST * (monotonic() - began)))
+        finally:
+            self._is_showing = False
 
     async def _read_extensions(self) -> bool:
         """Read what is known of the extensions that tasks wait for; whether there is more of that now."""
@@ -113,41 +158,46 @@ class Opening:
         )
 
     async def _follow(self, run_id: str) -> None:
-        results = await self._show_stored(run_id)
-        if results is not None and results.is_outdated:
+        known = await self._show_stored(run_id)
+        if known is not None and known.is_outdated:
             self._read_again(run_id)
 
     # What is shown
 
-    async def _show_stored(self, run_id: str, fault: str = "") -> RunResults | None:
+    async def _show_stored(self, run_id: str, fault: str = "") -> _Known | None:
         """Show what the store has of a run, where it is still open; `fault` is why it is not as the server has it."""
         try:
-            results, rows, empty = await asyncio.to_thread(self._stored, run_id)
+            known = await asyncio.to_thread(self._stored, run_id)
         except RuntuiError as error:
-            results, rows, empty = None, [], str(error)
+            known = _Known(empty=str(error))
         if run_id != self.users.run_id:
             return None
         self._fault = fault
-        if fault and rows:
+        if fault and known.rows:
             still = lambda: self._fault == fault and self._chrome.front.view in (self.users, self.tasks)  # noqa: E731
-            self._chrome.set_status(f"As read before. {fault}", "warning", still)
-        self.users.show(rows, fault or empty)
-        await self._follow_user(run_id, rows)
+            self._chrome.set_status(
+                f"{'Read in part' if known.progress else 'As read before'}. {fault}", "warning", still
+            )
+        self.users.progress = known.progress
+        self.users.show(known.rows, fault or known.empty)
+        await self._follow_user(run_id, known.rows)
         await self._open_first()
-        return results
+        return known
 
-    def _stored(self, run_id: str) -> tuple[RunResults | None, list[UserRow], str]:
-        """What the store has of a run, and why it has no users. It reads the file."""
+    def _stored(self, run_id: str) -> _Known:
+        """What the store has of a run. It reads the file."""
         store = self._workspace.store
-        stored, results = store.get(run_id), store.results_of(run_id)
+        stored, results = store.get(run_id), store.results_of(run_id, with_parts=True)
         if stored is None:
-            return None, [], "The run is gone from the server."
+            return _Known(empty="The run is gone from the server.")
         if results is None:
-            return None, [], READING
+            return _Known(empty=READING)
+        rows = user_rows(results.users, results.tasks, self._workspace.results.extensions)
+        progress = "" if results.is_whole else progress_words(stored.raw, len(rows))
         empty = why_no_users(stored.raw, workflow_of(store, stored.workflow_id), now_ticks())
-        return results, user_rows(results.users, results.tasks, self._workspace.results.extensions), empty
+        return _Known(rows, READING if progress else empty, progress, results.is_outdated)
 
-    async def _follow_user(self, run_id: str, rows: list[UserRow]) -> None:
+    async def _follow_user(self, run_id: str, rows: Sequence[UserRow]) -> None:
         """Show what is known by now of the user whose tasks are in sight."""
         shown = self.tasks.user
         if self._tasks_place in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
@@ -182,7 +232,7 @@ class Opening:
             return
         shown = self.tasks.user
         if shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
-            self.tasks.show(user, in_sequence(tasks))
+            self.tasks.show(user, in_sequence(tasks), is_whole=not self.users.progress)
 
     async def _open_first(self) -> None:
         """Open the first user, where somebody asked for that before there was one, and still waits."""

@@ -38,6 +38,8 @@ class UsersView(ActionView[None]):
         super().__init__()
         self.list = ReadList(USERS, name="users", sort="status")
         self.workflow_name = ""
+        self.progress = ""
+        """How far the users were read, where they are not all there."""
         self._run_id: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -51,7 +53,7 @@ class UsersView(ActionView[None]):
     def open(self, run_id: str, workflow_name: str) -> None:
         """Begin with another run, or stay with the one that is open."""
         if run_id != self._run_id:
-            self._run_id, self.workflow_name = run_id, workflow_name
+            self._run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
             self.list.begin(READING)
 
     def show(self, rows: Sequence[UserRow], empty: str) -> None:
@@ -59,8 +61,8 @@ class UsersView(ActionView[None]):
         self.list.put(rows, empty)
 
     def title(self) -> Content:
-        """Whose users, how many, and how they are listed."""
-        return self.list.heading(self.workflow_name)
+        """Whose users, how many, and how they are listed; and how far they were read."""
+        return self.list.heading(self.workflow_name, self.progress)
 
     def take_focus(self) -> None:
         self.list.take_focus()
@@ -109,11 +111,11 @@ class TasksView(ActionView[None]):
             self.list.begin(READING)
         self._run_id, self.user = run_id, user
 
-    def show(self, user: UserRow, tasks: Sequence[TaskResult]) -> None:
-        """Show the tasks of the user who is open; the cursor begins at what went wrong."""
+    def show(self, user: UserRow, tasks: Sequence[TaskResult], *, is_whole: bool) -> None:
+        """Show the tasks of the user who is open, or the first of them; the cursor begins at what went wrong."""
         rows, is_new = [user.row_of(task) for task in tasks], not self.list.rows
         self.user = user
-        self.list.put(rows, TASKS.empty)
+        self.list.put(rows, TASKS.empty if is_whole else READING)
         if is_new and user.trouble is not None:
             self.list.go_to(user.trouble.id)
 

@@ -95,10 +95,10 @@ class ReadList(RowList[RowT, RowId]):
         if line is not None:
             self.table.move_to(line)
 
-    def heading(self, of: str = "") -> Content:
-        """The title of a place that shows this list."""
+    def heading(self, of: str = "", progress: str = "") -> Content:
+        """The title of a place that shows this list; `progress` is how far the rows were read."""
         counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
-        return self.title(counted, self.filter_text, of)
+        return self.title(f"{counted}, {progress}" if progress else counted, self.filter_text, of)
 
     def clear(self) -> bool:
         """Clear the filter; whether there was one."""
