@@ -89,9 +89,11 @@ Need = Literal[
     "server",
     "run",
     "row",
+    "list",
     "marks",
     "writing",
     "editing",
+    "own change",
     "form",
     "valid change",
     "change",
@@ -134,8 +136,8 @@ class Action:
     """The name that it shares with actions of other scopes that mean the same; empty where there is none."""
     call: str = ""
     """The Textual action to run, where that is not the one named by the id."""
-    only_demo: bool = False
-    """Whether the hint line shows it in a demo alone."""
+    hinted: Need = ""
+    """What has to be there besides for the hint line to show it; the key does not need it."""
 
     @property
     def name(self) -> str:
@@ -201,15 +203,24 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
     Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
-    Action("mark", "rows", ("space",), "mark", "Toggle mark.", 50, "row"),
+    Action("mark", "rows", ("space",), "mark", "Toggle mark.", 61, "row"),
     Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
-    Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 49, "row"),
+    Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 62, "row"),
     # Lists with columns out of sight
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
     # A run, under the cursor or opened
     Action("edit", "run", ("e", "f4"), "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
-    Action("undo", "run", ("u", "shift+f4"), "undo", "Undo the last change to this run.", 65, "editing"),
+    Action(
+        "undo",
+        "run",
+        ("u", "shift+f4"),
+        "undo",
+        "Undo the last change to this run.",
+        71,
+        "editing",
+        hinted="own change",
+    ),
     Action(
         "watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or no longer.", 0, "run"
     ),
@@ -393,7 +404,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     # The side panel
     Action(
-        "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 30, call="step_tab(1)"
+        "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 66, call="step_tab(1)"
     ),
     Action(
         "previous_tab",
@@ -459,10 +470,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
     Action(
-        "causes", "app", ("c",), "causes", "Open or close the reasons why tasks failed in the runs of the list.", 72
+        "causes",
+        "app",
+        ("c",),
+        "causes",
+        "Open or close the reasons why tasks failed in the runs of the list.",
+        64,
+        hinted="list",
     ),
-    Action("people", "app", ("at",), "people", "Find one person across all workflows.", 14),
-    Action("journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58),
+    Action("people", "app", ("at",), "people", "Find one person across all workflows.", 14, hinted="list"),
+    Action(
+        "journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58, hinted="list"
+    ),
     Action(
         "bulk",
         "app",
@@ -473,7 +492,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "bulk change",
     ),
     Action("counts", "app", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
-    Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57),
+    Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57, hinted="list"),
     Action(
         "stop_waiting",
         "app",
@@ -486,7 +505,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("read_only", "app", ("ctrl+r",), "read-only", "Toggle read-only."),
     Action("sign_in", "app", ("A", "shift+f2"), "account", "Show the account; sign in or out.", needs="account"),
     Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
-    Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 66, "demo", only_demo=True),
+    Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 63, "demo", hinted="list"),
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
     Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10, call="app.command_palette"),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),

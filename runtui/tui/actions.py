@@ -1,12 +1,12 @@
 """What decides whether an action can run now, and Textual's bindings for the registry's keys.
 
-Invariant: an action that cannot run is still shown, and says why. A view, the frame around it or a feature has an
-`action_<id>` for each action of `runtui.keys.actions`.
+Invariant: an action that cannot run says why; only the hint line leaves it out. A view, the frame around it or a
+feature has an `action_<id>` for each action of `runtui.keys.actions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,10 @@ class ActionContext:
     """Why nothing can be changed; None when it can."""
     has_run: bool = False
     """The cursor is on a run, or in one."""
+    has_own_change: bool = False
+    """A change to that run was done in this session, and not undone."""
+    has_list: bool = False
+    """Rows are in sight, or why there are none."""
     has_row: bool = False
     """The cursor is on a row."""
     saving: bool = False
@@ -145,9 +149,11 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "server": _needs_server,
     "run": _needs_run,
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
+    "list": lambda now: None if now.has_list else "There is no list here.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": _may_write,
     "editing": _may_edit,
+    "own change": lambda now: None if now.has_own_change else "You have not changed this run in this session.",
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
@@ -207,6 +213,29 @@ def textual_keymap() -> Keymap:
     return {name: ",".join(keys) for name, keys in remapped().items()}
 
 
-def hints(actions: Iterable[Action]) -> list[Action]:
-    """The actions of a hint line, the most important first."""
-    return sorted((action for action in actions if action.weight), key=lambda action: -action.weight)
+MOST_HINTS: Final = 5
+"""Actions that a hint line names beside the help."""
+
+_STEPS: Final = frozenset({"valid change"})
+"""What a person is about to bring about in the place where the action is: its hint waits for that, dimmed."""
+
+
+def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = False) -> list[tuple[Action, str]]:
+    """The actions of a hint line, each with its key: the most important ones that can be done now, and the help.
+
+    The way to a place is left out where one is there already.
+
+    Args:
+        actions: Those that have the keys.
+        now: What can be done.
+        typing: Whether letters and digits are text.
+    """
+    here = {action.scope for action in actions}
+    found = []
+    for action in sorted((action for action in actions if action.weight), key=lambda action: -action.weight):
+        key = action.key_while_typing if typing else action.shown_key
+        applies = action.needs in _STEPS or why_not(action, now) is None
+        if key is not None and applies and action.id not in here and REASONS[action.hinted](now) is None:
+            found.append((action, key))
+    helps = [hint for hint in found if hint[0].id == "help"]
+    return [hint for hint in found if hint not in helps][:MOST_HINTS] + helps

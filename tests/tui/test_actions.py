@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from textual import events
 from textual.widgets import Input
 
-from runtui.keys.actions import ACTIONS, Action, Scope, remap
+from runtui.keys.actions import ACTIONS, Action, Scope, in_scopes, remap
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
-from runtui.tui.actions import ActionContext, why_not
+from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
@@ -119,6 +120,26 @@ def test_reasons_are_sentences() -> None:
             assert reason is None or (reason[0] == reason[0].upper() and reason.endswith("."))
 
 
+def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
+    """What a hint line says where these scopes have the keys."""
+    return " ".join(action.id for action, _ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
+
+
+def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
+    runs: tuple[Scope, ...] = ("runs", "rows", "run", "app")
+    on_a_run = {"connected": True, "has_run": True, "has_list": True, "has_row": True}
+    assert hinted(*runs, **on_a_run) == "edit open_run filter causes copy help"
+    assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
+    assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
+    assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes copy mark help"
+    assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
+    causes: tuple[Scope, ...] = ("causes", "rows", "app")
+    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_causes copy mark help"
+    assert hinted(*causes, has_list=True) == "filter leave_causes journal overview sort help"
+    assert hinted("edit", "app", connected=True, has_run=True).startswith("review leave"), "what is the aim of a form"
+    assert "causes" not in hinted("edit", "app", connected=True, has_run=True)
+
+
 async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("U")
@@ -179,8 +200,7 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
         await session.press("escape", "slash")
         hints = session.text().splitlines()[-1]
         assert "enter keep" in hints
-        assert "F10 quit" in hints
-        assert " q quit" not in hints
+        assert "F1 help" in hints
         await session.press("f5", "x")
         assert session.runs.filter_text == "x"
 

@@ -26,7 +26,7 @@ async def wheel(session: Session, widget: Widget) -> None:
     await session.settled()
 
 
-async def test_a_hint_does_what_its_key_does_or_says_why_not(open_session: Opener) -> None:
+async def test_a_hint_does_what_its_key_does(open_session: Opener) -> None:
     async with open_session(size=(120, 30), runs=40) as session:
         await click(session, "filter", -1)
         assert session.app.focused is session.find("#filter-input")
@@ -34,16 +34,6 @@ async def test_a_hint_does_what_its_key_does_or_says_why_not(open_session: Opene
         await click(session, "esc clear", -1)
         assert session.app.focused is session.runs.table
         assert session.runs.filter_text == ""
-        session.workspace.toggle_read_only()
-        session.app.chrome.refresh()
-        await session.settled()
-        await click(session, "edit", -1)
-        assert session.view == "runs"
-        by_click = session.status.text
-        session.set_status("")
-        await session.press("e")
-        assert by_click
-        assert session.status.text == by_click
         await session.pilot.click(HintBar, offset=(119, 0))
         assert session.view == "runs", "beside the hints there is nothing to click"
 
@@ -79,6 +69,9 @@ async def test_the_wheel_scrolls_what_is_under_the_mouse(open_session: Opener) -
         await wheel(session, table)
         assert (table.scroll_offset.y > 0, page.scroll_offset.y) == (True, 0)
         top = table.scroll_offset.y
+        session.runs.reload()
+        await session.settled()
+        assert table.scroll_offset.y == top, "a refresh leaves in sight what the wheel has brought there"
         await wheel(session, page)
         assert (table.scroll_offset.y, page.scroll_offset.y > 0) == (top, True)
         assert session.app.focused is table

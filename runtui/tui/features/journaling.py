@@ -16,7 +16,7 @@ from textual.content import Content
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.root import same_server
+from runtui.graph.root import run_key, same_server
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
@@ -58,6 +58,8 @@ class Journaling:
         """The journal's screen; it stays mounted."""
         self._sent: set[int] = set()
         """The entries of this session: what became of them is no news of an earlier one."""
+        self._changed: set[str] = set()
+        """The runs whose last change of this session is done and undoes nothing."""
 
     def start(self) -> None:
         """Follow the journal, and tell what was found from the last time."""
@@ -73,10 +75,12 @@ class Journaling:
         self.tell_what_was_left()
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """The entry under the cursor."""
+        """The entry under the cursor, and whether the run there was changed."""
+        run_id = self._chrome.front.view.run_id
         entry = self.view.entry if self._chrome.front.view is self.view else None
         is_elsewhere = entry is not None and not same_server(entry.root, self._workspace.root)
-        return replace(context, entry=entry, is_elsewhere=is_elsewhere)
+        has_own_change = run_id is not None and run_key(run_id) in self._changed
+        return replace(context, entry=entry, is_elsewhere=is_elsewhere, has_own_change=has_own_change)
 
     # The journal
 
@@ -107,6 +111,9 @@ class Journaling:
     def _save_changed(self, save: Save) -> None:
         if save.entry is not None:
             self._sent.add(save.entry)
+        if save.outcome is Outcome.DONE:
+            change = self._changed.discard if save.undoes is not None else self._changed.add
+            change(run_key(save.run_id))
 
     # What is unknown
 

@@ -166,7 +166,8 @@ class Chrome:
         listed = self.front.view.list
         context = ActionContext(is_searching=self.panel.is_searching)
         if listed is not None:
-            context = replace(context, has_row=listed.table.cursor_id is not None, marks=len(listed.table.marks))
+            has_row, marks = listed.table.cursor_id is not None, len(listed.table.marks)
+            context = replace(context, has_list=True, has_row=has_row, marks=marks)
         for feature in self.features:
             context = feature.extend(context)
         return context

@@ -197,7 +197,7 @@ _HINT: Final = "hint"
 
 
 class HintBar(Widget):
-    """Shows as many hints as fit; a click on one is its key."""
+    """Shows the hints that matter now, as many as fit; a click on one is its key."""
 
     class Chosen(Message):
         """A hint was clicked."""
@@ -213,7 +213,7 @@ class HintBar(Widget):
     | :- | :- |
     | `hint-bar--key` | The key. |
     | `hint-bar--label` | What it does. |
-    | `hint-bar--disabled` | Both, when it cannot be done now. |
+    | `hint-bar--disabled` | Both, while it cannot be done yet. |
     """
 
     actions: reactive[Sequence[Action]] = reactive(())
@@ -229,14 +229,11 @@ class HintBar(Widget):
         disabled_style = self.get_visual_style("hint-bar--disabled")
         room = self.content_size.width
         parts: list[Content] = []
-        for action in hints(self.actions):
-            key = action.key_while_typing if self.typing else action.shown_key
-            if key is None or (action.only_demo and not self.context.is_demo):
-                continue
+        shown = hints(self.actions, self.context, typing=self.typing)
+        while sum(cell_len(f"{key} {action.label}  ") for action, key in shown) - 2 > room:
+            del shown[-2 if len(shown) > 1 else -1]  # the help stands last, and stays
+        for action, key in shown:
             text = f"{key} {action.label}"
-            room -= cell_len(text) + (2 if parts else 0)
-            if room < 0:
-                break
             if parts:
                 parts.append(Content("  "))
             here = Style.from_meta({_HINT: action.id})

@@ -170,8 +170,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.virtual_size = Size(self.size.width, self.total)
         self._place_cursor(line)
         self.call_next(self._tell_cursor_moved)
-        offset = offset if keep_line else self.size.height // 2
-        self._scroll_to_line(line - max(0, min(offset, self.size.height - 1)))
+        # Where the wheel has left the cursor out of sight, it stays there.
+        self._scroll_to_line(line - (offset if keep_line else self.size.height // 2))
         self._repaint_differences()
 
     def _tell_cursor_moved(self) -> None:
