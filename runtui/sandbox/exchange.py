@@ -88,7 +88,8 @@ class TokenGuard:
             return
         # A batch itself changes nothing: each of its items comes through here by itself.
         writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
-        verdict = self._authority.verify(bearer_token(Headers(scope=scope)), write=writes)
+        action = scope["path"].rpartition("/")[2].rpartition(".")[2] if scope["method"] == "POST" else ""
+        verdict = self._authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
         answer = fault_response(Request(scope), verdict) if isinstance(verdict, GraphError) else self._app
         await answer(scope, receive, send)
 

@@ -96,9 +96,9 @@ class ScriptedAuthority(Authority):
             Grant(application, application, now, now), scopes, form.get("claims", "")
         )
 
-    def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
+    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
         with self._lock:
-            return super().verify(access_token, write=write)
+            return super().verify(access_token, write=write, action=action)
 
     def url(self, tenant: str = "") -> str:
         """What a client is given as its authority; without a tenant, this directory's own."""

@@ -25,6 +25,7 @@ from runtui.sandbox.authority.directory import (
 )
 from runtui.sandbox.authority.tokens import Identity, to_base64url
 from runtui.sandbox.exchange import TokenGuard
+from runtui.sandbox.writes import ACTIONS as BOUND_ACTIONS
 from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
 from tests.contract.msal_apps import (
@@ -41,6 +42,9 @@ from tests.contract.msal_apps import (
     silent,
 )
 from tests.contract.scripted_authority import ScriptedAuthority
+
+KEYS = {"workflow_id": "none", "task_id": "none", "key": "none"}
+ACTIONS = {action.name: action.bindings[0][0].format(**KEYS) for action in BOUND_ACTIONS}
 
 
 @pytest.fixture
@@ -87,6 +91,24 @@ class TestGraph:
             batch = await graph.post("/$batch", json={"requests": items}, headers=headers)
             statuses = {answer["id"]: answer["status"] for answer in batch.json()["responses"]}
             assert (statuses["read"], statuses["write"] == 403) == (200, not allowed)
+
+    async def test_an_action_needs_no_more_than_its_own_permission(
+        self, graph: httpx.AsyncClient, authority: ScriptedAuthority
+    ) -> None:
+        refused = {
+            "LifecycleWorkflows-Workflow.Activate": {*ACTIONS} - {"activate", "activateWithScope"},
+            "LifecycleWorkflows-Workflow.ReadWrite.All": {"resume"},
+            "LifecycleWorkflows.ReadWrite.All": set(),
+        }
+        for permission, expected in refused.items():
+            account = User("ann.operator@contoso.example", "Ann Operator", frozenset({permission}))
+            headers = self.signed_in(authority, account)
+            found = set()
+            for name, path in ACTIONS.items():
+                answer = await graph.post(f"{path}/microsoft.graph.identityGovernance.{name}", headers=headers)
+                found |= {name} if answer.status_code == 403 else set()
+                assert answer.status_code in {403, 404}
+            assert found == expected
 
     async def test_a_challenge_reaches_the_client(self, graph: httpx.AsyncClient, authority: ScriptedAuthority) -> None:
         headers = self.signed_in(authority, DEMO_ADMIN)

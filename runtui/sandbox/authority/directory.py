@@ -7,7 +7,7 @@ Graph for lifecycle workflows ("Microsoft Graph permissions reference").
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -18,20 +18,33 @@ from runtui.sandbox.entities import guid
 
 WRITE_ALL: Final = "LifecycleWorkflows.ReadWrite.All"
 READ_ALL: Final = "LifecycleWorkflows.Read.All"
+_CHANGE_WORKFLOWS: Final = "LifecycleWorkflows-Workflow.ReadWrite.All"
+_ACTIVATE: Final = "LifecycleWorkflows-Workflow.Activate"
 
 READERS: Final = frozenset(
     {
         "LifecycleWorkflows-Reports.Read.All",
         "LifecycleWorkflows-Workflow.ReadBasic.All",
         "LifecycleWorkflows-Workflow.Read.All",
-        "LifecycleWorkflows-Workflow.ReadWrite.All",
+        _CHANGE_WORKFLOWS,
         READ_ALL,
         WRITE_ALL,
     }
 )
 """Any one of these permissions allows reading."""
 
-_PERMISSIONS: Final = READERS | {"LifecycleWorkflows-Workflow.Activate"}
+_OF_WORKFLOWS: Final = frozenset({_CHANGE_WORKFLOWS, WRITE_ALL})
+
+WRITERS: Final[Mapping[str, frozenset[str]]] = {
+    "activate": _OF_WORKFLOWS | {_ACTIVATE},
+    "activateWithScope": _OF_WORKFLOWS | {_ACTIVATE},
+    "cancelProcessing": _OF_WORKFLOWS,
+    "clearQuarantine": _OF_WORKFLOWS,
+    "previewTaskFailures": _OF_WORKFLOWS,
+}
+"""Any one of these permissions allows an action, by its name; every other write needs `WRITE_ALL`."""
+
+_PERMISSIONS: Final = READERS | {_ACTIVATE}
 _ANY_TENANT: Final = frozenset({"organizations", "common"})
 _PROTOCOL_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 """Scopes of the sign-in itself, which need no permission."""
@@ -73,7 +86,7 @@ Principal = User | Application
 
 DEMO_APPLICATION: Final = Application(client_id=guid("client", "runtui"), name="runtui (DEMO)")
 DEMO_ADMIN: Final = User("lee.admin@contoso.example", "Lee Admin")
-DEMO_READER: Final = User("robin.reader@contoso.example", "Robin Reader", READERS - {WRITE_ALL})
+DEMO_READER: Final = User("robin.reader@contoso.example", "Robin Reader", READERS - _OF_WORKFLOWS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,8 @@ class Authority:
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
         raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
-    def verify(self, access_token: str, *, write: bool = False) -> GraphError | Identity:
-        return self.issuer.verify(access_token, write=write)
+    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
+        return self.issuer.verify(access_token, write=write, action=action)
 
     def revoke(self, principal: Principal) -> str:
         """End every grant of a principal: refresh tokens are refused, and access tokens are challenged.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
-from runtui.sandbox.authority.directory import READERS, WRITE_ALL, Application, Principal, Realm, Scopes, User
+from runtui.sandbox.authority.directory import READERS, WRITE_ALL, WRITERS, Application, Principal, Realm, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.entities import guid
 from runtui.sandbox.errors import GraphError, token_revoked, unauthenticated
@@ -127,12 +127,13 @@ class Issuer:
         self._unrevoked[principal.object_id].clear()
         return self._wanted_claims(principal.object_id)
 
-    def verify(self, token: str, *, write: bool = False) -> GraphError | Identity:
+    def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
         """Graph's verdict on an access token: who sent it, or why it is refused (401 or 403). Never raises.
 
         Args:
             token: What the request carries after "Bearer".
             write: Whether the request changes anything.
+            action: The name of the action that it is, if it is one.
         """
         claims = self._read(token)
         if isinstance(claims, GraphError):
@@ -144,7 +145,7 @@ class Issuer:
         if "CP1" in claims.get("xms_cc", ()) and claims["uti"] not in self._unrevoked[claims["oid"]]:
             return token_revoked(self._wanted_claims(claims["oid"]), authority=self._realm.base)
         permissions = frozenset(claims.get("roles") or claims.get("scp", "").split())
-        if permissions.isdisjoint({WRITE_ALL} if write else READERS):
+        if permissions.isdisjoint(WRITERS.get(action, {WRITE_ALL}) if write else READERS):
             return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         name = claims.get("upn") or claims["app_displayname"]
         return Identity(claims["oid"], name, claims["appid"], permissions)
