@@ -37,6 +37,10 @@ class Cloud:
     environment: str
     older_authorities: tuple[str, ...] = ()
 
+    def lacks_action(self, name: str) -> bool:
+        """Whether its Graph has no such action of lifecycle workflows: its metadata lacks it."""
+        return name == "cancelProcessing" and self.name != "global"
+
     def has_authority(self, authority: str) -> bool:
         return authority == self.authority or authority in self.older_authorities
 
@@ -94,6 +98,12 @@ def is_loopback(host: str) -> bool:
 def cloud_of_root(root: str) -> Cloud | None:
     """The cloud of a Graph root (as `parse_root` returns it); None when it is none of Microsoft's."""
     return next((cloud for cloud in CLOUD_BY_NAME.values() if f"{root}/".startswith(cloud.graph + "/")), None)
+
+
+def why_not_offered(root: str, name: str) -> str:
+    """Why an action of lifecycle workflows is not sent to a Graph root; empty where nothing is known against it."""
+    cloud = cloud_of_root(root)
+    return f"The cloud {cloud.title} does not offer {name}." if cloud is not None and cloud.lacks_action(name) else ""
 
 
 def cloud_of_authority(authority: str) -> Cloud | None:

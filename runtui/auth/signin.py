@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from runtui.auth.accounts import AccessToken, Account, SignedIn
-from runtui.auth.claims import can_write, wanted_claims
+from runtui.auth.claims import can_write, read_claims, wanted_claims
 from runtui.auth.errors import SignInError, not_signed_in, unreachable
 from runtui.auth.flows import BrowserFlow, BrowserPage, DeviceCode, DeviceCodeFlow
 from runtui.auth.msal_client import PERSON_METHODS, HttpClient, MsalClient, translate_errors
@@ -55,6 +55,8 @@ class SignInState:
     expires_at: datetime | None = None
     """When the present token expires (UTC); it is renewed before that where it can be. None: there is none yet, or it
     does not say."""
+    permissions: frozenset[str] | None = None
+    """Those that the token names; None when it does not tell."""
     can_write: bool | None = None
     """Whether the present token may change runs; a hint. None: not known, which blocks nothing."""
     trouble: SignInError | None = None
@@ -319,6 +321,7 @@ class SignIn:
             SignInState(
                 account=found.account,
                 expires_at=token.expires if token else None,
+                permissions=read_claims(token.value).permissions if token else None,
                 can_write=can_write(token.value) if token else None,
             )
         )

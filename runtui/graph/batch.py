@@ -14,7 +14,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from runtui.graph.exchange import AnswerError, Exchange
+from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
 from runtui.redact import hide_secrets, redact
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -88,6 +88,14 @@ def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:
         request_headers=item.headers,
         request_body=None if item.body is None else hide_secrets(item.body),
     )
+
+
+def unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
+    """An item of a batch without an answer of its own: the batch was refused as a whole, or nobody knows."""
+    exchange = as_item(batch, root, item)
+    if batch.failure is not None or batch.status != HTTPStatus.OK or batch.is_foreign:
+        return exchange
+    return replace(exchange, failure=Failure(FailureKind.CUT, "maybe", "The batch has no answer to this request."))
 
 
 def as_throttled(answer: Exchange) -> Exchange:

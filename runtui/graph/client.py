@@ -11,11 +11,11 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import REPROCESSED, Operation, ServiceAction
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.batch import (
     BATCH_PATH,
@@ -23,21 +23,29 @@ from runtui.graph.batch import (
     BatchItem,
     Headers,
     answers_of,
-    as_item,
     as_throttled,
     batch_of,
     is_batch_refused,
+    unanswered,
 )
-from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
+from runtui.graph.paths import (
+    WORKFLOWS_PATH,
+    action_path,
+    extension_path,
+    object_path,
+    run_path,
+    segment,
+    task_results_path,
+    user_path,
+    user_results_path,
+    workflow_path,
+)
 from runtui.graph.retry import Pace, Retry, concerns_all, retry_of
 from runtui.graph.root import linked, refusal, same_run
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
-
-WORKFLOWS_PATH = "/identityGovernance/lifecycleWorkflows/workflows"
-
-EXTENSIONS_PATH = "/identityGovernance/lifecycleWorkflows/customTaskExtensions"
 
 PAGE_SIZE = 999
 """Items asked for in one page; Graph documents no size for these collections and may send fewer."""
@@ -68,8 +76,6 @@ _NOT_OFFERED = frozenset({400, 404, 405, 501})
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 """The id of nothing."""
-
-_USER_PROPERTIES = "id,displayName,userPrincipalName,onPremisesSyncEnabled"
 
 # An entity tag as a header can carry it: visible ASCII.
 _ETAG = re.compile(r"[!-~]+")
@@ -169,15 +175,15 @@ class GraphClient:
 
     def runs(self, workflow_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
-        return self._pages(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs", "list runs", pace)
+        return self._pages(f"{workflow_path(workflow_id)}/runs", "list runs", pace)
 
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
-        return self._results(_task_results_path(workflow_id, run_id), "list task results", pace)
+        return self._results(task_results_path(workflow_id, run_id), "list task results", pace)
 
     def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each user of a run, page by page; GraphError when the listing cannot go on."""
-        return self._results(_user_results_path(workflow_id, run_id), "list user results", pace)
+        return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
     async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """All results of some runs, in as few requests as possible, run by run and part by part.
@@ -195,7 +201,7 @@ class GraphClient:
             users: list[dict[str, Any]] = []
             try:
                 # Users first: a list of them is of use before their tasks are there.
-                for path, held in ((_user_results_path, users), (_task_results_path, tasks)):
+                for path, held in ((user_results_path, users), (task_results_path, tasks)):
                     is_first = True
                     try:
                         async for page in self._results_from(path(workflow_id, run_id), found, pace):
@@ -219,7 +225,7 @@ class GraphClient:
     ) -> AsyncIterator[CollectionPage]:
         """What became of one user in all runs of a workflow, page by page; GraphError when that cannot go on."""
         subject = quote(f"subject/id eq '{subject_id.replace(chr(39), chr(39) * 2)}'", safe="")
-        path = f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/userProcessingResults?$filter={subject}"
+        path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
         return self._pages(path, "list user results", pace)
 
     def tasks_of_user(
@@ -227,8 +233,8 @@ class GraphClient:
     ) -> AsyncIterator[CollectionPage]:
         """What became of each task for one user of a run, by the id of the user's result; of a run that is not known,
         `run_id` is empty."""
-        above = _run_path(workflow_id, run_id) if run_id else f"{WORKFLOWS_PATH}/{_segment(workflow_id)}"
-        path = f"{above}/userProcessingResults/{_segment(result_id)}/taskProcessingResults"
+        above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
+        path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
         return self._pages(path, "list task results", pace)
 
     async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
@@ -237,24 +243,24 @@ class GraphClient:
         Raises:
             GraphError: there is no such user, or nobody may read users.
         """
-        path = f"/users/{_segment(name)}?$select={_USER_PROPERTIES}"
+        path = user_path(name)
         return _object(await self._read(self._transport.url(path), "read user", (), pace))
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
-        path = _run_path(workflow_id, run_id)
+        path = run_path(workflow_id, run_id)
         exchange = await self._read(path, "read run", _prefer(_ALL_ENUM_MEMBERS), pace, alone=True)
         return _about(run_id, exchange, writing=False)
 
     async def peek(self, workflow_id: str, run_id: str) -> Answer:
         """One run, as it is now, asked once and with the token at hand: nobody is made to sign in for it."""
-        path, headers = _run_path(workflow_id, run_id), _prefer(_ALL_ENUM_MEMBERS)
+        path, headers = run_path(workflow_id, run_id), _prefer(_ALL_ENUM_MEMBERS)
         exchange = await self._transport.send("GET", path, purpose="read run", headers=headers)
         return _about(run_id, exchange, writing=False)
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         """A custom task extension, asked for once and with the token at hand; None where it cannot be read."""
-        path = f"{EXTENSIONS_PATH}/{_segment(extension_id)}"
+        path = extension_path(extension_id)
         headers = _prefer(_ALL_ENUM_MEMBERS)
         exchange = await self._transport.send("GET", path, purpose="read custom task extension", headers=headers)
         return read_answer(exchange, writing=False)[0]
@@ -299,9 +305,41 @@ class GraphClient:
         )
         return _about(run_id, exchange, writing=True)
 
+    async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
+        """POST an action once, over a connection of its own."""
+        exchange = await self._transport.send(
+            *self.target(action),
+            purpose=action.name,
+            json_body=action.body_text() or None,
+            client_request_id=client_request_id,
+            alone=True,
+        )
+        return Answer(exchange, *read_answer(exchange, writing=True))
+
+    async def observe(self, action: ServiceAction) -> Answer:
+        """What an action is about, as it is now: the task result, the workflow, or the run; where the action makes a
+        run, with those that the run was reprocessed by under `REPROCESSED`."""
+        path, wanted = object_path(action), action.task_result_id or action.run_id
+        exchange = await self._read(path, "read", _prefer(_ALL_ENUM_MEMBERS), None, alone=True)
+        answer = _about(wanted, exchange, writing=False)
+        if answer.entity is None or action.name != "activateWithScope":
+            return answer
+        try:
+            pages = self._pages(f"{path}/{REPROCESSED}", "list reprocessed runs", None)
+            made = [run async for page in pages for run in page.items]
+            return replace(answer, entity=answer.entity | {REPROCESSED: made})
+        except GraphError as error:
+            return Answer(error.exchange, None, error.fault)
+
+    async def preview_task_failures(self, workflow_id: str) -> Answer:
+        """Have the service tell under "value" which tasks of a workflow would fail; it changes nothing."""
+        path = f"{workflow_path(workflow_id)}/previewTaskFailures"
+        exchange = await self._transport.send("POST", path, purpose="previewTaskFailures", alone=True)
+        return Answer(exchange, *read_answer(exchange, writing=False))
+
     async def read_runs(self, runs: Sequence[tuple[str, str]]) -> list[Answer]:
         """Some runs (workflow id, run id), at most MOST_BATCHED, each as `run` reads it once."""
-        items = [BatchItem("GET", _run_path(*run), _prefer(_ALL_ENUM_MEMBERS)) for run in runs]
+        items = [BatchItem("GET", run_path(*run), _prefer(_ALL_ENUM_MEMBERS)) for run in runs]
         run_ids = [run_id for _, run_id in runs]
         return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
 
@@ -343,7 +381,7 @@ class GraphClient:
             if self._batches:
                 answers = answers_of(batch, root, items)
                 return [
-                    _about(run_id, as_throttled(answer or _unanswered(batch, root, item)), writing=writing)
+                    _about(run_id, as_throttled(answer or unanswered(batch, root, item)), writing=writing)
                     for item, run_id, answer in zip(items, run_ids, answers, strict=True)
                 ]
         return list(await asyncio.gather(*map(alone, range(len(items)))))
@@ -362,15 +400,21 @@ class GraphClient:
 
     def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
         """The method and the address of `update_run`, to be shown before anything is sent."""
-        path = self._patch_path.replace("{runId}", _segment(run_id)).replace("{workflowId}", _segment(workflow_id))
+        path = self._patch_path.replace("{runId}", segment(run_id)).replace("{workflowId}", segment(workflow_id))
         return "PATCH", self._transport.url(path)
+
+    def target(self, operation: Operation) -> tuple[str, str]:
+        """The method and the address of `act` or `update_run`."""
+        if isinstance(operation, ServiceAction):
+            return "POST", self._transport.url(action_path(operation))
+        return self.write_target(operation.workflow_id, operation.run_id)
 
     def read_target(self, workflow_id: str, run_id: str = "", result_id: str = "") -> str:
         """The address of a workflow, of one of its runs, or of what a run did for one user (by the user's result)."""
         if not run_id:
-            return self._transport.url(f"{WORKFLOWS_PATH}/{_segment(workflow_id)}")
-        path = _run_path(workflow_id, run_id)
-        tasks = f"/userProcessingResults/{_segment(result_id)}/taskProcessingResults" if result_id else ""
+            return self._transport.url(workflow_path(workflow_id))
+        path = run_path(workflow_id, run_id)
+        tasks = f"/userProcessingResults/{segment(result_id)}/taskProcessingResults" if result_id else ""
         return self._transport.url(f"{path}{tasks}")
 
     async def _read(
@@ -534,7 +578,7 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
     named = entity.get("id")
     if isinstance(named, str) and same_run(named, run_id):
         return Answer(exchange, entity, fault)
-    message = f"It is about run {named!r}, and {run_id!r} was asked for." if named else "It names no run."
+    message = f"It is about {named!r}, and {run_id!r} was asked for." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))
 
 
@@ -544,32 +588,7 @@ def _has_no_batch(batch: Exchange) -> bool:
     return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NOT_OFFERED
 
 
-def _unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
-    """An item of a batch without an answer of its own: the batch was refused as a whole, or nobody knows."""
-    exchange = as_item(batch, root, item)
-    if batch.failure is not None or batch.status != HTTPStatus.OK or batch.is_foreign:
-        return exchange
-    return replace(exchange, failure=Failure(FailureKind.CUT, "maybe", "The batch has no answer to this request."))
-
-
-def _run_path(workflow_id: str, run_id: str) -> str:
-    return f"{WORKFLOWS_PATH}/{_segment(workflow_id)}/runs/{_segment(run_id)}"
-
-
-def _task_results_path(workflow_id: str, run_id: str) -> str:
-    return f"{_run_path(workflow_id, run_id)}/taskProcessingResults"
-
-
-def _user_results_path(workflow_id: str, run_id: str) -> str:
-    return f"{_run_path(workflow_id, run_id)}/userProcessingResults"
-
-
-_RESULT_PATHS = (_user_results_path, _task_results_path)
-
-
-def _segment(text: str) -> str:
-    """An id as one segment of a path."""
-    return quote(text, safe="", errors="replace")
+_RESULT_PATHS = (user_results_path, task_results_path)
 
 
 def _prefer(*preferences: str) -> Headers:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from itertools import islice
 from typing import Any, NamedTuple
 
 from runtui.domain.report import Outcome, length_words
+from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
 from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
 from runtui.graph.retry import asked_wait
 from runtui.redact import redact
@@ -230,6 +232,19 @@ def unconfirmed(exchange: Exchange) -> Fault:
     message = f"The service answered {exchange.status} without the run, and the run could not be read afterwards."
     words = FaultText("Not confirmed", message, "If it happens again, check the network.")
     return _fault(exchange, words, Outcome.UNKNOWN)
+
+
+def refused_action(fault: Fault, action: ServiceAction) -> Fault:
+    """The refusal of an action, in its own words: what it needs, or that the service has none such."""
+    if fault.title == NOT_OFFERED.title:
+        message = f"It does not know {action.name}. Nothing is wrong with the run."
+        return replace(fault, title="This service does not offer this action", message=message, hint="Check the root.")
+    if fault.status == HTTPStatus.FORBIDDEN:
+        least, *others = PERMISSIONS[action.name]
+        more = f" (or {', '.join(others)})" if others else ""
+        hint = f"{action.name} needs {least}{more}; people also need the role Lifecycle Workflows Administrator."
+        return replace(fault, hint=hint)
+    return fault
 
 
 def perhaps_repeated(fault: Fault) -> Fault:

@@ -23,6 +23,7 @@ from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode, FieldError, UsageError
 from runtui.graph.root import run_key, same_server
 from runtui.headless.console import (
@@ -344,7 +345,7 @@ def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     }
 
 
-def result_object(draft: Draft, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
+def result_object(draft: Operation, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
     """The outcome of a change as a JSON object; `save` is None where nothing was submitted."""
     sent = save.sent if save is not None else None
     return {

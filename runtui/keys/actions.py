@@ -203,9 +203,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
     Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
-    Action("mark", "rows", ("space",), "mark", "Toggle mark.", 61, "row"),
+    Action("mark", "rows", ("space",), "mark", "Toggle mark.", 60, "row"),
     Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
-    Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 62, "row"),
+    Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
     # Lists with columns out of sight
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
@@ -223,6 +223,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or no longer.", 0, "run"
+    ),
+    Action(
+        "act",
+        "run",
+        ("a",),
+        "actions",
+        "Cancel or reprocess the run; what else the service offers.",
+        62,
+        "server",
+        hinted="editing",
     ),
     # The list of runs
     Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
@@ -383,7 +393,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "journal entry",
         meaning="copy",
     ),
-    Action("all_servers", "journal", ("a",), "all servers", "Show the changes on all servers, or on this one.", 40),
+    Action("all_servers", "journal", ("f",), "all servers", "Show the changes on all servers, or on this one.", 40),
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
     # The overview
@@ -401,6 +411,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("later_day", "overview", ("right",), "later day", "Go to the day after, then to all days.", 0, "row"),
     Action(
         "leave_overview", "overview", ("escape",), "back", "Go back to all days, then to the list.", 80, meaning="back"
+    ),
+    Action(
+        "act_on_workflow",
+        "overview",
+        ("a",),
+        "actions",
+        "Clear the quarantine, run on demand, preview failures.",
+        64,
+        "row",
+        meaning="act",
     ),
     # The side panel
     Action(

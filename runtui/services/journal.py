@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.report import KnownBy, Outcome, Report, change_words
+from runtui.domain.triage.service_actions import action_words
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.graph.root import same_server
@@ -78,6 +79,11 @@ class Intent:
     why: str = ""
     """Why it is made, in the words of the person; empty where nothing was said."""
 
+    @property
+    def action(self) -> str:
+        """The name of the action of the service that was asked for; empty for a change of properties."""
+        return self.url.rpartition("/")[2] if self.method == "POST" else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Intent):
@@ -102,6 +108,8 @@ class Entry(Intent):
     """The entry that undid this one."""
     undone_perhaps_by: int | None
     """The entry that is to undo this one, and whose outcome is unknown."""
+    new_run: str = ""
+    """The id of the run that an action has made, once it is known."""
     damage: str = ""
     """Why it cannot be read; its number alone is known then, and its outcome is None. Empty for a sound one."""
 
@@ -124,8 +132,10 @@ class Entry(Intent):
         )
 
     def change_words(self) -> Iterator[str]:
-        """Each changed property, from what to what, as raw text."""
-        return change_words(self.before, self.after)
+        """Each changed property, from what to what, or what was asked for, as raw text."""
+        if not self.action:
+            return change_words(self.before, self.after)
+        return iter([action_words(self.action, self.body), *([f"new run {self.new_run}"] if self.new_run else [])])
 
 
 class Settlement(NamedTuple):
@@ -137,6 +147,8 @@ class Settlement(NamedTuple):
     exchange: Exchange | None = None
     words: str = ""
     """What went wrong, in sentences; empty when nothing did."""
+    new_run: str = ""
+    """The id of the run that an action has made, where it is known."""
 
 
 class Journal:
@@ -216,6 +228,7 @@ class Journal:
         *,
         exchange: Exchange | None = None,
         words: str = "",
+        new_run: str = "",
     ) -> None:
         """Record what became of an intent; one whose outcome is known stays as it is.
 
@@ -223,7 +236,7 @@ class Journal:
             JournalError: when it is not recorded where the journal is looked for: the entry is missing or damaged, or
                 the file was lost. One that was moved has the outcome all the same.
         """
-        (refused,) = self.settle_many([Settlement(client_request_id, outcome, known_by, exchange, words)])
+        (refused,) = self.settle_many([Settlement(client_request_id, outcome, known_by, exchange, words, new_run)])
         if refused is not None:
             raise refused
 
@@ -395,6 +408,7 @@ def _update(settlement: Settlement) -> tuple[str, dict[str, Any]]:
     """The statement that writes an outcome, and its values."""
     facts: dict[str, Any] = {"outcome": settlement.outcome.value, "known_by": settlement.known_by}
     facts |= {"ended_at": _now(), "words": redact(settlement.words)}
+    facts |= {"new_run": settlement.new_run} if settlement.new_run else {}
     if (exchange := settlement.exchange) is not None:
         facts |= {"status": exchange.status, "reason": exchange.reason, "seconds": exchange.seconds}
         # Redacted before the cut that is kept, because half a token does not look like one; not all, for speed.

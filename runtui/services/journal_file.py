@@ -83,6 +83,7 @@ STEPS: Final = (
         "CREATE INDEX entry_of_batch ON entry (batch) WHERE batch != ''",
     ),
     ("ALTER TABLE entry ADD COLUMN why TEXT NOT NULL DEFAULT ''",),
+    ("ALTER TABLE entry ADD COLUMN new_run TEXT NOT NULL DEFAULT ''",),
 )
 """The statements that lead from each version to the next; version n is what the first n steps make."""
 
@@ -389,6 +390,7 @@ FIRST_YEAR: Final = 2000
 TEXTS: Final = (
     *("who", "profile", "tenant", "root", "workflow_id", "workflow_name", "run_id", "method", "url", "body"),
     *("client_request_id", "session", "known_by", "reason", "request_id", "words", "response", "batch", "why"),
+    "new_run",
 )
 """The columns that always hold a text, if an empty one."""
 

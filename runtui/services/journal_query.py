@@ -129,7 +129,7 @@ def _opened(entry: Entry) -> int:
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:
-    """What plain text is looked for in: ids, names, and the properties that were changed."""
+    """What plain text is looked for in: ids, names, the properties that were changed, and the action."""
     return (
         entry.run_id,
         entry.workflow_id,
@@ -140,7 +140,7 @@ def _texts(entry: Entry) -> tuple[str, ...]:
         entry.root,
         entry.request_id,
         entry.client_request_id,
-        *entry.after,
+        *(entry.change_words() if entry.action else entry.after),
     )
 
 
@@ -252,6 +252,8 @@ EXPORT_COLUMNS: Final[Mapping[str, Callable[[Entry], Any]]] = {
     "sends": lambda entry: entry.sends,
     "undoes": lambda entry: entry.undoes,
     "undoneBy": lambda entry: entry.undone_by,
+    "action": lambda entry: entry.action,
+    "newRun": lambda entry: entry.new_run,
 }
 """The columns in their order: the name, and how an entry answers it with a JSON value."""
 
@@ -287,7 +289,10 @@ def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
                 yield f"- {name}: {code_span(str(value))}"
         if entry.damage:
             continue
-        yield from ("", "What changed:", "")
+        if entry.action:
+            yield from ("", *(f"- {code_span(words)}" for words in entry.change_words()))
+        else:
+            yield from ("", "What changed:", "")
         for name, value in entry.after.items():
             before = value_word(entry.before.get(name, MISSING))
             yield f"- {code_span(name)}: {code_span(before)} → {code_span(value_word(value))}"

@@ -200,7 +200,7 @@ class Workspace:
 
     def _follow_save(self, save: Save) -> None:
         """A draft that was written is gone; what was not written is kept; an unknown outcome is looked at again."""
-        if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.draft:
+        if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.operation:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
             self.reconciler.check_soon()
@@ -208,7 +208,7 @@ class Workspace:
     def _follow_entry(self, entry: Entry) -> None:
         """A draft that turns out to have been written is gone too."""
         draft = self.drafts.get(entry.run_id)
-        if draft is None or draft.errors() or entry.outcome is not Outcome.DONE:
+        if draft is None or draft.errors() or entry.outcome is not Outcome.DONE or entry.action:
             return
         if {change.field.name: change.after for change in draft.changes()} == entry.after:
             self.drafts.drop(entry.run_id)

@@ -21,6 +21,7 @@ from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import textual_keymap
 from runtui.tui.bridge import Announced
+from runtui.tui.features.acting import Acting
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.copying import Copying
@@ -103,12 +104,13 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.editing.place, *self.opening.places, self.explaining.place, self.tracing.place, self.journaling.place,
             self.overviewing.place,
         )  # fmt: skip
+        self.acting = Acting(self.chrome, self.editing, self.opening, self.overviewing.view)
         self.listing = Listing(self.chrome, self.runs, self.editing, places)
         self.leaving = Leaving(self.chrome, self.signing_in)
         self.arranging = Arranging(self.chrome, self.runs)
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
-            self.editing, self.bulk_editing, self.opening, self.explaining, self.tracing, self.journaling,
+            self.editing, self.acting, self.bulk_editing, self.opening, self.explaining, self.tracing, self.journaling,
             self.signing_in, self.listing, self.arranging, self.overviewing, Copying(self.chrome), switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
@@ -145,6 +147,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def _begin(self) -> None:
         """Follow the services, now that the list stands and before it is drawn."""
         self.editing.start()
+        self.acting.start()
         self.bulk_editing.start()
         self.opening.start()
         self.journaling.start()

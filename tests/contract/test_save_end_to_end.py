@@ -268,7 +268,7 @@ async def test_two_quick_submits_to_one_run_never_overlap_on_the_server(bench: B
     async with asyncio.timeout(30):
         held = {await arrived.get(), await arrived.get()}
     assert held == {first.run_id, other.run_id}, "another run does not wait"
-    waiting = [save.step for save in bench.saves.active() if save.draft is second]
+    waiting = [save.step for save in bench.saves.active() if save.operation is second]
     assert waiting == [Step.WAITING]
     assert (bench.line.patches, arrived.qsize()) == (2, 0)
     gate.set()

@@ -16,6 +16,7 @@ from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
+from runtui.tui.features.acting import Acting
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.copying import Copying
@@ -57,7 +58,7 @@ from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
     Copying, Editing, BulkEditing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging,
-    Overviewing, Switching,
+    Overviewing, Switching, Acting,
 )  # fmt: skip
 
 HOMES: dict[Scope, tuple[type, ...]] = {
@@ -128,7 +129,7 @@ def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     runs: tuple[Scope, ...] = ("runs", "rows", "run", "app")
     on_a_run = {"connected": True, "has_run": True, "has_list": True, "has_row": True}
-    assert hinted(*runs, **on_a_run) == "edit open_run filter causes copy help"
+    assert hinted(*runs, **on_a_run) == "edit open_run filter causes act help"
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes copy mark help"

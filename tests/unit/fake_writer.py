@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
@@ -66,6 +67,8 @@ class FakeGraph:
         self.gate.set()
         self.on_write: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id], method="PATCH")
         self.on_read: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id])
+        self.on_act: Callable[[ServiceAction], Answer] = lambda _: answered(method="POST")
+        self.on_observe: Callable[[ServiceAction], Answer] = lambda action: answered(self.runs[action.run_id])
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         assert workflow_id == WORKFLOW
@@ -118,8 +121,20 @@ class FakeGraph:
         self.renewals -= 1
         return self.renewals >= 0
 
-    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
-        return "PATCH", f"http://127.0.0.1/beta/workflowBase/runs/{run_id}"
+    async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
+        self.calls.append(f"POST {action.name} {action.run_id}")
+        self.request_ids.append(client_request_id)
+        self.bodies.append(action.body_text())
+        return self.on_act(action)
+
+    async def observe(self, action: ServiceAction) -> Answer:
+        self.calls.append(f"GET {action.run_id} for {action.name}")
+        return self.on_observe(action)
+
+    def target(self, operation: Operation) -> tuple[str, str]:
+        if isinstance(operation, ServiceAction):
+            return "POST", f"http://127.0.0.1/beta/workflows/{operation.workflow_id}/{operation.name}"
+        return "PATCH", f"http://127.0.0.1/beta/workflowBase/runs/{operation.run_id}"
 
     def apply(self, run_id: str, body: str) -> None:
         changes = json.loads(body)

@@ -228,7 +228,8 @@ async def test_a_run_that_moved_meanwhile_is_not_written(saves: SaveQueue, graph
     assert (conflict.opened, conflict.now, conflict.ours) == ("inProgress", "completed", "failed")
     assert graph.calls == ["GET r1"], "nothing was sent"
     assert stored(store)["processingStatus"] == "completed", "the row shows what was read"
-    again = await ended(saves, save.draft.rebased(stored(store)))
+    assert isinstance(save.operation, Draft)
+    again = await ended(saves, save.operation.rebased(stored(store)))
     assert again.outcome is Outcome.DONE
 
 

@@ -16,13 +16,13 @@ from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
-    Patch,
     Pause,
     Read,
     Recall,
     Record,
     Recorded,
     RenewToken,
+    Send,
     Sender,
     Settle,
     StoreRun,
@@ -37,12 +37,12 @@ WRITTEN: Final = {**RUN, "processingStatus": "failed"}
 FULL_DISK: Final = RuntuiError("The disk is full", "There is no room.", "Make room.")
 SENDER: Final = Sender("anna@contoso.com", "prod", "Contoso", ROOT, "Onboard", "PATCH", f"{ROOT}/runs/r1", "request-1")
 USUAL: Final[Mapping[type[Effect[Any]], object]] = {
-    Read: answered(RUN), Identify: SENDER, Record: 1, Patch: answered(WRITTEN, method="PATCH"), Recall: None,
+    Read: answered(RUN), Identify: SENDER, Record: 1, Send: answered(WRITTEN, method="PATCH"), Recall: None,
     Settle: None, StoreRun: True, RenewToken: False, Pause: None,
 }  # fmt: skip
 """The reply to each effect where all goes well."""
 
-SENT: Final = [Read, Identify, Record, Patch]
+SENT: Final = [Read, Identify, Record, Send]
 
 
 def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Effect[Any]], Save]:
@@ -77,39 +77,39 @@ CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Ef
     "nobody can say who writes": ({Identify: [FULL_DISK]}, [Read, Identify], Outcome.NOT_DONE, ""),
     "the intent cannot be recorded": ({Record: [FULL_DISK]}, SENT[:3], Outcome.NOT_DONE, ""),
     "no body, and the run shows it": (
-        {Patch: [answered(method="PATCH")], Read: [answered(RUN), answered(WRITTEN)]},
+        {Send: [answered(method="PATCH")], Read: [answered(RUN), answered(WRITTEN)]},
         [*SENT, Read, Settle, StoreRun], Outcome.DONE, "answer"),
     "no body, and the run cannot be read": (
-        {Patch: [answered(method="PATCH")], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
+        {Send: [answered(method="PATCH")], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
         [*SENT, Read, Settle], Outcome.UNKNOWN, ""),
-    "refused": ({Patch: [refused(400)]}, [*SENT, Settle, StoreRun], Outcome.NOT_DONE, ""),
+    "refused": ({Send: [refused(400)]}, [*SENT, Settle, StoreRun], Outcome.NOT_DONE, ""),
     "refused for a copy, and the run has other values": (
-        {Patch: [refused(409)]}, [*SENT, Read, Settle, StoreRun], Outcome.NOT_DONE, ""),
+        {Send: [refused(409)]}, [*SENT, Read, Settle, StoreRun], Outcome.NOT_DONE, ""),
     "refused for a copy, and the run has the values": (
-        {Patch: [refused(409)], Read: [answered(RUN), answered(WRITTEN)],
+        {Send: [refused(409)], Read: [answered(RUN), answered(WRITTEN)],
          Recall: [Recorded(an_entry(1, before=RUN, after={"processingStatus": "failed"}, body="{}"), ())]},
         [*SENT, Read, Recall, Settle, StoreRun], Outcome.DONE, "read-back"),
     "cut off, and the run shows it": (
-        {Patch: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)],
+        {Send: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)],
          Recall: [Recorded(an_entry(1, before=RUN, after={"processingStatus": "failed"}, body="{}"), ())]},
         [*SENT, Read, Recall, Settle, StoreRun], Outcome.DONE, "read-back"),
     "cut off, and the journal is gone": (
-        {Patch: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)]},
+        {Send: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)]},
         [*SENT, Read, Recall, Settle, StoreRun], Outcome.UNKNOWN, ""),
     "cut off, and the run cannot be read": (
-        {Patch: [UNKNOWN], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
+        {Send: [UNKNOWN], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
         [*SENT, Read, Settle], Outcome.UNKNOWN, ""),
     "throttled once": (
-        {Patch: [refused(429, wait="7"), answered(WRITTEN, method="PATCH")]},
+        {Send: [refused(429, wait="7"), answered(WRITTEN, method="PATCH")]},
         [*SENT, Settle, Pause, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
     "throttled while it was read": (
         {Read: [refused(429, wait="7", method="GET"), answered(RUN)]},
         [Read, Pause, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
     "the token was refused, and there is another one": (
-        {Patch: [refused(401), answered(WRITTEN, method="PATCH")], RenewToken: [True]},
+        {Send: [refused(401), answered(WRITTEN, method="PATCH")], RenewToken: [True]},
         [*SENT, Settle, RenewToken, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
     "the token was refused, and there is no other": (
-        {Patch: [refused(401)]}, [*SENT, Settle, RenewToken, StoreRun], Outcome.NOT_DONE, ""),
+        {Send: [refused(401)]}, [*SENT, Settle, RenewToken, StoreRun], Outcome.NOT_DONE, ""),
 }  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def test_what_is_known_if_it_breaks_off_is_never_more_than_what_happened(case: s
         known = effect.save.outcome_if_stopped
         if isinstance(effect, Read | Identify | Record) and effect.save.step is not Step.SETTLING:
             assert known is Outcome.NOT_DONE
-        if isinstance(effect, Patch):
+        if isinstance(effect, Send):
             assert known is Outcome.UNKNOWN
             assert effect.save.intent == effect.intent, "what is sent is what was recorded"
             answers += 1
@@ -143,13 +143,11 @@ def test_what_is_known_if_it_breaks_off_is_never_more_than_what_happened(case: s
 
 
 def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
-    replies: dict[type[Effect[Any]], list[object]] = {Patch: [refused(429, wait="7"), UNKNOWN]}
+    replies: dict[type[Effect[Any]], list[object]] = {Send: [refused(429, wait="7"), UNKNOWN]}
     (pause,) = (effect for effect in play(replies)[0] if isinstance(effect, Pause))
     assert (pause.seconds, pause.save.step, pause.save.asked_seconds) == (7.0, Step.PAUSED, None)
     assert pause.save.resumes_at == NOW + timedelta(seconds=7)
-    (pause,) = (
-        effect for effect in play({Patch: [refused(429, wait="9000"), UNKNOWN]})[0] if isinstance(effect, Pause)
-    )
+    (pause,) = (effect for effect in play({Send: [refused(429, wait="9000"), UNKNOWN]})[0] if isinstance(effect, Pause))
     assert pause.seconds < 9000 == pause.save.asked_seconds
 
 
@@ -171,7 +169,7 @@ def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_
 
 
 def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:
-    _, ended = play({Patch: [Answer(answered(method="PATCH").exchange, None, fault(Outcome.NOT_DONE))]})
+    _, ended = play({Send: [Answer(answered(method="PATCH").exchange, None, fault(Outcome.NOT_DONE))]})
     assert (ended.outcome, ended.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
 
 

@@ -20,6 +20,7 @@ from runtui.domain.bulk_draft import MOST_BY_KEY, SAME_ALREADY, BulkDraft, runs_
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome, Report, sentences, wait_sentence
 from runtui.domain.text import visible
+from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode
 from runtui.headless.changes import (
     EXIT_CODES,
@@ -135,9 +136,9 @@ class _Lines:
         """How a change ended."""
         outcome = save.outcome or Outcome.UNKNOWN
         self.unsent += save.stopped and save.sent is None
-        self._print(save.draft, outcome, message_of(save), save)
+        self._print(save.operation, outcome, message_of(save), save)
 
-    def _print(self, draft: Draft, outcome: Outcome, message: str, save: Save | None = None) -> None:
+    def _print(self, draft: Operation, outcome: Outcome, message: str, save: Save | None = None) -> None:
         self.outcomes[outcome] += 1
         heading = (save.report if save is not None else Report(outcome=outcome)).heading
         if self._as_json:

@@ -27,12 +27,12 @@ from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
-    Patch,
     Pause,
     Read,
     Recall,
     Record,
     RenewToken,
+    Send,
     Settle,
     StoreRun,
     Writing,
@@ -44,10 +44,10 @@ _logger: Final = logging.getLogger("runtui.write")
 LANES: Final = 4
 """Groups of changes that are carried out at once."""
 
-_ORDER: Final = (Settle, StoreRun, Recall, RenewToken, Patch, Record, Identify, Read)
+_ORDER: Final = (Settle, StoreRun, Recall, RenewToken, Send, Record, Identify, Read)
 """What is carried out first: a change that has begun ends before another one begins."""
 
-_GOES_OUT: Final = (Read, Identify, Record, Patch, RenewToken)
+_GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 """What is not begun while the changes are held."""
 
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
@@ -127,7 +127,7 @@ class Bulk:
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()
-            for item in self._ready[Patch]:
+            for item in self._ready[Send]:
                 item.save = replace(item.save, step=Step.WAITING)  # it is recorded, and nothing of it was sent
             for item in tuple(self._items.values()):
                 del self._items[item.save.number]
@@ -166,7 +166,7 @@ class Bulk:
                 self._announce(item.effect.save)
             replies = await self._carry_out(group)
             for item, reply in zip(group, replies, strict=True):
-                is_sent = isinstance(item.effect, Patch)
+                is_sent = isinstance(item.effect, Send)
                 self._advance(item, reply)
                 if is_sent and not _may_be_repeated(item.save.fault):
                     self._mind(item.save)
@@ -188,7 +188,7 @@ class Bulk:
         for kind in _ORDER:
             waiting = self._ready[kind]
             if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
-                most = MOST_BATCHED if kind in (Read, Patch) else _MOST_RECORDED
+                most = MOST_BATCHED if kind in (Read, Send) else _MOST_RECORDED
                 return [waiting.popleft() for _ in range(min(most, len(waiting)))]
         return []
 
@@ -200,10 +200,12 @@ class Bulk:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
         effects = [item.effect for item in group]
         match effects[0]:
+            case Read() | Send() if any(effect.save.action is not None for effect in effects):
+                return await asyncio.gather(*map(self._alone, effects))  # an action has no run that a batch could name
             case Read():
-                drafts = [effect.save.draft for effect in effects]
-                return await self._client.read_runs([(draft.workflow_id, draft.run_id) for draft in drafts])
-            case Patch():
+                runs = [(effect.save.operation.workflow_id, effect.save.run_id) for effect in effects]
+                return await self._client.read_runs(runs)
+            case Send():
                 return await self._client.update_runs([_update(effect) for effect in effects])
             case Record():
                 return await self._record([effect.intent for effect in effects if isinstance(effect, Record)])
@@ -254,7 +256,7 @@ class Bulk:
             self._announce(item.save)
             pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
             self._pauses[pause] = item
-        elif self.is_stopped and isinstance(item.effect, Patch):
+        elif self.is_stopped and isinstance(item.effect, Send):
             self._record_as_stopped(item, item.effect.intent)
         elif self.is_stopped and isinstance(item.effect, Record):
             item.save = replace(item.save, intent=None, step=Step.WAITING)
@@ -313,12 +315,17 @@ def _may_be_repeated(fault: Fault | None) -> bool:
 
 
 def _update(effect: Effect[Any]) -> RunUpdate:
-    assert isinstance(effect, Patch)  # noqa: S101 - a group asks for the same
+    assert isinstance(effect, Send)  # noqa: S101 - a group asks for the same
     intent = effect.intent
     return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
 def _settlement(effect: Settle) -> Settlement:
     return Settlement(
-        effect.intent.client_request_id, effect.outcome, effect.known_by, effect.save.exchange, effect.words
+        effect.intent.client_request_id,
+        effect.outcome,
+        effect.known_by,
+        effect.save.exchange,
+        effect.words,
+        effect.save.new_run,
     )

@@ -8,31 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import REPROCESSED, Operation, ServiceAction
+from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
-from runtui.services.journal import Journal
+from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.store import Store
+from runtui.services.store import Store, workflow_of
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
-    Patch,
     Pause,
     Read,
     Recall,
     Record,
     Recorded,
     RenewToken,
+    Send,
     Sender,
     Settle,
     StoreRun,
@@ -67,8 +69,14 @@ class RunWriter(Protocol):
     async def renew_token(self, exchange: Exchange) -> bool:
         """After a 401: whether there is another token to try with."""
 
-    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
-        """The method and the address of `update_run`."""
+    async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
+        """POST an action, once."""
+
+    async def observe(self, action: ServiceAction) -> Answer:
+        """Read what an action is about, once."""
+
+    def target(self, operation: Operation) -> tuple[str, str]:
+        """The method and the address of `update_run` or `act`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,11 @@ class WriteDriver:
         self._context = context
         self.announce = announce
 
+    @property
+    def root(self) -> str:
+        """The Graph root that is written to."""
+        return self._context.root
+
     async def run(self, save: Save) -> None:
         """From the fresh read to the recorded outcome, which is announced last."""
         writing = write(save, lambda: datetime.now(UTC))
@@ -123,32 +136,26 @@ class WriteDriver:
         Raises:
             RuntuiError: it cannot be done, for a reason that the protocol is told.
         """
-        save, draft = effect.save, effect.save.draft
+        save, operation = effect.save, effect.save.operation
         reply: object = None
         match effect:
             case Read():
-                reply = await self._client.run(draft.workflow_id, draft.run_id)
+                reply = await self._read(operation)
             case Identify():
                 reply = await self._sender(save)
             case Record(_, intent):
                 reply = await whatever_happens(self.journal.open, intent)
-            case Patch(_, intent):
-                reply = await self._client.update_run(
-                    draft.workflow_id,
-                    draft.run_id,
-                    intent.body,
-                    client_request_id=intent.client_request_id,
-                    if_match=intent.if_match,
-                )
+            case Send(_, intent):
+                reply = await self._send(operation, intent)
             case Recall():
                 reply = await asyncio.to_thread(self._recorded, save)
             case Settle(_, intent, outcome, known_by, words):
                 settle, request_id = self.journal.settle, intent.client_request_id
                 reply = await whatever_happens(
-                    settle, request_id, outcome, known_by, exchange=save.exchange, words=words
+                    settle, request_id, outcome, known_by, exchange=save.exchange, words=words, new_run=save.new_run
                 )
             case StoreRun(_, entity):
-                reply = await asyncio.to_thread(self._store_run, draft.workflow_id, entity)
+                reply = await asyncio.to_thread(self._store_run, operation, entity)
             case RenewToken(_, exchange):
                 reply = await self._client.renew_token(exchange)
             case Pause(_, seconds):
@@ -156,6 +163,22 @@ class WriteDriver:
             case _:
                 raise TypeError(effect)
         return reply
+
+    async def _read(self, operation: Operation) -> Answer:
+        if isinstance(operation, ServiceAction):
+            return await self._client.observe(operation)
+        return await self._client.run(operation.workflow_id, operation.run_id)
+
+    async def _send(self, operation: Operation, intent: Intent) -> Answer:
+        if isinstance(operation, ServiceAction):
+            return await self._client.act(operation, client_request_id=intent.client_request_id)
+        return await self._client.update_run(
+            intent.workflow_id,
+            intent.run_id,
+            intent.body,
+            client_request_id=intent.client_request_id,
+            if_match=intent.if_match,
+        )
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
@@ -187,10 +210,12 @@ class WriteDriver:
             )
 
     async def _sender(self, save: Save) -> Sender:
-        context, draft = self._context, save.draft
-        method, url = self._client.write_target(draft.workflow_id, draft.run_id)
-        stored = self._store.get(draft.run_id)
-        name = stored.workflow_name if stored is not None else ""
+        context, operation = self._context, save.operation
+        method, url = self._client.target(operation)
+        if (stored := self._store.get(operation.run_id)) is not None:
+            name = stored.workflow_name
+        else:
+            name = Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
         return Sender(
             await context.who(), context.profile, context.tenant, context.root, name, method, url, str(uuid4())
         )
@@ -202,10 +227,10 @@ class WriteDriver:
         except JournalError:
             return None
 
-    def _store_run(self, workflow_id: str, entity: Any) -> bool:
-        """Whether the run could be stored: a full disk must not hide what became of a write."""
+    def _store_run(self, operation: Operation, entity: Mapping[str, Any]) -> bool:
+        """Whether what was read could be stored: a full disk must not hide what became of a write."""
         try:
-            self._store.put_run(workflow_id, entity)
+            store_observed(self._store, operation, entity)
         except RuntuiError:
             return False
         return True
@@ -216,6 +241,20 @@ class WriteDriver:
         outcome = ended.outcome or Outcome.UNKNOWN
         _logger.info("change #%s of run %s: %s (%s)", ended.entry or "none", ended.run_id, outcome.value, why)
         self.announce(ended)
+
+
+def store_observed(store: Store, operation: Operation, entity: Mapping[str, Any]) -> None:
+    """Store what was read of what an operation is about, and the runs that it was reprocessed by.
+
+    Raises:
+        RuntuiError: it cannot be stored.
+    """
+    if isinstance(operation, ServiceAction) and operation.is_about_workflow:
+        store.put_workflows([entity])
+    elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
+        run = {name: value for name, value in entity.items() if name != REPROCESSED}
+        for raw in (run, *entity.get(REPROCESSED, ())):
+            store.put_run(operation.workflow_id, raw)
 
 
 async def whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -13,6 +13,9 @@ may still land. By the answer to the request:
 | (409, 412), or anything else, or none  | `verdict` says that it proves the change | done, seen on read-back          |
 |                                        | anything else                            | unknown                          |
 
+An action of the service brings no values: a success is done by the answer, and what else tells that it was carried
+out is in `shows_effect`.
+
 A success is a 2xx other than 202, about this run, that names this request where the reading before it was named too.
 Nothing but this request has gone over its connection. A change brings the values that the run did not have before it;
 all of them, where it had them all.
@@ -29,6 +32,8 @@ from runtui.domain.draft import MISSING
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks, to_datetime
+from runtui.domain.triage.service_actions import CANCELED, REPROCESSED, STATUS
+from runtui.domain.triage.workflows import Workflow
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import AnswerError, load_strict_json
 
@@ -55,6 +60,10 @@ class Verdict(NamedTuple):
 NO_PROOF: Final = Verdict(False)
 """What a run that does not have the values proves."""
 
+UNPROVABLE: Final = (
+    "Nothing that the service shows proves it: look for a new run of these users, then record the outcome."
+)
+
 
 def holds(values: Mapping[str, Any], name: str, value: object) -> bool:
     """Whether a run has this value of an editable property. One that was not received is not null."""
@@ -80,6 +89,8 @@ def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
     412 says that the version is gone that the change was made for; a reading of that very version is older than it.
     """
     entity = reading.entity or {}
+    if intent.action:
+        return not shows_effect(intent, entity)
     if status == 412 and intent.if_match is not None and etag_of(reading.received) in (None, intent.if_match):
         return False
     return intent.after.keys() <= entity.keys() and not shows_some(intent, entity)
@@ -94,10 +105,63 @@ def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict
         others: The changes of the same run in the journal.
     """
     entity = reading.entity
-    if entity is None or not shows(entry.after, entity):
+    if entity is None:
+        return NO_PROOF
+    if entry.action:
+        return _action_verdict(entry, reading, entity, others)
+    if not shows(entry.after, entity):
         return NO_PROOF
     why = next(_objections(entry, reading, entity, others), None)
     return Verdict(True) if why is None else Verdict(False, f"The run has these values, but {why}.")
+
+
+def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
+    """Whether what an action is about, as read afterwards, shows what the action was to bring about and was not there
+    before. Nothing shows that a workflow was run on demand: its runs do not say who asked for them."""
+    match intent.action:
+        case "cancelProcessing":
+            return entity.get(STATUS) in CANCELED and intent.before.get(STATUS) not in CANCELED
+        case "activateWithScope":
+            return bool(new_runs(intent, entity))
+        case "clearQuarantine":
+            return Workflow(entity).quarantine is None and Workflow(intent.before).quarantine is not None
+        case "resume":
+            wanted = _body(intent).get("data")
+            return isinstance(wanted, Mapping) and entity.get(STATUS) == wanted.get("operationStatus")
+    return False
+
+
+def new_runs(intent: Intent, entity: Mapping[str, Any]) -> list[str]:
+    """The ids of the runs that a run was reprocessed by since an action was sent, in the action's scope where they name
+    theirs."""
+    known, wanted = intent.before.get(REPROCESSED) or (), _body(intent).get("scope")
+    found = []
+    for run in entity.get(REPROCESSED) or ():
+        scope = run.get("activatedOnScope")
+        names = scope.keys() & {"userScope", "taskScope"} if isinstance(scope, Mapping) else ()
+        is_ours = isinstance(wanted, Mapping) and all(scope[name] == wanted.get(name) for name in names)
+        if run["id"] not in known and is_ours:
+            found.append(run["id"])
+    return found
+
+
+def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Verdict:
+    if not shows_effect(entry, entity):
+        return Verdict(False, UNPROVABLE if entry.action == "activate" else "")
+    if any(_is_rival(entry, other) for other in others):
+        return Verdict(False, "It shows, but another action of yours may have brought it about.")
+    if entry.action == "cancelProcessing" and (moment := _updated_before_sent(entry, reading, entity)):
+        return Verdict(False, f"The run is canceled, but since {moment}, before this action was sent.")
+    return Verdict(True)
+
+
+def _is_rival(entry: Entry, other: Entry) -> bool:
+    """Whether another entry may have had the effect of this one: a later one, or one whose outcome is not known."""
+    if other.damage:
+        return True
+    if other.action != entry.action or other.number == entry.number:
+        return False
+    return not other.is_settled or (other.number > entry.number and other.outcome is Outcome.DONE)
 
 
 def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
@@ -145,7 +209,7 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
         return ""
 
 
-def _body(entry: Entry) -> Mapping[str, Any]:
+def _body(entry: Intent) -> Mapping[str, Any]:
     """The properties that were sent."""
     try:
         body = load_strict_json(entry.body.encode())

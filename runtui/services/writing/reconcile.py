@@ -11,9 +11,11 @@ import contextlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
+from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
+from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
@@ -23,8 +25,8 @@ from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.store import Store
-from runtui.services.writing.drive import RunWriter
-from runtui.services.writing.proof import verdict
+from runtui.services.writing.drive import RunWriter, store_observed
+from runtui.services.writing.proof import new_runs, verdict
 
 _logger: Final = logging.getLogger("runtui.reconcile")
 
@@ -42,6 +44,14 @@ MOST_OTHERS: Final = 20
 
 SECONDS_FOR_OTHERS: Final = 3.0
 """How long before that change the reading of another run may still begin."""
+
+
+def operation_of(entry: Entry) -> Operation:
+    """What an entry carried out, as far as it takes to read what that was about."""
+    if not entry.action:
+        return Draft(entry.run_id, entry.workflow_id, {})
+    name, task = cast(ActionName, entry.action), str(entry.before.get("id", ""))
+    return ServiceAction(name, entry.workflow_id, entry.run_id, task_result_id=task)
 
 
 class Reconciler:
@@ -218,16 +228,29 @@ class Reconciler:
         """Read the one run of some entries back; the entries after that, and the reading, where there was one."""
         if all(entry.outcome is not Outcome.UNKNOWN for entry in entries):
             return entries, None
-        answer = await self._client.run(entries[0].workflow_id, entries[0].run_id)
-        run = answer.entity
-        if run is not None or answer.exchange.status in (404, 410):
-            self._were_read_back.update(entry.number for entry in entries)
-        if run is None:
-            return entries, answer.exchange
-        # Where the list cannot be brought up to date, what the run shows is known all the same.
-        with contextlib.suppress(RuntuiError):
-            await asyncio.to_thread(self._store.put_run, entries[0].workflow_id, run)
-        return [await self._judge(entry, answer) for entry in entries], answer.exchange
+        answers: dict[tuple[str, object], Answer] = {}
+        checked: list[Entry] = []
+        for entry in entries:
+            about = entry.action, entry.before.get("id")
+            if about not in answers:
+                answers[about] = await self._read(operation_of(entry))
+            answer = answers[about]
+            if answer.entity is not None or answer.exchange.status in (404, 410):
+                self._were_read_back.add(entry.number)
+            checked.append(entry if answer.entity is None else await self._judge(entry, answer))
+        return checked, answer.exchange
+
+    async def _read(self, operation: Operation) -> Answer:
+        """What an operation is about, as it is now; the store has it from then on."""
+        if isinstance(operation, ServiceAction):
+            answer = await self._client.observe(operation)
+        else:
+            answer = await self._client.run(operation.workflow_id, operation.run_id)
+        if answer.entity is not None:
+            # Where the list cannot be brought up to date, what the run shows is known all the same.
+            with contextlib.suppress(RuntuiError):
+                await asyncio.to_thread(store_observed, self._store, operation, answer.entity)
+        return answer
 
     async def _judge(self, entry: Entry, reading: Answer) -> Entry:
         """An entry after its run was read back."""
@@ -236,15 +259,17 @@ class Reconciler:
         found = verdict(entry, reading, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
         _logger.info("unknown change #%d, read back: %s", entry.number, "done" if found.is_proof else found.why)
         if found.is_proof:
-            return await self._settle(entry, Outcome.DONE, "read-back")
+            made = new_runs(entry, reading.entity or {})
+            return await self._settle(entry, Outcome.DONE, "read-back", made[0] if len(made) == 1 else "")
         if found.why in entry.words:
             return entry
         words = f"{entry.words} {found.why}".strip()
         await asyncio.to_thread(self._journal.settle, entry.client_request_id, Outcome.UNKNOWN, "", words=words)
         return await asyncio.to_thread(self._journal.entry, entry.number) or entry
 
-    async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy) -> Entry:
-        await asyncio.to_thread(self._journal.settle, entry.client_request_id, outcome, known_by, words=entry.words)
+    async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy, new_run: str = "") -> Entry:
+        settle, request_id = self._journal.settle, entry.client_request_id
+        await asyncio.to_thread(settle, request_id, outcome, known_by, words=entry.words, new_run=new_run)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
         self._remember(await asyncio.to_thread(self._journal.unsettled, self._root))
         self.settled[settled.number] = settled

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from runtui.domain.draft import Conflict, Draft
+from runtui.domain.draft import Conflict
 from runtui.domain.report import KnownBy, Outcome, Report
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.services.journal import Intent
@@ -34,13 +35,13 @@ class Save:
     """One change on its way."""
 
     number: int
-    draft: Draft
+    operation: Operation
     body: str
     """The JSON text to send, as reviewed."""
     step: Step = Step.WAITING
     outcome: Outcome | None = None
     exchange: Exchange | None = None
-    """The PATCH once it was sent; the read before it when that is where the save ended."""
+    """The PATCH or POST once it was sent; the read before it when that is where the save ended."""
     fault: Fault | None = None
     conflicts: tuple[Conflict, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -51,6 +52,8 @@ class Save:
     """Whether the list may still show the old values: the run could not be read back or not be stored."""
     undoes: int | None = None
     """The journal entry that this change undoes."""
+    new_run: str = ""
+    """The id of the run that an action has made, once it is known."""
     batch: str = ""
     """The bulk change that it belongs to; empty for one alone."""
     why: str = ""
@@ -72,8 +75,13 @@ class Save:
 
     @property
     def run_id(self) -> str:
-        """The run it writes to."""
-        return self.draft.run_id
+        """The run it writes to; the workflow where an action is about that."""
+        return self.operation.run_id
+
+    @property
+    def action(self) -> ServiceAction | None:
+        """The action that it carries out; None for a PATCH."""
+        return self.operation if isinstance(self.operation, ServiceAction) else None
 
     @property
     def active(self) -> bool:

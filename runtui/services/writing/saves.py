@@ -12,7 +12,9 @@ from typing import Protocol
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Draft
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
 from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
@@ -66,7 +68,7 @@ class SaveQueue:
         self._count = 0
         self.changed: Announcer[Save] = Announcer()
 
-    def submit(self, draft: Draft, *, undoes: int | None = None, why: str = "") -> Save:
+    def submit(self, draft: Operation, *, undoes: int | None = None, why: str = "") -> Save:
         """Start writing a draft that has changes and no errors; progress is announced by `changed`.
 
         Args:
@@ -84,7 +86,7 @@ class SaveQueue:
         return save
 
     def submit_many(
-        self, drafts: Sequence[Draft], *, undoes: Sequence[int | None] = (), holds: bool = True, why: str = ""
+        self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), holds: bool = True, why: str = ""
     ) -> Bulk:
         """Start writing drafts of different runs side by side, as one bulk change.
 
@@ -113,15 +115,18 @@ class SaveQueue:
         task.add_done_callback(lambda _done: self._tasks.pop(saves[0].number, None))
         return bulk
 
-    def _check(self, draft: Draft, why: str) -> None:
-        if (refusal := self._refusal()) is not None:
+    def _check(self, draft: Operation, why: str) -> None:
+        refusal = self._refusal()
+        if refusal is None and isinstance(draft, ServiceAction):
+            refusal = why_not_offered(self._driver.root, draft.name) or None
+        if refusal is None and self._requires_why and not why:
+            refusal = "This profile requires a reason for each change."
+        if refusal is not None:
             raise UsageError("Nothing was sent", refusal)
-        if self._requires_why and not why:
-            raise UsageError("Nothing was sent", "This profile requires a reason for each change.")
-        if draft.errors() or not draft.changes():
+        if isinstance(draft, Draft) and (draft.errors() or not draft.changes()):
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
-    def _begin(self, draft: Draft, undoes: int | None, batch: str = "", why: str = "") -> Save:
+    def _begin(self, draft: Operation, undoes: int | None, batch: str = "", why: str = "") -> Save:
         self._check(draft, why)
         self._count += 1
         save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch, why=why)

@@ -104,8 +104,9 @@ def drafts_to_undo(
 
 def why_not(entry: Entry) -> str | None:
     """Why an entry cannot be undone, as far as the journal alone can tell; None when it can."""
-    if entry.outcome is Outcome.NOT_DONE:
-        return "It was not done; there is nothing to undo."
+    if entry.outcome is Outcome.NOT_DONE or entry.action:
+        what = "not done" if entry.outcome is Outcome.NOT_DONE else "an action of the service"
+        return f"It was {what}; there is nothing to undo."
     if entry.outcome is not Outcome.DONE:
         return f"It cannot be read: {entry.damage}." if entry.damage else "Its outcome is unknown."
     if entry.undone_by is not None:

@@ -19,13 +19,22 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
+from runtui.domain.triage.service_actions import Operation, ServiceAction, evidence, expected, why_not
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import Fault, mismatch, perhaps_repeated, unconfirmed
+from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, asked_wait, retry_of, wait_of
 from runtui.services.journal import Entry, Intent
-from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, bears_out, shows_some, verdict
+from runtui.services.writing.proof import (
+    CAUSED_BY_A_COPY,
+    NO_PROOF,
+    UPDATED,
+    bears_out,
+    new_runs,
+    shows_some,
+    verdict,
+)
 from runtui.services.writing.save import Save, Step
 
 _logger: Final = logging.getLogger("runtui.write")
@@ -66,7 +75,7 @@ class Recorded(NamedTuple):
 
 
 class Read(Effect[Answer]):
-    """Read the run of the save once, over a connection of its own."""
+    """Read the run of the save, or what its action is about, once, over a connection of its own."""
 
 
 class Identify(Effect[Sender]):
@@ -81,7 +90,7 @@ class Record(Effect[int]):
 
 
 @dataclass(frozen=True, slots=True)
-class Patch(Effect[Answer]):
+class Send(Effect[Answer]):
     """Send the intent once, over a connection of its own."""
 
     intent: Intent
@@ -148,12 +157,11 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     if fresh.entity is None:
         again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
         return again or _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
-    if lacking := save.draft.lacking(fresh.entity):
+    if isinstance(save.operation, Draft) and (lacking := save.operation.lacking(fresh.entity)):
         return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
-    if conflicts := save.draft.conflicts(fresh.entity):
+    if objection := _objection(save.operation, fresh.entity):
         is_stored = yield from StoreRun(save, fresh.entity)
-        facts = {"exchange": fresh.exchange, "conflicts": conflicts, "row_is_stale": not is_stored}
-        return _ended(save, Outcome.NOT_DONE, **facts)
+        return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, row_is_stale=not is_stored, **objection)
     try:
         intent = _intent(save, fresh, (yield from Identify(save)))
         save = replace(save, intent=intent, exchange=None, fault=None, step=Step.RECORDING)
@@ -161,7 +169,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     except RuntuiError as error:
         return _ended(save, Outcome.NOT_DONE, fault=_refusal(error))
     save = replace(save, entry=number, step=Step.SENDING)
-    answer = _checked((yield from Patch(save, intent)), fresh.exchange)
+    answer = _checked((yield from Send(save, intent)), fresh.exchange)
     save, entity = yield from _find_out(_answered(save, intent, answer), intent, answer, fresh)
     outcome = save.outcome_if_stopped
     try:
@@ -172,6 +180,15 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         return again
     is_stored = entity is not None and (yield from StoreRun(save, entity))
     return _ended(save, outcome, row_is_stale=not is_stored)
+
+
+def _objection(operation: Operation, fresh: Mapping[str, Any]) -> dict[str, Any]:
+    """Why nothing is sent after the fresh read, as facts of the save; empty where nothing speaks against it."""
+    if isinstance(operation, ServiceAction):
+        why = why_not(operation, fresh)
+        return {"fault": _refusal(RuntuiError("The action cannot help", f"{why} Nothing was sent."))} if why else {}
+    conflicts = operation.conflicts(fresh)
+    return {"conflicts": conflicts} if conflicts else {}
 
 
 def _again(
@@ -204,17 +221,24 @@ def _again(
 
 def _intent(save: Save, fresh: Answer, sender: Sender) -> Intent:
     """What is about to be sent: the body as shown, but with the true value where a secret is hidden in one."""
-    draft, current, received = save.draft, fresh.entity or {}, fresh.received
-    changes = draft.changes()
-    before = (*(change.field.name for change in changes), UPDATED)
+    operation, current, received = save.operation, fresh.entity or {}, fresh.received
+    changes = operation.changes()
+    if isinstance(operation, Draft):
+        before = {
+            name: current[name] for name in (*(change.field.name for change in changes), UPDATED) if name in current
+        }
+        after: Mapping[str, Any] = {change.field.name: change.after for change in changes}
+        operation = operation.revealed(received)
+    else:
+        before, after = evidence(operation, current), expected(operation)
     return Intent(
         **sender._asdict(),
-        workflow_id=draft.workflow_id,
-        run_id=draft.run_id,
-        body=draft.revealed(received).body_text(),
-        before={name: current[name] for name in before if name in current},
-        after={change.field.name: change.after for change in changes},
-        if_match=etag_of(received),
+        workflow_id=operation.workflow_id,
+        run_id=operation.run_id,
+        body=operation.body_text(),
+        before=before,
+        after=after,
+        if_match=etag_of(received) if isinstance(operation, Draft) else None,
         undoes=save.undoes,
         batch=save.batch,
         why=save.why,
@@ -233,10 +257,13 @@ def _checked(answer: Answer, read: Exchange) -> Answer:
 def _answered(save: Save, intent: Intent, answer: Answer) -> Save:
     """The save once its request was answered: a break from here on knows what the answer says."""
     fault = answer.fault
+    if fault is not None and save.action is not None:
+        fault = refused_action(fault, save.action)
     if fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in CAUSED_BY_A_COPY:
         fault = perhaps_repeated(fault)
-    is_shown = fault is None and answer.entity is not None and shows_some(intent, answer.entity)
-    known_by: KnownBy = "answer" if is_shown else ""
+    is_shown = answer.entity is not None and shows_some(intent, answer.entity)
+    is_proved = fault is None and (is_shown or save.action is not None)
+    known_by: KnownBy = "answer" if is_proved else ""
     return replace(save, exchange=answer.exchange, fault=fault, known_by=known_by, step=Step.SETTLING)
 
 
@@ -247,6 +274,8 @@ def _find_out(
     before, entity = fresh.entity or {}, answer.entity
     if save.outcome_if_stopped is Outcome.NOT_DONE:
         return save, before
+    if save.action is not None:
+        return (yield from _find_out_of_action(save, intent, answer, fresh))
     reading: Answer | None = None
     if save.fault is not None or entity is None or not _properties(before) <= _properties(entity):
         reading = yield from _read_back(save, fresh)
@@ -256,8 +285,21 @@ def _find_out(
         return proved, entity
     if entity is not None:
         known_by: KnownBy = "answer" if shows_some(intent, entity) else ""
-        return replace(save, known_by=known_by, ignored=ignored_of(save.draft, entity)), entity
+        return replace(save, known_by=known_by, ignored=ignored_of(save.operation, entity)), entity
     return save if save.known_by else replace(save, fault=unconfirmed(answer.exchange)), entity
+
+
+def _find_out_of_action(
+    save: Save, intent: Intent, answer: Answer, fresh: Answer
+) -> Generator[Effect[Any], Any, tuple[Save, Mapping[str, Any] | None]]:
+    """From the answer to an action to an outcome; what it is about is read in any case: it has changed."""
+    reading = yield from _read_back(save, fresh)
+    if reading is None or reading.entity is None:
+        return save, None
+    if save.fault is not None:
+        save = yield from _proved(save, save.fault, intent, answer, reading)
+    made = new_runs(intent, reading.entity) if save.fault is None else []
+    return replace(save, new_run=made[0] if len(made) == 1 else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:
@@ -284,11 +326,11 @@ def _ended(save: Save, outcome: Outcome, **facts: Any) -> Save:
     return replace(save, step=Step.ENDED, outcome=outcome, resumes_at=None, **facts)
 
 
-def ignored_of(draft: Draft, entity: Mapping[str, Any]) -> tuple[str, ...]:
+def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ...]:
     """The changed properties that the run, as read after the write, does not have as they were sent."""
     return tuple(
         change.field.name
-        for change in draft.changes()
+        for change in operation.changes()
         if not change.field.same(change.after, entity.get(change.field.name))
     )
 

@@ -26,6 +26,7 @@ from runtui.domain.bulk_draft import (
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
@@ -367,7 +368,7 @@ class BulkEditing:
         runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
         drafts, left_out = [], {}
         for save in (row.save for row in rows):
-            draft = _over(save.draft, runs[save.run_id]) if save.run_id in runs else None
+            draft = _over(save.operation, runs[save.run_id]) if save.run_id in runs else None
             if draft is None:
                 left_out[save.run_id] = GONE
             elif self._workspace.saves.of_run(save.run_id) is not None:
@@ -419,7 +420,7 @@ class BulkEditing:
             await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
 
 
-def _over(draft: Draft, run: StoredRun) -> Draft:
+def _over(operation: Operation, run: StoredRun) -> Draft:
     """The values of a draft over the run as it is now."""
-    values = {change.field.name: change.after for change in draft.changes()}
-    return Draft(draft.run_id, run.workflow_id, run.raw, "changed").with_values(values)
+    values = {change.field.name: change.after for change in operation.changes()}
+    return Draft(operation.run_id, run.workflow_id, run.raw, "changed").with_values(values)

@@ -7,7 +7,7 @@ takes the screen only from a person who still waits for it. A clock runs only wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,9 +16,11 @@ from textual.timer import Timer
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import Operation
+from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
-from runtui.services.store import StoredRun
+from runtui.services.store import StoredRun, workflow_of
 from runtui.services.writing.save import Save, Step
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.conflict import ConflictView, Merge
@@ -139,9 +141,11 @@ class Editing:
         """What speaks against a change before it is made."""
         return sign_in_words.cannot_write(self._workspace.sign_in)
 
-    def _workflow_name(self, draft: Draft) -> str:
+    def _workflow_name(self, draft: Operation) -> str:
         stored = self._workspace.store.get(draft.run_id)
-        return stored.workflow_name if stored is not None else draft.workflow_id
+        if stored is not None:
+            return stored.workflow_name
+        return Workflow(workflow_of(self._workspace.store, draft.workflow_id) or {"id": draft.workflow_id}).name
 
     # ctrl+s: the values in conflict, if any, and the review
 
@@ -182,31 +186,46 @@ class Editing:
             else:
                 self._chrome.front.set_status("")
 
-    async def review(self, draft: Draft, *, undoes: int | None = None) -> None:
-        """Ask whether to send a draft; `undoes` is the entry of the journal that it takes back."""
+    async def review(
+        self, draft: Operation, *, undoes: int | None = None, hint: str | None = None, notes: Sequence[str] = ()
+    ) -> None:
+        """Ask whether to send a draft or an action.
+
+        Args:
+            draft: What would be sent.
+            undoes: The entry of the journal that it takes back.
+            hint: What speaks against it; None: what speaks against a change of a run.
+            notes: What follows from it, in sentences.
+        """
 
         def answered(why: str | None) -> None:
             if why is not None:
                 self._send(draft, undoes, why)
 
-        method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
+        method, url = self._workspace.client.target(draft)
         account = self._workspace.sign_in.state.account if self._workspace.sign_in is not None else None
         target = (
             ("workflow", self._workflow_name(draft)),
-            ("run", draft.run_id),
+            *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
             ("tenant", self._workspace.settings.tenant),
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),
         )
-        requires_why = self._workspace.settings.require_why
-        review = ReviewView(draft, target, undoes=undoes, hint=self._hint(), requires_why=requires_why)
+        review = ReviewView(
+            draft,
+            target,
+            undoes=undoes,
+            hint=self._hint() if hint is None else hint,
+            notes=notes,
+            requires_why=self._workspace.settings.require_why,
+        )
         await self._chrome.ask(review, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
     # y: the save
 
-    def _send(self, draft: Draft, undoes: int | None, why: str) -> None:
+    def _send(self, draft: Operation, undoes: int | None, why: str) -> None:
         """Hand the draft to the save queue and go back to the list, or to the journal."""
         try:
             self._workspace.saves.submit(draft, undoes=undoes, why=why)
@@ -239,7 +258,7 @@ class Editing:
 
     def _is_kept(self, save: Save) -> bool:
         """Whether the draft of a save is there to be sent again; what was to be undone has none."""
-        return save.undoes is not None or save.run_id in self._workspace.drafts
+        return save.undoes is not None or save.action is not None or save.run_id in self._workspace.drafts
 
     def _is_looking_at(self, run_id: str) -> bool:
         """Whether the person still waits before this run: only then may its values in conflict take the screen.
@@ -255,7 +274,8 @@ class Editing:
 
     def _save_words(self, save: Save) -> str:
         words = pages.save_words(save)
-        if save.outcome is Outcome.DONE and not self._runs.table.finds(save.run_id):
+        is_of_run = save.action is None or not save.action.is_about_workflow
+        if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
         return words
 

@@ -20,8 +20,8 @@ from typing import Any, Final, NamedTuple
 from textual.app import App
 from textual.worker import Worker
 
-from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.service_actions import Operation
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import fault_of
@@ -223,19 +223,18 @@ class Panel:
 
     # A change
 
-    def show_draft(self, draft: Draft) -> None:
-        """The request that a draft would make, live; its run counts as the one under the cursor."""
+    def show_draft(self, draft: Operation) -> None:
+        """The request that a draft or an action would make, live; its run counts as the one under the cursor."""
         self._told = None
         self.follow(draft.run_id)
-        method, url = self._workspace.client.write_target(draft.workflow_id, draft.run_id)
-        page = pages.request_page(draft, method, url)
+        page = pages.request_page(draft, *self._workspace.client.target(draft))
         self._show("request", replace(page, about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
         self._save_shown, self._told = save.number, None
         page = pages.save_page(save, datetime.now(UTC))
-        self._show("response", replace(page, about=self._about(save.run_id, save.draft.workflow_id)))
+        self._show("response", replace(page, about=self._about(save.run_id, save.operation.workflow_id)))
 
     def follow_save(self, save: Save) -> None:
         """Time has passed for a save; where something else is shown by now, that stays."""

@@ -18,6 +18,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from runtui.domain.draft import MISSING, Draft
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
@@ -29,13 +30,15 @@ WHY_FIRST: Final = "This profile requires a reason: type it, then press enter."
 
 
 class ReviewView(ActionView[str]):
-    """Shows one draft as the change that it would be; the answer is why it is made, empty where nothing was said.
+    """Shows one draft as the change that it would be, or one action of the service; the answer is why it is made, empty
+    where nothing was said.
 
     Args:
-        draft: What would be sent.
+        operation: What would be sent.
         target: Where it would go, as pairs of a name and a value.
         undoes: The entry of the journal that it takes back.
         hint: What speaks against it.
+        notes: What it leaves as it is, and what follows from it, in sentences.
         requires_why: Whether nothing is sent without a reason.
     """
 
@@ -55,23 +58,30 @@ class ReviewView(ActionView[str]):
 
     def __init__(
         self,
-        draft: Draft,
+        operation: Operation,
         target: Sequence[tuple[str, str]],
         *,
         undoes: int | None = None,
         hint: str = "",
+        notes: Sequence[str] = (),
         requires_why: bool = False,
     ) -> None:
         super().__init__()
-        self.draft: Draft = draft
-        self._target, self._undoes, self._hint = target, undoes, hint
+        self.operation = operation
+        self.draft = operation if isinstance(operation, Draft) else None
+        self._target, self._undoes, self._hint, self._notes = target, undoes, hint, notes
         self._why = WhyLine(key_of("why"), is_required=requires_why)
+
+    @property
+    def run_id(self) -> str:
+        """The run that it is about."""
+        return self.operation.run_id
 
     def compose(self) -> ComposeResult:
         """The change and its address, what speaks against it, the question."""
         with VerticalScroll(can_focus=False):
-            yield Static(_facts(self.draft, self._target), id="review-facts", markup=False)
-        yield Static(_notes(self.draft, self._hint), id="review-notes", markup=False)
+            yield Static(_facts(self.operation, self._target), id="review-facts", markup=False)
+        yield Static(_notes(self.operation, self._hint, self._notes), id="review-notes", markup=False)
         yield self._why
         with Horizontal():
             yield Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
@@ -79,6 +89,8 @@ class ReviewView(ActionView[str]):
 
     def title(self) -> Content:
         """The question."""
+        if isinstance(self.operation, ServiceAction):
+            return content(f"Review: {self.operation.words}?")
         return Content("Review: send this change?" if self._undoes is None else f"Undo change #{self._undoes}?")
 
     def take_focus(self) -> None:
@@ -87,7 +99,7 @@ class ReviewView(ActionView[str]):
 
     def show_in(self, panel: Panel) -> None:
         """The whole request."""
-        panel.show_draft(self.draft)
+        panel.show_draft(self.operation)
 
     def action_scroll_facts(self, lines: int) -> None:
         """Some lines on, or back."""
@@ -128,8 +140,13 @@ class ReviewView(ActionView[str]):
             self.answer()
 
 
-def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:
+def _facts(operation: Operation, target: Sequence[tuple[str, str]]) -> Content:
     """The change, then what else goes with it and where."""
+    where = [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    if isinstance(operation, ServiceAction):
+        body = [Content.styled(operation.body_text(), "$text-muted")] if operation.parameters else []
+        return Content("\n").join([*where, Content(""), *body])
+    draft = operation
     names = max((len(change.field.name) for change in draft.changes()), default=0)
     lines = [
         Content.assemble(
@@ -141,18 +158,21 @@ def _facts(draft: Draft, target: Sequence[tuple[str, str]]) -> Content:
         for change in draft.changes()
     ]
     lines.append(Content(""))
-    lines += [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    lines += where
     if extra := len(draft.body()) - 1 - len(draft.changes()):
         several = "property" if extra == 1 else "properties"
         lines.append(Content(f"Also sends {extra} unchanged required {several}; the Request tab has the body."))
     return Content("\n").join(lines)
 
 
-def _notes(draft: Draft, hint: str) -> Content:
+def _notes(operation: Operation, hint: str, notes: Sequence[str]) -> Content:
     """What speaks against the change, and what it does not do."""
     lines = [content(f"! {hint}", "$text-warning")] if hint else []
-    lines += [content(f"! {sentence}", "$text-warning") for sentence in draft.warnings()]
-    lines.append(Content("This rewrites the report: it neither stops nor repeats any work."))
+    if isinstance(operation, ServiceAction):
+        said = " ".join((*notes, "It cannot be undone, and is never sent twice."))
+        return Content("\n").join([*lines, content(said)])
+    lines += [content(f"! {sentence}", "$text-warning") for sentence in operation.warnings()]
+    lines.append(Content(f"This rewrites the report: it neither stops nor repeats any work ({key_of('act')} does)."))
     return Content("\n").join(lines)
 
 

@@ -72,11 +72,11 @@ def result_object(row: ResultRow) -> dict[str, Any]:
     return {
         "runId": save.run_id,
         "workflow": row.workflow_name,
-        "workflowId": save.draft.workflow_id,
+        "workflowId": save.operation.workflow_id,
         "outcome": row.outcome.value if row.outcome is not None else None,
         "reason": row.reason,
         "number": save.entry,
-        "after": {change.field.name: change.after for change in save.draft.changes()},
+        "after": {change.field.name: change.after for change in save.operation.changes()},
         "status": sent.status if sent is not None else None,
         "clientRequestId": save.intent.client_request_id if save.intent is not None else "",
         "undoes": save.undoes,

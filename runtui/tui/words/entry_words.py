@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from runtui.domain import report
 from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
@@ -57,8 +56,8 @@ DECISIONS: Final[dict[Outcome, str]] = {
 
 def decision(entry: Entry) -> str:
     """Before a person decides what became of an unknown change."""
-    changes = ", ".join(report.change_words(entry.before, entry.after))
-    return f"{changes}. Your answer is recorded in the journal and cannot be changed."
+    changes = ", ".join(entry.change_words())
+    return f"{changes[:1].upper()}{changes[1:]}. Your answer is recorded in the journal and cannot be changed."
 
 
 def undoable(entries: Sequence[Entry]) -> Entry | None:

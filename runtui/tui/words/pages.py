@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from runtui.domain import report
-from runtui.domain.draft import Change, Draft, value_word
+from runtui.domain.draft import Change, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
@@ -21,15 +21,16 @@ from runtui.domain.rows import short_id, status_look
 from runtui.domain.times import ago, duration_text, moment_text, since
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import Fault
+from runtui.graph.faults import NOT_OFFERED, Fault
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.store import StoredRun
 from runtui.services.writing.save import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page
-from runtui.tui.words import cause_words
+from runtui.tui.words import action_words, cause_words
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
@@ -59,9 +60,11 @@ _OUTCOME_STYLE = {
 }
 
 
-def request_page(draft: Draft, method: str, url: str) -> Page:
-    """The request that a draft would make, as it stands now."""
+def request_page(draft: Operation, method: str, url: str) -> Page:
+    """The request that a draft or an action would make, as it stands now."""
     facts = [Fact(f"{method} {url}", "bold")]
+    if isinstance(draft, ServiceAction):
+        return Page((*facts, Fact(draft.words)), draft.body_text())
     if not draft.changes():
         facts.append(Fact("Nothing has changed yet.", "$text-muted"))
     if errors := draft.errors():
@@ -84,19 +87,24 @@ def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
 
 def save_page(save: Save, now: datetime) -> Page:
     """A save: on its way (as of `now`, aware), or how it ended."""
-    changed = frozenset(change.field.name for change in save.draft.changes())
+    changed = frozenset(change.field.name for change in save.operation.changes())
     if save.outcome is None:
         waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
-        return Page((Fact(f"PATCH: {save.step.value}…", "bold"), *waits), save.body, changed)
+        method = "PATCH" if save.action is None else "POST"
+        return Page((Fact(f"{method}: {save.step.value}…", "bold"), *waits), save.body, changed)
     told = save.report
     facts = [Fact(told.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in told.reasons())]
+    if save.action is not None:
+        facts.insert(1, Fact(save.action.words))
+    if save.new_run:
+        facts.insert(2, Fact(f"→ new run {save.new_run}", "$text-accent"))
     if save.conflicts:
         facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
     if save.exchange is not None:
         facts += _answer_facts(save.exchange)
     facts += _reasons(save.fault)
     if save.outcome is Outcome.UNKNOWN:
-        facts.append(Fact(f"→ {_checked_again()}", "$text-accent"))
+        facts.append(Fact(f"→ {checked_again()}", "$text-accent"))
     if save.row_is_stale:
         key = key_of("refresh")
         facts.append(Fact(f"The list may show old values until it is refreshed ({key}).", "$text-warning"))
@@ -117,19 +125,23 @@ def save_words(save: Save) -> str:
 
     The status line has few lines: what must be read stands first, and the Response tab tells the rest.
     """
-    told, changes = save.report, save.draft.changes()
+    told, changes = save.report, save.operation.changes()
+    if save.action is not None:
+        return action_words.ended(save)
     if save.outcome is Outcome.DONE:
         return report.sentences(told.heading, "" if save.ignored else short_change(changes), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
     hint = save.fault.hint if save.fault is not None and not save.stopped else ""
+    if save.fault is not None and save.fault.title == NOT_OFFERED.title:
+        hint = action_words.instead(changes)
     if save.outcome is Outcome.UNKNOWN:
-        return report.sentences(told.heading, *told.reasons(), kept, _checked_again(), hint)
+        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), hint)
     if save.conflicts and save.undoes is None:
         hint = f"{key_of('edit')} on the run resolves the conflict."
     return report.sentences(told.heading, *told.reasons(), kept, told.message, hint)
 
 
-def _checked_again() -> str:
+def checked_again() -> str:
     """What becomes of an unknown outcome."""
     return f"runtui checks the run again by itself; {key_of('journal')} shows the journal."
 
@@ -290,11 +302,13 @@ def _done_by_you(known: KnownRun) -> Iterator[str]:
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:TOLD_ENTRIES]:
-        words = f"changed by you #{entry.number}, {_clock(entry.opened_at)}"
+        words = f"{'asked' if entry.action else 'changed'} by you #{entry.number}, {_clock(entry.opened_at)}"
         if entry.outcome is not Outcome.DONE:
             words = f"your change #{entry.number}, {_clock(entry.opened_at)}: {outcome_word(entry)}"
         if entry.undone_by is not None:
             words += f", undone {_clock(ended.get(entry.undone_by))}".rstrip()
+        if entry.action:
+            words += f": {', '.join(entry.change_words())}"
         if entry.why:
             words += f" (why: {entry.why})"
         yield words

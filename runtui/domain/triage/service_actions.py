@@ -1,0 +1,236 @@
+"""The actions that the service offers for a run, a task of it, or its workflow: what each sends, and when it can help.
+
+Invariant: what stands in a body is what the service's metadata declares for the action. What speaks against one is told
+from what was read; the service decides. Sources: the metadata of lifecycle workflows (v1.0) and the reference pages of
+workflow and taskProcessingResult.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from runtui.domain.draft import Draft
+from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.triage.workflows import Workflow
+
+ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clearQuarantine", "resume"]
+"""The name of the action as the address of its POST ends."""
+
+TaskEnd = Literal["completed", "failed"]
+"""How a task that is resumed ends: a `customTaskExtensionOperationStatus`."""
+
+PERMISSIONS: Final[Mapping[ActionName, tuple[str, ...]]] = {
+    "cancelProcessing": ("LifecycleWorkflows-Workflow.ReadWrite.All", "LifecycleWorkflows.ReadWrite.All"),
+    "activateWithScope": (
+        "LifecycleWorkflows-Workflow.Activate",
+        "LifecycleWorkflows-Workflow.ReadWrite.All",
+        "LifecycleWorkflows.ReadWrite.All",
+    ),
+    "activate": (
+        "LifecycleWorkflows-Workflow.Activate",
+        "LifecycleWorkflows-Workflow.ReadWrite.All",
+        "LifecycleWorkflows.ReadWrite.All",
+    ),
+    "clearQuarantine": ("LifecycleWorkflows-Workflow.ReadWrite.All", "LifecycleWorkflows.ReadWrite.All"),
+    "resume": ("LifecycleWorkflows.ReadWrite.All",),
+}
+"""The permissions of which one is enough, the least privileged first; the reference names none for activateWithScope,
+which does what activate does."""
+
+_NAMESPACE: Final = "#microsoft.graph.identityGovernance"
+
+REPROCESSED: Final = "reprocessedRuns"
+"""The runs that a run was processed again by."""
+
+STATUS: Final = "processingStatus"
+
+CANCELABLE: Final = frozenset({"queued", "inProgress"})
+"""The states in which a run can be canceled."""
+
+CANCELED: Final = frozenset({"canceling", "canceled"})
+"""The states of a run that was canceled."""
+
+UNDER_WAY: Final = frozenset({"queued", "inProgress", "canceling"})
+
+
+class ReprocessScope(NamedTuple):
+    """What of a run is processed again: an `activateRunScope` without its run."""
+
+    user_scope: str
+    task_scope: str
+    words: str
+
+
+SCOPES: Final[Mapping[str, ReprocessScope]] = {
+    "failed-users": ReprocessScope("failedUsers", "allTasks", "the failed users, all tasks"),
+    "failed-tasks": ReprocessScope("failedUsers", "failedTasks", "the failed users, only the tasks that failed"),
+    "all": ReprocessScope("allUsers", "allTasks", "the whole run: all users, all tasks"),
+}
+"""By the name that a command line gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAction:
+    """One POST of an action."""
+
+    name: ActionName
+    workflow_id: str
+    run_id: str
+    """The run that it is about; the id of the workflow where it is about that."""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """The JSON object to send; empty for an action without parameters."""
+    task_result_id: str = ""
+    """The taskProcessingResult that it is about; empty where it is about a run or a workflow."""
+
+    @property
+    def is_about_workflow(self) -> bool:
+        return self.run_id == self.workflow_id
+
+    @property
+    def words(self) -> str:
+        """What it does, such as "cancel the run"."""
+        return action_words(self.name, self.body_text())
+
+    def body_text(self) -> str:
+        """The body as the bytes that are shown and sent; empty for none."""
+        return json.dumps(self.parameters, indent=2) if self.parameters else ""
+
+    def changes(self) -> tuple[()]:
+        """No property is written."""
+        return ()
+
+    def errors(self) -> dict[str, str]:
+        """Nothing is typed into it."""
+        return {}
+
+
+Operation: TypeAlias = Draft | ServiceAction
+"""What one write carries out: a PATCH of a draft, or a POST of an action."""
+
+
+def cancel(workflow_id: str, run_id: str) -> ServiceAction:
+    """Stop a run."""
+    scope = {"@odata.type": f"{_NAMESPACE}.cancelRunsScope", "runs": [{"id": run_id}]}
+    return ServiceAction("cancelProcessing", workflow_id, run_id, {"scope": scope})
+
+
+def reprocess(workflow_id: str, run_id: str, scope: str) -> ServiceAction:
+    """Process a run again, by a new run; `scope` is one of `SCOPES`."""
+    what = SCOPES[scope]
+    sent = {
+        "@odata.type": f"{_NAMESPACE}.activateRunScope",
+        "run": {"id": run_id},
+        "userScope": what.user_scope,
+        "taskScope": what.task_scope,
+    }
+    return ServiceAction("activateWithScope", workflow_id, run_id, {"scope": sent})
+
+
+def run_on_demand(workflow_id: str, user_ids: Sequence[str]) -> ServiceAction:
+    """Run a workflow now for some users."""
+    subjects = [{"id": user_id} for user_id in user_ids]
+    return ServiceAction("activate", workflow_id, workflow_id, {"subjects": subjects})
+
+
+def clear_quarantine(workflow_id: str) -> ServiceAction:
+    """Let a workflow run again that the service holds back."""
+    return ServiceAction("clearQuarantine", workflow_id, workflow_id)
+
+
+def resume(workflow_id: str, run_id: str, task_result_id: str, end: TaskEnd) -> ServiceAction:
+    """End a task that waits for a custom task extension, as the extension would."""
+    data = {"@odata.type": f"{_NAMESPACE}.customTaskExtensionCallbackData", "operationStatus": end}
+    sent = {"source": "runtui", "type": "lifecycleEvent", "data": data}
+    return ServiceAction("resume", workflow_id, run_id, sent, task_result_id)
+
+
+def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
+    """Why an action cannot help, by what it is about as it was received; empty where nothing says so."""
+    status = str(received.get(STATUS) or "unknown")
+    match action.name:
+        case "cancelProcessing" if status not in CANCELABLE:
+            return f"Only a queued or running run can be canceled, and this one is {status}."
+        case "activateWithScope":
+            return why_no_reprocess(received, action.parameters["scope"]["userScope"])
+        case "clearQuarantine" if Workflow(received).quarantine is None:
+            return "The workflow is not in quarantine."
+        case "resume" if status != "inProgress":
+            return f"Only a task that waits can be resumed, and this one is {status}."
+    return ""
+
+
+def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
+    """Why a run cannot be processed again; empty where nothing says so."""
+    status = str(run.get(STATUS) or "unknown")
+    if status in UNDER_WAY:
+        return f"The run has not ended: it is {status}."
+    if status == "quarantined":
+        return "The run has not begun: its workflow is in quarantine."
+    if user_scope == SCOPES["failed-users"].user_scope and run.get("failedUsersCount") == 0:
+        return "No user of this run failed."
+    return ""
+
+
+def evidence(action: ServiceAction, received: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of what an action is about before it is sent: by this it is told what the action brought about."""
+    kept = {name: received[name] for name in (STATUS, "lastUpdatedDateTime", "quarantineDetails") if name in received}
+    if action.name == "activateWithScope":
+        kept[REPROCESSED] = [run["id"] for run in received.get(REPROCESSED, ())]
+    if action.task_result_id:
+        kept["id"] = action.task_result_id
+    return kept
+
+
+def expected(action: ServiceAction) -> dict[str, Any]:
+    """The properties of the run that an action sets in the end, as far as it is known beforehand."""
+    return {STATUS: "canceled"} if action.name == "cancelProcessing" else {}
+
+
+def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator[str]:
+    """What an action leaves as it is, and what follows from it, a sentence each."""
+    match action.name:
+        case "cancelProcessing":
+            names = ("successfulUsersCount", "failedUsersCount", "totalUsersCount")
+            good, bad, total = (EDITABLE_BY_NAME[name].read(received) for name in names)
+            if isinstance(good, int) and isinstance(bad, int):
+                yield f"{good + bad} of {total} users are processed: what was done for them stays."
+            yield "Nothing is rolled back. The service stops the rest and shows canceling until it has."
+        case "activateWithScope":
+            scope = action.parameters["scope"]
+            if scope["taskScope"] == "allTasks":
+                yield "Tasks that succeeded are carried out once more too."
+            yield "A new run begins at once, for these users even if the workflow's scope has changed since."
+        case "activate":
+            yield "All tasks begin at once. On demand, the workflow's scope and trigger are not asked."
+        case "clearQuarantine":
+            yield "Nothing runs at once: the next scheduled run does, for everybody in its scope."
+        case "resume":
+            yield "The service takes this for the answer of the Logic App, which may still answer by itself."
+
+
+def action_words(name: str, body: str) -> str:
+    """What an action was asked for, by its name and the body that was sent."""
+    try:
+        sent = json.loads(body) if body else {}
+        match name:
+            case "cancelProcessing":
+                return "cancel the run"
+            case "activateWithScope":
+                scope = sent["scope"]
+                wanted = (scope["userScope"], scope["taskScope"])
+                words = next((known.words for known in SCOPES.values() if known[:2] == wanted), " ".join(wanted))
+                return f"reprocess {words}"
+            case "activate":
+                count = len(sent["subjects"])
+                return f"run the workflow on demand for {count} user{'' if count == 1 else 's'}"
+            case "clearQuarantine":
+                return "clear the quarantine of the workflow"
+            case "resume":
+                return f"resume the task as {sent['data']['operationStatus']}"
+    except (ValueError, LookupError, TypeError):
+        pass  # a body that was redacted, or of another version: the name tells it
+    return name

@@ -1,0 +1,269 @@
+"""The service's own actions: from `a` on a run, a task or a workflow, over choice and review, to what became of it.
+
+Invariant: nothing is sent but what a review confirmed; what cannot be done is listed with the reason. A run that an
+action has made, or stops, is read until it has ended, wherever the person is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from textual.content import Content
+
+from runtui.domain.report import Outcome
+from runtui.domain.triage.run_users import TaskRow, UserRow
+from runtui.domain.triage.service_actions import (
+    SCOPES,
+    STATUS,
+    UNDER_WAY,
+    ServiceAction,
+    TaskEnd,
+    cancel,
+    clear_quarantine,
+    consequences,
+    reprocess,
+    resume,
+    run_on_demand,
+)
+from runtui.errors import RuntuiError
+from runtui.services.people import find_user
+from runtui.services.store import Person, StoredRun, workflow_of
+from runtui.services.writing.proof import new_runs
+from runtui.services.writing.save import Save
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.editing import Editing
+from runtui.tui.features.opening import Opening
+from runtui.tui.screens.frame import Chrome
+from runtui.tui.screens.overview import OverviewView
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.triage.people import PeopleView
+from runtui.tui.widgets.chrome import Severity
+from runtui.tui.words import action_words
+
+FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
+"""Seconds between two readings of a run that is followed; the last one repeats until the run has ended."""
+
+MOST_MISSED: Final = 5
+"""Readings of a run in a row that may fail before it is followed no longer."""
+
+ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
+
+_Step: TypeAlias = Callable[[], Awaitable[None]]
+"""What a choice leads to."""
+
+
+class Acting:
+    """The list of actions, and what is made of the one that is chosen.
+
+    Args:
+        chrome: The frame.
+        editing: Reviews and sends an action as it does a change.
+        opening: Opens a run; its places show users and tasks.
+        overview: The workflows.
+    """
+
+    def __init__(self, chrome: Chrome, editing: Editing, opening: Opening, overview: OverviewView) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._editing = editing
+        self._opening = opening
+        self._overview = overview
+        self._told = ""
+        """The last sentence about a run that is followed; once another one stands there, it is left alone."""
+
+    def start(self) -> None:
+        """Follow what became of the actions."""
+        self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Nothing but what the lists tell by themselves."""
+        return context
+
+    # a: the list of actions
+
+    async def action_act(self) -> None:
+        """Ask which action is wanted for the run at hand, or for the task under the cursor."""
+        if (run_id := self._chrome.hold_run()) is None:
+            return
+        stored = self._workspace.store.get(run_id)
+        if stored is None:
+            self._chrome.front.set_status("This run is no longer in the list.", "warning")
+            return
+        entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
+        made = next((entry.new_run for entry in entries if entry.new_run), "")
+        choices = [*self._for_task(run_id, stored), *self._for_run(run_id, stored, made)]
+        workflow = workflow_of(self._workspace.store, stored.workflow_id)
+        choices += self._for_workflow(workflow or {"id": stored.workflow_id})
+        await self._choose(stored.workflow_name, choices)
+
+    async def action_act_on_workflow(self) -> None:
+        """Ask which action is wanted for the workflow under the cursor."""
+        if (row := self._overview.row) is not None:
+            await self._choose(row.workflow.name, [*self._for_workflow(row.workflow.received)])
+
+    async def _choose(self, name: str, choices: Sequence[Choice[_Step]]) -> None:
+        async def chosen(step: _Step | None) -> None:
+            if step is not None:
+                await step()
+
+        first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
+        title = Content.assemble(("Actions  ", "bold"), name)
+        await self._chrome.ask(Picker("act", title, choices, at=first), chosen)
+
+    def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[_Step]]:
+        rows = self._chrome.front.view.list
+        row = rows.table.row_under_cursor(hold=True) if rows is not None else None
+        if isinstance(row, TaskRow) and row.result.is_waiting:
+            for end in ENDS:
+                action = resume(stored.workflow_id, run_id, row.result.id, end)
+                yield self._choice(action, row.result.received)
+
+    def _for_run(self, run_id: str, stored: StoredRun, made: str) -> Iterator[Choice[_Step]]:
+        if made:
+            yield _choice(partial(self._opening.open_run, made), f"open the new run {made}", "It reprocesses this run.")
+        yield self._choice(cancel(stored.workflow_id, run_id), stored.raw)
+        for scope in SCOPES:
+            yield self._choice(reprocess(stored.workflow_id, run_id, scope), stored.raw)
+
+    def _for_workflow(self, workflow: Mapping[str, Any]) -> Iterator[Choice[_Step]]:
+        workflow_id = str(workflow["id"])
+        yield self._choice(clear_quarantine(workflow_id), workflow)
+        users = self._users()
+        on_demand = self._choice(run_on_demand(workflow_id, users), workflow)
+        if not users:
+            ask = partial(self._ask_for_person, workflow_id)
+            on_demand = _choice(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
+        yield on_demand
+        about = "The service says which tasks would fail as the workflow stands. Nothing is changed."
+        yield _choice(partial(self._preview, workflow_id), "preview task failures of the workflow", about)
+
+    def _users(self) -> list[str]:
+        """The ids of the marked users, else of the one under the cursor, where users are in sight."""
+        rows = self._opening.users.list
+        if self._chrome.front.view is not self._opening.users:
+            return []
+        marked = [row for row in rows.rows if row.id in rows.table.marks]
+        chosen = marked or [row for row in (rows.table.row_under_cursor(hold=True),) if row is not None]
+        return [row.id for row in chosen if _is_user(row)]
+
+    def _choice(self, action: ServiceAction, received: Mapping[str, Any]) -> Choice[_Step]:
+        refusal = action_words.refusal(self._workspace, action, received)
+        lacks = action_words.lacks(self._workspace.sign_in, action.name)
+        about = " ".join(filter(None, (lacks, *consequences(action, received))))
+        return _choice(partial(self._review, action, received), action.words, about, refusal)
+
+    # The review
+
+    async def _review(self, action: ServiceAction, received: Mapping[str, Any]) -> None:
+        hint = action_words.lacks(self._workspace.sign_in, action.name)
+        await self._editing.review(action, hint=hint, notes=[*consequences(action, received)])
+
+    # On demand
+
+    async def _ask_for_person(self, workflow_id: str) -> None:
+        async def chosen(person: Person | None) -> None:
+            if person is not None and person.id:
+                await self._review(run_on_demand(workflow_id, [person.id]), {})
+            elif person is not None:
+                self._aside(partial(self._find_person, workflow_id, person.name), f"Looking for {person.name}…")
+
+        await self._chrome.ask(PeopleView(self._workspace), chosen)
+
+    async def _find_person(self, workflow_id: str, name: str) -> None:
+        view = self._chrome.front.view
+        person = await find_user(self._workspace.client, name)
+        if self._chrome.is_in_front(view):
+            await self._review(run_on_demand(workflow_id, [person.id]), {})
+
+    # A preview
+
+    async def _preview(self, workflow_id: str) -> None:
+        self._aside(partial(self._show_preview, workflow_id), "Asking which tasks would fail…")
+
+    async def _show_preview(self, workflow_id: str) -> None:
+        answer = await self._workspace.client.preview_task_failures(workflow_id)
+        words, is_good = action_words.previewed(answer)
+        self._chrome.panel.open()
+        self._chrome.panel.show_exchange(answer.exchange.number)
+        self._chrome.set_status(words, "success" if is_good else "warning")
+
+    def _aside(self, work: Callable[[], Awaitable[None]], saying: str) -> None:
+        """Do what asks the server beside the screen; its failure is told."""
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except RuntuiError as error:
+                self._chrome.set_status(str(error), "error")
+            self._chrome.refresh()
+
+        self._chrome.set_status(saying)
+        self._chrome.app.run_worker(guarded(), group="act", exclusive=True, description=saying)
+
+    # What an action has made, or stops
+
+    def _save_changed(self, save: Save) -> None:
+        if save.action is None or save.outcome is not Outcome.DONE:
+            return
+        run_ids = {"cancelProcessing": save.run_id, "activateWithScope": save.new_run}
+        if (run_id := run_ids.get(save.action.name)) is not None:
+            self._chrome.app.run_worker(self._follow(save, run_id), group="follow", description="follow a run")
+
+    async def _follow(self, save: Save, run_id: str) -> None:
+        """Read a run until it has ended, and tell how far it has come; one that is empty is looked for first."""
+        readings, failures, status = 0, 0, ""
+        while failures < MOST_MISSED:
+            await asyncio.sleep(FOLLOW_SECONDS[min(readings, len(FOLLOW_SECONDS) - 1)])
+            readings += 1
+            run_id = run_id or await self._new_run(save)
+            run = await self._read(save, run_id) if run_id else None
+            failures = 0 if run is not None else failures + 1
+            if run is None or run.get(STATUS) == status:
+                continue
+            status = str(run.get(STATUS))
+            self._tell(action_words.followed(run_id, run, is_new=run_id != save.run_id), status)
+            if status not in UNDER_WAY:
+                return
+
+    async def _new_run(self, save: Save) -> str:
+        """The run that reprocesses the one of a save; empty while the service shows none."""
+        if save.action is None or save.intent is None:
+            return ""
+        answer = await self._workspace.client.observe(save.action)
+        return next(iter(new_runs(save.intent, answer.entity or {})), "")
+
+    async def _read(self, save: Save, run_id: str) -> Mapping[str, Any] | None:
+        """The run as it is now, which the list shows from then on; None where it cannot be read."""
+        workflow_id = save.operation.workflow_id
+        answer = await self._workspace.client.peek(workflow_id, run_id)
+        if answer.entity is not None:
+            try:
+                await asyncio.to_thread(self._workspace.store.put_run, workflow_id, answer.entity)
+            except RuntuiError as error:
+                self._chrome.set_status(str(error), "error")
+        return answer.entity
+
+    def _tell(self, words: str, status: str) -> None:
+        """Tell the end of a run; what comes before it only where nothing else was said meanwhile."""
+        severity: Severity = "information"
+        if status not in UNDER_WAY:
+            severity = "success" if status in ("completed", "canceled") else "warning"
+        elif self._chrome.status.text not in ("", self._told):
+            return
+        self._told = words
+        self._chrome.set_status(words, severity)
+        self._chrome.refresh()
+
+
+def _choice(step: _Step, words: str, about: str, refusal: str = "") -> Choice[_Step]:
+    """A line of the list; the reason stands beside what cannot be done."""
+    line = f"{words[:1].upper()}{words[1:]}"
+    return Choice(step, f"{line} · {refusal}" if refusal else line, refusal or about, refusal)
+
+
+def _is_user(row: UserRow) -> bool:
+    """Whether a row is about a user: a workflow runs on demand for users alone."""
+    return all(result.is_about_user for result in (*row.tasks, *([row.result] if row.result is not None else [])))

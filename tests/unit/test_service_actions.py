@@ -1,0 +1,265 @@
+"""The service's own actions through the write path: what proves one, what does not, and that none is sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import (
+    REPROCESSED,
+    ServiceAction,
+    cancel,
+    clear_quarantine,
+    consequences,
+    reprocess,
+    resume,
+    run_on_demand,
+    why_not,
+)
+from runtui.errors import UsageError
+from runtui.graph.client import Answer
+from runtui.graph.faults import refused_action
+from runtui.services.journal import Entry, Journal
+from runtui.services.writing.drive import WriteContext
+from runtui.services.writing.reconcile import Reconciler
+from runtui.services.writing.save import Save
+from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.undo import why_not as why_no_undo
+from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
+from tests.unit.saves_bench import ROOT, Bench, refused, who
+
+NEW_RUN: Final = {**RUN, "id": "r9", "processingStatus": "queued"}
+HELD: Final = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-20T06:00:00Z"}
+FREED: Final = {"quarantineType": "notQuarantined"}
+
+CANCEL: Final = cancel(WORKFLOW, "r1")
+REPROCESS: Final = reprocess(WORKFLOW, "r1", "failed-tasks")
+CLEAR: Final = clear_quarantine(WORKFLOW)
+RESUME: Final = resume(WORKFLOW, "r1", "t1", "completed")
+ON_DEMAND: Final = run_on_demand(WORKFLOW, ["u1", "u2"])
+
+
+class Service(Bench):
+    """A bench whose service carries out actions, and answers each as a test says."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.run = {**RUN, REPROCESSED: []}
+        self.workflow: dict[str, Any] = {"id": WORKFLOW, "displayName": "Onboard", "quarantineDetails": HELD}
+        self.task = {"id": "t1", "processingStatus": "inProgress"}
+        self.sent: list[ServiceAction] = []
+        self.graph.on_observe = lambda action: answered(self._object(action))
+        self.answer_actions((answered(method="POST"), True))
+
+    def _object(self, action: ServiceAction) -> dict[str, Any]:
+        if action.is_about_workflow:
+            return self.workflow
+        return self.task if action.task_result_id else self.run
+
+    def answer_actions(self, *answers: tuple[Answer, bool]) -> None:
+        """Answer one action after the other, and carry it out where that is said; the last answer stays."""
+        left = list(answers)
+
+        def act(action: ServiceAction) -> Answer:
+            assert self.journal.entries()[0].outcome is None, "the intent is on disk first"
+            self.sent.append(action)
+            answer, is_applied = left.pop(0) if len(left) > 1 else left[0]
+            if is_applied:
+                self.carry_out(action)
+            return answer
+
+        self.graph.on_act = act
+
+    def carry_out(self, action: ServiceAction) -> None:
+        match action.name:
+            case "cancelProcessing":
+                self.run = {**self.run, "processingStatus": "canceling"}
+            case "activateWithScope":
+                self.run = {**self.run, REPROCESSED: [NEW_RUN]}
+            case "clearQuarantine":
+                self.workflow = {**self.workflow, "quarantineDetails": FREED}
+            case "resume":
+                self.task = {**self.task, "processingStatus": "completed"}
+
+    async def act(self, action: ServiceAction) -> Save:
+        if action.name == "activateWithScope":
+            self.run = {**self.run, "processingStatus": "failed"}
+        self.saves.submit(action)
+        assert await self.saves.drain(30) == 0
+        return self.news[-1]
+
+    @property
+    def entry(self) -> Entry:
+        return self.journal.entries()[0]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    bench = Service(tmp_path)
+    yield bench
+    bench.journal.close()
+    bench.store.close()
+
+
+ACTIONS: Final = (CANCEL, REPROCESS, CLEAR, RESUME, ON_DEMAND)
+PROVABLE: Final = (CANCEL, REPROCESS, CLEAR, RESUME)
+LOST: Final = answered(None, outcome=Outcome.UNKNOWN, method="POST")
+
+
+def named(action: object) -> str:
+    return action.name if isinstance(action, ServiceAction) else ""
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
+async def test_an_accepted_action_is_done_by_the_answer(service: Service, action: ServiceAction) -> None:
+    save = await service.act(action)
+    assert (save.outcome, save.known_by, service.sent) == (Outcome.DONE, "answer", [action])
+    entry = service.entry
+    assert (entry.outcome, entry.method, entry.action, entry.body) == (
+        Outcome.DONE, "POST", action.name, action.body_text(),
+    )  # fmt: skip
+    assert entry.new_run == save.new_run == ("r9" if action is REPROCESS else "")
+    assert why_no_undo(entry) == "It was an action of the service; there is nothing to undo."
+
+
+@pytest.mark.parametrize("action", PROVABLE, ids=named)
+@pytest.mark.parametrize("lost", [LOST, refused(503, Outcome.UNKNOWN, method="POST"), refused(409, method="POST")])
+async def test_what_the_service_shows_settles_an_answer_that_was_lost(
+    service: Service, action: ServiceAction, lost: Answer
+) -> None:
+    """409: a gateway sent it twice, and the second copy was refused."""
+    service.answer_actions((lost, True))
+    save = await service.act(action)
+    assert (save.outcome, save.known_by, len(service.sent)) == (Outcome.DONE, "read-back", 1)
+    assert save.new_run == ("r9" if action is REPROCESS else "")
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
+async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Service, action: ServiceAction) -> None:
+    service.answer_actions((LOST, action is ON_DEMAND))
+    save = await service.act(action)
+    assert (save.outcome, save.entry, len(service.sent)) == (Outcome.UNKNOWN, 1, 1)
+    if action is ON_DEMAND:
+        assert "Nothing that the service shows proves it" in service.entry.words
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 406, 409])
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
+async def test_a_refusal_is_not_done(service: Service, action: ServiceAction, status: int) -> None:
+    service.answer_actions((refused(status, method="POST"), False))
+    save = await service.act(action)
+    assert (save.outcome, len(service.sent)) == (Outcome.NOT_DONE, 1)
+    assert save.fault is not None
+    if status == 403:
+        assert save.fault.hint.startswith(f"{action.name} needs LifecycleWorkflows")
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
+async def test_a_throttled_action_is_sent_again_for_it_was_not_carried_out(
+    service: Service, action: ServiceAction
+) -> None:
+    service.answer_actions((refused(429, wait="0", method="POST"), False), (answered(method="POST"), True))
+    save = await service.act(action)
+    assert (save.outcome, len(service.sent)) == (Outcome.DONE, 2)
+    assert [entry.outcome for entry in service.journal.entries()] == [Outcome.DONE, Outcome.NOT_DONE]
+
+
+@pytest.mark.parametrize(
+    ("action", "received", "why"),
+    [
+        (CANCEL, {"processingStatus": "completed"}, "Only a queued or running run can be canceled"),
+        (CANCEL, {"processingStatus": "canceling"}, "this one is canceling"),
+        (REPROCESS, {"processingStatus": "inProgress"}, "The run has not ended"),
+        (REPROCESS, {"processingStatus": "completed", "failedUsersCount": 0}, "No user of this run failed"),
+        (reprocess(WORKFLOW, "r1", "all"), {"processingStatus": "completed", "failedUsersCount": 0}, ""),
+        (CLEAR, {"id": WORKFLOW, "quarantineDetails": FREED}, "not in quarantine"),
+        (RESUME, {"processingStatus": "completed"}, "Only a task that waits"),
+        (ON_DEMAND, {}, ""),
+    ],
+)
+async def test_what_cannot_help_says_why(action: ServiceAction, received: dict[str, Any], why: str) -> None:
+    said = why_not(action, received)
+    assert (why in said) if why else said == ""
+
+
+async def test_nothing_is_sent_where_the_fresh_reading_speaks_against_it(service: Service) -> None:
+    service.run = {**service.run, "processingStatus": "completed"}
+    save = await service.act(CANCEL)
+    assert (save.outcome, save.entry, service.sent) == (Outcome.NOT_DONE, None, [])
+    stored = service.store.get("r1")
+    assert stored is not None
+    assert stored.raw["processingStatus"] == "completed", "the list shows what was read"
+
+
+async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> None:
+    await service.act(REPROCESS)
+    stored, made = service.store.get("r1"), service.store.get("r9")
+    assert stored is not None
+    assert made is not None
+    assert (made.raw, REPROCESSED in stored.raw) == (NEW_RUN, False)
+
+
+def reconciler_of(service: Service) -> Reconciler:
+    return Reconciler(service.graph, service.journal, service.store, ROOT)
+
+
+@pytest.mark.parametrize("action", PROVABLE, ids=named)
+async def test_an_unknown_action_is_settled_once_the_service_shows_it(service: Service, action: ServiceAction) -> None:
+    service.answer_actions((LOST, False))
+    assert (await service.act(action)).outcome is Outcome.UNKNOWN
+    reconciler = reconciler_of(service)
+    await reconciler.check_all()
+    assert service.entry.outcome is Outcome.UNKNOWN, "nothing shows it yet"
+    service.carry_out(action)
+    await reconciler.check_all()
+    entry = service.entry
+    assert (entry.outcome, entry.known_by) == (Outcome.DONE, "read-back")
+    assert entry.new_run == ("r9" if action is REPROCESS else "")
+    assert len(service.sent) == 1
+
+
+async def test_of_two_unknown_actions_neither_is_proved_by_one_effect(service: Service) -> None:
+    service.answer_actions((LOST, False))
+    await service.act(REPROCESS)
+    await service.act(REPROCESS)
+    service.carry_out(REPROCESS)
+    await reconciler_of(service).check_all()
+    assert [entry.outcome for entry in service.journal.entries()] == [Outcome.UNKNOWN, Outcome.UNKNOWN]
+    assert "another action of yours" in service.entry.words
+
+
+async def test_a_new_run_in_another_scope_proves_nothing(service: Service) -> None:
+    service.answer_actions((LOST, False))
+    await service.act(REPROCESS)
+    scope = {"@odata.type": "#x.activateRunScope", "userScope": "allUsers", "taskScope": "allTasks"}
+    service.run = {**service.run, REPROCESSED: [{**NEW_RUN, "activatedOnScope": scope}]}
+    await reconciler_of(service).check_all()
+    assert service.entry.outcome is Outcome.UNKNOWN
+
+
+async def test_a_national_cloud_is_not_asked_for_what_it_lacks(service: Service, tmp_path: Path) -> None:
+    context = WriteContext("https://graph.microsoft.us/v1.0", "Contoso", "prod", who)
+    saves = SaveQueue(service.graph, service.store, Journal(tmp_path / "other.db"), context)
+    with pytest.raises(UsageError, match=r"US Government L4 does not offer cancelProcessing"):
+        saves.submit(CANCEL)
+    assert not service.graph.calls
+
+
+def test_the_review_of_a_cancel_says_what_stays() -> None:
+    said = " ".join(consequences(CANCEL, RUN))
+    assert "11 of 12 users are processed: what was done for them stays." in said
+
+
+def test_a_service_without_the_action_is_told_apart_from_a_wrong_run() -> None:
+    told = refused_action(
+        fault(Outcome.NOT_DONE).__class__(
+            "This service does not offer this change", "", "", Outcome.NOT_DONE, 400, "", (), "", ""
+        ),
+        CANCEL,
+    )
+    assert told.title == "This service does not offer this action"
+    assert "cancelProcessing" in told.message
