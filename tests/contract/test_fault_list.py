@@ -20,12 +20,8 @@ ELSEWHERE: Final = {
         "tests/terminal/test_kill.py::test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did",
     ),
     29: ("tests/terminal/test_leaving.py::test_a_dropped_line_ends_the_program_in_order",),
-    59: (
-        "tests/contract/test_signin_save.py::test_many_changes_go_on_with_the_same_runs_after_the_sign_in_that_they_took",
-    ),
-    61: (
-        "tests/contract/test_signin_save.py::test_many_changes_go_on_with_the_same_runs_after_the_sign_in_that_they_took",
-    ),
+    59: ("tests/contract/test_signin_save.py::test_many_changes_go_on_after_the_sign_in_that_they_took",),
+    61: ("tests/contract/test_signin_save.py::test_many_changes_go_on_after_the_sign_in_that_they_took",),
     62: ("tests/contract/test_signin_again.py::test_a_service_that_is_down_is_no_reason_to_sign_in",),
     64: ("tests/contract/test_signin_again.py::test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten",),
     65: (

@@ -126,7 +126,7 @@ async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clo
     [(True, False), (False, True), (False, False)],
     ids=["the token expires", "the refresh token dies and the person comes", "nobody comes"],
 )
-async def test_many_changes_go_on_with_the_same_runs_after_the_sign_in_that_they_took(
+async def test_many_changes_go_on_after_the_sign_in_that_they_took(
     tmp_path: Path, clock: Clock, is_renewable: bool, comes: bool, count: int
 ) -> None:
     authority = ScriptedAuthority()
