@@ -23,7 +23,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.app import create_app
-from runtui.sandbox.handlers import AppliedWrite
+from runtui.sandbox.writes import AppliedWrite
 from runtui.services.journal import Entry
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace

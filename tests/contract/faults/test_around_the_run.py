@@ -33,7 +33,7 @@ def full_disk() -> Iterator[None]:
 
 def another(trial: Trial, folder: Path) -> Trial:
     """A second runtui on the same state folder, through the same proxy."""
-    facts = {"workflow_id": trial.workflow_id, "run_id": trial.run_id, "is_bulk": trial.is_bulk}
+    facts: dict[str, Any] = {"workflow_id": trial.workflow_id, "run_id": trial.run_id, "is_bulk": trial.is_bulk}
     return Trial(trial.app, trial.line, folder, trial.monkeypatch, **facts)
 
 
