@@ -25,6 +25,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode, FieldError, UsageError
+from runtui.graph.client import Answer
 from runtui.graph.root import run_key, same_server
 from runtui.headless.console import (
     PassingLine,
@@ -37,7 +38,7 @@ from runtui.headless.console import (
     run_command,
 )
 from runtui.headless.journal import journal_in, no_such_entry
-from runtui.headless.session import connected, find_run, pace, read_run
+from runtui.headless.session import connected, find_run, pace, run_and_answer
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.workspace import Workspace
@@ -167,10 +168,13 @@ async def _update(
                 await settle_earlier(workspace, run_id)
             if workflow_id is None:
                 workflow_id, run_id = await find_run(workspace, run_id)
-            received = await read_run(workspace, workflow_id, run_id)
+            if options.yes:
+                narrate(f"{Step.READING.value}…")
+            received, answer = await run_and_answer(workspace, workflow_id, run_id)
         # The id as the service spells it, so that the journal has one spelling.
         draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
-        return await _change(workspace, draft, options)
+        # Where nobody is asked, nothing comes between this reading and the request.
+        return await _change(workspace, draft, options, fresh=answer if options.yes else None)
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
@@ -283,8 +287,15 @@ async def settle_earlier(workspace: Workspace, *run_ids: str) -> None:
         narrate(str(workspace.reconciler.fault))
 
 
-async def _change(workspace: Workspace, draft: Draft, options: ChangeOptions, *, undoes: int | None = None) -> int:
-    """Review, confirm and send a draft, and print the outcome; the exit code.
+async def _change(
+    workspace: Workspace,
+    draft: Draft,
+    options: ChangeOptions,
+    *,
+    undoes: int | None = None,
+    fresh: Answer | None = None,
+) -> int:
+    """Review, confirm and send a draft, and print the outcome; the exit code. See `SaveQueue.submit`.
 
     Raises:
         UsageError: the draft has errors, or the session is read-only.
@@ -303,7 +314,7 @@ async def _change(workspace: Workspace, draft: Draft, options: ChangeOptions, *,
             return int(ExitCode.DONE)
         if not options.yes and not await confirmed("Send this change?"):
             return await _print_outcome(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
-    save = await _followed(workspace, draft, undoes, options.reason)
+    save = await _followed(workspace, draft, undoes, options.reason, fresh)
     return await _print_outcome(draft, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
 
 
@@ -377,12 +388,12 @@ def _intended_id(save: Save | None) -> str | None:
     return save.intent.client_request_id
 
 
-async def _followed(workspace: Workspace, draft: Draft, undoes: int | None, why: str) -> Save:
+async def _followed(workspace: Workspace, draft: Draft, undoes: int | None, why: str, fresh: Answer | None) -> Save:
     """Submit a draft and wait for its outcome; when cancelled, return what is known by then."""
     follower = _Follower()
     unsubscribe = workspace.saves.changed.subscribe(follower.hear)
     try:
-        workspace.saves.submit(draft, undoes=undoes, why=why)
+        workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
         while follower.save is None or follower.save.active:
             await follower.next_news()
     except asyncio.CancelledError:

@@ -138,14 +138,20 @@ def stored_run(workspace: Workspace, run_id: str) -> StoredRun | None:
 
 
 async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:
-    """Read one run; waits as long as the service asks for.
+    """Read one run; see `run_and_answer`."""
+    run, _ = await run_and_answer(workspace, workflow_id, run_id)
+    return run
+
+
+async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) -> tuple[dict[str, Any], Answer]:
+    """Read one run; waits as long as the service asks for. The run, and the answer that it came with.
 
     Raises:
         RuntuiError: it cannot be read.
     """
     answer = await workspace.client.run(workflow_id, run_id, pace=pace())
     if answer.entity is not None:
-        return answer.entity
+        return answer.entity, answer
     raise _error_of("The run cannot be read", answer.fault)
 
 

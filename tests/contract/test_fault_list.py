@@ -20,6 +20,10 @@ ELSEWHERE: Final = {
         "tests/terminal/test_kill.py::test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did",
     ),
     29: ("tests/terminal/test_leaving.py::test_a_dropped_line_ends_the_program_in_order",),
+    59: ("tests/contract/test_signin_save.py::test_many_changes_go_on_after_the_sign_in_that_they_took",),
+    61: ("tests/contract/test_signin_save.py::test_many_changes_go_on_after_the_sign_in_that_they_took",),
+    62: ("tests/contract/test_signin_again.py::test_a_service_that_is_down_is_no_reason_to_sign_in",),
+    64: ("tests/contract/test_signin_again.py::test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten",),
     65: (
         "tests/contract/test_two_processes.py::test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing",
     ),
@@ -28,11 +32,7 @@ ELSEWHERE: Final = {
 """Tests that need more than this package has: a process to kill, a terminal to hang up, two processes, a keyboard."""
 
 CANNOT_OCCUR: Final = {
-    59: "Changes are not sent in bulk, so nothing expires between items; a token that expires in one is case 44.",
-    61: "Changes are not sent in bulk; a token that cannot be renewed within one is cases 11 and 45.",
-    62: "The write path asks whatever gives the token; whether a cached one will do is decided by the sign-in.",
     63: "An account belongs to the sign-in; each entry records who the token of its own request named.",
-    64: "Signing out elsewhere is the sign-in's; a change meets it as case 11 or 45.",
 }
 """Why there is no such case in what writes."""
 

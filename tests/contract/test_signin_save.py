@@ -1,10 +1,16 @@
-"""A sign-in that ends in the middle of a save: the person signs in, and the save goes on with the same item."""
+"""A sign-in that ends in the middle of a save, or of many: the person signs in, and they go on with the same runs."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from runtui.domain.draft import Draft
 from runtui.domain.filters import parse_filter
@@ -15,7 +21,7 @@ from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.store import RunQuery, Store
+from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
@@ -24,50 +30,122 @@ from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
 from tests.contract.test_save_end_to_end import Line, nobody
 
+FEW, MANY = 60, 1_000
 
-@pytest.mark.parametrize("comes", [True, False])
-async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clock: Clock, comes: bool) -> None:
-    authority = ScriptedAuthority()
-    app = create_app(clock=clock, authority=authority)
-    line, news = Line(app), list[Save]()
-    store, journal = Store(tmp_path / "runs.db"), Journal(tmp_path / "journal.db")
+
+class EndingLine(httpx.AsyncBaseTransport):
+    """Carries requests to the app; before the second batch of changes, a sign-in ends."""
+
+    def __init__(self, app: Starlette, end: Callable[[], object]) -> None:
+        self._app = httpx.ASGITransport(app)
+        self._end = end
+        self._batches = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/$batch") and b'"PATCH"' in request.content:
+            self._batches += 1
+            if self._batches == 2:
+                self._end()
+        return await self._app.handle_async_request(request)
+
+
+class SignedIn:
+    """A session of somebody who signed in, and who comes or not when they are asked to again."""
+
+    def __init__(self, app: Starlette, store: Store, saves: SaveQueue, clock: Clock) -> None:
+        self.app, self.store, self.saves = app, store, saves
+        self._clock = clock
+        self.asked: list[str] = []
+        self.ended: dict[int, Save] = {}
+        saves.changed.subscribe(lambda save: None if save.active else self.ended.update({save.number: save}))
+
+    def draft(self, run_id: str, name: str, text: str) -> Draft:
+        stored = self.store.get(run_id)
+        assert stored is not None
+        return Draft(run_id, stored.workflow_id, stored.raw).typed(name, text, self._clock())
+
+
+@asynccontextmanager
+async def signed_in(
+    app: Starlette,
+    authority: ScriptedAuthority,
+    wire: httpx.AsyncBaseTransport,
+    folder: Path,
+    clock: Clock,
+    *,
+    comes: bool,
+) -> AsyncIterator[SignedIn]:
+    store, journal = Store(folder / "runs.db"), Journal(folder / "journal.db")
     async with (
-        signing_in(authority, tmp_path) as sign_in,
-        Transport(ROOT, token=sign_in, wire=line) as transport,
+        signing_in(authority, folder) as sign_in,
+        Transport(ROOT, token=sign_in, wire=wire) as transport,
     ):
         await by_device_code(sign_in, authority)
-        asked: list[str] = []
-
-        async def ask(why: str) -> bool:
-            asked.append(why)
-            if comes:
-                await by_device_code(sign_in, authority)
-            return comes
-
-        sign_in.ask_person = ask
         client = GraphClient(transport)
         refresh = Refresh(client, store, interval=0)
         await refresh.list_once()
         assert refresh.progress.fault is None
         saves = SaveQueue(client, store, journal, WriteContext(ROOT, "Contoso", "", nobody))
-        saves.changed.subscribe(news.append)
-        row = store.window(RunQuery(parse_filter("status:completed", clock())), 0, 1)[0]
-        stored = store.get(row.id)
-        assert stored is not None
-        draft = Draft(row.id, stored.workflow_id, stored.raw).typed("processingStatus", "failed", clock())
+        session = SignedIn(app, store, saves, clock)
 
-        authority.revoke(DEMO_ADMIN)
-        number = saves.submit(draft).number
-        assert await saves.drain(30) == 0
-        save = next(save for save in news if save.number == number and not save.active)
-        assert asked
-        assert "expired" in asked[0]
-        if comes:
-            assert (len(asked), save.outcome) == (1, Outcome.DONE)
-            assert [(write.run_id, write.body) for write in app.state.applied] == [(draft.run_id, draft.body())]
-        else:
-            assert save.outcome is Outcome.NOT_DONE
-            assert app.state.applied == []
+        async def ask(why: str) -> bool:
+            session.asked.append(why)
+            if comes:
+                await by_device_code(sign_in, authority)
+            return comes
+
+        sign_in.ask_person = ask
+        yield session
         await saves.abandon()
     store.close()
     journal.close()
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clock: Clock, comes: bool) -> None:
+    authority = ScriptedAuthority()
+    app = create_app(clock=clock, authority=authority)
+    async with signed_in(app, authority, Line(app), tmp_path, clock, comes=comes) as session:
+        row = session.store.window(RunQuery(parse_filter("status:completed", clock())), 0, 1)[0]
+        draft = session.draft(row.id, "processingStatus", "failed")
+        authority.revoke(DEMO_ADMIN)
+        number = session.saves.submit(draft).number
+        assert await session.saves.drain(30) == 0
+        assert "expired" in session.asked[0]
+        if comes:
+            assert (len(session.asked), session.ended[number].outcome) == (1, Outcome.DONE)
+            assert [(write.run_id, write.body) for write in app.state.applied] == [(draft.run_id, draft.body())]
+        else:
+            assert session.ended[number].outcome is Outcome.NOT_DONE
+            assert app.state.applied == []
+
+
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("is_renewable", "comes"),
+    [(True, False), (False, True), (False, False)],
+    ids=["the token expires", "the refresh token dies and the person comes", "nobody comes"],
+)
+async def test_many_changes_go_on_after_the_sign_in_that_they_took(
+    tmp_path: Path, clock: Clock, is_renewable: bool, comes: bool, count: int
+) -> None:
+    authority = ScriptedAuthority()
+    app = create_app(clock=clock, authority=authority, runs=count)
+
+    end = partial(authority.challenge if is_renewable else authority.revoke, DEMO_ADMIN)
+    async with signed_in(app, authority, EndingLine(app, end), tmp_path, clock, comes=comes) as session:
+        rows = session.store.window(EVERY_RUN, 0, count)
+        session.saves.submit_many([session.draft(row.id, "failedTasksCount", "4321") for row in rows], holds=False)
+        assert await session.saves.drain(300) == 0
+    applied = Counter(write.run_id for write in app.state.applied)
+    outcomes = {save.run_id: save.outcome for save in session.ended.values()}
+    assert len(outcomes) == count
+    assert {run_id for run_id, outcome in outcomes.items() if outcome is Outcome.DONE} == set(applied)
+    assert max(applied.values()) == 1
+    assert len(session.asked) == (0 if is_renewable else 1), "nobody is asked twice"
+    if is_renewable or comes:
+        assert len(applied) == count
+        assert any(save.has_new_token for save in session.ended.values()), "some met the old token"
+    else:
+        assert set(outcomes.values()) == {Outcome.DONE, Outcome.NOT_DONE}
+    app.state.database.close()

@@ -46,8 +46,9 @@ FIELD: Final = "failedTasksCount"
 class Written:
     """A process that carries one order out, as the test sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
         loop = asyncio.get_running_loop()
+        self.number = number
         self.pid: asyncio.Future[int] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
         self.reached = {step.name: asyncio.Event() for step in Step}
@@ -84,11 +85,11 @@ class Writers:
         self._all: list[Written] = []
 
     def start(self, **order: Any) -> Written:
-        """A new process that carries an order out: the arguments of `save`, `record` or `run_update` beside the
-        folder."""
+        """A new process that carries an order out: the arguments of `save`, `record`, `run_update` or `run_command`
+        beside the folder."""
         assert self._process.stdin is not None
-        self._all.append(Written())
-        line = {"writer": len(self._all) - 1, "folder": str(self._folder), **order}
+        self._all.append(Written(len(self._all)))
+        line = {"writer": self._all[-1].number, "folder": str(self._folder), **order}
         self._process.stdin.write(json.dumps(line).encode() + b"\n")
         return self._all[-1]
 
@@ -164,6 +165,8 @@ def _attended(order: dict[str, Any]) -> int:
 def _carry_out(order: dict[str, Any]) -> int:
     """Carry an order out in this process; its exit code."""
     writer, folder = order.pop("writer"), Path(order.pop("folder"))
+    if "arguments" in order:
+        return run_command(folder, writer, **order)
     if order.pop("is_command", False):
         return run_update(folder, writer, **order)
     if "count" in order:
@@ -248,6 +251,18 @@ def run_update(
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         told = json.loads(printed.getvalue()) if printed.getvalue() else {}
         _say(writer=writer, **({"outcome": told["outcome"]} if told else {}))
+
+
+def run_command(folder: Path, writer: int, *, arguments: list[str]) -> int:
+    """Run `runtui` as a shell does, with its standard output in the file of `told_by`; its exit code."""
+    os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": str(folder / "none")}
+    with told_by(folder, writer).open("w", 1) as printed, redirect_stdout(printed), redirect_stderr(io.StringIO()):
+        return cli.main(arguments)
+
+
+def told_by(folder: Path, writer: int) -> Path:
+    """Where a command of `run_command` tells what became of it, a line at a time."""
+    return folder / f"told-{writer}.jsonl"
 
 
 def _say(**facts: Any) -> None:

@@ -14,10 +14,12 @@ from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
+from runtui.services.journal import Journal
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
-from tests.unit.saves_bench import NOW, Bench, refused
+from tests.unit.intents import intent
+from tests.unit.saves_bench import NOW, ROOT, Bench, refused
 
 MANY = 120
 """More than are on their way at once."""
@@ -132,6 +134,21 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert await bench.saves.drain(30) == 0
     assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
+
+
+async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
+    bench: BulkBench, tmp_path: Path
+) -> None:
+    bench.graph.on_read = lambda asked: (
+        refused(404, method="GET") if asked == "run-0" else answered(bench.graph.runs[asked])
+    )
+    other = Journal(tmp_path / "journal.db")
+    other.open(intent(root=ROOT, run_id="run-1", client_request_id="of the other"))
+    await bench.all_ended(drafts(), holds=True)
+    assert bench.ended["run-0"].outcome is bench.ended["run-1"].outcome is Outcome.NOT_DONE
+    assert "run-1" not in bench.canceled()
+    assert bench.canceled() == set(bench.graph.runs) - {"run-0", "run-1"}
+    other.close()
 
 
 async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(bench: BulkBench) -> None:

@@ -21,7 +21,7 @@ from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
-from runtui.services.journal import Intent, Settlement
+from runtui.services.journal import Intent, RunBusyError, Settlement
 from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
@@ -245,7 +245,8 @@ class Bulk:
         except StopIteration as end:
             del self._items[item.save.number]
             self._driver.end(end.value)
-            self._mind(end.value)
+            if not isinstance(reply, RunBusyError) and not _is_gone(end.value):
+                self._mind(end.value)
             self._news.set()
         else:
             self._take_in(item)
@@ -312,6 +313,12 @@ class Bulk:
 def _may_be_repeated(fault: Fault | None) -> bool:
     """Whether a refusal may lead to another try, so that nothing follows from it yet."""
     return fault is None or fault.status in _MAY_BE_REPEATED
+
+
+def _is_gone(save: Save) -> bool:
+    """Whether the run was not there to be read: of others that says nothing."""
+    exchange = save.exchange
+    return exchange is not None and exchange.method == "GET" and exchange.status in (404, 410)
 
 
 def _update(effect: Effect[Any]) -> RunUpdate:

@@ -13,6 +13,7 @@ from enum import Enum
 from runtui.domain.draft import Conflict
 from runtui.domain.report import KnownBy, Outcome, Report
 from runtui.domain.triage.service_actions import Operation, ServiceAction
+from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.services.journal import Intent
@@ -58,6 +59,8 @@ class Save:
     """The bulk change that it belongs to; empty for one alone."""
     why: str = ""
     """Why it is made, as the person says; empty where nothing was said."""
+    fresh: Answer | None = None
+    """The reading that the draft was made over, where it is fresh enough to be sent after; None: it is read first."""
     intent: Intent | None = None
     """What is in the journal for the request that was sent last."""
     entry: int | None = None

@@ -16,6 +16,7 @@ from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Draft
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
+from runtui.graph.client import Answer
 from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
@@ -68,18 +69,21 @@ class SaveQueue:
         self._count = 0
         self.changed: Announcer[Save] = Announcer()
 
-    def submit(self, draft: Operation, *, undoes: int | None = None, why: str = "") -> Save:
+    def submit(
+        self, draft: Operation, *, undoes: int | None = None, why: str = "", fresh: Answer | None = None
+    ) -> Save:
         """Start writing a draft that has changes and no errors; progress is announced by `changed`.
 
         Args:
             draft: What to write.
             undoes: The journal's number of the entry that this change takes back.
             why: Why, in a sentence for the journal.
+            fresh: The reading that the draft was made over a moment ago: it is not read again before the first try.
 
         Raises:
             UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
         """
-        save = self._begin(draft, undoes, why=why)
+        save = self._begin(draft, undoes, why=why, fresh=fresh)
         task = asyncio.create_task(self._carry_out(save), name=f"save {save.number}")
         self._tasks[save.number] = task
         task.add_done_callback(lambda _done: self._tasks.pop(save.number, None))
@@ -126,10 +130,12 @@ class SaveQueue:
         if isinstance(draft, Draft) and (draft.errors() or not draft.changes()):
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
-    def _begin(self, draft: Operation, undoes: int | None, batch: str = "", why: str = "") -> Save:
+    def _begin(
+        self, draft: Operation, undoes: int | None, batch: str = "", why: str = "", fresh: Answer | None = None
+    ) -> Save:
         self._check(draft, why)
         self._count += 1
-        save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch, why=why)
+        save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch, why=why, fresh=fresh)
         self._announce(save)
         return save
 

@@ -152,8 +152,8 @@ def write(save: Save, now: Callable[[], datetime]) -> Writing:
 
 def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     """Once from the fresh read on; the save as it ended, or to begin anew with."""
-    save = replace(save, step=Step.READING)
-    fresh = yield from Read(save)
+    save, read = replace(save, step=Step.READING, fresh=None), save.fresh
+    fresh = read or (yield from Read(save))
     if fresh.entity is None:
         again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
         return again or _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)

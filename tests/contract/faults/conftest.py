@@ -14,14 +14,17 @@ from tests.contract.faults.meddling import MeddlingProxy
 from tests.contract.loopback import loopback
 
 
-@pytest.fixture
-async def trial(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trial]:
+@pytest.fixture(params=[False, True], ids=["one", "many"])
+async def trial(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> AsyncIterator[Trial]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     workflow_id = (await sandbox.get(WORKFLOWS))["value"][0]["id"]
     run = (await sandbox.get(f"{WORKFLOWS}/{workflow_id}/runs", filter="processingStatus eq 'completed'"))["value"][0]
     async with loopback(sandbox.app) as root, MeddlingProxy(root) as line:
-        trial = Trial(sandbox.app, line, tmp_path, monkeypatch, workflow_id=workflow_id, run_id=run["id"])
+        facts = {"workflow_id": workflow_id, "run_id": run["id"], "is_bulk": request.param}
+        trial = Trial(sandbox.app, line, tmp_path, monkeypatch, **facts)
         yield trial
         await trial.close()

@@ -106,7 +106,9 @@ class Trial:
         *,
         workflow_id: str,
         run_id: str,
+        is_bulk: bool = False,
     ) -> None:
+        """A stage on which one change goes alone, or by the driver of many (`is_bulk`)."""
         self.app = app
         self.clock: Clock = app.state.clock
         self.line = line
@@ -118,6 +120,7 @@ class Trial:
         self._workspace: Workspace | None = None
         self.workflow_id = workflow_id
         self.run_id = run_id
+        self.is_bulk = is_bulk
 
     # The stage
 
@@ -171,9 +174,14 @@ class Trial:
         received = self.truth()
         return Draft(self.run_id, self.workflow_id, received).with_values(values or {COUNT: 4_711})
 
+    def submit(self, draft: Draft | None = None) -> int:
+        """Begin to write a draft; the number of the save."""
+        saves, draft = self.workspace.saves, draft or self.draft()
+        return saves.submit_many([draft]).saves[0].number if self.is_bulk else saves.submit(draft).number
+
     async def save(self, draft: Draft | None = None) -> Save:
         """Write a draft; the save as it ended."""
-        number = self.workspace.saves.submit(draft or self.draft()).number
+        number = self.submit(draft)
         assert await self.workspace.saves.drain(_HANGS) == 0, "it hangs"
         return self.told(number)
 

@@ -161,7 +161,7 @@ async def test_leaving_with_a_change_in_flight_says_unknown_and_the_next_session
         await call.connection.until_closed()
 
     trial.line.at_write = [(applied if is_applied else swallowed)(hold)]
-    number = trial.workspace.saves.submit(trial.draft()).number
+    number = trial.submit()
     await arrived.wait()
     await trial.workspace.saves.abandon()
     save = trial.told(number)

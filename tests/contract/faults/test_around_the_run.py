@@ -33,7 +33,8 @@ def full_disk() -> Iterator[None]:
 
 def another(trial: Trial, folder: Path) -> Trial:
     """A second runtui on the same state folder, through the same proxy."""
-    return Trial(trial.app, trial.line, folder, trial.monkeypatch, workflow_id=trial.workflow_id, run_id=trial.run_id)
+    facts: dict[str, Any] = {"workflow_id": trial.workflow_id, "run_id": trial.run_id, "is_bulk": trial.is_bulk}
+    return Trial(trial.app, trial.line, folder, trial.monkeypatch, **facts)
 
 
 @pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "not applied"])
@@ -51,7 +52,7 @@ async def test_a_run_that_another_runtui_is_writing_is_left_alone(
     trial.line.at_write = [(applied if is_applied else swallowed)(hold), honest]
     second = another(trial, tmp_path)
     second.connect()
-    number = trial.workspace.saves.submit(trial.draft(**{COUNT: 1_001})).number
+    number = trial.submit(trial.draft(**{COUNT: 1_001}))
     await arrived.wait()
     refused = await second.save(second.draft())
     assert refused.fault is not None
@@ -273,7 +274,7 @@ async def test_a_run_that_is_gone_is_not_written(between: bool, trial: Trial) ->
 @covers(71)
 async def test_the_same_run_written_twice_at_once_is_written_in_turn(trial: Trial) -> None:
     draft = trial.draft()
-    numbers = [trial.workspace.saves.submit(draft).number for _ in range(2)]
+    numbers = [trial.submit(draft), trial.workspace.saves.submit(draft).number]
     assert await trial.workspace.saves.drain(60) == 0
     assert [trial.told(number).outcome for number in numbers] == [DONE, DONE]
     assert [entry.outcome for entry in trial.entries()] == [DONE, DONE]

@@ -1,0 +1,211 @@
+"""Many changes by commands that are killed at any moment, or that meet each other: what is told is what was applied.
+
+The judge is the sandbox in this process, behind a real socket: its log of applied writes is the truth. The commands are
+real processes on one state folder. What was killed is resumed by the same command again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runtui.auth.tokens import StaticToken
+from runtui.domain.report import Outcome
+from runtui.domain.times import parse_ticks
+from runtui.sandbox.app import create_app
+from runtui.sandbox.writes import AppliedWrite
+from runtui.services.journal import Entry
+from runtui.services.store import EVERY_RUN
+from runtui.services.workspace import Workspace
+from runtui.settings import Settings, store_path
+from tests import canary
+from tests.contract.loopback import loopback
+from tests.contract.writer_process import FIELD, Writers, Written, told_by, writers
+
+PATIENCE: Final = 120
+SEED: Final = 11
+RUNS: Final = 160
+"""Twice as many as are on the wire at once."""
+
+DWELL: Final = 0.03
+"""Seconds that the server takes before and after a batch, so that random kills meet all moments of it."""
+
+
+class Dwelling:
+    """ASGI middleware that takes its time for each batch, and knows when no request is under way."""
+
+    def __init__(self, app: ASGIApp, quiet: asyncio.Event) -> None:
+        self._app, self._quiet = app, quiet
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._under_way += 1
+        self._quiet.clear()
+        try:
+            if not scope["path"].endswith("/$batch"):
+                await self._app(scope, receive, send)
+                return
+            messages: list[Message] = []
+            await asyncio.sleep(DWELL)
+            await self._app(scope, receive, _keeper(messages))
+            await asyncio.sleep(DWELL)
+            for message in messages:
+                await send(message)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+
+def _keeper(messages: list[Message]) -> Send:
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    return keep
+
+
+class Place:
+    """The sandbox, the processes and the state folder."""
+
+    def __init__(self, app: Starlette, root: str, quiet: asyncio.Event, started: Writers, folder: Path) -> None:
+        self.root, self.quiet, self._started, self._folder = root, quiet, started, folder
+        self._log: list[AppliedWrite] = app.state.applied
+        self.run_ids: list[str] = []
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Workspace]:
+        settings = Settings(root=self.root, tenant="Contoso", state_folder=self._folder)
+        workspace = Workspace(settings, store_path(self._folder, self.root), StaticToken(canary.TOKEN))
+        try:
+            workspace.connect(self.root)
+            yield workspace
+        finally:
+            await workspace.close()
+
+    def update(self, value: int, run_ids: list[str], *options: str) -> Written:
+        """A process that sets one value in some runs."""
+        arguments = ["update", *run_ids, "--set", f"{FIELD}={value}", "--root", self.root, "--yes", *options]
+        return self._started.start(arguments=arguments)
+
+    def told(self, writer: Written) -> dict[str, dict[str, Any]]:
+        """What a process said of each run, as far as it came to that."""
+        path = told_by(self._folder, writer.number)
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        return {line["runId"]: line for line in map(json.loads, lines)}
+
+    def applied(self, value: int) -> Counter[str]:
+        """How often the server set this value, by run."""
+        return Counter(write.run_id for write in self._log if write.body[FIELD] == value)
+
+    async def entries(self, value: int, workspace: Workspace) -> list[Entry]:
+        """The entries of a value once all that was unknown was read back."""
+        await self.quiet.wait()
+        await workspace.reconciler.check_all()
+        found = await asyncio.to_thread(workspace.journal.entries, limit=10_000)
+        return [entry for entry in found if entry.after.get(FIELD) == value]
+
+    def judge(self, entries: list[Entry], value: int) -> None:
+        """Hold the journal against the server's log."""
+        carried = Counter(write.client_request_id for write in self._log if write.body[FIELD] == value)
+        assert set(carried.values()) <= {1}, "nothing is applied twice"
+        assert set(self.applied(value).values()) <= {1}
+        by_id = {entry.client_request_id: entry for entry in entries}
+        assert carried.keys() <= by_id.keys(), "what was applied is in the journal"
+        assert {by_id[request_id].outcome for request_id in carried} <= {Outcome.DONE}
+        assert {entry.outcome for entry in entries if entry.client_request_id not in carried} <= {
+            Outcome.UNKNOWN,
+            Outcome.NOT_DONE,
+        }, "nothing is claimed"
+
+
+@asynccontextmanager
+async def place_in(folder: Path) -> AsyncIterator[Place]:
+    now = parse_ticks("2026-11-20T10:00:00Z")
+    app, quiet = create_app(clock=lambda: now, runs=RUNS), asyncio.Event()
+    app.add_middleware(Dwelling, quiet=quiet)
+    try:
+        async with loopback(app) as root, writers(folder) as started:
+            place = Place(app, root, quiet, started, folder)
+            async with place.session() as workspace:
+                await workspace.refresh.list_once()
+                place.run_ids = [row.id for row in workspace.store.window(EVERY_RUN, 0, RUNS)]
+            assert len(place.run_ids) == RUNS
+            yield place
+    finally:
+        app.state.database.close()
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
+async def test_after_a_kill_at_any_moment_of_many_changes_the_same_command_ends_them(
+    kills: int, tmp_path: Path
+) -> None:
+    chance, loop = random.Random(SEED), asyncio.get_running_loop()
+    reached: list[int] = []
+    async with place_in(tmp_path) as place:
+        whole = place.update(99_999, place.run_ids)
+        await whole.pid
+        began = loop.time()
+        await whole.gone
+        life = loop.time() - began
+        assert whole.code == 0
+        for value in range(100_000, 100_000 + kills):
+            async with asyncio.timeout(PATIENCE):
+                writer = place.update(value, place.run_ids)
+                await writer.pid
+                await asyncio.sleep(chance.uniform(0.2, 1.0) * life)
+                await writer.kill()
+                async with place.session() as workspace:
+                    entries = await place.entries(value, workspace)
+                    place.judge(entries, value)
+                    done = {run_id for run_id, line in place.told(writer).items() if line["outcome"] == "done"}
+                    assert done <= place.applied(value).keys()
+                    assert not [line for line in place.told(writer).values() if line["outcome"] != "done"]
+                    reached.append(len(place.applied(value)))
+                resumed = place.update(value, place.run_ids)
+                await resumed.gone
+                assert resumed.code == 0
+                assert {line["outcome"] for line in place.told(resumed).values()} == {"done"}
+                assert place.applied(value) == Counter(place.run_ids), "each once, before or after the kill"
+                async with place.session() as workspace:
+                    entries = await place.entries(value, workspace)
+                    place.judge(entries, value)
+                    for entry in entries:
+                        if entry.outcome is Outcome.UNKNOWN:
+                            await workspace.reconciler.decide(entry.number, Outcome.NOT_DONE)
+    print(f"a life of {life:.2f} s; applied when it was killed: {sorted(reached)}")
+    assert any(0 < count < RUNS for count in reached), "some were killed in the middle"
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
+async def test_two_commands_change_overlapping_runs_at_the_same_time(rounds: int, tmp_path: Path) -> None:
+    told: Counter[str] = Counter()
+    async with place_in(tmp_path) as place:
+        first_runs, second_runs = place.run_ids[:100], place.run_ids[60:]
+        for value in range(100_000, 100_000 + 2 * rounds, 2):
+            async with asyncio.timeout(PATIENCE):
+                pairs = ((value, first_runs), (value + 1, second_runs))
+                both = [(place.update(number, run_ids), number, run_ids) for number, run_ids in pairs]
+                for writer, number, run_ids in both:
+                    await writer.gone
+                    lines = place.told(writer)
+                    assert lines.keys() == set(run_ids), "each run has its line"
+                    done = {run_id for run_id, line in lines.items() if line["outcome"] == "done"}
+                    assert place.applied(number) == Counter(done), "what is told is what was applied"
+                    assert writer.code == (0 if len(done) == len(run_ids) else 1)
+                    assert "unknown" not in {line["outcome"] for line in lines.values()}
+                    told.update(line["outcome"] for line in lines.values())
+                    told.update(line["message"].split(".")[0] for line in lines.values() if line["outcome"] != "done")
+                async with place.session() as workspace:
+                    for _, number, _ in both:
+                        place.judge(await place.entries(number, workspace), number)
+    print(dict(told))
