@@ -70,7 +70,15 @@ def no_multiplexer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ended = count(1)
-"""The sessions of this process that have ended."""
+"""The sessions of this process that have ended, and had frozen what they had loaded."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_is_loaded_is_not_garbage() -> None:
+    """Have the collector walk over what the tests make, and seldom: not over every module, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @dataclass
@@ -159,11 +167,6 @@ class Session:
         """The left pane."""
         return self.front.query_one("#left")
 
-    @property
-    def is_prepared(self) -> bool:
-        """Whether everything is there that is loaded after the first rows."""
-        return self.app.listing.is_prepared
-
     @overload
     def find(self, selector: str) -> Widget: ...
 
@@ -234,7 +237,11 @@ Opener = Callable[..., AbstractAsyncContextManager[Session]]
 
 @pytest.fixture
 def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
-    """Open the terminal UI: `async with open_session(size=(80, 24), runs=50) as session`."""
+    """Open the terminal UI: `async with open_session(size=(80, 24), runs=50) as session`.
+
+    A place is mounted when it is opened. With `ahead` all of them are mounted once the first rows are there, as they
+    are for a person; most tests open one of them, or none.
+    """
 
     @asynccontextmanager
     async def opened(
@@ -249,6 +256,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         profiles: Profiles | None = None,
         typed_ahead: Sequence[events.Event] = (),
         access: TokenSource | None = None,
+        ahead: bool = False,
         **choices: Any,
     ) -> AsyncIterator[Session]:
         wire = graph.wire if graph is not None else wire
@@ -265,6 +273,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         workspace.connect(ROOT)
         monkeypatch.setattr("textual.app.Stylesheet", OnceParsed)
         app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
+        app.listing.is_prepared = not ahead
         try:
             workspace.refresh.start()
             while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
@@ -276,15 +285,17 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                         lambda: workspace.connected and workspace.refresh.progress.finished_at is not None
                     )
                     await session.until(lambda: session.runs.table.total > 0)
-                    # As it will be once the other views are there, which most tests need not wait for.
-                    session.runs.table.row_under_cursor(hold=True)
+                    if ahead:
+                        await session.until(lambda: app.listing.is_prepared)
+                    else:
+                        session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
                 yield session
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
         finally:
             await workspace.close()
-            # A screen keeps what is loaded from the collector to the end of the process; here many others follow.
-            if next(ended) % SESSIONS_KEPT == 0:
+            # Such a screen keeps what is loaded from the collector to the end of the process; here many others follow.
+            if ahead and next(ended) % SESSIONS_KEPT == 0:
                 gc.unfreeze()
 
     return opened

@@ -14,7 +14,6 @@ from tests.tui.conftest import Opener, Session
 
 async def go_to_failed_run(session: Session) -> str:
     """Stand on a run with failed users; its id."""
-    await session.until(lambda: session.is_prepared)
     rows = session.workspace.store.window(EVERY_RUN, 0, 50)
     line, row = next((line, row) for line, row in enumerate(rows) if row.number("failedUsers"))
     await session.press(*["j"] * line)

@@ -394,8 +394,7 @@ async def test_keys_typed_ahead_are_all_in_the_review(open_session: Opener) -> N
 
 @pytest.mark.parametrize("before", [["e"], []], ids=["form and list at once", "form open"])
 async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], open_session: Opener) -> None:
-    async with open_session(runs=12, size=(80, 24)) as session:
-        await session.until(lambda: session.is_prepared)
+    async with open_session(runs=12, size=(80, 24), ahead=True) as session:
         if not before:
             await session.press("e")
         row = session.runs.row

@@ -225,8 +225,8 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
             state_folder=folder,
             body_mode="full",
             access=sign_in,
+            ahead=True,
         ) as session:
-            await session.until(lambda: session.is_prepared)
             await read_results(session)
             overtake(session)
             await session.settled()

@@ -35,7 +35,7 @@ async def seen_after(open_session: Opener, keys: list[str], folder: Path, *, ear
     typed = list(parsed(keys)) if early else []
     state = folder / ("early" if early else "later")
     async with open_session(
-        runs=12, size=(80, 24), sandbox=Sandbox(), typed_ahead=typed, state_folder=state
+        runs=12, size=(80, 24), sandbox=Sandbox(), typed_ahead=typed, state_folder=state, ahead=True
     ) as session:
         if not early:
             await type_keys(session, keys, "slowly")
@@ -58,12 +58,12 @@ async def test_every_key_typed_ahead_does_what_it_does_later(open_session: Opene
 
 async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> None:
     keys = list(parsed(key for key in EVERY_KEY if key not in LEAVING))
-    async with open_session(runs=12, ready=False, sandbox=Sandbox(), typed_ahead=keys) as session:
+    async with open_session(runs=12, ready=False, ahead=True, sandbox=Sandbox(), typed_ahead=keys) as session:
         await session.settled()
         assert session.app.is_running
         assert len(session.app.keys) == 0
 
 
 async def test_leaving_before_the_first_mount_leaves(open_session: Opener) -> None:
-    async with open_session(runs=12, ready=False, typed_ahead=list(parsed(["q", ">", "]"]))) as session:
+    async with open_session(runs=12, ready=False, ahead=True, typed_ahead=list(parsed(["q", ">", "]"]))) as session:
         await session.until(lambda: session.app.return_code == 0)

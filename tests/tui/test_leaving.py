@@ -12,7 +12,7 @@ from tests.tui.wires import Graph
 
 
 async def test_leaving_waits_until_no_view_is_half_mounted(open_session: Opener) -> None:
-    async with open_session(runs=5) as session:
+    async with open_session(runs=5, ahead=True) as session:
         async with session.app.chrome.mounting:
             await session.press("q")
             assert session.app.return_code is None

@@ -147,7 +147,7 @@ async def test_a_cursor_that_nobody_has_touched_stays_on_the_first_row_as_the_li
 
 
 async def test_once_the_list_is_there_the_cursor_belongs_to_its_run(open_session: Opener) -> None:
-    async with open_session(runs=40) as session:
+    async with open_session(runs=40, ahead=True) as session:
         table, store = table_of(session), session.workspace.store
         run_id = table.cursor_id
         first = store.get(run_id or "")

@@ -12,7 +12,7 @@ SIZES = [(120, 40), (80, 24)]
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener, size: tuple[int, int]) -> None:
-    async with open_session(size=size) as session:
+    async with open_session(size=size, ahead=True) as session:
         await session.press("slash")
         await session.type("status:failed")
         await session.press("enter")
@@ -42,7 +42,7 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
 
 
 async def test_a_wrong_value_is_refused_with_a_sentence_and_kept(open_session: Opener) -> None:
-    async with open_session() as session:
+    async with open_session(ahead=True) as session:
         await session.press("e", *["down"] * 6)
         await session.type("x")
         await session.press("down")
@@ -57,7 +57,7 @@ async def test_a_wrong_value_is_refused_with_a_sentence_and_kept(open_session: O
 
 
 async def test_enter_on_the_review_sends_nothing(open_session: Opener) -> None:
-    async with open_session() as session:
+    async with open_session(ahead=True) as session:
         await session.press("e", "enter", "down", "enter", "ctrl+s")
         await session.until(lambda: session.view == "review")
         await session.press("enter")
@@ -67,7 +67,7 @@ async def test_enter_on_the_review_sends_nothing(open_session: Opener) -> None:
 
 
 async def test_saves_outlive_the_form_and_the_outcome_is_told(open_session: Opener) -> None:
-    async with open_session() as session:
+    async with open_session(ahead=True) as session:
         outcomes: list[Outcome | None] = []
         session.workspace.saves.changed.subscribe(lambda save: outcomes.append(save.outcome))
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y", "j", "j", "e", "escape")

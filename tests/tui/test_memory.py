@@ -39,7 +39,7 @@ async def first_listing_followed_up(session: Session) -> None:
 
 
 async def test_a_refresh_hides_nothing_from_the_garbage_collector(open_session: Opener) -> None:
-    async with open_session(wire=Graph().wire) as session:
+    async with open_session(wire=Graph().wire, ahead=True) as session:
         await first_listing_followed_up(session)
         frozen = gc.get_freeze_count()
         assert frozen > 0
@@ -51,7 +51,7 @@ async def test_a_refresh_hides_nothing_from_the_garbage_collector(open_session: 
 @pytest.mark.bench
 @pytest.mark.skipif(not STATM.exists(), reason="the resident set is read from /proc")
 async def test_memory_does_not_grow_with_the_number_of_refreshes(open_session: Opener) -> None:
-    async with open_session() as session:
+    async with open_session(ahead=True) as session:
         await list_again(session, WARM_UP)
         before = resident_bytes()
         await list_again(session, LISTINGS)

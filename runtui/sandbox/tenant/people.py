@@ -7,7 +7,7 @@ their first day, their last, or the day on which they move. Properties: the `use
 from __future__ import annotations
 
 from collections.abc import Container
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from runtui.sandbox.entities import guid
@@ -155,7 +155,7 @@ class People:
 
     def find(self, user_id: str) -> Person | None:
         """A person by id or user principal name; None when there is nobody, or nobody any more."""
-        found = self._by_key.get(user_id.casefold())
+        found = _everybody(self._seed, self._names).get(user_id.casefold())
         return None if found is None or found.id in self._deleted else found
 
     def person(self, number: int) -> Person:
@@ -168,11 +168,6 @@ class People:
             return self._guest(number)
         is_in_tokyo = TOKYO.first <= number < TOKYO.first + TOKYO.size
         return self._tokyo(number) if is_in_tokyo else self._member(number)
-
-    @cached_property
-    def _by_key(self) -> dict[str, Person]:
-        everybody = [self.person(number) for number in range(_USER_COUNT)]
-        return {key.casefold(): person for person in everybody for key in (person.id, person.user_principal_name)}
 
     def _member(self, number: int) -> Person:
         given, surname = self._names_of(number)
@@ -209,3 +204,11 @@ class People:
     def _names_of(self, number: int) -> tuple[str, str]:
         """Every pair of a given name and a surname comes once: their numbers have no common divisor."""
         return _GIVEN_NAMES[number * 23 % len(_GIVEN_NAMES)], _SURNAMES[number * 29 % len(_SURNAMES)]
+
+
+@lru_cache(maxsize=2)
+def _everybody(seed: int, names: tuple[str, ...]) -> dict[str, Person]:
+    """The people of a tenant by id and by user principal name; a server that starts again need not make them again."""
+    people = People(seed, names)
+    everybody = [people.person(number) for number in range(_USER_COUNT)]
+    return {key.casefold(): person for person in everybody for key in (person.id, person.user_principal_name)}
