@@ -126,6 +126,11 @@ class Column(NamedTuple, Generic[RowT]):
     """What its order is called, where that is not its title."""
 
     @property
+    def name(self) -> str:
+        """What it is called where columns are listed; one may have no title."""
+        return self.title or self.key
+
+    @property
     def descending_first(self) -> bool:
         """Whether its natural order runs from great to small: the worst, the newest, the most."""
         return bool(self.order) and self.order[0].startswith("-")

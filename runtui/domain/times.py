@@ -33,6 +33,7 @@ _DATE_TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))?", re.ASCII
 )
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
 _DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
@@ -128,6 +129,18 @@ def moment_text(ticks: int, now: int) -> str:
     year = "" if moment.year == today.year else f" {moment.year}"
     zone = moment.isoformat(timespec="minutes")[-6:] if moment.utcoffset() else "UTC"
     return f"{moment.day} {_MONTHS[moment.month - 1]}{year} {moment:%H:%M} {zone}"
+
+
+def clock_text(moment: datetime, now: datetime) -> str:
+    """An aware moment for people beside others, in the local zone: "13:00" on the day of `now`, else "23 Nov 13:00"."""
+    here = moment.astimezone()
+    is_today = here.date() == now.astimezone().date()
+    return f"{here:%H:%M}" if is_today else f"{here.day} {_MONTHS[here.month - 1]} {here:%H:%M}"
+
+
+def day_text(day: date) -> str:
+    """A day for people: "Wed 25 Nov"."""
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
 
 
 def parse_duration(text: str) -> int:

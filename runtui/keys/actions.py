@@ -203,6 +203,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
     Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
+    Action("columns", "rows", ("C",), "columns", "Choose the columns and their order."),
     Action("mark", "rows", ("space",), "mark", "Toggle mark.", 60, "row"),
     Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
     Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
@@ -248,7 +249,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
-    Action("columns", "runs", ("C",), "columns", "Choose the columns and their order."),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
     # One run
     Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, meaning="details"),
@@ -393,6 +393,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "journal entry",
         meaning="copy",
     ),
+    Action("journal_columns", "journal", ("C",), "columns", "Choose the columns and their order.", meaning="columns"),
     Action("all_servers", "journal", ("f",), "all servers", "Show the changes on all servers, or on this one.", 40),
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.rows import RUN_COLUMN_BY_KEY
@@ -44,6 +45,8 @@ class KeptChoices(NamedTuple):
     """The name of the theme; empty for the terminal's."""
     filters: tuple[str, ...] = ()
     """What the list was filtered by before, the latest last."""
+    columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """The keys of the columns that were chosen for the other lists, by the name of the list."""
 
     def with_filters(self, filters: Sequence[str]) -> KeptChoices:
         """The same with these earlier filters, as far as they are kept."""
@@ -148,6 +151,7 @@ def _object_of(kept: KeptChoices) -> dict[str, Any]:
     return {
         "theme": kept.theme,
         "filters": kept.filters,
+        "columns": dict(kept.columns),
         "runs": kept.runs._asdict(),
         "views": [{"name": view.name, **view.settings._asdict()} for view in kept.views],
     }
@@ -162,6 +166,8 @@ def _kept_from(found: Mapping[str, Any]) -> KeptChoices:
     kept = KeptChoices(
         _settings_from(found["runs"]), tuple(views[: MOST_VIEWS - len(BUILT_IN_VIEWS)]), _text(found["theme"])
     )
+    of_lists = found.get("columns", {}).items()
+    kept = kept._replace(columns={_text(name): tuple(map(_text, keys)) for name, keys in of_lists})
     return kept.with_filters([_text(text) for text in found.get("filters", ())])
 
 

@@ -114,19 +114,45 @@ async def test_the_sort_picker_is_the_same_in_a_list_in_memory(open_session: Ope
 async def test_columns_are_chosen_moved_and_given_back_to_the_width(open_session: Opener) -> None:
     async with open_session(size=(80, 30), runs=20) as session:
         automatic = titles(session)
-        assert automatic == ["status", "workflow", "start", "users", "✗tasks"]
+        assert automatic == ["status", "workflow", "start", "users", "updated"]
         await session.press("C", "space", "j", "space")
         assert "it is always shown" in session.text()
         await session.press("G", "space", "minus", "enter")
-        assert list(session.runs.columns) == ["workflow", "started", "users", "failedTasks", "failedUsers"]
-        assert titles(session) == ["workflow", "start", "users", "✗tasks", "✗users"]
+        assert list(session.runs.columns) == ["workflow", "started", "users", "updated", "failedUsers"]
+        assert titles(session) == ["workflow", "start", "users", "updated", "✗users"]
         await session.press("C", "plus", "escape")
-        assert titles(session) == ["workflow", "start", "users", "✗tasks", "✗users"]
+        assert titles(session) == ["workflow", "start", "users", "updated", "✗users"]
         await session.press("C", "plus", "enter")
         assert titles(session)[:2] == ["start", "workflow"]
         await session.press("C", "0", "enter")
         assert not session.runs.columns
         assert titles(session) == automatic
+
+
+async def test_every_list_has_columns_to_choose_and_a_restart_finds_them(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        await session.press("o", "C")
+        assert "■ workflow  always shown" in session.text()
+        await session.press("space", "enter")
+        assert "schedule" not in titles(session)
+        await session.press("o", "J", "C", "j", "space", "enter")
+        assert "sent" not in titles(session)
+        await session.press("J")
+        await session.press("enter")
+        await session.until(lambda: session.app.opening.users.list.rows)
+        await session.press("C", "space", "enter")
+        assert "status" not in titles(session)
+        assert "user" in titles(session)
+    async with open_session(size=(80, 30)) as session:
+        await session.press("o")
+        assert "schedule" not in titles(session)
+        await session.press("J")
+        assert "sent" not in titles(session)
+        await session.press("J", "o", "enter")
+        await session.until(lambda: session.app.opening.users.list.rows)
+        assert "status" not in titles(session)
+        await session.press("C", "0", "enter")
+        assert "status" in titles(session)
 
 
 async def test_columns_scroll_and_the_workflow_stays(open_session: Opener) -> None:

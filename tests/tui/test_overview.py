@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
+from runtui.domain.times import TICKS_PER_SECOND, day_text, format_ticks, now_ticks
 from runtui.tui.screens.overview import OverviewView
 from tests.tui.conftest import Opener, Session
 
@@ -41,7 +41,7 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         assert f"{row.days[-1 - back].problems} of " in session.text().splitlines()[2]
         await session.press("enter")
         assert session.runs.table.total == row.days[-1 - back].runs
-        assert f"{row.workflow.name}, {view.day:%a %d %b}" in session.text()
+        assert f"{row.workflow.name}, {view.day and day_text(view.day)}" in session.text()
         await session.press("escape", "x", "x")
         assert (session.view, view.back) == ("overview", back), "one step back leads to the same day"
 

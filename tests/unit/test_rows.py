@@ -224,9 +224,9 @@ def test_a_shortened_id_fits_its_column(run_id: str) -> None:
     ("width", "keys"),
     [
         (58, "status workflow started users"),
-        (80, "status workflow started users failedTasks"),
-        (120, "status workflow started users failedTasks type updated completed scheduled"),
-        (200, "status workflow started users failedTasks type updated completed scheduled id failedUsers"),
+        (80, "status workflow started users updated"),
+        (120, "status workflow started users updated type completed scheduled failedTasks"),
+        (200, "status workflow started users updated type completed scheduled failedTasks id failedUsers"),
     ],
 )
 def test_columns_drop_by_priority_as_the_screen_narrows(width: int, keys: str) -> None:

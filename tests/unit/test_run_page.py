@@ -65,12 +65,12 @@ def test_what_is_not_read_is_said_and_what_was_read_before_stays() -> None:
 
 
 def test_changes_from_here_are_told_with_what_became_of_them() -> None:
-    morning = datetime(2026, 11, 20, 7, 5, tzinfo=UTC)
+    noon = datetime(2026, 11, 3, 12, 5, tzinfo=UTC)
     undone = an_entry(12, undone_by=13)
-    undo = an_entry(13, undoes=12, ended_at=morning)
+    undo = an_entry(13, undoes=12, ended_at=noon)
     unknown = an_entry(14, outcome=Outcome.UNKNOWN)
     told = facts(entries=[unknown, undo, undone], has_draft=True)
-    clock = f"{morning.astimezone():%d %b %H:%M}"
+    clock = f"3 Nov {noon.astimezone():%H:%M}"
     assert any(line.startswith("~ draft not sent") for line in told)
     assert any(line.startswith("your change #14, ") and line.endswith(": unknown") for line in told)
     assert any(line.startswith("changed by you #12, ") and line.endswith(f", undone {clock}") for line in told)

@@ -16,6 +16,8 @@ from runtui.domain.times import (
     TICKS_PER_SECOND,
     UNIX_EPOCH_TICKS,
     ago,
+    clock_text,
+    day_text,
     duration_text,
     format_ticks,
     interpret,
@@ -380,3 +382,10 @@ def test_a_moment_is_told_with_its_year_where_that_is_another_one(
     assert moment_text(parse_ticks(moment), parse_ticks("2026-11-20T09:15:03Z")) == text
     monkeypatch.undo()
     time.tzset()
+
+
+def test_a_moment_beside_others_is_a_time_today_and_has_its_day_before() -> None:
+    now = datetime(2026, 11, 20, 12, 0).astimezone()
+    assert clock_text(now.replace(hour=9, minute=5), now) == "09:05"
+    assert clock_text(now.replace(day=3), now) == "3 Nov 12:00"
+    assert day_text(now.date()) == "Fri 20 Nov"

@@ -356,10 +356,12 @@ _BEFORE_THE_MAP: Final = 2
 
 
 @lru_cache(maxsize=4)
-def with_heat_map(days: int, today: date) -> tuple[Column[WorkflowHistory], ...]:
-    """All columns of the overview: one for each of the last days, today's last, under the letter of its weekday."""
+def with_heat_map(
+    columns: tuple[Column[WorkflowHistory], ...], days: int, today: date
+) -> tuple[Column[WorkflowHistory], ...]:
+    """Columns of the overview with one for each of the last days, today's last, under the letter of its weekday."""
     heat_map = (_day(back, today) for back in reversed(range(days)))
-    return (*WORKFLOW_COLUMNS[:_BEFORE_THE_MAP], *heat_map, *WORKFLOW_COLUMNS[_BEFORE_THE_MAP:])
+    return (*columns[:_BEFORE_THE_MAP], *heat_map, *columns[_BEFORE_THE_MAP:])
 
 
 def _day(back: int, today: date) -> Column[WorkflowHistory]:

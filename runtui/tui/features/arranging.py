@@ -82,7 +82,7 @@ class Arranging:
             for column in listed.resource.columns
             for descending in (column.descending_first, not column.descending_first)
         ]
-        names = [f"{column.order_name or column.title} {'↓' if down else '↑'}" for column, down in orders]
+        names = [f"{column.order_name or column.name} {'↓' if down else '↑'}" for column, down in orders]
         width = max(map(cell_len, names))
         present = [(column.key, descending) == listed.order for column, descending in orders]
         choices = []
@@ -105,15 +105,27 @@ class Arranging:
     # Columns
 
     async def action_columns(self) -> None:
-        """Choose the columns."""
-        table = self._runs.table
-        shown = tuple(column.key for column, _ in table.arrangement.layout(table.size.width))
+        """Choose the columns of the list in front."""
+        listed = self._chrome.front.view.list
+        if listed is None:
+            return
+        columns, is_of_runs = listed.resource.columns, listed is self._runs.list
+        in_sight = {column.key for column, _ in listed.table.arrangement.layout(listed.table.size.width)}
+        shown = tuple(column.key for column in columns if column.key in in_sight)
 
-        def chosen(columns: tuple[str, ...] | None) -> None:
-            if columns is not None:
-                self._runs.show_columns(columns)
+        def chosen(keys: tuple[str, ...] | None) -> None:
+            if keys is None:
+                return
+            if is_of_runs:
+                self._runs.show_columns(keys)
+            else:
+                listed.choose(keys)
+                self._preferences.keep(columns={**self._preferences.kept.columns, str(listed.name): keys})
 
-        await self._chrome.ask(ColumnChooser(self._runs.columns, shown), chosen)
+        present = self._runs.columns if is_of_runs else listed.chosen
+        await self._chrome.ask(ColumnChooser(columns, present, shown), chosen)
+
+    action_journal_columns = action_columns
 
     def action_next_columns(self) -> None:
         """Scroll the columns; the workflow stays."""

@@ -6,7 +6,7 @@ Invariant: nothing happens here; the answer is what was chosen, or None.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
-from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS
+from runtui.domain.columns import Column
 from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
@@ -29,6 +29,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     """Asks which columns to show, in which order. The answer is their keys; none: those that the width has room for.
 
     Args:
+        columns: All columns of the list.
         chosen: The keys of the columns that were chosen, in their order; none: those that the width has room for.
         shown: The keys of the columns in sight.
     """
@@ -40,8 +41,9 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     ColumnChooser ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
-    def __init__(self, chosen: Sequence[str], shown: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:
         super().__init__(name="columns")
+        self._columns = {column.key: column for column in columns}
         self._is_automatic = not chosen
         self._in_sight = tuple(shown)
         self._begin(chosen or shown)
@@ -49,7 +51,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def _begin(self, chosen: Sequence[str]) -> None:
         """The chosen columns in their order, then all others."""
         self._chosen = set(chosen)
-        self._order = [*chosen, *(column.key for column in RUN_COLUMNS if column.key not in self._chosen)]
+        self._order = [*chosen, *(key for key in self._columns if key not in self._chosen)]
 
     def compose(self) -> ComposeResult:
         yield ChoiceList(id="column-list")
@@ -74,9 +76,9 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         self.post_message(self.Changed())
 
     def _line(self, key: str) -> str:
-        column = RUN_COLUMN_BY_KEY[key]
+        column = self._columns[key]
         always = "  always shown" if column.flexible else ""
-        return f"{'■' if key in self._chosen else '□'} {column.title}{always}"
+        return f"{'■' if key in self._chosen else '□'} {column.name}{always}"
 
     async def on_option_list_option_selected(self, event: ChoiceList.OptionSelected) -> None:
         """A click on one."""
@@ -85,8 +87,8 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
 
     def action_toggle_column(self) -> None:
         at = self._list.highlighted or 0
-        if RUN_COLUMN_BY_KEY[self._order[at]].flexible:
-            self.set_status("This column tells the runs apart; it is always shown.")
+        if self._columns[self._order[at]].flexible:
+            self.set_status("This column tells the rows apart; it is always shown.")
             return
         self._is_automatic = False
         self._chosen ^= {self._order[at]}

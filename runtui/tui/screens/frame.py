@@ -337,7 +337,10 @@ class Frame(Screen[ScreenResultType]):
         return super().post_message(message)
 
     def on_mount(self) -> None:
-        """Give the view the keys."""
+        """Give the view the keys, and its list the columns that were chosen for it."""
+        listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
+        if listed is not None and (keys := kept.get(str(listed.name))):
+            listed.choose(keys)
         self.view.take_focus()
 
     def on_screen_resume(self) -> None:

@@ -13,8 +13,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.columns import Arrangement
-from runtui.domain.times import now_ticks, to_datetime
+from runtui.domain.times import day_text, now_ticks, to_datetime
 from runtui.domain.triage.workflows import (
     HEAT_DAYS,
     HISTORY_DAYS,
@@ -51,7 +50,8 @@ class OverviewView(ActionView[None]):
     def __init__(self, store: Store) -> None:
         super().__init__()
         self._store = store
-        self.list = ReadList(WORKFLOWS, name="overview")
+        self.list = ReadList(WORKFLOWS, name="overview", scrolls=False)
+        self.list.with_more = lambda columns: with_heat_map(columns, self._days, _today())
         self.back: int | None = None
         """How many days before today the cursor is on; None: it is on the whole workflow."""
         self.drawing = Throttle(self, RELOAD_SECONDS, self._read_again)
@@ -86,7 +86,7 @@ class OverviewView(ActionView[None]):
     def in_words(self) -> str:
         """What that filter finds, for the title of the list."""
         name = self.row.workflow.name if self.row is not None else ""
-        return f"{name}, {self.day:%a %d %b}" if self.day is not None else name
+        return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
     def take_focus(self) -> None:
         self.list.take_focus()
@@ -124,8 +124,7 @@ class OverviewView(ActionView[None]):
         return HISTORY_DAYS if self.size.width >= WIDE_MAP else HEAT_DAYS
 
     def _draw_map(self) -> None:
-        self.list.arrangement = Arrangement(with_heat_map(self._days, _today()))
-        self.list.set_columns(self.list.arrangement)
+        self.list.set_columns(self.list.arranged())
 
     def title(self) -> Content:
         """How many workflows, and the day under the cursor."""

@@ -23,7 +23,7 @@ from textual.strip import Strip
 
 from runtui.domain.json_text import Document, TokenKind
 from runtui.tui.actions import bindings
-from runtui.tui.text import plain
+from runtui.tui.text import ELLIPSIS, plain
 from runtui.tui.widgets.search_bar import Match, cells_of, places, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -31,6 +31,7 @@ IN_PLACE_LIMIT: Final = 100_000
 FIRST_LINES: Final = 500
 """Lines of a larger text that are shown before the rest is laid out."""
 _GROUP: Final = "json-view"
+_GOES_ON: Final = Segment(ELLIPSIS)
 _CHANGED: Final = "* "
 _UNCHANGED: Final = "  "
 
@@ -161,8 +162,8 @@ class JsonView(ScrollView, can_focus=True):
         line = self._draw_text(match.line).text
         found = list(places(line, self._sought, self._gutter_width(match.line)))
         begin, end = cells_of(line, found[match.nth]) if match.nth < len(found) else (0, 0)
-        if not left <= begin <= end <= left + width:
-            left = max(0, end - width) if end > width else 0
+        if not left + (left > 0) <= begin <= end < left + width:
+            left = max(0, end - width + 1) if end >= width else 0
         self.scroll_to(left, top, animate=False)
 
     # Drawing
@@ -175,7 +176,14 @@ class JsonView(ScrollView, can_focus=True):
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        return strip.crop_extend(left, left + width, self.rich_style).apply_style(self.rich_style)
+        return self._cut(strip, left, left + width).apply_style(self.rich_style)
+
+    def _cut(self, strip: Strip, left: int, right: int) -> Strip:
+        """The cells of a line between two, with a mark at each end beyond which it goes on."""
+        goes_on = (left > 0 and strip.cell_length > 0, strip.cell_length > right)
+        shown = strip.crop_extend(left + goes_on[0], right - goes_on[1], self.rich_style)
+        marks = [[_GOES_ON] * is_cut for is_cut in goes_on]
+        return Strip([*marks[0], *shown, *marks[1]], right - left) if any(goes_on) else shown
 
     def notify_style_update(self) -> None:
         """Drop the lines drawn in the old colours."""

@@ -34,6 +34,7 @@ class ReadList(RowList[RowT, RowId]):
         flag: What stands before a row; None where that is its mark or nothing.
         name: In one word, for the id of the table.
         sort: The key of the column that the rows are sorted by at first; empty: as they come.
+        scrolls: Whether its columns can be scrolled.
     """
 
     def __init__(
@@ -43,14 +44,16 @@ class ReadList(RowList[RowT, RowId]):
         *,
         name: str,
         sort: str = "",
+        scrolls: bool = True,
     ) -> None:
         super().__init__(resource, flag, name=name, count_values=self._count_values)
         self.rows: Sequence[RowT] = ()
         """All of them, in the order in which they came."""
         self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
         """Those that the filter finds, in their order."""
-        self.arrangement: Arrangement[RowT] | None = None
-        """How the columns stand; None: those of the resource, as wide as the rows need."""
+        self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
+        """Adds to columns of the resource what else the list shows."""
+        self._scrolls = scrolls
         self.filter_text = ""
         self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
@@ -67,14 +70,16 @@ class ReadList(RowList[RowT, RowId]):
             empty: Said where there are none; None: what the resource says.
         """
         self.rows, self._cells = rows, ()
-        self.set_columns(self.arrangement or self._as_needed())
+        self.set_columns(self.arranged())
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
-    def _as_needed(self) -> Arrangement[RowT]:
-        """The columns of the resource, as wide as the rows need, scrolled as they are."""
+    def arranged(self) -> Arrangement[RowT]:
+        """The columns as wide as the rows need, scrolled as they are."""
         needs = _needs(self.resource.columns, self.rows[:MEASURED])
-        return Arrangement(self.resource.columns, needs, first=self.table.arrangement.first or 0)
+        first = (self.table.arrangement.first or 0) if self._scrolls else None
+        shown = super().arranged()
+        return shown._replace(columns=self.with_more(shown.columns), needs=needs, first=first)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
@@ -86,7 +91,7 @@ class ReadList(RowList[RowT, RowId]):
         self._sort, self._is_reversed = self._first_sort, False
         self.table.clear_marks()
         self.table.is_untouched = True
-        self.set_columns(Arrangement(self.resource.columns, first=0))
+        self.set_columns(self.arranged()._replace(first=0))
         self.put((), empty)
 
     def go_to(self, row_id: RowId) -> None:

@@ -7,7 +7,7 @@ place's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic
 
 from textual.app import ComposeResult
@@ -58,6 +58,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.resource = resource
         self.filter_bar = FilterBar(resource, count_values, history)
         self.table = LineTable(resource, flag, id=f"{name}-table")
+        self.chosen: tuple[str, ...] = ()
+        """The keys of the columns that a person chose; empty for those that the width has room for."""
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)
 
@@ -71,6 +73,19 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Show rows as `LineTable.show` does; `sort` is the key of the sorted column, and whether it runs downwards."""
         self._header.sort = sort
         self.table.show(rows, keep_line=keep_line)
+
+    def choose(self, keys: Sequence[str]) -> None:
+        """Show the columns of these keys; without the flexible one among them those that the width has room for."""
+        known = {column.key: column for column in self.resource.columns}
+        keys = tuple(key for key in keys if key in known)
+        self.chosen = keys if any(known[key].flexible for key in keys) else ()
+        self.set_columns(self.arranged())
+
+    def arranged(self) -> Arrangement[RowT]:
+        """The columns as they are to stand, scrolled as they are."""
+        by_key = {column.key: column for column in self.resource.columns}
+        shown = tuple(by_key[key] for key in self.chosen) or self.resource.columns
+        return Arrangement(shown, is_chosen=bool(self.chosen), first=self.table.arrangement.first)
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show these columns, in the titles and in the rows."""
@@ -97,7 +112,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts += [Content("  /"), content(filter_text, "$text-accent")]
         key, descending = self._header.sort
         parts += [
-            Content(f"  {column.order_name or column.title} {'↓' if descending else '↑'}")
+            Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}")
             for column in self.resource.columns
             if column.key == key
         ]

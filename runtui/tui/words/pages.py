@@ -18,7 +18,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import short_id, status_look
-from runtui.domain.times import ago, duration_text, moment_text, since
+from runtui.domain.times import ago, clock_text, duration_text, moment_text, since, to_datetime
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -258,7 +258,7 @@ def run_page(known: KnownRun, now: int) -> Page:
         facts += _why(known.tasks, now)
     elif known.is_reading:
         facts.append(Fact("Reading what its tasks did…", "$text-muted"))
-    facts += [Fact(words, "$text-accent") for words in _done_by_you(known)]
+    facts += [Fact(words, "$text-accent") for words in _done_by_you(known, to_datetime(now))]
     facts += _times(values, now)
     users = f"{_count(values['successful'])} of {_count(values['users'])} users"
     about = About(known.run_id, f"{look.glyph} {known.stored.workflow_name}", users)
@@ -295,18 +295,19 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
         yield Fact(f"  {waiting_words(first, None, now)}")
 
 
-def _done_by_you(known: KnownRun) -> Iterator[str]:
+def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     """What was changed from this machine, the newest first, and whether a draft is kept."""
     if known.has_draft:
         yield f"~ draft not sent; {key_of('edit')} opens it"
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:TOLD_ENTRIES]:
-        words = f"{'asked' if entry.action else 'changed'} by you #{entry.number}, {_clock(entry.opened_at)}"
+        words = f"{'asked' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
         if entry.outcome is not Outcome.DONE:
-            words = f"your change #{entry.number}, {_clock(entry.opened_at)}: {outcome_word(entry)}"
+            words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {outcome_word(entry)}"
         if entry.undone_by is not None:
-            words += f", undone {_clock(ended.get(entry.undone_by))}".rstrip()
+            ended_at = ended.get(entry.undone_by)
+            words += f", undone {clock_text(ended_at, now)}" if ended_at is not None else ", undone"
         if entry.action:
             words += f": {', '.join(entry.change_words())}"
         if entry.why:
@@ -314,14 +315,6 @@ def _done_by_you(known: KnownRun) -> Iterator[str]:
         yield words
     if len(changes) > TOLD_ENTRIES:
         yield f"and {len(changes) - TOLD_ENTRIES} changes before; {key_of('journal')} shows them"
-
-
-def _clock(moment: datetime | None) -> str:
-    """A moment of today as a time, any other with its day."""
-    if moment is None:
-        return ""
-    local = moment.astimezone()
-    return f"{local:%H:%M}" if local.date() == datetime.now().astimezone().date() else f"{local:%d %b %H:%M}"
 
 
 def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Final
 
 from runtui.domain.plots import HEAT_LEGEND
-from runtui.domain.times import ago, moment_text, since
+from runtui.domain.times import ago, day_text, moment_text, since
 from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
@@ -33,7 +33,7 @@ def workflow_page(history: WorkflowHistory, now: int) -> Page:
 
 def day_title(day: date, of_day: WorkflowDay) -> str:
     """A day of a workflow in the title of the overview."""
-    return f"{day:%a %d %b}: {_runs_of(of_day, '')}"
+    return f"{day_text(day)}: {_runs_of(of_day, '')}"
 
 
 def _runs_of(day: WorkflowDay, what: str = " runs") -> str:
