@@ -113,6 +113,8 @@ _CHANGE: Final = (
     Argument("--why", default="", metavar="TEXT", help="a reason, for the journal"),
     _JSON,
 )
+_FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
+_WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
 _KEEP_GOING: Final = Argument(
     "--keep-going",
     action="store_true",
@@ -243,6 +245,52 @@ COMMANDS: Final = (
             Argument("--seen-on-read-back", action="store_true",
                      help="with --yes: also undo a change that was only seen on read-back and may be someone else's"),
         ),
+    ),
+    Command(
+        name="cancel", help="cancel a queued or running run",
+        run="runtui.headless.actions:cancel_run", takes="session", options=_WRITING,
+        arguments=(*_RUN, _FOLLOW, *_CHANGE),
+    ),
+    Command(
+        name="reprocess", help="process a run again, by a new run",
+        run="runtui.headless.actions:reprocess_run", takes="session", options=_WRITING,
+        arguments=(
+            *_RUN,
+            Argument("--scope", choices=("failed-users", "failed-tasks", "all"), required=True,
+                     help="the failed users with all tasks, or only the tasks that failed, or the whole run"),
+            _FOLLOW,
+            *_CHANGE,
+        ),
+    ),
+    Command(
+        name="activate", help="run a workflow on demand for some users",
+        run="runtui.headless.actions:activate", takes="session", options=_WRITING,
+        arguments=(
+            _WORKFLOW,
+            Argument("--user", dest="users", action="extend", nargs="+", required=True, metavar="USER",
+                     help="ids or sign-in names (user principal names)"),
+            *_CHANGE,
+        ),
+    ),
+    Command(
+        name="clear-quarantine", help="let a workflow run again that the service holds back",
+        run="runtui.headless.actions:free_workflow", takes="session", options=_WRITING,
+        arguments=(_WORKFLOW, *_CHANGE),
+    ),
+    Command(
+        name="resume", help="answer for the custom task extension that a task of a run waits for",
+        run="runtui.headless.actions:resume_task", takes="session", options=_WRITING,
+        arguments=(
+            *_RUN,
+            Argument("--as", dest="end", choices=("completed", "failed"), required=True, help="how the task ends"),
+            Argument("--task", default="", metavar="ID", help="the id of the task's result (default: the only one)"),
+            *_CHANGE,
+        ),
+    ),
+    Command(
+        name="preview", help="list which tasks of a workflow would fail as it stands; changes nothing",
+        run="runtui.headless.actions:preview", takes="session", options=_READING,
+        arguments=(_WORKFLOW, _JSON),
     ),
     Command(
         name="journal", help="list the changes made from this machine and their outcomes; asks no server",

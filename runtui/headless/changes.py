@@ -23,7 +23,7 @@ from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.service_actions import Operation
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import ExitCode, FieldError, UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key, same_server
@@ -174,7 +174,7 @@ async def _update(
         # The id as the service spells it, so that the journal has one spelling.
         draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
         # Where nobody is asked, nothing comes between this reading and the request.
-        return await _change(workspace, draft, options, fresh=answer if options.yes else None)
+        return await carry_out(workspace, draft, options, fresh=answer if options.yes else None)
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
@@ -226,7 +226,7 @@ async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_
             draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
             if not options.dry_run and not seen_on_read_back:
                 await _ask_again(entry, options)
-        return await _change(workspace, draft, options, undoes=number)
+        return await carry_out(workspace, draft, options, undoes=number)
 
 
 async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
@@ -287,46 +287,64 @@ async def settle_earlier(workspace: Workspace, *run_ids: str) -> None:
         narrate(str(workspace.reconciler.fault))
 
 
-async def _change(
+async def carry_out(
     workspace: Workspace,
-    draft: Draft,
+    operation: Operation,
     options: ChangeOptions,
     *,
     undoes: int | None = None,
     fresh: Answer | None = None,
 ) -> int:
-    """Review, confirm and send a draft, and print the outcome; the exit code. See `SaveQueue.submit`.
+    """Review, confirm and send a draft or an action, and print the outcome; the exit code. See `SaveQueue.submit`.
 
     Raises:
         UsageError: the draft has errors, or the session is read-only.
     """
-    if not draft.changes():
+    save = await sent(workspace, operation, options, undoes=undoes, fresh=fresh)
+    return save if isinstance(save, int) else int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
+
+
+async def sent(
+    workspace: Workspace,
+    operation: Operation,
+    options: ChangeOptions,
+    *,
+    undoes: int | None = None,
+    notes: Sequence[str] = (),
+    fresh: Answer | None = None,
+) -> Save | int:
+    """As `carry_out` does; the save as it ended, or the exit code where nothing was to be sent."""
+    if isinstance(operation, Draft) and not operation.changes():
         message = "The run has these values already. Nothing was sent."
-        return await _print_outcome(draft, Outcome.DONE, message, options)
+        return await _print_outcome(operation, Outcome.DONE, message, options)
     with nothing_sent_if_cancelled():
-        method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
-        facts = [("run", draft.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
+        method, url = workspace.client.target(operation)
+        about = "workflow" if operation.run_id == operation.workflow_id else "run"
+        facts = [(about, operation.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
         if undoes is not None:
             facts.append(("undoes", f"#{undoes}"))
-        narrate(*_review(draft, facts))
+        narrate(*_review(operation, facts, notes))
         if options.dry_run:
-            _print_request(draft, method, url, options)
+            _print_request(operation, method, url, options)
             return int(ExitCode.DONE)
-        if not options.yes and not await confirmed("Send this change?"):
-            return await _print_outcome(draft, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
-    save = await _followed(workspace, draft, undoes, options.reason, fresh)
-    return await _print_outcome(draft, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
+        question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
+        if not options.yes and not await confirmed(question):
+            return await _print_outcome(operation, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
+    save = await _followed(workspace, operation, undoes, options.reason, fresh)
+    await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
+    return save
 
 
-def _print_request(draft: Draft, method: str, url: str, options: ChangeOptions) -> None:
+def _print_request(operation: Operation, method: str, url: str, options: ChangeOptions) -> None:
+    body = operation.body_text()
     if options.as_json:
-        print(json.dumps({"method": method, "url": url, "body": draft.body()}))
+        print(json.dumps({"method": method, "url": url, "body": json.loads(body) if body else None}))
     else:
-        print(f"{method} {visible(url)}\n{draft.body_text()}")
+        print("\n".join(filter(None, (f"{method} {visible(url)}", body))))
 
 
 async def _print_outcome(
-    draft: Draft, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
+    draft: Operation, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
 ) -> int:
     line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
     line = json.dumps(result_object(draft, outcome, line, save)) if options.as_json else visible(line)
@@ -336,10 +354,14 @@ async def _print_outcome(
     return int(EXIT_CODES[outcome])
 
 
-def _review(draft: Draft, facts: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[str]) -> Iterator[str]:
     """The lines of the review; `facts` are names and values, such as the run and the request."""
     for name, value in facts:
         yield f"{name:9} {value}"
+    if isinstance(draft, ServiceAction):
+        yield f"  {draft.words}"
+        yield from notes
+        return
     width = max((len(change.field.name) for change in draft.changes()), default=0)
     for change in draft.changes():
         yield f"  {change.field.name:{width}}  {value_word(change.before)} → {value_word(change.after)}"
@@ -362,9 +384,10 @@ def result_object(draft: Operation, outcome: Outcome, message: str, save: Save |
     return {
         "outcome": outcome.value,
         "entry": save.entry if save is not None else None,
-        "runId": draft.run_id,
+        "runId": draft.run_id if draft.run_id != draft.workflow_id else None,
         "workflowId": draft.workflow_id or None,
-        "changed": changed(draft.changes()),
+        **({"action": draft.name} if isinstance(draft, ServiceAction) else {"changed": changed(draft.changes())}),
+        **({"newRun": save.new_run} if save is not None and save.new_run else {}),
         "status": sent.status if sent is not None else None,
         "requestId": (sent.request_id or None) if sent is not None else None,
         "clientRequestId": sent.client_request_id if sent is not None else _intended_id(save),
@@ -388,7 +411,7 @@ def _intended_id(save: Save | None) -> str | None:
     return save.intent.client_request_id
 
 
-async def _followed(workspace: Workspace, draft: Draft, undoes: int | None, why: str, fresh: Answer | None) -> Save:
+async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, why: str, fresh: Answer | None) -> Save:
     """Submit a draft and wait for its outcome; when cancelled, return what is known by then."""
     follower = _Follower()
     unsubscribe = workspace.saves.changed.subscribe(follower.hear)

@@ -136,7 +136,7 @@ def test_every_option_and_command_that_is_named_exists() -> None:
     helps = " ".join(known.format_help() for known in (parser, *commands.values()))
     of_pip = {"--quiet", "--require-hashes", "--no-deps"}
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - of_pip
-    named = {match[1] for code in CODE.findall(README) if (match := re.search(r"\bruntui ([a-z]+)", code))}
+    named = {match[1] for code in CODE.findall(README) if (match := re.search(r"\bruntui ([a-z-]+)", code))}
     assert {"--root", "--no-mouse"} <= options
     assert {"demo", "sandbox"} <= named
     assert sorted(option for option in options if not re.search(rf"{option}(?![\w-])", helps)) == []

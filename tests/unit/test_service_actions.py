@@ -24,6 +24,7 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.faults import refused_action
 from runtui.services.journal import Entry, Journal
+from runtui.services.writing import follow
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.save import Save
@@ -247,6 +248,32 @@ async def test_a_national_cloud_is_not_asked_for_what_it_lacks(service: Service,
     with pytest.raises(UsageError, match=r"US Government L4 does not offer cancelProcessing"):
         saves.submit(CANCEL)
     assert not service.graph.calls
+
+
+async def test_a_new_run_is_followed_to_its_end(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for where the service does not show it at once; a reading that fails is not the end."""
+    monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))
+    service.answer_actions((answered(method="POST"), False))
+    save = await service.act(REPROCESS)
+    assert (save.outcome, save.new_run) == (Outcome.DONE, "")
+    states = iter(["queued", None, "inProgress", "completed"])
+
+    class Client:
+        async def observe(self, action: ServiceAction) -> Answer:
+            service.carry_out(action)
+            return answered(service.run)
+
+        async def peek(self, workflow_id: str, run_id: str) -> Answer:
+            assert (workflow_id, run_id) == (WORKFLOW, "r9")
+            state = next(states)
+            return answered({**NEW_RUN, "processingStatus": state} if state else None, outcome=None)
+
+    told = [found.words async for found in follow.followed(Client(), save)]
+    assert told == [
+        "The new run r9 is queued, 10 of 12 users done, 1 failed.",
+        "The new run r9 is inProgress, 10 of 12 users done, 1 failed.",
+        "The new run r9 is completed, 10 of 12 users done, 1 failed.",
+    ]
 
 
 def test_the_review_of_a_cancel_says_what_stays() -> None:

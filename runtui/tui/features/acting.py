@@ -18,7 +18,6 @@ from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.service_actions import (
     SCOPES,
     STATUS,
-    UNDER_WAY,
     ServiceAction,
     TaskEnd,
     cancel,
@@ -31,7 +30,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.errors import RuntuiError
 from runtui.services.people import find_user
 from runtui.services.store import Person, StoredRun, workflow_of
-from runtui.services.writing.proof import new_runs
+from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.editing import Editing
@@ -42,12 +41,6 @@ from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.triage.people import PeopleView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import action_words
-
-FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
-"""Seconds between two readings of a run that is followed; the last one repeats until the run has ended."""
-
-MOST_MISSED: Final = 5
-"""Readings of a run in a row that may fail before it is followed no longer."""
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
 
@@ -206,56 +199,25 @@ class Acting:
     # What an action has made, or stops
 
     def _save_changed(self, save: Save) -> None:
-        if save.action is None or save.outcome is not Outcome.DONE:
-            return
-        run_ids = {"cancelProcessing": save.run_id, "activateWithScope": save.new_run}
-        if (run_id := run_ids.get(save.action.name)) is not None:
-            self._chrome.app.run_worker(self._follow(save, run_id), group="follow", description="follow a run")
+        if save.action is not None and save.outcome is Outcome.DONE:
+            self._chrome.app.run_worker(self._follow(save), group="follow", description="follow a run")
 
-    async def _follow(self, save: Save, run_id: str) -> None:
-        """Read a run until it has ended, and tell how far it has come; one that is empty is looked for first."""
-        readings, failures, status = 0, 0, ""
-        while failures < MOST_MISSED:
-            await asyncio.sleep(FOLLOW_SECONDS[min(readings, len(FOLLOW_SECONDS) - 1)])
-            readings += 1
-            run_id = run_id or await self._new_run(save)
-            run = await self._read(save, run_id) if run_id else None
-            failures = 0 if run is not None else failures + 1
-            if run is None or run.get(STATUS) == status:
-                continue
-            status = str(run.get(STATUS))
-            self._tell(action_words.followed(run_id, run, is_new=run_id != save.run_id), status)
-            if status not in UNDER_WAY:
-                return
-
-    async def _new_run(self, save: Save) -> str:
-        """The run that reprocesses the one of a save; empty while the service shows none."""
-        if save.action is None or save.intent is None:
-            return ""
-        answer = await self._workspace.client.observe(save.action)
-        return next(iter(new_runs(save.intent, answer.entity or {})), "")
-
-    async def _read(self, save: Save, run_id: str) -> Mapping[str, Any] | None:
-        """The run as it is now, which the list shows from then on; None where it cannot be read."""
-        workflow_id = save.operation.workflow_id
-        answer = await self._workspace.client.peek(workflow_id, run_id)
-        if answer.entity is not None:
+    async def _follow(self, save: Save) -> None:
+        """Show a run as it goes on, and tell its end; what comes before that only where nothing else was said."""
+        status = ""
+        async for found in followed(self._workspace.client, save):
             try:
-                await asyncio.to_thread(self._workspace.store.put_run, workflow_id, answer.entity)
+                await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)
             except RuntuiError as error:
                 self._chrome.set_status(str(error), "error")
-        return answer.entity
-
-    def _tell(self, words: str, status: str) -> None:
-        """Tell the end of a run; what comes before it only where nothing else was said meanwhile."""
-        severity: Severity = "information"
-        if status not in UNDER_WAY:
-            severity = "success" if status in ("completed", "canceled") else "warning"
-        elif self._chrome.status.text not in ("", self._told):
-            return
-        self._told = words
-        self._chrome.set_status(words, severity)
-        self._chrome.refresh()
+                return
+            before, status = status, str(found.run.get(STATUS))
+            if status != before and (found.has_ended or self._chrome.status.text in ("", self._told)):
+                self._told = found.words
+                good = status in ("completed", "canceled")
+                severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
+                self._chrome.set_status(found.words, severity)
+                self._chrome.refresh()
 
 
 def _choice(step: _Step, words: str, about: str, refusal: str = "") -> Choice[_Step]:

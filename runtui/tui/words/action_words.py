@@ -60,15 +60,6 @@ def previewed(answer: Answer) -> tuple[str, bool]:
     return f"Preview: {len(tasks)} {'task' if len(tasks) == 1 else 'tasks'} would fail. {said}", False
 
 
-def followed(run_id: str, run: Mapping[str, Any], *, is_new: bool) -> str:
-    """How far a run has come that an action has made, or stops."""
-    what = "The new run" if is_new else "The run"
-    status = str(run.get(STATUS))
-    counts = (run.get("successfulUsersCount"), run.get("totalUsersCount"), run.get("failedUsersCount"))
-    users = f", {counts[0]} of {counts[1]} users done, {counts[2]} failed" if counts[1] else ""
-    return f"{what} {short_id(run_id)}: {status}{users}."
-
-
 def ended(save: Save) -> str:
     """How an action ended, for the status line: what was asked for, or why not and what comes next."""
     told, hint = save.report, save.fault.hint if save.fault is not None and not save.stopped else ""

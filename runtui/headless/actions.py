@@ -1,0 +1,225 @@
+"""The service's own actions as commands: cancel, reprocess, run on demand, clear a quarantine, resume, preview.
+
+Invariant: as for a change, nothing is sent without a yes, a dry run sends nothing, and the exit code is that of the
+outcome. An action is never sent twice; a preview changes nothing and is not in the journal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from runtui.command_line import SessionSpec
+from runtui.domain.report import Outcome
+from runtui.domain.results import TaskResult
+from runtui.domain.text import visible
+from runtui.domain.triage.service_actions import (
+    ServiceAction,
+    TaskEnd,
+    cancel,
+    clear_quarantine,
+    consequences,
+    reprocess,
+    resume,
+    run_on_demand,
+    why_not,
+)
+from runtui.domain.triage.workflows import Workflow
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.changes import (
+    EXIT_CODES,
+    ChangeOptions,
+    check_consent,
+    nothing_sent_if_cancelled,
+    sent,
+    settle_earlier,
+)
+from runtui.headless.console import narrate, run_command
+from runtui.headless.session import connected, find_run, pace, read_run
+from runtui.services.people import find_user
+from runtui.services.workspace import Workspace
+from runtui.services.writing.follow import followed
+
+_ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
+"""From the id of a workflow and the id of a run."""
+
+
+def cancel_run(
+    session: SessionSpec, run_id: str, *, workflow_id: str | None = None, follow: bool = False, **how: Any
+) -> int:
+    """Cancel a queued or running run; the exit code. `how` are the fields of `ChangeOptions`.
+
+    Raises:
+        RuntuiError: nobody can confirm, or the run cannot be read. Nothing was sent.
+    """
+    return run_command(_act_on_run(session, run_id, workflow_id, cancel, ChangeOptions(**how), follow=follow))
+
+
+def reprocess_run(
+    session: SessionSpec,
+    run_id: str,
+    *,
+    scope: str,
+    workflow_id: str | None = None,
+    follow: bool = False,
+    **how: Any,
+) -> int:
+    """Have a run processed again by a new run; the exit code. `scope` is one of `SCOPES`. See `cancel_run`."""
+
+    def action(workflow_id: str, run_id: str) -> ServiceAction:
+        return reprocess(workflow_id, run_id, scope)
+
+    return run_command(_act_on_run(session, run_id, workflow_id, action, ChangeOptions(**how), follow=follow))
+
+
+async def _act_on_run(
+    session: SessionSpec,
+    run_id: str,
+    workflow_id: str | None,
+    make: _ActionOnRun,
+    options: ChangeOptions,
+    *,
+    follow: bool,
+) -> int:
+    check_consent(session.settings, options)
+    async with connected(session) as workspace:
+        with nothing_sent_if_cancelled():
+            if not options.dry_run:
+                await settle_earlier(workspace, run_id)
+            if workflow_id is None:
+                workflow_id, run_id = await find_run(workspace, run_id)
+            run = await read_run(workspace, workflow_id, run_id)
+        return await _act(workspace, make(workflow_id, run["id"]), run, options, follow=follow)
+
+
+async def _act(
+    workspace: Workspace,
+    action: ServiceAction,
+    received: Mapping[str, Any],
+    options: ChangeOptions,
+    *,
+    follow: bool = False,
+) -> int:
+    """Send an action and, where that is asked for, follow the run that it makes or stops; the exit code."""
+    if why := why_not(action, received):
+        narrate(f"! {why}")
+    save = await sent(workspace, action, options, notes=[*consequences(action, received)])
+    if isinstance(save, int):
+        return save
+    if follow and save.outcome is Outcome.DONE:
+        told = ""
+        async for found in followed(workspace.client, save):
+            narrate(*([found.words] if found.words != told else []))
+            told = found.words
+            if found.has_ended and options.as_json:
+                print(json.dumps(dict(found.run)))
+    return int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
+
+
+def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
+    """Run a workflow on demand; the exit code. `users` are ids or sign-in names. See `cancel_run`."""
+    options = ChangeOptions(**how)
+
+    async def activated() -> int:
+        check_consent(session.settings, options)
+        async with connected(session) as workspace:
+            with nothing_sent_if_cancelled():
+                found = await _workflow(workspace, workflow)
+                people = [(await find_user(workspace.client, user)).id for user in users]
+            return await _act(workspace, run_on_demand(found["id"], people), found, options)
+
+    return run_command(activated())
+
+
+def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
+    """Clear the quarantine of a workflow; the exit code. See `cancel_run`."""
+    options = ChangeOptions(**how)
+
+    async def freed() -> int:
+        check_consent(session.settings, options)
+        async with connected(session) as workspace:
+            with nothing_sent_if_cancelled():
+                found = await _workflow(workspace, workflow)
+            return await _act(workspace, clear_quarantine(found["id"]), found, options)
+
+    return run_command(freed())
+
+
+def resume_task(
+    session: SessionSpec, run_id: str, *, end: TaskEnd, task: str = "", workflow_id: str | None = None, **how: Any
+) -> int:
+    """Answer for the custom task extension that a task of a run waits for; the exit code.
+
+    Args:
+        session: On which server.
+        run_id: The id of the run.
+        end: How the task ends.
+        task: The id of the task's result; empty for the only one that waits.
+        workflow_id: The id of its workflow; None: find it.
+        how: The fields of `ChangeOptions`.
+    """
+    options = ChangeOptions(**how)
+
+    async def resumed() -> int:
+        check_consent(session.settings, options)
+        async with connected(session) as workspace:
+            with nothing_sent_if_cancelled():
+                of_workflow, of_run = (workflow_id, run_id) if workflow_id else await find_run(workspace, run_id)
+                found = await _waiting_task(workspace, str(of_workflow), of_run, task)
+            action = resume(str(of_workflow), of_run, found.id, end)
+            return await _act(workspace, action, found.received, options)
+
+    return run_command(resumed())
+
+
+async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wanted: str) -> TaskResult:
+    """The task that is meant.
+
+    Raises:
+        UsageError: none waits, or several do and none was named.
+    """
+    pages = workspace.client.task_results(workflow_id, run_id, pace=pace())
+    tasks = [TaskResult(item) async for page in pages for item in page.items]
+    found = [task for task in tasks if (task.id == wanted if wanted else task.is_waiting)]
+    if len(found) == 1:
+        return found[0]
+    lines = [f"{task.id}  {task.task_name}, {task.subject_name}" for task in found]
+    what = "\n".join(("Several tasks wait:", *lines)) if lines else "No task of this run waits."
+    raise UsageError("Nothing was sent", what, "Name one with --task ID." if lines else "")
+
+
+def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> int:
+    """Print which tasks of a workflow would fail as it stands; the exit code."""
+
+    async def previewed() -> int:
+        async with connected(session) as workspace:
+            found = await _workflow(workspace, workflow)
+            answer = await workspace.client.preview_task_failures(found["id"])
+            if answer.entity is None:
+                fault = answer.fault
+                what = f"{fault.title}. {fault.message}" if fault is not None else "The response is empty."
+                raise RuntuiError("The failures cannot be previewed", what, fault.hint if fault is not None else "")
+            tasks = answer.entity.get("value")
+            for task in tasks if isinstance(tasks, list) else ():
+                print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))
+            if not tasks:
+                narrate("The service expects no task to fail.")
+            return int(ExitCode.DONE)
+
+    return run_command(previewed())
+
+
+async def _workflow(workspace: Workspace, wanted: str) -> dict[str, Any]:
+    """A workflow by its id or its name, as the service has it now.
+
+    Raises:
+        RuntuiError: there is none, or several have that name, or they cannot be read.
+    """
+    pages = workspace.client.workflows(pace=pace())
+    workflows = [item async for page in pages for item in page.items]
+    found = [item for item in workflows if wanted in (item["id"], Workflow(item).name)]
+    if len(found) == 1:
+        return found[0]
+    many = "Several workflows have this name." if found else f"The server lists no workflow {wanted!r}."
+    raise UsageError("There is no such workflow", many, "runtui workflows lists them with their ids.")

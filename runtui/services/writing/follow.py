@@ -1,0 +1,75 @@
+"""Following the run that an action has made, or stops, to its end.
+
+Invariant: nothing is sent but readings of one run, further and further apart; what cannot be read some times in a row
+is followed no longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from runtui.domain.triage.service_actions import STATUS, UNDER_WAY, ServiceAction
+from runtui.graph.client import Answer
+from runtui.services.writing.proof import new_runs
+from runtui.services.writing.save import Save
+
+FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
+"""Seconds between two readings; the last one repeats until the run has ended."""
+
+MOST_MISSED: Final = 5
+"""Readings in a row that may bring nothing."""
+
+
+class RunReader(Protocol):
+    """The part of the Graph client that following needs."""
+
+    async def peek(self, workflow_id: str, run_id: str) -> Answer:
+        """Read one run, once, with the token at hand."""
+
+    async def observe(self, action: ServiceAction) -> Answer:
+        """Read what an action is about."""
+
+
+class FollowedRun(NamedTuple):
+    """A run as it was read while it is followed."""
+
+    run: Mapping[str, Any]
+    is_new: bool
+    """Whether the action has made it."""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.run.get(STATUS) not in UNDER_WAY
+
+    @property
+    def words(self) -> str:
+        """How far it has come."""
+        run, what = self.run, "The new run" if self.is_new else "The run"
+        done, total, failed = (run.get(f"{name}UsersCount") for name in ("successful", "total", "failed"))
+        users = f", {done} of {total} users done, {failed} failed" if total else ""
+        return f"{what} {run.get('id')} is {run.get(STATUS)}{users}."
+
+
+async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
+    """The run of an action that is done, each time that it was read, until it has ended; nothing for an action that
+    makes and stops none."""
+    action, intent = save.action, save.intent
+    if action is None or intent is None or action.name not in ("cancelProcessing", "activateWithScope"):
+        return
+    is_new = action.name == "activateWithScope"
+    run_id = save.new_run if is_new else save.run_id
+    readings = missed = 0
+    while missed < MOST_MISSED:
+        await asyncio.sleep(FOLLOW_SECONDS[min(readings, len(FOLLOW_SECONDS) - 1)])
+        readings += 1
+        if not run_id:
+            run_id = next(iter(new_runs(intent, (await client.observe(action)).entity or {})), "")
+        run = (await client.peek(action.workflow_id, run_id)).entity if run_id else None
+        missed = missed + 1 if run is None else 0
+        if run is not None:
+            found = FollowedRun(run, is_new)
+            yield found
+            if found.has_ended:
+                return

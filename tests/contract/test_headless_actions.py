@@ -1,0 +1,130 @@
+"""The service's actions as commands: what is sent, what is told, and with which exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.domain.report import Outcome
+from runtui.errors import ExitCode, UsageError
+from runtui.headless import actions
+from tests.contract.conftest import WORKFLOWS
+from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
+from tests.contract.test_save_end_to_end import Bend, straight
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
+    return Commands(sandbox_app, tmp_path)
+
+
+def get(commands: Commands, path: str) -> Any:
+    async def read() -> Any:
+        transport = httpx.ASGITransport(commands.app)
+        headers = {"Authorization": "Bearer any", "Prefer": "include-unknown-enum-members"}
+        async with httpx.AsyncClient(transport=transport, base_url=ROOT, headers=headers) as client:
+            return (await client.get(path)).json()
+
+    return asyncio.run(read())
+
+
+def carried_out(commands: Commands) -> list[str]:
+    return [write.action for write in commands.app.state.applied]
+
+
+BENDS = [
+    (straight, ExitCode.DONE, "#1 done (204 No Content).\n", 1),
+    (lost_on_the_way_back, ExitCode.DONE, "#1 done, seen on read-back.\n", 1),
+    (refusing(403), ExitCode.NOT_DONE, "#1 not done (403 Forbidden). Access denied.", 0),
+    (refusing(409), ExitCode.NOT_DONE, "#1 not done (409 Conflict).", 0),
+    (lost_on_the_way, ExitCode.UNKNOWN, "#1 unknown. The connection broke.", 0),
+]
+
+
+@pytest.mark.parametrize(("bend", "code", "words", "applied"), BENDS, ids=["done", "lost", "403", "409", "unknown"])
+@pytest.mark.parametrize("action", ["cancel", "reprocess"])
+def test_the_exit_code_tells_what_became_of_an_action(
+    action: str, bend: Bend, code: ExitCode, words: str, applied: int, commands: Commands, capsys: Out
+) -> None:
+    run_id, workflow_id = commands.a_run("inProgress" if action == "cancel" else "failed")
+    commands.line.bend = bend
+    how: dict[str, Any] = {"workflow_id": workflow_id, "yes": True}
+    if action == "cancel":
+        found = actions.cancel_run(commands.server(), run_id, **how)
+    else:
+        found = actions.reprocess_run(commands.server(), run_id, scope="failed-users", **how)
+    out = capsys.readouterr().out
+    assert (found, out[: len(words)], len(carried_out(commands))) == (code, words, applied)
+    (entry,) = commands.entries()
+    run = get(commands, f"{WORKFLOWS}/{workflow_id}/runs/{run_id}")
+    if action == "cancel":
+        assert (run["processingStatus"] == "canceling") is bool(applied)
+    elif code is ExitCode.DONE:
+        (made,) = get(commands, f"{WORKFLOWS}/{workflow_id}/runs/{run_id}/reprocessedRuns")["value"]
+        assert entry.new_run == made["id"]
+    assert commands.line.methods().count("POST") == 1, "it is never sent twice"
+
+
+def test_nothing_is_sent_by_a_dry_run_or_read_only_or_where_it_cannot_help(commands: Commands, capsys: Out) -> None:
+    run_id, workflow_id = commands.a_run("inProgress")
+    code = actions.cancel_run(commands.server(), run_id, workflow_id=workflow_id, dry_run=True, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (code, told["method"], told["url"]) == (0, "POST", f"{ROOT}{WORKFLOWS}/{workflow_id}/cancelProcessing")
+    assert told["body"]["scope"]["runs"] == [{"id": run_id}]
+    with pytest.raises(UsageError, match="read-only"):
+        actions.cancel_run(commands.server(read_only=True), run_id, workflow_id=workflow_id, yes=True)
+    done, of_workflow = commands.a_run("completed")
+    assert actions.cancel_run(commands.server(), done, workflow_id=of_workflow, yes=True) == ExitCode.NOT_DONE
+    assert "Only a queued or running run can be canceled" in capsys.readouterr().out
+    assert (commands.line.methods().count("POST"), commands.entries()) == (0, [])
+
+
+def test_what_is_about_a_workflow_takes_its_name(commands: Commands, capsys: Out) -> None:
+    server, held = commands.server(), "Inactive guests, 90 days"
+    assert actions.free_workflow(server, held, yes=True, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["action"], told["runId"], told["outcome"]) == ("clearQuarantine", None, "done")
+    (workflow,) = [item for item in get(commands, WORKFLOWS)["value"] if item["displayName"] == held]
+    assert workflow["quarantineDetails"]["quarantineType"] == "notQuarantined"
+    run_id, workflow_id = commands.a_run("completedWithErrors")
+    path = f"{WORKFLOWS}/{workflow_id}/runs/{run_id}/userProcessingResults?$expand=subject"
+    first, second = (result["subject"] for result in get(commands, path)["value"][:2])
+    names = [first["id"], second["userPrincipalName"]]
+    assert actions.activate(server, "Onboard contractor", users=names, yes=True) == 0
+    assert carried_out(commands) == ["clearQuarantine", "activate"]
+    assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.DONE]
+    assert actions.preview(server, "Onboard contractor", as_json=True) == 0
+    with pytest.raises(UsageError, match="lists no workflow"):
+        actions.preview(server, "Nothing like it")
+    assert len(commands.entries()) == 2, "a preview is a reading"
+
+
+def test_a_task_that_waits_is_resumed(commands: Commands, capsys: Out) -> None:
+    """Of several the one that is named."""
+    found: list[tuple[str, str, list[dict[str, Any]]]] = []
+    for workflow in get(commands, WORKFLOWS)["value"]:
+        runs = f"{WORKFLOWS}/{workflow['id']}/runs"
+        for run in get(commands, f"{runs}?$filter=processingStatus eq 'inProgress'")["value"]:
+            path = f"{runs}/{run['id']}/taskProcessingResults"
+            waiting = [task for task in get(commands, path)["value"] if task["processingStatus"] == "inProgress"]
+            found.append((workflow["id"], run["id"], waiting))
+    workflow_id, run_id, waiting = max(found, key=lambda run: len(run[2]))
+    if len(waiting) > 1:
+        with pytest.raises(UsageError, match="Several tasks wait"):
+            actions.resume_task(commands.server(), run_id, end="completed", workflow_id=workflow_id, yes=True)
+    task = waiting[0]["id"]
+    how: dict[str, Any] = {"end": "failed", "task": task, "workflow_id": workflow_id, "yes": True}
+    assert actions.resume_task(commands.server(), run_id, **how) == 0
+    path = f"{WORKFLOWS}/{workflow_id}/runs/{run_id}/taskProcessingResults/{task}"
+    assert get(commands, path)["processingStatus"] == "failed"
+    assert actions.resume_task(commands.server(), run_id, **how) == ExitCode.NOT_DONE
+    assert "Only a task that waits can be resumed" in capsys.readouterr().out
+    assert carried_out(commands) == ["resume"]
