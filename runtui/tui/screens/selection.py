@@ -54,7 +54,6 @@ class SelectionPage(Screen[None]):
 
 
 def fits_on_page(text: str, size: Size) -> bool:
-    """Whether a terminal of that size, in cells, shows all of a text."""
-    width = max(1, size.width)
+    """Whether a terminal of that size, in cells, shows a text as it is: a line that is broken is selected as two."""
     lines = visible(text, newlines=True).split("\n")
-    return sum(1 + max(0, cell_len(line) - 1) // width for line in lines) <= size.height - _LINES_OF_HINT
+    return len(lines) <= size.height - _LINES_OF_HINT and all(cell_len(line) <= size.width for line in lines)
