@@ -1,6 +1,7 @@
 """A text alone on the screen, to be selected in the terminal: the way to copy where there is no clipboard.
 
-Invariant: nothing stands beside or before the text, so that selecting lines selects nothing else.
+Invariant: nothing stands beside or before the text, so that selecting lines selects nothing else; and no line of it is
+broken, since it would be selected as two.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class SelectionPage(Screen[None]):
     BINDINGS = bindings("page", close_page="close_page")
     DEFAULT_CSS = """
     SelectionPage { layout: vertical; overflow: hidden; }
-    SelectionPage #selection-text { height: 1fr; width: 100%; }
+    SelectionPage #selection-text { height: 1fr; width: 100%; text-wrap: nowrap; }
     SelectionPage #selection-hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
@@ -54,6 +55,6 @@ class SelectionPage(Screen[None]):
 
 
 def fits_on_page(text: str, size: Size) -> bool:
-    """Whether a terminal of that size, in cells, shows a text as it is: a line that is broken is selected as two."""
+    """Whether a terminal of that size, in cells, shows all of a text."""
     lines = visible(text, newlines=True).split("\n")
     return len(lines) <= size.height - _LINES_OF_HINT and all(cell_len(line) <= size.width for line in lines)
