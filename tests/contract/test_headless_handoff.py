@@ -43,6 +43,10 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     (change,) = told["changes"]
     assert (change["requestId"], change["clientRequestId"]) == (entry.request_id, entry.client_request_id)
     assert change["requestId"] != ""
+    (read, *_) = told["requests"]
+    assert (read["method"], read["status"]) == ("GET", 200)
+    assert read["requestId"]
+    assert read["clientRequestId"] != entry.client_request_id
     # By the number of the change it is the same run.
     assert handed_over(commands, f"#{entry.number}", output="md") == ExitCode.DONE
     page = capsys.readouterr().out

@@ -221,8 +221,10 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
         before={"processingStatus": text}, after={"processingStatus": text, text: None}, outcome=Outcome.UNKNOWN,
     )  # fmt: skip
     origin = ORIGIN._replace(who=text, tenant=text, profile=text)
+    ids = (("client-request-id", text),)
+    request = replace(EXCHANGE, request_headers=ids, response_headers=(("request-id", text),))
     page = handoff_markdown(
-        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin)
+        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin, requests=[request])
     )
     found = list(tokens(page))
     assert {token.type for token in found} <= {
@@ -285,7 +287,7 @@ def everything_copied(text: str) -> list[str]:
         *copies.command_choices(shared_request("PATCH", change.url, (("If-Match", text),), change.body), root),
         *copies.command_choices(request_of(exchange), root),
     ]  # fmt: skip
-    handoff = a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change])
+    handoff = a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], requests=[exchange])
     handed = [handoff_markdown(handoff), handoff_json(handoff), handoff_markdown(reduced(handoff))]
     return [*(choice.value.text for choice in choices), *(choice.about for choice in choices), *handed]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
@@ -20,6 +21,7 @@ from runtui.domain.times import format_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
+from runtui.graph.exchange import Exchange
 from runtui.redact import redact_values
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
@@ -32,6 +34,7 @@ NAMED_CAUSES: Final = 12
 NAMED_WORDINGS: Final = 3
 NAMED_PEOPLE: Final = 20
 NAMED_RUNS: Final = 20
+NAMED_REQUESTS: Final = 20
 SEARCHED_FAILURES: Final = 1_000
 """What is named at most; how many more there are is said."""
 
@@ -87,6 +90,8 @@ class Handoff:
     runs: tuple[str, ...] = ()
     more_runs: int = 0
     changes: tuple[Entry, ...] = ()
+    requests: tuple[Exchange, ...] = ()
+    """The other requests about it in this session, newest first."""
     open_points: tuple[str, ...]
     origin: Origin
     link: str = ""
@@ -118,9 +123,16 @@ def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff
         store.results_of(run_id),
         workflow_of(store, stored.workflow_id),
         changes=changes,
+        requests=requests_about(workspace, run_id),
         origin=origin,
         has_draft=run_id in workspace.drafts,
     )
+
+
+def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
+    """The requests of this session that name a run in their address, newest first."""
+    segment = quote(run_id, safe="", errors="replace")
+    return [exchange for exchange in tuple(workspace.exchanges) if segment in exchange.url]
 
 
 def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin) -> Handoff:
@@ -143,6 +155,7 @@ def run_handoff(
     workflow: Mapping[str, Any] | None,
     *,
     changes: Sequence[Entry],
+    requests: Sequence[Exchange] = (),
     origin: Origin,
     has_draft: bool = False,
 ) -> Handoff:
@@ -154,6 +167,7 @@ def run_handoff(
         results: What its tasks did, as far as that was read; None where it was not.
         workflow: Its workflow as received.
         changes: What runtui changed, newest first.
+        requests: What else was asked about it in this session, newest first; those of changes are left out.
         origin: Who hands it over.
         has_draft: Whether a change of it waits unsent on this machine.
     """
@@ -161,13 +175,14 @@ def run_handoff(
     open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
     if has_draft:
         open_points.append("A draft of a change is on this machine and was not sent.")
-    cloud = cloud_of_root(origin.root)
+    cloud, told = cloud_of_root(origin.root), {change.client_request_id for change in changes}
     return Handoff(
         title=stored.workflow_name or stored.workflow_id,
         facts=tuple(_run_facts(run_id, stored, Workflow(workflow or {}))),
         failures=failures[:NAMED_CAUSES],
         more_failures=len(failures[NAMED_CAUSES:]),
         changes=tuple(changes),
+        requests=tuple(other for other in requests if other.client_request_id not in told)[:NAMED_REQUESTS],
         open_points=tuple(open_points),
         origin=origin,
         link=portal_link(cloud, stored.workflow_id) if cloud is not None else "",
@@ -221,12 +236,13 @@ def handoff_record(handoff: Handoff) -> dict[str, Any]:
         "runs": list(handoff.runs),
         "moreRuns": handoff.more_runs,
         "changes": [entry_object(entry) for entry in handoff.changes],
+        "requests": [_request_record(exchange) for exchange in handoff.requests],
         "open": list(handoff.open_points),
         "who": handoff.origin.who or None,
         "profile": handoff.origin.profile or None,
         "tenant": handoff.origin.tenant or None,
         "root": handoff.origin.root,
-        "madeAt": handoff.origin.made_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "madeAt": _iso(handoff.origin.made_at),
         "reduced": handoff.is_reduced,
     }
     redacted: dict[str, Any] = redact_values(record)
@@ -365,6 +381,11 @@ def _utc(value: str) -> str:
         return value
 
 
+def _iso(moment: datetime) -> str:
+    """An aware moment to the second, as Graph writes it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _moment(ticks: int | None) -> str:
     """A moment to the second; empty for none."""
     return "" if ticks is None else f"{format_ticks(ticks)[:19].replace('T', ' ')} UTC"
@@ -392,6 +413,22 @@ def _failure_record(failure: FailedTask) -> dict[str, Any]:
     }
 
 
+def _request_record(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "sentAt": _iso(exchange.started_at),
+        "method": exchange.method,
+        "status": exchange.status,
+        "requestId": exchange.request_id or None,
+        "clientRequestId": exchange.client_request_id,
+    }
+
+
+def _request_line(request: Mapping[str, Any]) -> str:
+    ids = (("request-id", request["requestId"]), ("client-request-id", request["clientRequestId"]))
+    told = ", ".join(f"{name}: {code_span(value)}" for name, value in ids if value)
+    return f"- {_utc(request['sentAt'])} {request['method']} {request['status'] or 'no answer'}, {told}"
+
+
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"# Hand-over: {code_span(record['title'])}"
     yield ""
@@ -411,6 +448,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", "## Changed with runtui")
         for change in record["changes"]:
             yield from _change_lines(change)
+    yield from _section("Other requests about it", record["requests"], _request_line)
     yield from ("", "## Handed over", "")
     by = f" by {code_span(record['who'])}" if record["who"] else ""
     yield f"- {_utc(record['madeAt'])}{by}, with runtui {__version__}"

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import quote
 
 from textual.content import Content
 
@@ -28,7 +27,13 @@ from runtui.services.journal_query import entry_object
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.clipboard import HandedOver, hand_over, into_file
 from runtui.services.sharing.commands import request_of, shared_request
-from runtui.services.sharing.handoff import handoff_markdown, handoff_of_cause, handoff_of_run, origin_of
+from runtui.services.sharing.handoff import (
+    handoff_markdown,
+    handoff_of_cause,
+    handoff_of_run,
+    origin_of,
+    requests_about,
+)
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
 from runtui.tui.resources import CAUSES, PERSON, RESULTS, RUNS, TASKS, USERS, WORKFLOWS, Resource, ResultRow
@@ -256,9 +261,8 @@ class Copying:
 
     def _request_ids(self, run_id: str) -> CopyChoice:
         workspace = self._workspace
-        segment = quote(run_id, safe="")
-        about = [exchange for exchange in list(workspace.exchanges) if segment in exchange.url]
-        return copies.request_ids_choice(workspace.journal.of_run(workspace.root, run_id), about)
+        changes = workspace.journal.of_run(workspace.root, run_id)
+        return copies.request_ids_choice(changes, requests_about(workspace, run_id))
 
 
 class Thing(NamedTuple):
