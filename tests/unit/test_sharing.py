@@ -23,6 +23,7 @@ from runtui.domain.columns import Column, ListCell
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.text import UNSAFE, visible
+from runtui.domain.triage.service_actions import action_words
 from runtui.redact import MARK, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
@@ -185,6 +186,13 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
         assert words in page
+    body = json.dumps({"scope": {"runs": [{"id": "r-1"}]}})
+    action = an_entry(
+        13, run_id="r-1", method="POST", url=f"{URL}/cancelProcessing", body=body, new_run="r-2", before={}, after={}
+    )
+    page = handoff_markdown(a_handoff(changes=[action]))
+    assert f"- asked for: `{action_words('cancelProcessing', body)}`" in page
+    assert "- new run: `r-2`" in page
     told = json.loads(handoff_json(a_handoff(a_failure(1), changes=[change])))
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"

@@ -19,6 +19,7 @@ from runtui.domain.draft import value_word
 from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.times import format_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
+from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
@@ -487,6 +488,8 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
     answer = f" ({change['status']})" if change["status"] is not None else ""
     number = code_span(f"#{change['number']}")  # beside a number, # would be a link to an issue
     yield from ("", f"- {number} {change['outcome']}{answer}{known_by}")
+    if change["action"]:
+        yield f"  - asked for: {code_span(action_words(change['action'], change['body'] or ''))}"
     before = change["before"] or {}
     for name, value in (change["after"] or {}).items():
         was = code_span(value_word(before[name])) if name in before else "not received"
@@ -498,6 +501,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
         ("why", change["why"]),
         ("request-id", change["requestId"]),
         ("client-request-id", change["clientRequestId"]),
+        ("new run", change["newRun"]),
         ("undoes", change["undoes"] and f"#{change['undoes']}"),
         ("undone by", change["undoneBy"] and f"#{change['undoneBy']}"),
         ("said", change["words"]),
