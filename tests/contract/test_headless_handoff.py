@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.handoff import hand_over
 from runtui.headless.triage.lists import list_causes
@@ -42,6 +43,10 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     (change,) = told["changes"]
     assert (change["requestId"], change["clientRequestId"]) == (entry.request_id, entry.client_request_id)
     assert change["requestId"] != ""
+    (read, *_) = told["requests"]
+    assert (read["method"], read["status"]) == ("GET", 200)
+    assert read["requestId"]
+    assert read["clientRequestId"] != entry.client_request_id
     # By the number of the change it is the same run.
     assert handed_over(commands, f"#{entry.number}", output="md") == ExitCode.DONE
     page = capsys.readouterr().out
@@ -73,6 +78,17 @@ def test_a_cause_is_the_line_of_the_list_of_causes(commands: Commands, capsys: O
         assert len(told["runs"]) + told["moreRuns"] == cause["runs"]
     with pytest.raises(UsageError, match="no such cause"):
         handed_over(commands, cause_number=len(causes) + 1)
+
+
+def test_a_change_is_handed_over_though_its_run_is_gone(commands: Commands, capsys: Out) -> None:
+    number = commands.record(run_id="gone", workflow_id="w", workflow_name="Onboard", outcome=Outcome.UNKNOWN)
+    assert handed_over(commands, f"#{number}") == ExitCode.NOT_DONE
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert (told["title"], told["facts"]["run"]) == ("Onboard", "gone")
+    assert told["changes"][0]["number"] == number
+    assert "The service lists the run no longer." in told["open"]
+    assert "The run cannot be read" in captured.err
 
 
 def test_a_file_is_private_and_none_is_overwritten(commands: Commands, tmp_path: Path, capsys: Out) -> None:

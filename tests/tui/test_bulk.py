@@ -69,6 +69,12 @@ async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_thr
         assert all(entry.undone_by for entry in session.workspace.journal.entries()[38:])
         await type_keys(session, ["escape", "B"], "slowly")
         assert session.view == "results"
+        await type_keys(session, ["y", "y"], "slowly")
+        await session.until(lambda: session.app.clipboard in graph.runs)
+        (last, *_) = session.workspace.journal.of_run(session.workspace.root, session.app.clipboard)
+        await type_keys(session, ["y", "h"], "slowly")
+        await session.until(lambda: session.app.clipboard.startswith("# Hand-over: "))
+        assert last.client_request_id in session.app.clipboard
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:

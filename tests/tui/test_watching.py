@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from runtui.services.store import RunQuery
+from runtui.services.store import RunQuery, Store
 from runtui.tui.resources import WATCHED, run_filter
 from tests.tui.conftest import Opener, Session
+
+
+def ends_elsewhere(session: Session, run_id: str) -> None:
+    """A run has ended, and another runtui has read that into the same file."""
+    other = Store(session.workspace.settings.state_folder / "runs.db")
+    stored = other.get(run_id)
+    assert stored is not None
+    other.put_run(stored.workflow_id, stored.raw | {"id": run_id, "processingStatus": "failed"})
+    other.close()
 
 
 def ends(session: Session, *run_ids: str, **facts: Any) -> None:
@@ -58,3 +67,8 @@ async def test_the_bell_can_be_turned_off(open_session: Opener, monkeypatch: pyt
         ends(session, session.runs.run_id, processingStatus="completed")
         await session.until(lambda: "has ended: completed." in session.text())
         assert rung == []
+        session.runs.reload()
+        await session.press("W")
+        ends_elsewhere(session, session.runs.run_id)
+        session.workspace.refresh.changed.announce(session.workspace.refresh.progress)
+        await session.until(lambda: "has ended: failed" in session.text())

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,11 +19,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from runtui.auth.clouds import CLOUD_BY_NAME
+from runtui.domain.columns import Column, ListCell
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.text import UNSAFE, visible
+from runtui.domain.triage.service_actions import action_words
 from runtui.redact import MARK, redact, redact_values, register_secret
-from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, shared_request
+from runtui.services.journal_query import entry_object
+from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
 from runtui.services.sharing.handoff import (
     NAMED_CAUSES,
     NAMED_PEOPLE,
@@ -35,7 +39,9 @@ from runtui.services.sharing.handoff import (
 )
 from runtui.services.sharing.markdown import code_block, code_span, prose
 from runtui.services.store import RunResults, StoredRun
+from runtui.tui.words import copies
 from tests.unit.entries import an_entry
+from tests.unit.fake_lister import EXCHANGE
 
 MARKDOWN: Final = MarkdownIt("gfm-like")
 NASTY: Final = "a`b``c```\n```\n# t\n[l](http://e.example) ![i](http://e.example) @ann #1 <b>x</b> www.e.example\r\x1b"
@@ -76,7 +82,7 @@ def test_code_holds_whatever_is_in_it(text: str) -> None:
 @example("1. x")
 @example("_a_")
 def test_prose_is_text_or_code(text: str) -> None:
-    found = list(tokens(f"- x {prose(text)}"))
+    found = list(tokens(f"- {prose(text)}"))
     assert {token.type for token in found if token.type not in ("text", "code_inline", "inline")} <= {
         "paragraph_open", "paragraph_close", "bullet_list_open", "bullet_list_close", "list_item_open",
         "list_item_close",
@@ -180,6 +186,13 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
         assert words in page
+    body = json.dumps({"scope": {"runs": [{"id": "r-1"}]}})
+    action = an_entry(
+        13, run_id="r-1", method="POST", url=f"{URL}/cancelProcessing", body=body, new_run="r-2", before={}, after={}
+    )
+    page = handoff_markdown(a_handoff(changes=[action]))
+    assert f"- asked for: `{action_words('cancelProcessing', body)}`" in page
+    assert "- new run: `r-2`" in page
     told = json.loads(handoff_json(a_handoff(a_failure(1), changes=[change])))
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
@@ -216,8 +229,10 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
         before={"processingStatus": text}, after={"processingStatus": text, text: None}, outcome=Outcome.UNKNOWN,
     )  # fmt: skip
     origin = ORIGIN._replace(who=text, tenant=text, profile=text)
+    ids = (("client-request-id", text),)
+    request = replace(EXCHANGE, request_headers=ids, response_headers=(("request-id", text),))
     page = handoff_markdown(
-        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin)
+        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin, requests=[request])
     )
     found = list(tokens(page))
     assert {token.type for token in found} <= {
@@ -228,3 +243,83 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
     hosts = {urlsplit(str(token.attrs["href"])).hostname for token in found if token.type == "link_open"}
     assert hosts == {"entra.microsoft.com", "learn.microsoft.com"}
     assert UNSAFE.search(page.replace("\n", "")) is None
+
+
+def test_a_name_beyond_those_that_are_listed_is_reduced_too() -> None:
+    many = [a_failure(number, "There is no manager for 'X'.") for number in range(NAMED_PEOPLE + 1)]
+    last = a_failure(99, "There is no manager for Ann Number99.")  # the same cause
+    handoff = a_handoff(*many, last)
+    assert "for Ann Number99" in handoff_markdown(handoff)
+    for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
+        assert "Ann Number99" not in text
+
+
+def test_times_of_a_hand_over_do_not_age() -> None:
+    waiting = TaskResult({
+        "id": "t1", "processingStatus": "inProgress", "startedDateTime": "2026-11-25T10:00:01Z",
+        "subject": {"id": "u1"}, "processingInfo": "Waits for [a callback](http://e.example).",
+    })  # fmt: skip
+    page = handoff_markdown(a_handoff(waiting, status="inProgress"))
+    assert "- 1 task not ended, the first begun 2026-11-25 10:00:01 UTC." in page
+    assert "`Waits for [a callback](http://e.example).`" in page
+    details = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-25T09:00:00Z"}
+    run = StoredRun({"processingStatus": "quarantined"}, "w-1", "Onboard")
+    page = handoff_markdown(
+        run_handoff("r-1", run, None, {"id": "w-1", "quarantineDetails": details}, changes=(), origin=ORIGIN)
+    )
+    assert "in quarantine since 2026-11-25 09:00:00 UTC: it exceeded the limit on the number of users" in page
+    assert " ago" not in page
+
+
+# What is copied
+
+
+def everything_copied(text: str) -> list[str]:
+    """What is copied of things that have a text wherever a server or a person can put one."""
+    change = an_entry(
+        7, run_id=text, workflow_name=text, who=text, words=text, body=json.dumps({"a": text}), url=f"{URL}/{text}",
+        request_id=text, before={"processingStatus": text}, after={"processingStatus": text}, response=text,
+    )  # fmt: skip
+    exchange = replace(
+        EXCHANGE, request_headers=(("client-request-id", text), ("Prefer", text)),
+        response_body=text.encode("utf-8", "replace"), response_headers=(("request-id", text),),
+        url=f"{URL}/{text}", request_body=json.dumps({"a": text}),
+    )  # fmt: skip
+    row: Column[str] = Column("name", "name", 9, 0, lambda shown, _: ListCell(str(shown)))
+    root = "https://graph.microsoft.com/beta"
+    choices = [
+        copies.id_choice("run", text), *copies.marked_choices([text, "r-2"]), *copies.reason_choices(text),
+        copies.filter_choice(text), copies.response_choice(text), copies.response_choice(json.dumps({"a": text})),
+        copies.row_choice([row], text), copies.json_choice({text: [text]}), copies.link_choice(root, text),
+        copies.request_ids_choice([change], [exchange]), copies.json_choice(entry_object(change)),
+        *copies.command_choices(shared_request("PATCH", change.url, (("If-Match", text),), change.body), root),
+        *copies.command_choices(request_of(exchange), root),
+    ]  # fmt: skip
+    handoff = a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], requests=[exchange])
+    handed = [handoff_markdown(handoff), handoff_json(handoff), handoff_markdown(reduced(handoff))]
+    return [*(choice.value.text for choice in choices), *(choice.about for choice in choices), *handed]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "eyJhbGciOiJub25lIn0.eyJhdWQiOiJncmFwaCJ9.c2lnbmF0dXJl",
+        "Bearer q1w2e3r4t5y6u7i8",
+        "client_secret=q1w2e3r4t5y6u7i8",
+        "0.AXkAq1w2e3r4t5y6u7i8o9p0a1s2d3",
+        "rEgIsTeReD-0123456789",
+    ],
+)
+def test_nothing_that_is_like_a_token_is_copied_of_anything(secret: str) -> None:
+    register_secret("rEgIsTeReD-0123456789")
+    hidden = secret.removeprefix("Bearer ").removeprefix("client_secret=")
+    for text in everything_copied(f"before {secret} after"):
+        assert hidden not in text
+
+
+@given(st.text(alphabet="a\n\r\t\x1b\x03;'\u202e\ud800`") | st.text())
+def test_what_is_copied_is_text_where_it_is_pasted(text: str) -> None:
+    for copied in everything_copied(text):
+        assert UNSAFE.search(copied.replace("\n", "")) is None
+    for choice in (copies.id_choice("run", text), copies.row_choice([], text)):
+        assert "\n" not in choice.value.text, "a line end runs what stands before it"

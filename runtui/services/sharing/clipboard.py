@@ -48,6 +48,7 @@ async def hand_over(
     *,
     folder: Path,
     fits_on_page: Callable[[str], bool],
+    ending: str = "txt",
     environ: Mapping[str, str] = os.environ,
 ) -> HandedOver:
     """Hand a text to the clipboard in the first way that is there.
@@ -57,6 +58,7 @@ async def hand_over(
         send_osc52: Writes a text to the terminal as OSC 52.
         folder: The state folder, for a file.
         fits_on_page: Whether a text can be selected from one page.
+        ending: Of the name of a file.
         environ: Where tmux and the kind of terminal are looked up.
     """
     text = redact(text)
@@ -67,7 +69,7 @@ async def hand_over(
         return HandedOver("sent to the terminal (OSC 52)")
     if fits_on_page(text):
         return HandedOver("shown to be selected", page=text)
-    return await asyncio.to_thread(into_file, text, folder)
+    return await asyncio.to_thread(into_file, text, folder, ending)
 
 
 def into_file(text: str, folder: Path, ending: str = "txt") -> HandedOver:

@@ -48,7 +48,9 @@ def shared_request(method: str, url: str, headers: Iterable[tuple[str, str]] = (
     kept = [(name, visible(redact(value))) for name, value in headers if name.lower() in _CARRIED]
     if body and not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(_JSON)
-    return SharedRequest(method, quote(redact(url), safe=_ADDRESS_MARKS), tuple(kept), _ascii_json(_redacted(body)))
+    return SharedRequest(
+        method, quote(redact(url), safe=_ADDRESS_MARKS, errors="replace"), tuple(kept), _ascii_json(_redacted(body))
+    )
 
 
 def request_of(exchange: Exchange) -> SharedRequest:
@@ -96,7 +98,7 @@ def portal_link(cloud: Cloud, workflow_id: str) -> str:
     """The workflow in the Microsoft Entra admin center. Of a run there is no link that anybody documents: it is listed
     under *Workflow history* there."""
     blade = "#view/Microsoft_AAD_LifecycleManagement/DetailedWorkflowMenuBlade/~/overview/workflowId"
-    return f"{cloud.portal}/{blade}/{quote(workflow_id, safe='', errors='replace')}"
+    return f"{cloud.portal}/{blade}/{quote(redact(workflow_id), safe='', errors='replace')}"
 
 
 def _powershell_text(text: str) -> str:

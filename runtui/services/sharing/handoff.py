@@ -7,20 +7,22 @@ code in the Markdown; reasons are verbatim unless people are reduced. Nothing se
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.draft import value_word
 from runtui.domain.results import Cause, TaskResult, fold_reason
-from runtui.domain.times import format_ticks, now_ticks, parse_ticks
+from runtui.domain.times import format_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
-from runtui.domain.triage.run_users import held_words, waiting_words
+from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
+from runtui.graph.exchange import Exchange
 from runtui.redact import redact_values
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
@@ -33,6 +35,7 @@ NAMED_CAUSES: Final = 12
 NAMED_WORDINGS: Final = 3
 NAMED_PEOPLE: Final = 20
 NAMED_RUNS: Final = 20
+NAMED_REQUESTS: Final = 20
 SEARCHED_FAILURES: Final = 1_000
 """What is named at most; how many more there are is said."""
 
@@ -72,6 +75,8 @@ class FailedTask:
     subjects: tuple[Subject, ...]
     users: int
     """How many they are in all."""
+    folded_reasons: tuple[str, ...] = ()
+    """The same reasons without names, ids and numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,8 @@ class Handoff:
     runs: tuple[str, ...] = ()
     more_runs: int = 0
     changes: tuple[Entry, ...] = ()
+    requests: tuple[Exchange, ...] = ()
+    """The other requests about it in this session, newest first."""
     open_points: tuple[str, ...]
     origin: Origin
     link: str = ""
@@ -100,23 +107,33 @@ async def origin_of(workspace: Workspace) -> Origin:
 
 
 def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff:
-    """The hand-over of a run, from what is on this machine. It reads files.
+    """The hand-over of a run, from what is on this machine: of one that is gone, what the journal has. It reads files.
 
     Raises:
-        RuntuiError: the store does not know the run, or a file cannot be read.
+        RuntuiError: nothing is known of the run, or a file cannot be read.
     """
     store = workspace.store
-    if (stored := store.get(run_id)) is None:
+    changes = workspace.journal.of_run(workspace.root, run_id)
+    known = [StoredRun({}, entry.workflow_id, entry.workflow_name) for entry in changes if not entry.damage]
+    if (stored := store.get(run_id)) is None and not known:
         raise RuntuiError("There is no such run", "It is no longer in the list.")
+    stored = stored or known[0]
     return run_handoff(
         run_id,
         stored,
         store.results_of(run_id),
         workflow_of(store, stored.workflow_id),
-        changes=workspace.journal.of_run(workspace.root, run_id),
+        changes=changes,
+        requests=requests_about(workspace, run_id),
         origin=origin,
         has_draft=run_id in workspace.drafts,
     )
+
+
+def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
+    """The requests of this session that name a run in their address, newest first."""
+    segment = quote(run_id, safe="", errors="replace")
+    return [exchange for exchange in tuple(workspace.exchanges) if segment in exchange.url]
 
 
 def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin) -> Handoff:
@@ -125,9 +142,10 @@ def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin
     Raises:
         RuntuiError: a file cannot be read.
     """
-    run_ids = workspace.store.ids(query)
+    newest = workspace.store.window(query._replace(sort="started", descending=True), 0, NAMED_RUNS)
+    run_ids = [row.id for row in newest]
     results = workspace.store.failures_of_cause(query, cause.key, SEARCHED_FAILURES)
-    entries = [entry for run_id in run_ids[:NAMED_RUNS] for entry in workspace.journal.of_run(workspace.root, run_id)]
+    entries = [entry for run_id in run_ids for entry in workspace.journal.of_run(workspace.root, run_id)]
     return cause_handoff(cause, run_ids, results, entries, origin)
 
 
@@ -138,6 +156,7 @@ def run_handoff(
     workflow: Mapping[str, Any] | None,
     *,
     changes: Sequence[Entry],
+    requests: Sequence[Exchange] = (),
     origin: Origin,
     has_draft: bool = False,
 ) -> Handoff:
@@ -145,25 +164,26 @@ def run_handoff(
 
     Args:
         run_id: Its id.
-        stored: The run as received.
+        stored: The run as received; nothing of it where it is gone.
         results: What its tasks did, as far as that was read; None where it was not.
         workflow: Its workflow as received.
         changes: What runtui changed, newest first.
+        requests: What else was asked about it in this session, newest first; those of changes are left out.
         origin: Who hands it over.
         has_draft: Whether a change of it waits unsent on this machine.
     """
-    now = now_ticks()
     failures = _failures(results.tasks if results is not None else ())
-    open_points = [*_open_run(stored.raw, workflow, results, now), *_open_changes(changes)]
+    open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
     if has_draft:
         open_points.append("A draft of a change is on this machine and was not sent.")
-    cloud = cloud_of_root(origin.root)
+    cloud, told = cloud_of_root(origin.root), {change.client_request_id for change in changes}
     return Handoff(
         title=stored.workflow_name or stored.workflow_id,
         facts=tuple(_run_facts(run_id, stored, Workflow(workflow or {}))),
         failures=failures[:NAMED_CAUSES],
         more_failures=len(failures[NAMED_CAUSES:]),
         changes=tuple(changes),
+        requests=tuple(other for other in requests if other.client_request_id not in told)[:NAMED_REQUESTS],
         open_points=tuple(open_points),
         origin=origin,
         link=portal_link(cloud, stored.workflow_id) if cloud is not None else "",
@@ -173,7 +193,15 @@ def run_handoff(
 def cause_handoff(
     cause: Cause, run_ids: Sequence[str], results: Sequence[TaskResult], changes: Sequence[Entry], origin: Origin
 ) -> Handoff:
-    """The hand-over of a cause; `results` are its latest failures, `changes` those of its first runs."""
+    """The hand-over of a cause.
+
+    Args:
+        cause: The cause.
+        run_ids: The newest of its runs.
+        results: Its latest failures.
+        changes: What was changed of those runs.
+        origin: Who hands it over.
+    """
     facts = [("users", str(cause.users)), ("runs", str(cause.runs)), ("workflows", ", ".join(cause.workflows))]
     facts += [("first seen", _moment(cause.first)), ("last seen", _moment(cause.last))]
     failures = [replace(failure, users=cause.users) for failure in _failures(results)[:1]]
@@ -181,8 +209,8 @@ def cause_handoff(
         title=cause.task,
         facts=tuple((name, value) for name, value in facts if value),
         failures=tuple(failures or [FailedTask(cause.task, cause.definition_id, (cause.reason,), (), cause.users)]),
-        runs=tuple(run_ids[:NAMED_RUNS]),
-        more_runs=len(run_ids[NAMED_RUNS:]),
+        runs=tuple(run_ids),
+        more_runs=max(0, cause.runs - len(run_ids)),
         changes=tuple(changes),
         open_points=(f"{_count(cause.users, 'user')} in {_count(cause.runs, 'run')} failed.", *_open_changes(changes)),
         origin=origin,
@@ -193,10 +221,8 @@ def reduced(handoff: Handoff) -> Handoff:
     """The same with less about people: initials and ids, and no name that a reason puts in quotes."""
     failures = []
     for failure in handoff.failures:
-        names = [name for subject in failure.subjects for name in (subject.name, subject.user_principal_name)]
-        reasons = dict.fromkeys(fold_reason(reason, names) for reason in failure.reasons)
         subjects = tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects)
-        failures.append(replace(failure, reasons=tuple(reasons), subjects=subjects))
+        failures.append(replace(failure, reasons=failure.folded_reasons, subjects=subjects))
     return replace(handoff, failures=tuple(failures), is_reduced=True)
 
 
@@ -211,12 +237,13 @@ def handoff_record(handoff: Handoff) -> dict[str, Any]:
         "runs": list(handoff.runs),
         "moreRuns": handoff.more_runs,
         "changes": [entry_object(entry) for entry in handoff.changes],
+        "requests": [_request_record(exchange) for exchange in handoff.requests],
         "open": list(handoff.open_points),
         "who": handoff.origin.who or None,
         "profile": handoff.origin.profile or None,
         "tenant": handoff.origin.tenant or None,
         "root": handoff.origin.root,
-        "madeAt": handoff.origin.made_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "madeAt": _iso(handoff.origin.made_at),
         "reduced": handoff.is_reduced,
     }
     redacted: dict[str, Any] = redact_values(record)
@@ -282,23 +309,32 @@ def _failure(results: Sequence[TaskResult]) -> FailedTask:
         )
         for result in results
     }
+    reasons = tuple(dict.fromkeys(result.reason for result in results))[:NAMED_WORDINGS]
     return FailedTask(
         first.task_name,
         first.definition_id,
-        tuple(dict.fromkeys(result.reason for result in results))[:NAMED_WORDINGS],
+        reasons,
         tuple(subjects.values())[:NAMED_PEOPLE],
         len(subjects),
+        tuple(dict.fromkeys(_folded(reason, subjects.values()) for reason in reasons)),
     )
 
 
-def _open_run(
-    raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None, now: int
-) -> Iterator[str]:
+def _folded(reason: str, subjects: Iterable[Subject]) -> str:
+    """A reason without names: each of these people may be in it, for it may be about another one."""
+    names = (name for subject in subjects for name in (subject.name, subject.user_principal_name))
+    return fold_reason(reason, [name for name in names if name and name in reason])
+
+
+def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None) -> Iterator[str]:
+    if not raw:
+        yield "The service lists the run no longer."
+        return
     status = str(raw.get("processingStatus"))
     if status in _GOES_ON:
         yield _GOES_ON[status]
     if status == "quarantined":
-        yield from held_words(raw, workflow, now)
+        yield from _held(Workflow(workflow or {}))
     if results is None:
         yield "What its tasks did for whom was not read."
         return
@@ -309,7 +345,20 @@ def _open_run(
         yield f"{_count(len(failed), 'user')} with a failed task."
     waiting = [task for task in results.tasks if task.is_waiting]
     if waiting:
-        yield f"{_count(len(waiting), 'task')} not ended; the first: {waiting_words(waiting[0], None, now)}."
+        first = min((task.started for task in waiting if task.started is not None), default=None)
+        yield f"{_count(len(waiting), 'task')} not ended{f', the first begun {_moment(first)}' if first else ''}."
+        yield from list(dict.fromkeys(filter(None, (task.processing_info for task in waiting))))[:NAMED_WORDINGS]
+
+
+def _held(workflow: Workflow) -> Iterator[str]:
+    """Which limit holds a run back, and since when."""
+    if (held := workflow.quarantine) is None:
+        yield "The run is in quarantine: no user was processed."
+        return
+    since = f" since {_moment(held.since)}" if held.since is not None else ""
+    yield f"The run is in quarantine{since}: it exceeded {held.limit}, and no user was processed."
+    if held.reason:
+        yield held.reason
 
 
 def _open_changes(changes: Sequence[Entry]) -> Iterator[str]:
@@ -331,6 +380,11 @@ def _utc(value: str) -> str:
         return _moment(parse_ticks(value))
     except ValueError:
         return value
+
+
+def _iso(moment: datetime) -> str:
+    """An aware moment to the second, as Graph writes it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _moment(ticks: int | None) -> str:
@@ -360,6 +414,22 @@ def _failure_record(failure: FailedTask) -> dict[str, Any]:
     }
 
 
+def _request_record(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "sentAt": _iso(exchange.started_at),
+        "method": exchange.method,
+        "status": exchange.status,
+        "requestId": exchange.request_id or None,
+        "clientRequestId": exchange.client_request_id,
+    }
+
+
+def _request_line(request: Mapping[str, Any]) -> str:
+    ids = (("request-id", request["requestId"]), ("client-request-id", request["clientRequestId"]))
+    told = ", ".join(f"{name}: {code_span(value)}" for name, value in ids if value)
+    return f"- {_utc(request['sentAt'])} {request['method']} {request['status'] or 'no answer'}, {told}"
+
+
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"# Hand-over: {code_span(record['title'])}"
     yield ""
@@ -379,6 +449,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", "## Changed with runtui")
         for change in record["changes"]:
             yield from _change_lines(change)
+    yield from _section("Other requests about it", record["requests"], _request_line)
     yield from ("", "## Handed over", "")
     by = f" by {code_span(record['who'])}" if record["who"] else ""
     yield f"- {_utc(record['madeAt'])}{by}, with runtui {__version__}"
@@ -417,6 +488,8 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
     answer = f" ({change['status']})" if change["status"] is not None else ""
     number = code_span(f"#{change['number']}")  # beside a number, # would be a link to an issue
     yield from ("", f"- {number} {change['outcome']}{answer}{known_by}")
+    if change["action"]:
+        yield f"  - asked for: {code_span(action_words(change['action'], change['body'] or ''))}"
     before = change["before"] or {}
     for name, value in (change["after"] or {}).items():
         was = code_span(value_word(before[name])) if name in before else "not received"
@@ -428,6 +501,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
         ("why", change["why"]),
         ("request-id", change["requestId"]),
         ("client-request-id", change["clientRequestId"]),
+        ("new run", change["newRun"]),
         ("undoes", change["undoes"] and f"#{change['undoes']}"),
         ("undone by", change["undoneBy"] and f"#{change['undoneBy']}"),
         ("said", change["words"]),

@@ -13,6 +13,9 @@ from runtui.domain.text import visible
 
 _PROSE: Final = re.compile(r"[^\W_](?:[^\W_]|[ ,.;:()'-])*")
 
+_NUMBERED: Final = re.compile(r"[0-9]+[.)]")
+"""What begins a list of its own."""
+
 
 def code_span(text: object) -> str:
     """Text in one line, between more backticks than it has in a row."""
@@ -34,7 +37,8 @@ def code_block(text: object, language: str = "") -> Iterator[str]:
 
 def prose(text: str) -> str:
     """A sentence as it is where nothing in it can be markup, a link or a mention; else as code."""
-    return text if _PROSE.fullmatch(text) and "www." not in text.lower() else code_span(text)
+    is_plain = _PROSE.fullmatch(text) and not _NUMBERED.match(text) and "www." not in text.lower()
+    return text if is_plain else code_span(text)
 
 
 def _longest_row(text: str) -> int:

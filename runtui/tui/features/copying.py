@@ -7,10 +7,9 @@ are read in threads; for a hand-over a run is read once where the store does not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Literal
-from urllib.parse import quote
+from typing import Any, Final, Literal, NamedTuple
 
 from textual.content import Content
 
@@ -18,21 +17,28 @@ from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult
 from runtui.domain.rows import RunRow
 from runtui.domain.triage.causes import CauseRow, cause_record
-from runtui.domain.triage.run_users import UserRow
+from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.workflows import WorkflowHistory
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
+from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.clipboard import HandedOver, hand_over, into_file
 from runtui.services.sharing.commands import request_of, shared_request
-from runtui.services.sharing.handoff import handoff_markdown, handoff_of_cause, handoff_of_run, origin_of
-from runtui.services.store import RunQuery
+from runtui.services.sharing.handoff import (
+    handoff_markdown,
+    handoff_of_cause,
+    handoff_of_run,
+    origin_of,
+    requests_about,
+)
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
-from runtui.tui.resources import CAUSES, PERSON, RUNS, TASKS, USERS, WORKFLOWS
-from runtui.tui.screens.frame import Chrome
+from runtui.tui.resources import CAUSES, PERSON, RESULTS, RUNS, TASKS, USERS, WORKFLOWS, Resource, ResultRow
+from runtui.tui.screens.bulk.results import ResultsView
+from runtui.tui.screens.frame import ActionView, Chrome
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Picker
@@ -42,8 +48,9 @@ from runtui.tui.screens.selection import SelectionPage, fits_on_page
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.screens.triage.people import PersonView
+from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import copies
-from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice
+from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, HandoffOf
 
 _Way = Literal["clipboard", "page", "file"]
 
@@ -148,155 +155,98 @@ class Copying:
         self._chrome.app.run_worker(self._copy(copy, way), group=group, exclusive=True, description="copy")
 
     async def _copy(self, copy: Copy, way: _Way) -> None:
+        lacks = ""
         try:
-            text = copy.text if copy.handoff_of is None else await self._handoff(copy)
+            if (of := copy.handoff_of) is not None:
+                lacks = await self._read_results(of) if isinstance(of, str) else ""
+                copy = copy._replace(text=await self._handoff(of))
         except RuntuiError as error:
             self._chrome.set_status(str(error), "error")
             return
-        await self._send(copy.what, text, way)
+        await self._send(copy, way, lacks)
 
     async def action_copy_code(self) -> None:
         """Copy the code of a sign-in, or the address to open."""
         view = self._chrome.front.view
         if isinstance(view, SignInView) and view.copied[0]:
             text, what = view.copied
-            await self._send(what, text, "clipboard")
+            await self._send(Copy(what, text), "clipboard")
         else:
             self._chrome.front.set_status("There is no code and no address yet.", "warning")
 
-    async def _send(self, what: str, text: str, way: _Way) -> None:
-        """Hand a text over, and say what was done."""
+    async def _send(self, copy: Copy, way: _Way, lacks: str = "") -> None:
+        """Hand a text over, and say what was done; `lacks` is what the text should have and has not."""
         app, folder = self._chrome.app, self._workspace.settings.state_folder
         fits = partial(fits_on_page, size=app.size)
-        if way == "page":
-            words = "shown to be selected" if fits(text) else "longer than the screen; a file takes it"
-            done = HandedOver(words, page=text if fits(text) else "", is_done=fits(text))
+        if way == "page" and fits(copy.text):
+            done = HandedOver("shown to be selected", page=copy.text)
+        elif way == "page":
+            done = HandedOver("too long or too wide for the screen; a file takes it", is_done=False)
         elif way == "file":
-            done = await asyncio.to_thread(into_file, text, folder)
+            done = await asyncio.to_thread(into_file, copy.text, folder, copy.ending)
         else:
-            done = await hand_over(text, app.copy_to_clipboard, folder=folder, fits_on_page=fits)
+            to_terminal = app.copy_to_clipboard
+            done = await hand_over(copy.text, to_terminal, folder=folder, fits_on_page=fits, ending=copy.ending)
         if done.page:
             async with self._chrome.mounting:
                 await app.push_screen(SelectionPage(done.page))
             return  # the page says it itself
-        self._chrome.set_status(sentences(f"{what}: {done.words}"), "information" if done.is_done else "error")
+        severity: Severity = "error" if not done.is_done else "warning" if lacks else "information"
+        self._chrome.set_status(sentences(f"{copy.what}: {done.words}", lacks), severity)
 
-    async def _handoff(self, copy: Copy) -> str:
-        """Make a hand-over from what is on this machine; of a run whose results are not there, they are read first."""
-        origin, of = await origin_of(self._workspace), copy.handoff_of
-        if isinstance(of, CauseOfRuns):
-            return handoff_markdown(
-                await asyncio.to_thread(handoff_of_cause, self._workspace, of.cause, of.query, origin)
-            )
-        run_id = str(of)
-        await self._read_results(run_id)
-        return handoff_markdown(await asyncio.to_thread(handoff_of_run, self._workspace, run_id, origin))
+    async def _handoff(self, of: HandoffOf) -> str:
+        """Make a hand-over from what is on this machine."""
+        workspace, origin = self._workspace, await origin_of(self._workspace)
+        if isinstance(of, str):
+            return handoff_markdown(await asyncio.to_thread(handoff_of_run, workspace, of, origin))
+        return handoff_markdown(await asyncio.to_thread(handoff_of_cause, workspace, of.cause, of.query, origin))
 
-    async def _read_results(self, run_id: str) -> None:
-        """Read what the tasks of a run did, where the store does not have it; the hand-over names what is missing."""
+    async def _read_results(self, run_id: str) -> str:
+        """Read what the tasks of a run did, where the store does not have it; why it is missing, if it is."""
         store = self._workspace.store
         stored, results = store.get(run_id), await asyncio.to_thread(store.results_of, run_id)
         if stored is None or (results is not None and not results.is_outdated):
-            return
+            return ""
         self._chrome.set_status("Reading what the tasks of the run did…")
         try:
             await self._workspace.results.read_run(stored.workflow_id, run_id)
         except RuntuiError as error:
-            self._chrome.set_status(f"The hand-over lacks what the tasks did. {error}", "warning")
+            return f"It lacks what the tasks did. {error}"
+        return ""
 
     # What there is to choose from
 
     def _in_view(self) -> _Made | None:
         """What can be copied of the thing under the cursor of the place in front."""
-        view, made = self._chrome.front.view, None
-        match view:
-            case RunsView() if view.row is not None:
-                made = partial(self._of_run, view.row, sorted(view.table.marks))
-            case UsersView() if (user := view.list.table.row_under_cursor()) is not None:
-                made = partial(self._of_user, view.run_id or "", user)
-            case TasksView() if (task := view.list.table.row_under_cursor()) is not None:
-                row = copies.row_choice(TASKS.columns, task)
-                made = partial(self._of_task, view.run_id or "", task.result, row, view.user)
-            case CausesView() if (cause := view.table.row_under_cursor()) is not None:
-                made = partial(self._of_cause, cause, view.shown)
-            case PersonView() if view.row is not None:
-                row = copies.row_choice(PERSON.columns, view.row)
-                made = partial(self._of_task, view.row.run_id, view.row.result, row)
-            case JournalView() if view.entry is not None:
-                made = partial(self._of_entry, view.entry)
-            case OverviewView() if view.row is not None:
-                made = partial(self._of_workflow, view.row)
-        return made
+        view = self._chrome.front.view
+        if isinstance(view, JournalView):
+            return partial(self._of_entry, view.entry) if view.entry is not None else None
+        row = view.list.table.row_under_cursor() if view.list is not None else None
+        thing = _THINGS.get(type(view))
+        return partial(self._of, thing(view, row)) if thing is not None and row is not None else None
 
-    def _of_run(self, row: RunRow, marks: Sequence[str]) -> list[CopyChoice]:
-        stored = self._workspace.store.get(row.id)
-        choices = [
-            copies.id_choice("run", row.id),
-            copies.handoff_choice(row.id),
-            self._request_ids(row.id),
-            copies.link_choice(self._workspace.root, row.workflow_id),
-            *self._commands(row.workflow_id, row.id),
-            copies.row_choice(RUNS.columns, row),
-            copies.json_choice(stored.raw if stored is not None else None),
-        ]
-        if marks:
-            choices.insert(1, copies.text_choice(f"ids of the {len(marks)} marked runs", "Ids", "\n".join(marks)))
-        return choices
-
-    def _of_user(self, run_id: str, user: UserRow) -> list[CopyChoice]:
-        result = user.result
-        return [
-            copies.id_choice("user", user.id),
-            copies.handoff_choice(run_id),
-            copies.id_choice("run", run_id),
-            *([copies.code_choice("reason", "Reason", user.trouble.reason)] if user.trouble is not None else ()),
-            self._request_ids(run_id),
-            *self._commands(self._workflow_of(run_id), run_id, result.id if result is not None else ""),
-            copies.row_choice(USERS.columns, user),
-            copies.json_choice(result.received if result is not None else None),
-        ]
-
-    def _of_task(self, run_id: str, task: TaskResult, row: CopyChoice, user: UserRow | None = None) -> list[CopyChoice]:
-        result_id = user.result.id if user is not None and user.result is not None else ""
-        return [
-            *([copies.code_choice("reason", "Reason", task.reason)] if task.is_failed else ()),
-            copies.id_choice("task result", task.id),
-            copies.handoff_choice(run_id),
-            copies.id_choice("run", run_id),
-            self._request_ids(run_id),
-            *self._commands(self._workflow_of(run_id), run_id, result_id),
-            row,
-            copies.json_choice(task.received),
-        ]
-
-    def _of_cause(self, row: CauseRow, query: RunQuery) -> list[CopyChoice]:
-        cause = row.cause
-        return [
-            copies.code_choice("reason", "Reason", cause.reason),
-            copies.handoff_choice(CauseOfRuns(cause, runs_of_cause(query, cause))),
-            copies.text_choice("filter that finds its runs", "Filter", f"cause:{cause.key}"),
-            copies.row_choice(CAUSES.columns, row),
-            copies.json_choice(cause_record(cause)),
-        ]
-
-    def _of_workflow(self, row: WorkflowHistory) -> list[CopyChoice]:
-        workflow = row.workflow
-        return [
-            copies.id_choice("workflow", workflow.id),
-            copies.link_choice(self._workspace.root, workflow.id),
-            *self._commands(workflow.id),
-            copies.row_choice(WORKFLOWS.columns, row),
-            copies.json_choice(workflow.received),
-        ]
+    def _of(self, thing: Thing) -> list[CopyChoice]:
+        workspace = self._workspace
+        stored = workspace.store.get(thing.run_id) if thing.run_id else None
+        workflow_id = thing.workflow_id or (stored.workflow_id if stored is not None else "")
+        received = stored.raw if thing.is_run and stored is not None else thing.received
+        choices = [*thing.lead, copies.handoff_choice(thing.handoff_of)]
+        if thing.run_id:
+            choices.append(self._request_ids(thing.run_id))
+        if workflow_id:
+            address = workspace.client.read_target(workflow_id, thing.run_id, thing.result_id)
+            choices.append(copies.link_choice(workspace.root, workflow_id))
+            choices += copies.command_choices(shared_request("GET", address), workspace.root)
+        return [*choices, copies.row_choice(thing.resource.columns, thing.row), copies.json_choice(received)]
 
     def _of_entry(self, entry: Entry) -> list[CopyChoice]:
         if entry.damage:
             return [copies.json_choice(entry_object(entry))]
-        is_here = self._workspace.store.get(entry.run_id) is not None
         headers = (("If-Match", entry.if_match),) if entry.if_match else ()
+        is_here = same_server(entry.root, self._workspace.root)
         return [
             copies.request_ids_choice([entry], ()),
-            copies.handoff_choice(entry.run_id if is_here else None),
+            copies.handoff_choice(entry.run_id if is_here else None, "This change was made on another server."),
             copies.id_choice("run", entry.run_id),
             *copies.command_choices(shared_request(entry.method, entry.url, headers, entry.body), entry.root),
             copies.json_choice({**entry_object(entry), "response": entry.response}),
@@ -306,19 +256,85 @@ class Copying:
         return [
             copies.request_ids_choice((), [exchange]),
             *copies.command_choices(request_of(exchange), self._workspace.root),
-            copies.text_choice("response", "Response", exchange.body_text, refusal="There is no response."),
+            copies.response_choice(exchange.body_text),
         ]
 
     def _request_ids(self, run_id: str) -> CopyChoice:
         workspace = self._workspace
-        segment = quote(run_id, safe="")
-        about = [exchange for exchange in list(workspace.exchanges) if segment in exchange.url]
-        return copies.request_ids_choice(workspace.journal.of_run(workspace.root, run_id), about)
+        changes = workspace.journal.of_run(workspace.root, run_id)
+        return copies.request_ids_choice(changes, requests_about(workspace, run_id))
 
-    def _commands(self, workflow_id: str, run_id: str = "", result_id: str = "") -> list[CopyChoice]:
-        address = self._workspace.client.read_target(workflow_id, run_id, result_id)
-        return list(copies.command_choices(shared_request("GET", address), self._workspace.root))
 
-    def _workflow_of(self, run_id: str) -> str:
-        stored = self._workspace.store.get(run_id)
-        return stored.workflow_id if stored is not None else ""
+class Thing(NamedTuple):
+    """What is under the cursor of a list, as far as it can be copied."""
+
+    resource: Resource[Any, Any]
+    row: Any
+    lead: tuple[CopyChoice, ...]
+    """What is of it alone; the first is copied by two keys."""
+    run_id: str = ""
+    """The run that it is, or is a part of."""
+    workflow_id: str = ""
+    """Its workflow; empty where that is the one of the run."""
+    result_id: str = ""
+    """Which user's result of the run it is, or is a part of."""
+    handoff_of: HandoffOf | None = None
+    received: Mapping[str, Any] | None = None
+    is_run: bool = False
+    """Whether it was received as the run."""
+
+
+def _run(view: RunsView, row: RunRow) -> Thing:
+    lead = (copies.id_choice("run", row.id), *copies.marked_choices(view.table.marks))
+    return Thing(RUNS, row, lead, row.id, row.workflow_id, handoff_of=row.id, is_run=True)
+
+
+def _result(view: ResultsView, row: ResultRow) -> Thing:
+    run_id = row.save.run_id
+    ids = (copies.id_choice("run", run_id), *copies.marked_choices(view.list.table.marks))
+    return Thing(RESULTS, row, (*ids, *copies.reason_choices(row.reason)), run_id, handoff_of=run_id, is_run=True)
+
+
+def _user(view: UsersView, row: UserRow) -> Thing:
+    run_id, result = view.run_id or "", row.result
+    why = copies.reason_choices(row.trouble.reason if row.trouble is not None else "")
+    lead = (copies.id_choice("user", row.id), *why, copies.id_choice("run", run_id))
+    thing = Thing(USERS, row, lead, run_id, handoff_of=run_id)
+    return thing if result is None else thing._replace(result_id=result.id, received=result.received)
+
+
+def _task(view: TasksView, row: TaskRow) -> Thing:
+    of_user = view.user.result if view.user is not None else None
+    thing = _of_task(TASKS, row, row.result, view.run_id or "")
+    return thing._replace(result_id=of_user.id if of_user is not None else "")
+
+
+def _of_task(resource: Resource[Any, Any], row: Any, task: TaskResult, run_id: str) -> Thing:
+    ids = (copies.id_choice("task result", task.id), copies.id_choice("run", run_id))
+    lead = (*copies.reason_choices(task.reason if task.is_failed else ""), *ids)
+    return Thing(resource, row, lead, run_id, handoff_of=run_id, received=task.received)
+
+
+def _cause(view: CausesView, row: CauseRow) -> Thing:
+    cause = row.cause
+    lead = (*copies.reason_choices(cause.reason), copies.filter_choice(f"cause:{cause.key}"))
+    of = CauseOfRuns(cause, runs_of_cause(view.shown, cause))
+    return Thing(CAUSES, row, lead, handoff_of=of, received=cause_record(cause))
+
+
+def _workflow(_view: OverviewView, row: WorkflowHistory) -> Thing:
+    workflow = row.workflow
+    lead = (copies.id_choice("workflow", workflow.id),)
+    return Thing(WORKFLOWS, row, lead, workflow_id=workflow.id, received=workflow.received)
+
+
+_THINGS: Final[Mapping[type[ActionView[Any]], Callable[[Any, Any], Thing]]] = {
+    RunsView: _run,
+    ResultsView: _result,
+    UsersView: _user,
+    TasksView: _task,
+    PersonView: lambda _view, row: _of_task(PERSON, row, row.result, row.run_id),
+    CausesView: _cause,
+    OverviewView: _workflow,
+}
+"""For each list: what its row is."""

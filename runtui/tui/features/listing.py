@@ -85,6 +85,7 @@ class Listing:
             self._chrome.set_status(complaint, "error", lambda: self._complaint == complaint)
         if progress.fault is None:
             self._runs.reload()
+            self._tell_of_ends(None)  # another runtui may have stored what is news here
             if not self._was_complete:
                 self._was_complete = True
                 self._editing.tell_of_unlisted_drafts()

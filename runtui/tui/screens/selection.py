@@ -1,6 +1,7 @@
 """A text alone on the screen, to be selected in the terminal: the way to copy where there is no clipboard.
 
-Invariant: nothing stands beside or before the text, so that selecting lines selects nothing else.
+Invariant: nothing stands beside or before the text, so that selecting lines selects nothing else; and no line of it is
+broken, since it would be selected as two.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class SelectionPage(Screen[None]):
     BINDINGS = bindings("page", close_page="close_page")
     DEFAULT_CSS = """
     SelectionPage { layout: vertical; overflow: hidden; }
-    SelectionPage #selection-text { height: 1fr; width: 100%; }
+    SelectionPage #selection-text { height: 1fr; width: 100%; text-wrap: nowrap; }
     SelectionPage #selection-hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
@@ -55,6 +56,5 @@ class SelectionPage(Screen[None]):
 
 def fits_on_page(text: str, size: Size) -> bool:
     """Whether a terminal of that size, in cells, shows all of a text."""
-    width = max(1, size.width)
     lines = visible(text, newlines=True).split("\n")
-    return sum(1 + max(0, cell_len(line) - 1) // width for line in lines) <= size.height - _LINES_OF_HINT
+    return len(lines) <= size.height - _LINES_OF_HINT and all(cell_len(line) <= size.width for line in lines)

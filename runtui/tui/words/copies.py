@@ -1,7 +1,8 @@
 """What can be copied of a thing on the screen: lines to choose from, each with its text.
 
-Invariant: every text is redacted. A row and a reason are code, so that they are no markup in a ticket; a command is
-quoted for its shell; JSON is ASCII. What there is not is offered all the same, and says why not.
+Invariant: every text is redacted, and nothing in it acts where it is pasted: no control character, and in an id no line
+end. A row and a reason are code, so that they are no markup in a ticket; a command is quoted for its shell; JSON is
+ASCII. What there is not is offered all the same, and says why not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.columns import Column, RowT
 from runtui.domain.results import Cause
+from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.graph.exchange import Exchange
 from runtui.redact import redact, redact_values
@@ -48,35 +50,64 @@ class Copy(NamedTuple):
     text: str = ""
     handoff_of: HandoffOf | None = None
     """Of what the hand-over is to be made, in place of a text."""
+    ending: str = "txt"
+    """Of the name of a file that it is written to."""
 
 
 CopyChoice: TypeAlias = Choice[Copy]
 
 
-def text_choice(line: str, what: str, text: str, *, refusal: str = "", about: str = "") -> CopyChoice:
+def text_choice(
+    line: str, what: str, text: str, *, refusal: str = "", about: str = "", ending: str = "txt"
+) -> CopyChoice:
     """A text, shown in part before it is copied; without one, the reason."""
-    shown = redact(text)
+    if refusal and not text:
+        return Choice(Copy(what), line, refusal, refusal)
+    shown = visible(redact(text), newlines=True)
     flat = " ".join(shown.split())
     preview = flat if len(flat) <= _PREVIEW else f"{flat[: _PREVIEW - 1]}…"
-    return Choice(
-        Copy(what, shown), line, refusal if refusal and not text else f"{about}{preview}", refusal * (not text)
-    )
+    return Choice(Copy(what, shown, ending=ending), line, f"{about}{preview}")
 
 
 def code_choice(line: str, what: str, text: str) -> CopyChoice:
     """Foreign text, as code."""
+    text = redact(text)  # before its marks, or what it hides would end with them
     return text_choice(line, what, "\n".join(code_block(text)) if "\n" in text else code_span(text))
 
 
 def id_choice(what: str, text: str) -> CopyChoice:
-    return text_choice(f"{what} id", f"{what.capitalize()} id", text, refusal=f"There is no {what} id.")
+    return text_choice(f"{what} id", f"{what.capitalize()} id", visible(text), refusal=f"There is no {what} id.")
 
 
-def handoff_choice(of: HandoffOf | None) -> CopyChoice:
+def marked_choices(run_ids: Iterable[str]) -> tuple[CopyChoice, ...]:
+    """The ids of the marked runs, one a line; nothing where none is marked."""
+    ids = [visible(run_id) for run_id in sorted(run_ids)]
+    return (text_choice(f"ids of the {len(ids)} marked runs", "Ids", "\n".join(ids)),) if ids else ()
+
+
+def reason_choices(reason: str) -> tuple[CopyChoice, ...]:
+    """Why something failed; nothing where there is no reason."""
+    return (code_choice("reason", "Reason", reason),) if reason else ()
+
+
+def filter_choice(text: str) -> CopyChoice:
+    return text_choice("filter that finds its runs", "Filter", text)
+
+
+def response_choice(body: str) -> CopyChoice:
+    """The body of a response: JSON is laid out, which leaves no character in it that acts."""
+    try:
+        text, ending = json.dumps(redact_values(json.loads(body)), indent=2), "json"
+    except (ValueError, RecursionError):
+        text, ending = body, "txt"
+    return text_choice("response", "Response", text, refusal="There is no response.", ending=ending)
+
+
+def handoff_choice(of: HandoffOf | None, why_not: str = "Only runs, changes and causes are handed over.") -> CopyChoice:
     """The hand-over; it is made when it is chosen."""
     about = "For a ticket, as Markdown: causes, people, what was changed with request ids, what is still open."
-    why = "" if of is not None else "Only runs, changes and causes are handed over."
-    return Choice(Copy("Hand-over", handoff_of=of), "hand-over", why or about, why)
+    why = "" if of is not None else why_not
+    return Choice(Copy("Hand-over", handoff_of=of, ending="md"), "hand-over", why or about, why)
 
 
 def link_choice(root: str, workflow_id: str) -> CopyChoice:
@@ -109,7 +140,7 @@ def command_choices(request: SharedRequest | None, root: str) -> Iterator[CopyCh
 
 def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:
     text = json.dumps(redact_values(value), indent=2) if value is not None else ""
-    return text_choice("JSON", "JSON", text, refusal="There is no JSON.")
+    return text_choice("JSON", "JSON", text, refusal="There is no JSON.", ending="json")
 
 
 def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
