@@ -29,6 +29,9 @@ class _Result:
     """
 
     received: Mapping[str, Any]
+    known_name: str = ""
+    """What the user is called elsewhere: in another result, or in the directory."""
+    known_upn: str = ""
 
     @property
     def id(self) -> str:
@@ -65,14 +68,14 @@ class _Result:
 
     @property
     def subject_name(self) -> str:
-        """A user's display name where it was expanded, else the id; of another subject what it is, and its id."""
+        """A user's display name where it is known, else the id; of another subject what it is, and its id."""
         subject = _subject(self.received)
-        return _subject_name(subject) if subject is not None else "a subject that is not named"
+        return _subject_name(subject, self.known_name) if subject is not None else "a subject that is not named"
 
     @property
     def user_principal_name(self) -> str:
-        """Empty where the subject was not expanded, and where it is no user."""
-        return _text((_subject(self.received) or {}).get("userPrincipalName"))
+        """Empty where it is not known, and where the subject is no user."""
+        return _text((_subject(self.received) or {}).get("userPrincipalName")) or self.known_upn
 
     def _ticks(self, name: str) -> int | None:
         try:
@@ -255,10 +258,10 @@ def _subject(received: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _subject_name(subject: Mapping[str, Any]) -> str:
+def _subject_name(subject: Mapping[str, Any], known: str) -> str:
     words = _kind(subject)
     if words in ("", "user"):
-        name = _first_text(subject.get("displayName"), subject.get("userPrincipalName"), subject.get("id"))
+        name = _first_text(subject.get("displayName"), known, subject.get("userPrincipalName"), subject.get("id"))
         return name if name != "?" else "a user without an id"
     subject_id = _first_text(subject.get("id"), subject.get("displayName"))
     return f"{words} {subject_id}" if subject_id != "?" else f"{words} without an id"

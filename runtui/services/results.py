@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from runtui.domain.filters import AnyOf, parse_filter
@@ -29,6 +30,11 @@ _logger: Final = logging.getLogger("runtui.results")
 
 MOST_RUNS: Final = 1_000
 """Runs that are read at one go: whoever looks at more is told so, and may narrow the query or ask again."""
+
+MOST_NAMES: Final = 100
+"""Users of a run whose names the directory is asked for, where the results tell of their ids alone."""
+
+NAMES_AT_ONCE: Final = 4
 
 CONCURRENT_BATCHES: Final = 3
 """Requests for results under way at once, beside those of a listing."""
@@ -59,6 +65,9 @@ class ResultSource(Protocol):
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         """A custom task extension; None where it cannot be read."""
+
+    async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
+        """A user of the directory, by id."""
 
 
 class _ReadingOverError(Exception):
@@ -97,6 +106,9 @@ class ResultReader:
         self.extensions: dict[str, Extension] = {}
         """What is known of custom task extensions, by id."""
         self._asked_extensions: set[str] = set()
+        self._asked_users: set[str] = set()
+        self._reads_users = True
+        """Whether users of the directory may be read: until that is refused."""
 
     def read_in_background(self, query: RunQuery) -> None:
         """Read the results of the newest problems of a query; another query that is being read gives way.
@@ -165,6 +177,41 @@ class ResultReader:
             if received is not None:
                 self.extensions[extension_id] = extension_of(received)
         return not self.extensions.keys().isdisjoint(unknown)
+
+    async def read_names(self, user_ids: Iterable[str]) -> bool:
+        """Ask the directory, once for each, what users are called; whether more is known of them now.
+
+        At most MOST_NAMES are asked for, the first ones.
+
+        Raises:
+            GraphError: why the directory cannot be read; where that is forbidden, it is not asked again.
+        """
+        unknown = iter(
+            [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._asked_users][:MOST_NAMES]
+        )
+        named: list[tuple[str, str, str]] = []
+
+        async def work() -> None:
+            for user_id in unknown:
+                try:
+                    user = await self._client.user(user_id)
+                except GraphError as error:
+                    if error.exchange.status != HTTPStatus.NOT_FOUND:
+                        raise
+                    user = {}
+                self._asked_users.add(user_id)
+                if name := user.get("displayName"):
+                    named.append((user_id, str(name), str(user.get("userPrincipalName") or "")))
+
+        if self._reads_users:
+            ended = await asyncio.gather(*(work() for _ in range(NAMES_AT_ONCE)), return_exceptions=True)
+            await asyncio.to_thread(self._store.put_names, named)
+            for error in ended:
+                if isinstance(error, GraphError):
+                    self._reads_users = error.exchange.status != HTTPStatus.FORBIDDEN
+                if error is not None:
+                    raise error
+        return bool(named)
 
     def causes(self, query: RunQuery) -> list[Cause]:
         """`Store.causes`; a task that runs a custom task extension is called by it, or by its id."""

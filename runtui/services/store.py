@@ -254,6 +254,11 @@ class Store:
             row = store_results.run_row_of(db, storable(run_id))
             return store_results.put_part(db, row, tasks, users, part) if row is not None else 0
 
+    def put_names(self, named: Iterable[tuple[str, str, str]]) -> None:
+        """Keep what users of results are called: (id, display name, userPrincipalName) of each."""
+        with self._writing() as (db, _):
+            store_results.put_names(db, ((storable(key), storable(name), storable(upn)) for key, name, upn in named))
+
     # Reading
 
     def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
@@ -382,14 +387,6 @@ class Store:
         """What tasks did for a person over all runs that were read, newest first. A matter for a thread."""
         with self._reading() as db:
             return store_results.results_of_person(db, subject_id)
-
-    # Changes
-
-    @property
-    def revision(self) -> int:
-        """A number that grows with every change of runs."""
-        with self._reading() as db:
-            return _revision(db)
 
     # Connections
 

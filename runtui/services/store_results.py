@@ -58,8 +58,15 @@ _PUT_SUBJECT: Final = (
 """A name that is known stays where a later result brings the id alone."""
 
 
+_NAMED: Final = (
+    "raw, coalesce((SELECT name FROM subject WHERE subject.rowid = subject_row AND name <> id), ''),"
+    " coalesce((SELECT upn FROM subject WHERE subject.rowid = subject_row), '')"
+)
+"""A result, and what its subject is called, whoever told it."""
+
+
 _NOTABLE_TASKS: Final = (
-    "SELECT raw FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = ?1 AND (cause <> ''"
+    f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = ?1 AND (cause <> ''"
     " OR json_extract(raw, '$.processingStatus') = 'inProgress'"
     " OR NOT EXISTS (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = ?1))"
     " ORDER BY task.rowid"
@@ -218,10 +225,10 @@ def results_of(db: sqlite3.Connection, run_id: str, *, with_parts: bool = False)
     if found is None or not (is_whole or with_parts):
         return None
     tasks = db.execute(_NOTABLE_TASKS, found[:1])
-    users = db.execute("SELECT raw FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1])
+    users = db.execute(f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1])
     return RunResults(
-        tuple([TaskResult(json.loads(raw)) for (raw,) in tasks]),
-        tuple([UserResult(json.loads(raw)) for (raw,) in users]),
+        tuple([TaskResult(json.loads(raw), *named) for raw, *named in tasks]),
+        tuple([UserResult(json.loads(raw), *named) for raw, *named in users]),
         bool(found[1]) or not is_whole,
         is_whole,
     )
@@ -232,11 +239,11 @@ def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskR
     named = db.execute("SELECT rowid FROM subject WHERE id = ?", (storable(subject_id),)).fetchone()
     run_row = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
     found = db.execute(
-        "SELECT raw FROM task_result JOIN task_body USING (rowid)"
+        f"SELECT {_NAMED} FROM task_result JOIN task_body USING (rowid)"
         " WHERE run_row = ? AND subject_row = ? ORDER BY task_result.rowid",
         (run_row[0] if run_row else None, named[0] if named else _NOBODY),
     )
-    return [TaskResult(json.loads(raw)) for (raw,) in found]
+    return [TaskResult(json.loads(raw), *named) for raw, *named in found]
 
 
 def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> UnreadRuns:
@@ -284,11 +291,20 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
 def failures_of_cause(db: sqlite3.Connection, where: Sql, key: str, most: int) -> list[TaskResult]:
     """The latest failures of a cause in the runs of a query, at most so many."""
     found = db.execute(
-        "SELECT raw FROM task_result JOIN task_body USING (rowid) JOIN run ON run.rowid = run_row"
+        f"SELECT {_NAMED} FROM task_result JOIN task_body USING (rowid) JOIN run ON run.rowid = run_row"
         f" WHERE cause = ? AND {where[0]} ORDER BY moment DESC, task_result.rowid DESC LIMIT ?",
         (key, *where[1], most),
     )
-    return [TaskResult(json.loads(raw)) for (raw,) in found]
+    return [TaskResult(json.loads(raw), *named) for raw, *named in found]
+
+
+def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> None:
+    """Keep what subjects are called: (id, name, userPrincipalName) of each."""
+    db.execute("UPDATE results_state SET revision = revision + 1")
+    db.executemany(
+        "UPDATE subject SET name = ?, upn = ?, key = ? WHERE id = ?",
+        ((name, upn, _key((name, upn, subject_id)), subject_id) for subject_id, name, upn in named),
+    )
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
@@ -315,12 +331,15 @@ def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonRes
     from runtui.domain.triage.people import PersonResult
 
     found = db.execute(
-        "SELECT run.id, workflow_id, workflow_name, raw FROM task_result JOIN task_body USING (rowid)"
+        f"SELECT run.id, workflow_id, workflow_name, {_NAMED} FROM task_result JOIN task_body USING (rowid)"
         " JOIN run ON run.rowid = run_row WHERE subject_row = (SELECT rowid FROM subject WHERE id = ?)"
         " ORDER BY moment DESC, task_result.rowid DESC",
         (storable(subject_id),),
     )
-    return [PersonResult(run_id, wid, name, TaskResult(json.loads(raw))) for run_id, wid, name, raw in found]
+    return [
+        PersonResult(run_id, workflow_id, workflow_name, TaskResult(json.loads(raw), *named))
+        for run_id, workflow_id, workflow_name, raw, *named in found
+    ]
 
 
 def _indexed(task: TaskResult) -> tuple[str, str, str, int]:

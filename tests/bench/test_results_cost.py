@@ -171,6 +171,9 @@ def test_a_listing_is_no_slower_where_results_were_read(store: Store, tmp_path: 
 class EndlessResults:
     """A service with 20 failures for each run."""
 
+    async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
+        raise AssertionError((name, pace))
+
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         raise AssertionError(extension_id)
 

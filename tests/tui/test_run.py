@@ -166,6 +166,32 @@ async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_the
         assert session.view == "runs", "who left waits for it no longer"
 
 
+def nameless(*ids: str) -> httpx.Response:
+    """The results of users of whom the server tells the ids alone."""
+    return reply(
+        200, {"value": [{"id": f"r{key}", "processingStatus": "failed", "subject": {"id": key}} for key in ids]}
+    )
+
+
+async def test_names_come_from_the_directory_where_the_results_have_ids_alone(open_session: Opener) -> None:
+    graph = Graph(answer_to_results=lambda: nameless("u1", "u2", "gone"))
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        await session.press("enter")
+        await session.until(lambda: "User.ReadBasic.All" in session.status.text)
+        assert "u1" in session.text()
+    graph.users = {
+        key: {"id": key, "displayName": f"Name {key}", "userPrincipalName": f"{key}@c"} for key in ("u1", "u2")
+    }
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        await session.press("enter")
+        await session.until(lambda: "Name u1" in session.text())
+        assert "Name u2" in session.text()
+        assert "gone" in session.text()
+        assert [person.name for person in session.workspace.store.people("u2@c", 9)] == ["Name u2"]
+        await session.press("enter")
+        assert "of Name " in session.text()
+
+
 class InParts(httpx.AsyncBaseTransport):
     """A network in which only the first page of anything comes."""
 

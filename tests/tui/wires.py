@@ -48,6 +48,8 @@ class Graph:
     answer_to_list: Callable[[], httpx.Response] | None = None
     answer_to_patch: Answer | None = None
     answer_to_results: Callable[[], httpx.Response] = lambda: reply(200, {"value": []})
+    users: dict[str, dict[str, Any]] | None = None
+    """The directory; None: nobody may read it."""
     patches: list[bytes] = field(default_factory=list)
 
     @property
@@ -68,6 +70,9 @@ class Graph:
             return reply(200, {"value": items})
         if path.endswith("/$batch"):
             return reply(404, {"error": {"code": "UnknownError", "message": "There is no $batch."}})
+        if "/users/" in path:
+            user = (self.users or {}).get(path.rsplit("/", 1)[1])
+            return reply(403 if self.users is None else 404 if user is None else 200, user or {"error": {"code": "No"}})
         if path.endswith("Results"):
             return self.answer_to_results()
         return reply(200, self.runs[path.rsplit("/", 1)[1]])

@@ -35,6 +35,9 @@ class FakeResults:
         self.extensions: dict[str, dict[str, Any]] = {}
         self.asked_extensions: list[str] = []
 
+    async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
+        raise AssertionError((name, pace))
+
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         self.asked_extensions.append(extension_id)
         return self.extensions.get(extension_id)

@@ -118,6 +118,11 @@ class UserRow(NamedTuple):
     """What is known of custom task extensions, by id."""
 
     @property
+    def is_unnamed(self) -> bool:
+        """Whether it is a user of whom the id alone is known."""
+        return self.name == self.id and bool(self.id) and (self.result or self.tasks[0]).is_about_user
+
+    @property
     def trouble(self) -> TaskResult | None:
         """The first task that failed, else the one that has begun and not ended."""
         return next((task for task in self.tasks if task.is_failed), self.waiting)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from time import monotonic
 from typing import Final, NamedTuple
 
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import UserRow, in_sequence, progress_words, user_rows, why_no_users
 from runtui.errors import RuntuiError
+from runtui.graph.client import GraphError
 from runtui.services.store import workflow_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.keys import awaited
@@ -24,6 +26,9 @@ from runtui.tui.screens.runs import RELOAD_SECONDS
 
 REST: Final = 4
 """How long parts of a large run are not shown, in times of what showing them took."""
+
+READS_NAMES: Final = "User.ReadBasic.All"
+"""The least permission that reads names from the directory."""
 
 _READING: Final = "read one run"
 _SHOWING: Final = "show a part of a run"
@@ -122,8 +127,22 @@ class Opening:
         self._is_reading = False
         self._chrome.app.workers.cancel_group(self._chrome.app, _SHOWING)
         await self._show_stored(run_id, words)
-        if await self._read_extensions():
+        has_more = [await self._read_extensions(), await self._read_names()]
+        if any(has_more):
             await self._show_stored(run_id, words)
+
+    async def _read_names(self) -> bool:
+        """Ask the directory for the users that are known by their ids alone; whether more are known now.
+
+        Where it may not be read, that is said once.
+        """
+        rows = (*self.users.list.shown.rows, *self.users.list.rows)
+        try:
+            return await self._workspace.results.read_names([row.id for row in rows if row.is_unnamed])
+        except GraphError as error:
+            cure = f" Names need the permission {READS_NAMES}." if error.exchange.status == HTTPStatus.FORBIDDEN else ""
+            self._chrome.front.set_status(f"Users are shown by their ids: {error.title}.{cure}")
+            return False
 
     def _part_came(self, run_id: str) -> None:
         """More users of a large run are there, or their tasks."""
