@@ -120,6 +120,8 @@ _KEEP_GOING: Final = Argument(
     action="store_true",
     help="of many changes: go on after a refusal that others may meet as well",
 )
+_RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
+_NOTE: Final = Argument("--note", metavar="TEXT", help="a note to them; empty takes it away")
 _SANDBOX: Final = (
     Argument("--runs", type=_whole_number("the number of runs", _MOST_RUNS), default=240, metavar="N",
              help="how many runs the sandbox has (default: 240)"),
@@ -301,6 +303,37 @@ COMMANDS: Final = (
                      help='such as "outcome:unknown since:-24h"'),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),
             _format("table", "json", "jsonl", "csv", "md"),
+        ),
+    ),
+    Command(
+        name="triage", help="export, import or say what was handled, snoozed and noted; asks no server",
+        takes="line",
+        parts=(
+            Command(
+                name="export", help="print all of it as JSON lines, for the next shift",
+                run="runtui.headless.triage.shift:export_triage", takes="line", options=_READING,
+            ),
+            Command(
+                name="import", help="take over what another shift exported; of each run the newest wins",
+                run="runtui.headless.triage.shift:import_triage", takes="line", options=_READING,
+                arguments=(Argument("file", metavar="FILE", help="the file; - for standard input"),),
+            ),
+            Command(
+                name="handled", help="mark runs as handled",
+                run="runtui.headless.triage.shift:mark_handled", takes="line", options=_READING,
+                arguments=(
+                    _RUNS, _NOTE, Argument("--undo", action="store_true", help="they are not handled any more"),
+                ),
+            ),
+            Command(
+                name="snooze", help="put runs off; they are back at that time, or when they get worse",
+                run="runtui.headless.triage.shift:snooze", takes="line", options=_READING,
+                arguments=(
+                    _RUNS, _NOTE,
+                    Argument("--until", required=True, metavar="TIME",
+                             help='such as 2h, "tomorrow 09:00" or change (until it changes)'),
+                ),
+            ),
         ),
     ),
     Command(

@@ -52,7 +52,9 @@ _NOTHING: Final = {"null", "none"}
 
 FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
-Flag = Literal["problem", "stuck", "active"]
+RunFlag = Literal["problem", "stuck", "active"]
+TriageFlag = Literal["unhandled", "handled", "snoozed", "back", "seen", "new"]
+Flag: TypeAlias = RunFlag | TriageFlag
 
 Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 """A condition on the table `run` of the store, and its parameters."""
@@ -76,6 +78,8 @@ class FilterField:
     """Of a result: the same SELECT where the text is to be the whole."""
     listed: str = ""
     """The column of its values as a person reads them, where there are few enough of them to choose from."""
+    flags: tuple[Flag, ...] = ()
+    """What a flag may be."""
 
     def __str__(self) -> str:
         return self.name
@@ -105,6 +109,14 @@ def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterFiel
     return FilterField(name, "text", sql, aliases, whole_sql=whole_sql)
 
 
+FLAGS: Final[tuple[Flag, ...]] = get_args(RunFlag)
+"""problem: failed, completed with errors, canceled, quarantined or stuck. stuck: at work, and not touched
+for 3 hours. active: at work."""
+
+TRIAGE_FLAGS: Final[tuple[Flag, ...]] = get_args(TriageFlag)
+"""What a person did about the run, as `domain.triage.standing` has it. unhandled: neither handled nor snoozed. back: it
+was, and got worse, or the snooze ended. new: never opened."""
+
 FILTER_FIELDS: Final = (
     *map(_field, PROPERTIES),
     FilterField("workflow", "text", "workflow_key", ("wf", "workflowName"), listed="workflow_name"),
@@ -113,7 +125,9 @@ FILTER_FIELDS: Final = (
     FilterField("began", "datetime", "recency"),
     # The greater of the two: "failed>0" finds a run with any failure, "failed=0" one without.
     FilterField("failed", "count", "max(failed_users, failed_tasks)", ("failures",)),
-    FilterField("is", "flag"),
+    FilterField("is", "flag", flags=FLAGS),
+    FilterField("triage", "flag", flags=TRIAGE_FLAGS),
+    FilterField("note", "text", "coalesce((SELECT note_key FROM triage WHERE run_id = run.id), '')"),
     _of_result("user", _SUBJECT.format("instr(key, ?)"), _SUBJECT.format(_IS_A_LINE_OF_KEY), "upn", "person"),
     _of_result("task", _TASK.format("instr(task_key, ?)"), _TASK.format("task_key = ?")),
     _of_result("reason", _TASK.format("instr(reason_key, ?)"), _TASK.format("reason_key = ?"), "failureReason"),
@@ -123,10 +137,6 @@ FILTER_FIELDS: Final = (
 """Every property, and what is worked out of several."""
 
 _FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for name in (field.name, *field.aliases)}
-
-FLAGS: Final[tuple[Flag, ...]] = get_args(Flag)
-"""problem: failed, completed with errors, canceled, quarantined or stuck. stuck: at work, and not touched
-for 3 hours. active: at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +203,7 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class IsFlag:
-    """A run has a flag; `now` (ticks) decides what is stuck."""
+    """A run has a flag; `now` (ticks) decides what is stuck, and which snooze has ended."""
 
     flag: Flag
     now: int
@@ -264,6 +274,8 @@ def where(node: Node) -> Sql:  # noqa: PLR0911 - one line for each kind of node
             return _time(node)
         case Absent(field):
             return f"{field.present or field.sql} = {ABSENT}", ()
+        case IsFlag(flag, now) if flag in TRIAGE_FLAGS:
+            return _triage(flag, now)
         case IsFlag(flag, now):
             return _is(flag, now)
 
@@ -313,6 +325,39 @@ def _is(flag: Flag, now: int) -> Sql:
     if flag == "stuck":
         return stuck, (now - STUCK_AFTER,)
     return f"({_is_in('severity', PROBLEM_SEVERITIES)} OR {stuck})", (now - STUCK_AFTER,)
+
+
+_CHANGED: Final = (
+    "(status != was_status OR failed_users != was_failed_users OR failed_tasks != was_failed_tasks"
+    " OR last_updated != was_updated)"
+)
+
+
+def _triage(flag: Flag, now: int) -> Sql:
+    """What `domain.triage.standing` says of a run, by the store's mirror of what is remembered."""
+    if flag == "unhandled":
+        conditions = [_triage("handled", now), _triage("snoozed", now)]
+        return f"NOT ({' OR '.join(sql for sql, _ in conditions)})", (*conditions[0][1], *conditions[1][1])
+    rows = "run.rowid IN (SELECT run.rowid FROM triage CROSS JOIN run ON run.id = run_id WHERE {})"
+    if flag in ("seen", "new"):
+        return f"{'NOT ' if flag == 'new' else ''}{rows.format('seen > 0')}", ()
+    problem, values = _is("problem", now)
+    back = (
+        "(severity > was_severity OR failed_users > was_failed_users OR failed_tasks > was_failed_tasks"
+        f" OR ({problem} AND (NOT was_problem OR {_CHANGED}))"
+        f" OR (state = 'snoozed' AND CASE until WHEN 0 THEN {_CHANGED} ELSE until <= ? END))"
+    )
+    values = (*values, now)
+    if flag == "back":
+        return rows.format(f"state != '' AND {back}"), values
+    return rows.format(f"state = '{flag}' AND NOT {back}"), values
+
+
+def all_of(found: Filter | None, text: str, now: int) -> Filter:
+    """What a filter finds that another one, as typed, finds too."""
+    other = parse_filter(text, now)
+    parts = tuple(one.tree for one in (found, other) if one is not None and one.tree is not None)
+    return Filter(text, AllOf(parts), asks_results=found is not None and found.asks_results)
 
 
 class FilterError(UsageError):
@@ -463,7 +508,7 @@ class _Reader:
 
     def _single(self, field: FilterField, sign: _Typed, value: _Typed) -> Node:
         if field.kind == "flag":
-            return self._flag(value)
+            return self._flag(field, value)
         if field.whole_sql:
             if not self.asks_results:
                 self.hints.append(RESULTS_HINT)
@@ -496,11 +541,11 @@ class _Reader:
             self.hints.append(f"No known {field} begins with {value.text}. {possible}")
         return value.text
 
-    def _flag(self, value: _Typed) -> Node:
-        for flag in FLAGS:
+    def _flag(self, field: FilterField, value: _Typed) -> Node:
+        for flag in field.flags:
             if flag == value.text.casefold():
                 return IsFlag(flag, self.now)
-        raise value.error(f"is: takes {', '.join(FLAGS)}.")
+        raise value.error(f"{field}: takes {', '.join(field.flags)}.")
 
     def _time(self, field: FilterField, comparison: Operator, value: _Typed) -> Node:
         try:

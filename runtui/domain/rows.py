@@ -14,6 +14,7 @@ from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Needs,
 from runtui.domain.properties import PROPERTIES, Property
 from runtui.domain.text import cell_width, visible
 from runtui.domain.times import TICKS_PER_SECOND, distance
+from runtui.domain.triage.memory import RunTriage
 from runtui.errors import RuntuiError
 
 ABSENT: Final = -(2**62)
@@ -140,6 +141,8 @@ class RunRow(NamedTuple):
     workflow_name: str
     values: Mapping[str, str | int | None]
     """By `Property.key`: text, Int32 or ticks. Text that is not there is empty, a number is None."""
+    triage: RunTriage | None = None
+    """What is remembered of it; None where nothing is."""
 
     @property
     def status(self) -> str:

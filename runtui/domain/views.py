@@ -17,6 +17,9 @@ from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 PROBLEMS: Final = "is:problem"
 """The filter of the runs that a person should look at."""
 
+UNHANDLED_PROBLEMS: Final = f"{PROBLEMS} triage:unhandled"
+"""The filter of those that nobody has handled or put off."""
+
 
 MOST_VIEWS: Final = 9
 """As many as there are digits from 1."""
@@ -55,6 +58,7 @@ BUILT_IN_VIEWS: Final = (
     View("stuck", ListSettings("is:stuck", "updated", descending=False)),
     View("running", ListSettings(RUNNING, "started")),
     View("today", ListSettings("started>=today", "started")),
+    View("to do", ListSettings(UNHANDLED_PROBLEMS)),
 )
 
 

@@ -103,6 +103,10 @@ async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
     progress = workspace.refresh.progress
     if progress.fault is not None:
         raise RuntuiError("The runs could not be read", str(progress.fault))
+    try:
+        await asyncio.to_thread(workspace.triage.follow)
+    except RuntuiError as error:
+        narrate(str(error))  # filters then tell what was remembered before
     return progress.missing
 
 

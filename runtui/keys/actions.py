@@ -19,7 +19,7 @@ _logger: Final = logging.getLogger("runtui.keys")
 Scope = Literal[
     "app", "table", "rows", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict",
     "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search",
-    "overview", "number", "results", "copies", "page",
+    "overview", "number", "results", "copies", "page", "line",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -50,6 +50,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "page": "Text to select",
     "columns": "Choosing columns",
     "name": "Naming a view",
+    "line": "Typing a note or a time",
     "sign_in": "Account and sign-in",
     "help": "Help",
 }
@@ -76,12 +77,13 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"page"}),
     frozenset({"table", "columns", "panel", "app"}),
     frozenset({"name", "panel", "app"}),
+    frozenset({"line", "panel", "app"}),
     frozenset({"table", "sign_in", "panel", "app"}),
     frozenset({"table", "help", "panel", "app"}),
 )
 """The scopes whose keys work at the same time."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name", "people", "number"})
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name", "people", "number", "line"})
 """The scopes in which an input has the focus: a letter there is text."""
 
 Need = Literal[
@@ -235,6 +237,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "server",
         hinted="editing",
     ),
+    Action("next_problem", "run", ("n",), "next", "Go to the next problem that is not handled.", 62, meaning="next"),
+    Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
+    Action("snooze", "run", ("b",), "snooze", "Put the run, or all marked runs, off until later.", needs="run"),
+    Action("note", "run", ("m",), "note", "Write a note to the run, or to all marked runs.", needs="run"),
     # The list of runs
     Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
@@ -394,7 +400,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         meaning="copy",
     ),
     Action("journal_columns", "journal", ("C",), "columns", "Choose the columns and their order.", meaning="columns"),
-    Action("all_servers", "journal", ("f",), "all servers", "Show the changes on all servers, or on this one.", 40),
+    Action("all_servers", "journal", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
     # The overview
@@ -445,7 +451,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
         meaning="back",
     ),
     Action("search", "text", ("slash", "f7"), "search", "Search the text as you type.", 80, meaning="filter"),
-    Action("next_match", "text", ("n",), "next", "Go to the next match.", 75, "search"),
+    Action(
+        "next_match",
+        "text",
+        ("n",),
+        "next",
+        "Go to the next match; without a search, as in the list.",
+        75,
+        meaning="next",
+    ),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
     Action("copy_tab", "text", ("y", "ctrl+y"), "copy", "Copy something of what the tab shows.", 72, meaning="copy"),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
@@ -470,6 +484,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # The name of a view
     Action("keep_name", "name", ("enter",), "save", "Save the view under this name.", 90),
     Action("leave_name", "name", ("escape",), "back", "Go back; nothing is saved.", 80, meaning="back"),
+    # A note, or a time
+    Action("keep_line", "line", ("enter",), "keep", "Keep what is typed.", 90),
+    Action("leave_line", "line", ("escape",), "back", "Go back; nothing is kept.", 80, meaning="back"),
     # The account
     Action(
         "use_method",
@@ -526,7 +543,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("read_only", "app", ("ctrl+r",), "read-only", "Toggle read-only."),
     Action("sign_in", "app", ("A", "shift+f2"), "account", "Show the account; sign in or out.", needs="account"),
     Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
-    Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 63, "demo", hinted="list"),
+    Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 64, "demo", hinted="list"),
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
     Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10, call="app.command_palette"),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -304,6 +304,26 @@ class Journal:
         """Whether an entry is open and its process is gone."""
         with self._using():
             return entry.outcome is None and not entry.damage and self._own_session().is_gone(entry.session)
+
+    # Other tables of the file
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """Rows of another table of the file."""
+        with self._using() as db:
+            return db.rows(query, values)
+
+    def execute(self, statement: str, rows: Iterable[Mapping[str, object]]) -> int:
+        """Carry out a statement for each of some rows of another table, in one commit; how many rows it changed.
+
+        Raises:
+            JournalLostError: as `open` does.
+        """
+        with self._lock:
+            self._look_at_the_file()
+            with self._using() as db, _transaction(db):
+                changed = sum(db.execute(statement, row).rowcount for row in rows)
+            with self._using():  # what is committed by now is only worth something where it can be found
+                return changed
 
     def close(self) -> None:
         """Close the file and end the session."""

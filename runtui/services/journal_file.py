@@ -84,10 +84,25 @@ STEPS: Final = (
     ),
     ("ALTER TABLE entry ADD COLUMN why TEXT NOT NULL DEFAULT ''",),
     ("ALTER TABLE entry ADD COLUMN new_run TEXT NOT NULL DEFAULT ''",),
+    (
+        """
+        CREATE TABLE triage (
+            server TEXT NOT NULL, run_id TEXT NOT NULL,
+            seen INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL DEFAULT '', until INTEGER NOT NULL DEFAULT 0,
+            was_status TEXT NOT NULL DEFAULT '', was_failed_users INTEGER NOT NULL DEFAULT 0,
+            was_failed_tasks INTEGER NOT NULL DEFAULT 0, was_updated INTEGER NOT NULL DEFAULT 0,
+            was_problem INTEGER NOT NULL DEFAULT 0,
+            note TEXT NOT NULL DEFAULT '', who TEXT NOT NULL DEFAULT '', changed INTEGER NOT NULL DEFAULT 0,
+            stamp INTEGER NOT NULL UNIQUE,
+            PRIMARY KEY (server, run_id)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 """The statements that lead from each version to the next; version n is what the first n steps make."""
 
-_TABLES: Final = ("draft", "entry")
+_TABLES: Final = ("draft", "entry", "triage")
 
 
 class JournalError(RuntuiError):

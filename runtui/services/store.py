@@ -51,6 +51,7 @@ from runtui.services.store_file import (
     put_workflow,
 )
 from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns
+from runtui.services.triage.projection import with_triage
 
 if TYPE_CHECKING:
     from runtui.domain.filters import Filter
@@ -177,14 +178,14 @@ class Store:
 
     def put_workflows(self, workflows: Iterable[Mapping[str, Any]]) -> None:
         """Store workflows as received, each with an `id`."""
-        with self._writing() as (db, changes):
+        with self.writing() as (db, changes):
             for raw in workflows:
                 put_workflow(db, changes, raw)
 
     def keep_workflows(self, workflow_ids: Collection[str]) -> None:
         """Remove all other workflows, with their runs."""
         kept = {storable(workflow_id) for workflow_id in workflow_ids}
-        with self._writing() as (db, changes):
+        with self.writing() as (db, changes):
             for (workflow_id,) in db.execute("SELECT id FROM workflow").fetchall():
                 if workflow_id not in kept:
                     db.execute("DELETE FROM workflow WHERE id = ?", (workflow_id,))
@@ -205,7 +206,7 @@ class Store:
                 refused = error
             else:
                 sound.append(raw)
-        with self._writing() as (db, changes):
+        with self.writing() as (db, changes):
             for key in [key for key in self._seen if key[0] == workflow_id and key[1] < listing]:
                 del self._seen[key]
             newer = {run_id for run_id, during in self._answered.items() if during >= listing}
@@ -221,14 +222,14 @@ class Store:
         Raises:
             RuntuiError: when it has no id.
         """
-        with self._writing() as (db, changes):
+        with self.writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, [raw])
             self._answered[stored_id(raw, workflow_id)] = self._listing
             self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""
-        with self._writing() as (db, changes):
+        with self.writing() as (db, changes):
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
 
     def put_results(
@@ -239,7 +240,7 @@ class Store:
         `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one);
         `part` is what `put_part` returned where these are the last of several parts.
         """
-        with self._writing() as (db, changes):
+        with self.writing() as (db, changes):
             if (row := store_results.run_row_of(db, storable(run_id))) is not None:
                 store_results.put_results(db, row, as_of, tasks, users, part=part)
                 changes.read.add(storable(run_id))
@@ -250,13 +251,13 @@ class Store:
         Returns:
             What to give as `part` with the next call; None begins.
         """
-        with self._writing() as (db, _):
+        with self.writing() as (db, _):
             row = store_results.run_row_of(db, storable(run_id))
             return store_results.put_part(db, row, tasks, users, part) if row is not None else 0
 
     def put_names(self, named: Iterable[tuple[str, str, str]]) -> None:
         """Keep what users of results are called: (id, display name, userPrincipalName) of each."""
-        with self._writing() as (db, _):
+        with self.writing() as (db, _):
             store_results.put_names(db, ((storable(key), storable(name), storable(upn)) for key, name, upn in named))
 
     # Reading
@@ -264,15 +265,15 @@ class Store:
     def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
         """The rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that query."""
         start, count = max(0, start), max(0, count)
-        with self._reading() as db:
+        with self.reading() as db:
             finding = self._finding(db, query)
             if finding is not None:
-                return pick(db, finding.rows[start : start + count])
-            return walk(db, query, start, count, _total(db) if query.filter is None else None)
+                return with_triage(db, pick(db, finding.rows[start : start + count]))
+            return with_triage(db, walk(db, query, start, count, _total(db) if query.filter is None else None))
 
     def count(self, query: RunQuery) -> int:
         """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread."""
-        with self._reading() as db:
+        with self.reading() as db:
             if query.filter is None:
                 return _total(db)
             finding = self._finding(db, query)
@@ -285,7 +286,7 @@ class Store:
     def position(self, query: RunQuery, run_id: str) -> int | None:
         """The place of a run in a query, counted from 0; None when the query does not find it."""
         run_id = storable(run_id)
-        with self._reading() as db:
+        with self.reading() as db:
             finding = self._finding(db, query)
             if finding is None:
                 return place(db, query, run_id)
@@ -298,45 +299,45 @@ class Store:
     def ids(self, query: RunQuery) -> list[str]:
         """The ids of the runs that a query finds, in no order. A matter for a thread."""
         where, values = _where(query)
-        with self._reading() as db:
+        with self.reading() as db:
             return [run_id for (run_id,) in db.execute(f"SELECT id FROM run WHERE {where}", values)]
 
     def get(self, run_id: str) -> StoredRun | None:
         sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
-        with self._reading() as db:
+        with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
         return StoredRun(json.loads(found[0]), *found[1:]) if found else None
 
     def workflows(self) -> list[dict[str, Any]]:
         """The workflows as received, by name."""
-        with self._reading() as db:
+        with self.reading() as db:
             found = db.execute("SELECT name, raw FROM workflow").fetchall()
         return [json.loads(raw) for _, raw in sorted(found, key=lambda workflow: workflow[0].casefold())]
 
     def totals(self, now: int | None = None) -> Totals:
         """The counts over all runs; `now` (ticks) decides which are stuck."""
-        with self._reading() as db:
+        with self.reading() as db:
             return totals(db, now_ticks() if now is None else now)
 
     def failures_by_day(self, days: int, now: int | None = None) -> list[int]:
         """How many runs of each of the last `days` days went wrong, today's last; a run is of the day it began."""
-        with self._reading() as db:
+        with self.reading() as db:
             return failures_by_day(db, days, now_ticks() if now is None else now)
 
     def histories(self, days: int, now: int | None = None) -> list[WorkflowHistory]:
         """Every workflow with its last `days` days, by name. A matter for a thread."""
-        with self._reading() as db:
+        with self.reading() as db:
             return histories(db, days, now_ticks() if now is None else now)
 
     def value_counts(self, column: str, most: int = 1_000) -> list[tuple[str, int]]:
         """The values of a column with how many runs have them, the commonest first: a matter for a thread."""
         sql = f"SELECT {column}, count(*) FROM run GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
-        with self._reading() as db:
+        with self.reading() as db:
             return db.execute(sql, (most,)).fetchall()
 
     def needs(self) -> Needs:
         """The cells of the widest values of the list, over all runs."""
-        with self._reading() as db:
+        with self.reading() as db:
             statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
             names = [name for (name,) in db.execute("SELECT name FROM workflow")]
             users, failed = db.execute(_MOST_USERS).fetchone()
@@ -349,43 +350,43 @@ class Store:
 
         `with_parts`: where nothing is whole, the parts that came so far.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.results_of(db, storable(run_id), with_parts=with_parts)
 
     def tasks_of(self, run_id: str, subject_id: str) -> list[TaskResult]:
         """What the tasks of a run did for one subject, as far as it was read."""
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.tasks_of(db, storable(run_id), subject_id)
 
     def as_of(self, run_id: str) -> int:
         """What the results of a run that are asked for now are kept with, for `put_results`."""
-        with self._reading() as db:
+        with self.reading() as db:
             found = db.execute("SELECT last_updated FROM run WHERE id = ?", (storable(run_id),)).fetchone()
         return int(found[0]) if found else ABSENT
 
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
         """The problems of a query whose results are missing or outdated, newest first, at most so many."""
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.unread_runs(db, _where(query), now, most)
 
     def causes(self, query: RunQuery) -> list[Cause]:
         """The failures in the runs of a query by cause, as far as they were read. A matter for a thread."""
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.causes(db, _where(query))
 
     def failures_of_cause(self, query: RunQuery, key: str, most: int) -> list[TaskResult]:
         """The latest failures of a cause in the runs of a query, at most so many. A matter for a thread."""
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.failures_of_cause(db, _where(query), key, most)
 
     def people(self, text: str, most: int) -> list[Person]:
         """Whom results name: those with `text` in name, UPN or id, by name. A matter for a thread."""
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.people(db, text, most)
 
     def results_of_person(self, subject_id: str) -> list[PersonResult]:
         """What tasks did for a person over all runs that were read, newest first. A matter for a thread."""
-        with self._reading() as db:
+        with self.reading() as db:
             return store_results.results_of_person(db, subject_id)
 
     # Connections
@@ -396,7 +397,7 @@ class Store:
         return finding if finding is not None and finding.revision == _revision_for(db, query) else None
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, within one state of the store."""
         try:
             db = self._reader()
@@ -429,7 +430,7 @@ class Store:
             self._findings, self._seen, self._answered = {}, {}, {}
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:
+    def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:
         """A turn to write: one transaction, all or nothing, then the announcement of what it changed."""
         changes = ChangedRuns()
         with self._turn:
@@ -546,6 +547,26 @@ def place(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
         sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
         before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
     return before
+
+
+def following(db: sqlite3.Connection, query: RunQuery, run_id: str) -> RunRow | None:
+    """The first row of a query after a run, which the query itself may not find; after the last one, the first.
+
+    None: the query finds nothing. It reads the rows from that run on until the filter holds.
+    """
+    terms = _terms(query)
+    where, values = _where(query)
+    fields = ", ".join(field for field, _ in terms)
+    key = db.execute(f"SELECT {fields} FROM run WHERE id = ?", (run_id,)).fetchone()
+    # The rows that differ in the last field only come before those that differ in the one before it, and so on.
+    for depth in reversed(range(len(terms)) if key is not None else ()):
+        field, descending = terms[depth]
+        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
+        sql = f"SELECT {_ROW} FROM run WHERE {where}{equal} AND {field} {'<' if descending else '>'} ?"
+        sql += f" ORDER BY {_order(terms)} LIMIT 1"
+        if (found := db.execute(sql, (*values, *key[: depth + 1])).fetchone()) is not None:
+            return _row(found)
+    return next(iter(walk(db, query, 0, 1)), None)
 
 
 def _row(found: tuple[Any, ...]) -> RunRow:

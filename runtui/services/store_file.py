@@ -21,6 +21,7 @@ from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable
 from runtui.errors import RuntuiError
 from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
 from runtui.services.store_results import RESULT_TABLES, delete_results
+from runtui.services.triage.projection import TRIAGE_TABLE
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
@@ -131,6 +132,7 @@ def _open_private(path: Path) -> sqlite3.Connection:
             for statement in (*RESULT_TABLES, *_WORKFLOW_INDEX):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(TRIAGE_TABLE)
         db.execute("SELECT revision FROM state").fetchone()
         db.execute("SELECT revision FROM results_state").fetchone()
         db.execute("COMMIT")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runtui.graph.transport import Transport, Wire
     from runtui.services.refresh import Refresh
     from runtui.services.results import ResultReader
+    from runtui.services.triage.memory import TriageMemory
     from runtui.services.writing.reconcile import Reconciler
     from runtui.services.writing.save import Save
     from runtui.services.writing.saves import SaveQueue
@@ -79,6 +80,7 @@ class Workspace:
         self._refresh: Refresh | None = None
         self._results: ResultReader | None = None
         self._reconciler: Reconciler | None = None
+        self._triage: TriageMemory | None = None
 
     def connect(self, root: str) -> None:
         """Build client, listing and write path for a root and start listing.
@@ -90,6 +92,7 @@ class Workspace:
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
         from runtui.services.results import ResultReader
+        from runtui.services.triage.memory import TriageMemory
         from runtui.services.writing.drive import WriteContext
         from runtui.services.writing.reconcile import Reconciler
         from runtui.services.writing.saves import SaveQueue
@@ -123,6 +126,7 @@ class Workspace:
         self._reconciler.changed.subscribe(self._follow_entry)
         self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
         self._results = ResultReader(self._client, self.store)
+        self._triage = TriageMemory(self.journal, self.store, root)
 
     @property
     def connected(self) -> bool:
@@ -158,6 +162,11 @@ class Workspace:
     def reconciler(self) -> Reconciler:
         """What finds out the outcome of unknown changes; only after `connect`."""
         return _connected(self._reconciler)
+
+    @property
+    def triage(self) -> TriageMemory:
+        """What people remember of the runs; only after `connect`."""
+        return _connected(self._triage)
 
     @property
     def sign_in(self) -> SignIn | None:

@@ -26,7 +26,6 @@ from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
-from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
@@ -34,7 +33,9 @@ from runtui.tui.features.opening import Opening
 from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
-from runtui.tui.features.tracing import Tracing
+from runtui.tui.features.triage.explaining import Explaining
+from runtui.tui.features.triage.tracing import Tracing
+from runtui.tui.features.triage.triaging import Triaging
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
@@ -100,6 +101,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.explaining = Explaining(self.chrome, self.runs)
         self.tracing = Tracing(self.chrome, self.runs, self.opening)
         self.overviewing = Overviewing(self.chrome, self.runs)
+        self.triaging = Triaging(self.chrome, self.runs, self.opening)
         places = (
             self.editing.place, *self.opening.places, self.explaining.place, self.tracing.place, self.journaling.place,
             self.overviewing.place,
@@ -111,7 +113,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
             self.editing, self.acting, self.bulk_editing, self.opening, self.explaining, self.tracing, self.journaling,
-            self.signing_in, self.listing, self.arranging, self.overviewing, Copying(self.chrome), switching,
+            self.signing_in, self.listing, self.arranging, self.overviewing, self.triaging, Copying(self.chrome),
+            switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -157,6 +160,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.arranging.start()
         self.overviewing.start()
         self.call_after_refresh(gc.enable)
+        self.triaging.start()
         # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
         self.call_after_refresh(self.signing_in.start)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from runtui.domain.filters import ASKING, FILTER_FIELDS, FLAGS, FieldKind, FilterField
+from runtui.domain.filters import ASKING, FILTER_FIELDS, FieldKind, FilterField
 from runtui.domain.text import visible
 
 ValueCount: TypeAlias = tuple[str, int]
@@ -22,7 +22,6 @@ _BREAKS: Final = frozenset(" \t\n(),")
 _EXAMPLES: Final[dict[FieldKind, tuple[str, ...]]] = {
     "count": ("0",),
     "datetime": ("-24h", "-7d", "today", "yesterday"),
-    "flag": FLAGS,
 }
 _OFFERED: Final[tuple[FieldKind, ...]] = ("enum", "text", "flag", "datetime", "count")
 """The kinds in the order in which their fields are offered: first those whose values can be chosen."""
@@ -48,7 +47,7 @@ class FieldHelp:
 
 
 def _field_help(field: FilterField) -> FieldHelp:
-    values = field.choices.names if field.choices is not None else _EXAMPLES.get(field.kind, ())
+    values = field.choices.names if field.choices is not None else field.flags or _EXAMPLES.get(field.kind, ())
     return FieldHelp(field.name, values, ">" if field.kind in _GREATER_THAN else ":", field.listed)
 
 

@@ -19,6 +19,7 @@ from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
 from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
+from runtui.domain.triage.standing import Standing, standing
 from runtui.domain.triage.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
@@ -60,8 +61,12 @@ OUTCOME_UNKNOWN: Final = RowFlag("?", "outcome not known")
 DRAFT_KEPT: Final = RowFlag("~", "draft not sent")
 WATCHED: Final = RowFlag("♪", "watched")
 MARKED: Final = RowFlag("◆", "marked")
+BACK: Final = RowFlag("»", "back: it got worse after it was handled, or the snooze ended")
+HANDLED: Final = RowFlag("√", "handled")
+SNOOZED: Final = RowFlag("z", "snoozed")
+NOTED: Final = RowFlag("¶", "has a note")
 
-ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED)
+ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED, BACK, HANDLED, SNOOZED, NOTED)
 """All flags; of several that fit a row the first is shown."""
 
 
@@ -120,6 +125,14 @@ RUNS: Final[Resource[RunRow, str]] = Resource(
     nothing_found="No run matches the filter.",
     fields=RUN_FIELDS,
 )
+
+
+def triage_flag(row: RunRow) -> RowFlag | None:
+    """What a person did about a run; None where that is nothing that a list tells."""
+    signs: dict[Standing, RowFlag] = {"back": BACK, "handled": HANDLED, "snoozed": SNOOZED}
+    if row.triage is None:
+        return None
+    return signs.get(standing(row, now_ticks())) or (NOTED if row.triage.note else None)
 
 
 USERS: Final[Resource[UserRow, str]] = Resource(

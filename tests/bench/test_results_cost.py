@@ -105,7 +105,7 @@ def seconds(work: Callable[[], object], times: int = 7) -> float:
 
 def test_grouping_100_000_failures_is_a_few_walks_over_their_index(store: Store) -> None:
     def floor() -> None:
-        with store._reading() as db:
+        with store.reading() as db:
             sql = "SELECT cause, count(*), max(moment) FROM task_result WHERE cause <> '' GROUP BY cause"
             assert sum(count for _, count, _ in db.execute(sql)) == FAILURES
 

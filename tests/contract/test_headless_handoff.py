@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.handoff import hand_over
 from runtui.headless.triage.lists import list_causes
+from runtui.services.journal import Journal
+from runtui.services.store import Store
+from runtui.services.triage.memory import TriageMemory
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_causes import WithoutBatch
 
@@ -53,6 +58,24 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     assert f"`{run_id}`" in page
     assert entry.request_id in page
     assert all(reason in page for cause in told["causes"] for reason in cause["reasons"])
+
+
+def test_what_was_said_of_a_run_and_why_it_was_changed_is_handed_over(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run("failed")
+    commands.update(run_id, "processingStatus=canceled", why="ticket 4711")
+    with (
+        closing(Journal(commands.folder / "journal.db")) as journal,
+        closing(Store(commands.server().store_file)) as store,
+    ):
+        memory = TriageMemory(journal, store, commands.server().settings.root)
+        memory.mark([run_id], "handled", "lee")
+        memory.note([run_id], "HR *knows*", "lee")
+    capsys.readouterr()
+    assert handed_over(commands, run_id, output="md") == ExitCode.DONE
+    page = capsys.readouterr().out
+    assert re.search(r"- triage: `handled \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC by lee`", page)
+    assert "- note: `HR *knows*`" in page
+    assert "  - why: `ticket 4711`" in page
 
 
 def test_people_are_reduced_by_a_switch(commands: Commands, capsys: Out) -> None:

@@ -21,14 +21,15 @@ from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
-from runtui.tui.features.explaining import Explaining
 from runtui.tui.features.journaling import Journaling
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.features.switching import Switching
-from runtui.tui.features.tracing import Tracing
+from runtui.tui.features.triage.explaining import Explaining
+from runtui.tui.features.triage.tracing import Tracing
+from runtui.tui.features.triage.triaging import Triaging
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
 from runtui.tui.screens.bulk.results import ResultsView
@@ -46,6 +47,7 @@ from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.selection import SelectionPage
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.screens.triage.causes import CausesView
+from runtui.tui.screens.triage.line import LineQuestion
 from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.filter_bar import FilterBar
@@ -58,7 +60,7 @@ from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
     Copying, Editing, BulkEditing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging,
-    Overviewing, Switching, Acting,
+    Overviewing, Switching, Acting, Triaging,
 )  # fmt: skip
 
 HOMES: dict[Scope, tuple[type, ...]] = {
@@ -85,10 +87,11 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "page": (SelectionPage,),
     "columns": (ColumnChooser,),
     "name": (NameQuestion,),
+    "line": (LineQuestion,),
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": (Frame,),
-    "text": (SidePanel, *FEATURES),
+    "text": (SidePanel, Frame, *FEATURES),
     "search": (SearchBar,),
     "app": (Frame, *FEATURES),
 }
@@ -132,8 +135,8 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, **on_a_run) == "edit open_run filter causes act help"
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
-    assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes copy mark help"
-    assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
+    assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
+    assert hinted(*runs, has_list=True) == "filter causes next_problem problems journal help"
     causes: tuple[Scope, ...] = ("causes", "rows", "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_causes copy mark help"
     assert hinted(*causes, has_list=True) == "filter leave_causes journal overview sort help"

@@ -48,8 +48,8 @@ async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_sessi
         assert headline(session).startswith("Runs  240  ")
         await session.press("1", "x")
         assert headline(session).startswith("Runs  240  ")
-        await session.press("7")
-        assert "There is no view 7; v saves what the list shows as one." in said(session)
+        await session.press("8")
+        assert "There is no view 8; v saves what the list shows as one." in said(session)
 
 
 async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(open_session: Opener) -> None:
@@ -62,7 +62,7 @@ async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(op
         await session.press("enter")
         assert preferences.kept.views == (View("leavers", ListSettings("wf:Offboard", "workflow", False)),)
         assert "Leavers  " in headline(session)
-        await session.press("1", "6")
+        await session.press("1", "7")
         assert session.runs.settings == preferences.kept.views[0].settings
 
         await session.press("v", "enter", "j", "enter")  # on the view that is shown: rename
@@ -79,8 +79,8 @@ async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(op
         assert not str(session.runs.settings.filter)
         await session.press("v", "enter", "G", "enter")
         assert not list(preferences.kept.views)
-        await session.press("6")
-        assert "There is no view 6" in session.text()
+        await session.press("7")
+        assert "There is no view 7" in session.text()
 
 
 async def test_the_sort_picker_offers_both_directions_and_stands_on_the_present_one(open_session: Opener) -> None:

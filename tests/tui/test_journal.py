@@ -135,7 +135,7 @@ async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session:
         record(session.workspace.journal, 2, root=OTHER_ROOT, outcome=Outcome.UNKNOWN)
         await open_journal(session)
         assert [entry.number for entry in shown(session)] == [1]
-        await session.press("f")
+        await session.press("i")
         await session.until(lambda: len(shown(session)) == 3)
         assert "graph.example/beta" in session.text()
         assert "\x1b" not in session.text()
@@ -144,7 +144,7 @@ async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session:
             await session.press("down", "up", key)
             assert "This change was made on another server" in status_of(session), key
             await session.press("less_than_sign")
-        await session.press("f")
+        await session.press("i")
         await session.until(lambda: len(shown(session)) == 1)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -130,10 +132,18 @@ def test_there_is_one_command_for_the_demo_and_one_for_the_tests() -> None:
     ]
 
 
+def all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser, and those of its commands and their parts."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            for part in action.choices.values():
+                yield from all_parsers(part)
+
+
 def test_every_option_and_command_that_is_named_exists() -> None:
-    parser = command_parser()
-    (commands,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
-    helps = " ".join(known.format_help() for known in (parser, *commands.values()))
+    (commands,) = (action.choices for action in command_parser()._actions if isinstance(action.choices, dict))
+    helps = " ".join(known.format_help() for known in all_parsers(command_parser()))
     of_pip = {"--quiet", "--require-hashes", "--no-deps"}
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - of_pip
     named = {match[1] for code in CODE.findall(README) if (match := re.search(r"\bruntui ([a-z-]+)", code))}

@@ -17,9 +17,11 @@ from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.draft import value_word
 from runtui.domain.results import Cause, TaskResult, fold_reason
-from runtui.domain.times import format_ticks, parse_ticks
+from runtui.domain.rows import RunRow
+from runtui.domain.times import format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
 from runtui.domain.triage.service_actions import action_words
+from runtui.domain.triage.standing import triage_facts
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
@@ -113,6 +115,7 @@ def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff
         RuntuiError: nothing is known of the run, or a file cannot be read.
     """
     store = workspace.store
+    workspace.triage.follow()
     changes = workspace.journal.of_run(workspace.root, run_id)
     known = [StoredRun({}, entry.workflow_id, entry.workflow_name) for entry in changes if not entry.damage]
     if (stored := store.get(run_id)) is None and not known:
@@ -127,6 +130,7 @@ def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff
         requests=requests_about(workspace, run_id),
         origin=origin,
         has_draft=run_id in workspace.drafts,
+        row=next(iter(workspace.triage.rows([run_id])), None),
     )
 
 
@@ -159,6 +163,7 @@ def run_handoff(
     requests: Sequence[Exchange] = (),
     origin: Origin,
     has_draft: bool = False,
+    row: RunRow | None = None,
 ) -> Handoff:
     """The hand-over of a run.
 
@@ -171,6 +176,7 @@ def run_handoff(
         requests: What else was asked about it in this session, newest first; those of changes are left out.
         origin: Who hands it over.
         has_draft: Whether a change of it waits unsent on this machine.
+        row: The run with what people remember of it.
     """
     failures = _failures(results.tasks if results is not None else ())
     open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
@@ -179,7 +185,10 @@ def run_handoff(
     cloud, told = cloud_of_root(origin.root), {change.client_request_id for change in changes}
     return Handoff(
         title=stored.workflow_name or stored.workflow_id,
-        facts=tuple(_run_facts(run_id, stored, Workflow(workflow or {}))),
+        facts=(
+            *_run_facts(run_id, stored, Workflow(workflow or {})),
+            *(triage_facts(row, now_ticks(), _moment) if row is not None else ()),
+        ),
         failures=failures[:NAMED_CAUSES],
         more_failures=len(failures[NAMED_CAUSES:]),
         changes=tuple(changes),

@@ -189,7 +189,7 @@ class Arranging:
             )
             for number, view in enumerate(views, 1)
         ]
-        full = f"All {MOST_VIEWS} views are in use; delete one of yours first." if len(views) == MOST_VIEWS else ""
+        full = f"All {MOST_VIEWS} views are in use; delete one of yours first." if len(views) >= MOST_VIEWS else ""
         save = _Task("save", len(views) + 1)
         choices.append(Choice(save, "+ save what the list shows", _summary(self._runs.settings), refusal=full))
         at = views.index(present) if present in views else len(views)

@@ -107,6 +107,14 @@ class Opening:
     async def _begin(self, run_id: str) -> None:
         await self._show_stored(run_id)
         self._read_again(run_id)
+        self._chrome.app.run_worker(self._remember(run_id), group="remember", description="remember what was opened")
+
+    async def _remember(self, run_id: str) -> None:
+        """A run that was opened counts as seen: a cursor that passes over it tells nothing."""
+        try:
+            await asyncio.to_thread(self._workspace.triage.see, run_id)
+        except RuntuiError as error:
+            self._chrome.set_status(str(error), "error")
 
     def _read_again(self, run_id: str) -> None:
         if self._workspace.connected and run_id == self.users.run_id:
@@ -238,7 +246,10 @@ class Opening:
         self.tasks.open(run_id, row)
         await self._chrome.open(self._tasks_place)
         self._chrome.app.run_worker(
-            self._show_tasks(run_id, row), group=awaited("tasks of a user"), exclusive=True, description="show a user"
+            self._show_tasks(run_id, row),
+            group=awaited("tasks of a user"),
+            exclusive=True,
+            description="show a user",
         )
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:

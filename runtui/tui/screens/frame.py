@@ -524,6 +524,15 @@ class Frame(Screen[ScreenResultType]):
         event.stop()
         self.draw()
 
+    async def action_next_match(self) -> None:
+        """To the next match; where nothing is searched for, to the next run that needs a person."""
+        if self._panel.search.is_open:
+            self._panel.search.step(1)
+        elif ACTION_BY_ID["next_problem"].scope in self.scopes:
+            await self.perform("next_problem")
+        else:
+            self.set_status(f"Nothing is searched for; {key_of('search')} searches.", "warning")
+
     def action_leave_panel(self) -> None:
         """One step back: the search first, then from the panel, which stays as it is."""
         if self._panel.search.is_open:

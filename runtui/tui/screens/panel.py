@@ -153,6 +153,11 @@ class Panel:
         self._wanted = self._reading = _Followed(page.about.run_id)
         self._show("run", page)
 
+    def read_again(self) -> None:
+        """What is known of the run under the cursor is another now."""
+        self._reading = None
+        self._read_on()
+
     def _read_on(self) -> None:
         """Have the run under the cursor read where it is to be seen, and what is read for another row given up."""
         wanted = self._wanted
@@ -206,7 +211,8 @@ class Panel:
         )
         if stored is None or not workspace.connected:
             return known
-        known = replace(known, workflow=workflow_of(workspace.store, stored.workflow_id))
+        row = next(iter(workspace.triage.rows([run_id])), None)
+        known = replace(known, workflow=workflow_of(workspace.store, stored.workflow_id), row=row)
         try:
             return replace(known, entries=workspace.journal.of_run(workspace.root, run_id))
         except RuntuiError as error:

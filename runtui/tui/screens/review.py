@@ -26,7 +26,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import WhyLine
 
-WHY_FIRST: Final = "This profile requires a reason: type it, then press enter."
+WHY_FIRST: Final = "This profile requires a reason: type one in the line above the answers."
 
 
 class ReviewView(ActionView[str]):

@@ -25,7 +25,16 @@ from runtui.services.store import EVERY_RUN, RunQuery, RunRows
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
-from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter
+from runtui.tui.resources import (
+    DRAFT_KEPT,
+    OUTCOME_UNKNOWN,
+    RUNS,
+    SAVING,
+    WATCHED,
+    RowFlag,
+    run_filter,
+    triage_flag,
+)
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
@@ -174,7 +183,7 @@ class RunsView(ActionView[None]):
         self.list.say(words)
 
     def _flag(self, row: RunRow) -> RowFlag | None:
-        """What becomes of a change of the run, or that its end is told; else None."""
+        """What becomes of a change of the run, that its end is told, or what a person did about it; else None."""
         workspace = self._workspace
         if workspace.connected and workspace.saves.of_run(row.id) is not None:
             return SAVING
@@ -182,7 +191,7 @@ class RunsView(ActionView[None]):
             return OUTCOME_UNKNOWN
         if row.id in workspace.drafts:
             return DRAFT_KEPT
-        return WATCHED if row.id in self.watched else None
+        return WATCHED if row.id in self.watched else triage_flag(row)
 
     # Filter
 

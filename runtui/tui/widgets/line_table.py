@@ -25,7 +25,7 @@ from textual.widget import Widget
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, ListCell, Role, RowT
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
-from runtui.tui.resources import MARKED, ReadRows, Resource, RowFlag, RowId, Rows
+from runtui.tui.resources import MARKED, ROW_FLAGS, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import fit
 
 _MOST_STRIPS: Final = 512
@@ -231,7 +231,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             self.flags_changed(row_id)
 
     def flag(self, row: RowT) -> str:
-        flag = self._own_flag(row) or (MARKED if self.resource.id_of(row) in self.marks else None)
+        marked = MARKED if self.resource.id_of(row) in self.marks else None
+        flag = min(filter(None, (self._own_flag(row), marked)), key=ROW_FLAGS.index, default=None)
         return flag.sign if flag is not None else " "
 
     # The cursor

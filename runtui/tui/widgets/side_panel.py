@@ -224,10 +224,6 @@ class SidePanel(Pane):
             await self.mount(self.search)
         self.search.open()
 
-    def action_next_match(self) -> None:
-        """To the next match."""
-        self.search.step(1)
-
     def action_previous_match(self) -> None:
         """To the match before."""
         self.search.step(-1)

@@ -17,11 +17,12 @@ from runtui.domain.draft import Change, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
-from runtui.domain.rows import short_id, status_look
+from runtui.domain.rows import RunRow, short_id, status_look
 from runtui.domain.times import ago, clock_text, duration_text, moment_text, since, to_datetime
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
+from runtui.domain.triage.standing import triage_facts
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import NOT_OFFERED, Fault
 from runtui.keys.actions import key_of
@@ -237,6 +238,8 @@ class KnownRun:
     entries: Sequence[Entry] = ()
     """Its entries of the journal, newest first."""
     has_draft: bool = False
+    row: RunRow | None = None
+    """The run as the list has it, with what is remembered of it."""
     note: str = ""
     """What could not be read, and why."""
 
@@ -258,6 +261,9 @@ def run_page(known: KnownRun, now: int) -> Page:
         facts += _why(known.tasks, now)
     elif known.is_reading:
         facts.append(Fact("Reading what its tasks did…", "$text-muted"))
+    if known.row is not None:
+        told = triage_facts(known.row, now, lambda ticks: moment_text(ticks, now))
+        facts += [Fact(words if name == "triage" else f"{name}: {words}", "$text-accent") for name, words in told]
     facts += [Fact(words, "$text-accent") for words in _done_by_you(known, to_datetime(now))]
     facts += _times(values, now)
     users = f"{_count(values['successful'])} of {_count(values['users'])} users"

@@ -1,0 +1,100 @@
+"""How a run stands with the people who look after it: new, seen, handled, snoozed, or back because it got worse.
+
+Invariant: `comeback` is the one rule; `domain.filters` says the same in SQL, and a test holds the two together. A run
+is worse when its status is more urgent, when more users or tasks failed, or when it changed and is still a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from runtui.domain.rows import ABSENT, SEVERITY, RunRow, is_stuck, status_look
+from runtui.domain.triage.memory import NEVER, RunTriage, TriageState
+
+Standing = Literal["new", "seen", "back", "snoozed", "handled"]
+
+
+def is_problem(row: RunRow, now: int) -> bool:
+    """Whether a person should look at the run, as the filter `is:problem` has it."""
+    return status_look(row.status).is_problem or is_stuck(row, now)
+
+
+def marked(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NEVER) -> RunTriage:
+    """What is known of a run, with another state from `now` on."""
+    return known._replace(
+        state=state,
+        until=until,
+        was_status=row.status,
+        was_failed_users=_number(row, "failedUsers"),
+        was_failed_tasks=_number(row, "failedTasks"),
+        was_updated=_number(row, "updated"),
+        was_problem=int(is_problem(row, now)),
+    )
+
+
+def comeback(known: RunTriage, row: RunRow, now: int) -> str:
+    """Why a run that was handled or snoozed counts as neither any more, in words; empty while it does."""
+    return next(_reasons(known, row, now), "") if known.state else ""
+
+
+def _reasons(known: RunTriage, row: RunRow, now: int) -> Iterator[str]:
+    failed_users, failed_tasks = _number(row, "failedUsers"), _number(row, "failedTasks")
+    is_now = (row.status, failed_users, failed_tasks, _number(row, "updated"))
+    has_changed = is_now != (known.was_status, known.was_failed_users, known.was_failed_tasks, known.was_updated)
+    if _severity(row.status) > _severity(known.was_status):
+        yield f"it was {known.was_status or 'without a status'}"
+    if failed_users > known.was_failed_users:
+        yield "more users failed"
+    if failed_tasks > known.was_failed_tasks:
+        yield "more tasks failed"
+    if is_problem(row, now) and not known.was_problem:
+        yield "it became a problem"
+    elif is_problem(row, now) and has_changed:
+        yield "it changed and is still a problem"
+    if known.state == "snoozed" and known.until == NEVER and has_changed:
+        yield "it changed"
+    if known.state == "snoozed" and NEVER < known.until <= now:
+        yield "the snooze ended"
+
+
+def standing(row: RunRow, now: int) -> Standing:
+    """How a run stands at `now` (ticks)."""
+    known = row.triage
+    if known is None:
+        return "new"
+    if known.state:
+        return "back" if comeback(known, row, now) else known.state
+    return "seen" if known.seen != NEVER else "new"
+
+
+def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Iterator[tuple[str, str]]:
+    """What is remembered of a run at `now` (ticks), each under a name; nothing of a new one.
+
+    `in_words` tells a moment (ticks).
+    """
+    known, stands = row.triage, standing(row, now)
+    if known is None:
+        return
+    by = f" by {known.who}" if known.who else ""
+    until = "it changes" if known.until == NEVER else in_words(known.until)
+    was = f"{known.state} {in_words(known.changed)}{by}"
+    if stands == "back":
+        yield "triage", f"back: {comeback(known, row, now)} ({was})"
+    elif stands == "handled":
+        yield "triage", was
+    elif stands == "snoozed":
+        yield "triage", f"snoozed until {until}{by}"
+    if known.note:
+        yield "note", known.note
+    if known.seen != NEVER:
+        yield "opened", in_words(known.seen)
+
+
+def _severity(status: str) -> int:
+    return SEVERITY.get(status, SEVERITY[""])
+
+
+def _number(row: RunRow, key: str) -> int:
+    number = row.number(key)
+    return ABSENT if number is None else number

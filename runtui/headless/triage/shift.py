@@ -1,0 +1,118 @@
+"""`runtui triage`: what is remembered of runs, without a screen: said, exported, imported. It asks no server.
+
+Invariant: standard output is data; runs that are not in the local store are refused, and nothing is said of the others
+of the same command then.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Final
+
+from runtui.command_line import CommandLine
+from runtui.domain.bulk_draft import runs_word
+from runtui.domain.times import moment_text, now_ticks
+from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, TriageState, snooze_end
+from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.console import narrate
+from runtui.headless.journal import journal_in
+from runtui.private_files import explanation
+from runtui.services.store import Store
+from runtui.services.triage.memory import TriageMemory
+from runtui.services.triage.shift import read_shift, shift_lines
+from runtui.settings import store_path
+
+_STANDARD_INPUT: Final = "-"
+
+
+def export_triage(line: CommandLine) -> int:
+    """Print all that is remembered of the runs of the chosen server, a JSON object a line; the exit code."""
+    with _memory_of(line) as (memory, root):
+        for text in shift_lines(memory.all(), root):
+            print(text)
+    return int(ExitCode.DONE)
+
+
+def import_triage(line: CommandLine, file: str) -> int:
+    """Take over what another shift exported, where it is newer; the exit code.
+
+    Raises:
+        RuntuiError: the file cannot be read, or a line of it cannot be used; nothing is taken over then.
+    """
+    with _memory_of(line) as (memory, root):
+        received = read_shift(_lines(file), root)
+        taken = memory.take(received)
+    narrate(f"Taken over: {taken} of {runs_word(len(received))}; what is newer here stays.")
+    return int(ExitCode.DONE)
+
+
+def mark_handled(line: CommandLine, run_ids: Sequence[str], *, note: str | None, undo: bool) -> int:
+    """Mark runs as handled, or take that back; the exit code."""
+    return _mark(line, run_ids, "" if undo else "handled", "Not handled any more" if undo else "Handled", note=note)
+
+
+def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str | None) -> int:
+    """Put runs off until a time, or until they change; the exit code.
+
+    Raises:
+        RuntuiError: the time cannot be used, or a run is not there.
+    """
+    try:
+        end = snooze_end(until, now_ticks())
+    except ValueError as error:
+        raise UsageError("The time cannot be used", f"--until {until}: {error}") from None
+    words = f"Snoozed until {'it changes' if end == NEVER else moment_text(end, now_ticks())}"
+    return _mark(line, run_ids, "snoozed", words, note=note, until=end)
+
+
+def _mark(
+    line: CommandLine,
+    run_ids: Sequence[str],
+    state: TriageState,
+    words: str,
+    *,
+    note: str | None,
+    until: int = NEVER,
+) -> int:
+    if note is not None and len(note) > LONGEST_NOTE:
+        raise UsageError("The note is too long", f"It has at most {LONGEST_NOTE} characters.")
+    with _memory_of(line) as (memory, _):
+        known = {row.id for row in memory.rows(run_ids)}
+        if missing := [run_id for run_id in run_ids if run_id not in known]:
+            what = f"The local store has no run {', '.join(map(repr, missing))}. Nothing was marked."
+            raise UsageError("There is no such run here", what, "`runtui list` reads all runs.")
+        memory.mark(run_ids, state, "", until=until)
+        if note is not None:
+            memory.note(run_ids, note, "")
+    narrate(f"{words}: {runs_word(len(known))}.")
+    return int(ExitCode.DONE)
+
+
+@contextmanager
+def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
+    """The memory of the chosen server, up to date, and its root."""
+    settings = line.settings()
+    with journal_in(settings.state_folder) as journal:
+        store = Store(store_path(settings.state_folder, settings.root))
+        try:
+            memory = TriageMemory(journal, store, settings.root)
+            memory.follow()
+            yield memory, settings.root
+        finally:
+            store.close()
+
+
+def _lines(file: str) -> Iterator[str]:
+    try:
+        with nullcontext(sys.stdin.buffer) if file == _STANDARD_INPUT else Path(file).open("rb") as opened:
+            for line in opened:
+                yield line.decode()
+    except UnicodeDecodeError:
+        what = "It is no UTF-8. Nothing was imported."
+        raise UsageError("This is not a file of `runtui triage export`", what) from None
+    except OSError as error:
+        what, cure = explanation(Path(file), error, "Give the file of `runtui triage export`, or - for standard input.")
+        raise RuntuiError("The file cannot be read", what, cure) from error

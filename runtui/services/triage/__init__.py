@@ -1,0 +1,1 @@
+"""What people remember of runs: kept with the journal, mirrored into the store, handed to the next shift."""

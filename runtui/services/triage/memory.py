@@ -1,0 +1,166 @@
+"""The triage memory of one server: what was seen, handled, snoozed and noted, and by whom.
+
+Invariant: the journal's file is written first and has the truth; the mirror in the store follows it, and what another
+runtui writes is taken over by `follow`. A change touches only its own part: who opens a run takes nothing back that
+somebody else said of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from runtui.domain.rows import RunRow, storable
+from runtui.domain.times import now_ticks
+from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, TRIAGE_STATES, RunTriage, TriageState
+from runtui.domain.triage.standing import marked
+from runtui.graph.root import server_key
+from runtui.redact import redact
+from runtui.services.journal import Journal
+from runtui.services.store import RunQuery, Store, following, row_of
+from runtui.services.triage.projection import (
+    FINGERPRINT,
+    Stamped,
+    fingerprint,
+    put_triage,
+    replace_triage,
+    with_triage,
+)
+
+# The SQL below is put together from the names of columns; every id and value is a parameter.
+# ruff: noqa: S608
+
+_FIELDS: Final = RunTriage._fields
+_NOTED: Final = ("note", "who", "changed")
+_MARKED: Final = ("state", "until", *(name for name in _FIELDS if name.startswith("was_")), "who", "changed")
+_COLUMNS: Final = ("server", *_FIELDS, "stamp")
+_INSERT: Final = (
+    f"INSERT INTO triage ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS[:-1])},"
+    " (SELECT coalesce(max(stamp), 0) + 1 FROM triage)) ON CONFLICT DO UPDATE SET "
+)
+
+
+def _upsert(fields: Iterable[str], condition: str = "TRUE") -> str:
+    """The statement that writes some fields of a run, and leaves the others as they are."""
+    assigned = ", ".join(f"{name} = excluded.{name}" for name in (*fields, "stamp"))
+    return f"{_INSERT}{assigned} WHERE {condition}"
+
+
+_SEE: Final = _upsert(["seen"], "seen = 0")
+_MARK: Final = _upsert(_MARKED)
+_NOTE: Final = _upsert(_NOTED)
+
+_TAKE: Final = _upsert(
+    [name for name in _FIELDS if name not in ("run_id", "seen")], "excluded.changed > triage.changed"
+)
+
+
+class TriageMemory:
+    """What people remember of the runs of one server. Its methods read and write files, in any thread, and raise
+    RuntuiError where a file cannot be used.
+
+    Args:
+        journal: Has the file with the truth.
+        store: Has the runs, and the mirror.
+        root: The Graph root; all names of its server share one memory.
+    """
+
+    def __init__(self, journal: Journal, store: Store, root: str) -> None:
+        self._journal = journal
+        self._store = store
+        self._server = server_key(root)
+
+    def follow(self) -> bool:
+        """Take over what the journal has by now, where the mirror is another; whether it was."""
+        (there,) = self._journal.rows(f"{FINGERPRINT} WHERE server = ?", (self._server,))
+        with self._store.reading() as db:
+            is_same = fingerprint(db) == tuple(there)
+        if not is_same:
+            self._mirror(replace_triage, self._recorded())
+        return not is_same
+
+    def rows(self, run_ids: Iterable[str]) -> list[RunRow]:
+        """The runs that the store has, with what is remembered of them."""
+        with self._store.reading() as db:
+            found = (row_of(db, storable(run_id)) for run_id in run_ids)
+            return with_triage(db, [row for row in found if row is not None])
+
+    def next_of(self, query: RunQuery, run_id: str | None) -> str | None:
+        """The first run of a query after a run, from the last one on to the first; None where it finds none."""
+        with self._store.reading() as db:
+            row = following(db, query, storable(run_id or ""))
+        return row.id if row is not None else None
+
+    def ended(self, after: int, now: int) -> int:
+        """How many snoozes ended since a moment (ticks)."""
+        sql = "SELECT count(*) FROM triage WHERE state = 'snoozed' AND until > ? AND until <= ?"
+        with self._store.reading() as db:
+            return int(db.execute(sql, (after, now)).fetchone()[0])
+
+    # Changes
+
+    def see(self, run_id: str) -> None:
+        """Remember that a run was opened; the first time counts."""
+        if all(row.triage is None or row.triage.seen == NEVER for row in self.rows([run_id])):
+            self._write(_SEE, [RunTriage(storable(run_id), seen=now_ticks())])
+
+    def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NEVER) -> list[str]:
+        """Give runs another state as they are now; those that are in the store, by id.
+
+        Args:
+            run_ids: Which.
+            state: Which state; empty takes the one back that they have.
+            who: Who says so; empty where nobody is known.
+            until: When a snooze ends (ticks); NEVER: once the run changes.
+        """
+        now, rows = now_ticks(), self.rows(run_ids)
+        known = [marked(RunTriage(row.id, who=who, changed=now), row, state, now, until=until) for row in rows]
+        self._write(_MARK, known)
+        return [row.id for row in rows]
+
+    def note(self, run_ids: Iterable[str], note: str, who: str) -> None:
+        """Write a note to runs; an empty one takes theirs away."""
+        text = redact(" ".join(note.split()))[:LONGEST_NOTE]
+        self._write(_NOTE, [RunTriage(storable(name), note=text, who=who, changed=now_ticks()) for name in run_ids])
+
+    def all(self) -> Iterator[RunTriage]:
+        """All that is remembered, as the journal has it."""
+        return (known for known, _ in self._recorded())
+
+    def take(self, received: Sequence[RunTriage]) -> int:
+        """Take over what somebody else remembers, where it is newer; of how many runs."""
+        return self._write(_TAKE, received)
+
+    def _write(self, statement: str, triages: Sequence[RunTriage]) -> int:
+        """Write into the journal, then mirror what stands there."""
+        if not triages:
+            return 0
+        changed = self._journal.execute(statement, [{"server": self._server, **known._asdict()} for known in triages])
+        ids = {known.run_id for known in triages}
+        self._mirror(put_triage, self._recorded(ids))
+        return changed
+
+    def _mirror(self, put: Callable[[sqlite3.Connection, list[Stamped]], None], rows: list[Stamped]) -> None:
+        """Write into the store. It is told to nobody: no run has changed."""
+        with self._store.writing() as (db, _):
+            put(db, rows)
+            db.execute("UPDATE state SET revision = revision + 1")
+
+    def _recorded(self, run_ids: Collection[str] = ()) -> list[Stamped]:
+        """What the journal has of some runs, or of all; a row that holds nothing of ours is left out."""
+        one = f"SELECT {', '.join((*_FIELDS, 'stamp'))} FROM triage WHERE server = ?"
+        if not run_ids:
+            found = self._journal.rows(one, (self._server,))
+        elif len(run_ids) == 1:
+            found = self._journal.rows(f"{one} AND run_id = ?", (self._server, *run_ids))
+        else:
+            found = [row for row in self._journal.rows(one, (self._server,)) if row["run_id"] in run_ids]
+        return [(RunTriage(*row[:-1]), row["stamp"]) for row in map(_sound, found) if row is not None]
+
+
+def _sound(row: sqlite3.Row) -> sqlite3.Row | None:
+    """A row as runtui writes it; None for one that something else wrote."""
+    empty = (*RunTriage(""), 0)
+    is_sound = row["state"] in TRIAGE_STATES and all(map(isinstance, row, map(type, empty)))
+    return row if is_sound else None

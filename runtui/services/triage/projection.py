@@ -1,0 +1,75 @@
+"""The mirror of the triage memory in the store's file, so that lists and filters need one file and one state of it.
+
+Invariant: the journal's file has the truth. What stands here can be made anew from it at any time, and is, wherever the
+two differ. Rows are looked up for what is in sight alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, TypeAlias
+
+from runtui.domain.rows import SEVERITY, RunRow
+from runtui.domain.triage.memory import RunTriage
+
+# The SQL below is put together from the names of columns; every id and value is a parameter.
+# ruff: noqa: S608
+
+_FIELDS: Final = RunTriage._fields
+_KEPT: Final = ("stamp", "was_severity", "note_key")
+"""What stands beside the fields: the stamp of the journal, and what filters compare."""
+
+TRIAGE_TABLE: Final = f"""
+    CREATE TABLE IF NOT EXISTS triage (
+        {", ".join(f"{name} NOT NULL" for name in (*_FIELDS, *_KEPT))}, PRIMARY KEY (run_id)
+    ) WITHOUT ROWID
+"""
+
+_PUT: Final = f"REPLACE INTO triage VALUES ({', '.join('?' * (len(_FIELDS) + len(_KEPT)))})"
+_AT_ONCE: Final = 500
+"""Runs looked up by one statement."""
+
+
+Stamped: TypeAlias = tuple[RunTriage, int]
+"""What is remembered of a run, and the stamp of the journal: it grows with each change of any run."""
+
+Fingerprint: TypeAlias = tuple[int, int, int]
+"""What two copies of the memory have in common if they are the same: how many runs, the sum of their stamps, and the
+newest change."""
+
+FINGERPRINT: Final = "SELECT count(*), coalesce(sum(stamp), 0), coalesce(max(changed), 0) FROM triage"
+
+
+def put_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
+    db.executemany(
+        _PUT,
+        [(*known, stamp, SEVERITY.get(known.was_status, SEVERITY[""]), known.note.casefold()) for known, stamp in rows],
+    )
+
+
+def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
+    """Forget all, and put these in their place."""
+    db.execute("DELETE FROM triage")
+    put_triage(db, rows)
+
+
+def triage_of(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, RunTriage]:
+    """What is remembered of some runs; those without anything are left out."""
+    ids, found = list(run_ids), {}
+    for start in range(0, len(ids), _AT_ONCE):
+        part = ids[start : start + _AT_ONCE]
+        sql = f"SELECT {', '.join(_FIELDS)} FROM triage WHERE run_id IN ({', '.join('?' * len(part))})"
+        found.update({row[0]: RunTriage(*row) for row in db.execute(sql, part)})
+    return found
+
+
+def with_triage(db: sqlite3.Connection, rows: Sequence[RunRow]) -> list[RunRow]:
+    """The rows with what is remembered of their runs."""
+    known = triage_of(db, [row.id for row in rows])
+    return [row._replace(triage=known[row.id]) if row.id in known else row for row in rows] if known else list(rows)
+
+
+def fingerprint(db: sqlite3.Connection) -> Fingerprint:
+    runs, stamps, newest = db.execute(FINGERPRINT).fetchone()
+    return runs, stamps, newest

@@ -1,0 +1,166 @@
+"""The change of shift: what is remembered of the runs of a server as JSON lines, and such lines read back.
+
+Invariant: a file is taken as a whole or not at all; what is wrong in it is told by the number of its line. Nothing of a
+file is trusted: texts are bounded and redacted, and no moment lies in the future, so that nothing wins for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from runtui.domain.rows import ABSENT, storable
+from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse_ticks
+from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, RunTriage
+from runtui.errors import UsageError
+from runtui.graph.root import same_server
+from runtui.redact import redact
+
+MOST_LINES: Final = 200_000
+LONGEST_LINE: Final = 16_384
+"""Characters."""
+
+_TOLD: Final = 10
+"""Wrong lines that are told one by one."""
+
+_SLACK: Final = 300 * TICKS_PER_SECOND
+"""How far the clock of another machine may be ahead of ours."""
+
+
+def _one_line(text: str) -> str:
+    return redact(" ".join(storable(text).split()))
+
+
+_Line = Annotated[str, AfterValidator(_one_line)]
+_Ticks = Annotated[int, Field(ge=ABSENT, le=2**62)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", alias_generator=to_camel)
+
+
+class _Was(_Strict):
+    """The run as it was when it was handled or snoozed."""
+
+    status: Annotated[_Line, Field(max_length=200)]
+    failed_users: _Ticks | None
+    failed_tasks: _Ticks | None
+    updated_at: str | None
+    is_problem: bool
+
+
+class _Remembered(_Strict):
+    """One line."""
+
+    root: Annotated[str, Field(max_length=2_000)]
+    run_id: Annotated[str, Field(min_length=1, max_length=1_000)]
+    state: Literal["handled", "snoozed"] | None = None
+    until: str | None = None
+    was: _Was | None = None
+    note: Annotated[_Line, Field(max_length=LONGEST_NOTE)] = ""
+    who: Annotated[_Line, Field(max_length=200)] = ""
+    changed_at: str | None = None
+    seen_at: str | None = None
+
+
+def shift_lines(remembered: Iterable[RunTriage], root: str) -> Iterator[str]:
+    """A JSON object for each run, in ASCII."""
+    for known in remembered:
+        was = {
+            "status": known.was_status,
+            "failedUsers": None if known.was_failed_users == ABSENT else known.was_failed_users,
+            "failedTasks": None if known.was_failed_tasks == ABSENT else known.was_failed_tasks,
+            "updatedAt": None if known.was_updated == ABSENT else format_ticks(known.was_updated),
+            "isProblem": bool(known.was_problem),
+        }
+        record = {
+            "root": root,
+            "runId": known.run_id,
+            "state": known.state or None,
+            "until": _text_of(known.until),
+            "was": was if known.state else None,
+            "note": known.note,
+            "who": known.who,
+            "changedAt": _text_of(known.changed),
+            "seenAt": _text_of(known.seen),
+        }
+        yield json.dumps(record)
+
+
+def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
+    """What another shift remembers of the runs of this server.
+
+    Raises:
+        UsageError: a line cannot be used; it tells which, and why.
+    """
+    found: list[RunTriage] = []
+    wrong: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if number > MOST_LINES:
+            wrong.append(f"There are more than {MOST_LINES:,} lines.")
+            break
+        if not line.strip():
+            continue
+        try:
+            found.append(_read(line, root))
+        except ValueError as error:
+            wrong.append(f"Line {number}: {_sentence(error)}")
+    if wrong:
+        more = [f"And {len(wrong) - _TOLD} more."] if len(wrong) > _TOLD else []
+        told = "\n".join(["Nothing was imported.", *wrong[:_TOLD], *more])
+        raise UsageError("This is not a file of `runtui triage export`", told)
+    return found
+
+
+def _read(line: str, root: str) -> RunTriage:
+    if len(line) > LONGEST_LINE:
+        raise ValueError(f"It is longer than {LONGEST_LINE:,} characters.")
+    one = _Remembered.model_validate_json(line)
+    if not same_server(one.root, root):
+        raise ValueError(f"It is of another server: {one.root}.")
+    if one.state is not None and one.was is None:
+        raise ValueError(f"It lacks how the run was when it was {one.state}.")
+    known = RunTriage(
+        storable(one.run_id),
+        state=one.state or "",
+        until=_ticks_of(one.until) if one.state == "snoozed" else NEVER,
+        note=one.note,
+        who=one.who,
+        changed=_past(_ticks_of(one.changed_at)),
+        seen=_past(_ticks_of(one.seen_at)),
+    )
+    if (was := one.was) is None or one.state is None:
+        return known
+    return known._replace(
+        was_status=was.status,
+        was_failed_users=ABSENT if was.failed_users is None else was.failed_users,
+        was_failed_tasks=ABSENT if was.failed_tasks is None else was.failed_tasks,
+        was_updated=ABSENT if was.updated_at is None else parse_ticks(was.updated_at),
+        was_problem=int(was.is_problem),
+    )
+
+
+def _sentence(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first: Any = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+
+
+def _text_of(ticks: int) -> str | None:
+    return None if ticks == NEVER else format_ticks(ticks)
+
+
+def _ticks_of(text: str | None) -> int:
+    return NEVER if text is None else parse_ticks(text)
+
+
+def _past(ticks: int) -> int:
+    if ticks > now_ticks() + _SLACK:
+        raise ValueError("A moment in it lies in the future.")
+    return ticks

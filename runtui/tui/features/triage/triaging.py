@@ -1,0 +1,240 @@
+"""Working off a queue: the next problem that nobody handled, and what a person says of a run: handled, later, a note.
+
+Invariant: nothing of it is sent to the service. A key is over once the journal has what it says and the list shows it;
+what another runtui says is taken over within LOOK_SECONDS. No problem is passed over: where the run that was just
+handled has left the list, the next one is counted from its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from textual.content import Content
+
+from runtui.domain.bulk_draft import runs_word
+from runtui.domain.filters import all_of
+from runtui.domain.times import moment_text, now_ticks
+from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, SNOOZES, TriageState, snooze_end
+from runtui.domain.triage.standing import standing
+from runtui.domain.views import UNHANDLED_PROBLEMS
+from runtui.errors import RuntuiError
+from runtui.keys.actions import key_of
+from runtui.services.store import RunQuery
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.opening import Opening
+from runtui.tui.keys import awaited
+from runtui.tui.screens.frame import Chrome
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.run import TasksView, UsersView
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.triage.line import LineQuestion
+
+LOOK_SECONDS: Final = 20.0
+"""How often it is looked for what others say, and for snoozes that ended."""
+
+_TYPED: Final = ""
+"""Chosen in place of a usual snooze: the time is typed."""
+
+
+class _Acted(NamedTuple):
+    """The run that a person said something of last, and the line of the list that the cursor was on."""
+
+    run_id: str
+    line: int
+
+
+class Triaging:
+    """The queue of a shift.
+
+    Args:
+        chrome: The frame.
+        runs: The list, whose order and filter make the queue.
+        opening: Opens the next run where one is open.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView, opening: Opening) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._runs = runs
+        self._opening = opening
+        self._acted: _Acted | None = None
+        self._followed = now_ticks()
+        """When it was last looked for snoozes that ended."""
+
+    def start(self) -> None:
+        """Take over what the journal has, now and again."""
+        self._chrome.app.set_interval(LOOK_SECONDS, self.follow)
+        self.follow()
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Nothing but what the lists tell by themselves."""
+        return context
+
+    # n: the next problem
+
+    def action_next_problem(self) -> None:
+        """Go to the next problem of the list that is not handled, or open it where a run is open."""
+        self._aside(self._go_on)
+
+    async def _go_on(self) -> None:
+        table, view, shown = self._runs.table, self._chrome.front.view, self._runs.shown
+        origin, acted = view.run_id, self._acted
+        if view is self._runs and acted is not None and acted.line == table.cursor and not table.finds(acted.run_id):
+            origin = acted.run_id
+        self._acted = None
+        query = self._queue
+        run_id = await asyncio.to_thread(self._workspace.triage.next_of, query, origin)
+        if run_id is None:
+            self._chrome.set_status(await asyncio.to_thread(self._nothing_left), "success")
+            return
+        line = await asyncio.to_thread(self._workspace.store.position, shown, run_id)
+        table.move_to(table.cursor if line is None else line)
+        if isinstance(view, UsersView | TasksView):
+            await self._opening.open_run(run_id)
+        left = await asyncio.to_thread(self._workspace.store.count, query)
+        self._chrome.front.set_status(f"{_problems(left)} left; {key_of('handled')} marks this one as handled.")
+
+    @property
+    def _queue(self) -> RunQuery:
+        """The problems of the list that nobody has handled or put off, in its order."""
+        shown = self._runs.shown
+        return shown._replace(filter=all_of(shown.filter, UNHANDLED_PROBLEMS, now_ticks()))
+
+    def _nothing_left(self) -> str:
+        words = "Nothing left to do here: every problem of the list is handled or snoozed."
+        if self._runs.filter_text:
+            others = self._workspace.store.count(RunQuery(all_of(None, UNHANDLED_PROBLEMS, now_ticks())))
+            words += f" {_problems(others)} not handled beyond its filter." if others else ""
+        return words
+
+    # What a person says of a run
+
+    def action_handled(self) -> None:
+        """Mark runs as handled, or take that back where all of them are."""
+        self._aside(partial(self._toggle, self._targets()))
+
+    async def _toggle(self, run_ids: Sequence[str]) -> None:
+        rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
+        is_taken_back = all(standing(row, now) == "handled" for row in rows)
+        words = "Not handled any more" if is_taken_back else "Handled"
+        await self._mark(run_ids, "" if is_taken_back else "handled", words)
+
+    async def action_snooze(self) -> None:
+        """Ask until when runs are put off."""
+        run_ids = self._targets()
+        choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
+        choices.append(Choice(_TYPED, "another time…"))
+        about = "It is back then, and at once when it gets worse."
+        title = Content.styled(f"Snooze {self._named(run_ids)} for", "bold")
+        await self._chrome.ask(Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids))
+
+    async def _snooze_for(self, run_ids: Sequence[str], typed: str | None) -> None:
+        if typed is None:
+            return
+        if typed == _TYPED:
+            about = "A length such as 90m, 2h or 3d, or a time such as tomorrow 14:00"
+            check = lambda text: snooze_end(text, now_ticks())  # noqa: E731
+            question = LineQuestion("until", f"Snooze {self._named(run_ids)} until", about, "", check)
+            await self._chrome.ask(question, partial(self._snooze_for, run_ids))
+            return
+        until = snooze_end(typed, now_ticks())
+        end = "it changes" if until == NEVER else moment_text(until, now_ticks())
+        self._aside(partial(self._mark, run_ids, "snoozed", f"Snoozed until {end}", until))
+
+    async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NEVER) -> None:
+        self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
+        marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
+        self._show()
+        left = await asyncio.to_thread(self._workspace.store.count, self._queue)
+        on = f"; {key_of('next_problem')} goes on" if left else ""
+        self._chrome.set_status(f"{words}: {self._named(marked)}. {_problems(left)} left{on}.", "success")
+
+    async def action_note(self) -> None:
+        """Ask for a note."""
+        run_ids = self._targets()
+        rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
+        notes = {row.triage.note if row.triage is not None else "" for row in rows}
+        about = "One line, for you and the next shift; empty takes it away"
+        question = LineQuestion(
+            "note", f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
+        )
+
+        def noted(text: str | None) -> None:
+            if text is not None:
+                self._aside(partial(self._note, run_ids, text))
+
+        await self._chrome.ask(question, noted)
+
+    async def _note(self, run_ids: Sequence[str], text: str) -> None:
+        await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
+        self._show()
+        words = "Note kept" if text else "Note taken away"
+        self._chrome.set_status(f"{words}: {self._named(run_ids)}.", "success")
+
+    def _targets(self) -> list[str]:
+        """The marked runs where the list is in sight, else the run at hand."""
+        if self._chrome.front.view is self._runs and self._runs.table.marks:
+            return sorted(self._runs.table.marks)
+        run_id = self._chrome.hold_run()
+        return [run_id] if run_id is not None else []
+
+    def _named(self, run_ids: Sequence[str]) -> str:
+        """One run by its workflow, several by their number."""
+        stored = self._workspace.store.get(run_ids[0]) if len(run_ids) == 1 else None
+        return stored.workflow_name if stored is not None else runs_word(len(run_ids))
+
+    @property
+    def _who(self) -> str:
+        """Who says so, as far as that is known without asking anybody."""
+        sign_in = self._workspace.sign_in
+        account = sign_in.state.account if sign_in is not None else None
+        return account.username if account is not None else ""
+
+    def _show(self) -> None:
+        """Draw the list at once: the next key may act on the row that comes under the cursor."""
+        self._runs.reload()
+        self._chrome.panel.read_again()
+
+    # What others say, and what time does
+
+    def follow(self) -> None:
+        """Take over what another runtui wrote, and tell which snoozes ended."""
+        self._chrome.app.run_worker(
+            self._guarded(self._follow),
+            group="follow the triage memory",
+            exclusive=True,
+            description="follow others",
+        )
+
+    async def _follow(self) -> None:
+        is_news = await asyncio.to_thread(self._workspace.triage.follow)
+        before, self._followed = self._followed, now_ticks()
+        ended = await asyncio.to_thread(self._workspace.triage.ended, before, self._followed)
+        if is_news or ended:
+            self._show()
+        if ended:
+            words = "1 snooze" if ended == 1 else f"{ended} snoozes"
+            self._chrome.set_status(f"{words} ended; {key_of('next_problem')} goes to the next problem.")
+
+    def _aside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what reads and writes files beside the screen; the next key waits for it."""
+        self._chrome.app.run_worker(self._guarded(work), group=awaited("triage"), description="triage")
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """What fails is told."""
+        try:
+            await work()
+        except RuntuiError as error:
+            self._chrome.set_status(str(error), "error")
+
+
+def _check_note(text: str) -> None:
+    if len(text) > LONGEST_NOTE:
+        raise ValueError(f"A note has at most {LONGEST_NOTE} characters.")
+
+
+def _problems(count: int) -> str:
+    return "1 problem" if count == 1 else f"{count or 'no'} problems"

@@ -1,0 +1,134 @@
+"""`runtui triage`: said, exported and imported without a server; odd files are refused whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from runtui.cli import main
+from runtui.domain.times import format_ticks, now_ticks
+from runtui.services.store import Store
+from runtui.settings import store_path
+
+Out = pytest.CaptureFixture[str]
+Run = Callable[..., tuple[int, str, str]]
+ROOT = "https://graph.microsoft.com/beta"
+DAY = 24 * 3600 * 10_000_000
+
+
+@pytest.fixture
+def triage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> Run:
+    """Run the command on a state folder by its name, with two failed runs in its store; code, output, messages."""
+
+    def run(*arguments: str, folder: str = "mine", typed: str = "") -> tuple[int, str, str]:
+        state = tmp_path / folder
+        monkeypatch.setenv("RUNTUI_STATE", str(state))
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(typed.encode())))
+        if not state.exists():
+            store = Store(store_path(state, ROOT))
+            runs = [{"id": f"r{number}", "processingStatus": "failed", "failedUsersCount": 2} for number in (1, 2)]
+            store.put_runs("w1", runs, store.next_listing())
+            store.close()
+        code = main(["triage", *arguments, "--root", ROOT])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def records(triage: Run, folder: str = "mine") -> dict[str, dict[str, Any]]:
+    code, out, _ = triage("export", folder=folder)
+    assert code == 0
+    return {record["runId"]: record for record in map(json.loads, out.splitlines())}
+
+
+def test_what_is_said_is_exported_and_taken_over_by_the_next_shift(triage: Run, tmp_path: Path) -> None:
+    code, out, said = triage("handled", "r1", "--note", "HR  knows\n")
+    assert (code, out, said) == (0, "", "Handled: 1 run.\n")
+    assert triage("snooze", "r2", "--until", "2h")[0] == 0
+    exported = triage("export")[1]
+    assert exported.isascii()
+    mine = records(triage)
+    assert (mine["r1"]["state"], mine["r1"]["note"], mine["r1"]["was"]["failedUsers"]) == ("handled", "HR knows", 2)
+    assert mine["r2"]["state"] == "snoozed"
+    file = tmp_path / "shift.jsonl"
+    file.write_text(exported)
+    code, out, said = triage("import", str(file), folder="theirs")
+    assert (code, out, said) == (0, "", "Taken over: 2 of 2 runs; what is newer here stays.\n")
+    assert records(triage, "theirs") == mine
+    assert triage("import", "-", folder="theirs", typed=exported)[2].startswith("Taken over: 0 of 2 runs")
+
+
+def test_the_newest_wins_for_each_run(triage: Run) -> None:
+    triage("handled", "r1", "r2")
+    older = triage("export")[1]
+    assert triage("handled", "--undo", "r1")[2] == "Not handled any more: 1 run.\n"
+    triage("import", "-", typed=older)
+    assert {run: record["state"] for run, record in records(triage).items()} == {"r1": None, "r2": "handled"}
+
+
+def line(**facts: Any) -> str:
+    was = {"status": "failed", "failedUsers": 1, "failedTasks": None, "updatedAt": None, "isProblem": True}
+    changed = format_ticks(now_ticks())
+    some = {"root": ROOT, "runId": "r1", "state": "handled", "was": was, "note": "ok", "changedAt": changed}
+    return json.dumps(some | facts)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "Line 2: Input should be an object"),
+        (line(runId=7), "runId: Input should be a valid string."),
+        (line(runId=""), "runId: "),
+        (line(state="done"), "state: "),
+        (line(was=None), "It lacks how the run was when it was handled."),
+        (line(root="https://graph.microsoft.us/beta"), "It is of another server: https://graph.microsoft.us/beta."),
+        (line(root="nonsense"), "It is of another server"),
+        (line(changedAt=format_ticks(now_ticks() + DAY)), "A moment in it lies in the future."),
+        (line(changedAt="yesterday"), "Line 2: "),
+        (line(note="x" * 501), "note: "),
+        (line(note="\ud800"), "Invalid JSON: "),
+        (line(note="x" * 20_000), "It is longer than 16,384 characters."),
+        (line(was={"status": "failed"}), "was.failedUsers: Field required."),
+        (line(was={**json.loads(line())["was"], "failedUsers": 2**70}), "was.failedUsers: "),
+    ],
+)
+def test_an_odd_line_is_refused_by_its_number_and_nothing_is_imported(triage: Run, bad: str, words: str) -> None:
+    code, out, said = triage("import", "-", typed=f"{line()}\n{bad}\n{line(runId='r2')}\n")
+    assert (code, out) == (2, "")
+    assert "Line 2: " in said
+    assert words in said
+    assert records(triage) == {}
+
+
+def test_hostile_text_stays_text(triage: Run) -> None:
+    hostile = line(note="\x1b[31mred\u202e @everyone", who="\x07lee")
+    assert triage("import", "-", typed=hostile)[0] == 0
+    exported = triage("export")[1]
+    assert "\x1b" not in exported
+    assert json.loads(exported)["note"].startswith("\x1b[31mred")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["handled", "r1", "r9"], "The local store has no run 'r9'. Nothing was marked."),
+        (["snooze", "r1", "--until", "soon"], "--until soon: A snooze is a length"),
+        (["snooze", "r1", "--until=-2h"], "A snooze ends in the future."),
+        (["handled", "r1", "--note", "x" * 501], "at most 500 characters"),
+        (["import", "nowhere.jsonl"], "The file cannot be read"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_changes_nothing(triage: Run, arguments: list[str], words: str) -> None:
+    code, out, said = triage(*arguments)
+    assert code in (1, 2)
+    assert out == ""
+    assert words in said
+    assert records(triage) == {}

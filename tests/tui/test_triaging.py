@@ -1,0 +1,118 @@
+"""A shift's queue: worked off by one key for the next and one for handled, with snoozes, notes and what others say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtui.domain.filters import parse_filter
+from runtui.domain.times import now_ticks
+from runtui.services.journal import Journal
+from runtui.services.store import RunQuery, Store
+from runtui.services.triage.memory import TriageMemory
+from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import type_keys
+from tests.tui.wires import Graph
+
+
+def queue() -> Graph:
+    """Six failed runs among completed ones."""
+    graph = Graph()
+    template = next(iter(graph.runs.values()))
+    graph.runs.clear()
+    for number in range(12):
+        status = "failed" if number % 2 else "completed"
+        started = f"2026-11-20T{22 - number:02}:00:00Z"
+        run = {**template, "id": f"run-{number:02}", "processingStatus": status, "startedDateTime": started}
+        graph.runs[f"run-{number:02}"] = run
+    return graph
+
+
+def under_cursor(session: Session) -> str:
+    return session.runs.run_id or ""
+
+
+def handled(session: Session) -> set[str]:
+    return set(session.workspace.store.ids(RunQuery(parse_filter("triage:handled", now_ticks()))))
+
+
+@pytest.mark.parametrize("start", [[], ["6"], ["x", "s"]], ids=["all runs", "the view to do", "other order"])
+async def test_a_queue_is_worked_off_without_passing_over_a_problem(open_session: Opener, start: list[str]) -> None:
+    async with open_session(graph=queue(), size=(80, 24)) as session:
+        await session.press(*start, "n")
+        for left in range(5, -1, -1):
+            await type_keys(session, ["f", "n"], "in one packet")
+            assert len(handled(session)) == 6 - left
+        assert handled(session) == {f"run-{number:02}" for number in range(1, 12, 2)}
+        assert "Nothing left to do here" in session.status.text
+        assert session.graph is not None
+        assert session.graph.patches == []
+
+
+async def test_the_same_key_takes_it_back_and_marked_runs_are_handled_together(open_session: Opener) -> None:
+    async with open_session(graph=queue(), size=(80, 24)) as session:
+        await session.press("f")
+        assert "√ ✗ failed" in session.text()
+        assert "Handled:" in session.status.text
+        await session.press("f")
+        assert "√" not in session.text()
+        assert handled(session) == set()
+        await session.press("space", "space", "f", "U")
+        assert len(handled(session)) == 2
+        assert session.text().count("√") == 2
+
+
+async def test_the_next_is_reached_from_one_run_and_from_the_panel(open_session: Opener) -> None:
+    async with open_session(graph=queue()) as session:
+        await session.press("n", "enter")
+        first = session.front.view.run_id
+        await session.press("f", "n")
+        await session.until(lambda: session.front.view.run_id != first)
+        assert session.view == "users"
+        second = session.front.view.run_id
+        assert under_cursor(session) == second
+        await session.until(lambda: [row.triage for row in session.workspace.triage.rows([second or ""])] != [None])
+        await session.press("escape")
+        assert session.view == "runs"
+        await session.press("greater_than_sign", "n")
+        assert under_cursor(session) not in (first, second)
+        assert session.front.has_keys_in_panel
+
+
+async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter(open_session: Opener) -> None:
+    async with open_session(graph=queue()) as session:
+        await session.press("n", "b", "end", "enter")
+        await session.type("soon")
+        await session.press("enter")
+        assert "A snooze is a length" in session.status.text
+        await session.press(*["backspace"] * 4)
+        await session.type("2h")
+        await session.press("enter")
+        assert "Snoozed until" in session.status.text
+        run_id = under_cursor(session)
+        await session.press("m")
+        await session.type("ask HR")
+        await session.press("enter")
+        await session.until(lambda: "note: ask HR" in session.text() and "snoozed until" in session.text())
+        session.runs.filter_by("triage:snoozed note:hr")
+        await session.settled()
+        assert (session.runs.table.total, under_cursor(session)) == (1, run_id)
+
+
+async def test_what_another_runtui_says_and_a_snooze_that_ended_are_shown(open_session: Opener, tmp_path: Path) -> None:
+    async with open_session(graph=queue(), size=(80, 24)) as session:
+        await session.press("6")
+        assert session.runs.table.total == 6
+        workspace, store, journal = session.workspace, Store(tmp_path / "other.db"), Journal(tmp_path / "journal.db")
+        known = [workspace.store.get(f"run-0{number}") for number in (1, 3)]
+        store.put_runs("w1", [run.raw for run in known if run is not None], store.next_listing())
+        other = TriageMemory(journal, store, workspace.root)
+        other.mark(["run-01"], "handled", "kim")
+        other.mark(["run-03"], "snoozed", "kim", until=now_ticks())
+        session.app.triaging.follow()
+        await session.until(lambda: session.runs.table.total == 5)
+        assert "1 snooze ended" in session.status.text
+        assert "» ✗ failed" in session.text()
+        journal.close()
+        store.close()
