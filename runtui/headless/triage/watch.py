@@ -288,8 +288,9 @@ class ToldRuns:
         with self._faults():
             private_database(self._path)
             self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            # The first write takes the lock, and it is kept.
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            # The first write takes the lock, and it is kept. A loss of power may take the latest runs with it.
+            for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
+                self._db.execute(f"PRAGMA {pragma}")
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
                 "CREATE TABLE IF NOT EXISTS told (run_id TEXT PRIMARY KEY, workflow_id TEXT) WITHOUT ROWID"

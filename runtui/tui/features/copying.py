@@ -22,6 +22,7 @@ from runtui.domain.triage.workflows import WorkflowHistory
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.graph.root import same_server
+from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.results import runs_of_cause
@@ -181,7 +182,8 @@ class Copying:
         if way == "page" and fits(copy.text):
             done = HandedOver("shown to be selected", page=copy.text)
         elif way == "page":
-            done = HandedOver("too long or too wide for the screen; a file takes it", is_done=False)
+            how = f"{key_of('copy')} then {key_of('save_chosen')} writes it to a file"
+            done = HandedOver(f"too long or too wide for this screen; {how}", is_done=False)
         elif way == "file":
             done = await asyncio.to_thread(into_file, copy.text, folder, copy.ending)
         else:
