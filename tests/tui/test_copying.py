@@ -107,6 +107,8 @@ async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Open
         assert session.text().splitlines()[0].rstrip() == run_id
         await session.press("escape")
         assert session.view == "runs"
+        await session.press("y", "j", "t")
+        await session.until(lambda: "too long or too wide for this screen; y then E writes it" in session.text())
         await session.press("y", *"jjj", "E")
         assert "none of Microsoft's clouds" in session.text(), "the sandbox has no portal"
         await session.press("k", "k", "E")

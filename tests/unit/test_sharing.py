@@ -213,7 +213,9 @@ def test_much_is_counted_and_not_named() -> None:
 
 
 def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
-    handoff = a_handoff(a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'."))
+    change = an_entry(3, why="Ann Number1 asked for it.", words="Ann Number1 is gone.", outcome=Outcome.DONE)
+    failure = a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'.")
+    handoff = a_handoff(failure, changes=[change])
     for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
         assert not any(name in text for name in ("Ann", "u1@c", "Lee Gu"))
         assert "A. N." in text

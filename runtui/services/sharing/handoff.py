@@ -229,10 +229,15 @@ def cause_handoff(
 def reduced(handoff: Handoff) -> Handoff:
     """The same with less about people: initials and ids, and no name that a reason puts in quotes."""
     failures = []
+    everybody = [subject for failure in handoff.failures for subject in failure.subjects]
+    changes = tuple(
+        replace(change, why=_folded(change.why, everybody), words=_folded(change.words, everybody))
+        for change in handoff.changes
+    )
     for failure in handoff.failures:
         subjects = tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects)
         failures.append(replace(failure, reasons=failure.folded_reasons, subjects=subjects))
-    return replace(handoff, failures=tuple(failures), is_reduced=True)
+    return replace(handoff, failures=tuple(failures), changes=changes, is_reduced=True)
 
 
 def handoff_record(handoff: Handoff) -> dict[str, Any]:
