@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from textual.content import Content
 
 from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult
 from runtui.domain.rows import RunRow
+from runtui.domain.text import visible
 from runtui.domain.triage.causes import CauseRow, cause_record
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.workflows import WorkflowHistory
@@ -51,9 +52,7 @@ from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.screens.triage.people import PersonView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import copies
-from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, HandoffOf
-
-_Way = Literal["clipboard", "page", "file"]
+from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, HandoffOf, Way
 
 _Made = Callable[[], Sequence[CopyChoice]]
 """Makes what can be chosen; it may read files."""
@@ -72,8 +71,7 @@ class Copying:
         self._chrome = chrome
         self._workspace = chrome.workspace
         self._offered: Sequence[CopyChoice] = ()
-        self._way: _Way = "clipboard"
-        """How the answer is to be copied."""
+        """What the question offers."""
 
     def extend(self, context: ActionContext) -> ActionContext:
         """Nothing but what the lists tell by themselves."""
@@ -116,46 +114,49 @@ class Copying:
         if not offered:
             self._chrome.set_status("There is nothing to copy here.", "warning")
             return
-        self._offered, self._way = offered, "clipboard"
+        self._offered = offered
         title = Content.styled("Copy", "bold")
         await self._chrome.ask(Picker(_QUESTION, title, offered, shared=("copies",)), self._chosen)
 
-    async def action_copy_chosen(self) -> None:
+    def action_copy_chosen(self) -> None:
         """Copy what is under the cursor."""
-        await self._choose_for("clipboard")
+        self._answer(self._under_cursor, "clipboard")
 
-    async def action_show_chosen(self) -> None:
+    def action_show_chosen(self) -> None:
         """Show what is under the cursor, to be selected."""
-        await self._choose_for("page")
+        self._answer(self._under_cursor, "page")
 
-    async def action_save_chosen(self) -> None:
+    def action_save_chosen(self) -> None:
         """Write what is under the cursor to a file."""
-        await self._choose_for("file")
-
-    async def _choose_for(self, way: _Way) -> None:
-        view = self._chrome.front.view
-        if isinstance(view, Picker) and view.under_cursor is not None:
-            self._way = way if not view.under_cursor.refusal else "clipboard"
-            await self._chrome.front.perform("choose")
+        self._answer(self._under_cursor, "file")
 
     def action_copy_handoff(self) -> None:
         """Copy the hand-over, wherever the cursor is."""
-        for choice in self._offered:
-            if choice.value.handoff_of is not None:
-                self._chrome.front.view.answer(choice.value)
-                return
-        self._chrome.front.set_status("Only runs, changes and causes are handed over.", "warning")
+        self._answer(
+            next((choice for choice in self._offered if choice.value.what == copies.HANDOFF), None), "clipboard"
+        )
+
+    @property
+    def _under_cursor(self) -> CopyChoice | None:
+        view = self._chrome.front.view
+        return view.under_cursor if isinstance(view, Picker) else None
+
+    def _answer(self, choice: CopyChoice | None, way: Way) -> None:
+        """Answer the question with a line of it, or say why that cannot be copied."""
+        if choice is None or choice.refusal:
+            words = choice.refusal if choice is not None else "There is no hand-over of this."
+            self._chrome.front.set_status(words, "warning")
+        else:
+            self._chrome.front.view.answer(choice.value._replace(way=way))
 
     # The answer
 
     def _chosen(self, copy: Copy | None) -> None:
-        if copy is None:
-            return
-        way = self._way
-        group = awaited("copied") if copy.handoff_of is None else "hand over"
-        self._chrome.app.run_worker(self._copy(copy, way), group=group, exclusive=True, description="copy")
+        if copy is not None:
+            group = awaited("copied") if copy.handoff_of is None else "hand over"
+            self._chrome.app.run_worker(self._copy(copy), group=group, exclusive=True, description="copy")
 
-    async def _copy(self, copy: Copy, way: _Way) -> None:
+    async def _copy(self, copy: Copy) -> None:
         lacks = ""
         try:
             if (of := copy.handoff_of) is not None:
@@ -164,27 +165,27 @@ class Copying:
         except RuntuiError as error:
             self._chrome.set_status(str(error), "error")
             return
-        await self._send(copy, way, lacks)
+        await self._send(copy, lacks)
 
     async def action_copy_code(self) -> None:
         """Copy the code of a sign-in, or the address to open."""
         view = self._chrome.front.view
         if isinstance(view, SignInView) and view.copied[0]:
             text, what = view.copied
-            await self._send(Copy(what, text), "clipboard")
+            await self._send(Copy(what, visible(text)))
         else:
             self._chrome.front.set_status("There is no code and no address yet.", "warning")
 
-    async def _send(self, copy: Copy, way: _Way, lacks: str = "") -> None:
+    async def _send(self, copy: Copy, lacks: str = "") -> None:
         """Hand a text over, and say what was done; `lacks` is what the text should have and has not."""
         app, folder = self._chrome.app, self._workspace.settings.state_folder
         fits = partial(fits_on_page, size=app.size)
-        if way == "page" and fits(copy.text):
+        if copy.way == "page" and fits(copy.text):
             done = HandedOver("shown to be selected", page=copy.text)
-        elif way == "page":
+        elif copy.way == "page":
             how = f"{key_of('copy')} then {key_of('save_chosen')} writes it to a file"
             done = HandedOver(f"too long or too wide for this screen; {how}", is_done=False)
-        elif way == "file":
+        elif copy.way == "file":
             done = await asyncio.to_thread(into_file, copy.text, folder, copy.ending)
         else:
             to_terminal = app.copy_to_clipboard

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.columns import Column, RowT
@@ -29,6 +29,12 @@ _PREVIEW: Final = 230
 """Characters of a text that are shown before it is copied."""
 
 _WRITES: Final = "Whoever runs it sends the change once more. "
+
+
+HANDOFF: Final = "Hand-over"
+
+Way = Literal["clipboard", "page", "file"]
+"""How a text leaves; a clipboard that is not there is replaced by one of the others."""
 
 
 class CauseOfRuns(NamedTuple):
@@ -52,6 +58,7 @@ class Copy(NamedTuple):
     """Of what the hand-over is to be made, in place of a text."""
     ending: str = "txt"
     """Of the name of a file that it is written to."""
+    way: Way = "clipboard"
 
 
 CopyChoice: TypeAlias = Choice[Copy]
@@ -107,7 +114,7 @@ def handoff_choice(of: HandoffOf | None, why_not: str = "Only runs, changes and 
     """The hand-over; it is made when it is chosen."""
     about = "For a ticket, as Markdown: causes, people, what was changed with request ids, what is still open."
     why = "" if of is not None else why_not
-    return Choice(Copy("Hand-over", handoff_of=of, ending="md"), "hand-over", why or about, why)
+    return Choice(Copy(HANDOFF, handoff_of=of, ending="md"), "hand-over", why or about, why)
 
 
 def link_choice(root: str, workflow_id: str) -> CopyChoice:
