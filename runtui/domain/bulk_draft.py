@@ -8,13 +8,21 @@ once, in the model, for all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING, Draft, Edit, value_word
 from runtui.domain.properties import EDITABLE, Property
+from runtui.domain.triage.service_actions import (
+    STATUS,
+    USER_COUNTS,
+    Operation,
+    ServiceAction,
+    consequences,
+    why_not,
+)
 
 TOLD_VALUES: Final = 3
 """Values of one property that are told with how many runs have them; the others are counted together."""
@@ -47,18 +55,30 @@ class MarkedRun(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BulkDraft:
-    """The drafts of one bulk change, each of another run, and the runs that get none."""
+    """The drafts or actions of one bulk change, each of another run, and the runs that get none."""
 
-    drafts: tuple[Draft, ...]
+    drafts: tuple[Operation, ...]
     left_out: Mapping[str, LeftOut]
     """By run id, why it gets none."""
     undoes: tuple[int | None, ...] = ()
     """For each draft the journal's number of the entry that it takes back; empty where none does."""
     doubts: tuple[str, ...] = ()
     """What speaks against sending it, besides the warnings of the drafts."""
+    states: str = ""
+    """The states of the runs of actions by count; empty for drafts."""
+    notes: tuple[str, ...] = ()
+    """What follows from actions, in sentences; empty for drafts."""
+
+    @property
+    def action(self) -> ServiceAction | None:
+        """The action for the first run; None where properties are changed."""
+        first = self.drafts[0] if self.drafts else None
+        return first if isinstance(first, ServiceAction) else None
 
     def changes(self) -> Iterator[tuple[str, str, str]]:
-        """Each property that changes: its name, and the values before and after by count."""
+        """Each property that changes, or the action: its name, and the values before and after by count."""
+        if self.action is not None:
+            yield STATUS, self.states, self.action.words
         before: dict[str, Counter[str]] = {}
         after: dict[str, Counter[str]] = {}
         for draft in self.drafts:
@@ -130,6 +150,40 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
         else:
             drafts.append(draft)
     return BulkDraft(tuple(drafts), left_out)
+
+
+def actions_of(
+    make: Callable[[str, str], ServiceAction],
+    runs: Sequence[MarkedRun],
+    busy: Collection[str],
+    gone: Collection[str] = (),
+) -> BulkDraft:
+    """An action on each of some runs that it can help.
+
+    Args:
+        make: Makes it, from the id of the workflow and the id of the run.
+        runs: As they are now.
+        busy: The ids of those with a change in progress.
+        gone: The ids of those that were marked and are not listed any more.
+    """
+    actions: list[ServiceAction] = []
+    states: Counter[str] = Counter()
+    users: Counter[str] = Counter()
+    left_out = dict.fromkeys(gone, GONE)
+    for run in runs:
+        action = make(run.workflow_id, run.run_id)
+        state = value_word(run.received.get(STATUS, MISSING))
+        if run.run_id in busy:
+            left_out[run.run_id] = IN_PROGRESS
+        elif why := why_not(action, run.received):
+            nobody = " without a failed user" if run.received.get("failedUsersCount") == 0 else ""
+            left_out[run.run_id] = LeftOut(f"{state}{nobody}", f"{why} Nothing was sent.")
+        else:
+            actions.append(action)
+            states[state] += 1
+            users.update({name: count for name in USER_COUNTS if isinstance(count := run.received.get(name), int)})
+    notes = tuple(consequences(actions[0], users)) if actions else ()
+    return BulkDraft(tuple(actions), left_out, states=by_count(states), notes=notes)
 
 
 def by_count(values: Counter[str]) -> str:

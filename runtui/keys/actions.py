@@ -232,7 +232,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "run",
         ("a",),
         "actions",
-        "Cancel or reprocess the run; what else the service offers.",
+        "Cancel or reprocess the run, or all marked runs; what else the service offers.",
         62,
         "server",
         hinted="editing",

@@ -280,7 +280,10 @@ def put_workflow(db: sqlite3.Connection, changes: ChangedRuns, raw: Mapping[str,
             (name, name.casefold(), workflow_id),
         )
         changes.many = True
-    db.execute("REPLACE INTO workflow VALUES (?, ?, ?)", (workflow_id, name, json.dumps(raw)))
+    text = json.dumps(raw)
+    if db.execute("SELECT 1 FROM workflow WHERE id = ? AND raw = ?", (workflow_id, text)).fetchone() is None:
+        db.execute("REPLACE INTO workflow VALUES (?, ?, ?)", (workflow_id, name, text))
+        changes.many = True
 
 
 def _stored(db: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, _Stored]:

@@ -106,7 +106,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.editing.place, *self.opening.places, self.explaining.place, self.tracing.place, self.journaling.place,
             self.overviewing.place,
         )  # fmt: skip
-        self.acting = Acting(self.chrome, self.editing, self.opening, self.overviewing.view)
+        self.acting = Acting(self.chrome, self.editing, self.bulk_editing, self.opening, self.overviewing.view)
         self.listing = Listing(self.chrome, self.runs, self.editing, places)
         self.leaving = Leaving(self.chrome, self.signing_in)
         self.arranging = Arranging(self.chrome, self.runs)

@@ -14,7 +14,7 @@ from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
 from runtui.domain.draft import value_word
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
-from runtui.domain.rows import RUN_COLUMNS, RunRow
+from runtui.domain.rows import RUN_COLUMNS, RunRow, short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
@@ -286,6 +286,8 @@ class ResultRow(NamedTuple):
         if self.save.conflicts and not self.save.stopped:
             moved = (f"{value_word(item.now)} by now: {item.field.name}" for item in self.save.conflicts)
             return ", ".join(moved)
+        if self.save.new_run:
+            return f"new run {short_id(self.save.new_run)}"
         return " ".join(self.save.report.reasons())
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from runtui.domain.bulk_draft import MarkedRun, actions_of
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import (
     REPROCESSED,
@@ -290,3 +291,39 @@ def test_a_service_without_the_action_is_told_apart_from_a_wrong_run() -> None:
     )
     assert told.title == "This service does not offer this action"
     assert "cancelProcessing" in told.message
+
+
+async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Service) -> None:
+    """One that was answered, one whose answer was lost, one that the run itself speaks against: it holds nobody."""
+    states = {"r1": "inProgress", "r2": "queued", "r3": "completed"}
+    runs = {run_id: {**RUN, "id": run_id, "processingStatus": state} for run_id, state in states.items()}
+    service.graph.on_observe = lambda action: answered(runs[action.run_id])
+
+    def act(action: ServiceAction) -> Answer:
+        service.sent.append(action)
+        runs[action.run_id]["processingStatus"] = "canceling"
+        return LOST if action.run_id == "r2" else answered(method="POST")
+
+    service.graph.on_act = act
+    service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in states])
+    assert await service.saves.drain(30) == 0
+    ended = {save.run_id: (save.outcome, save.known_by) for save in service.news if not save.active}
+    assert ended == {
+        "r1": (Outcome.DONE, "answer"),
+        "r2": (Outcome.DONE, "read-back"),
+        "r3": (Outcome.NOT_DONE, ""),
+    }
+    assert len(service.sent) == 2
+    assert len({entry.batch for entry in service.journal.entries()}) == 1
+
+
+def test_of_several_runs_those_that_an_action_cannot_help_are_counted_by_their_state() -> None:
+    runs = [
+        MarkedRun(f"r{n}", WORKFLOW, "Onboard", {**RUN, "id": f"r{n}", "processingStatus": state})
+        for n, state in enumerate(("inProgress", "queued", "completed", "queued"))
+    ]
+    bulk = actions_of(cancel, runs, {"r3"}, {"r9"})
+    assert [action.run_id for action in bulk.drafts] == ["r0", "r1"]
+    assert list(bulk.changes()) == [("processingStatus", "1 inProgress, 1 queued", "cancel the run")]
+    assert bulk.left_out_words() == "1 completed, 1 no longer in the list, 1 with a change in progress"
+    assert bulk.notes[0] == "22 of 24 users are processed: what was done for them stays."

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import Draft
-from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.triage.workflows import Workflow
 
 ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clearQuarantine", "resume"]
@@ -47,6 +46,9 @@ REPROCESSED: Final = "reprocessedRuns"
 """The runs that a run was processed again by."""
 
 STATUS: Final = "processingStatus"
+
+USER_COUNTS: Final = ("successfulUsersCount", "failedUsersCount", "totalUsersCount")
+"""The users of a run that are processed, well or not, and all of them."""
 
 CANCELABLE: Final = frozenset({"queued", "inProgress"})
 """The states in which a run can be canceled."""
@@ -99,13 +101,17 @@ class ServiceAction:
         """The body as the bytes that are shown and sent; empty for none."""
         return json.dumps(self.parameters, indent=2) if self.parameters else ""
 
+    def body(self) -> dict[str, Any]:
+        """The JSON object to send."""
+        return dict(self.parameters)
+
     def changes(self) -> tuple[()]:
         """No property is written."""
         return ()
 
-    def errors(self) -> dict[str, str]:
-        """Nothing is typed into it."""
-        return {}
+    def warnings(self) -> tuple[()]:
+        """What it leads to is in `consequences`."""
+        return ()
 
 
 Operation: TypeAlias = Draft | ServiceAction
@@ -194,8 +200,7 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
     """What an action leaves as it is, and what follows from it, a sentence each."""
     match action.name:
         case "cancelProcessing":
-            names = ("successfulUsersCount", "failedUsersCount", "totalUsersCount")
-            good, bad, total = (EDITABLE_BY_NAME[name].read(received) for name in names)
+            good, bad, total = (received.get(name) for name in USER_COUNTS)
             if isinstance(good, int) and isinstance(bad, int):
                 yield f"{good + bad} of {total} users are processed: what was done for them stays."
             yield "Nothing is rolled back. The service stops the rest and shows canceling until it has."

@@ -189,6 +189,8 @@ class Bulk:
             waiting = self._ready[kind]
             if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
                 most = MOST_BATCHED if kind in (Read, Send) else _MOST_RECORDED
+                if kind in (Read, Send) and waiting[0].save.action is not None:
+                    most = 1  # an action has no run that the answer in a batch could be told by
                 return [waiting.popleft() for _ in range(min(most, len(waiting)))]
         return []
 
@@ -200,8 +202,8 @@ class Bulk:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
         effects = [item.effect for item in group]
         match effects[0]:
-            case Read() | Send() if any(effect.save.action is not None for effect in effects):
-                return await asyncio.gather(*map(self._alone, effects))  # an action has no run that a batch could name
+            case Read() | Send() if effects[0].save.action is not None:
+                return [await self._alone(effect) for effect in effects]
             case Read():
                 runs = [(effect.save.operation.workflow_id, effect.save.run_id) for effect in effects]
                 return await self._client.read_runs(runs)
@@ -297,6 +299,8 @@ class Bulk:
     def _mind(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""
         fault = save.fault
+        if save.action is not None and save.entry is None:
+            return  # the run itself spoke against it
         is_refused = fault is not None and save.outcome_if_stopped is Outcome.NOT_DONE
         if fault is None or not is_refused or not self._holds or self.is_stopped:
             return

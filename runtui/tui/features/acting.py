@@ -7,12 +7,13 @@ action has made, or stops, is read until it has ended, wherever the person is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from textual.content import Content
 
+from runtui.domain.bulk_draft import runs_word
 from runtui.domain.report import Outcome
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.service_actions import (
@@ -33,6 +34,7 @@ from runtui.services.store import Person, StoredRun, workflow_of
 from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save
 from runtui.tui.actions import ActionContext
+from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.opening import Opening
 from runtui.tui.screens.frame import Chrome
@@ -54,14 +56,18 @@ class Acting:
     Args:
         chrome: The frame.
         editing: Reviews and sends an action as it does a change.
+        bulk_editing: Does so for the marked runs.
         opening: Opens a run; its places show users and tasks.
         overview: The workflows.
     """
 
-    def __init__(self, chrome: Chrome, editing: Editing, opening: Opening, overview: OverviewView) -> None:
+    def __init__(
+        self, chrome: Chrome, editing: Editing, bulk_editing: BulkEditing, opening: Opening, overview: OverviewView
+    ) -> None:
         self._chrome = chrome
         self._workspace = chrome.workspace
         self._editing = editing
+        self._bulk_editing = bulk_editing
         self._opening = opening
         self._overview = overview
         self._told = ""
@@ -78,7 +84,11 @@ class Acting:
     # a: the list of actions
 
     async def action_act(self) -> None:
-        """Ask which action is wanted for the run at hand, or for the task under the cursor."""
+        """Ask which action is wanted for the marked runs, else for the run at hand or the task under the cursor."""
+        if marks := self._bulk_editing.marks:
+            if choices := [choice async for choice in self._for_marks()]:
+                await self._choose(runs_word(len(marks)), choices)
+            return
         if (run_id := self._chrome.hold_run()) is None:
             return
         stored = self._workspace.store.get(run_id)
@@ -95,7 +105,8 @@ class Acting:
     async def action_act_on_workflow(self) -> None:
         """Ask which action is wanted for the workflow under the cursor."""
         if (row := self._overview.row) is not None:
-            await self._choose(row.workflow.name, [*self._for_workflow(row.workflow.received)])
+            workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
+            await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 
     async def _choose(self, name: str, choices: Sequence[Choice[_Step]]) -> None:
         async def chosen(step: _Step | None) -> None:
@@ -105,6 +116,25 @@ class Acting:
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
         title = Content.assemble(("Actions  ", "bold"), name)
         await self._chrome.ask(Picker("act", title, choices, at=first), chosen)
+
+    async def _for_marks(self) -> AsyncIterator[Choice[_Step]]:
+        """What can be done for several runs, each with for how many."""
+        marks = len(self._bulk_editing.marks)
+        makers: list[Callable[[str, str], ServiceAction]] = [
+            cancel,
+            *(partial(reprocess, scope=name) for name in SCOPES),
+        ]
+        for make in makers:
+            if (bulk := await self._bulk_editing.draw_up(make)) is None:
+                return
+            action = bulk.action or make("", "")
+            lacks = action_words.lacks(self._workspace.sign_in, action.name)
+            refusal = action_words.refusal(self._workspace, action) or (
+                "" if bulk.drafts else f"none of them: {bulk.left_out_words()}."
+            )
+            about = " ".join(filter(None, (lacks, *bulk.notes)))
+            words = f"{action.words}, for {len(bulk.drafts)} of {marks}" if bulk.drafts else action.words
+            yield _choice(partial(self._bulk_editing.ask, bulk, lacks), words, about, refusal)
 
     def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[_Step]]:
         rows = self._chrome.front.view.list
@@ -199,8 +229,19 @@ class Acting:
     # What an action has made, or stops
 
     def _save_changed(self, save: Save) -> None:
-        if save.action is not None and save.outcome is Outcome.DONE:
-            self._chrome.app.run_worker(self._follow(save), group="follow", description="follow a run")
+        if save.action is None or save.outcome is not Outcome.DONE or save.batch:
+            return
+        if save.action.name == "activate":
+            self._workspace.refresh.now()  # the service does not say which run it has made
+        reading = self._read_tasks(save) if save.action.name == "resume" else self._follow(save)
+        self._chrome.app.run_worker(reading, group="follow", description="follow a run")
+
+    async def _read_tasks(self, save: Save) -> None:
+        """Read what the tasks of a run did, once one of them goes on."""
+        try:
+            await self._workspace.results.read_run(save.operation.workflow_id, save.run_id)
+        except RuntuiError as error:
+            self._chrome.set_status(str(error), "error")
 
     async def _follow(self, save: Save) -> None:
         """Show a run as it goes on, and tell its end; what comes before that only where nothing else was said."""

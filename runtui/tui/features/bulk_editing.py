@@ -19,6 +19,7 @@ from runtui.domain.bulk_draft import (
     SAME_ALREADY,
     BulkDraft,
     MarkedRun,
+    actions_of,
     drafts_of,
     model_of,
     runs_word,
@@ -26,7 +27,7 @@ from runtui.domain.bulk_draft import (
 from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.report import Outcome
-from runtui.domain.triage.service_actions import Operation
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import RuntuiError, UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
@@ -104,11 +105,12 @@ class BulkEditing:
     def extend(self, context: ActionContext) -> ActionContext:
         """The runs that a change would be for."""
         view = self._chrome.front.view
-        marked = len(self._marked) if view is self.form else len(self._marks())
+        marked = len(self._marked) if view is self.form else len(self.marks)
         outcomes = frozenset(self.results.outcomes) if view is self.results else frozenset()
         return replace(context, marked_runs=marked, has_bulk=bool(self._changes), outcomes=outcomes)
 
-    def _marks(self) -> frozenset[str]:
+    @property
+    def marks(self) -> frozenset[str]:
         """The marked runs, where the list is in sight."""
         return self._runs.table.marks if self._chrome.front.view is self._runs else frozenset()
 
@@ -157,7 +159,7 @@ class BulkEditing:
 
     async def action_edit(self) -> None:
         """Open the marked runs, or the run under the cursor where none is marked."""
-        if marks := self._marks():
+        if marks := self.marks:
             await self._open(marks)
         else:
             await self._editing.edit()
@@ -193,21 +195,34 @@ class BulkEditing:
 
     async def review(self) -> None:
         """Show what would change for the runs of the form as they are now, and ask."""
-        model, marks, saves = self.form.draft, self._marked, self._workspace.saves
+        model, marks = self.form.draft, self._marked
         if model is None:
             return
 
         def draw_up() -> BulkDraft:
             runs = self._read(marks)
-            busy = {run.run_id for run in runs if saves.of_run(run.run_id) is not None}
-            return drafts_of(model, runs, busy, marks - {run.run_id for run in runs})
+            return drafts_of(model, runs, self._busy(runs), marks - {run.run_id for run in runs})
 
         bulk = await self._in_thread(draw_up)
         if bulk is not None:
-            await self._ask(bulk)
+            await self.ask(bulk)
 
-    async def _ask(self, bulk: BulkDraft) -> None:
-        """Ask whether to send these drafts."""
+    async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
+        """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
+        marks = self.marks
+
+        def draw_up() -> BulkDraft:
+            runs = self._read(marks)
+            return actions_of(make, runs, self._busy(runs), marks - {run.run_id for run in runs})
+
+        return await self._in_thread(draw_up)
+
+    def _busy(self, runs: Collection[MarkedRun]) -> set[str]:
+        """Of some runs those with a change in progress."""
+        return {run.run_id for run in runs if self._workspace.saves.of_run(run.run_id) is not None}
+
+    async def ask(self, bulk: BulkDraft, hint: str | None = None) -> None:
+        """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change."""
         if not bulk.drafts:
             self._chrome.set_status(bulk_words.nothing_to_send(bulk), "warning")
             return
@@ -217,14 +232,14 @@ class BulkEditing:
                 await self._send(bulk, why)
 
         workspace, first = self._workspace, bulk.drafts[0]
-        method, url = workspace.client.write_target(first.workflow_id, first.run_id)
+        method, url = workspace.client.target(first)
         account = workspace.sign_in.state.account if workspace.sign_in is not None else None
         target = (
             ("tenant", workspace.settings.tenant),
             *([("account", account.username)] if account is not None else []),
             ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
         )
-        hint = sign_in_words.cannot_write(workspace.sign_in)
+        hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
         requires_why = workspace.settings.require_why
         await self._chrome.ask(review_of(BulkReview(bulk, target, hint, requires_why=requires_why)), answered)
         self._chrome.set_status("")
@@ -250,6 +265,7 @@ class BulkEditing:
         if self._chrome.front is self._form_place:
             self.form.draft = None
             self._form_place.dismiss()
+        if self._chrome.front.view is self._runs:
             self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
         runs = await self._in_thread(lambda: self._read([draft.run_id for draft in bulk.drafts]))
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
@@ -300,8 +316,8 @@ class BulkEditing:
         if bulk.has_ended:
             good = set(outcomes) == {Outcome.DONE}
             severity: Severity = "success" if good else "warning"
-            words = bulk_words.ended(outcomes, is_undo=progress.is_undo, is_in_sight=is_in_sight)
-            self._chrome.set_status(words, severity)
+            facts = {"is_undo": progress.is_undo, "is_action": progress.is_action, "is_in_sight": is_in_sight}
+            self._chrome.set_status(bulk_words.ended(outcomes, **facts), severity)
         elif (save := bulk.held_by) is not None and save is not progress.asked_about:
             progress.asked_about = save
             words = bulk_words.held(save, outcomes[None], is_in_sight=is_in_sight)
@@ -361,10 +377,14 @@ class BulkEditing:
             return
         bulk = await self._in_thread(lambda: self._again(rows))
         if bulk is not None:
-            await self._ask(bulk)
+            await self.ask(bulk)
 
     def _again(self, rows: Sequence[ResultRow]) -> BulkDraft:
-        """The same values over the runs as they are now. It reads files."""
+        """The same values over the runs as they are now, or the same actions. It reads files."""
+        actions = {row.save.run_id: row.save.action for row in rows if row.save.action is not None}
+        if actions:
+            marked = self._read(actions)
+            return actions_of(lambda _, run_id: actions[run_id], marked, self._busy(marked), ())
         runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
         drafts, left_out = [], {}
         for save in (row.save for row in rows):
@@ -389,7 +409,7 @@ class BulkEditing:
         """Ask whether to undo these entries of the journal, over the runs as the list has them."""
         bulk = await self._in_thread(lambda: self._undo_of(numbers))
         if bulk is not None:
-            await self._ask(bulk)
+            await self.ask(bulk)
 
     def _undo_of(self, numbers: Sequence[int]) -> BulkDraft:
         """The drafts that undo some entries. It reads files."""

@@ -31,13 +31,19 @@ TOLD_FAILURES: Final = 2
 """Tasks that would fail and are told in the status line; the Response tab tells all."""
 
 
-def refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, Any]) -> str:
-    """Why an action cannot be sent now, as a sentence; empty when it can."""
+def refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, Any] | None = None) -> str:
+    """Why an action cannot be sent now, as a sentence; empty when it can.
+
+    Args:
+        workspace: The services.
+        action: The action.
+        received: What it is about; None: that is not asked.
+    """
     if (why := entry_words.why_read_only(workspace)) is not None:
         return why
     if workspace.saves.of_run(action.run_id) is not None:
         return "A change to this run is in progress; wait for the response."
-    return why_not_offered(workspace.root, action.name) or why_not(action, received)
+    return why_not_offered(workspace.root, action.name) or (why_not(action, received) if received is not None else "")
 
 
 def lacks(sign_in: SignIn | None, name: ActionName) -> str:

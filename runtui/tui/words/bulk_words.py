@@ -25,10 +25,10 @@ def counted(outcomes: Mapping[Outcome | None, int]) -> str:
     return ", ".join([f"{ended} of {total}" if ended < total else f"{total}", *bad])
 
 
-def ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_in_sight: bool) -> str:
+def ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_action: bool, is_in_sight: bool) -> str:
     """All changes have ended: one sentence for them."""
     total = sum(outcomes.values())
-    what = "undo" if is_undo else "change"
+    what = "undo" if is_undo else "action" if is_action else "change"
     parts = [f"{count} {outcome.value}" for outcome in ENDED if (count := outcomes.get(outcome, 0))]
     hint = "" if is_in_sight else f" {key_of('bulk')} shows them."
     return f"{total} {what}{'' if total == 1 else 's'}: {', '.join(parts)}.{hint}"

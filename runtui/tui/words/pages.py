@@ -160,7 +160,7 @@ def entry_response_page(entry: Entry) -> Page:
     if entry.damage:
         return Page((Fact(damage_sentence(entry), "$text-warning"),), "", frozenset())
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
-    facts = [Fact(entry.report.heading, style)]
+    facts = [Fact(entry.report.heading, style), *(Fact(words) for words in entry.change_words() if entry.action)]
     if entry.status is not None:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
         facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))

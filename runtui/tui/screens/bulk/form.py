@@ -17,6 +17,7 @@ from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, runs_wo
 from runtui.domain.draft import Draft
 from runtui.domain.properties import Property
 from runtui.domain.times import now_ticks
+from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
@@ -43,7 +44,7 @@ class BulkFormView(ActionView[None]):
         self._review = review
         self.runs: Sequence[MarkedRun] = ()
         self._drawn: Draft | None = None
-        self._first: tuple[Draft, Draft] | None = None
+        self._first: tuple[Draft, Operation] | None = None
         """A model, and the draft of the first run that it would change."""
         self._field: Property | None = None
         self._focused: Widget | None = None

@@ -57,6 +57,11 @@ class BulkProgress:
         return self.bulk.saves[0].undoes is not None
 
     @property
+    def is_action(self) -> bool:
+        """Whether it carries out actions of the service."""
+        return self.bulk.saves[0].action is not None
+
+    @property
     def held_by(self) -> Save | None:
         """The refusal that holds the rest, while there is a rest."""
         return None if self.bulk.has_ended else self.bulk.held_by

@@ -73,6 +73,8 @@ class BulkReview(Widget):
         """What is asked."""
         is_undo = any(number is not None for number in self.bulk.undoes)
         words = "Undo the changes to" if is_undo else "Review: send this change to"
+        if (action := self.bulk.action) is not None:
+            return content(f"Review: {action.words} · {runs_word(len(self.bulk.drafts))}?")
         return Content(f"{words} {runs_word(len(self.bulk.drafts))}?")
 
     def scroll(self, lines: int) -> None:
@@ -251,7 +253,7 @@ def _facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
     lines += [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
     lines += [Content(""), Content.styled("The first requests", "$text-muted")]
     for draft in bulk.drafts[:TOLD_BODIES]:
-        lines.append(content(f"PATCH {draft.run_id}", "$text-muted"))
+        lines.append(content(f"{'PATCH' if bulk.action is None else 'POST'} {draft.run_id}", "$text-muted"))
         lines.append(content(" ".join(draft.body_text().split())))
     return Content("\n").join(lines)
 
@@ -260,5 +262,9 @@ def _notes(bulk: BulkDraft, hint: str) -> Content:
     """What speaks against the change, and what it does not do."""
     against = [*([hint] if hint else []), *bulk.doubts, *bulk.warnings()]
     lines = [content(f"! {sentence}", "$text-warning") for sentence in against]
-    lines.append(Content("This rewrites the reports: it neither stops nor repeats any work."))
+    if bulk.action is not None:
+        said = " ".join((*bulk.notes, "It cannot be undone, and is never sent twice."))
+    else:
+        said = f"This rewrites the reports: it neither stops nor repeats any work ({key_of('act')} does)."
+    lines.append(content(said))
     return Content("\n").join(lines)

@@ -1,0 +1,130 @@
+"""The service's own actions by key: chosen, reviewed, sent, followed to the end; on one run, on many, on a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from runtui.domain.times import TICKS_PER_SECOND, now_ticks
+from runtui.sandbox.app import create_app
+from runtui.services.writing import follow
+from tests.tui.conftest import Opener, Session
+from tests.tui.test_faults import status_of
+
+
+class Tenant:
+    """A sandbox whose clock a test moves."""
+
+    def __init__(self) -> None:
+        self.now = now_ticks()
+        self.app: Starlette = create_app(clock=lambda: self.now)
+        self.wire = httpx.ASGITransport(self.app)
+
+    def wait(self, seconds: int) -> None:
+        self.now += seconds * TICKS_PER_SECOND
+
+    @property
+    def actions(self) -> list[str]:
+        """The actions that were carried out."""
+        return [write.action for write in self.app.state.applied]
+
+
+@pytest.fixture
+def tenant(monkeypatch: pytest.MonkeyPatch) -> Tenant:
+    monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.02,))
+    return Tenant()
+
+
+def lines(session: Session) -> str:
+    """What stands on the screen, as one line: a sentence may be broken anywhere."""
+    return " ".join(session.text().split())
+
+
+async def told(session: Session, words: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def is_told() -> bool:
+        meanwhile()
+        return words in " ".join(status_of(session).split())
+
+    await session.until(is_told)
+
+
+async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(open_session: Opener, tenant: Tenant) -> None:
+    async with open_session(wire=tenant.wire, size=(80, 24)) as session:
+        await session.press("4", "a")
+        assert session.view == "act"
+        assert "The run has not ended: it is inProgr" in lines(session)
+        await session.press("enter")
+        assert session.view == "review"
+        assert "users are processed: what was done for them stays." in lines(session)
+        assert "It cannot be undone, and is never sent twice." in lines(session)
+        await session.press("enter")
+        assert (session.view, tenant.actions) == ("runs", [])
+        await session.press("a", "enter", "y")
+        await told(session, "#1 done (204 No Content): cancel the run.")
+        assert "canceling" in session.text()
+        assert tenant.actions == ["cancelProcessing"]
+        await told(session, "is canceled", lambda: tenant.wait(1))
+
+        await session.press("2", "a", "down", "enter", "y")
+        await told(session, "New run")
+        assert tenant.actions == ["cancelProcessing", "activateWithScope"]
+        await told(session, "is completed", lambda: tenant.wait(1))
+        await session.press("a")
+        assert "Open the new run" in session.text()
+        await session.press("g", "enter")
+        assert session.view == "users"
+        assert session.workspace.journal.entries()[0].new_run == session.app.chrome.front.view.run_id
+
+
+async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out(
+    open_session: Opener, tenant: Tenant
+) -> None:
+    async with open_session(wire=tenant.wire, size=(120, 40)) as session:
+        await session.press("slash", *"status:failed,completed", "enter")
+        await session.press("ctrl+a", "a")
+        text = lines(session)
+        assert "Cancel the run · none of them" in text
+        assert "Reprocess the failed users, all tasks, for 9 of" in text
+        await session.press("j", "enter")
+        assert session.view == "bulk-review"
+        assert "200 completed without a failed user" in lines(session)
+        await session.press("y")
+        await session.until(lambda: session.view == "results" and not session.workspace.saves.active())
+        await told(session, "9 actions: 9 done.")
+        assert sum("✓ done" in line and "new run" in line for line in session.text().splitlines()) == 9
+        assert tenant.actions == ["activateWithScope"] * 9
+        await session.press("u")
+        await told(session, "There is nothing to send: 9 that cannot be undone.")
+
+
+async def test_read_only_every_action_says_why_and_sends_nothing(open_session: Opener, tenant: Tenant) -> None:
+    async with open_session(wire=tenant.wire, size=(120, 40)) as session:
+        await session.press("ctrl+r", "4", "a")
+        assert session.text().count("· Read-only since") == 5, "all but the preview; one line has no room for it"
+        for key in ("g", "j", "j", "j", "j", "j"):
+            await session.press(key, "enter")
+            assert session.view == "act"
+            assert "Read-only since" in status_of(session)
+        await session.press("escape", "o", "a", "g", "enter")
+        assert "Read-only since" in status_of(session)
+        assert tenant.actions == []
+
+
+async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: Opener, tenant: Tenant) -> None:
+    async with open_session(wire=tenant.wire, size=(120, 40)) as session:
+        await session.press("o")
+        await session.until(lambda: "quarantine" in session.text())
+        await session.press("g", "a", "enter")
+        assert "Nothing runs at once: the next scheduled run does" in lines(session)
+        await session.press("y")
+        await told(session, "clear the quarantine of the workflow.")
+        assert tenant.actions == ["clearQuarantine"]
+        await session.until(lambda: session.text().count("■ quarantine") == 1)
+        await session.press("a")
+        await session.press("G", "enter")
+        await told(session, "Preview: ")
+        assert tenant.actions == ["clearQuarantine"], "a preview changes nothing"
+        assert len(session.workspace.journal.entries()) == 1
