@@ -56,8 +56,8 @@ class FaultText(NamedTuple):
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
     "It does not know this request; nothing is wrong with the run or with what you typed.",
-    "The published Graph service offers reading runs, and on the workflow cancelProcessing (stop a run) and "
-    "activateWithScope (process it again). The sandbox offers the change itself: runtui demo.",
+    "The published Graph service offers actions in place of it: runtui cancel stops a run (cancelProcessing), "
+    "runtui reprocess processes it again (activateWithScope). The sandbox offers the change itself: runtui demo.",
 )
 
 _BY_STATUS: dict[int, FaultText] = {

@@ -138,7 +138,7 @@ def test_a_change_that_the_service_does_not_offer_is_called_that(status: int, me
     assert fault.title == "This service does not offer this change"
     assert fault.outcome is Outcome.NOT_DONE
     assert message in fault.message
-    for word in ("cancelProcessing", "activateWithScope", "reading runs"):
+    for word in ("cancelProcessing", "activateWithScope", "runtui cancel", "runtui reprocess"):
         assert word in fault.hint
     reading = fault_of(answered(status, graph_error(message=message)), writing=False)
     assert reading is not None

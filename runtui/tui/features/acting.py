@@ -30,7 +30,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.errors import RuntuiError
 from runtui.services.people import find_user
-from runtui.services.store import Person, StoredRun, workflow_of
+from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save
 from runtui.tui.actions import ActionContext
@@ -187,12 +187,16 @@ class Acting:
     # On demand
 
     async def _ask_for_person(self, workflow_id: str) -> None:
+        """Ask whom to run it for; more results are read meanwhile, so that more people are known."""
+
         async def chosen(person: Person | None) -> None:
+            await self._workspace.results.stop()
             if person is not None and person.id:
                 await self._review(run_on_demand(workflow_id, [person.id]), {})
             elif person is not None:
                 self._aside(partial(self._find_person, workflow_id, person.name), f"Looking for {person.name}…")
 
+        self._workspace.results.read_in_background(EVERY_RUN)
         await self._chrome.ask(PeopleView(self._workspace), chosen)
 
     async def _find_person(self, workflow_id: str, name: str) -> None:

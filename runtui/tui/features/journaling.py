@@ -111,7 +111,7 @@ class Journaling:
     def _save_changed(self, save: Save) -> None:
         if save.entry is not None:
             self._sent.add(save.entry)
-        if save.outcome is Outcome.DONE:
+        if save.outcome is Outcome.DONE and save.action is None:
             change = self._changed.discard if save.undoes is not None else self._changed.add
             change(run_key(save.run_id))
 

@@ -42,7 +42,7 @@ def refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, 
     if (why := entry_words.why_read_only(workspace)) is not None:
         return why
     if workspace.saves.of_run(action.run_id) is not None:
-        return "A change to this run is in progress; wait for the response."
+        return "A change or an action is in progress here; wait for the response."
     return why_not_offered(workspace.root, action.name) or (why_not(action, received) if received is not None else "")
 
 

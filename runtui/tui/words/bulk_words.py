@@ -80,4 +80,6 @@ def result_object(row: ResultRow) -> dict[str, Any]:
         "status": sent.status if sent is not None else None,
         "clientRequestId": save.intent.client_request_id if save.intent is not None else "",
         "undoes": save.undoes,
+        "action": save.action.name if save.action is not None else None,
+        "newRun": save.new_run or None,
     }

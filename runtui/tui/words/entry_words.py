@@ -63,11 +63,11 @@ def decision(entry: Entry) -> str:
 def undoable(entries: Sequence[Entry]) -> Entry | None:
     """The change that undo starts with, of the entries of a run, newest first; None when there is none.
 
-    One that is not known to be done blocks those before it. An undo is not undone here, so that the same key goes on
-    to the change before.
+    An action of the service is no change. One that is not known to be done blocks those before it. An undo is not
+    undone here, so that the same key goes on to the change before.
     """
     for entry in entries:
-        if entry.outcome is Outcome.NOT_DONE or entry.undone_by is not None:
+        if entry.outcome is Outcome.NOT_DONE or entry.undone_by is not None or entry.action:
             continue
         if entry.outcome is not Outcome.DONE or entry.undoes is None:
             return entry
