@@ -222,10 +222,19 @@ class Store:
         Raises:
             RuntuiError: when it has no id.
         """
+        self.put_answered([(workflow_id, raw)])
+
+    def put_answered(self, runs: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Store some runs, each with the id of its workflow, from the answers to GETs or PATCHes.
+
+        Raises:
+            RuntuiError: when one has no id; none is stored then.
+        """
         with self.writing() as (db, changes):
-            rows = put_runs(db, changes, workflow_id, [raw])
-            self._answered[stored_id(raw, workflow_id)] = self._listing
-            self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
+            for workflow_id, raw in runs:
+                rows = put_runs(db, changes, workflow_id, [raw])
+                self._answered[stored_id(raw, workflow_id)] = self._listing
+                self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""
@@ -307,6 +316,12 @@ class Store:
         with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
         return StoredRun(json.loads(found[0]), *found[1:]) if found else None
+
+    def workflow_name(self, run_id: str) -> str:
+        """The name of a run's workflow; empty where it is not known."""
+        with self.reading() as db:
+            found = db.execute("SELECT workflow_name FROM run WHERE id = ?", (storable(run_id),)).fetchone()
+        return str(found[0]) if found else ""
 
     def workflows(self) -> list[dict[str, Any]]:
         """The workflows as received, by name."""

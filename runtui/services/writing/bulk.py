@@ -42,10 +42,13 @@ from runtui.services.writing.write import (
 _logger: Final = logging.getLogger("runtui.write")
 
 LANES: Final = 4
-"""Groups of changes that are carried out at once."""
+"""Requests that are on the wire at once."""
 
-_ORDER: Final = (Settle, StoreRun, Recall, RenewToken, Send, Record, Identify, Read)
-"""What is carried out first: a change that has begun ends before another one begins."""
+_WIRE: Final = (Send, Read)
+_FILES: Final = (Settle, StoreRun, Recall, Record, Identify)
+_WORK: Final = (*[_WIRE] * LANES, _FILES, (RenewToken,))
+"""What is carried out side by side, and of each what comes first: a change that has begun ends before another one
+begins. Neither the disk nor somebody who signs in holds up the wire."""
 
 _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 """What is not begun while the changes are held."""
@@ -96,7 +99,7 @@ class Bulk:
         self._client = client
         self._driver = driver
         self._holds = holds
-        self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kind in _ORDER}
+        self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kinds in _WORK for kind in kinds}
         self._pauses: dict[asyncio.Task[None], _Item] = {}
         self._items: dict[int, _Item] = {}
         """Those that have not ended, by the number of the save."""
@@ -109,7 +112,7 @@ class Bulk:
         self.changed: Announcer[Bulk] = Announcer()
         """Told when the rest is held and nothing is on the wire any more, and when all have ended."""
         self._resting = 0
-        """Lanes with nothing to do."""
+        """Of those in `_WORK`, how many have nothing to do."""
         self._accepted: set[str] = set()
         """The titles of refusals that hold nothing any more."""
         self._announced: dict[int, Save] = {}
@@ -122,8 +125,8 @@ class Bulk:
             self._take_in(item)
         try:
             async with asyncio.TaskGroup() as lanes:
-                for _ in range(LANES):
-                    lanes.create_task(self._carry_on())
+                for kinds in _WORK:
+                    lanes.create_task(self._carry_on(kinds))
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()
@@ -156,9 +159,9 @@ class Bulk:
                 self._take_in(item)
         self._news.set()
 
-    async def _carry_on(self) -> None:
+    async def _carry_on(self, kinds: Sequence[type[Effect[Any]]]) -> None:
         while self._items:
-            group = self._next_group()
+            group = self._next_group(kinds)
             if not group:
                 await self._rest()
                 continue
@@ -176,19 +179,19 @@ class Bulk:
         """Wait until there may be something to do."""
         self._resting += 1
         try:
-            if self._resting == LANES and self.held_by is not None:
+            if self._resting == len(_WORK) and self.held_by is not None:
                 self.changed.announce(self)
             self._news.clear()
             await self._news.wait()
         finally:
             self._resting -= 1
 
-    def _next_group(self) -> list[_Item]:
+    def _next_group(self, kinds: Sequence[type[Effect[Any]]]) -> list[_Item]:
         """Some changes that ask for the same now; none while there is nothing to be done."""
-        for kind in _ORDER:
+        for kind in kinds:
             waiting = self._ready[kind]
             if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
-                most = MOST_BATCHED if kind in (Read, Send) else _MOST_RECORDED
+                most = MOST_BATCHED if kind in _WIRE else _MOST_RECORDED
                 return [waiting.popleft() for _ in range(min(most, len(waiting)))]
         return []
 
@@ -198,21 +201,29 @@ class Bulk:
 
     async def _carry_out(self, group: list[_Item]) -> Sequence[object]:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
-        effects = [item.effect for item in group]
+        effects: list[Any] = [item.effect for item in group]
+        saves = [effect.save for effect in effects]
+        replies: Sequence[object]
         match effects[0]:
-            case Read() | Send() if any(effect.save.action is not None for effect in effects):
-                return await asyncio.gather(*map(self._alone, effects))  # an action has no run that a batch could name
+            case Read() | Send() if any(save.action is not None for save in saves):
+                # An action has no run that a batch could name.
+                replies = await asyncio.gather(*map(self._alone, effects))
             case Read():
-                runs = [(effect.save.operation.workflow_id, effect.save.run_id) for effect in effects]
-                return await self._client.read_runs(runs)
+                replies = await self._client.read_runs([(save.operation.workflow_id, save.run_id) for save in saves])
             case Send():
-                return await self._client.update_runs([_update(effect) for effect in effects])
+                replies = await self._client.update_runs([_update(effect.intent) for effect in effects])
+            case Identify():
+                replies = await self._driver.senders(saves)
             case Record():
-                return await self._record([effect.intent for effect in effects if isinstance(effect, Record)])
+                replies = await self._record([effect.intent for effect in effects])
             case Settle():
-                settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
-                return await self._settle(settlements)
-        return [await self._alone(effect) for effect in effects]
+                replies = await self._settle([_settlement(effect) for effect in effects])
+            case StoreRun():
+                observed = [(effect.save.operation, effect.entity) for effect in effects]
+                replies = await asyncio.to_thread(self._driver.store_runs, observed)
+            case _:
+                replies = [await self._alone(effect) for effect in effects]
+        return replies
 
     async def _alone(self, effect: Effect[Any]) -> object:
         try:
@@ -220,7 +231,7 @@ class Bulk:
         except RuntuiError as error:
             return error
 
-    async def _record(self, intents: Sequence[Any]) -> Sequence[object]:
+    async def _record(self, intents: Sequence[Intent]) -> Sequence[object]:
         try:
             return await whatever_happens(self._driver.journal.open_many, intents)
         except RuntuiError as error:
@@ -321,9 +332,7 @@ def _is_gone(save: Save) -> bool:
     return exchange is not None and exchange.method == "GET" and exchange.status in (404, 410)
 
 
-def _update(effect: Effect[Any]) -> RunUpdate:
-    assert isinstance(effect, Send)  # noqa: S101 - a group asks for the same
-    intent = effect.intent
+def _update(intent: Intent) -> RunUpdate:
     return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
