@@ -55,8 +55,8 @@ _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
 
-_MOST_RECORDED: Final = 100
-"""Changes in one commit of the journal."""
+_AT_ONCE: Final = 2 * MOST_BATCHED
+"""Changes that are begun, or recorded, between two keys."""
 
 
 class BulkWriter(RunWriter, Protocol):
@@ -111,6 +111,8 @@ class Bulk:
         """The refusal that holds the rest."""
         self.changed: Announcer[Bulk] = Announcer()
         """Told when the rest is held and nothing is on the wire any more, and when all have ended."""
+        self._begun = 0
+        """Of the changes, how many have asked for the first thing."""
         self._resting = 0
         """Of those in `_WORK`, how many have nothing to do."""
         self._accepted: set[str] = set()
@@ -119,12 +121,9 @@ class Bulk:
 
     async def run(self) -> None:
         """Carry all of them out; returns when each has ended. Cancelled, it ends them with no more than is known."""
-        for save in self.saves:
-            writing = write(save, lambda: datetime.now(UTC))
-            self._items[save.number] = item = _Item(save, writing, next(writing))
-            self._take_in(item)
         try:
             async with asyncio.TaskGroup() as lanes:
+                lanes.create_task(self._begin())
                 for kinds in _WORK:
                     lanes.create_task(self._carry_on(kinds))
         finally:
@@ -132,11 +131,27 @@ class Bulk:
                 pause.cancel()
             for item in self._ready[Send]:
                 item.save = replace(item.save, step=Step.WAITING)  # it is recorded, and nothing of it was sent
-            for item in tuple(self._items.values()):
-                del self._items[item.save.number]
-                self._driver.break_off(item.save)
+            left = (*(item.save for item in self._items.values()), *self.saves[self._begun :])
+            self._items.clear()
+            for save in left:
+                self._driver.break_off(save)
             self.has_ended = True
             self.changed.announce(self)
+
+    async def _begin(self) -> None:
+        """Have each ask for the first thing; keys come in between."""
+        for save in self.saves:
+            writing = write(save, lambda: datetime.now(UTC))
+            self._items[save.number] = item = _Item(save, writing, next(writing))
+            self._begun += 1
+            self._take_in(item)
+            if not self._begun % _AT_ONCE:
+                await asyncio.sleep(0)
+        self._news.set()
+
+    @property
+    def _is_over(self) -> bool:
+        return not self._items and self._begun == len(self.saves)
 
     def go_on(self) -> None:
         """Go on after a refusal; others with its title hold nothing any more."""
@@ -160,7 +175,7 @@ class Bulk:
         self._news.set()
 
     async def _carry_on(self, kinds: Sequence[type[Effect[Any]]]) -> None:
-        while self._items:
+        while not self._is_over:
             group = self._next_group(kinds)
             if not group:
                 await self._rest()
@@ -191,7 +206,7 @@ class Bulk:
         for kind in kinds:
             waiting = self._ready[kind]
             if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
-                most = MOST_BATCHED if kind in _WIRE else _MOST_RECORDED
+                most = MOST_BATCHED if kind in _WIRE else _AT_ONCE
                 return [waiting.popleft() for _ in range(min(most, len(waiting)))]
         return []
 

@@ -235,8 +235,8 @@ class WriteDriver:
         try:
             store_observed(self._store, observed)
         except RuntuiError:
-            return [False] * len(runs)
-        return [True] * len(runs)
+            return [False] * len(observed)
+        return [True] * len(observed)
 
     def end(self, ended: Save) -> None:
         conflicts = ", ".join(conflict.field.name for conflict in ended.conflicts)
