@@ -21,7 +21,6 @@ from textual import events
 from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.graph.client import WORKFLOWS_PATH
 from runtui.services.store import stored_runs
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
@@ -63,7 +62,7 @@ class LateWire(httpx.AsyncBaseTransport):
             return {"responses": [self._item(item) for item in json.loads(request.content)["requests"]]}
         if path.endswith("/runs"):
             return {"value": list(self.runs.values())}
-        return {"value": [{"id": "w1", "displayName": "Onboard"}] if path.endswith(WORKFLOWS_PATH) else []}
+        return {"value": [{"id": "w1", "displayName": "Onboard"}] if path.endswith("/workflows") else []}
 
     def _item(self, item: dict[str, Any]) -> dict[str, Any]:
         run = self.runs.get(item["url"].rpartition("/")[2])

@@ -303,11 +303,11 @@ async def test_leaving_after_the_reading_back_says_what_the_run_showed(
 ) -> None:
     loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    def slow(_runs: object) -> None:
+    def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
         assert disk.wait(30)
 
-    monkeypatch.setattr(bench.store, "put_answered", slow)
+    monkeypatch.setattr(bench.store, "put_run", slow)
     if is_applied:
         bench.graph.on_write = lambda _run_id: refused(502, Outcome.UNKNOWN)
     else:

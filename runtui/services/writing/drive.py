@@ -23,7 +23,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.store import Store, workflow_of
+from runtui.services.store import Store, workflow_name_of, workflow_of
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
@@ -216,7 +216,7 @@ class WriteDriver:
         for operation in (save.operation for save in saves):
             method, url = self._client.target(operation)
             name = (
-                self._store.workflow_name(operation.run_id)
+                workflow_name_of(self._store, operation.run_id)
                 or Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
             )
             senders.append(Sender(who, context.profile, context.tenant, context.root, name, method, url, str(uuid4())))
@@ -252,15 +252,15 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
     Raises:
         RuntuiError: it cannot be stored.
     """
-    runs: list[tuple[str, Mapping[str, Any]]] = []
+    runs: dict[str, list[Mapping[str, Any]]] = {}
     for operation, entity in observed:
         if isinstance(operation, ServiceAction) and operation.is_about_workflow:
             store.put_workflows([entity])
         elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
             run = {name: value for name, value in entity.items() if name != REPROCESSED}
-            runs += [(operation.workflow_id, raw) for raw in (run, *entity.get(REPROCESSED, ()))]
-    if runs:
-        store.put_answered(runs)
+            runs.setdefault(operation.workflow_id, []).extend((run, *entity.get(REPROCESSED, ())))
+    for workflow_id, raws in runs.items():
+        store.put_run(workflow_id, *raws)
 
 
 async def whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
