@@ -21,6 +21,9 @@ MARK = "[redacted]"
 SHORTEST_SECRET = 12
 """The fewest characters of a secret that can be hidden."""
 
+_SHORTEST_TOKEN: Final = 10
+"""The fewest characters of a text that has a secret, or the shape of a token, in it: "password=x"."""
+
 _SHORTEST_BEGINNING: Final = 6
 """The fewest characters of a secret that are hidden where a text breaks off in it."""
 
@@ -64,6 +67,8 @@ _ESCAPES: Final = (
     re.compile(r"&#?\w{1,8};"),  # &#43; &#x2B; &plus; in HTML
 )
 
+_BEGINS_ESCAPE: Final = re.compile(r"[\\%&]")
+
 _PIECES: Final = re.compile(r"[^\W_]*")
 """The stretches of letters and digits in a secret, and empty ones between them."""
 
@@ -93,6 +98,8 @@ def register_environment_secrets(environ: Mapping[str, str] = os.environ) -> Non
 
 def redact(text: str) -> str:
     """`text` without registered secrets and without anything that has the shape of a token."""
+    if len(text) < _SHORTEST_TOKEN:
+        return text
     text = hide_secrets(text)
     for shape, replacement in _SHAPES:
         text = shape.sub(replacement, text)
@@ -154,6 +161,8 @@ def _in_base64(value: str) -> Iterator[str]:
 def _readings(text: str) -> Iterator[str]:
     """The text as it is, and unescaped once, twice and so on."""
     yield text
+    if not _BEGINS_ESCAPE.search(text):
+        return
     if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
         return
     for escape in _ESCAPES * _MOST_ESCAPED:

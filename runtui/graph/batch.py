@@ -126,7 +126,8 @@ def _answer(
         return None
     headers = shown.get("headers")
     pairs = headers.items() if isinstance(headers, Mapping) else ()
-    body, unredacted = _bytes(shown), _bytes(received)
+    body = _bytes(shown)
+    unredacted = body if received is shown else _bytes(received)
     return replace(
         as_item(batch, root, item),
         status=status,

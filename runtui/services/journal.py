@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from runtui.domain.report import KnownBy, Outcome, Report, change_words
 from runtui.domain.triage.service_actions import action_words
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
-from runtui.graph.root import same_server
+from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
 from runtui.services.journal_file import (
@@ -202,23 +202,29 @@ class Journal:
 
     def _insert(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
         opened: list[int | RunBusyError] = []
-        with self._using() as db, _transaction(db):
-            self._own_session().hold()
-            for intent in intents:
-                busy = self._busy(db, intent)
-                opened.append(busy or _sealed(db, db.execute(_INSERT, self._values(intent))))
+        with self._using() as db:
+            rows = [self._values(intent) for intent in intents]
+            with _transaction(db):
+                self._own_session().hold()
+                busy = self._busy(db, {intent.root for intent in intents})
+                for intent, row in zip(intents, rows, strict=True):
+                    number = busy.get((intent.root, run_key(intent.run_id)))
+                    opened.append(_sealed(db, db.execute(_INSERT, row)) if number is None else RunBusyError(number))
         with self._using():  # what is committed by now is only worth something where it can be found
             return opened
 
-    def _busy(self, db: JournalConnection, intent: Intent) -> RunBusyError | None:
-        """Why a run must not be written: another living runtui is writing it."""
-        here, roots = self._at_server(intent.root)
-        where = f"{here} AND {_SAME_RUN} AND outcome IS NULL"
-        open_ones = f"SELECT number, session FROM entry WHERE {where}"  # noqa: S608 - only our own words
-        own = self._own_session()
-        rows = db.rows(open_ones, (*roots, intent.run_id))
-        others = (row for row in rows if row["session"] != own.id and not own.is_gone(str(row["session"])))
-        return next((RunBusyError(row["number"]) for row in others), None)
+    def _busy(self, db: JournalConnection, roots: Collection[str]) -> dict[tuple[str, str], int]:
+        """By root and the key of the run, the changes that other living runtui are writing."""
+        own, found = self._own_session(), dict[tuple[str, str], int]()
+        for root in roots:
+            here, names = self._at_server(root)
+            open_ones = f"SELECT number, session, run_id FROM entry WHERE {here} AND outcome IS NULL"  # noqa: S608
+            rows = [row for row in db.rows(open_ones, names) if row["session"] != own.id]
+            gone = {session: own.is_gone(session) for session in {str(row["session"]) for row in rows}}
+            found |= {
+                (root, run_key(str(row["run_id"]))): row["number"] for row in rows if not gone[str(row["session"])]
+            }
+        return found
 
     def settle(
         self,
@@ -401,7 +407,7 @@ class Journal:
         return self._session
 
     def _values(self, intent: Intent) -> dict[str, Any]:
-        plain = redact_values({name: getattr(intent, name) for name in Intent.__dataclass_fields__})
+        plain = {name: redact_values(getattr(intent, name)) for name in Intent.__dataclass_fields__}
         plain |= {name: json.dumps(plain[name]) for name in ("before", "after")}
         return {**plain, "session": self._own_session().id, "opened_at": _now()}
 

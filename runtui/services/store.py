@@ -71,6 +71,7 @@ __all__ = [
     "UnreadRun",
     "UnreadRuns",
     "stored_runs",
+    "workflow_name_of",
     "workflow_of",
 ]
 
@@ -216,15 +217,15 @@ class Store:
             raise refused
         return len(changes.ids)
 
-    def put_run(self, workflow_id: str, raw: Mapping[str, Any]) -> None:
-        """Store one run from the answer to a GET or PATCH.
+    def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
+        """Store a run, or some of one workflow, from the answers to GETs or PATCHes.
 
         Raises:
-            RuntuiError: when it has no id.
+            RuntuiError: when one has no id; none is stored then.
         """
         with self.writing() as (db, changes):
-            rows = put_runs(db, changes, workflow_id, [raw])
-            self._answered[stored_id(raw, workflow_id)] = self._listing
+            rows = put_runs(db, changes, workflow_id, raws)
+            self._answered |= {stored_id(raw, workflow_id): self._listing for raw in raws}
             self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
@@ -454,6 +455,13 @@ class Store:
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
     """A workflow as received; None when it is not listed."""
     return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
+
+
+def workflow_name_of(store: Store, run_id: str) -> str:
+    """The name of a run's workflow; empty where the run is not listed."""
+    with store.reading() as db:
+        found = db.execute("SELECT workflow_name FROM run WHERE id = ?", (storable(run_id),)).fetchone()
+    return str(found[0]) if found else ""
 
 
 def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:

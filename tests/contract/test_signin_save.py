@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,19 +35,25 @@ FEW, MANY = 60, 1_000
 
 
 class EndingLine(httpx.AsyncBaseTransport):
-    """Carries requests to the app; before the second batch of changes, a sign-in ends."""
+    """Carries requests to the app; after the first batch of changes, a sign-in ends, and the others come then."""
 
     def __init__(self, app: Starlette, end: Callable[[], object]) -> None:
         self._app = httpx.ASGITransport(app)
         self._end = end
         self._batches = 0
+        self._has_ended = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/$batch") and b'"PATCH"' in request.content:
-            self._batches += 1
-            if self._batches == 2:
-                self._end()
-        return await self._app.handle_async_request(request)
+        if not (request.url.path.endswith("/$batch") and b'"PATCH"' in request.content):
+            return await self._app.handle_async_request(request)
+        self._batches += 1
+        if self._batches > 1:
+            await self._has_ended.wait()
+            return await self._app.handle_async_request(request)
+        answer = await self._app.handle_async_request(request)
+        self._end()
+        self._has_ended.set()
+        return answer
 
 
 class SignedIn:

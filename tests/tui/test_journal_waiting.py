@@ -100,7 +100,7 @@ async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
 def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     draft = Draft("run-1", "w1", a_run(1), "full")
-    save = Save(1, draft, "{}", Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0)
+    save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0)
     assert pages.wait_sentence(save, now) == (
         "The service asks to wait 1h 00m; trying again in 5m 00s. w stops waiting."
     )

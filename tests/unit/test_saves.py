@@ -390,7 +390,7 @@ async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_sai
 ) -> None:
     loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    def slow(_workflow_id: str, _raw: Mapping[str, Any]) -> None:
+    def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
         assert disk.wait(30)
 
@@ -425,7 +425,7 @@ async def test_a_defect_on_the_way_leaves_no_save_hanging(saves: SaveQueue, grap
 async def test_a_store_that_fails_does_not_hide_the_outcome(
     saves: SaveQueue, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_workflow_id: str, _raw: Mapping[str, Any]) -> None:
+    def full(_workflow_id: str, *_raws: object) -> None:
         raise UsageError("The disk is full")
 
     monkeypatch.setattr(store, "put_run", full)

@@ -303,7 +303,7 @@ async def test_leaving_after_the_reading_back_says_what_the_run_showed(
 ) -> None:
     loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    def slow(_workflow_id: str, _raw: object) -> None:
+    def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
         assert disk.wait(30)
 

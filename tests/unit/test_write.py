@@ -49,7 +49,7 @@ def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Ef
     """Drive one write; of the replies to an effect the last one is given again and again, and an error is thrown."""
     left = {kind: list(given) for kind, given in replies.items()}
     some = draft()
-    writing = write(Save(1, some, some.body_text()), lambda: NOW)
+    writing = write(Save(1, some), lambda: NOW)
     effects: list[Effect[Any]] = []
     try:
         effect = next(writing)

@@ -42,18 +42,21 @@ from runtui.services.writing.write import (
 _logger: Final = logging.getLogger("runtui.write")
 
 LANES: Final = 4
-"""Groups of changes that are carried out at once."""
+"""Requests that are on the wire at once."""
 
-_ORDER: Final = (Settle, StoreRun, Recall, RenewToken, Send, Record, Identify, Read)
-"""What is carried out first: a change that has begun ends before another one begins."""
+_WIRE: Final = (Send, Read)
+_FILES: Final = (Settle, StoreRun, Recall, Record, Identify)
+_WORK: Final = (*[_WIRE] * LANES, _FILES, (RenewToken,))
+"""What is carried out side by side, and of each what comes first: a change that has begun ends before another one
+begins. Neither the disk nor somebody who signs in holds up the wire."""
 
 _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 """What is not begun while the changes are held."""
 
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
 
-_MOST_RECORDED: Final = 100
-"""Changes in one commit of the journal."""
+_AT_ONCE: Final = 2 * MOST_BATCHED
+"""Changes that are begun, or recorded, between two keys."""
 
 
 class BulkWriter(RunWriter, Protocol):
@@ -96,7 +99,7 @@ class Bulk:
         self._client = client
         self._driver = driver
         self._holds = holds
-        self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kind in _ORDER}
+        self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kinds in _WORK for kind in kinds}
         self._pauses: dict[asyncio.Task[None], _Item] = {}
         self._items: dict[int, _Item] = {}
         """Those that have not ended, by the number of the save."""
@@ -108,32 +111,47 @@ class Bulk:
         """The refusal that holds the rest."""
         self.changed: Announcer[Bulk] = Announcer()
         """Told when the rest is held and nothing is on the wire any more, and when all have ended."""
+        self._begun = 0
+        """Of the changes, how many have asked for the first thing."""
         self._resting = 0
-        """Lanes with nothing to do."""
+        """Of those in `_WORK`, how many have nothing to do."""
         self._accepted: set[str] = set()
         """The titles of refusals that hold nothing any more."""
         self._announced: dict[int, Save] = {}
 
     async def run(self) -> None:
         """Carry all of them out; returns when each has ended. Cancelled, it ends them with no more than is known."""
-        for save in self.saves:
-            writing = write(save, lambda: datetime.now(UTC))
-            self._items[save.number] = item = _Item(save, writing, next(writing))
-            self._take_in(item)
         try:
             async with asyncio.TaskGroup() as lanes:
-                for _ in range(LANES):
-                    lanes.create_task(self._carry_on())
+                lanes.create_task(self._begin())
+                for kinds in _WORK:
+                    lanes.create_task(self._carry_on(kinds))
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()
             for item in self._ready[Send]:
                 item.save = replace(item.save, step=Step.WAITING)  # it is recorded, and nothing of it was sent
-            for item in tuple(self._items.values()):
-                del self._items[item.save.number]
-                self._driver.break_off(item.save)
+            left = (*(item.save for item in self._items.values()), *self.saves[self._begun :])
+            self._items.clear()
+            for save in left:
+                self._driver.break_off(save)
             self.has_ended = True
             self.changed.announce(self)
+
+    async def _begin(self) -> None:
+        """Have each ask for the first thing; keys come in between."""
+        for save in self.saves:
+            writing = write(save, lambda: datetime.now(UTC))
+            self._items[save.number] = item = _Item(save, writing, next(writing))
+            self._begun += 1
+            self._take_in(item)
+            if not self._begun % _AT_ONCE:
+                await asyncio.sleep(0)
+        self._news.set()
+
+    @property
+    def _is_over(self) -> bool:
+        return not self._items and self._begun == len(self.saves)
 
     def go_on(self) -> None:
         """Go on after a refusal; others with its title hold nothing any more."""
@@ -156,9 +174,9 @@ class Bulk:
                 self._take_in(item)
         self._news.set()
 
-    async def _carry_on(self) -> None:
-        while self._items:
-            group = self._next_group()
+    async def _carry_on(self, kinds: Sequence[type[Effect[Any]]]) -> None:
+        while not self._is_over:
+            group = self._next_group(kinds)
             if not group:
                 await self._rest()
                 continue
@@ -176,20 +194,20 @@ class Bulk:
         """Wait until there may be something to do."""
         self._resting += 1
         try:
-            if self._resting == LANES and self.held_by is not None:
+            if self._resting == len(_WORK) and self.held_by is not None:
                 self.changed.announce(self)
             self._news.clear()
             await self._news.wait()
         finally:
             self._resting -= 1
 
-    def _next_group(self) -> list[_Item]:
+    def _next_group(self, kinds: Sequence[type[Effect[Any]]]) -> list[_Item]:
         """Some changes that ask for the same now; none while there is nothing to be done."""
-        for kind in _ORDER:
+        for kind in kinds:
             waiting = self._ready[kind]
             if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
-                most = MOST_BATCHED if kind in (Read, Send) else _MOST_RECORDED
-                if kind in (Read, Send) and waiting[0].save.action is not None:
+                most = MOST_BATCHED if kind in _WIRE else _AT_ONCE
+                if kind in _WIRE and waiting[0].save.action is not None:
                     most = 1  # an action has no run that the answer in a batch could be told by
                 return [waiting.popleft() for _ in range(min(most, len(waiting)))]
         return []
@@ -200,21 +218,28 @@ class Bulk:
 
     async def _carry_out(self, group: list[_Item]) -> Sequence[object]:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
-        effects = [item.effect for item in group]
+        effects: list[Any] = [item.effect for item in group]
+        saves = [effect.save for effect in effects]
+        replies: Sequence[object]
         match effects[0]:
             case Read() | Send() if effects[0].save.action is not None:
-                return [await self._alone(effect) for effect in effects]
+                replies = [await self._alone(effect) for effect in effects]
             case Read():
-                runs = [(effect.save.operation.workflow_id, effect.save.run_id) for effect in effects]
-                return await self._client.read_runs(runs)
+                replies = await self._client.read_runs([(save.operation.workflow_id, save.run_id) for save in saves])
             case Send():
-                return await self._client.update_runs([_update(effect) for effect in effects])
+                replies = await self._client.update_runs([_update(effect.intent) for effect in effects])
+            case Identify():
+                replies = await self._driver.senders(saves)
             case Record():
-                return await self._record([effect.intent for effect in effects if isinstance(effect, Record)])
+                replies = await self._record([effect.intent for effect in effects])
             case Settle():
-                settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
-                return await self._settle(settlements)
-        return [await self._alone(effect) for effect in effects]
+                replies = await self._settle([_settlement(effect) for effect in effects])
+            case StoreRun():
+                observed = [(effect.save.operation, effect.entity) for effect in effects]
+                replies = await asyncio.to_thread(self._driver.store_runs, observed)
+            case _:
+                replies = [await self._alone(effect) for effect in effects]
+        return replies
 
     async def _alone(self, effect: Effect[Any]) -> object:
         try:
@@ -222,7 +247,7 @@ class Bulk:
         except RuntuiError as error:
             return error
 
-    async def _record(self, intents: Sequence[Any]) -> Sequence[object]:
+    async def _record(self, intents: Sequence[Intent]) -> Sequence[object]:
         try:
             return await whatever_happens(self._driver.journal.open_many, intents)
         except RuntuiError as error:
@@ -325,9 +350,7 @@ def _is_gone(save: Save) -> bool:
     return exchange is not None and exchange.method == "GET" and exchange.status in (404, 410)
 
 
-def _update(effect: Effect[Any]) -> RunUpdate:
-    assert isinstance(effect, Send)  # noqa: S101 - a group asks for the same
-    intent = effect.intent
+def _update(intent: Intent) -> RunUpdate:
     return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
@@ -23,7 +23,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.store import Store, workflow_of
+from runtui.services.store import Store, workflow_name_of, workflow_of
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
@@ -142,7 +142,7 @@ class WriteDriver:
             case Read():
                 reply = await self._read(operation)
             case Identify():
-                reply = await self._sender(save)
+                (reply,) = await self.senders([save])
             case Record(_, intent):
                 reply = await whatever_happens(self.journal.open, intent)
             case Send(_, intent):
@@ -155,7 +155,7 @@ class WriteDriver:
                     settle, request_id, outcome, known_by, exchange=save.exchange, words=words, new_run=save.new_run
                 )
             case StoreRun(_, entity):
-                reply = await asyncio.to_thread(self._store_run, operation, entity)
+                (reply,) = await asyncio.to_thread(self.store_runs, [(operation, entity)])
             case RenewToken(_, exchange):
                 reply = await self._client.renew_token(exchange)
             case Pause(_, seconds):
@@ -209,16 +209,18 @@ class WriteDriver:
                 )
             )
 
-    async def _sender(self, save: Save) -> Sender:
-        context, operation = self._context, save.operation
-        method, url = self._client.target(operation)
-        if (stored := self._store.get(operation.run_id)) is not None:
-            name = stored.workflow_name
-        else:
-            name = Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
-        return Sender(
-            await context.who(), context.profile, context.tenant, context.root, name, method, url, str(uuid4())
-        )
+    async def senders(self, saves: Sequence[Save]) -> list[Sender]:
+        """Who sends some changes and where to, each with a request id of its own."""
+        context, who = self._context, await self._context.who()
+        senders = []
+        for operation in (save.operation for save in saves):
+            method, url = self._client.target(operation)
+            name = (
+                workflow_name_of(self._store, operation.run_id)
+                or Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
+            )
+            senders.append(Sender(who, context.profile, context.tenant, context.root, name, method, url, str(uuid4())))
+        return senders
 
     def _recorded(self, save: Save) -> Recorded | None:
         try:
@@ -227,13 +229,14 @@ class WriteDriver:
         except JournalError:
             return None
 
-    def _store_run(self, operation: Operation, entity: Mapping[str, Any]) -> bool:
-        """Whether what was read could be stored: a full disk must not hide what became of a write."""
+    def store_runs(self, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[bool]:
+        """Of each thing that was read, whether it could be stored: a full disk must not hide what became of a write. A
+        matter for a thread."""
         try:
-            store_observed(self._store, operation, entity)
+            store_observed(self._store, observed)
         except RuntuiError:
-            return False
-        return True
+            return [False] * len(observed)
+        return [True] * len(observed)
 
     def end(self, ended: Save) -> None:
         conflicts = ", ".join(conflict.field.name for conflict in ended.conflicts)
@@ -243,18 +246,21 @@ class WriteDriver:
         self.announce(ended)
 
 
-def store_observed(store: Store, operation: Operation, entity: Mapping[str, Any]) -> None:
-    """Store what was read of what an operation is about, and the runs that it was reprocessed by.
+def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> None:
+    """Store what was read of what each operation is about, and the runs that it was reprocessed by.
 
     Raises:
         RuntuiError: it cannot be stored.
     """
-    if isinstance(operation, ServiceAction) and operation.is_about_workflow:
-        store.put_workflows([entity])
-    elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
-        run = {name: value for name, value in entity.items() if name != REPROCESSED}
-        for raw in (run, *entity.get(REPROCESSED, ())):
-            store.put_run(operation.workflow_id, raw)
+    runs: dict[str, list[Mapping[str, Any]]] = {}
+    for operation, entity in observed:
+        if isinstance(operation, ServiceAction) and operation.is_about_workflow:
+            store.put_workflows([entity])
+        elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
+            run = {name: value for name, value in entity.items() if name != REPROCESSED}
+            runs.setdefault(operation.workflow_id, []).extend((run, *entity.get(REPROCESSED, ())))
+    for workflow_id, raws in runs.items():
+        store.put_run(workflow_id, *raws)
 
 
 async def whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

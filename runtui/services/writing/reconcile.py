@@ -249,7 +249,7 @@ class Reconciler:
         if answer.entity is not None:
             # Where the list cannot be brought up to date, what the run shows is known all the same.
             with contextlib.suppress(RuntuiError):
-                await asyncio.to_thread(store_observed, self._store, operation, answer.entity)
+                await asyncio.to_thread(store_observed, self._store, [(operation, answer.entity)])
         return answer
 
     async def _judge(self, entry: Entry, reading: Answer) -> Entry:

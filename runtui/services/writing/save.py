@@ -37,8 +37,6 @@ class Save:
 
     number: int
     operation: Operation
-    body: str
-    """The JSON text to send, as reviewed."""
     step: Step = Step.WAITING
     outcome: Outcome | None = None
     exchange: Exchange | None = None

@@ -83,6 +83,7 @@ class SaveQueue:
         Raises:
             UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
         """
+        self._check(draft, why)
         save = self._begin(draft, undoes, why=why, fresh=fresh)
         task = asyncio.create_task(self._carry_out(save), name=f"save {save.number}")
         self._tasks[save.number] = task
@@ -133,9 +134,8 @@ class SaveQueue:
     def _begin(
         self, draft: Operation, undoes: int | None, batch: str = "", why: str = "", fresh: Answer | None = None
     ) -> Save:
-        self._check(draft, why)
         self._count += 1
-        save = Save(self._count, draft, draft.body_text(), undoes=undoes, batch=batch, why=why, fresh=fresh)
+        save = Save(self._count, draft, undoes=undoes, batch=batch, why=why, fresh=fresh)
         self._announce(save)
         return save
 

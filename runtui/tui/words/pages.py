@@ -92,7 +92,8 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.outcome is None:
         waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
         method = "PATCH" if save.action is None else "POST"
-        return Page((Fact(f"{method}: {save.step.value}…", "bold"), *waits), save.body, changed)
+        body = save.operation.body_text()
+        return Page((Fact(f"{method}: {save.step.value}…", "bold"), *waits), body, changed)
     told = save.report
     facts = [Fact(told.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in told.reasons())]
     if save.action is not None:
