@@ -22,7 +22,7 @@ from runtui.domain.triage.standing import standing
 from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.services.store import RunQuery
+from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
@@ -94,14 +94,19 @@ class Triaging:
         table.move_to(table.cursor if line is None else line)
         if isinstance(view, UsersView | TasksView):
             await self._opening.open_run(run_id)
-        left = await asyncio.to_thread(self._workspace.store.count, query)
-        self._chrome.front.set_status(f"{_problems(left)} left; {key_of('handled')} marks this one as handled.")
+        words = _left_words(await asyncio.to_thread(self._count_left), key_of("handled"), "marks this run as handled")
+        self._chrome.front.set_status(words)
 
     @property
     def _queue(self) -> RunQuery:
         """The problems of the list that nobody has handled or put off, in its order."""
         shown = self._runs.shown
         return shown._replace(filter=all_of(shown.filter, UNHANDLED_PROBLEMS, now_ticks()))
+
+    def _count_left(self) -> int | None:
+        """How many problems are left; None where counting them would keep a key waiting."""
+        store = self._workspace.store
+        return store.count(self._queue) if store.count(EVERY_RUN) < MANY_RUNS else None
 
     def _nothing_left(self) -> str:
         words = "Nothing left to do here: every problem of the list is handled or snoozed."
@@ -148,9 +153,8 @@ class Triaging:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
         self._show()
-        left = await asyncio.to_thread(self._workspace.store.count, self._queue)
-        on = f"; {key_of('next_problem')} goes on" if left else ""
-        self._chrome.set_status(f"{words}: {self._named(marked)}. {_problems(left)} left{on}.", "success")
+        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next")
+        self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
         """Ask for a note."""
@@ -234,6 +238,13 @@ class Triaging:
 def _check_note(text: str) -> None:
     if len(text) > LONGEST_NOTE:
         raise ValueError(f"A note has at most {LONGEST_NOTE} characters.")
+
+
+def _left_words(left: int | None, key: str, does: str) -> str:
+    """How many problems are left, and what a key does about it."""
+    if left == 0:
+        return "Nothing left to do in this list."
+    return f"{key} {does}." if left is None else f"{_problems(left)} left; {key} {does}."
 
 
 def _problems(count: int) -> str:
