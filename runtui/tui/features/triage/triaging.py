@@ -152,7 +152,7 @@ class Triaging:
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NEVER) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
-        self._show()
+        self._show(run_ids)
         left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
@@ -174,7 +174,7 @@ class Triaging:
 
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
-        self._show()
+        self._show(run_ids)
         words = "Note kept" if text else "Note taken away"
         self._chrome.set_status(f"{words}: {self._named(run_ids)}.", "success")
 
@@ -197,8 +197,10 @@ class Triaging:
         account = sign_in.state.account if sign_in is not None else None
         return account.username if account is not None else ""
 
-    def _show(self) -> None:
-        """Draw the list at once: the next key may act on the row that comes under the cursor."""
+    def _show(self, run_ids: Sequence[str] = ()) -> None:
+        """Draw the list at once: the next key may act on the row that comes under the cursor, and not on marks of runs
+        of which something was just said."""
+        self._runs.table.mark_all(run_ids, marked=False)
         self._runs.reload()
         self._chrome.panel.read_again()
 
