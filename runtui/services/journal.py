@@ -327,7 +327,7 @@ class Journal:
         with self._lock:
             self._look_at_the_file()
             with self._using() as db, _transaction(db):
-                changed = sum(db.execute(statement, row).rowcount for row in rows)
+                changed = db.executemany(statement, rows).rowcount
             with self._using():  # what is committed by now is only worth something where it can be found
                 return changed
 

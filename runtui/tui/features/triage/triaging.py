@@ -22,7 +22,7 @@ from runtui.domain.triage.standing import standing
 from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.services.store import RunQuery
+from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
@@ -94,14 +94,19 @@ class Triaging:
         table.move_to(table.cursor if line is None else line)
         if isinstance(view, UsersView | TasksView):
             await self._opening.open_run(run_id)
-        left = await asyncio.to_thread(self._workspace.store.count, query)
-        self._chrome.front.set_status(f"{_problems(left)} left; {key_of('handled')} marks this one as handled.")
+        words = _left_words(await asyncio.to_thread(self._count_left), key_of("handled"), "marks this run as handled")
+        self._chrome.front.set_status(words)
 
     @property
     def _queue(self) -> RunQuery:
         """The problems of the list that nobody has handled or put off, in its order."""
         shown = self._runs.shown
         return shown._replace(filter=all_of(shown.filter, UNHANDLED_PROBLEMS, now_ticks()))
+
+    def _count_left(self) -> int | None:
+        """How many problems are left; None where counting them would keep a key waiting."""
+        store = self._workspace.store
+        return store.count(self._queue) if store.count(EVERY_RUN) < MANY_RUNS else None
 
     def _nothing_left(self) -> str:
         words = "Nothing left to do here: every problem of the list is handled or snoozed."
@@ -147,10 +152,9 @@ class Triaging:
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NEVER) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
-        self._show()
-        left = await asyncio.to_thread(self._workspace.store.count, self._queue)
-        on = f"; {key_of('next_problem')} goes on" if left else ""
-        self._chrome.set_status(f"{words}: {self._named(marked)}. {_problems(left)} left{on}.", "success")
+        self._show(run_ids)
+        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next")
+        self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
         """Ask for a note."""
@@ -170,7 +174,7 @@ class Triaging:
 
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
-        self._show()
+        self._show(run_ids)
         words = "Note kept" if text else "Note taken away"
         self._chrome.set_status(f"{words}: {self._named(run_ids)}.", "success")
 
@@ -193,8 +197,10 @@ class Triaging:
         account = sign_in.state.account if sign_in is not None else None
         return account.username if account is not None else ""
 
-    def _show(self) -> None:
-        """Draw the list at once: the next key may act on the row that comes under the cursor."""
+    def _show(self, run_ids: Sequence[str] = ()) -> None:
+        """Draw the list at once: the next key may act on the row that comes under the cursor, and not on marks of runs
+        of which something was just said."""
+        self._runs.table.mark_all(run_ids, marked=False)
         self._runs.reload()
         self._chrome.panel.read_again()
 
@@ -234,6 +240,13 @@ class Triaging:
 def _check_note(text: str) -> None:
     if len(text) > LONGEST_NOTE:
         raise ValueError(f"A note has at most {LONGEST_NOTE} characters.")
+
+
+def _left_words(left: int | None, key: str, does: str) -> str:
+    """How many problems are left, and what a key does about it."""
+    if left == 0:
+        return "Nothing left to do in this list."
+    return f"{key} {does}." if left is None else f"{_problems(left)} left; {key} {does}."
 
 
 def _problems(count: int) -> str:
