@@ -221,6 +221,7 @@ async def _tell_new(
 
     def matching() -> dict[str, str]:
         """The runs that match, with their workflow: of those that were read."""
+        workspace.triage.follow()
         return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
 
     found = await asyncio.to_thread(matching)
