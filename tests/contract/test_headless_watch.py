@@ -222,3 +222,18 @@ def test_a_command_gets_the_run_and_its_failure_ends_nothing(
     program.write_text("import time\ntime.sleep(600)\n")
     assert watched(commands, **how | {"program_seconds": 0.2, "count": 1}) == ExitCode.DONE
     assert "was ended after 1s." in capfd.readouterr().err
+
+
+def test_a_signal_lets_the_command_end_and_the_next_start_goes_on(
+    commands: Commands, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "end.py"
+    program.write_text("import os, signal, sys\nos.kill(os.getppid(), signal.SIGTERM)\nsys.stdin.read()\nsys.exit(3)\n")
+    assert watched(commands, program=f"{sys.executable} '{program}'") == ExitCode.DONE
+    first = capfd.readouterr()
+    assert len(first.out.splitlines()) == 1
+    assert "failed with exit code 3." in first.err, "it came to its own end"
+    assert watched(commands, count=1) == ExitCode.DONE
+    second = capfd.readouterr().out
+    assert len(second.splitlines()) == 1
+    assert second != first.out

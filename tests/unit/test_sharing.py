@@ -24,6 +24,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.text import UNSAFE, visible
 from runtui.domain.triage.service_actions import action_words
+from runtui.domain.triage.standing import NOTE
 from runtui.redact import MARK, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
@@ -216,6 +217,7 @@ def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
     change = an_entry(3, why="Ann Number1 asked for it.", words="Ann Number1 is gone.", outcome=Outcome.DONE)
     failure = a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'.")
     handoff = a_handoff(failure, changes=[change])
+    handoff = replace(handoff, facts=(*handoff.facts, (NOTE, "Ann Number1 knows.")))
     for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
         assert not any(name in text for name in ("Ann", "u1@c", "Lee Gu"))
         assert "A. N." in text

@@ -7,7 +7,7 @@ is worse when its status is more urgent, when more users or tasks failed, or whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from runtui.domain.rows import ABSENT, SEVERITY, RunRow, is_stuck, status_look
 from runtui.domain.triage.memory import NEVER, RunTriage, TriageState
@@ -68,6 +68,10 @@ def standing(row: RunRow, now: int) -> Standing:
     return "seen" if known.seen != NEVER else "new"
 
 
+NOTE: Final = "note"
+"""The name of the fact that a person wrote."""
+
+
 def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Iterator[tuple[str, str]]:
     """What is remembered of a run at `now` (ticks), each under a name; nothing of a new one.
 
@@ -86,7 +90,7 @@ def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Itera
     elif stands == "snoozed":
         yield "triage", f"snoozed until {until}{by}"
     if known.note:
-        yield "note", known.note
+        yield NOTE, known.note
     if known.seen != NEVER:
         yield "opened", in_words(known.seen)
 

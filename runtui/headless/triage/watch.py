@@ -14,11 +14,11 @@ import shlex
 import shutil
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.filters import parse_filter
@@ -33,7 +33,7 @@ from runtui.headless.session import connected
 from runtui.options import default_of
 from runtui.private_files import explanation, private_database
 from runtui.services.refresh import Progress
-from runtui.services.store import EVERY_RUN, RunQuery
+from runtui.services.store import EVERY_RUN, RunQuery, StoredRun
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 
@@ -115,32 +115,33 @@ def _command(text: str, seconds: float) -> WatchedCommand:
 
 
 async def _watch(session: SessionSpec, order: _Order) -> int:
-    stopping = asyncio.Event()
-    _stop_on_signals(stopping)
-    with closing(ToldRuns(session.settings, order.filter_text)) as told:
+    _end_by_signals()
+    with suppress(asyncio.CancelledError), closing(ToldRuns(session.settings, order.filter_text)) as told:
         if order.from_start:
             told.forget()
         async with connected(session) as workspace:
-            await _follow(workspace, order, told, stopping)
+            await _follow(workspace, order, told)
     return int(ExitCode.DONE)
 
 
-def _stop_on_signals(stopping: asyncio.Event) -> None:
-    """Have a signal end the watch between two runs, and a second one at once, even where a write is blocked."""
-    loop = asyncio.get_running_loop()
+def _end_by_signals() -> None:
+    """Have a signal cancel this task, and a second one end the program at once, even where a write is blocked."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    was_asked = False
 
-    def stop(_number: int, _frame: object) -> None:
-        if stopping.is_set():
+    def end(_number: int, _frame: object) -> None:
+        nonlocal was_asked
+        if was_asked or task is None:
             raise KeyboardInterrupt
-        stopping.set()
-        loop.call_soon_threadsafe(stopping.set)  # wakes the loop
+        was_asked = True
+        loop.call_soon_threadsafe(task.cancel)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+        signal.signal(number, end)
 
 
-async def _follow(workspace: Workspace, order: _Order, told: ToldRuns, stopping: asyncio.Event) -> None:
-    """Tell of runs after each listing, until there is a reason to end.
+async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
+    """Tell of runs after each listing, as many as are wanted.
 
     Raises:
         RuntuiError: the service refuses, or nothing could be read at the start.
@@ -158,7 +159,8 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns, stopping:
 
     workspace.refresh.changed.subscribe(follow)
     workspace.refresh.start()
-    while await _either(listed, stopping):
+    while left != 0:
+        await listed.wait()
         listed.clear()
         progress = workspace.refresh.progress
         if (fault := progress.fault) is not None and (not was_read or _is_refused(workspace, fault)):
@@ -166,20 +168,7 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns, stopping:
         trouble.tell(str(progress.complaint or await _read_results(workspace, order) or ""))
         if fault is None:
             was_read = True
-            left = await _tell_new(workspace, order, told, stopping, left)
-        if left == 0:
-            return
-
-
-async def _either(listed: asyncio.Event, stopping: asyncio.Event) -> bool:
-    """Wait for a listing that ended; False where the watch is to end."""
-    waits = [asyncio.ensure_future(event.wait()) for event in (listed, stopping)]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-    return not stopping.is_set()
+            left = await _tell_new(workspace, order, told, left)
 
 
 def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
@@ -212,15 +201,14 @@ class _Trouble:
         self._said = words
 
 
-async def _tell_new(
-    workspace: Workspace, order: _Order, told: ToldRuns, stopping: asyncio.Event, left: int | None
-) -> int | None:
+async def _tell_new(workspace: Workspace, order: _Order, told: ToldRuns, left: int | None) -> int | None:
     """Tell of the runs that begin to match; how many may still be told of."""
     query, store = order.query(), workspace.store
     unread = {workflow.workflow_id for workflow in workspace.refresh.progress.missing}
 
     def matching() -> dict[str, str]:
         """The runs that match, with their workflow: of those that were read."""
+        workspace.triage.follow()
         return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
 
     found = await asyncio.to_thread(matching)
@@ -228,19 +216,32 @@ async def _tell_new(
     if order.watch_only and not told.has_begun:
         told.begin(found)
     for run_id in told.new_among(found):
-        if stopping.is_set() or left == 0:
+        if left == 0:
             return left
-        if (stored := store.get(run_id)) is None:
-            continue
-        line = json.dumps(run_record(stored))
-        print(line, flush=True)
-        if order.command is not None:
-            await _run(order.command, run_id, line)
-        told.add(run_id, stored.workflow_id)
-        left = left - 1 if left is not None else None
+        if (stored := store.get(run_id)) is not None:
+            await _to_its_end(_tell(run_id, stored, order.command, told))
+            left = left - 1 if left is not None else None
     if not told.has_begun:
         told.begin({})
     return left
+
+
+async def _tell(run_id: str, stored: StoredRun, command: WatchedCommand | None, told: ToldRuns) -> None:
+    line = json.dumps(run_record(stored))
+    print(line, flush=True)
+    if command is not None:
+        await _run(command, run_id, line)
+    told.add(run_id, stored.workflow_id)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await some work; where this task is cancelled meanwhile, the work ends first."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 async def _run(command: WatchedCommand, run_id: str, line: str) -> None:

@@ -21,7 +21,7 @@ from runtui.domain.rows import RunRow
 from runtui.domain.times import format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
 from runtui.domain.triage.service_actions import action_words
-from runtui.domain.triage.standing import triage_facts
+from runtui.domain.triage.standing import NOTE, triage_facts
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
@@ -230,6 +230,7 @@ def reduced(handoff: Handoff) -> Handoff:
     """The same with less about people: initials and ids, and no name that a reason puts in quotes."""
     failures = []
     everybody = [subject for failure in handoff.failures for subject in failure.subjects]
+    facts = tuple((name, _folded(value, everybody) if name == NOTE else value) for name, value in handoff.facts)
     changes = tuple(
         replace(change, why=_folded(change.why, everybody), words=_folded(change.words, everybody))
         for change in handoff.changes
@@ -237,7 +238,7 @@ def reduced(handoff: Handoff) -> Handoff:
     for failure in handoff.failures:
         subjects = tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects)
         failures.append(replace(failure, reasons=failure.folded_reasons, subjects=subjects))
-    return replace(handoff, failures=tuple(failures), changes=changes, is_reduced=True)
+    return replace(handoff, failures=tuple(failures), facts=facts, changes=changes, is_reduced=True)
 
 
 def handoff_record(handoff: Handoff) -> dict[str, Any]:
