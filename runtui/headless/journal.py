@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import CommandLine
-from runtui.domain.report import change_words
 from runtui.domain.text import visible
 from runtui.domain.times import local_text, parse_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -132,15 +131,14 @@ def _page(entry: Entry) -> Iterator[str]:
     """An entry as text: its facts, the changes, the request and the response."""
     yield visible(entry.report.heading)
     facts = entry_object(entry)
-    changes = (facts.pop("before"), facts.pop("after"))
-    method, url, body = (facts.pop(name) for name in ("method", "url", "body"))
+    method, url, body, *_ = (facts.pop(name) for name in ("method", "url", "body", "before", "after"))
     for name, value in facts.items():
         if value not in (None, ""):
             yield f"{name:16} {visible(value)}"
     if entry.damage:
         return
-    yield from ("", "changed:")
-    yield from (visible(f"  {words}") for words in change_words(*changes))
+    yield from ("", "asked for:" if entry.action else "changed:")
+    yield from (visible(f"  {words}") for words in entry.change_words())
     yield from ("", "request:", visible(f"{method} {url}"), visible(body, newlines=True))
     if entry.response:
         yield from ("", f"response: {visible(entry.status)} {visible(entry.reason)}".rstrip())

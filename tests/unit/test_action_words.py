@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from runtui.domain.triage.service_actions import ActionName
+from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import ActionName, cancel
+from runtui.graph.faults import NOT_OFFERED
+from runtui.services.writing.save import Save, Step
 from runtui.tui.words import action_words
-from tests.unit.fake_writer import RUN, answered
+from runtui.tui.words.pages import save_words
+from tests.unit.entries import an_entry
+from tests.unit.fake_writer import RUN, answered, fault
 from tests.unit.saves_bench import draft
 
 
@@ -36,6 +42,7 @@ def test_a_permission_that_the_token_lacks_is_named(name: ActionName, permission
     ("texts", "words"),
     [
         ({"processingStatus": "canceled"}, "cancels it"),
+        ({"processingStatus": "completed"}, "shows what the service offers"),
         ({"processingStatus": "queued"}, "processes it again"),
         ({"failedUsersCount": "0"}, "processes it again"),
         ({"totalUsersCount": "3"}, "shows what the service offers"),
@@ -52,3 +59,22 @@ def test_a_preview_tells_the_first_failures_and_how_many_there_are() -> None:
         False,
     )
     assert action_words.previewed(answered({"value": []})) == ("Preview: the service expects no task to fail.", True)
+
+
+def test_where_a_change_is_not_offered_the_action_stands_before_what_the_status_line_may_cut() -> None:
+    some = draft(RUN, processingStatus="canceled")
+    refused = replace(fault(Outcome.NOT_DONE), title=NOT_OFFERED.title, message="It does not know this request.")
+    save = Save(1, some, step=Step.ENDED, outcome=Outcome.NOT_DONE, fault=refused)
+    assert save_words(save).startswith(
+        "Not done. This service does not offer this change. a on the run cancels it. The draft is kept."
+    )
+
+
+def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:
+    action = cancel("w1", "R-1")
+    unknown = an_entry(4, run_id="r-1", method="POST", url="http://127.0.0.1/beta/workflows/w1/cancelProcessing")
+    workspace: Any = SimpleNamespace(reconciler=SimpleNamespace(unsettled={"r-1": unknown}))
+    assert action_words.in_doubt(workspace, action) == (
+        "#4 is unknown: it may have been carried out, or still be, and this one would be the second."
+    )
+    assert action_words.in_doubt(workspace, cancel("w1", "r-2")) == ""

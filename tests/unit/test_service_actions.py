@@ -234,6 +234,18 @@ async def test_of_two_unknown_actions_neither_is_proved_by_one_effect(service: S
     assert "another action of yours" in service.entry.words
 
 
+async def test_a_run_that_another_action_has_made_proves_nothing(service: Service) -> None:
+    service.answer_actions((LOST, False), (answered(method="POST"), True))
+    await service.act(REPROCESS)
+    assert (await service.act(REPROCESS)).new_run == "r9"
+    reconciler = reconciler_of(service)
+    await reconciler.check_all()
+    assert [entry.outcome for entry in service.journal.entries()] == [Outcome.DONE, Outcome.UNKNOWN]
+    service.run = {**service.run, REPROCESSED: [NEW_RUN, {**NEW_RUN, "id": "r10"}]}
+    await reconciler.check_all()
+    assert [entry.new_run for entry in service.journal.entries()] == ["r9", "r10"]
+
+
 async def test_a_new_run_in_another_scope_proves_nothing(service: Service) -> None:
     service.answer_actions((LOST, False))
     await service.act(REPROCESS)

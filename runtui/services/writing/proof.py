@@ -131,10 +131,11 @@ def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
     return False
 
 
-def new_runs(intent: Intent, entity: Mapping[str, Any]) -> list[str]:
-    """The ids of the runs that a run was reprocessed by since an action was sent, in the action's scope where they name
-    theirs."""
-    known, wanted = intent.before.get(REPROCESSED) or (), _body(intent).get("scope")
+def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> list[str]:
+    """The ids of the runs that a run was reprocessed by since an action was sent, but for those that others have made;
+    in the action's scope where they name theirs."""
+    known = {*(intent.before.get(REPROCESSED) or ()), *(other.new_run for other in others)}
+    wanted = _body(intent).get("scope")
     found = []
     for run in entity.get(REPROCESSED) or ():
         scope = run.get("activatedOnScope")
@@ -148,6 +149,8 @@ def new_runs(intent: Intent, entity: Mapping[str, Any]) -> list[str]:
 def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Verdict:
     if not shows_effect(entry, entity):
         return Verdict(False, UNPROVABLE if entry.action == "activate" else "")
+    if entry.action == "activateWithScope" and not new_runs(entry, entity, others):
+        return NO_PROOF
     if any(_is_rival(entry, other) for other in others):
         return Verdict(False, "It shows, but another action of yours may have brought it about.")
     if entry.action == "cancelProcessing" and (moment := _updated_before_sent(entry, reading, entity)):
@@ -156,10 +159,11 @@ def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], ot
 
 
 def _is_rival(entry: Entry, other: Entry) -> bool:
-    """Whether another entry may have had the effect of this one: a later one, or one whose outcome is not known."""
+    """Whether another entry may have had the effect of this one: a later one, or one whose outcome is not known. One
+    whose run is known has had its own."""
     if other.damage:
         return True
-    if other.action != entry.action or other.number == entry.number:
+    if other.action != entry.action or other.number == entry.number or other.new_run:
         return False
     return not other.is_settled or (other.number > entry.number and other.outcome is Outcome.DONE)
 

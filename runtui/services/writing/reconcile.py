@@ -256,10 +256,11 @@ class Reconciler:
         """An entry after its run was read back."""
         if entry.outcome is not Outcome.UNKNOWN:
             return entry
-        found = verdict(entry, reading, await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id))
+        others = await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id)
+        found = verdict(entry, reading, others)
         _logger.info("unknown change #%d, read back: %s", entry.number, "done" if found.is_proof else found.why)
         if found.is_proof:
-            made = new_runs(entry, reading.entity or {})
+            made = new_runs(entry, reading.entity or {}, others)
             return await self._settle(entry, Outcome.DONE, "read-back", made[0] if len(made) == 1 else "")
         if found.why in entry.words:
             return entry

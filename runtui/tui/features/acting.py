@@ -181,7 +181,8 @@ class Acting:
     # The review
 
     async def _review(self, action: ServiceAction, received: Mapping[str, Any]) -> None:
-        hint = action_words.lacks(self._workspace.sign_in, action.name)
+        lacks = action_words.lacks(self._workspace.sign_in, action.name)
+        hint = " ".join(filter(None, (lacks, action_words.in_doubt(self._workspace, action))))
         await self._editing.review(action, hint=hint, notes=[*consequences(action, received)])
 
     # On demand

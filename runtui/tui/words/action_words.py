@@ -14,6 +14,7 @@ from runtui.domain.draft import Change
 from runtui.domain.report import Outcome, sentences
 from runtui.domain.rows import short_id
 from runtui.domain.triage.service_actions import (
+    CANCELABLE,
     CANCELED,
     PERMISSIONS,
     STATUS,
@@ -22,6 +23,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.graph.client import Answer
+from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
@@ -54,6 +56,15 @@ def lacks(sign_in: SignIn | None, name: ActionName) -> str:
     return f"The token lacks {PERMISSIONS[name][0]}; the service will probably refuse."
 
 
+def in_doubt(workspace: Workspace, action: ServiceAction) -> str:
+    """A warning that an earlier action or change may still be carried out; empty where none is unknown."""
+    entry = workspace.reconciler.unsettled.get(run_key(action.run_id))
+    if entry is None:
+        return ""
+    twice = ", and this one would be the second" if entry.action == action.name else ""
+    return f"#{entry.number} is unknown: it may have been carried out, or still be{twice}."
+
+
 def previewed(answer: Answer) -> tuple[str, bool]:
     """What the service says of a workflow's tasks, and whether that is good."""
     if answer.fault is not None:
@@ -83,7 +94,8 @@ def instead(changes: Sequence[Change]) -> str:
     """Which action does what a person wanted, where the service takes no change of a run."""
     key = key_of("act")
     wanted = {change.field.name: change.after for change in changes}
-    if wanted.get(STATUS) in CANCELED:
+    before = next((change.before for change in changes if change.field.name == STATUS), None)
+    if wanted.get(STATUS) in CANCELED and before in CANCELABLE:
         return f"{key} on the run cancels it."
     failures = wanted.get("failedUsersCount"), wanted.get("failedTasksCount")
     if wanted.get(STATUS) in ("queued", "inProgress") or 0 in failures:

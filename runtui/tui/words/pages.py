@@ -134,10 +134,10 @@ def save_words(save: Save) -> str:
         return report.sentences(told.heading, "" if save.ignored else short_change(changes), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
     hint = save.fault.hint if save.fault is not None and not save.stopped else ""
-    if save.fault is not None and save.fault.title == NOT_OFFERED.title:
-        hint = action_words.instead(changes)
     if save.outcome is Outcome.UNKNOWN:
         return report.sentences(told.heading, *told.reasons(), kept, checked_again(), hint)
+    if save.fault is not None and save.fault.title == NOT_OFFERED.title and not save.stopped:
+        return report.sentences(told.heading, *told.reasons(), action_words.instead(changes), kept, told.message)
     if save.conflicts and save.undoes is None:
         hint = f"{key_of('edit')} on the run resolves the conflict."
     return report.sentences(told.heading, *told.reasons(), kept, told.message, hint)
