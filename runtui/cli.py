@@ -107,6 +107,12 @@ _RUN: Final = (
     Argument("run_id", metavar="RUN", help="the id of the run"),
     Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
 )
+_WHICH: Final = (
+    Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
+    Argument("--filter", dest="filter_text", metavar="TEXT",
+             help="the runs that match, such as status:failed, in place of ids"),
+    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: found)"),
+)  # fmt: skip
 _CHANGE: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
     Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
@@ -228,10 +234,7 @@ COMMANDS: Final = (
         name="update", help="change properties of one run, or of many",
         run="runtui.headless.bulk.commands:update", takes="session", options=_WRITING,
         arguments=(
-            Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
-            Argument("--filter", dest="filter_text", metavar="TEXT",
-                     help="the runs that match, such as status:failed, in place of ids"),
-            Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: found)"),
+            *_WHICH,
             Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
                      help="values as in the form: completedDateTime=-2h, failedTasksCount=1,000, startedDateTime=null"),
             *_CHANGE, _KEEP_GOING,
@@ -249,19 +252,19 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="cancel", help="cancel a queued or running run",
-        run="runtui.headless.actions:cancel_run", takes="session", options=_WRITING,
-        arguments=(*_RUN, _FOLLOW, *_CHANGE),
+        name="cancel", help="cancel a queued or running run, or many",
+        run="runtui.headless.actions:cancel_runs", takes="session", options=_WRITING,
+        arguments=(*_WHICH, _FOLLOW, *_CHANGE, _KEEP_GOING),
     ),
     Command(
-        name="reprocess", help="process a run again, by a new run",
-        run="runtui.headless.actions:reprocess_run", takes="session", options=_WRITING,
+        name="reprocess", help="process a run again by a new run, or many",
+        run="runtui.headless.actions:reprocess_runs", takes="session", options=_WRITING,
         arguments=(
-            *_RUN,
+            *_WHICH,
             Argument("--scope", choices=("failed-users", "failed-tasks", "all"), required=True,
                      help="the failed users with all tasks, or only the tasks that failed, or the whole run"),
             _FOLLOW,
-            *_CHANGE,
+            *_CHANGE, _KEEP_GOING,
         ),
     ),
     Command(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from runtui.command_line import SessionSpec
+from runtui.domain.bulk_draft import actions_of
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.text import visible
@@ -27,6 +29,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.bulk.commands import is_one, send_to
 from runtui.headless.changes import (
     EXIT_CODES,
     ChangeOptions,
@@ -45,32 +48,48 @@ _ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
 """From the id of a workflow and the id of a run."""
 
 
-def cancel_run(
-    session: SessionSpec, run_id: str, *, workflow_id: str | None = None, follow: bool = False, **how: Any
-) -> int:
-    """Cancel a queued or running run; the exit code. `how` are the fields of `ChangeOptions`.
+def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int:
+    """Cancel queued or running runs; the exit code. `how` are the arguments of `_act_on`.
 
     Raises:
         RuntuiError: nobody can confirm, or the run cannot be read. Nothing was sent.
     """
-    return run_command(_act_on_run(session, run_id, workflow_id, cancel, ChangeOptions(**how), follow=follow))
+    return _act_on(session, run_ids, cancel, **how)
 
 
-def reprocess_run(
+def reprocess_runs(session: SessionSpec, run_ids: Sequence[str], *, scope: str, **how: Any) -> int:
+    """Have runs processed again by new runs; the exit code. `scope` is one of `SCOPES`. See `cancel_runs`."""
+    return _act_on(session, run_ids, partial(reprocess, scope=scope), **how)
+
+
+def _act_on(
     session: SessionSpec,
-    run_id: str,
+    run_ids: Sequence[str],
+    make: _ActionOnRun,
     *,
-    scope: str,
+    filter_text: str | None = None,
     workflow_id: str | None = None,
     follow: bool = False,
     **how: Any,
 ) -> int:
-    """Have a run processed again by a new run; the exit code. `scope` is one of `SCOPES`. See `cancel_run`."""
+    """Carry out an action on one run, or on several as `update` takes them; the exit code.
 
-    def action(workflow_id: str, run_id: str) -> ServiceAction:
-        return reprocess(workflow_id, run_id, scope)
-
-    return run_command(_act_on_run(session, run_id, workflow_id, action, ChangeOptions(**how), follow=follow))
+    Args:
+        session: On which server.
+        run_ids: The ids of the runs.
+        make: The action, from the id of the workflow and the id of the run.
+        filter_text: The runs that match, in place of ids.
+        workflow_id: The id of their workflow; None: find it.
+        follow: Whether the run that it makes or stops is followed to its end.
+        how: The fields of `ChangeOptions`.
+    """
+    options = ChangeOptions(**how)
+    if is_one(run_ids, filter_text):
+        return run_command(_act_on_run(session, run_ids[0], workflow_id, make, options, follow=follow))
+    if follow:
+        raise UsageError("Nothing was sent", "--follow follows one run.", "Omit it, or name one run by its id.")
+    draw_up = partial(actions_of, make, busy=())
+    return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
 async def _act_on_run(
@@ -118,7 +137,7 @@ async def _act(
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
-    """Run a workflow on demand; the exit code. `users` are ids or sign-in names. See `cancel_run`."""
+    """Run a workflow on demand; the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
     options = ChangeOptions(**how)
 
     async def activated() -> int:
@@ -133,7 +152,7 @@ def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how
 
 
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
-    """Clear the quarantine of a workflow; the exit code. See `cancel_run`."""
+    """Clear the quarantine of a workflow; the exit code. See `cancel_runs`."""
     options = ChangeOptions(**how)
 
     async def freed() -> int:

@@ -401,7 +401,8 @@ def message_of(save: Save) -> str:
     hint = fault.hint if fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
         hint = f"{hint} runtui journal {save.entry} shows what is known: read the run before you repeat the change."
-    return sentences(*report.reasons(), report.message, *report.detail_sentences(), hint.strip())
+    made = f"New run {save.new_run}." if save.new_run else ""
+    return sentences(*report.reasons(), made, report.message, *report.detail_sentences(), hint.strip())
 
 
 def _intended_id(save: Save | None) -> str | None:

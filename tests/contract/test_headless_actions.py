@@ -41,8 +41,8 @@ def carried_out(commands: Commands) -> list[str]:
 
 
 BENDS = [
-    (straight, ExitCode.DONE, "#1 done (204 No Content).\n", 1),
-    (lost_on_the_way_back, ExitCode.DONE, "#1 done, seen on read-back.\n", 1),
+    (straight, ExitCode.DONE, "#1 done (204 No Content).", 1),
+    (lost_on_the_way_back, ExitCode.DONE, "#1 done, seen on read-back.", 1),
     (refusing(403), ExitCode.NOT_DONE, "#1 not done (403 Forbidden). Access denied.", 0),
     (refusing(409), ExitCode.NOT_DONE, "#1 not done (409 Conflict).", 0),
     (lost_on_the_way, ExitCode.UNKNOWN, "#1 unknown. The connection broke.", 0),
@@ -58,9 +58,9 @@ def test_the_exit_code_tells_what_became_of_an_action(
     commands.line.bend = bend
     how: dict[str, Any] = {"workflow_id": workflow_id, "yes": True}
     if action == "cancel":
-        found = actions.cancel_run(commands.server(), run_id, **how)
+        found = actions.cancel_runs(commands.server(), [run_id], **how)
     else:
-        found = actions.reprocess_run(commands.server(), run_id, scope="failed-users", **how)
+        found = actions.reprocess_runs(commands.server(), [run_id], scope="failed-users", **how)
     out = capsys.readouterr().out
     assert (found, out[: len(words)], len(carried_out(commands))) == (code, words, applied)
     (entry,) = commands.entries()
@@ -75,16 +75,33 @@ def test_the_exit_code_tells_what_became_of_an_action(
 
 def test_nothing_is_sent_by_a_dry_run_or_read_only_or_where_it_cannot_help(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("inProgress")
-    code = actions.cancel_run(commands.server(), run_id, workflow_id=workflow_id, dry_run=True, as_json=True)
+    code = actions.cancel_runs(commands.server(), [run_id], workflow_id=workflow_id, dry_run=True, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert (code, told["method"], told["url"]) == (0, "POST", f"{ROOT}{WORKFLOWS}/{workflow_id}/cancelProcessing")
     assert told["body"]["scope"]["runs"] == [{"id": run_id}]
     with pytest.raises(UsageError, match="read-only"):
-        actions.cancel_run(commands.server(read_only=True), run_id, workflow_id=workflow_id, yes=True)
+        actions.cancel_runs(commands.server(read_only=True), [run_id], workflow_id=workflow_id, yes=True)
     done, of_workflow = commands.a_run("completed")
-    assert actions.cancel_run(commands.server(), done, workflow_id=of_workflow, yes=True) == ExitCode.NOT_DONE
+    assert actions.cancel_runs(commands.server(), [done], workflow_id=of_workflow, yes=True) == ExitCode.NOT_DONE
     assert "Only a queued or running run can be canceled" in capsys.readouterr().out
     assert (commands.line.methods().count("POST"), commands.entries()) == (0, [])
+
+
+def test_several_runs_are_canceled_and_those_it_cannot_help_are_told(commands: Commands, capsys: Out) -> None:
+    """By a filter; the exit code is that of the worst."""
+    code = actions.cancel_runs(commands.server(), [], filter_text="status:inProgress,failed", yes=True)
+    captured = capsys.readouterr()
+    told = [json.loads(line) for line in captured.out.splitlines()]
+    done = [line for line in told if line["outcome"] == "done"]
+    assert code == ExitCode.NOT_DONE
+    assert 1 < len(done) < len(told)
+    assert carried_out(commands) == ["cancelProcessing"] * len(done)
+    assert {line["action"] for line in done} == {"cancelProcessing"}
+    assert all("Only a queued or running run" in line["message"] for line in told if line not in done)
+    assert f"processingStatus  {len(done)} inProgress → cancel the run" in captured.err
+    assert "what was done for them stays" in captured.err
+    with pytest.raises(UsageError, match="--follow follows one run"):
+        actions.cancel_runs(commands.server(), ["a", "b"], follow=True, yes=True)
 
 
 def test_what_is_about_a_workflow_takes_its_name(commands: Commands, capsys: Out) -> None:

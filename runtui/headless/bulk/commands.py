@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
@@ -75,7 +76,7 @@ def update(
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
     """
-    if filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids:
+    if is_one(run_ids, filter_text):
         return changes.update_run(
             session,
             run_ids[0],
@@ -86,15 +87,43 @@ def update(
             as_json=as_json,
             why=why,
         )
-    if bool(run_ids) == (filter_text is not None):
-        raise UsageError("Which runs?", "Name runs by their ids, by - for those on standard input, or by --filter.")
+    _check_which(run_ids, filter_text)
     now = now_ticks()
     texts = changes.read_assignments(assignments, now)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
     options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going, why=why)
+    draw_up = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
+    return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
+
+
+def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
+    """Whether a command is about one run, named by its id."""
+    return filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids
+
+
+def _check_which(run_ids: Sequence[str], filter_text: str | None) -> None:
+    if bool(run_ids) == (filter_text is not None):
+        raise UsageError("Which runs?", "Name runs by their ids, by - for those on standard input, or by --filter.")
+
+
+def send_to(
+    session: SessionSpec,
+    run_ids: Sequence[str],
+    draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
+    options: ChangeOptions,
+    *,
+    filter_text: str | None = None,
+    workflow_id: str | None = None,
+) -> int:
+    """Review and send what is drawn up for some runs, as `update` takes them; the exit code.
+
+    Raises:
+        RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
+    """
+    _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
-    wanted = _filter(filter_text, now) if filter_text is not None else _with_standard_input(run_ids)
-    return run_command(_update(session, wanted, workflow_id, Draft("", "", {}, "changed", edits), options))
+    wanted = _filter(filter_text, now_ticks()) if filter_text is not None else _with_standard_input(run_ids)
+    return run_command(_send_to(session, wanted, workflow_id, draw_up, options))
 
 
 def _filter(text: str, now: int) -> Filter:
@@ -117,11 +146,11 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
     return list(ids.values())
 
 
-async def _update(
+async def _send_to(
     session: SessionSpec,
     wanted: Filter | Sequence[str],
     workflow_id: str | None,
-    model: Draft,
+    draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
@@ -131,7 +160,7 @@ async def _update(
                 if isinstance(wanted, Filter)
                 else _named(workspace, wanted, workflow_id, options)
             )
-        bulk = drafts_of(model, found.runs, ())
+        bulk = draw_up(found.runs)
         bulk = replace(bulk, left_out={**found.left_out, **bulk.left_out})
         names = {run.run_id: run.workflow_name for run in found.runs}
         code = await send_many(workspace, bulk, names, options)

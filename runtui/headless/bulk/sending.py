@@ -80,7 +80,7 @@ def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
     """How many runs, what changes from what to what by count, what is left out, what speaks against it."""
     if bulk.drafts:
         first = bulk.drafts[0]
-        method, url = workspace.client.write_target(first.workflow_id, first.run_id)
+        method, url = workspace.client.target(first)
         is_undo = any(number is not None for number in bulk.undoes)
         yield f"{'undoes' if is_undo else 'changes':9} {runs_word(len(bulk.drafts))}"
         yield f"{'tenant':9} {workspace.settings.tenant}"
@@ -90,6 +90,7 @@ def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
     yield from (f"  {name:{width}}  {before} → {after}" for name, before, after in changed)
     if words := bulk.left_out_words():
         yield f"Left out: {words}."
+    yield from bulk.notes
     yield from (f"! {sentence}" for sentence in (*bulk.doubts, *bulk.warnings()))
     if not bulk.drafts:
         yield "There is nothing to send."
@@ -120,7 +121,7 @@ class _Lines:
     def print_requests(self, workspace: Workspace, bulk: BulkDraft) -> None:
         """What would be sent."""
         for draft in bulk.drafts:
-            method, url = workspace.client.write_target(draft.workflow_id, draft.run_id)
+            method, url = workspace.client.target(draft)
             if self._as_json:
                 print(json.dumps({"runId": draft.run_id, "method": method, "url": url, "body": draft.body()}))
             else:
