@@ -64,7 +64,7 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(open_session
         assert (session.view, tenant.actions) == ("runs", [])
         await session.press("a", "enter", "y")
         await told(session, "#1 done (204 No Content): cancel the run.")
-        assert "canceling" in session.text()
+        await session.until(lambda: "canceling" in session.text())
         assert tenant.actions == ["cancelProcessing"]
         await told(session, "is canceled", lambda: tenant.wait(1))
 
@@ -94,7 +94,9 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
         await session.press("y")
         await session.until(lambda: session.view == "results" and not session.workspace.saves.active())
         await told(session, "9 actions: 9 done.")
-        assert sum("✓ done" in line and "new run" in line for line in session.text().splitlines()) == 9
+        await session.until(
+            lambda: sum("✓ done" in line and "new run" in line for line in session.text().splitlines()) == 9
+        )
         assert tenant.actions == ["activateWithScope"] * 9
         await session.press("u")
         await told(session, "There is nothing to send: 9 that cannot be undone.")
