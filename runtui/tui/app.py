@@ -24,6 +24,7 @@ from runtui.tui.bridge import Announced
 from runtui.tui.features.acting import Acting
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
+from runtui.tui.features.bulk_sending import BulkSending
 from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
@@ -94,7 +95,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.chrome = Chrome(self, workspace, sandbox)
         self.runs = RunsView(workspace)
         self.editing = Editing(self.chrome, self.runs)
-        self.bulk_editing = BulkEditing(self.chrome, self.runs, self.editing)
+        self.bulk_sending = BulkSending(self.chrome, self.runs)
+        self.bulk_editing = BulkEditing(self.chrome, self.runs, self.editing, self.bulk_sending)
         self.journaling = Journaling(self.chrome, self.runs, self.editing)
         self.signing_in = SigningIn(self.chrome)
         self.opening = Opening(self.chrome)
@@ -112,9 +114,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.arranging = Arranging(self.chrome, self.runs)
         switching = Switching(self.chrome, profiles, self.leaving)
         self.chrome.features += [
-            self.editing, self.acting, self.bulk_editing, self.opening, self.explaining, self.tracing, self.journaling,
-            self.signing_in, self.listing, self.arranging, self.overviewing, self.triaging, Copying(self.chrome),
-            switching,
+            self.editing, self.acting, self.bulk_editing, self.bulk_sending, self.opening, self.explaining,
+            self.tracing, self.journaling, self.signing_in, self.listing, self.arranging, self.overviewing,
+            self.triaging, Copying(self.chrome), switching,
         ]  # fmt: skip
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -141,7 +143,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
-        for place in (*self.listing.places, *self.bulk_editing.places, self.signing_in.place):
+        bulk = (self.bulk_editing.place, self.bulk_sending.place)
+        for place in (*self.listing.places, *bulk, self.signing_in.place):
             self.install_screen(place, place.view.name or place.view.scope)
         self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
@@ -151,7 +154,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Follow the services, now that the list stands and before it is drawn."""
         self.editing.start()
         self.acting.start()
-        self.bulk_editing.start()
+        self.bulk_sending.start()
         self.opening.start()
         self.journaling.start()
         self.explaining.start()

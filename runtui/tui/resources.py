@@ -283,8 +283,9 @@ class ResultRow(NamedTuple):
             return self.settled.report.heading
         if self.save.active:
             return self.save.step.value if self.save.step is not Step.WAITING else ""
-        if self.save.conflicts and not self.save.stopped:
-            moved = (f"{value_word(item.now)} by now: {item.field.name}" for item in self.save.conflicts)
+        if (conflicts := self.save.conflicts) and not self.save.stopped:
+            is_evident = len(self.save.operation.changes()) == 1
+            moved = (f"{value_word(item.now)} by now" + f": {item.field.name}" * (not is_evident) for item in conflicts)
             return ", ".join(moved)
         if self.save.new_run:
             return f"new run {short_id(self.save.new_run)}"

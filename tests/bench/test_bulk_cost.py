@@ -35,7 +35,9 @@ RUNS = 1_000
 LATENCY = 0.05
 MOST_OF_LATENCY = 1.5
 MOST_BYTES = 30 * 1024 * 1024
-MOST_OF_IDLE = 1.5
+MOST_MILLISECONDS = 50.0
+"""A key that is answered within it feels immediate."""
+
 KEYS = 60
 
 
@@ -133,7 +135,7 @@ async def test_many_changes_take_little_memory(tmp_path: Path) -> None:
     assert peak < MOST_BYTES
 
 
-async def test_a_cursor_key_takes_as_long_while_many_changes_go_out(tmp_path: Path) -> None:
+async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(tmp_path: Path) -> None:
     async with session(tmp_path) as (workspace, _):
         app = RuntuiApp(workspace)
         async with app.run_test(size=(120, 40)) as pilot:
@@ -160,4 +162,4 @@ async def test_a_cursor_key_takes_as_long_while_many_changes_go_out(tmp_path: Pa
             assert await workspace.saves.drain(120) == 0
     at = int(KEYS * 0.95)
     print(f"\np95 of a cursor key: {idle[at]:.1f} ms idle, {busy[at]:.1f} ms while changes go out; {left} were left")
-    assert busy[at] <= MOST_OF_IDLE * idle[at]
+    assert busy[at] <= MOST_MILLISECONDS

@@ -142,7 +142,8 @@ async def test_many_changes_go_on_after_the_sign_in_that_they_took(
     end = partial(authority.challenge if is_renewable else authority.revoke, DEMO_ADMIN)
     async with signed_in(app, authority, EndingLine(app, end), tmp_path, clock, comes=comes) as session:
         rows = session.store.window(EVERY_RUN, 0, count)
-        session.saves.submit_many([session.draft(row.id, "failedTasksCount", "4321") for row in rows], holds=False)
+        bulk = session.saves.submit_many([session.draft(row.id, "failedTasksCount", "4321") for row in rows])
+        bulk.changed.subscribe(lambda held: held.stop() if held.held_by is not None else None)
         assert await session.saves.drain(300) == 0
     applied = Counter(write.run_id for write in app.state.applied)
     outcomes = {save.run_id: save.outcome for save in session.ended.values()}

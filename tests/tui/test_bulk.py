@@ -11,7 +11,8 @@ import pytest
 from textual import events
 
 from runtui.domain.bulk_draft import MarkedRun
-from runtui.tui.features.bulk_editing import BulkEditing
+from runtui.services.workspace import Workspace
+from runtui.tui.features import bulk_sending
 from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -121,15 +122,14 @@ async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pyte
     graph = Graph()
     async with open_session(graph=graph) as session:
         everything_ended = threading.Event()
-        read = BulkEditing._read
+        read = bulk_sending.marked_runs
 
-        def read_late(self: BulkEditing, run_ids: Collection[str]) -> list[MarkedRun]:
-            if session.workspace.saves.active():
-                assert everything_ended.wait(20)
-            return read(self, run_ids)
+        def read_late(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+            assert everything_ended.wait(20)
+            return read(workspace, run_ids)
 
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
-        monkeypatch.setattr(BulkEditing, "_read", read_late)
+        monkeypatch.setattr(bulk_sending, "marked_runs", read_late)
         session.app.post_message(events.Key("y", "y"))
         await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
         everything_ended.set()
@@ -149,6 +149,14 @@ async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session
         assert "Results  38, 3 not done" in session.text()
         assert session.text().count("completed by now") == 3
         assert statuses(graph) == {"canceled": 35, "completed": 3, "inProgress": 2}
+        await type_keys(session, ["E", "enter"], "slowly")
+        await session.until(lambda: "38" in status_of(session) and "exports" in status_of(session))
+        (file,) = (session.workspace.journal.path.parent / "exports").iterdir()
+        assert file.stat().st_mode & 0o777 == 0o600
+        told = {line["runId"]: line for line in map(json.loads, file.read_text("utf-8").splitlines())}
+        assert Counter(line["outcome"] for line in told.values()) == {"done": 35, "not done": 3}
+        assert told["run-7"]["reason"] == "completed by now"
+        assert told["run-8"]["after"] == {"processingStatus": "canceled"}
         await type_keys(session, ["R"], "slowly")
         assert "send this change to 3 runs?" in session.text()
         assert "3 completed  →  canceled" in session.text()

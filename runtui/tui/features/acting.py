@@ -134,7 +134,7 @@ class Acting:
             )
             about = " ".join(filter(None, (lacks, *bulk.notes)))
             words = f"{action.words}, for {len(bulk.drafts)} of {marks}" if bulk.drafts else action.words
-            yield _choice(partial(self._bulk_editing.ask, bulk, lacks), words, about, refusal)
+            yield _choice(partial(self._bulk_editing.sending.ask, bulk, lacks), words, about, refusal)
 
     def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[_Step]]:
         rows = self._chrome.front.view.list

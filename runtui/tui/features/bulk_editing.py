@@ -1,113 +1,54 @@
-"""Changing many runs: marks, the form over them, the question, and what became of each.
+"""Changing many runs: the marks, and the form over the marked runs.
 
-Invariant: nothing is sent but what a review confirmed. What is typed for some runs stays while the same runs are
-marked. A change goes on wherever the person is; one sentence tells its end.
+Invariant: what is typed for some runs stays while the same runs are marked. What is sent is a matter of `bulk_sending`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
 
-from textual.content import Content
-
-from runtui.domain.bulk_draft import (
-    GONE,
-    IN_PROGRESS,
-    SAME_ALREADY,
-    BulkDraft,
-    MarkedRun,
-    actions_of,
-    drafts_of,
-    model_of,
-    runs_word,
-)
-from runtui.domain.csv import RecordFormat, record_lines
-from runtui.domain.draft import Draft, Edit
-from runtui.domain.report import Outcome
-from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.errors import RuntuiError, UsageError
-from runtui.services.journal import Entry
-from runtui.services.journal_query import write_export
-from runtui.services.store import StoredRun, stored_runs
-from runtui.services.writing.bulk import Bulk
-from runtui.services.writing.save import Save
-from runtui.services.writing.undo import drafts_to_undo
+from runtui.domain.bulk_draft import BulkDraft, actions_of, drafts_of, model_of
+from runtui.domain.draft import Edit
+from runtui.domain.triage.service_actions import ServiceAction
 from runtui.tui.actions import ActionContext
+from runtui.tui.features.bulk_sending import BulkSending, busy_of, in_thread, marked_runs
 from runtui.tui.features.editing import Editing
-from runtui.tui.features.journaling import FORMATS
 from runtui.tui.keys import awaited
-from runtui.tui.resources import ResultRow
 from runtui.tui.screens.bulk.form import BulkFormView
-from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
-from runtui.tui.screens.bulk.review import BulkReview, review_of
 from runtui.tui.screens.frame import Chrome, Frame
-from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RELOAD_SECONDS, RunsView, Throttle
-from runtui.tui.widgets.chrome import Severity
-from runtui.tui.words import bulk_words, entry_words, sign_in_words
-
-_T = TypeVar("_T")
-
-RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
+from runtui.tui.screens.runs import RunsView
+from runtui.tui.words import bulk_words, sign_in_words
 
 
 class BulkEditing:
-    """Marks and what is done with the marked runs.
+    """Marks, and the form of the marked runs.
 
     Args:
         chrome: The frame.
         runs: The list, whose marks count.
         editing: Opens the run under the cursor where none is marked.
+        sending: Asks about what was typed, and sends it.
     """
 
-    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing) -> None:
+    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing, sending: BulkSending) -> None:
         self._chrome = chrome
         self._workspace = chrome.workspace
         self._runs = runs
         self._editing = editing
+        self.sending = sending
         self.form = BulkFormView(self.review)
-        self.results = ResultsView()
-        self._form_place = Frame(chrome, self.form)
-        self._results_place = Frame(chrome, self.results)
-        self.places = (self._form_place, self._results_place)
-        """The screens of form and results; they stay mounted once they were opened."""
+        self.place = Frame(chrome, self.form)
+        """The screen of the form; it stays mounted once it was opened."""
         self._marked: frozenset[str] = frozenset()
         """The runs that the form is about."""
         self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
         """What was typed and not sent, and for which runs."""
-        self._changes: dict[str, BulkProgress] = {}
-        """By batch: those that have not ended, and the last one."""
-        self._is_due = False
-        self._drawing = Throttle(runs, RELOAD_SECONDS, self._draw)
-
-    def start(self) -> None:
-        """Follow what becomes of the changes."""
-        saves, reconciler = self._workspace.saves, self._workspace.reconciler
-
-        def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
-            """Keep each state of a save, and have many of them drawn at once."""
-
-            def noted(save: Save) -> None:
-                if (progress := self._changes.get(save.batch)) is not None:
-                    progress.saves[save.number] = save
-                if save.batch and not self._is_due:
-                    self._is_due = True
-                    tell(None)
-
-            return noted
-
-        self._chrome.carry(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
-        self._chrome.carry(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:
         """The runs that a change would be for."""
-        view = self._chrome.front.view
-        marked = len(self._marked) if view is self.form else len(self.marks)
-        outcomes = frozenset(self.results.outcomes) if view is self.results else frozenset()
-        return replace(context, marked_runs=marked, has_bulk=bool(self._changes), outcomes=outcomes)
+        marked = self._marked if self._chrome.front.view is self.form else self.marks
+        return replace(context, marked_runs=len(marked))
 
     @property
     def marks(self) -> frozenset[str]:
@@ -135,7 +76,7 @@ class BulkEditing:
         query, store = self._runs.shown, self._workspace.store
 
         async def find() -> None:
-            found = await self._in_thread(lambda: store.ids(query))
+            found = await in_thread(self._chrome, lambda: store.ids(query))
             if found is not None:
                 mark(found)
                 self._runs.post_message(self._runs.Changed())
@@ -147,14 +88,6 @@ class BulkEditing:
         self._runs.table.mark_range()
         self._runs.post_message(self._runs.Changed())
 
-    async def _in_thread(self, call: Callable[[], _T]) -> _T | None:
-        """What a call gives that reads files; what fails is told, and gives None."""
-        try:
-            return await asyncio.to_thread(call)
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
-            return None
-
     # e: the form
 
     async def action_edit(self) -> None:
@@ -165,7 +98,7 @@ class BulkEditing:
             await self._editing.edit()
 
     async def _open(self, marks: frozenset[str]) -> None:
-        runs = await self._in_thread(lambda: self._read(marks))
+        runs = await in_thread(self._chrome, lambda: marked_runs(self._workspace, marks))
         if runs is None:
             return
         if not runs:
@@ -173,16 +106,11 @@ class BulkEditing:
             return
         self._marked = marks
         typed_for, edits = self._typed
-        await self._chrome.prepare(self._form_place)
+        await self._chrome.prepare(self.place)
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
-        await self._chrome.open(self._form_place, self._left)
+        await self._chrome.open(self.place, self._left)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
-        self._show_request()
-
-    def _read(self, run_ids: Collection[str]) -> list[MarkedRun]:
-        """The runs as they are in the list. It reads files."""
-        found = stored_runs(self._workspace.store, run_ids)
-        return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
+        self.sending.show_request()
 
     def _left(self, _answer: None) -> None:
         """Keep what was typed."""
@@ -200,247 +128,24 @@ class BulkEditing:
             return
 
         def draw_up() -> BulkDraft:
-            runs = self._read(marks)
-            return drafts_of(model, runs, self._busy(runs), marks - {run.run_id for run in runs})
+            runs = marked_runs(self._workspace, marks)
+            return drafts_of(model, runs, busy_of(self._workspace, runs), marks - {run.run_id for run in runs})
 
-        bulk = await self._in_thread(draw_up)
+        bulk = await in_thread(self._chrome, draw_up)
         if bulk is not None:
-            await self.ask(bulk)
+            await self.sending.ask(bulk, sent=self._sent)
 
     async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
         """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
         marks = self.marks
 
         def draw_up() -> BulkDraft:
-            runs = self._read(marks)
-            return actions_of(make, runs, self._busy(runs), marks - {run.run_id for run in runs})
+            runs = marked_runs(self._workspace, marks)
+            return actions_of(make, runs, busy_of(self._workspace, runs), marks - {run.run_id for run in runs})
 
-        return await self._in_thread(draw_up)
+        return await in_thread(self._chrome, draw_up)
 
-    def _busy(self, runs: Collection[MarkedRun]) -> set[str]:
-        """Of some runs those with a change in progress."""
-        return {run.run_id for run in runs if self._workspace.saves.of_run(run.run_id) is not None}
-
-    async def ask(self, bulk: BulkDraft, hint: str | None = None) -> None:
-        """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change."""
-        if not bulk.drafts:
-            self._chrome.set_status(bulk_words.nothing_to_send(bulk), "warning")
-            return
-
-        async def answered(why: str | None) -> None:
-            if why is not None:
-                await self._send(bulk, why)
-
-        workspace, first = self._workspace, bulk.drafts[0]
-        method, url = workspace.client.target(first)
-        account = workspace.sign_in.state.account if workspace.sign_in is not None else None
-        target = (
-            ("tenant", workspace.settings.tenant),
-            *([("account", account.username)] if account is not None else []),
-            ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
-        )
-        hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
-        requires_why = workspace.settings.require_why
-        await self._chrome.ask(review_of(BulkReview(bulk, target, hint, requires_why=requires_why)), answered)
-        self._chrome.set_status("")
-        self._show_request()
-
-    def _show_request(self) -> None:
-        """Have the panel show the first request: it is another run's, so its tab comes forward once it is there."""
-        self._chrome.front.view.show_in(self._chrome.panel)
-        self._chrome.panel.bring_forward("request")
-        self._chrome.refresh()
-
-    async def _send(self, bulk: BulkDraft, why: str) -> None:
-        """Hand the drafts to the save queue, and show what becomes of them."""
-        try:
-            sent = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, why=why)
-        except UsageError as error:
-            self._chrome.set_status(str(error), "error")
-            return
-        progress = BulkProgress(sent)
-        self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
-        self._changes[sent.batch] = progress  # before anything is waited for: each state of a save is told once
-        self._chrome.carry(sent.changed.subscribe, self._bulk_changed)
-        if self._chrome.front is self._form_place:
-            self.form.draft = None
-            self._form_place.dismiss()
-        if self._chrome.front.view is self._runs:
-            self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
-        runs = await self._in_thread(lambda: self._read([draft.run_id for draft in bulk.drafts]))
-        progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
-        await self._show(progress)
-
-    # The results
-
-    async def action_bulk(self) -> None:
-        """Show the results: those that wait for a person, else the last ones; or close them."""
-        if self._chrome.front is self._results_place:
-            self._results_place.dismiss()
-            return
-        shown = [progress for progress in self._changes.values() if progress.held_by is not None]
-        await self._show((shown or list(self._changes.values()))[-1])
-
-    async def _show(self, progress: BulkProgress) -> None:
-        await self._chrome.prepare(self._results_place)
-        self.results.open(progress)
-        await self._chrome.open(self._results_place)
-        self._chrome.set_status("")
-        if progress.held_by is not None:
-            await self.action_stop_bulk()
-
-    async def _follow(self, _news: None) -> None:
-        """Some changes went on."""
-        self._is_due = False
-        self._drawing.ask()
-
-    def _draw(self) -> None:
-        self._runs.table.tick()
-        if self._results_place in self._chrome.app.screen_stack:
-            self.results.reload()
-        self._chrome.refresh()
-
-    def _entry_settled(self, entry: Entry) -> None:
-        """What was unknown is known."""
-        if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
-            progress.settled[entry.run_id] = entry
-            self._drawing.ask()
-
-    async def _bulk_changed(self, bulk: Bulk) -> None:
-        """All have ended, or a refusal holds the rest."""
-        progress = self._changes.get(bulk.batch)
-        if progress is None:
-            return
-        is_in_sight = self._chrome.front is self._results_place and self.results.progress is progress
-        outcomes = progress.outcomes
-        if bulk.has_ended:
-            good = set(outcomes) == {Outcome.DONE}
-            severity: Severity = "success" if good else "warning"
-            facts = {"is_undo": progress.is_undo, "is_action": progress.is_action, "is_in_sight": is_in_sight}
-            self._chrome.set_status(bulk_words.ended(outcomes, **facts), severity)
-        elif (save := bulk.held_by) is not None and save is not progress.asked_about:
-            progress.asked_about = save
-            words = bulk_words.held(save, outcomes[None], is_in_sight=is_in_sight)
-            self._chrome.set_status(words, "warning", lambda: bulk.held_by is save)
-            if is_in_sight and self._chrome.is_in_front(self.results):
-                await self.action_stop_bulk()
-        self._draw()
-
-    async def action_stop_bulk(self) -> None:
-        """Stop what was not begun; where a refusal holds it, ask whether to go on."""
-        progress = self.results.progress
-        if progress is None:
-            return
-        bulk, left = progress.bulk, progress.outcomes[None]
-        if (save := bulk.held_by) is None:
-            bulk.stop()
-            self._chrome.front.set_status(
-                "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
-            )
-            return
-
-        progress.asked_about = save
-
-        def decided(goes_on: bool | None) -> None:
-            if bulk.held_by is save and goes_on is not None:
-                (bulk.go_on if goes_on else bulk.stop)()
-                self._drawing.ask()
-
-        choices: list[Choice[bool | None]] = [
-            Choice(None, "Decide later: nothing is sent meanwhile"),
-            Choice(False, f"Stop: send nothing to the other {runs_word(left)}"),
-            Choice(True, "Go on: refusals of this kind hold nothing any more"),
-        ]
-        about = bulk_words.held_question(save, left)
-        await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
-
-    async def action_open_result(self) -> None:
-        """Show what was sent and what came back."""
-        if (row := self.results.row) is None:
-            return
-        number, panel = row.save.entry, self._chrome.panel
-        entry = await self._in_thread(lambda: self._workspace.journal.entry(number)) if number is not None else None
-        panel.open()
-        if entry is not None:
-            panel.show_entry(entry)
-        else:
-            panel.show_save(row.save)
-        panel.choose("response")
-        self._chrome.refresh()
-
-    async def action_retry(self) -> None:
-        """Review the changes that were not done: all, or the marked ones."""
-        rows = [row for row in self.results.chosen if row.outcome is Outcome.NOT_DONE]
-        undone = [row.save.undoes for row in rows if row.save.undoes is not None]
-        if undone:
-            await self._review_undo(undone)
-            return
-        bulk = await self._in_thread(lambda: self._again(rows))
-        if bulk is not None:
-            await self.ask(bulk)
-
-    def _again(self, rows: Sequence[ResultRow]) -> BulkDraft:
-        """The same values over the runs as they are now, or the same actions. It reads files."""
-        actions = {row.save.run_id: row.save.action for row in rows if row.save.action is not None}
-        if actions:
-            marked = self._read(actions)
-            return actions_of(lambda _, run_id: actions[run_id], marked, self._busy(marked), ())
-        runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
-        drafts, left_out = [], {}
-        for save in (row.save for row in rows):
-            draft = _over(save.operation, runs[save.run_id]) if save.run_id in runs else None
-            if draft is None:
-                left_out[save.run_id] = GONE
-            elif self._workspace.saves.of_run(save.run_id) is not None:
-                left_out[save.run_id] = IN_PROGRESS
-            elif not draft.changes():
-                left_out[save.run_id] = SAME_ALREADY
-            else:
-                drafts.append(draft)
-        return BulkDraft(tuple(drafts), left_out)
-
-    async def action_undo_bulk(self) -> None:
-        """Review the changes that take back what was done: all, or the marked ones."""
-        rows = [row for row in self.results.chosen if row.outcome is Outcome.DONE]
-        numbers = [row.save.entry for row in rows if row.save.entry is not None]
-        await self._review_undo(numbers)
-
-    async def _review_undo(self, numbers: Sequence[int]) -> None:
-        """Ask whether to undo these entries of the journal, over the runs as the list has them."""
-        bulk = await self._in_thread(lambda: self._undo_of(numbers))
-        if bulk is not None:
-            await self.ask(bulk)
-
-    def _undo_of(self, numbers: Sequence[int]) -> BulkDraft:
-        """The drafts that undo some entries. It reads files."""
-        workspace = self._workspace
-        entries = [entry for number in numbers if (entry := workspace.journal.entry(number)) is not None]
-        runs = stored_runs(workspace.store, [entry.run_id for entry in entries])
-        busy = {entry.run_id for entry in entries if workspace.saves.of_run(entry.run_id) is not None}
-        return drafts_to_undo(entries, {run_id: run.raw for run_id, run in runs.items()}, busy)
-
-    async def action_export_results(self) -> None:
-        """Ask in which format the results are wanted as a file, and write it."""
-        rows = list(self.results.chosen)
-
-        def chosen(form: RecordFormat | None) -> None:
-            if form is not None:
-                self._chrome.app.run_worker(export(form), group=awaited("export"), description="export the results")
-
-        async def export(form: RecordFormat) -> None:
-            records = [bulk_words.result_object(row) for row in rows]
-            folder = self._workspace.journal.path.parent
-            lines = record_lines(records, form, tuple(records[0]))
-            path = await self._in_thread(lambda: write_export(folder, f"results.{form}", lines))
-            if path is not None:
-                self._chrome.set_status(entry_words.exported(path, len(rows)), "success")
-
-        if rows:
-            choices = [Choice(form, FORMATS[form]) for form in RESULT_FORMATS]
-            await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
-
-
-def _over(operation: Operation, run: StoredRun) -> Draft:
-    """The values of a draft over the run as it is now."""
-    values = {change.field.name: change.after for change in operation.changes()}
-    return Draft(operation.run_id, run.workflow_id, run.raw, "changed").with_values(values)
+    def _sent(self) -> None:
+        """What was typed is on its way."""
+        self.form.draft = None
+        self.place.dismiss()

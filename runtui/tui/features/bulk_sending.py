@@ -1,0 +1,344 @@
+"""Sending many changes: the question before them, what became of each, and what is done with those.
+
+Invariant: nothing is sent but what a review confirmed. A change goes on wherever the person is; one sentence tells its
+end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from textual.content import Content
+
+from runtui.domain.bulk_draft import (
+    GONE,
+    IN_PROGRESS,
+    SAME_ALREADY,
+    BulkDraft,
+    MarkedRun,
+    actions_of,
+    runs_word,
+)
+from runtui.domain.csv import RecordFormat, record_lines
+from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import Operation
+from runtui.errors import RuntuiError, UsageError
+from runtui.services.journal import Entry
+from runtui.services.journal_query import write_export
+from runtui.services.store import StoredRun, stored_runs
+from runtui.services.workspace import Workspace
+from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.save import Save
+from runtui.services.writing.undo import drafts_to_undo
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.journaling import FORMATS
+from runtui.tui.keys import awaited
+from runtui.tui.resources import ResultRow
+from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
+from runtui.tui.screens.bulk.review import BulkReview, review_of
+from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.runs import RELOAD_SECONDS, RunsView, Throttle
+from runtui.tui.widgets.chrome import Severity
+from runtui.tui.words import bulk_words, entry_words, sign_in_words
+
+_T = TypeVar("_T")
+
+RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
+
+
+async def in_thread(chrome: Chrome, call: Callable[[], _T]) -> _T | None:
+    """What a call gives that reads files; what fails is told, and gives None."""
+    try:
+        return await asyncio.to_thread(call)
+    except RuntuiError as error:
+        chrome.set_status(str(error), "error")
+        return None
+
+
+def marked_runs(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+    """The runs as they are in the list. It reads files."""
+    found = stored_runs(workspace.store, run_ids)
+    return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
+
+
+def busy_of(workspace: Workspace, runs: Collection[MarkedRun]) -> set[str]:
+    """Of some runs the ids of those with a change in progress."""
+    return {run.run_id for run in runs if workspace.saves.of_run(run.run_id) is not None}
+
+
+class BulkSending:
+    """The review of many changes, and their results.
+
+    Args:
+        chrome: The frame.
+        runs: The list, whose rows show what is on its way.
+    """
+
+    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self._runs = runs
+        self.view = ResultsView()
+        self.place = Frame(chrome, self.view)
+        """The screen of the results; it stays mounted once it was opened."""
+        self._changes: dict[str, BulkProgress] = {}
+        """By batch: those that have not ended, and the last one."""
+        self._is_due = False
+        self._drawing = Throttle(runs, RELOAD_SECONDS, self._draw)
+
+    def start(self) -> None:
+        """Follow what becomes of the changes."""
+        saves, reconciler = self._workspace.saves, self._workspace.reconciler
+
+        def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
+            """Keep each state of a save, and have many of them drawn at once."""
+
+            def noted(save: Save) -> None:
+                if (progress := self._changes.get(save.batch)) is not None:
+                    progress.saves[save.number] = save
+                if save.batch and not self._is_due:
+                    self._is_due = True
+                    tell(None)
+
+            return noted
+
+        self._chrome.carry(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
+        self._chrome.carry(reconciler.changed.subscribe, self._entry_settled)
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Whether there are results, and which outcomes are in sight."""
+        outcomes = frozenset(self.view.outcomes) if self._chrome.front.view is self.view else frozenset()
+        return replace(context, has_bulk=bool(self._changes), outcomes=outcomes)
+
+    # The review
+
+    async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
+        """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change.
+        `sent` is called once they are on their way."""
+        if not bulk.drafts:
+            self._chrome.set_status(bulk_words.nothing_to_send(bulk), "warning")
+            return
+
+        async def answered(why: str | None) -> None:
+            if why is not None:
+                await self._send(bulk, why, sent)
+
+        workspace, first = self._workspace, bulk.drafts[0]
+        method, url = workspace.client.target(first)
+        account = workspace.sign_in.state.account if workspace.sign_in is not None else None
+        target = (
+            ("tenant", workspace.settings.tenant),
+            *([("account", account.username)] if account is not None else []),
+            ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
+        )
+        hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
+        requires_why = workspace.settings.require_why
+        await self._chrome.ask(review_of(BulkReview(bulk, target, hint, requires_why=requires_why)), answered)
+        self._chrome.set_status("")
+        self.show_request()
+
+    def show_request(self) -> None:
+        """Have the panel show the first request: it is another run's, so its tab comes forward once it is there."""
+        self._chrome.front.view.show_in(self._chrome.panel)
+        self._chrome.panel.bring_forward("request")
+        self._chrome.refresh()
+
+    async def _send(self, bulk: BulkDraft, why: str, sent: Callable[[], None]) -> None:
+        """Hand the drafts to the save queue, and show what becomes of them."""
+        try:
+            under_way = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, why=why)
+        except UsageError as error:
+            self._chrome.set_status(str(error), "error")
+            return
+        progress = BulkProgress(under_way)
+        self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
+        self._changes[under_way.batch] = progress  # before anything is waited for: each state of a save is told once
+        self._chrome.carry(under_way.changed.subscribe, self._bulk_changed)
+        sent()
+        if self._chrome.front.view is self._runs:
+            self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
+        run_ids = [draft.run_id for draft in bulk.drafts]
+        runs = await in_thread(self._chrome, lambda: marked_runs(self._workspace, run_ids))
+        progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
+        await self._show(progress)
+
+    # The results
+
+    async def action_bulk(self) -> None:
+        """Show the results: those that wait for a person, else the last ones; or close them."""
+        if self._chrome.front is self.place:
+            self.place.dismiss()
+            return
+        shown = [progress for progress in self._changes.values() if progress.held_by is not None]
+        await self._show((shown or list(self._changes.values()))[-1])
+
+    async def _show(self, progress: BulkProgress) -> None:
+        await self._chrome.prepare(self.place)
+        self.view.open(progress)
+        await self._chrome.open(self.place)
+        self._chrome.set_status("")
+        if progress.held_by is not None:
+            await self.action_stop_bulk()
+
+    async def _follow(self, _news: None) -> None:
+        """Some changes went on."""
+        self._is_due = False
+        self._drawing.ask()
+
+    def _draw(self) -> None:
+        self._runs.table.tick()
+        if self.place in self._chrome.app.screen_stack:
+            self.view.reload()
+        self._chrome.refresh()
+
+    def _entry_settled(self, entry: Entry) -> None:
+        """What was unknown is known."""
+        if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
+            progress.settled[entry.run_id] = entry
+            self._drawing.ask()
+
+    async def _bulk_changed(self, bulk: Bulk) -> None:
+        """All have ended, or a refusal holds the rest."""
+        progress = self._changes.get(bulk.batch)
+        if progress is None:
+            return
+        is_in_sight = self._chrome.front is self.place and self.view.progress is progress
+        outcomes = progress.outcomes
+        if bulk.has_ended:
+            good = set(outcomes) == {Outcome.DONE}
+            severity: Severity = "success" if good else "warning"
+            facts = {"is_undo": progress.is_undo, "is_action": progress.is_action, "is_in_sight": is_in_sight}
+            self._chrome.set_status(bulk_words.ended(outcomes, **facts), severity)
+        elif (save := bulk.held_by) is not None and save is not progress.asked_about:
+            progress.asked_about = save
+            words = bulk_words.held(save, outcomes[None], is_in_sight=is_in_sight)
+            self._chrome.set_status(words, "warning", lambda: bulk.held_by is save)
+            if is_in_sight and self._chrome.is_in_front(self.view):
+                await self.action_stop_bulk()
+        self._draw()
+
+    async def action_stop_bulk(self) -> None:
+        """Stop what was not begun; where a refusal holds it, ask whether to go on."""
+        progress = self.view.progress
+        if progress is None:
+            return
+        bulk, left = progress.bulk, progress.outcomes[None]
+        if (save := bulk.held_by) is None:
+            bulk.stop()
+            self._chrome.front.set_status(
+                "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
+            )
+            return
+
+        progress.asked_about = save
+
+        def decided(goes_on: bool | None) -> None:
+            if bulk.held_by is save and goes_on is not None:
+                (bulk.go_on if goes_on else bulk.stop)()
+                self._drawing.ask()
+
+        choices: list[Choice[bool | None]] = [
+            Choice(None, "Decide later: nothing is sent meanwhile"),
+            Choice(False, f"Stop: send nothing to the other {runs_word(left)}"),
+            Choice(True, "Go on: refusals of this kind hold nothing any more"),
+        ]
+        about = bulk_words.held_question(save, left)
+        await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
+
+    async def action_open_result(self) -> None:
+        """Show what was sent and what came back."""
+        if (row := self.view.row) is None:
+            return
+        number, panel = row.save.entry, self._chrome.panel
+        journal, entry = self._workspace.journal, None
+        if number is not None:
+            entry = await in_thread(self._chrome, lambda: journal.entry(number))
+        panel.open()
+        if entry is not None:
+            panel.show_entry(entry)
+        else:
+            panel.show_save(row.save)
+        panel.choose("response")
+        self._chrome.refresh()
+
+    async def action_retry(self) -> None:
+        """Review the changes that were not done: all, or the marked ones."""
+        rows = [row for row in self.view.chosen if row.outcome is Outcome.NOT_DONE]
+        undone = [row.save.undoes for row in rows if row.save.undoes is not None]
+        if undone:
+            await self._review_undo(undone)
+            return
+        bulk = await in_thread(self._chrome, lambda: self._again(rows))
+        if bulk is not None:
+            await self.ask(bulk)
+
+    def _again(self, rows: Sequence[ResultRow]) -> BulkDraft:
+        """The same values over the runs as they are now, or the same actions. It reads files."""
+        actions = {row.save.run_id: row.save.action for row in rows if row.save.action is not None}
+        if actions:
+            marked = marked_runs(self._workspace, actions)
+            return actions_of(lambda _, run_id: actions[run_id], marked, busy_of(self._workspace, marked), ())
+        runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
+        drafts, left_out = [], {}
+        for save in (row.save for row in rows):
+            draft = _over(save.operation, runs[save.run_id]) if save.run_id in runs else None
+            if draft is None:
+                left_out[save.run_id] = GONE
+            elif self._workspace.saves.of_run(save.run_id) is not None:
+                left_out[save.run_id] = IN_PROGRESS
+            elif not draft.changes():
+                left_out[save.run_id] = SAME_ALREADY
+            else:
+                drafts.append(draft)
+        return BulkDraft(tuple(drafts), left_out)
+
+    async def action_undo_bulk(self) -> None:
+        """Review the changes that take back what was done: all, or the marked ones."""
+        rows = [row for row in self.view.chosen if row.outcome is Outcome.DONE]
+        numbers = [row.save.entry for row in rows if row.save.entry is not None]
+        await self._review_undo(numbers)
+
+    async def _review_undo(self, numbers: Sequence[int]) -> None:
+        """Ask whether to undo these entries of the journal, over the runs as the list has them."""
+        bulk = await in_thread(self._chrome, lambda: self._undo_of(numbers))
+        if bulk is not None:
+            await self.ask(bulk)
+
+    def _undo_of(self, numbers: Sequence[int]) -> BulkDraft:
+        """The drafts that undo some entries. It reads files."""
+        workspace = self._workspace
+        entries = [entry for number in numbers if (entry := workspace.journal.entry(number)) is not None]
+        runs = stored_runs(workspace.store, [entry.run_id for entry in entries])
+        busy = {entry.run_id for entry in entries if workspace.saves.of_run(entry.run_id) is not None}
+        return drafts_to_undo(entries, {run_id: run.raw for run_id, run in runs.items()}, busy)
+
+    async def action_export_results(self) -> None:
+        """Ask in which format the results are wanted as a file, and write it."""
+        rows = list(self.view.chosen)
+
+        def chosen(form: RecordFormat | None) -> None:
+            if form is not None:
+                self._chrome.app.run_worker(export(form), group=awaited("export"), description="export the results")
+
+        async def export(form: RecordFormat) -> None:
+            records = [bulk_words.result_object(row) for row in rows]
+            folder = self._workspace.journal.path.parent
+            lines = record_lines(records, form, tuple(records[0]))
+            path = await in_thread(self._chrome, lambda: write_export(folder, f"results.{form}", lines))
+            if path is not None:
+                self._chrome.set_status(entry_words.exported(path, len(rows)), "success")
+
+        if rows:
+            choices = [Choice(form, FORMATS[form]) for form in RESULT_FORMATS]
+            await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
+
+
+def _over(operation: Operation, run: StoredRun) -> Draft:
+    """The values of a draft over the run as it is now."""
+    values = {change.field.name: change.after for change in operation.changes()}
+    return Draft(operation.run_id, run.workflow_id, run.raw, "changed").with_values(values)
