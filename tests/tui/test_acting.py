@@ -7,6 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from starlette.applications import Starlette
+from textual.app import App
 
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks
 from runtui.sandbox.app import create_app
@@ -51,7 +52,11 @@ async def told(session: Session, words: str, meanwhile: Callable[[], None] = lam
     await session.until(is_told)
 
 
-async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(open_session: Opener, tenant: Tenant) -> None:
+async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
+    open_session: Opener, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(App, "bell", lambda _: rung.append("bell"))
     async with open_session(wire=tenant.wire, size=(80, 24)) as session:
         await session.press("4", "a")
         assert session.view == "act"
@@ -67,11 +72,13 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(open_session
         await session.until(lambda: "canceling" in session.text())
         assert tenant.actions == ["cancelProcessing"]
         await told(session, "is canceled", lambda: tenant.wait(1))
+        await session.until(lambda: rung == ["bell"])
 
         await session.press("2", "a", "down", "enter", "y")
         await told(session, "New run")
         assert tenant.actions == ["cancelProcessing", "activateWithScope"]
         await told(session, "is completed", lambda: tenant.wait(1))
+        await session.until(lambda: rung == ["bell", "bell"])
         await session.press("a")
         assert "Open the new run" in session.text()
         await session.press("g", "enter")

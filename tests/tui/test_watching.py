@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.app import App
 
 from runtui.services.store import RunQuery, Store
 from runtui.tui.resources import WATCHED, run_filter
@@ -33,7 +34,7 @@ async def test_a_watched_run_that_ends_rings_the_bell_once(
 ) -> None:
     async with open_session(size=(80, 24)) as session:
         rung: list[str] = []
-        monkeypatch.setattr(session.app, "bell", lambda: rung.append("bell"))
+        monkeypatch.setattr(App, "bell", lambda _: rung.append("bell"))
         await session.press("W")
         assert "It has ended already." in session.text()
         session.runs.filter_by("status:inProgress")
@@ -60,7 +61,7 @@ async def test_a_watched_run_that_ends_rings_the_bell_once(
 async def test_the_bell_can_be_turned_off(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_session(bell=False) as session:
         rung: list[str] = []
-        monkeypatch.setattr(session.app, "bell", lambda: rung.append("bell"))
+        monkeypatch.setattr(App, "bell", lambda _: rung.append("bell"))
         session.runs.filter_by("status:inProgress")
         await session.press("W")
         assert session.runs.run_id is not None

@@ -31,6 +31,7 @@ from runtui.services.sharing.commands import azure_cli, curl, portal_link, power
 from runtui.services.sharing.handoff import (
     NAMED_CAUSES,
     NAMED_PEOPLE,
+    NAMED_REQUESTS,
     Handoff,
     Origin,
     handoff_json,
@@ -197,6 +198,15 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     told = json.loads(handoff_json(a_handoff(a_failure(1), changes=[change])))
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
+
+
+def test_of_other_requests_those_that_failed_are_named_first() -> None:
+    asked = [
+        replace(EXCHANGE, status=status, request_headers=(("client-request-id", f"own-{number}"),))
+        for number, status in enumerate([200] * NAMED_REQUESTS + [503])
+    ]
+    told = json.loads(handoff_json(a_handoff(requests=asked)))["requests"]
+    assert [request["clientRequestId"] for request in told] == [f"own-{number}" for number in (5, 0, 1, 2, 3)]
 
 
 def test_what_was_not_read_is_named_as_such() -> None:

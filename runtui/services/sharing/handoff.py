@@ -37,7 +37,7 @@ NAMED_CAUSES: Final = 12
 NAMED_WORDINGS: Final = 3
 NAMED_PEOPLE: Final = 20
 NAMED_RUNS: Final = 20
-NAMED_REQUESTS: Final = 20
+NAMED_REQUESTS: Final = 5
 SEARCHED_FAILURES: Final = 1_000
 """What is named at most; how many more there are is said."""
 
@@ -94,7 +94,7 @@ class Handoff:
     more_runs: int = 0
     changes: tuple[Entry, ...] = ()
     requests: tuple[Exchange, ...] = ()
-    """The other requests about it in this session, newest first."""
+    """The other requests about it in this session: those that failed, then the newest."""
     open_points: tuple[str, ...]
     origin: Origin
     link: str = ""
@@ -183,6 +183,7 @@ def run_handoff(
     if has_draft:
         open_points.append("A draft of a change is on this machine and was not sent.")
     cloud, told = cloud_of_root(origin.root), {change.client_request_id for change in changes}
+    others = [other for other in requests if other.client_request_id not in told]
     return Handoff(
         title=stored.workflow_name or stored.workflow_id,
         facts=(
@@ -192,7 +193,7 @@ def run_handoff(
         failures=failures[:NAMED_CAUSES],
         more_failures=len(failures[NAMED_CAUSES:]),
         changes=tuple(changes),
-        requests=tuple(other for other in requests if other.client_request_id not in told)[:NAMED_REQUESTS],
+        requests=tuple(sorted(others, key=lambda other: other.status == 200)[:NAMED_REQUESTS]),
         open_points=tuple(open_points),
         origin=origin,
         link=portal_link(cloud, stored.workflow_id) if cloud is not None else "",

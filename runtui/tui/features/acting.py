@@ -46,6 +46,9 @@ from runtui.tui.words import action_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
 
+_FOLLOW: Final = "follow"
+"""The group of the workers that follow a run."""
+
 _Step: TypeAlias = Callable[[], Awaitable[None]]
 """What a choice leads to."""
 
@@ -239,7 +242,7 @@ class Acting:
         if save.action.name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
         reading = self._read_tasks(save) if save.action.name == "resume" else self._follow(save)
-        self._chrome.app.run_worker(reading, group="follow", description="follow a run")
+        self._chrome.app.run_worker(reading, group=_FOLLOW, description="follow a run")
 
     async def _read_tasks(self, save: Save) -> None:
         """Read what the tasks of a run did, once one of them goes on."""
@@ -264,6 +267,9 @@ class Acting:
                 severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
                 self._chrome.set_status(found.words, severity)
                 self._chrome.refresh()
+            is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
+            if is_last and self._workspace.settings.bell:
+                self._chrome.app.bell()
 
 
 def _choice(step: _Step, words: str, about: str, refusal: str = "") -> Choice[_Step]:

@@ -251,6 +251,7 @@ class Copying:
             copies.request_ids_choice([entry], ()),
             copies.handoff_choice(entry.run_id if is_here else None, "This change was made on another server."),
             copies.id_choice("run", entry.run_id),
+            copies.link_choice(entry.root, entry.workflow_id),
             *copies.command_choices(shared_request(entry.method, entry.url, headers, entry.body), entry.root),
             copies.json_choice({**entry_object(entry), "response": entry.response}),
         ]
