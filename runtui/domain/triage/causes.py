@@ -46,7 +46,7 @@ def _age(key: str, title: str, priority: int, moment: Callable[[CauseRow], int |
 
 
 CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
-    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=44),
+    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=28),
     Column("reason", "reason", 40, 1, lambda row, _: ListCell(fold_reason(row.cause.reason)), flexible=True),
     _count("runs", 4, lambda row: row.cause.runs, "number"),
     _count("users", 5, lambda row: row.cause.users, "alert"),
