@@ -145,7 +145,9 @@ class TaskResult(_Result):
         """What all failures of one cause have in common, in ten characters; empty when it did not fail."""
         if not self.is_failed:
             return ""
-        reason = fold_reason(self.reason, (self.subject_name, self.user_principal_name))
+        # The id of a user who is gone stands for a name, and is folded as an id all the same.
+        names = {self.subject_name, self.user_principal_name} - {self.subject_id}
+        reason = fold_reason(self.reason, names)
         parts = (self.definition_id or self.task_name, *filter(None, (self.extension_id,)), reason)
         return blake2s("\n".join(parts).encode("utf-8", "replace"), digest_size=5).hexdigest()
 

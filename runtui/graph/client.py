@@ -205,9 +205,11 @@ class GraphClient:
                     is_first = True
                     try:
                         async for page in self._results_from(path(workflow_id, run_id), found, pace):
-                            is_first = False
                             held.extend(page.items)
-                            if len(tasks) + len(users) >= MOST_RESULTS_HELD:
+                            # Of many users the first are there at once.
+                            is_full = is_first and held is users and len(users) >= BATCHED_PAGE_SIZE
+                            is_first = False
+                            if is_full or len(tasks) + len(users) >= MOST_RESULTS_HELD:
                                 yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
                                 tasks.clear()
                                 users.clear()

@@ -62,8 +62,8 @@ def column_lines(
 ) -> Iterator[str]:
     """Rows below a line of titles, each column as wide as its widest cell.
 
-    A terminal gets what its width has room for: columns that nobody chose are left out by their priority, and of those
-    that were chosen the widest are cut, with a mark.
+    A terminal gets what its width has room for: columns that nobody chose are left out by their priority, and grow as
+    far as on the screen; then the widest are cut, with a mark.
 
     Args:
         columns: In their order.
@@ -82,6 +82,8 @@ def column_lines(
         arrangement: Arrangement[Any] = Arrangement(tuple(standing), tuple(widths.items()))
         shown = [column.key for column, _ in arrangement.layout(room)]
         columns = [column for column in columns if column.key in shown]
+        if sum(widths[column.key] + GAP for column in columns) - GAP > paper.width:
+            widths |= {column.key: min(widths[column.key], column.grows_to) for column in columns if column.grows_to}
     while paper.width and (over := sum(widths[column.key] + GAP for column in columns) - GAP - paper.width) > 0:
         widest = max(columns, key=lambda column: widths[column.key])
         if widths[widest.key] <= _LEAST:

@@ -504,8 +504,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("leave_sign_in", "sign_in", ("escape",), "back", "Cancel the sign-in, or go back.", 80, meaning="back"),
     # Everywhere
     Action("focus_left", "app", ("less_than_sign", "shift+f12"), "left pane", "Go to the left pane."),
-    Action("focus_panel", "app", ("greater_than_sign", "f12"), "panel", "Open the side panel and go to it.", 25),
-    Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22),
+    Action(
+        "focus_panel",
+        "app",
+        ("greater_than_sign", "f12"),
+        "panel",
+        "Open the side panel and go to it.",
+        25,
+        hinted="list",
+    ),
+    Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
     Action(
         "causes",

@@ -228,16 +228,17 @@ async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
     assert len(server.asked(server.requests[0])) == 2
 
 
+def in_pages(path: str, _times: int) -> Item | None:
+    """Four pages of two results."""
+    kind, _, number = path.rpartition("/")[2].partition("?$expand=subject")[0].partition("-")
+    page = int(number or 0)
+    link = {"@odata.nextLink": f"{ROOT}/runs/r0/{kind}-{page + 1}"} if page < 3 else {}
+    return 200, {"value": [{"id": f"{kind}{page}{n}"} for n in range(2)], **link}, {}
+
+
 async def test_a_run_with_many_users_comes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtui.graph.client.MOST_RESULTS_HELD", 3)
-
-    def rule(path: str, _times: int) -> Item | None:
-        kind, _, number = path.rpartition("/")[2].partition("?$expand=subject")[0].partition("-")
-        page = int(number or 0)
-        link = {"@odata.nextLink": f"{ROOT}/runs/r0/{kind}-{page + 1}"} if page < 3 else {}
-        return 200, {"value": [{"id": f"{kind}{page}{n}"} for n in range(2)], **link}, {}
-
-    async with client(ResultsServer(rule)) as graph:
+    async with client(ResultsServer(in_pages)) as graph:
         parts = await read(graph, 1)
     assert [(len(part.tasks), len(part.users), part.ends) for part in parts] == [
         (0, 4, False),
@@ -247,3 +248,14 @@ async def test_a_run_with_many_users_comes_in_parts(monkeypatch: pytest.MonkeyPa
         (0, 0, True),
     ]
     assert len({result["id"] for part in parts for result in (*part.tasks, *part.users)}) == 16
+
+
+async def test_the_first_page_of_many_users_is_a_part_of_its_own() -> None:
+    def rule(path: str, _times: int) -> Item | None:
+        is_first = "/userProcessingResults" in path
+        link = {"@odata.nextLink": f"{ROOT}/runs/r0/more"} if is_first else {}
+        return 200, {"value": [{"id": f"{path}{n}"} for n in range(200 if is_first else 1)], **link}, {}
+
+    async with client(ResultsServer(rule)) as graph:
+        parts = await read(graph, 1)
+    assert [(len(part.tasks), len(part.users), part.ends) for part in parts] == [(0, 200, False), (1, 1, True)]

@@ -7,10 +7,13 @@ import re
 import httpx
 import pytest
 
+from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
+from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
 from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.widgets.inputs import ChoiceList
+from runtui.tui.words.people_words import about
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -155,3 +158,9 @@ async def test_escape_leaves_the_question_and_reads_no_more(open_session: Opener
         assert session.view == "runs"
         await session.type("@@")
         assert session.view == "people", "the key is text in the box"
+
+
+def test_why_runs_are_not_read_stands_below_the_people() -> None:
+    progress = ReadingProgress(read=1, total=35, fault=RuntuiError("Access denied"))
+    assert about("anna", 2, 50, progress) == "1 of 35 runs are read. Access denied."
+    assert "0 of 9 runs are read. Enter looks" in about("anna", 0, 50, ReadingProgress(total=9, reading=True))

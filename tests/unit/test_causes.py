@@ -30,6 +30,8 @@ def test_the_list_shows_a_reason_without_what_differs_from_user_to_user() -> Non
     (column,) = (column for column in CAUSE_COLUMNS if column.key == "reason")
     assert column.show(row, 0).text == "License assignment failed for user #: no SPE_E5 is left."
     assert cause_record(row.cause)["reason"] == reason
+    (of_group,) = cause_rows([POOL._replace(reason="Group 'Sales' (9531985d-5d9d-49f8-9818-e811892f902b) is synced.")])
+    assert column.show(of_group, 0).text == "Group '…' is synced."
 
 
 def test_a_program_gets_times_as_graph_writes_them_and_what_to_check() -> None:

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from runtui.domain.results import Cause
 from runtui.domain.rows import ROW_PROPERTIES, RUN_COLUMNS, RunRow
 from runtui.domain.text import UNSAFE, cell_width
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.domain.triage.causes import CAUSE_COLUMNS, cause_rows
 from runtui.headless.output import Paper, column_lines
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
@@ -60,3 +62,11 @@ def test_colours_are_those_of_the_status_and_only_where_they_are_wanted() -> Non
 
 def test_no_rows_are_a_line_of_titles() -> None:
     assert lines(Paper(), "status", "users", rows=0) == ["status users"]
+
+
+def test_a_long_task_leaves_the_reason_the_room_of_a_terminal() -> None:
+    cause = Cause("k", "Archive mailbox: Run a Custom Task Extension", "d", "word " * 30, 1, 1, NOW, NOW, ())
+    rows = cause_rows([cause])
+    title, row = column_lines(CAUSE_COLUMNS, lambda: rows, NOW, Paper(100), is_chosen=False)
+    assert title.index("reason") <= 29
+    assert row[title.index("reason") : title.index("runs")].count("word") >= 8

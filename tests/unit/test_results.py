@@ -202,6 +202,9 @@ def test_a_cause_is_a_task_and_a_reason() -> None:
     assert failure("'Grady' has no manager.", taskDefinitionId="d1", displayName="Pass").cause_key == manager.cause_key
     assert failure("'Grady' has no manager.", taskDefinitionId="d2").cause_key != manager.cause_key
     assert failure(None, taskDefinitionId="d1").cause_key == failure(NO_REASON, taskDefinitionId="d1").cause_key
+    named = failure(f"User {ID} holds a role.", taskDefinitionId="d1")
+    gone = TaskResult({**named.received, "subject": {"id": ID}})
+    assert gone.cause_key == named.cause_key, "a user who has no name any more failed for the same reason"
 
 
 def test_each_custom_extension_is_a_task_of_its_own() -> None:

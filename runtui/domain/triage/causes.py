@@ -45,9 +45,14 @@ def _age(key: str, title: str, priority: int, moment: Callable[[CauseRow], int |
     return Column(key, title, 5, priority, show, GREATEST_FIRST, "right", value=lambda row: moment(row) or 0)
 
 
+def _in_short(reason: str) -> str:
+    """A reason without what differs from user to user, also without ids that only repeat a name: "group '…' (#)"."""
+    return fold_reason(reason).replace("'…' (#)", "'…'")
+
+
 CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
-    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=44),
-    Column("reason", "reason", 40, 1, lambda row, _: ListCell(fold_reason(row.cause.reason)), flexible=True),
+    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=28),
+    Column("reason", "reason", 40, 1, lambda row, _: ListCell(_in_short(row.cause.reason)), flexible=True),
     _count("runs", 4, lambda row: row.cause.runs, "number"),
     _count("users", 5, lambda row: row.cause.users, "alert"),
     Column(

@@ -238,7 +238,7 @@ def _tasks(row: UserRow, _now: int) -> ListCell:
 
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column(
-        "status", "status", 10, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
+        "status", "status", 11, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
         grows_to=24, value=lambda row: _severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
@@ -268,7 +268,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         value=lambda row: row.result.sequence or 0,
     ),
     Column(
-        "status", "status", 10, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
+        "status", "status", 11, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
         grows_to=24, value=lambda row: _severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=26),

@@ -93,6 +93,7 @@ class Acting:
                 await self._choose(runs_word(len(marks)), choices)
             return
         if (run_id := self._chrome.hold_run()) is None:
+            self._chrome.front.set_status("There is no run under the cursor.", "warning")
             return
         stored = self._workspace.store.get(run_id)
         if stored is None:

@@ -105,7 +105,7 @@ def headline(
 ) -> Headline:
     """The headline: tenant, badges, the number of runs, and the age of the list."""
     counts = [f"{unknown} unknown"] if unknown else []
-    counts += [f"{runs} runs"]
+    counts += [f"{runs} run{'' if runs == 1 else 's'}"]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress.waiting_until is not None:
         state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"

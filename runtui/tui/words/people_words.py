@@ -27,6 +27,8 @@ def named(person: Person) -> str:
 def about(text: str, found: int, most: int, progress: ReadingProgress) -> str:
     """What stands below the people that were found."""
     reading = f" {progress.read} of {progress.total} runs are read." if progress.read < progress.total else ""
+    if reading and progress.fault is not None:
+        reading += f" {progress.fault.title}."
     if found >= most:
         return f"The first {most}; a longer name finds fewer.{reading}"
     if found:

@@ -65,7 +65,7 @@ class PeopleView(ActionView[Person]):
         self.search()
 
     def title(self) -> Content:
-        return Content.assemble(("People", "bold"), content(f"  {len(self._found) or ''}"))
+        return Content.assemble(("People", "bold"), content(f"  {len(self._found)}" if self._found else ""))
 
     def take_focus(self) -> None:
         self.screen.set_focus(self.query_one(Input))
