@@ -199,15 +199,17 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Exit, once no screen is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""
         self.keys.close()
+        leave = super().exit
+
+        async def leave_when_mounted() -> None:
+            async with self.chrome.mounting:
+                leave(return_code=return_code)
+
         if self.chrome.mounting.locked():
-            self.run_worker(self._exit_when_mounted(return_code), group="quit", description="exit")
+            self.run_worker(leave_when_mounted(), group="quit", description="exit")
             return
         self.workers.cancel_group(self, PREPARE)
-        super().exit(result, return_code, message)
-
-    async def _exit_when_mounted(self, return_code: int) -> None:
-        async with self.chrome.mounting:
-            super().exit(return_code=return_code)
+        leave(result, return_code, message)
 
     @property
     def is_followed(self) -> bool:

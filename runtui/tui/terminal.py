@@ -297,10 +297,19 @@ class TerminalApp(App[int]):
         if not self.is_headless:
             install_signals(asyncio.get_running_loop(), self.hang_up, self._end_unless_leaving)
 
+    @property
+    def _background_screens(self) -> list[Screen[Any]]:
+        """The screens that may be seen through the one in front: none through an opaque one.
+
+        Textual 8.2.8 does not look at the one in front, and paints it whole again for all that changes behind it.
+        """
+        return [] if self.screen.styles.background.a == 1 else super()._background_screens
+
     async def mount_ahead(self, screen: Screen[Any]) -> None:
-        """Mount a screen that is not on the stack, so that it comes into sight at once when it is pushed."""
+        """Mount a screen that is not on the stack and lay it out: when it is pushed, it comes into sight at once."""
         self._get_screen(screen)
         await AwaitMount(screen, [screen])
+        screen._refresh_layout(self.size)
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""

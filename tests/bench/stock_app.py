@@ -12,14 +12,20 @@ from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Static
 
 READY = "Ready to be read"
+ANSWER = "A key was pressed"
 COLUMNS = ("status", "workflow", "started", "users", "failed users", "failed tasks")
 
 
 class OneStatic(App[None]):
-    """The least an application can show."""
+    """The least an application can show, and answer."""
+
+    BINDINGS = [("?", "answer", "answer")]
 
     def compose(self) -> ComposeResult:
         yield Static(READY)
+
+    def action_answer(self) -> None:
+        self.query_one(Static).update(ANSWER)
 
 
 class StockTable(App[None]):

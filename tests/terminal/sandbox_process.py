@@ -33,9 +33,11 @@ class SandboxProcess:
 
 
 @contextmanager
-def sandbox_process(scenario: str = "none", env: Mapping[str, str] | None = None) -> Iterator[SandboxProcess]:
-    """Start a sandbox of 30 runs, and end it."""
-    command = [sys.executable, "-m", "runtui", "sandbox", "--runs", "30", "--scenario", scenario]
+def sandbox_process(
+    scenario: str = "none", env: Mapping[str, str] | None = None, runs: int = 30
+) -> Iterator[SandboxProcess]:
+    """Start a sandbox, and end it."""
+    command = [sys.executable, "-m", "runtui", "sandbox", "--runs", str(runs), "--scenario", scenario]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, env=env, text=True
     ) as process:

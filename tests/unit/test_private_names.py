@@ -51,6 +51,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_scroll_required",
     },
     "tui/output.py": {"_display", "_queue"},
+    "tui/terminal.py": {"_background_screens", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 
@@ -58,6 +59,7 @@ INHERITED: Final[dict[str, set[str]]] = {
     "tui/output.py": {"_batch_count", "_closed", "_display", "_driver", "_sync_available"},
     "tui/terminal.py": {
         "_app",
+        "_background_screens",
         "_close_messages_no_wait",
         "_debug",
         "_driver",

@@ -150,7 +150,10 @@ class Pane(Vertical):
 
     def show_title(self, title: Content, *, active: bool) -> None:
         """Draw the title, and whether the pane has the focus, as far as they changed."""
-        self.set_class(active, "-active")
+        if self.has_class("-active") != active:
+            # Nothing else in it looks different: to match the styles of a whole form would keep a key waiting.
+            self.set_class(active, "-active", update=False)
+            self.app.stylesheet.update_nodes((self, self._title))
         if self._title.show(title):
             self.border_title = Content.assemble(title)
 

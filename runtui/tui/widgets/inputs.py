@@ -27,7 +27,8 @@ class LineInput(Input):
     """One line of text, one line high. The lines of a paste are joined by blanks."""
 
     def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
-        super().__init__(placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id)
+        # Validated elsewhere: Textual would give each value a class, and match the styles anew.
+        super().__init__(placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id, validate_on=())
         self.cursor_blink = False
 
     def on_paste(self, event: events.Paste) -> None:

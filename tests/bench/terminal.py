@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,7 +16,8 @@ from tests.terminal.pty_probe import PtyProbe
 HERE = Path(__file__).resolve().parents[2]
 STOCK = (sys.executable, "-m", "tests.bench.stock_app")
 RUNTUI = (sys.executable, "-m", "runtui")
-
+COMPILED = {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": None}
+"""Changes to the environment: what is imported may be kept compiled, as where people install it."""
 
 BURST_SECONDS = 0.05
 """Without a byte for so long, what a key drew by itself has come to its end: the panel follows after twice that."""
@@ -36,17 +37,35 @@ class KeyCost:
 class Stopwatch(PtyProbe):
     """A terminal that notes when the last byte came."""
 
-    def __init__(self, command: Sequence[str], *, columns: int = 120, rows: int = 40, timeout: float = 180.0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        columns: int = 120,
+        rows: int = 40,
+        env: Mapping[str, str | None] | None = None,
+        timeout: float = 180.0,
+    ) -> None:
         self.last_byte = time.perf_counter()
         self.started = time.perf_counter()
-        env = {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": None}
-        super().__init__(command, columns=columns, rows=rows, env=env, timeout=timeout)
+        super().__init__(command, columns=columns, rows=rows, env={**COMPILED, **(env or {})}, timeout=timeout)
 
     def _pump(self, seconds: float) -> bool:
         came = super()._pump(seconds)
         if came:
             self.last_byte = time.perf_counter()
         return came
+
+    @property
+    def cpu_milliseconds(self) -> float:
+        """What the program has used of the processors so far, all its threads together (Linux)."""
+        return time.clock_gettime(~self.process.pid << 3 | 2) * 1000
+
+    @property
+    def peak_mebibytes(self) -> float:
+        """The most memory that the program had so far (Linux)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
     def milliseconds_until(self, pattern: str) -> float:
         """From the start of the program until the pattern stands on the screen."""
@@ -61,6 +80,15 @@ class Stopwatch(PtyProbe):
         self.wait_for_bytes(before)
         self.wait_until_quiet(BURST_SECONDS)
         return KeyCost(len(self.received) - before, max(0.0, self.last_byte - pressed) * 1000)
+
+    def cpu_of(self, key: str) -> float:
+        """Press a key and wait until all that follows from it is there: the CPU time, in milliseconds."""
+        self.wait_until_quiet(FOLLOWED_SECONDS)
+        before, seen = self.cpu_milliseconds, len(self.received)
+        self.press(key)
+        self.wait_for_bytes(seen)
+        self.wait_until_quiet(FOLLOWED_SECONDS)
+        return self.cpu_milliseconds - before
 
     def cost_with_panel(self, key: str) -> tuple[int, int]:
         """Press a key and wait until the panel has followed: the bytes, and the least that the change could cost."""

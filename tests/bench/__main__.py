@@ -1,0 +1,39 @@
+"""`python -m tests.bench`: every figure beside its reference, in one table.
+
+Take it on a machine at rest: the ratios are of figures taken in turns, but a crowded machine still spreads them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from tests.bench import commands, keys, start
+from tests.bench.table import Result, as_json, as_markdown, measure
+
+ROWS = (*start.ROWS, *keys.ROWS, *commands.ROWS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure runtui beside its peers.")
+    parser.add_argument("--only", default="", metavar="NAME", help="only rows with this in their name")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    options = parser.parse_args()
+    results: list[Result] = []
+    for row in ROWS:
+        if options.only.casefold() in row.name.casefold():
+            print(f"{row.name} …", file=sys.stderr, flush=True)
+            results.append(measure(row))
+    today, machine = datetime.now().astimezone().date(), f"{os.cpu_count()} cores, {platform.system()}"
+    print(f"{today}, {machine}, Python {platform.python_version()}\n")
+    print(*as_markdown(results), sep="\n")
+    if options.json:
+        options.json.write_text(as_json(results))
+
+
+if __name__ == "__main__":
+    main()

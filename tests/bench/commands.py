@@ -1,0 +1,97 @@
+"""What a command of one line costs, beside the line of Python, or of curl, that does no more than its request."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryDirectory
+
+from tests.bench.table import Pairs, Row
+from tests.bench.terminal import COMPILED, RUNTUI
+from tests.terminal.sandbox_process import sandbox_process
+
+RUNS = 10_000
+TOKEN = "any-token-will-do"
+
+HTTPX_LOOP = """
+import json, sys, httpx
+workflows = sys.argv[1] + "/identityGovernance/lifecycleWorkflows/workflows"
+with httpx.Client(headers={"Authorization": "Bearer any-token-will-do"}) as client:
+    def items(url):
+        while url:
+            page = client.get(url).raise_for_status().json()
+            yield from page["value"]
+            url = page.get("@odata.nextLink")
+    for workflow in items(workflows):
+        for run in items(f"{workflows}/{workflow['id']}/runs?$top=999"):
+            print(json.dumps(run))
+"""
+
+HTTPX_GET = """
+import sys, httpx
+url = sys.argv[1] + "/identityGovernance/lifecycleWorkflows/workflows"
+httpx.get(url, headers={"Authorization": "Bearer any-token-will-do"}).raise_for_status()
+"""
+
+
+def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> bytes:
+    """Run a command of this Python to its end; its output.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    wanted = {**os.environ, **COMPILED, **(env or {})}
+    program = (sys.executable, *command[1:]) if command[0] == "python" else command
+    return subprocess.run(
+        program,
+        env={name: value for name, value in wanted.items() if value is not None},
+        check=True,
+        capture_output=True,
+    ).stdout
+
+
+def cpu_of(command: Sequence[str], env: Mapping[str, str] | None = None) -> float:
+    """The CPU time of a command, in milliseconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(command, env)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+def version() -> Pairs:
+    while True:
+        yield cpu_of((*RUNTUI, "--version")), cpu_of(("python", "-c", "pass"))
+
+
+def listing(*, is_known: bool) -> Callable[[], Pairs]:
+    """All runs as JSON lines, with and without a store that has them."""
+
+    def pairs() -> Pairs:
+        with sandbox_process(runs=RUNS) as sandbox, TemporaryDirectory() as known:
+            command = (*RUNTUI, "list", "--root", sandbox.root, "--format", "jsonl")
+            while True:
+                with TemporaryDirectory() as new:
+                    env = {"RUNTUI_TOKEN": TOKEN, "RUNTUI_STATE": known if is_known else new}
+                    yield cpu_of(command, env), cpu_of(("python", "-c", HTTPX_LOOP, sandbox.root))
+
+    return pairs
+
+
+def shown() -> Pairs:
+    """One request of a command."""
+    with sandbox_process() as sandbox, TemporaryDirectory() as state:
+        env = {"RUNTUI_TOKEN": TOKEN, "RUNTUI_STATE": state}
+        command = (*RUNTUI, "workflows", "--root", sandbox.root, "--format", "json")
+        while True:
+            yield cpu_of(command, env), cpu_of(("python", "-c", HTTPX_GET, sandbox.root))
+
+
+ROWS = (
+    Row("runtui --version", "ms", "python -c pass", 2, version),
+    Row("runtui workflows", "ms", "httpx.get in one line", 1.2, shown),
+    Row(f"runtui list, {RUNS:,} runs, new", "ms", "httpx loop", 2.5, listing(is_known=False), rounds=3),
+    Row(f"runtui list, {RUNS:,} runs, known", "ms", "httpx loop", 1.5, listing(is_known=True), rounds=3),
+)

@@ -1,0 +1,126 @@
+"""What a key costs: CPU time beside a cursor key in a stock DataTable, bytes beside the cells that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.bench.table import Pairs, Row
+from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI, STOCK, Stopwatch, bytes_of_change
+
+CURSOR_KEY = "cursor key in a DataTable"
+CHANGED_CELLS = "the cells that change"
+
+
+@contextmanager
+def list_of(runs: int) -> Iterator[Stopwatch]:
+    """The list, read whole and at rest."""
+    with Stopwatch((*RUNTUI, "demo", "--runs", str(runs), "--refresh", "0")) as terminal:
+        terminal.wait_for(rf"{runs:,} runs.*as of|{runs} runs.*as of")
+        terminal.wait_until_quiet(2.0)
+        yield terminal
+
+
+@contextmanager
+def stock_table(rows: int) -> Iterator[Stopwatch]:
+    """A DataTable with as many rows, at rest."""
+    with Stopwatch((*STOCK, "table", str(rows))) as terminal:
+        terminal.wait_for("11/12")
+        terminal.wait_until_quiet(1.0)
+        yield terminal
+
+
+def cpu(key: str, *, after: Sequence[str] = ()) -> Callable[[], Pairs]:
+    """The CPU time of a key, pressed after others for the first time in a list of 240 runs."""
+
+    def pairs() -> Pairs:
+        with stock_table(240) as stock:
+            while True:
+                with list_of(240) as ours:
+                    for before in after:
+                        ours.cpu_of(before)
+                    yield ours.cpu_of(key), stock.cpu_of("down")
+
+    return pairs
+
+
+def sent(key: str, *, after: Sequence[str] = (), back: Sequence[str] = ()) -> Callable[[], Pairs]:
+    """The bytes that a key has sent when the panel has followed, beside what the cells that differ need."""
+
+    def pairs() -> Pairs:
+        with list_of(1_000) as ours:
+            ours.press(*after)
+            while True:
+                yield ours.cost_with_panel(key)
+                ours.press(*back)
+
+    return pairs
+
+
+def sent_beside_stock(key: str, stock_key: str, *, back: str = "") -> Callable[[], Pairs]:
+    """The bytes that a key sends by itself, beside those of a DataTable."""
+
+    def pairs() -> Pairs:
+        with list_of(1_000) as ours, stock_table(1_000) as stock:
+            while True:
+                yield ours.cost_of(key).bytes, stock.cost_of(stock_key).bytes
+                if back:
+                    ours.cost_of(back)
+
+    return pairs
+
+
+def idle(*after: str) -> Callable[[], Pairs]:
+    """The bytes of ten seconds in which nobody does anything: none are needed."""
+
+    def pairs() -> Pairs:
+        with list_of(240) as ours:
+            ours.press(*after)
+            ours.wait_until_quiet(FOLLOWED_SECONDS)
+            while True:
+                yield ours.idle_bytes(10.0), 0
+
+    return pairs
+
+
+def many_runs() -> Pairs:
+    """A cursor key among 100,000 runs and among 1,000, until what it draws by itself is there (wall time)."""
+    with list_of(1_000) as few, list_of(100_000) as many:
+        while True:
+            for key in ("down", "up"):
+                few_cost, many_cost = few.cost_of(key), many.cost_of(key)
+                yield many_cost.milliseconds, few_cost.milliseconds
+
+
+def resized() -> Pairs:
+    """The bytes after the terminal's window changed, beside the cells of the new screen."""
+    with list_of(240) as ours:
+        for columns in (110, 120) * 100:
+            ours.wait_until_quiet(FOLLOWED_SECONDS)
+            before = len(ours.received)
+            ours.resize(columns, 40)
+            ours.wait_until_quiet(FOLLOWED_SECONDS)
+            blank = [[cell._replace(data=" ", bg="default") for cell in line] for line in ours.cells()]
+            yield len(ours.received) - before, bytes_of_change(blank, ours.cells())
+
+
+ROWS = (
+    Row("cursor key", "ms", CURSOR_KEY, 1.5, cpu("down")),
+    Row("form opens", "ms", CURSOR_KEY, 10, cpu("e")),
+    Row("Tab in the form", "ms", CURSOR_KEY, 2.2, cpu("tab", after=("e",))),
+    Row("dropdown opens", "ms", CURSOR_KEY, 4.4, cpu("enter", after=("e",))),
+    Row("review opens", "ms", CURSOR_KEY, 5.5, cpu("ctrl+s", after=("e", "enter", "down", "enter"))),
+    Row("help opens", "ms", CURSOR_KEY, 6.6, cpu("?")),
+    Row("palette opens", "ms", CURSOR_KEY, 8.8, cpu("ctrl+p")),
+    Row("theme changes", "ms", CURSOR_KEY, 16, cpu("T")),
+    Row("cursor down", "B", "DataTable", 0.6, sent_beside_stock("down", "down")),
+    Row("page down", "B", "DataTable", 0.4, sent_beside_stock("pagedown", "pagedown")),
+    Row("one row changes", "B", "DataTable, one cell", 0.1, sent_beside_stock("space", "u")),
+    Row("cursor down and the panel", "B", CHANGED_CELLS, 1.5, sent("down"), rounds=15),
+    Row("page down in help", "B", CHANGED_CELLS, 1.15, sent("pagedown", after=("?",), back=("home",))),
+    Row("next tab of the panel", "B", CHANGED_CELLS, 1.15, sent("]")),
+    Row("resize", "B", "the cells of the screen", 1.15, resized),
+    Row("idle for 10 s", "B", "nothing", 1, idle(), rounds=1),
+    Row("idle for 10 s, palette open", "B", "nothing", 1, idle("ctrl+p"), rounds=1),
+    Row("cursor key at 100,000 runs", "ms wall", "at 1,000", 1.2, many_runs, rounds=40),
+)  # fmt: skip

@@ -1,0 +1,107 @@
+"""From the command to the first rows and to the first key that is answered, beside a bare Textual app.
+
+A key is pressed before the program has begun to read, as people do who know what comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from tests.bench.commands import TOKEN, run
+from tests.bench.stock_app import ANSWER, READY
+from tests.bench.table import Pairs, Row
+from tests.bench.terminal import RUNTUI, STOCK, Stopwatch
+from tests.terminal.sandbox_process import sandbox_process
+
+ROW_OF_A_RUN = r"[✗■] (failed|quarantined) "
+HELP = r"─ Help "
+PASS = "python -c pass"
+BARE = "bare Textual app"
+
+Command = Sequence[str]
+Env = Mapping[str, str]
+
+
+@contextmanager
+def with_stored_rows() -> Iterator[tuple[Command, Env]]:
+    """The command of a second session on a server, and its environment: 240 runs are in its store."""
+    with sandbox_process(runs=240) as sandbox, TemporaryDirectory() as state:
+        command, env = (*RUNTUI, "--root", sandbox.root), {"RUNTUI_STATE": state, "RUNTUI_TOKEN": TOKEN}
+        with Stopwatch(command, env=env) as terminal:
+            terminal.wait_for("240 runs.*as of")
+            terminal.wait_until_quiet(1.0)
+            terminal.press("q")
+            terminal.wait_for_exit()
+        yield command, env
+
+
+def until(pattern: str, command: Command, env: Env, *keys: str) -> float:
+    """Milliseconds from the start to a pattern on the screen, with keys typed ahead."""
+    with Stopwatch(command, env=env) as terminal:
+        terminal.press(*keys)
+        return terminal.milliseconds_until(pattern)
+
+
+def wall_of_pass() -> float:
+    began = perf_counter()
+    run(("python", "-c", "pass"))
+    return (perf_counter() - began) * 1000
+
+
+def stored_rows() -> Pairs:
+    with with_stored_rows() as (command, env):
+        while True:
+            yield until(ROW_OF_A_RUN, command, env), wall_of_pass()
+
+
+def stored_first_key() -> Pairs:
+    with with_stored_rows() as (command, env):
+        while True:
+            yield until(HELP, command, env, "?"), bare_first_key()
+
+
+def bare_first_key() -> float:
+    return until(ANSWER, (*STOCK, "static"), {}, "?")
+
+
+def bare_first_paint() -> float:
+    return until(READY, (*STOCK, "static"), {})
+
+
+def demo_rows() -> Pairs:
+    while True:
+        yield until(ROW_OF_A_RUN, (*RUNTUI, "demo"), {}), bare_first_paint()
+
+
+def demo_first_key() -> Pairs:
+    while True:
+        yield until(HELP, (*RUNTUI, "demo"), {}, "?"), bare_first_key()
+
+
+def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
+    """What the start has cost once the list is read whole and everything is at rest."""
+
+    def pairs() -> Pairs:
+        with with_stored_rows() as (command, env):
+            while True:
+                with Stopwatch(command, env=env) as ours, Stopwatch((*STOCK, "static")) as bare:
+                    ours.wait_for("240 runs.*as of")
+                    bare.wait_for(READY)
+                    ours.wait_until_quiet(2.0)
+                    bare.wait_until_quiet(0.1)
+                    yield figure(ours), figure(bare)
+
+    return pairs
+
+
+ROWS = (
+    Row("list in the store: rows on the screen", "ms wall", PASS, 3, stored_rows, rounds=9),
+    Row("list in the store: first key answered", "ms wall", BARE, 1.2, stored_first_key, rounds=9),
+    Row("demo: rows on the screen", "ms wall", BARE, 1.2, demo_rows, rounds=9),
+    Row("demo: first key answered", "ms wall", BARE, 1.6, demo_first_key, rounds=9),
+    Row("CPU of the whole start", "ms", BARE, 2, of_the_start(lambda terminal: terminal.cpu_milliseconds)),
+    Row("peak memory with 240 runs", "MiB", BARE, 1.6, of_the_start(lambda terminal: terminal.peak_mebibytes)),
+)

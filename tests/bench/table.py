@@ -1,0 +1,94 @@
+"""One line of the table: what is measured, what it is held against in the same run, and how far it may be from that.
+
+Invariant: a figure of ours and its reference are taken in turns, so that whatever else the machine does disturbs both;
+only their ratio has a goal. Times are CPU times (user and system) unless the unit says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from itertools import islice
+from statistics import median
+
+Pairs = Generator[tuple[float, float], None, None]
+"""Ours and the reference, taken one after the other, for as long as somebody asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement.
+
+    Args:
+        name: What is measured.
+        unit: Of both figures.
+        reference: What it is held against.
+        goal: The greatest ratio that is good enough.
+        pairs: Takes the two figures in turns; it is closed after the last.
+        rounds: How often, of which the median counts.
+    """
+
+    name: str
+    unit: str
+    reference: str
+    goal: float
+    pairs: Callable[[], Pairs]
+    rounds: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was measured: medians of both figures and of their ratios."""
+
+    name: str
+    unit: str
+    ours: float
+    reference: str
+    theirs: float
+    ratio: float
+    goal: float
+
+    @property
+    def is_reached(self) -> bool:
+        return self.ratio <= self.goal
+
+    def cells(self) -> tuple[str, ...]:
+        reached = "" if self.is_reached else " ✗"
+        return (
+            self.name, _figure(self.ours, self.unit), f"{self.reference}: {_figure(self.theirs, self.unit)}",
+            f"{self.ratio:.2f}", f"≤ {self.goal:g}{reached}",
+        )  # fmt: skip
+
+
+def measure(row: Row) -> Result:
+    """Take a row's figures."""
+    with closing(row.pairs()) as pairs:
+        taken = list(islice(pairs, row.rounds))
+    ours, theirs = (median(figures) for figures in zip(*taken, strict=True))
+    return Result(
+        row.name, row.unit, ours, row.reference, theirs, median(map(_ratio, *zip(*taken, strict=True))), row.goal
+    )
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    """Nothing is as much as nothing."""
+    return ours / theirs if theirs else math.inf if ours else 1.0
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= 20 or value == int(value) else f"{value:.1f} {unit}"
+
+
+def as_markdown(results: Iterable[Result]) -> Iterator[str]:
+    """The table, line by line."""
+    yield "| figure | runtui | reference | ratio | goal |"
+    yield "|---|---|---|---|---|"
+    for result in results:
+        yield f"| {' | '.join(result.cells())} |"
+
+
+def as_json(results: Iterable[Result]) -> str:
+    return json.dumps([asdict(result) | {"reached": result.is_reached} for result in results], indent=2)
