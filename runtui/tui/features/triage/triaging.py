@@ -153,7 +153,7 @@ class Triaging:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
         self._show(run_ids)
-        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next")
+        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes on")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
