@@ -8,6 +8,7 @@ handled has left the list, the next one is counted from its place.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -31,6 +32,8 @@ from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.triage.line import LineQuestion
+
+_logger: Final = logging.getLogger("runtui.triage")
 
 LOOK_SECONDS: Final = 20.0
 """How often it is looked for what others say, and for snoozes that ended."""
@@ -153,7 +156,7 @@ class Triaging:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
         self._show(run_ids)
-        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next")
+        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes on")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
@@ -216,7 +219,12 @@ class Triaging:
         )
 
     async def _follow(self) -> None:
-        is_news = await asyncio.to_thread(self._workspace.triage.follow)
+        try:
+            is_news = await asyncio.to_thread(self._workspace.triage.follow)
+        except RuntuiError as error:
+            # Drafts and reconciler tell of a journal that cannot be read; the list goes on with what was known.
+            _logger.info("the triage memory was not read: %s", error)
+            return
         before, self._followed = self._followed, now_ticks()
         ended = await asyncio.to_thread(self._workspace.triage.ended, before, self._followed)
         if is_news or ended:
