@@ -238,7 +238,9 @@ def open_journal(path: Path, *, durable: bool) -> JournalConnection:
             try:
                 return _open_sound(path, durable)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                # A schema that is no text is Python's own error, which has no code.
+                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+                if code & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                     raise
                 aside = _set_aside(path)
                 db = _open_sound(path, durable)

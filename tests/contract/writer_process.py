@@ -14,10 +14,11 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from unittest.mock import patch
 
 from runtui import cli
@@ -31,12 +32,15 @@ from runtui.headless import changes
 from runtui.headless.console import narrate
 from runtui.services import refresh  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal
+from runtui.services.journal_file import JournalError
 from runtui.services.workspace import JOURNAL_FILE, Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.writing.save import Save, Step
 from runtui.settings import Settings, store_path
 from tests import canary
 from tests.unit.intents import intent
+
+T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parents[2]
 FIELD: Final = "failedTasksCount"
@@ -182,10 +186,21 @@ def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
     numbers = []
     for index in range(count):
         request_id = f"{name}-{index}"
-        numbers.append(journal.open(intent(root=root, run_id=name, client_request_id=request_id)))
-        journal.settle(request_id, Outcome.DONE, "answer")
+        entry = intent(root=root, run_id=name, client_request_id=request_id)
+        numbers.append(patiently(partial(journal.open, entry)))
+        patiently(partial(journal.settle, request_id, Outcome.DONE, "answer"))
     journal.close()
     return {"numbers": numbers}
+
+
+def patiently(use: Callable[[], T]) -> T:
+    """Use the journal; again where the others had it for as long as anybody waits for it: nothing was recorded then."""
+    while True:
+        try:
+            return use()
+        except JournalError as error:
+            if "locked" not in str(error.__cause__):
+                raise
 
 
 async def save(

@@ -15,10 +15,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from textual import events
+from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 from textual.cache import LRUCache
 from textual.css.stylesheet import Stylesheet
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 
 from runtui.auth.tokens import StaticToken, TokenSource
@@ -60,6 +63,20 @@ class OnceParsed(Stylesheet):
         self._parse_cache = LRUCache(1)  # to be cleared in place of the one that others use
         super().set_variables(variables)
         self._parse_cache = _parsed.setdefault(frozenset(variables.items()), LRUCache(4_096))
+
+
+draw_frame = Compositor.render_update
+"""As Textual draws what has changed."""
+
+
+def leave_for_later(
+    self: Compositor, full: bool = False, screen_stack: list[Screen[Any]] | None = None, simplify: bool = False
+) -> Any:
+    """Draw a whole picture, or else nothing yet: a frame is drawn once the screen has come to rest, or is looked at."""
+    if full:
+        return draw_frame(self, full, screen_stack, simplify)
+    visible_screen_stack.set(screen_stack or [])
+    return None
 
 
 @pytest.fixture(autouse=True)
@@ -105,15 +122,24 @@ class Session:
             await asyncio.sleep(0)
             while getattr(loop, "_ready"):  # noqa: ASYNC110, B009 - typeshed does not know it
                 await asyncio.sleep(0)
-            if self.app._resize_event is None:
+            if self.app._resize_event is not None:
+                await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
+            elif not self._draw():
                 return True
-            await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
+
+    def _draw(self) -> bool:
+        """Draw what has changed since the last frame; whether that was anything."""
+        if not self.app.screen_stack or not self.app.screen._compositor._dirty_regions:
+            return False
+        draw_frame(self.app.screen._compositor, screen_stack=self.app._background_screens)
+        return True
 
     async def _pause(self, delay: float | None = None) -> None:
         await self._rested()
         if delay is not None:
             await asyncio.sleep(delay)
         self.app.screen._on_timer_update()
+        self._draw()
 
     @property
     def app(self) -> RuntuiApp:
@@ -207,6 +233,7 @@ class Session:
                 await self.pilot.pause()
                 return
             await asyncio.sleep(0.01)
+            self._draw()
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     async def panel_rested(self) -> None:
@@ -215,7 +242,7 @@ class Session:
         await self.until(
             lambda: (
                 all(worker.is_finished for worker in self.app.workers if worker.description == name)
-                or "Reading what its tasks did" in self.text()
+                or ("Reading what its tasks did" in self.text() and not self.panel.shows_another_run)
                 or not self.panel.display
             )
         )
@@ -272,6 +299,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         workspace = Workspace(settings, settings.state_folder / "runs.db", access, wire=wire)
         workspace.connect(ROOT)
         monkeypatch.setattr("textual.app.Stylesheet", OnceParsed)
+        monkeypatch.setattr(Compositor, "render_update", leave_for_later)
         app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
         app.listing.is_prepared = not ahead
         try:
@@ -292,6 +320,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                 yield session
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
+                app.workers.cancel_all()  # as Textual does before it takes the screens away, but not for its pilot
         finally:
             await workspace.close()
             # Such a screen keeps what is loaded from the collector to the end of the process; here many others follow.

@@ -10,6 +10,7 @@ from runtui.domain.text import visible
 from runtui.services.store import EVERY_RUN
 from runtui.tui.screens.selection import SelectionPage
 from tests.tui.conftest import Opener, Session
+from tests.tui.keyboard import type_keys
 
 
 async def go_to_failed_run(session: Session) -> str:
@@ -97,6 +98,16 @@ async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opene
         await session.press("y", "j")
         curl = await copied(session, "y")
         assert exchange.url in curl
+
+
+async def test_keys_at_once_copy_the_run_that_the_panel_has_not_come_to_yet(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.panel_rested()
+        before = session.runs.run_id
+        await type_keys(session, ["j", ">", "y", "y"], "in one packet")
+        await session.until(lambda: session.app.clipboard)
+        assert session.runs.run_id != before
+        assert f'"id": "{session.runs.run_id}"' in session.app.clipboard
 
 
 async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Opener) -> None:

@@ -169,9 +169,7 @@ async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
         await session.press("y")
         await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
         assert "204" in session.text()
-        row = session.runs.row
-        assert row is not None
-        assert row.status == "canceling"
+        await session.until(lambda: session.runs.row is not None and session.runs.row.status == "canceling")
 
 
 class HeldBack(httpx.AsyncBaseTransport):

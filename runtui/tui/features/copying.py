@@ -94,18 +94,19 @@ class Copying:
         panel = self._chrome.panel
         match panel.in_front:
             case Exchange() as exchange:
-                self._ask(partial(self._of_exchange, exchange), panel.text)
+                self._ask(partial(self._of_exchange, exchange), of_tab=True)
             case Entry() as entry:
-                self._ask(partial(self._of_entry, entry), panel.text)
+                self._ask(partial(self._of_entry, entry), of_tab=True)
             case None:
-                self._ask(self._in_view() if panel.tab == "run" else None, panel.text)
+                self._ask(self._in_view() if panel.tab == "run" else None, of_tab=True)
 
-    def _ask(self, made: _Made | None, text: str = "") -> None:
-        self._chrome.app.run_worker(self._choose(made, text), group=awaited("copy"), description="find what to copy")
+    def _ask(self, made: _Made | None, *, of_tab: bool = False) -> None:
+        self._chrome.app.run_worker(self._choose(made, of_tab), group=awaited("copy"), description="find what to copy")
 
-    async def _choose(self, made: _Made | None, text: str) -> None:
+    async def _choose(self, made: _Made | None, of_tab: bool) -> None:
         try:
             offered = list(await asyncio.to_thread(made)) if made is not None else []
+            text = await asyncio.to_thread(self._chrome.panel.text) if of_tab else ""
         except RuntuiError as error:
             self._chrome.set_status(str(error), "error")
             return

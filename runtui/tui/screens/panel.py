@@ -98,10 +98,15 @@ class Panel:
             return next((exchange for exchange in self._workspace.exchanges if exchange.number == number), None)
         return self._told if self.tab in ("request", "response") else None
 
-    @property
     def text(self) -> str:
-        """What the tab in front shows, as text; empty for the log."""
+        """What the tab in front shows, as text; empty for the log. It may read files.
+
+        What the Run tab has not come to yet, right after a key, it shows in a moment: that is meant.
+        """
         page = self._pages.get(self.tab, Page())
+        wanted = self._wanted.run_id
+        if self.tab == "run" and wanted and page.about.run_id != wanted:
+            page = pages.run_page(self._known(wanted), now_ticks())
         facts = "\n".join(plain(fact.text, newlines=True) for fact in page.facts)
         return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
 
