@@ -69,6 +69,9 @@ NOTED: Final = RowFlag("¶", "has a note")
 ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED, BACK, HANDLED, SNOOZED, NOTED)
 """All flags; of several that fit a row the first is shown."""
 
+UNDER_A_MARK: Final = frozenset(ROW_FLAGS[ROW_FLAGS.index(MARKED) + 1 :])
+"""What a mark hides."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadRows(Generic[RowT, RowId]):

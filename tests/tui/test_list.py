@@ -211,8 +211,8 @@ async def test_a_refresh_by_hand_keeps_the_place_and_shows_what_changed(open_ses
 
 COLUMN_SETS = {
     60: "status workflow start users",
-    80: "status workflow start users ✗ tasks",
-    200: "status workflow start users ✗ tasks type updated completed scheduled id ✗ users",
+    80: "status workflow start users updated",
+    200: "status workflow start users updated type completed scheduled ✗ tasks id ✗ users",
 }
 
 

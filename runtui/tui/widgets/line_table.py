@@ -25,7 +25,7 @@ from textual.widget import Widget
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, ListCell, Role, RowT
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
-from runtui.tui.resources import MARKED, ROW_FLAGS, ReadRows, Resource, RowFlag, RowId, Rows
+from runtui.tui.resources import MARKED, UNDER_A_MARK, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import fit
 
 _MOST_STRIPS: Final = 512
@@ -231,8 +231,9 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             self.flags_changed(row_id)
 
     def flag(self, row: RowT) -> str:
-        marked = MARKED if self.resource.id_of(row) in self.marks else None
-        flag = min(filter(None, (self._own_flag(row), marked)), key=ROW_FLAGS.index, default=None)
+        flag = self._own_flag(row)
+        if self.resource.id_of(row) in self.marks and (flag is None or flag in UNDER_A_MARK):
+            flag = MARKED
         return flag.sign if flag is not None else " "
 
     # The cursor
