@@ -136,6 +136,24 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
 
 
+async def test_what_was_sent_is_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
+    sent, many = set(), 1_000
+    bench.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(many)}
+
+    def write(asked: str) -> Answer:
+        sent.add(asked)
+        return refused(403) if asked == "run-0" else refused(504, Outcome.UNKNOWN)
+
+    bench.graph.on_write = write
+    bulk = bench.saves.submit_many(drafts(many))
+    held = asyncio.Event()
+    bulk.changed.subscribe(lambda _bulk: held.set())
+    await asyncio.wait_for(held.wait(), 30)
+    assert bulk.held_by is not None
+    assert len(sent) < many
+    assert set(bench.ended) == sent, "no reading that settles waits behind those that were not begun"
+
+
 async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
     bench: BulkBench, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from runtui.domain.report import Outcome
@@ -205,16 +206,19 @@ class Bulk:
         """Some changes that ask for the same now; none while there is nothing to be done."""
         for kind in kinds:
             waiting = self._ready[kind]
-            if waiting and not (self.held_by is not None and kind in _GOES_OUT and self._may_wait(waiting[0])):
+            if self.held_by is not None and kind in _GOES_OUT:
+                ready = [item for item in waiting if item.effect.save.step is Step.SETTLING]  # they have been sent
+            else:
+                ready = list(islice(waiting, _AT_ONCE))
+            if ready:
                 most = MOST_BATCHED if kind in _WIRE else _AT_ONCE
-                if kind in _WIRE and waiting[0].save.action is not None:
+                if kind in _WIRE and ready[0].save.action is not None:
                     most = 1  # an action has no run that the answer in a batch could be told by
-                return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+                group = ready[:most]
+                for item in group:
+                    waiting.remove(item)
+                return group
         return []
-
-    def _may_wait(self, item: _Item) -> bool:
-        """Whether a change is not on the wire: a reading that settles what was sent goes on."""
-        return item.effect.save.step is not Step.SETTLING
 
     async def _carry_out(self, group: list[_Item]) -> Sequence[object]:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
