@@ -19,6 +19,7 @@ from runtui.tui.app import RuntuiApp
 from runtui.tui.features.acting import Acting
 from runtui.tui.features.arranging import Arranging
 from runtui.tui.features.bulk_editing import BulkEditing
+from runtui.tui.features.bulk_sending import BulkSending
 from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling
@@ -59,8 +60,8 @@ from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
 FEATURES: tuple[type, ...] = (
-    Copying, Editing, BulkEditing, Opening, Explaining, Tracing, Journaling, SigningIn, Listing, Arranging,
-    Overviewing, Switching, Acting, Triaging,
+    Copying, Editing, BulkEditing, BulkSending, Opening, Explaining, Tracing, Journaling, SigningIn, Listing,
+    Arranging, Overviewing, Switching, Acting, Triaging,
 )  # fmt: skip
 
 HOMES: dict[Scope, tuple[type, ...]] = {
