@@ -129,6 +129,19 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
         await picture(session, "overview")
 
 
+async def test_acting_in_pictures(open_session: Opener) -> None:
+    async with open_session(size=WIDE, theme="runtui-dark") as session:
+        await session.press("g", "a")
+        await session.until(lambda: session.view == "act")
+        await picture(session, "actions")
+
+        await session.press("escape", "2", "ctrl+a", "e")
+        await session.until(lambda: session.view == "bulk-edit")
+        await session.press("enter", "up", "enter", "ctrl+s")
+        await session.until(lambda: session.view == "bulk-review")
+        await picture(session, "many")
+
+
 async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         assert session.server is not None
