@@ -122,6 +122,8 @@ def _open_private(path: Path) -> sqlite3.Connection:
     db = _connect(path)
     try:
         db.execute("PRAGMA journal_mode = WAL")
+        # A listing changes the same pages of the indexes again and again: copied seldom, a quarter less is written.
+        db.execute("PRAGMA wal_autocheckpoint = 8000")
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         has_runs = version in (VERSION, _WITHOUT_RESULTS) and _has_our_runs(db)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import sys
 from datetime import datetime
 from pathlib import Path
 
 from tests.bench import commands, keys, start
-from tests.bench.table import Result, as_json, as_markdown, measure
+from tests.bench.table import HEAD, Result, as_json, measure
 
 ROWS = (*start.ROWS, *keys.ROWS, *commands.ROWS)
 
@@ -23,14 +22,14 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="NAME", help="only rows with this in their name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args()
+    today, machine = datetime.now().astimezone().date(), f"{os.cpu_count()} cores, {platform.system()}"
+    print(f"{today}, {machine}, Python {platform.python_version()}\n")
+    print(*HEAD, sep="\n", flush=True)
     results: list[Result] = []
     for row in ROWS:
         if options.only.casefold() in row.name.casefold():
-            print(f"{row.name} …", file=sys.stderr, flush=True)
             results.append(measure(row))
-    today, machine = datetime.now().astimezone().date(), f"{os.cpu_count()} cores, {platform.system()}"
-    print(f"{today}, {machine}, Python {platform.python_version()}\n")
-    print(*as_markdown(results), sep="\n")
+            print(results[-1].as_markdown(), flush=True)
     if options.json:
         options.json.write_text(as_json(results))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -55,12 +55,15 @@ class Result:
     def is_reached(self) -> bool:
         return self.ratio <= self.goal
 
-    def cells(self) -> tuple[str, ...]:
+    def as_markdown(self) -> str:
+        """Its line of the table."""
         reached = "" if self.is_reached else " ✗"
-        return (
-            self.name, _figure(self.ours, self.unit), f"{self.reference}: {_figure(self.theirs, self.unit)}",
-            f"{self.ratio:.2f}", f"≤ {self.goal:g}{reached}",
-        )  # fmt: skip
+        figures = f"{_figure(self.ours, self.unit)} | {self.reference}: {_figure(self.theirs, self.unit)}"
+        return f"| {self.name} | {figures} | {self.ratio:.2f} | ≤ {self.goal:g}{reached} |"
+
+
+HEAD = ("| figure | runtui | reference | ratio | goal |", "|---|---|---|---|---|")
+"""The first lines of the table."""
 
 
 def measure(row: Row) -> Result:
@@ -80,14 +83,6 @@ def _ratio(ours: float, theirs: float) -> float:
 
 def _figure(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 20 or value == int(value) else f"{value:.1f} {unit}"
-
-
-def as_markdown(results: Iterable[Result]) -> Iterator[str]:
-    """The table, line by line."""
-    yield "| figure | runtui | reference | ratio | goal |"
-    yield "|---|---|---|---|---|"
-    for result in results:
-        yield f"| {' | '.join(result.cells())} |"
 
 
 def as_json(results: Iterable[Result]) -> str:
