@@ -401,7 +401,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("journal_columns", "journal", ("C",), "columns", "Choose the columns and their order.", meaning="columns"),
     Action("all_servers", "journal", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
-    Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60),
+    Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60, hinted="journal entry"),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
     # The overview
     Action(
