@@ -122,6 +122,7 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
         results, causes = session.workspace.results, session.app.explaining.view
         await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
         await session.until(lambda: list(causes.list.rows) == cause_rows(results.causes(causes.shown)))
+        await session.until(lambda: "Users" in session.text())
         await picture(session, "causes")
 
         await session.press("escape", "o", "j", "j", "j", *["left"] * 4)
