@@ -113,6 +113,7 @@ async def _one(
             gc.disable()  # what is loaded and built now stays; the screen has garbage collected once it stands
             from runtui.tui import app as screen
 
+            gc.freeze()
             app = screen.RuntuiApp(
                 workspace,
                 takes_over=True,
