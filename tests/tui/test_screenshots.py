@@ -25,6 +25,7 @@ import httpx
 import pytest
 from rich.cells import cell_len
 
+from runtui.domain.plots import tenant_counts
 from runtui.domain.triage.causes import cause_rows
 from tests.tui import conftest
 from tests.tui.conftest import Opener, Session
@@ -242,6 +243,9 @@ async def edit_as_a_colleague(session: Session, **values: object) -> None:
 async def picture(session: Session, name: str) -> None:
     """Write screenshots/NAME.svg when asked to; otherwise its text has to be what the screen shows."""
     await session.panel_rested()
+    totals = session.workspace.store.totals()
+    counts = tuple(tenant_counts(totals.by_status, totals.stuck))
+    await session.until(lambda: session.app.chrome.trouble.counts == counts)
     svg = self_contained(session.app.export_screenshot(title="runtui", simplify=False))
     path = FOLDER / f"{name}.svg"
     if os.environ.get(WRITE) == "1":
