@@ -77,8 +77,9 @@ _NOW: Final = now_ticks()
 
 _PASSING: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|localhost:\d+|\d\d:\d\d(:\d\d)?(\.\d+)?|\d+ ms|\s*(in )?\d+[smhd]( ago)?|\d[\d.T]{5,}Z?"
+    r"|([A-Z\d]  ){8}[A-Z\d]"
 )
-"""What is another one each time: clocks, durations, ids of requests, names of files."""
+"""What is another one each time: clocks, durations, ids of requests, names of files, the code to sign in with."""
 
 _ADDRESS: Final = re.compile(r"https://login\.fake\.test/\S*(\n\S+)*")
 """The address to sign in at, over several lines: its port, state and challenge are drawn at random."""
@@ -230,6 +231,7 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
             await read_results(session)
             overtake(session)
             await session.settled()
+            await session.panel_rested()
             yield Desk(session, wire, gate, server)
     finally:
         gate.open()

@@ -274,7 +274,7 @@ class Opening:
 
     # enter on a task
 
-    def action_open_task(self) -> None:
+    async def action_open_task(self) -> None:
         """Go to the task in the panel."""
         self._chrome.panel.choose("run")
-        self._chrome.front.action_focus_panel()
+        await self._chrome.front.action_focus_panel()

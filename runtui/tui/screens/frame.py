@@ -551,13 +551,14 @@ class Frame(Screen[ScreenResultType]):
             self.zoom(False)
         self.view.take_focus()
 
-    def action_focus_panel(self) -> None:
-        """To the panel."""
+    async def action_focus_panel(self) -> None:
+        """To the panel, which shows the run under the cursor before the next key is its."""
         if not self.has_keys_in_panel:
             self.zoom(False)
         self.chrome.panel.open()
         self._give_room()
         self._panel.take_focus()
+        await self.chrome.panel.catch_up()
 
 
 class TooSmall(Screen[None]):

@@ -197,6 +197,12 @@ class Panel:
         finally:
             reading.cancel()
 
+    async def catch_up(self) -> None:
+        """Show at once what this machine knows of the run under the cursor."""
+        run_id = self._wanted.run_id
+        if self.tab == "run" and run_id and self._pages.get("run", Page()).about.run_id != run_id:
+            await self._show_run(await asyncio.to_thread(self._known, run_id))
+
     async def _show_run(self, known: pages.KnownRun) -> None:
         """Show what is known of a run; many thousand tasks are counted beside the event loop."""
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
