@@ -100,10 +100,12 @@ class TriageMemory:
 
     # Changes
 
-    def see(self, run_id: str) -> None:
-        """Remember that a run was opened; the first time counts."""
-        if all(row.triage is None or row.triage.seen == NEVER for row in self.rows([run_id])):
+    def see(self, run_id: str) -> bool:
+        """Remember that a run was opened; whether it was the first time, which counts."""
+        is_first = all(row.triage is None or row.triage.seen == NEVER for row in self.rows([run_id]))
+        if is_first:
             self._write(_SEE, [RunTriage(storable(run_id), seen=now_ticks())])
+        return is_first
 
     def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NEVER) -> list[str]:
         """Give runs another state as they are now; those that are in the store, by id.

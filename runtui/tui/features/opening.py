@@ -107,12 +107,13 @@ class Opening:
     async def _begin(self, run_id: str) -> None:
         await self._show_stored(run_id)
         self._read_again(run_id)
-        self._chrome.app.run_worker(self._remember(run_id), group="remember", description="remember what was opened")
+        await self._remember(run_id)
 
     async def _remember(self, run_id: str) -> None:
         """A run that was opened counts as seen: a cursor that passes over it tells nothing."""
         try:
-            await asyncio.to_thread(self._workspace.triage.see, run_id)
+            if await asyncio.to_thread(self._workspace.triage.see, run_id):
+                self._chrome.panel.read_again()
         except RuntuiError as error:
             self._chrome.set_status(str(error), "error")
 
