@@ -141,7 +141,10 @@ def test_after_a_stop_the_whole_screen_comes_back(tmp_path: Path) -> None:
         with Shadow(path, 100, 30) as shadow:
             assert differences_at_rest(terminal, shadow) == []
             os.kill(terminal.process.pid, signal.SIGTSTP)
-            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED)
+            end = time.monotonic() + terminal.timeout
+            while os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOHANG) is None:
+                assert time.monotonic() < end, "it goes on after SIGTSTP"
+                time.sleep(0.01)
             terminal.wait_until_quiet()
             terminal._screen.erase_in_display(2)  # the shell and whatever ran there
             os.kill(terminal.process.pid, signal.SIGCONT)
