@@ -76,7 +76,7 @@ WAYS: Final = {
 _NOW: Final = now_ticks()
 
 _PASSING: Final = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f-]{27}|localhost:\d+|\d\d:\d\d(:\d\d)?(\.\d+)?|\d+ ms|\s*(in )?\d+[smhd]( ago)?|\d[\d.T]{5,}Z?"
+    r"[0-9a-f]{8}-[0-9a-f-]{27}|localhost:\d+|\d\d:\d\d(:\d\d)?(\.\d+)?|\s*\d+ ms|\s+…|\s*(in )?\d+[smhd]( ago)?|\d[\d.T]{5,}Z?"
     r"|([A-Z\d]  ){8}[A-Z\d]"
 )
 """What is another one each time: clocks, durations, ids of requests, names of files, the code to sign in with."""

@@ -78,3 +78,12 @@ async def test_letters_and_a_paste_keep_their_order(open_session: Opener) -> Non
         packet = [*"/ab", *"\x1b[200~cd\x1b[201~", *"ef", "backspace", "left", "x"]
         await type_keys(session, packet, "in one packet")
         assert session.find("#filter-input", Input).value == "abcdxe"
+
+
+@manners
+async def test_the_cursor_stays_in_sight_where_the_panel_takes_room(open_session: Opener, manner: Manner) -> None:
+    async with open_session(runs=30, size=(80, 24), ahead=True) as session:
+        await type_keys(session, ["I", "greater_than_sign"], manner)
+        table = session.runs.table
+        assert table.cursor == 29
+        assert table.scroll_offset.y == 30 - table.size.height

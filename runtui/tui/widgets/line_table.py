@@ -18,6 +18,7 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -138,6 +139,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._strips: dict[LineLook, Strip] = {}
         self._styles: dict[str, Style] = {}
         self._now = now_ticks()
+        self._laid_out_size = Size()
         self.total = 0
         self.cursor = 0
         self.cursor_id: RowId | None = None
@@ -308,8 +310,17 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
 
     def on_mount(self) -> None:
         self.set_interval(CLOCK_SECONDS, self.tick)
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
 
-    def on_resize(self) -> None:
+    def _laid_out(self, _screen: Screen[object]) -> None:
+        """Keep the cursor in sight where the table has another size than before.
+
+        A Resize event is not enough: Textual 8.2.8 sends none where a scroll comes between a change of the layout and
+        the layout itself.
+        """
+        if self.size == self._laid_out_size:
+            return
+        self._laid_out_size = self.size
         self.virtual_size = Size(self.size.width, self.total)
         untouched = self.is_untouched
         self.move_to(self.cursor)
