@@ -178,8 +178,43 @@ class TerminalDriver(LinuxDriver):
 
     _app: TerminalApp
     _has_entered = False
+    _has_terminal = False
+    _comes_back = False
+    """Whether a stop took the terminal away, to be taken over again afterwards."""
     _ahead = 0
     """Messages handed over since the app was last known to have caught up."""
+
+    def __init__(self, app: TerminalApp, **options: Any) -> None:
+        """Stop and go on between two callbacks of the loop, where Textual does so in the middle of whatever runs.
+
+        It gives the terminal back through a queue, and waits for ever where the signal came while that was locked.
+        """
+        super().__init__(app, **options)
+        self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
+        self._loop.add_signal_handler(signal.SIGCONT, self._go_on)
+
+    def _stop(self) -> None:
+        if self._has_terminal:
+            self.suspend_application_mode()
+            self._comes_back = True
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _go_on(self) -> None:
+        """Take the terminal over again, also after a stop that nobody was told of; not where it is gone."""
+        if self.exit_event.is_set() or not (self._has_terminal or self._comes_back):
+            return
+        if self._has_terminal:
+            self.suspend_application_mode()
+        self._comes_back = False
+        self.resume_application_mode()
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()
+        self._has_terminal = True
+
+    def stop_application_mode(self) -> None:
+        self._has_terminal = False
+        super().stop_application_mode()
 
     def write(self, data: str) -> None:
         """Write all but the first entry into the alternate screen, and its exit where another screen follows."""
@@ -328,8 +363,7 @@ class TerminalApp(App[int]):
         if isinstance(self._driver, LinuxDriver):
             if self._driver.exit_event.is_set():
                 return
-            # For good, unlike `disable_input`: with SIGHUP comes SIGCONT, on which Textual starts a second reader.
-            self._driver.exit_event.set()
+            self._driver.exit_event.set()  # for good: a SIGCONT that comes with SIGHUP takes nothing over again
         silence_output()
         self._end_unless_leaving()
 

@@ -222,6 +222,13 @@ class PtyProbe:
         while self._pump(seconds):
             assert time.monotonic() < end, f"never quiet; the screen:\n{self.text}"
 
+    def wait_for_stop(self) -> None:
+        """Wait until a signal has stopped the program, which writes what is on its way first: it is read meanwhile."""
+        end = time.monotonic() + self.timeout
+        while os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG) is None:
+            assert time.monotonic() < end, f"it does not stop; the screen:\n{self.text}"
+            self._pump(0.01)
+
     def wait_for_exit(self) -> int:
         """Wait until the program has ended. Returns its exit code, negative for a signal."""
         end = time.monotonic() + self.timeout

@@ -141,14 +141,28 @@ def test_after_a_stop_the_whole_screen_comes_back(tmp_path: Path) -> None:
         with Shadow(path, 100, 30) as shadow:
             assert differences_at_rest(terminal, shadow) == []
             os.kill(terminal.process.pid, signal.SIGTSTP)
-            end = time.monotonic() + terminal.timeout
-            while os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOHANG) is None:
-                assert time.monotonic() < end, "it goes on after SIGTSTP"
-                time.sleep(0.01)
+            terminal.wait_for_stop()
             terminal.wait_until_quiet()
             terminal._screen.erase_in_display(2)  # the shell and whatever ran there
             os.kill(terminal.process.pid, signal.SIGCONT)
             assert differences_at_rest(terminal, shadow) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTSTP, signal.SIGSTOP])
+def test_stopped_at_any_moment_it_goes_on(tmp_path: Path, stop: signal.Signals) -> None:
+    """Stop it while it draws: also in the middle of handing output over to the thread that writes."""
+    with demo(tmp_path, tmp_path / "shadow") as terminal:
+        terminal.wait_for(READY)
+        keys = cycle(KEYS[:7])
+        for _ in range(20):
+            terminal.press(next(keys), next(keys))
+            os.kill(terminal.process.pid, stop)
+            terminal.wait_for_stop()
+            terminal._screen.erase_in_display(2)
+            os.kill(terminal.process.pid, signal.SIGCONT)
+        terminal.wait_for(READY)
+        terminal.press("?")
+        terminal.wait_for("Help")
 
 
 def test_the_layer_can_be_switched_off(tmp_path: Path) -> None:
