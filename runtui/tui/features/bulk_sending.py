@@ -39,7 +39,7 @@ from runtui.tui.features.journaling import FORMATS
 from runtui.tui.keys import awaited
 from runtui.tui.resources import ResultRow
 from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
-from runtui.tui.screens.bulk.review import BulkReview, review_of
+from runtui.tui.screens.bulk.review import bulk_review
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RELOAD_SECONDS, RunsView, Throttle
@@ -138,7 +138,7 @@ class BulkSending:
         )
         hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
         requires_why = workspace.settings.require_why
-        await self._chrome.ask(review_of(BulkReview(bulk, target, hint, requires_why=requires_why)), answered)
+        await self._chrome.ask(bulk_review(bulk, target, hint, requires_why=requires_why), answered)
         self._chrome.set_status("")
         self.show_request()
 

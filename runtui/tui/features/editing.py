@@ -26,7 +26,7 @@ from runtui.tui.actions import ActionContext
 from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import Chrome, Frame
-from runtui.tui.screens.review import ReviewView
+from runtui.tui.screens.review import ReviewView, review_of
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import draft_words, entry_words, pages, sign_in_words
@@ -211,7 +211,7 @@ class Editing:
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),
         )
-        review = ReviewView(
+        review = review_of(
             draft,
             target,
             undoes=undoes,
@@ -219,7 +219,7 @@ class Editing:
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        await self._chrome.ask(review, answered)
+        await self._chrome.ask(ReviewView(review), answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 

@@ -7,17 +7,18 @@ is reached by scrolling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from runtui.domain.draft import MISSING, Draft
+from runtui.domain.draft import Draft, value_word
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
 from runtui.tui.actions import bindings
@@ -29,69 +30,106 @@ from runtui.tui.widgets.inputs import WhyLine
 WHY_FIRST: Final = "This profile requires a reason: type one in the line above the answers."
 
 
-class ReviewView(ActionView[str]):
-    """Shows one draft as the change that it would be, or one action of the service; the answer is why it is made, empty
-    where nothing was said.
+class Review(NamedTuple):
+    """What is asked."""
+
+    question: Content
+    operation: Operation
+    """What would be sent, or the first of it."""
+    facts: Content
+    """The change, and where it would go."""
+    notes: Content
+    """What speaks against it, and what it does not do."""
+    requires_why: bool = False
+    """Whether nothing is sent without a reason."""
+
+
+class ReviewSheet(Widget):
+    """Shows a review, with a line for the reason and the answers below it.
 
     Args:
-        operation: What would be sent.
-        target: Where it would go, as pairs of a name and a value.
-        undoes: The entry of the journal that it takes back.
-        hint: What speaks against it.
-        notes: What it leaves as it is, and what follows from it, in sentences.
-        requires_why: Whether nothing is sent without a reason.
+        view: Asks, and is answered with the reason.
+        review: What it asks.
+        why_key: The key that leads to the line for the reason.
+        answers: What answers.
     """
 
-    scope = "review"
     BINDINGS = [
-        *bindings("review"),
         Binding("up", "scroll_facts(-1)", "scroll up"),
         Binding("down", "scroll_facts(1)", "scroll down"),
     ]
     DEFAULT_CSS = """
-    ReviewView { layout: vertical; height: 1fr; }
-    ReviewView VerticalScroll { height: 1fr; min-height: 3; padding: 0 1; scrollbar-size-vertical: 1; }
-    ReviewView #review-notes { height: auto; padding: 0 1; }
-    ReviewView Horizontal { height: 1; padding: 0 1; }
+    ReviewSheet { layout: vertical; height: 1fr; }
+    ReviewSheet VerticalScroll { height: 1fr; min-height: 3; padding: 0 1; scrollbar-size-vertical: 1; }
+    ReviewSheet #review-notes { height: auto; padding: 0 1; }
+    ReviewSheet > Horizontal { height: 1; padding: 0 1; }
+    """
+
+    def __init__(self, view: ActionView[str], review: Review, why_key: str, *answers: Widget) -> None:
+        super().__init__()
+        self.review = review
+        self.why = WhyLine(why_key, is_required=review.requires_why)
+        self._view, self._answers = view, answers
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False):
+            yield Static(self.review.facts, id="review-facts", markup=False)
+        yield Static(self.review.notes, id="review-notes", markup=False)
+        yield self.why
+        yield Horizontal(*self._answers)
+
+    def send(self) -> None:
+        """Answer with the reason; where one is required and there is none, go to its line."""
+        if self.why.is_lacking:
+            self._view.set_status(WHY_FIRST, "warning", lambda: self.why.is_lacking)
+            self.why.take_focus()
+        else:
+            self._view.answer(self.why.text)
+
+    def leave(self) -> None:
+        """One step back: from the reason to the answers, then send nothing."""
+        if self.why.has_keys:
+            self._view.take_focus()
+        else:
+            self._view.answer()
+
+    def action_scroll_facts(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+class ReviewView(ActionView[str]):
+    """Asks for one key; the answer is the reason, empty where none was typed.
+
+    Args:
+        review: What it asks.
+        is_bulk: Whether it is about many runs: keys then act on none of them.
+    """
+
+    scope = "review"
+    BINDINGS = bindings("review")
+    DEFAULT_CSS = """
+    ReviewView { height: 1fr; }
     ReviewView Button { margin: 0 2 0 0; }
     """
 
-    def __init__(
-        self,
-        operation: Operation,
-        target: Sequence[tuple[str, str]],
-        *,
-        undoes: int | None = None,
-        hint: str = "",
-        notes: Sequence[str] = (),
-        requires_why: bool = False,
-    ) -> None:
-        super().__init__()
-        self.operation = operation
-        self.draft = operation if isinstance(operation, Draft) else None
-        self._target, self._undoes, self._hint, self._notes = target, undoes, hint, notes
-        self._why = WhyLine(key_of("why"), is_required=requires_why)
+    def __init__(self, review: Review, *, is_bulk: bool = False) -> None:
+        super().__init__(name="bulk-review" if is_bulk else None)
+        self._run_id = None if is_bulk else review.operation.run_id
+        self.draft = review.operation if isinstance(review.operation, Draft) and not is_bulk else None
+        no = Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
+        yes = Button(Content(f"Send ({key_of('send')})"), id="review-yes", compact=True)
+        self._sheet = ReviewSheet(self, review, key_of("why"), no, yes)
 
     @property
-    def run_id(self) -> str:
+    def run_id(self) -> str | None:
         """The run that it is about."""
-        return self.operation.run_id
+        return self._run_id
 
     def compose(self) -> ComposeResult:
-        """The change and its address, what speaks against it, the question."""
-        with VerticalScroll(can_focus=False):
-            yield Static(_facts(self.operation, self._target), id="review-facts", markup=False)
-        yield Static(_notes(self.operation, self._hint, self._notes), id="review-notes", markup=False)
-        yield self._why
-        with Horizontal():
-            yield Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
-            yield Button(Content(f"Send ({key_of('send')})"), id="review-yes", compact=True)
+        yield self._sheet
 
     def title(self) -> Content:
-        """The question."""
-        if isinstance(self.operation, ServiceAction):
-            return content(f"Review: {self.operation.words}?")
-        return Content("Review: send this change?" if self._undoes is None else f"Undo change #{self._undoes}?")
+        return self._sheet.review.question
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""
@@ -99,11 +137,7 @@ class ReviewView(ActionView[str]):
 
     def show_in(self, panel: Panel) -> None:
         """The whole request."""
-        panel.show_draft(self.operation)
-
-    def action_scroll_facts(self, lines: int) -> None:
-        """Some lines on, or back."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        panel.show_draft(self._sheet.review.operation)
 
     @on(Button.Pressed, "#review-yes")
     async def _pressed(self) -> None:
@@ -111,15 +145,11 @@ class ReviewView(ActionView[str]):
 
     def action_send(self) -> None:
         """Send it, with the reason where one is required."""
-        if self._why.is_lacking:
-            self.set_status(WHY_FIRST, "warning", lambda: self._why.is_lacking)
-            self._why.take_focus()
-        else:
-            self.answer(self._why.text)
+        self._sheet.send()
 
     def action_why(self) -> None:
         """To the line for the reason."""
-        self._why.take_focus()
+        self._sheet.why.take_focus()
 
     @on(Input.Submitted)
     def _why_typed(self, event: Input.Submitted) -> None:
@@ -133,50 +163,66 @@ class ReviewView(ActionView[str]):
         self.answer()
 
     def action_leave_review(self) -> None:
-        """One step back: from the reason to the question, then send nothing."""
-        if self._why.has_keys:
-            self.take_focus()
-        else:
-            self.answer()
+        self._sheet.leave()
 
 
-def _facts(operation: Operation, target: Sequence[tuple[str, str]]) -> Content:
-    """The change, then what else goes with it and where."""
-    where = [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+def review_of(
+    operation: Operation,
+    target: Iterable[tuple[str, str]],
+    *,
+    undoes: int | None = None,
+    hint: str = "",
+    notes: Sequence[str] = (),
+    requires_why: bool = False,
+) -> Review:
+    """What is asked about one draft, or one action of the service.
+
+    Args:
+        operation: What would be sent.
+        target: Where it would go, as pairs of a name and a value.
+        undoes: The entry of the journal that it takes back.
+        hint: What speaks against it.
+        notes: What follows from an action, in sentences.
+        requires_why: Whether nothing is sent without a reason.
+    """
     if isinstance(operation, ServiceAction):
+        question = content(f"Review: {operation.words}?")
         body = [Content.styled(operation.body_text(), "$text-muted")] if operation.parameters else []
-        return Content("\n").join([*where, Content(""), *body])
-    draft = operation
-    names = max((len(change.field.name) for change in draft.changes()), default=0)
-    lines = [
+        facts = [*target_lines(target), Content(""), *body]
+    else:
+        question = Content("Review: send this change?" if undoes is None else f"Undo change #{undoes}?")
+        changes = [(each.field.name, value_word(each.before), value_word(each.after)) for each in operation.changes()]
+        facts = [*change_lines(changes), Content(""), *target_lines(target)]
+        if extra := len(operation.body()) - 1 - len(changes):
+            several = "property" if extra == 1 else "properties"
+            facts.append(Content(f"Also sends {extra} unchanged required {several}; the Request tab has the body."))
+    against = (*([hint] if hint else []), *operation.warnings())
+    said = notes_of(operation, against, notes)
+    return Review(question, operation, Content("\n").join(facts), said, requires_why)
+
+
+def change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
+    """A line per property: its name, and the values before and after."""
+    width = max((len(name) for name, _, _ in changes), default=0)
+    return [
         Content.assemble(
-            (f"{change.field.name:{names}}  ", "bold"),
-            content(_value(change.before), "$text-error"),
-            "  →  ",
-            content(_value(change.after), "bold $text-success"),
+            (f"{name:{width}}  ", "bold"), content(before, "$text-error"), "  →  ", content(after, "bold $text-success")
         )
-        for change in draft.changes()
+        for name, before, after in changes
     ]
-    lines.append(Content(""))
-    lines += where
-    if extra := len(draft.body()) - 1 - len(draft.changes()):
-        several = "property" if extra == 1 else "properties"
-        lines.append(Content(f"Also sends {extra} unchanged required {several}; the Request tab has the body."))
-    return Content("\n").join(lines)
 
 
-def _notes(operation: Operation, hint: str, notes: Sequence[str]) -> Content:
-    """What speaks against the change, and what it does not do."""
-    lines = [content(f"! {hint}", "$text-warning")] if hint else []
+def target_lines(target: Iterable[tuple[str, str]]) -> list[Content]:
+    """A line per fact of where it goes: its name, and the value."""
+    return [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+
+
+def notes_of(
+    operation: Operation, against: Iterable[str], notes: Iterable[str], reports: str = "the report"
+) -> Content:
+    """What speaks against a change, and what it does not do; of an action, what follows from it."""
     if isinstance(operation, ServiceAction):
         said = " ".join((*notes, "It cannot be undone, and is never sent twice."))
-        return Content("\n").join([*lines, content(said)])
-    lines += [content(f"! {sentence}", "$text-warning") for sentence in operation.warnings()]
-    lines.append(Content(f"This rewrites the report: it neither stops nor repeats any work ({key_of('act')} does)."))
-    return Content("\n").join(lines)
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "null"
-    return str(value) if value is not MISSING else "(not received)"
+    else:
+        said = f"This rewrites {reports}: it neither stops nor repeats any work ({key_of('act')} does)."
+    return Content("\n").join([*(content(f"! {sentence}", "$text-warning") for sentence in against), content(said)])
