@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.services.journal import Entry
+from runtui.services.journal import Entry, damaged_entry
 from runtui.services.writing.proof import UPDATED, is_explained_by, shows, shows_some, verdict
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
@@ -178,6 +178,15 @@ def test_another_change_of_ours_with_the_same_values_explains_them(
 
 
 ANOTHER: Final = "another change of yours may have brought them"
+
+
+def test_a_change_that_cannot_be_read_may_have_brought_anything() -> None:
+    damaged = damaged_entry(4, "its checksum is wrong")
+    assert verdict(change(), reading(), [change(), damaged]) == (False, f"The run has these values, but {ANOTHER}.")
+    canceling = change(method="POST", url="https://graph/runs/run-1/cancelProcessing", body="", after={})
+    found = verdict(canceling, reading(processingStatus="canceling"), [canceling, damaged])
+    assert found == (False, "It shows, but another action of yours may have brought it about.")
+    assert verdict(canceling, reading(processingStatus="canceling"), [canceling]).is_proof
 
 
 def test_two_changes_of_ours_may_explain_the_values_together_and_a_moment_in_other_digits_too() -> None:

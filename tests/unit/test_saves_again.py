@@ -13,6 +13,7 @@ from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.retry import MOST_WRITE_REPEATS
+from runtui.headless.changes import message_of
 from runtui.services import journal as journal_module
 from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
@@ -117,6 +118,7 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert await bench.saves.drain(30) == 0
     last = bench.news[-1]
     assert (last.outcome, last.stopped, bench.writes) == (Outcome.NOT_DONE, True, 1)
+    assert message_of(last) == "It was stopped while it waited.", "and not that the service throttles"
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)]
     assert not bench.saves.stop(number), "it is over"
 

@@ -144,7 +144,7 @@ async def test_what_the_service_shows_settles_an_answer_that_was_lost(
 async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Service, action: ServiceAction) -> None:
     service.answer_actions((LOST, action is ON_DEMAND))
     save = await service.act(action)
-    assert (save.outcome, save.entry, len(service.sent)) == (Outcome.UNKNOWN, 1, 1)
+    assert (save.outcome, save.known_by, save.entry, len(service.sent)) == (Outcome.UNKNOWN, "", 1, 1)
     if action is ON_DEMAND:
         assert "Nothing that the service shows proves it" in service.entry.words
 

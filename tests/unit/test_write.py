@@ -12,6 +12,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
+from runtui.headless.changes import message_of
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
@@ -120,6 +121,7 @@ def test_a_write_asks_for_what_its_replies_call_for(case: str) -> None:
     assert [type(effect) for effect in effects] == kinds
     assert (ended.outcome, ended.step) == (outcome, Step.ENDED)
     assert ended.known_by == known_by
+    assert ended.row_is_stale is (Send in kinds and StoreRun not in kinds)
     recorded = "" if outcome is Outcome.UNKNOWN else known_by or "answer"
     assert [effect.known_by for effect in effects if isinstance(effect, Settle)][-1:] in ([], [recorded])
 
@@ -171,6 +173,40 @@ def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_
 def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:
     _, ended = play({Send: [Answer(answered(method="PATCH").exchange, None, fault(Outcome.NOT_DONE))]})
     assert (ended.outcome, ended.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
+
+
+@pytest.mark.parametrize(("outcome", "is_said"), [(Outcome.NOT_DONE, True), (Outcome.UNKNOWN, False)])
+def test_only_a_refusal_of_graphs_own_may_be_that_of_a_second_copy(outcome: Outcome, is_said: bool) -> None:
+    """A 409 in words of a gateway's, or for another request, says nothing of what Graph makes of a copy."""
+    _, ended = play({Send: [refused(409, outcome)], Read: [answered(RUN), answered(outcome=Outcome.NOT_DONE)]})
+    assert ended.outcome is Outcome.UNKNOWN
+    assert ended.fault is not None
+    assert ("sends a change twice" in ended.fault.message) is is_said
+
+
+# What is said of a save
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_how_a_save_ended_is_what_is_said_of_it_from_then_on(outcome: Outcome) -> None:
+    ended = Save(1, draft(), step=Step.ENDED, outcome=outcome, fault=fault(Outcome.UNKNOWN))
+    assert ended.outcome_if_stopped is outcome
+
+
+def test_the_answer_to_the_reading_is_not_told_as_that_to_the_change() -> None:
+    _, ended = play({Read: [refused(403, method="GET")]})
+    assert (ended.sent, ended.report.heading) == (None, "Not done")
+    _, ended = play({Send: [refused(403)]})
+    assert (ended.sent, ended.report.heading) == (ended.exchange, "#1 not done (403)")
+
+
+def test_each_detail_of_a_refusal_is_told() -> None:
+    details = (("failedTasksCount", "It is larger than the total."), ("", "Ask an administrator."))
+    answer = refused(400)
+    assert answer.fault is not None
+    _, ended = play({Send: [replace(answer, fault=replace(answer.fault, details=details))]})
+    told = message_of(ended)
+    assert "failedTasksCount: It is larger than the total. Ask an administrator." in told
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
