@@ -158,6 +158,7 @@ COMMANDS: Final = (
             Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
                      " (default: the most urgent first, then the newest)"),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
+            Argument("--full", action="store_true", help="read all runs again, also those that have not changed"),
             _format("table", "json", "jsonl", "csv"),
         ),
     ),

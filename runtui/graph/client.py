@@ -36,6 +36,7 @@ from runtui.graph.paths import (
     extension_path,
     object_path,
     run_path,
+    runs_path,
     segment,
     task_results_path,
     user_path,
@@ -173,9 +174,11 @@ class GraphClient:
         """All workflows, page by page; GraphError when the listing cannot go on."""
         return self._pages(WORKFLOWS_PATH, "list workflows", pace)
 
-    def runs(self, workflow_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """All runs of one workflow, page by page; GraphError when the listing cannot go on."""
-        return self._pages(f"{workflow_path(workflow_id)}/runs", "list runs", pace)
+    def runs(
+        self, workflow_id: str, *, changed_since: int | None = None, pace: Pace | None = None
+    ) -> AsyncIterator[CollectionPage]:
+        """The runs of one workflow (see `runs_path`), page by page; GraphError when the listing cannot go on."""
+        return self._pages(runs_path(workflow_id, changed_since), "list runs", pace)
 
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""

@@ -138,14 +138,21 @@ class Exchange:
         return self.response_header("client-request-id") != "" and not self.echoes_id
 
     @property
-    def clock_ahead(self) -> float | None:
-        """Seconds that the server's clock is ahead of ours, at least: `Date` is cut to whole seconds and was on its way
-        (RFC 9110, section 6.6.1). None where the answer does not date itself."""
+    def answered_at(self) -> datetime | None:
+        """The `Date` of the answer: the server's clock, cut to whole seconds (RFC 9110, section 6.6.1). None where the
+        answer does not date itself."""
         try:
             date = parsedate_to_datetime(self.response_header("date"))
         except (ValueError, IndexError, OverflowError):
             return None
-        return ((date if date.tzinfo is not None else date.replace(tzinfo=UTC)) - self.ended_at).total_seconds()
+        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds that the server's clock is ahead of ours, at least: its answer was on its way. None: see
+        `answered_at`."""
+        date = self.answered_at
+        return None if date is None else (date - self.ended_at).total_seconds()
 
     @property
     def lacks_token(self) -> bool:

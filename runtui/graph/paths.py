@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
+from runtui.domain.times import format_ticks
 from runtui.domain.triage.service_actions import ServiceAction
 
 WORKFLOWS_PATH: Final = "/identityGovernance/lifecycleWorkflows/workflows"
@@ -24,6 +25,15 @@ def segment(text: str) -> str:
 
 def workflow_path(workflow_id: str) -> str:
     return f"{WORKFLOWS_PATH}/{segment(workflow_id)}"
+
+
+def runs_path(workflow_id: str, changed_since: int | None = None) -> str:
+    """The runs of a workflow: all of them, or those that changed since a moment (ticks) and those that do not tell."""
+    path = f"{workflow_path(workflow_id)}/runs"
+    if changed_since is None:
+        return path
+    changed = f"lastUpdatedDateTime ge {format_ticks(changed_since)} or lastUpdatedDateTime eq null"
+    return f"{path}?$filter={segment(changed)}"
 
 
 def run_path(workflow_id: str, run_id: str) -> str:

@@ -52,7 +52,14 @@ CSV_COLUMNS: Final = ("id", "workflow", "workflowId", *(item.name for item in PR
 
 
 def list_runs(
-    session: SessionSpec, *, filter_text: str, columns: str, sort: str, limit: int | None, output: OutputFormat
+    session: SessionSpec,
+    *,
+    filter_text: str,
+    columns: str,
+    sort: str,
+    limit: int | None,
+    full: bool,
+    output: OutputFormat,
 ) -> int:
     """Read all runs of all workflows and print those that match the filter; the exit code.
 
@@ -64,6 +71,7 @@ def list_runs(
         columns: The names of the columns, with commas; empty for the usual ones, and for each record as received.
         sort: A column, with ":asc" or ":desc" for a direction of its own; empty for the order of the screen.
         limit: The most runs; None for all.
+        full: Whether all runs are read again, also those that have not changed since the last listing.
         output: The form.
 
     Raises:
@@ -71,7 +79,7 @@ def list_runs(
     """
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
     found = parse_filter(filter_text, now_ticks()) if filter_text.strip() else None
-    listing = _Listing(RunQuery(found, *_order(sort)), chosen, limit, output)
+    listing = _Listing(RunQuery(found, *_order(sort)), chosen, limit, full, output)
     return run_command(_list(session, listing))
 
 
@@ -82,6 +90,7 @@ class _Listing(NamedTuple):
     columns: tuple[Column[RunRow], ...]
     """Those that a person asked for."""
     limit: int | None
+    full: bool
     output: OutputFormat
 
 
@@ -113,7 +122,7 @@ def _column(name: str) -> Column[RunRow]:
 
 async def _list(session: SessionSpec, listing: _Listing) -> int:
     async with connected(session) as workspace:
-        missing = await list_all(workspace)
+        missing = await list_all(workspace, full=listing.full)
         # The store may still hold runs of these from an earlier listing.
         left_out = {workflow.workflow_id for workflow in missing}
 

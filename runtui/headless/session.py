@@ -80,8 +80,12 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         await token.aclose()
 
 
-async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
-    """Read all runs of all workflows into the local store; return the workflows that could not be read.
+async def list_all(workspace: Workspace, *, full: bool = False) -> tuple[UnreadWorkflow, ...]:
+    """Bring the local store up to date; return the workflows that could not be read.
+
+    Args:
+        workspace: Whose store.
+        full: Read all runs, also where the changes would do.
 
     Raises:
         RuntuiError: nothing could be read.
@@ -97,7 +101,7 @@ async def list_all(workspace: Workspace) -> tuple[UnreadWorkflow, ...]:
 
     unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
     try:
-        await workspace.refresh.list_once()
+        await workspace.refresh.list_once(full=full)
     finally:
         unsubscribe()
     progress = workspace.refresh.progress

@@ -514,6 +514,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         hinted="list",
     ),
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
+    Action("refresh_all", "app", ("ctrl+f5",), "refresh all", "Read all runs again, also those that have not changed."),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
     Action(
         "causes",

@@ -277,8 +277,9 @@ class Database:
         if not any(plan.extra == known.extra for known in self._plans.values()):
             self._add_run(plan)
         self._sql.execute(
-            "UPDATE run SET processingStatus = ?, workflowExecutionType = ? WHERE rowid % 4 = 0",
-            (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW),
+            "UPDATE run SET processingStatus = ?, workflowExecutionType = ?, lastUpdatedDateTime = ?,"
+            " lastUpdatedDateTimeText = NULL WHERE rowid % 4 = 0",
+            (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW, self._clock()),
         )
 
     def _scope(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> Condition:

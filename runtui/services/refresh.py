@@ -1,24 +1,37 @@
-"""Listing all runs of all workflows, again and again: paging, interval, back-off, pause.
+"""Listing the runs of all workflows, again and again: paging, interval, back-off, pause.
 
 Invariant: at most one listing is under way; rows reach the store page by page, and a run leaves the store only after
-the whole listing of its workflow has been read without it. A workflow that cannot be read costs the others nothing.
+the full listing of its workflow has been read without it. A workflow that cannot be read costs the others nothing.
+
+A workflow whose runs are known is asked for those that changed since, by the service's clock alone (`changes_since`).
+It is listed in full from time to time, after a doubt, when somebody asks for it, and where the service does not say
+what time it is or refuses the filter.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from runtui.domain.rows import storable
+from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
 from runtui.graph.client import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
+from runtui.services.store_file import (
+    KnownListing,
+    KnownListings,
+    known_listings,
+    put_filter_refused,
+    put_listing,
+)
 
 _logger: Final = logging.getLogger("runtui.refresh")
 
@@ -30,6 +43,22 @@ LISTING_SHARE: Final = 10
 
 LONGEST_PAGE_WAIT: Final = 60.0
 """The longest wait for one page, in seconds; a server that asks for more is asked again after this long."""
+
+OVERLAP: Final = 5 * 60 * TICKS_PER_SECOND
+"""Changes are asked for from so long before the last listing on: the clocks of a service's servers differ, and a change
+may show up late."""
+
+FULL_EVERY: Final = 3600 * TICKS_PER_SECOND
+"""How long deleted runs may stay in the list, and a change of which lastUpdatedDateTime does not tell may be missed."""
+
+REFUSED_FOR: Final = 24 * 3600 * TICKS_PER_SECOND
+"""How long a service that refuses the filter is not asked for changes again."""
+
+_NO_FILTER: Final = frozenset({400, 501})
+"""How a service says that it cannot filter by lastUpdatedDateTime."""
+
+_OF_THE_MOMENT: Final = frozenset({401, 408, 429})
+"""The refusals that are none of what is asked for."""
 
 MOST_NAMED: Final = 3
 """Workflows that are named where not all of them can be read."""
@@ -86,8 +115,8 @@ class RunLister(Protocol):
     def workflows(self, *, pace: Pace) -> AsyncIterator[CollectionPage]:
         """The pages of workflows."""
 
-    def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[CollectionPage]:
-        """The pages of one workflow's runs."""
+    def runs(self, workflow_id: str, *, changed_since: int | None = None, pace: Pace) -> AsyncIterator[CollectionPage]:
+        """The pages of one workflow's runs, or of those that changed since (ticks)."""
 
 
 class _ListingOverError(Exception):
@@ -102,6 +131,9 @@ class _Listing:
     backoff: Backoff
     names: Mapping[str, str] = field(default_factory=dict)
     """The workflows: their names, by id."""
+    now: int | None = None
+    """The service's clock (ticks) when no runs had been asked for yet; None: it does not tell."""
+    known: KnownListings = field(default_factory=lambda: KnownListings({}, None))
     missing: list[UnreadWorkflow] = field(default_factory=list)
     fault: RuntuiError | None = None
 
@@ -118,6 +150,10 @@ class Refresh:
         self._interval = interval
         self._asked = False
         """Whether somebody asked for a listing since the last one began."""
+        self._full_asked = False
+        """Whether it is to be one in full."""
+        self._doubted: set[str] = set()
+        """The workflows whose next listing is a full one."""
         self._nudge = asyncio.Event()
         """Ends a rest early, so that it looks at what has changed."""
         self._task: asyncio.Task[None] | None = None
@@ -133,10 +169,15 @@ class Refresh:
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
 
-    def now(self) -> None:
+    def now(self, *, full: bool = False) -> None:
         """List at once, paused or not; during a listing: once more after it."""
         self._asked = True
+        self._full_asked = self._full_asked or full
         self._nudge.set()
+
+    def doubt(self, workflow_id: str) -> None:
+        """Have the next listing read all runs of a workflow: one may have changed without saying so."""
+        self._doubted.add(workflow_id)
 
     def toggle_pause(self) -> None:
         """Stop listing by the clock, or go on: at once when a listing is due."""
@@ -150,15 +191,22 @@ class Refresh:
             await asyncio.wait([self._task])
             self._task = None
 
-    async def list_once(self) -> None:
-        """Read every workflow and all of its runs into the store; trouble ends up in `progress`, never raised."""
+    async def list_once(self, *, full: bool = False) -> None:
+        """Bring the store up to date, workflow by workflow; trouble ends up in `progress`, never raised.
+
+        Args:
+            full: Read all runs, also where the changes would do.
+        """
+        full, self._full_asked = full or self._full_asked, False
         self._asked = False
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._say(listing=True, runs_read=0)
         listing = _Listing(self._store.next_listing(), Backoff(self._tell_wait, longest=self._longest_wait))
         try:
-            listing.names = await self._list_workflows(Pace(listing.backoff))
+            await self._list_workflows(listing)
+            if full:
+                self._doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
         except RuntuiError as error:
             listing.fault = error
@@ -179,12 +227,17 @@ class Refresh:
             finished_at=self.progress.finished_at if read_nothing else datetime.now(UTC),
         )
 
-    async def _list_workflows(self, pace: Pace) -> Mapping[str, str]:
-        """Store the workflows, and nothing that is no longer one of them; their names, by id."""
-        workflows = {item["id"]: item async for page in self._client.workflows(pace=pace) for item in page.items}
+    async def _list_workflows(self, listing: _Listing) -> None:
+        """Store the workflows, and nothing that is no longer one of them; note their names, and what is known."""
+        workflows: dict[str, dict[str, Any]] = {}
+        async for page in self._client.workflows(pace=Pace(listing.backoff)):
+            workflows |= {item["id"]: item for item in page.items}
+            listing.now = _ticks(page.exchange.answered_at)
         await asyncio.to_thread(self._store.put_workflows, workflows.values())
         await asyncio.to_thread(self._store.keep_workflows, workflows.keys())
-        return {key: str(item.get("displayName") or key) for key, item in workflows.items()}
+        listing.names = {key: str(item.get("displayName") or key) for key, item in workflows.items()}
+        with self._store.reading() as db:
+            listing.known = known_listings(db)
 
     async def _list_all_runs(self, listing: _Listing, failed_before: frozenset[str]) -> None:
         """Some workflows at a time; trouble with one of them stops the others only when it concerns them as well."""
@@ -194,7 +247,7 @@ class Refresh:
             for workflow_id in remaining:
                 pace = Pace(listing.backoff, failed_before=workflow_id in failed_before)
                 try:
-                    await self._list_runs(workflow_id, listing.number, pace)
+                    await self._list_runs(workflow_id, listing, pace)
                 except RuntuiError as error:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
                         listing.fault = listing.fault or error
@@ -208,12 +261,62 @@ class Refresh:
         except* _ListingOverError:
             pass  # its cause is the fault of the listing
 
-    async def _list_runs(self, workflow_id: str, number: int, pace: Pace) -> None:
-        async for page in self._client.runs(workflow_id, pace=pace):
-            await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, number)
+    async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
+        """Read the changes of a workflow, or all its runs: the next time if it refuses this time."""
+        is_doubted = workflow_id in self._doubted
+        known = None if is_doubted else listing.known.by_workflow.get(storable(workflow_id))
+        self._doubted.discard(workflow_id)
+        try:
+            since = changes_since(known, listing.now, listing.known.filter_refused)
+            if known is None or since is None:
+                await self._read_all(workflow_id, listing, pace)
+            else:
+                await self._read_changes(workflow_id, known, since, listing, pace)
+        except RuntuiError as error:
+            status = (error.exchange.status if isinstance(error, GraphError) else None) or 0
+            if is_doubted or (400 <= status < 500 and status not in _OF_THE_MOMENT):
+                self._doubted.add(workflow_id)
+            raise
+
+    async def _read_all(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
+        """Store all runs of a workflow, and no others."""
+        await self._read_pages(workflow_id, None, listing, pace)
+        await asyncio.to_thread(self._store.finish_listing, workflow_id, listing.number)
+        if listing.now is not None:
+            await self._keep(put_listing, workflow_id, KnownListing(listing.now, listing.now))
+
+    async def _read_changes(
+        self, workflow_id: str, known: KnownListing, since: int, listing: _Listing, pace: Pace
+    ) -> None:
+        """Store the runs that changed; all of them where the service cannot tell which, which is remembered."""
+        try:
+            await self._read_pages(workflow_id, since, listing, pace)
+        except GraphError as error:
+            if error.exchange.status not in _NO_FILTER:
+                raise
+            await self._read_all(workflow_id, listing, pace)
+            listing.known = listing.known._replace(filter_refused=listing.now)
+            await self._keep(put_filter_refused, listing.now)
+            return
+        # Kept in strides: where nothing changes, nothing is written.
+        if listing.now is not None and listing.now - known.as_of >= OVERLAP:
+            await self._keep(put_listing, workflow_id, known._replace(as_of=listing.now))
+
+    async def _read_pages(self, workflow_id: str, since: int | None, listing: _Listing, pace: Pace) -> None:
+        async for page in self._client.runs(workflow_id, changed_since=since, pace=pace):
+            if page.items:
+                await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, listing.number)
             self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
-        await asyncio.to_thread(self._store.finish_listing, workflow_id, number)
+
+    async def _keep(self, put: Callable[..., None], *what: Any) -> None:
+        """Keep something about listings for the next one."""
+
+        def work() -> None:
+            with self._store.writing() as (db, _):
+                put(db, *what)
+
+        await asyncio.to_thread(work)
 
     async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
@@ -244,6 +347,24 @@ class Refresh:
     def _say(self, **facts: Any) -> None:
         self.progress = replace(self.progress, **facts)
         self.changed.announce(self.progress)
+
+
+def changes_since(known: KnownListing | None, now: int | None, refused: int | None) -> int | None:
+    """From when on the changes of a workflow make it complete; None: only a full listing does.
+
+    Args:
+        known: How far its runs are known; None: not at all, or it is doubted.
+        now: The service's clock, None where it does not tell. All moments are of this clock, in ticks.
+        refused: When the service refused to filter.
+    """
+    if known is None or now is None or (refused is not None and abs(now - refused) < REFUSED_FOR):
+        return None
+    is_backward = now < known.as_of - OVERLAP
+    return None if is_backward or now - known.full_at >= FULL_EVERY else max(0, known.as_of - OVERLAP)
+
+
+def _ticks(moment: datetime | None) -> int | None:
+    return None if moment is None else UNIX_EPOCH_TICKS + int(moment.timestamp()) * TICKS_PER_SECOND
 
 
 def rest_seconds(interval: float, took: float, failures: int) -> float:

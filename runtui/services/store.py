@@ -189,7 +189,8 @@ class Store:
         with self.writing() as (db, changes):
             for (workflow_id,) in db.execute("SELECT id FROM workflow").fetchall():
                 if workflow_id not in kept:
-                    db.execute("DELETE FROM workflow WHERE id = ?", (workflow_id,))
+                    for table in ("workflow WHERE id", "listing WHERE workflow_id"):
+                        db.execute(f"DELETE FROM {table} = ?", (workflow_id,))
                     delete_runs(db, changes, workflow_id)
 
     def put_runs(self, workflow_id: str, runs: Sequence[Mapping[str, Any]], listing: int) -> int:

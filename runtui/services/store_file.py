@@ -38,6 +38,12 @@ _WORKFLOW_INDEX: Final = (
 )
 """The runs of a workflow by day, with all that is counted of them."""
 
+_LISTING_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS listing (workflow_id TEXT PRIMARY KEY, as_of INTEGER NOT NULL,"
+    " full_at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS filter_refused (at INTEGER NOT NULL)",
+)
+
 RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
 """The columns of the table of runs."""
 
@@ -134,7 +140,8 @@ def _open_private(path: Path) -> sqlite3.Connection:
             for statement in (*RESULT_TABLES, *_WORKFLOW_INDEX):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute(TRIAGE_TABLE)
+        for statement in (TRIAGE_TABLE, *_LISTING_TABLES):
+            db.execute(statement)
         db.execute("SELECT revision FROM state").fetchone()
         db.execute("SELECT revision FROM results_state").fetchone()
         db.execute("COMMIT")
@@ -207,6 +214,36 @@ class ChangedRuns:
         """What is announced: the ids, or None for many."""
         ids = self.ids | self.read
         return None if self.many or len(ids) > MANY else frozenset(ids)
+
+
+class KnownListing(NamedTuple):
+    """How far the runs of a workflow are known, by the service's clock (ticks)."""
+
+    as_of: int
+    """What was so before is in the store."""
+    full_at: int
+    """When all of them were last read; what was deleted since is not known."""
+
+
+class KnownListings(NamedTuple):
+    """What is kept of listings for the next one."""
+
+    by_workflow: Mapping[str, KnownListing]
+    filter_refused: int | None
+    """When the service refused to list changes alone (ticks); None: it did not."""
+
+
+def known_listings(db: sqlite3.Connection) -> KnownListings:
+    listings = {key: KnownListing(*known) for key, *known in db.execute("SELECT * FROM listing")}
+    return KnownListings(listings, db.execute("SELECT max(at) FROM filter_refused").fetchone()[0])
+
+
+def put_listing(db: sqlite3.Connection, workflow_id: str, known: KnownListing) -> None:
+    db.execute("REPLACE INTO listing VALUES (?, ?, ?)", (storable(workflow_id), *known))
+
+
+def put_filter_refused(db: sqlite3.Connection, at: int) -> None:
+    db.execute("INSERT INTO filter_refused VALUES (?)", (at,))
 
 
 class _Stored(NamedTuple):

@@ -213,6 +213,7 @@ class Workspace:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
             self.reconciler.check_soon()
+            self.refresh.doubt(save.operation.workflow_id)
 
     def _follow_entry(self, entry: Entry) -> None:
         """A draft that turns out to have been written is gone too."""

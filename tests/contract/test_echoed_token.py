@@ -104,7 +104,7 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
         return out
 
     def listed_as(form: OutputFormat) -> int:
-        return list_runs(server, filter_text="", columns="", sort="", limit=None, output=form)
+        return list_runs(server, filter_text="", columns="", sort="", limit=None, full=False, output=form)
 
     forms: tuple[OutputFormat, ...] = ("table", "json", "csv")
     for form in forms:

@@ -43,7 +43,7 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
 
 
 def listed(server: SessionSpec, capsys: Out, output: OutputFormat = "jsonl") -> tuple[int, str, str]:
-    code = list_runs(server, filter_text="", columns="", sort="", limit=None, output=output)
+    code = list_runs(server, filter_text="", columns="", sort="", limit=None, full=False, output=output)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
@@ -40,7 +41,8 @@ def run(run_id: str, **more: Any) -> dict[str, Any]:
 class FakeGraph:
     """Workflows and the pages of their runs. An exception in the place of a page is raised there.
 
-    `busy` holds refusals that come, one after the other, in the place of a workflow's first page.
+    `busy` holds refusals that come, one after the other, in the place of a workflow's first page. Whoever asks for
+    changes gets the pages of `changes`, or none.
     """
 
     def __init__(self, **pages: Sequence[Sequence[dict[str, Any]] | Exception]) -> None:
@@ -48,6 +50,11 @@ class FakeGraph:
         self.workflow_ids: list[str] = list(pages)
         self.workflows_error: Exception | None = None
         self.busy: dict[str, list[GraphError]] = {}
+        self.changes: dict[str, Sequence[Sequence[dict[str, Any]] | Exception]] = {}
+        self.clock: datetime | None = None
+        """What its answers are dated."""
+        self.since: list[tuple[str, int | None]] = []
+        """From when on the runs of a workflow were asked for, in order."""
         self.asked: list[str] = []
         """Whose runs were asked for, in order."""
         self.listings = 0
@@ -64,21 +71,29 @@ class FakeGraph:
             raise self.workflows_error
         middle = len(self.workflow_ids) // 2
         for part in (self.workflow_ids[:middle], self.workflow_ids[middle:]):
-            yield CollectionPage(tuple({"id": name, "displayName": name.title()} for name in part), EXCHANGE)
+            yield CollectionPage(tuple({"id": name, "displayName": name.title()} for name in part), self._exchange())
 
-    async def runs(self, workflow_id: str, *, pace: Pace) -> AsyncIterator[CollectionPage]:
+    async def runs(
+        self, workflow_id: str, *, changed_since: int | None = None, pace: Pace
+    ) -> AsyncIterator[CollectionPage]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             self.at_gate.put_nowait(workflow_id)
+            self.since.append((workflow_id, changed_since))
             await self.gate.wait()
             await self._ask(workflow_id, pace)
-            for page in self.pages[workflow_id]:
+            pages = self.pages[workflow_id] if changed_since is None else self.changes.get(workflow_id, [[]])
+            for page in pages:
                 if isinstance(page, Exception):
                     raise page
                 yield CollectionPage(tuple(page), EXCHANGE)
         finally:
             self.at_once -= 1
+
+    def _exchange(self) -> Exchange:
+        dated = (("Date", format_datetime(self.clock, usegmt=True)),) if self.clock is not None else ()
+        return replace(EXCHANGE, response_headers=dated)
 
     async def _ask(self, name: str, pace: Pace) -> None:
         """One page, as the client asks for it: as often as the pace allows."""

@@ -159,8 +159,12 @@ class Listing:
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:
-        """Read all runs now; during a listing: once more after it."""
+        """Bring the list up to date now; during a listing: once more after it."""
         self._workspace.refresh.now()
+
+    def action_refresh_all(self) -> None:
+        """Read all runs now: what was deleted goes, too."""
+        self._workspace.refresh.now(full=True)
 
     def action_pause(self) -> None:
         """Pause or resume auto-refresh."""

@@ -219,7 +219,7 @@ class SigningIn:
         self._go_back()
         self._chrome.set_status(sign_in_words.signed_in(account, goes_on=somebody_waited), "success")
         if not (somebody_waited and self._workspace.refresh.progress.listing):
-            self._workspace.refresh.now()
+            self._workspace.refresh.now(full=True)  # another account may see other runs
 
     def action_leave_sign_in(self) -> None:
         """Give up the sign-in under way and show the ways again; from there, go back."""

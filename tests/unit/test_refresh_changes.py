@@ -1,0 +1,156 @@
+"""A refresh that asks for changes alone: from when on, and when all runs are read instead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtui.domain.times import parse_ticks
+from runtui.services.refresh import FULL_EVERY, OVERLAP, REFUSED_FOR, Refresh, changes_since
+from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store_file import KnownListing, known_listings
+from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, refused, run
+
+START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+FIRST = parse_ticks("2026-11-20T10:00:00Z")
+
+
+class Court:
+    """A service with a clock, and whoever lists it."""
+
+    def __init__(self, store: Store) -> None:
+        self.graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
+        self.graph.clock = START
+        self.store = store
+        self.refresh = Refresh(self.graph, store, interval=NEVER)
+
+    async def listing(self, after: float = 0, *, again: bool = False, **how: Any) -> list[tuple[str, int | None]]:
+        """List so many seconds after the last time; for what the service was asked. `again`: by another process."""
+        if self.graph.clock is not None:
+            self.graph.clock += timedelta(seconds=after)
+        self.refresh = Refresh(self.graph, self.store, interval=NEVER) if again else self.refresh
+        self.graph.since.clear()
+        await self.refresh.list_once(**how)
+        return sorted(self.graph.since, key=str)
+
+    def failed_tasks(self, run_id: str) -> int | None:
+        return next(row for row in self.store.window(EVERY_RUN, 0, 99) if row.id == run_id).number("failedTasks")
+
+
+@pytest.fixture
+async def court(tmp_path: Path) -> Any:
+    """One that has listed everything once."""
+    store = Store(tmp_path / "runs.db")
+    court = Court(store)
+    assert await court.listing() == FULL
+    yield court
+    store.close()
+
+
+FULL = [("joiner", None), ("leaver", None)]
+CHANGES = [("joiner", FIRST - OVERLAP), ("leaver", FIRST - OVERLAP)]
+
+
+async def test_what_changed_is_read_and_what_was_deleted_goes_with_the_next_full_listing(court: Court) -> None:
+    court.graph.pages["joiner"] = [[run("a", failedTasksCount=3)]]
+    court.graph.changes["joiner"] = [[run("a", failedTasksCount=3)], [run("new")]]
+    assert await court.listing(30) == CHANGES
+    assert court.failed_tasks("a") == 3
+    assert ids(court.store) == {"a", "b", "c", "new"}, "nobody has said yet that b is gone"
+    court.graph.pages["joiner"] = [[run("a", failedTasksCount=3), run("new")]]
+    assert await court.listing(FULL_EVERY / 10_000_000) == FULL
+    assert ids(court.store) == {"a", "c", "new"}
+
+
+async def test_what_is_known_outlives_the_process_and_goes_with_its_workflow(court: Court) -> None:
+    assert await court.listing(30, again=True) == CHANGES
+    court.graph.workflow_ids = ["leaver"]
+    await court.listing(30)
+    court.graph.workflow_ids = ["joiner", "leaver"]
+    assert await court.listing(30) == [("joiner", None), CHANGES[1]]
+    assert ids(court.store) == {"a", "b", "c"}
+
+
+async def test_where_nothing_changes_nothing_is_written_until_the_overlap_has_passed(court: Court) -> None:
+    def kept() -> KnownListing:
+        with court.store.reading() as db:
+            return known_listings(db).by_workflow["joiner"]
+
+    for _ in range(9):
+        assert await court.listing(30) == CHANGES
+    assert kept() == KnownListing(FIRST, FIRST)
+    await court.listing(30)
+    assert kept() == KnownListing(FIRST + OVERLAP, FIRST)
+    assert await court.listing(30) == [("joiner", FIRST), ("leaver", FIRST)]
+
+
+@pytest.mark.parametrize("status", [400, 501])
+async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_remembered(court: Court, status: int) -> None:
+    court.graph.changes["joiner"] = [refused(status)]
+    court.graph.pages["joiner"] = [[run("b", failedTasksCount=9)]]
+    assert await court.listing(30) == [CHANGES[0], ("joiner", None), CHANGES[1]]
+    assert court.refresh.progress.complaint is None
+    assert court.failed_tasks("b") == 9
+    assert ids(court.store) == {"b", "c"}
+    assert await court.listing(30) == FULL
+    assert await court.listing(30, again=True) == FULL
+    court.graph.changes = {}
+    assert await court.listing(REFUSED_FOR / 10_000_000) == FULL, "an hour has passed, too"
+    assert all(since for _, since in await court.listing(30)), "it may have learned to filter"
+
+
+async def test_trouble_that_is_not_about_the_filter_is_not_taken_for_a_refusal_of_it(court: Court) -> None:
+    court.graph.changes["joiner"] = court.graph.pages["joiner"] = [refused(400)]
+    await court.listing(30)
+    assert [missing.workflow_id for missing in court.refresh.progress.missing] == ["joiner"]
+    court.graph.pages["joiner"], court.graph.changes = [[run("a")]], {}
+    assert await court.listing(30) == [("joiner", None), CHANGES[1]], "what it refused once is read in full"
+    court.graph.changes["leaver"] = [graph_error()]
+    await court.listing(30)
+    assert (await court.listing(30))[1] == CHANGES[1], "a server that fails says nothing about its runs"
+
+
+async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Court) -> None:
+    court.refresh.doubt("joiner")
+    assert await court.listing(30) == [("joiner", None), CHANGES[1]]
+    court.graph.pages["leaver"] = [graph_error()]
+    assert await court.listing(30, full=True) == FULL
+    assert [since for _, since in await court.listing(30)][1] is None, "it has not been read yet"
+    court.graph.pages["leaver"] = [[]]
+    court.refresh.now(full=True)
+    assert await court.listing(30) == FULL
+    assert ids(court.store) == {"a", "b"}
+    assert all(since for _, since in await court.listing(30))
+
+
+async def test_a_service_that_does_not_tell_the_time_is_listed_in_full(court: Court) -> None:
+    court.graph.clock = None
+    assert await court.listing() == FULL
+
+
+@pytest.mark.parametrize(
+    ("as_of", "full_at", "now", "refused_at", "since"),
+    [
+        (0, 0, 1, None, -OVERLAP),
+        (50, 0, FULL_EVERY - 1, None, 50 - OVERLAP),
+        (50, 0, FULL_EVERY, None, None),
+        (0, 0, -OVERLAP, None, -OVERLAP),
+        (0, 0, -OVERLAP - 1, None, None),
+        (0, 0, None, None, None),
+        (0, 0, 1, 1 - REFUSED_FOR, -OVERLAP),
+        (0, 0, 1, 2 - REFUSED_FOR, None),
+        (0, 0, 1, 2 + REFUSED_FOR, -OVERLAP),
+    ],
+)
+def test_from_when_on_changes_are_asked_for(
+    as_of: int, full_at: int, now: int | None, refused_at: int | None, since: int | None
+) -> None:
+    def later(moment: int | None) -> int | None:
+        return None if moment is None else FIRST + moment
+
+    known = KnownListing(FIRST + as_of, FIRST + full_at)
+    assert changes_since(known, later(now), later(refused_at)) == later(since)
+    assert changes_since(None, later(now), later(refused_at)) is None
