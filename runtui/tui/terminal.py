@@ -209,7 +209,7 @@ class TerminalDriver(LinuxDriver):
         self.resume_application_mode()
 
     def start_application_mode(self) -> None:
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         self._has_terminal = True
 
     def stop_application_mode(self) -> None:
