@@ -21,6 +21,9 @@ from runtui.services.store import Person, Store
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
+_NO_SIGN_IN_NAME: Final = re.compile(r"[\s/\\]")
+"""What no userPrincipalName holds; with a slash in it, the address of the user would be refused."""
+
 _NOT_OFFERED: Final = frozenset({400, 405, 501})
 """How a server says that it has no such collection, or does not filter it."""
 
@@ -50,13 +53,16 @@ async def find_user(client: GraphClient, typed: str) -> Person:
     """
     if _ID.fullmatch(typed):
         return Person(typed.lower(), typed.lower(), "", 0, 0)
+    what = f"No result that was read names {typed}, and the directory has no such user."
+    nobody = RuntuiError("Nobody by that name", what, "Type the whole sign-in name, or the id.")
+    if _NO_SIGN_IN_NAME.search(typed):
+        raise nobody
     try:
         user = await client.user(typed, pace=Pace())
     except GraphError as error:
         if error.exchange.status != HTTPStatus.NOT_FOUND:
             raise
-        what = f"No result that was read names {typed}, and the directory has no such user."
-        raise RuntuiError("Nobody by that name", what, "Type the whole sign-in name, or the id.") from error
+        raise nobody from error
     name, upn = user.get("displayName"), user.get("userPrincipalName")
     return Person(str(user.get("id")), str(name or typed), str(upn or ""), 0, 0)
 

@@ -121,8 +121,9 @@ def test_a_person_is_found_by_sign_in_name_id_and_name(commands: Commands, capsy
 
 
 def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys: Out) -> None:
-    with pytest.raises(RuntuiError, match="Nobody by that name"):
-        show_person(commands.server(), "nobody@nowhere.example", output="json")
+    for name in ("nobody@nowhere.example", "finance/anna"):
+        with pytest.raises(RuntuiError, match="Nobody by that name"):
+            show_person(commands.server(), name, output="json")
     with pytest.raises(RuntuiError, match="More than one person is called a"):
         show_person(commands.server(), "a", output="json")
     assert capsys.readouterr().out == ""
