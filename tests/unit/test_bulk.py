@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.errors import UsageError
+from runtui.errors import RuntuiError, UsageError
 from runtui.graph.client import Answer
 from runtui.services.journal import Journal
+from runtui.services.store import Store
+from runtui.services.writing import drive
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
@@ -49,6 +52,13 @@ class BulkBench(Bench):
     async def all_ended(self, some: list[Draft], *, holds: bool = False) -> Bulk:
         bulk = self.saves.submit_many(some, holds=holds)
         assert await self.saves.drain(30) == 0
+        return bulk
+
+    async def held(self, some: list[Draft]) -> Bulk:
+        """Send them until a refusal holds the rest."""
+        bulk, held = self.saves.submit_many(some), asyncio.Event()
+        bulk.changed.subscribe(lambda _bulk: held.set())
+        await asyncio.wait_for(held.wait(), 30)
         return bulk
 
     def canceled(self) -> set[str]:
@@ -121,10 +131,7 @@ async def test_a_long_pause_of_one_is_stopped_by_itself(bench: BulkBench) -> Non
 
 async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(403))
-    bulk = bench.saves.submit_many(drafts())
-    held = asyncio.Event()
-    bulk.changed.subscribe(lambda _bulk: held.set())
-    await asyncio.wait_for(held.wait(), 30)
+    bulk = await bench.held(drafts())
     assert bulk.held_by is not None
     sent = len(bench.graph.bodies)
     assert bulk.held_by.run_id == "run-0"
@@ -136,6 +143,31 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
 
 
+async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_does(bench: BulkBench) -> None:
+    """Of several in one answer the first one holds. Whoever is told may go on at once."""
+    titles = {"run-0": "Access denied", "run-1": "Locked", "run-60": "Access denied", "run-62": "Locked"}
+
+    def write(asked: str) -> Answer:
+        if asked not in titles:
+            return answered(bench.graph.runs[asked], method="PATCH")
+        answer = refused(403)
+        assert answer.fault is not None
+        return replace(answer, fault=replace(answer.fault, title=titles[asked]))
+
+    def go_on(bulk: Bulk) -> None:
+        if bulk.held_by is not None:
+            holding.append(bulk.held_by.run_id)
+            bulk.go_on()
+
+    bench.graph.on_write = write
+    holding: list[str] = []
+    bulk = bench.saves.submit_many(drafts())
+    bulk.changed.subscribe(go_on)
+    assert await bench.saves.drain(10) == 0
+    assert holding == ["run-0", "run-62"]
+    assert {run_id for run_id, save in bench.ended.items() if save.outcome is not Outcome.DONE} == set(titles)
+
+
 async def test_what_was_sent_is_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
     sent, many = set(), 1_000
     bench.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(many)}
@@ -145,10 +177,7 @@ async def test_what_was_sent_is_settled_while_a_refusal_holds_the_rest(bench: Bu
         return refused(403) if asked == "run-0" else refused(504, Outcome.UNKNOWN)
 
     bench.graph.on_write = write
-    bulk = bench.saves.submit_many(drafts(many))
-    held = asyncio.Event()
-    bulk.changed.subscribe(lambda _bulk: held.set())
-    await asyncio.wait_for(held.wait(), 30)
+    bulk = await bench.held(drafts(many))
     assert bulk.held_by is not None
     assert len(sent) < many
     assert set(bench.ended) == sent, "no reading that settles waits behind those that were not begun"
@@ -169,12 +198,26 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
     other.close()
 
 
+async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
+    bench: BulkBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_store: Store, run_id: str) -> str:
+        if run_id == "run-7":
+            raise RuntuiError("The list cannot be read", "disk I/O error.", "Start runtui again.")
+        return "Onboard"
+
+    monkeypatch.setattr(drive, "workflow_name_of", broken)
+    await bench.all_ended(drafts())
+    left = {run_id: save for run_id, save in bench.ended.items() if run_id not in bench.canceled()}
+    assert "run-7" in left
+    assert len(bench.ended) == MANY > len(left)
+    assert {save.outcome for save in left.values()} == {Outcome.NOT_DONE}
+    assert {save.fault and save.fault.title for save in left.values()} == {"The list cannot be read"}
+
+
 async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(403))
-    bulk = bench.saves.submit_many(drafts())
-    held = asyncio.Event()
-    bulk.changed.subscribe(lambda _bulk: held.set())
-    await asyncio.wait_for(held.wait(), 30)
+    bulk = await bench.held(drafts())
     sent = len(bench.graph.bodies)
     bulk.stop()
     assert await bench.saves.drain(30) == 0
@@ -203,6 +246,19 @@ async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(benc
     assert 0 < len(done) < MANY
     assert all(save.stopped for save in bench.ended.values() if save.outcome is not Outcome.DONE)
     assert len(bench.ended) == MANY
+
+
+async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench) -> None:
+    bench.graph.gate.clear()
+    bench.graph.on_write = lambda _run_id: refused(403)
+    bulk = bench.saves.submit_many(drafts())
+    told: list[Save | None] = []
+    bulk.changed.subscribe(lambda bulk: told.append(bulk.held_by))
+    await bench.graph.arrived.get()
+    bulk.stop()
+    bench.graph.gate.set()
+    assert await bench.saves.drain(30) == 0
+    assert told == [None], "it has ended, and that is all"
 
 
 async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: BulkBench) -> None:

@@ -194,10 +194,10 @@ class Bulk:
     async def _rest(self) -> None:
         """Wait until there may be something to do."""
         self._resting += 1
+        self._news.clear()
         try:
             if self._resting == len(_WORK) and self.held_by is not None:
-                self.changed.announce(self)
-            self._news.clear()
+                self.changed.announce(self)  # whoever is told may go on, or stop, at once
             await self._news.wait()
         finally:
             self._resting -= 1
@@ -222,46 +222,37 @@ class Bulk:
 
     async def _carry_out(self, group: list[_Item]) -> Sequence[object]:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
-        effects: list[Any] = [item.effect for item in group]
-        saves = [effect.save for effect in effects]
+        try:
+            return await self._replies([item.effect for item in group])
+        except RuntuiError as error:
+            return [error] * len(group)
+
+    async def _replies(self, effects: list[Any]) -> Sequence[object]:
+        """The replies to effects of one kind.
+
+        Raises:
+            RuntuiError: none of them can be carried out.
+        """
+        driver, saves = self._driver, [effect.save for effect in effects]
         replies: Sequence[object]
         match effects[0]:
-            case Read() | Send() if effects[0].save.action is not None:
-                replies = [await self._alone(effect) for effect in effects]
-            case Read():
+            case Read() if saves[0].action is None:
                 replies = await self._client.read_runs([(save.operation.workflow_id, save.run_id) for save in saves])
-            case Send():
+            case Send() if saves[0].action is None:
                 replies = await self._client.update_runs([_update(effect.intent) for effect in effects])
             case Identify():
-                replies = await self._driver.senders(saves)
+                replies = await driver.senders(saves)
             case Record():
-                replies = await self._record([effect.intent for effect in effects])
+                replies = await whatever_happens(driver.journal.open_many, [effect.intent for effect in effects])
             case Settle():
-                replies = await self._settle([_settlement(effect) for effect in effects])
+                settlements = [_settlement(effect) for effect in effects]
+                replies = await whatever_happens(driver.journal.settle_many, settlements)
             case StoreRun():
                 observed = [(effect.save.operation, effect.entity) for effect in effects]
-                replies = await asyncio.to_thread(self._driver.store_runs, observed)
+                replies = await asyncio.to_thread(driver.store_runs, observed)
             case _:
-                replies = [await self._alone(effect) for effect in effects]
+                replies = [await driver.carry_out(effect) for effect in effects]
         return replies
-
-    async def _alone(self, effect: Effect[Any]) -> object:
-        try:
-            return await self._driver.carry_out(effect)
-        except RuntuiError as error:
-            return error
-
-    async def _record(self, intents: Sequence[Intent]) -> Sequence[object]:
-        try:
-            return await whatever_happens(self._driver.journal.open_many, intents)
-        except RuntuiError as error:
-            return [error] * len(intents)
-
-    async def _settle(self, settlements: Sequence[Settlement]) -> Sequence[object]:
-        try:
-            return await whatever_happens(self._driver.journal.settle_many, settlements)
-        except RuntuiError as error:
-            return [error] * len(settlements)
 
     def _advance(self, item: _Item, reply: object) -> None:
         """Give a change its reply, and take in what it asks for next."""
