@@ -7,7 +7,7 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -134,6 +134,36 @@ class Column(NamedTuple, Generic[RowT]):
     def descending_first(self) -> bool:
         """Whether its natural order runs from great to small: the worst, the newest, the most."""
         return bool(self.order) and self.order[0].startswith("-")
+
+
+class Order(NamedTuple):
+    """How rows are ordered."""
+
+    key: str = ""
+    """Of the column whose values are compared; empty: rows stand as they came."""
+    descending: bool = False
+    """Whether the great come first; without a column, whether the last row does."""
+
+
+def natural_order(column: Column[RowT]) -> Order:
+    """The order of the first press."""
+    return Order(column.key, column.descending_first)
+
+
+def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order, now: int) -> Sequence[RowT]:
+    """Rows in memory in an order, text by its letters whatever their case; equal ones stay as they came, or all are
+    the other way round than in the natural order."""
+    column = next((column for column in columns if column.key == order.key), None)
+    if column is None:
+        return rows[::-1] if order.descending else rows
+    value = column.value or (lambda row: column.show(row, now).text)
+
+    def worth(row: RowT) -> str | int:
+        found = value(row)
+        return found.casefold() if isinstance(found, str) else found
+
+    ordered = sorted(rows, key=worth, reverse=column.descending_first)
+    return ordered if order == natural_order(column) else ordered[::-1]
 
 
 Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]

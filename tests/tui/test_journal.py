@@ -7,6 +7,8 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Intent, Journal
@@ -80,7 +82,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         lines = [line for line in session.text().splitlines() if "Onboard" in line]
         for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
             assert words in line
-        assert f"{first.opened_at.astimezone():%m-%d %H:%M}" in lines[2]
+        assert f"{first.opened_at.astimezone():%H:%M}" in lines[2]
         assert "processingStatus: failed → " in lines[2]
 
 
@@ -199,6 +201,30 @@ async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Open
         assert shown(session)[-1].number == 1
         numbers = [entry.number for entry in shown(session)]
         assert numbers == sorted(set(numbers), reverse=True)
+
+
+async def test_another_order_is_that_of_all_entries(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    def order(session: Session) -> list[int]:
+        table = view(session).table
+        return [row.entry.number for row in table._source.window(0, table.total)]
+
+    for module in ("services.journal_query", "tui.screens.journal"):
+        monkeypatch.setattr(f"runtui.{module}.PAGE", 2)
+    async with open_session(runs=12) as session:
+        for number in range(5):
+            outcome = Outcome.NOT_DONE if number == 2 else Outcome.DONE
+            record(session.workspace.journal, number, outcome=outcome)
+        await open_journal(session)
+        assert order(session) == [5, 4]
+        await session.press("S")
+        assert "● # ↓" in session.text()
+        await session.press("j", "enter", "S")
+        assert "● # ↑" in session.text()
+        assert order(session) == [1, 2, 3, 4, 5], "the picker after it waits for all entries"
+        await session.press("escape", "s", "s")
+        assert order(session)[0] == 3, "what was refused stands first"
+        await session.press("I")
+        assert order(session)[-1] == 3
 
 
 async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener) -> None:
