@@ -107,7 +107,8 @@ class Column(NamedTuple, Generic[RowT]):
     key: str
     title: str
     width: int
-    """Cells; the least where it grows, and for the flexible column the least it is shown with."""
+    """Cells; the least where it grows, and for the flexible column the least that others leave it, unless it needs
+    less."""
     priority: int
     """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
     show: Show[RowT]
@@ -192,17 +193,18 @@ def list_layout(
     needed = dict(needs)
     flexible = next(column for column in columns if column.flexible)
     name = min(needed.get(flexible.key, 0), LONGEST)
+    narrowest = max(len(flexible.title) + GAP, min(flexible.width, needed.get(flexible.key, flexible.width)))
     shown = {flexible.key: 0}
     room = width - GUTTER - GAP
     others, is_chosen = [column for column in columns if not column.flexible][first:], is_chosen or first > 0
-    kept = flexible.width + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
+    kept = narrowest + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
         kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
         # What it needs beyond its width, it takes of none that is always shown.
         needs_most = min(needed.get(column.key, 0), column.grows_to)
         cells = max(column.width, needs_most if is_chosen else min(needs_most, room - GAP - kept))
         least = name or (COMFORT if column.priority > FAVOURED else 0)
-        least = max(flexible.width, min(least, width // 2) if is_chosen else least)
+        least = max(narrowest, min(least, width // 2) if is_chosen else least)
         left = room - cells - GAP
         if left < least and (len(shown) > 1 if is_chosen else column.priority > ESSENTIAL):
             break
@@ -210,7 +212,7 @@ def list_layout(
         room = left
     for column in columns:
         if column.grows_to and column.key in shown and column.key not in needed:
-            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, flexible.width)) // _GROWTH)
+            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, narrowest)) // _GROWTH)
             shown[column.key] += growth
             room -= growth
     return tuple(

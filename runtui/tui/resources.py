@@ -261,12 +261,12 @@ def _change(row: EntryRow, _now: int) -> ListCell:
 JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     title="Journal",
     columns=(
-        Column("number", "#", 5, 1, _number, GREATEST_FIRST, value=lambda row: row.entry.number),
-        Column("opened", "sent", 12, 1, _opened, GREATEST_FIRST, "right", value=_sent),
+        Column("number", "#", 2, 1, _number, GREATEST_FIRST, grows_to=7, value=lambda row: row.entry.number),
+        Column("opened", "sent", 5, 1, _opened, GREATEST_FIRST, "right", grows_to=12, value=_sent),
         Column("outcome", "outcome", 10, 1, _outcome, value=_entry_urgency),
-        Column("workflow", "workflow", 8, 2, _workflow, grows_to=24),
+        Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
         Column("run", "run", 9, 5, lambda row, _: ListCell(middle(row.entry.run_id, 9), "muted")),
-        Column("change", "change", 36, 1, _change, flexible=True),
+        Column("change", "change", 28, 1, _change, flexible=True),
     ),
     id_of=lambda row: row.entry.number,
     filter_help=ENTRY_FILTER_HELP,
@@ -335,7 +335,7 @@ _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
     Column("workflow", "workflow", 8, 2, lambda row, _: ListCell(row.workflow_name), grows_to=28),
     Column("run", "run", 9, 3, lambda row, _: ListCell(middle(row.save.run_id, 9), "muted")),
     Column("reason", "reason", 20, 1, lambda row, _: ListCell(row.reason), flexible=True),
-    Column("number", "#", 6, 4, _recorded, value=lambda row: row.save.entry or 0),
+    Column("number", "#", 2, 4, _recorded, grows_to=7, value=lambda row: row.save.entry or 0),
 )
 
 RESULTS: Final[Resource[ResultRow, str]] = Resource(

@@ -11,11 +11,13 @@ import pytest
 
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
+from runtui.domain.times import now_ticks
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.text import fit
+from runtui.tui.widgets.row_list import needs_of
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
@@ -93,13 +95,14 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     journal.close()
     (row,) = entry_rows([entry], ROOT).rows
     assert texts(row, 80)[-1] == "processingStatus: failed → canceled"
-    assert "run-1" not in texts(row, 80)
+    assert "run-1" not in texts(row, 70)
     assert texts(row, 100)[-2:] == ["run-1", "processingStatus: failed → canceled"]
 
 
 def texts(row: EntryRow, width: int) -> list[str]:
     """What the cells of an entry show in a line of so many cells, cut as the table cuts them."""
-    return [fit(column.show(row, 0).text, room).rstrip() for column, room in list_layout(JOURNAL.columns, width)]
+    layout = list_layout(JOURNAL.columns, width, needs_of(JOURNAL.columns, [row]))
+    return [fit(column.show(row, now_ticks()).text, room).rstrip() for column, room in layout]
 
 
 async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> None:

@@ -112,6 +112,7 @@ class JournalView(ActionView[None]):
             return
         self.entries = [*(self.entries if before is not None else ()), *found]
         rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
+        self.list.measure(rows.rows)
         self.list.show(rows, keep_line=True, order=order)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)

@@ -7,23 +7,17 @@ the sorted column keep the order in which they came.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
-from rich.cells import cell_len
 from textual.content import Content
 
-from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, in_order, natural_order
+from runtui.domain.columns import Arrangement, Column, Order, RowT, in_order, natural_order
 from runtui.domain.times import now_ticks
 from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
 from runtui.tui.filter_completion import ValueCount
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
-from runtui.tui.text import plain
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
 from runtui.tui.widgets.row_list import RowList
-
-MEASURED: Final = 500
-"""Rows that the widths of columns are made for."""
 
 
 class ReadList(RowList[RowT, RowId]):
@@ -71,16 +65,15 @@ class ReadList(RowList[RowT, RowId]):
             empty: Said where there are none; None: what the resource says.
         """
         self.rows, self._cells = rows, ()
-        self.set_columns(self.arranged())
+        self.measure(rows)
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
     def arranged(self) -> Arrangement[RowT]:
         """The columns as wide as the rows need, scrolled as they are."""
-        needs = _needs(self.resource.columns, self.rows[:MEASURED])
         first = (self.table.arrangement.first or 0) if self._scrolls else None
         shown = super().arranged()
-        return shown._replace(columns=self.with_more(shown.columns), needs=needs, first=first)
+        return shown._replace(columns=self.with_more(shown.columns), first=first)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
@@ -151,13 +144,3 @@ class ReadList(RowList[RowT, RowId]):
             now = now_ticks()
             self._cells = [self._filter.cells(row, now) for row in self.rows]
         return [row for row, cells in zip(self.rows, self._cells, strict=True) if self._filter.finds(cells)]
-
-
-def _needs(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
-    """The cells of the widest values of columns that grow, among some rows."""
-    now = now_ticks()
-    growing = [column for column in columns if column.grows_to]
-    return tuple(
-        (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
-        for column in growing
-    )

@@ -8,20 +8,35 @@ place's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic
+from typing import Final, Generic
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.columns import Arrangement, Order, RowT, natural_order
+from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, natural_order
+from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
-from runtui.tui.text import content
+from runtui.tui.text import content, plain
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
+
+MEASURED: Final = 500
+"""Rows that the widths of columns are made for."""
+
+
+def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
+    """The cells of the widest values among some rows, of the columns whose width depends on them."""
+    now = now_ticks()
+    return tuple(
+        (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
+        for column in columns
+        if column.grows_to or column.flexible
+    )
 
 
 class RowList(Widget, Generic[RowT, RowId]):
@@ -64,6 +79,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         """The order in which rows are shown, or are about to be."""
         self.sort_by: Callable[[Order], None] = lambda _order: None
         """Shows the rows in an order; whoever has them sets it."""
+        self._needs: Needs = ()
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)
 
@@ -89,7 +105,12 @@ class RowList(Widget, Generic[RowT, RowId]):
         """The columns as they are to stand, scrolled as they are."""
         by_key = {column.key: column for column in self.resource.columns}
         shown = tuple(by_key[key] for key in self.chosen) or self.resource.columns
-        return Arrangement(shown, is_chosen=bool(self.chosen), first=self.table.arrangement.first)
+        return Arrangement(shown, self._needs, bool(self.chosen), self.table.arrangement.first)
+
+    def measure(self, rows: Sequence[RowT]) -> None:
+        """Make the columns as wide as these rows need them, which are about to be shown."""
+        self._needs = needs_of(self.resource.columns, rows[:MEASURED])
+        self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show these columns, in the titles and in the rows."""
