@@ -7,7 +7,7 @@ foreign text as received.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -107,7 +107,8 @@ class Column(NamedTuple, Generic[RowT]):
     key: str
     title: str
     width: int
-    """Cells; the least where it grows, and for the flexible column the least it is shown with."""
+    """Cells; the least where it grows, and for the flexible column the least that others leave it, unless it needs
+    less."""
     priority: int
     """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
     show: Show[RowT]
@@ -136,6 +137,36 @@ class Column(NamedTuple, Generic[RowT]):
         return bool(self.order) and self.order[0].startswith("-")
 
 
+class Order(NamedTuple):
+    """How rows are ordered."""
+
+    key: str = ""
+    """Of the column whose values are compared; empty: rows stand as they came."""
+    descending: bool = False
+    """Whether the great come first; without a column, whether the last row does."""
+
+
+def natural_order(column: Column[RowT]) -> Order:
+    """The order of the first press."""
+    return Order(column.key, column.descending_first)
+
+
+def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order, now: int) -> Sequence[RowT]:
+    """Rows in memory in an order, text by its letters whatever their case; equal ones stay as they came, or all are
+    the other way round than in the natural order."""
+    column = next((column for column in columns if column.key == order.key), None)
+    if column is None:
+        return rows[::-1] if order.descending else rows
+    value = column.value or (lambda row: column.show(row, now).text)
+
+    def worth(row: RowT) -> str | int:
+        found = value(row)
+        return found.casefold() if isinstance(found, str) else found
+
+    ordered = sorted(rows, key=worth, reverse=column.descending_first)
+    return ordered if order == natural_order(column) else ordered[::-1]
+
+
 Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]
 """The columns that are shown, each with its width in cells."""
 
@@ -162,17 +193,18 @@ def list_layout(
     needed = dict(needs)
     flexible = next(column for column in columns if column.flexible)
     name = min(needed.get(flexible.key, 0), LONGEST)
+    narrowest = max(len(flexible.title) + GAP, min(flexible.width, needed.get(flexible.key, flexible.width)))
     shown = {flexible.key: 0}
     room = width - GUTTER - GAP
     others, is_chosen = [column for column in columns if not column.flexible][first:], is_chosen or first > 0
-    kept = flexible.width + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
+    kept = narrowest + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
         kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
         # What it needs beyond its width, it takes of none that is always shown.
         needs_most = min(needed.get(column.key, 0), column.grows_to)
         cells = max(column.width, needs_most if is_chosen else min(needs_most, room - GAP - kept))
         least = name or (COMFORT if column.priority > FAVOURED else 0)
-        least = max(flexible.width, min(least, width // 2) if is_chosen else least)
+        least = max(narrowest, min(least, width // 2) if is_chosen else least)
         left = room - cells - GAP
         if left < least and (len(shown) > 1 if is_chosen else column.priority > ESSENTIAL):
             break
@@ -180,7 +212,7 @@ def list_layout(
         room = left
     for column in columns:
         if column.grows_to and column.key in shown and column.key not in needed:
-            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, flexible.width)) // _GROWTH)
+            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, narrowest)) // _GROWTH)
             shown[column.key] += growth
             room -= growth
     return tuple(

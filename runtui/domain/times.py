@@ -102,6 +102,11 @@ def now_ticks() -> int:
     return UNIX_EPOCH_TICKS + time.time_ns() // 100
 
 
+def ticks_of(moment: datetime) -> int:
+    """An aware datetime in ticks."""
+    return parse_ticks(moment.isoformat())
+
+
 def to_datetime(ticks: int, zone: tzinfo | None = None) -> datetime:
     """Ticks as an aware datetime in `zone` (None: the local one), cut to microseconds: for showing only.
 
@@ -132,10 +137,17 @@ def moment_text(ticks: int, now: int) -> str:
 
 
 def clock_text(moment: datetime, now: datetime) -> str:
-    """An aware moment for people beside others, in the local zone: "13:00" on the day of `now`, else "23 Nov 13:00"."""
-    here = moment.astimezone()
-    is_today = here.date() == now.astimezone().date()
-    return f"{here:%H:%M}" if is_today else f"{here.day} {_MONTHS[here.month - 1]} {here:%H:%M}"
+    """An aware moment for people beside others, in the local zone: "13:00" on the day of `now`, else "23 Nov 13:00"; of
+    another year "23 Nov 2025"."""
+    here, today = moment.astimezone(), now.astimezone()
+    if here.date() == today.date():
+        return f"{here:%H:%M}"
+    return f"{here.day} {_MONTHS[here.month - 1]} {f'{here:%H:%M}' if here.year == today.year else here.year}"
+
+
+def second_text(moment: datetime) -> str:
+    """An aware moment of today for people, in the local zone: "13:00:05"."""
+    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def day_text(day: date) -> str:

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import CommandLine
 from runtui.domain.text import visible
-from runtui.domain.times import local_text, parse_ticks
+from runtui.domain.times import local_text, ticks_of
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.output import TableColumn, table_lines
@@ -116,7 +116,7 @@ def _clock(entry: Entry) -> str:
     """When it was opened, in local time without the offset; "" where unknown."""
     if entry.damage:
         return ""
-    return local_text(parse_ticks(entry.opened_at.isoformat()))[:19]
+    return local_text(ticks_of(entry.opened_at))[:19]
 
 
 def _full_entry(entry: Entry, output: JournalFormat) -> Iterator[str]:

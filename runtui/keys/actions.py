@@ -17,14 +17,15 @@ from runtui.keys.names import is_text, key_text
 _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
-    "app", "table", "rows", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit", "conflict",
-    "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text", "search",
-    "overview", "number", "results", "copies", "page", "line",
+    "app", "table", "rows", "row", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit",
+    "conflict", "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text",
+    "search", "overview", "number", "results", "copies", "page", "line",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
     "table": "Moving",
     "rows": "Every list",
+    "row": "A row of a list",
     "wide": "Wide lists",
     "run": "A run",
     "runs": "Runs",
@@ -56,12 +57,12 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
 }
 
 PLACES: Final[tuple[frozenset[Scope], ...]] = (
-    frozenset({"table", "rows", "wide", "run", "runs", "panel", "app"}),
-    frozenset({"table", "rows", "wide", "run", "users", "panel", "app"}),
-    frozenset({"table", "rows", "wide", "run", "tasks", "panel", "app"}),
+    frozenset({"table", "rows", "row", "wide", "run", "runs", "panel", "app"}),
+    frozenset({"table", "rows", "row", "wide", "run", "users", "panel", "app"}),
+    frozenset({"table", "rows", "row", "wide", "run", "tasks", "panel", "app"}),
     frozenset({"table", "text", "panel", "app"}),
-    frozenset({"table", "rows", "wide", "causes", "panel", "app"}),
-    frozenset({"table", "rows", "wide", "person", "panel", "app"}),
+    frozenset({"table", "rows", "row", "wide", "causes", "panel", "app"}),
+    frozenset({"table", "rows", "row", "wide", "person", "panel", "app"}),
     frozenset({"people", "app"}),
     frozenset({"filter"}),
     frozenset({"search"}),
@@ -69,9 +70,9 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"table", "conflict", "panel", "app"}),
     frozenset({"review", "panel", "app"}),
     frozenset({"number", "panel", "app"}),
-    frozenset({"table", "rows", "wide", "results", "panel", "app"}),
-    frozenset({"table", "journal", "panel", "app"}),
-    frozenset({"table", "rows", "overview", "panel", "app"}),
+    frozenset({"table", "rows", "row", "wide", "results", "panel", "app"}),
+    frozenset({"table", "rows", "journal", "panel", "app"}),
+    frozenset({"table", "rows", "row", "overview", "panel", "app"}),
     frozenset({"table", "picker", "panel", "app"}),
     frozenset({"table", "picker", "copies", "panel", "app"}),
     frozenset({"page"}),
@@ -206,9 +207,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
     Action("columns", "rows", ("C",), "columns", "Choose the columns and their order."),
-    Action("mark", "rows", ("space",), "mark", "Toggle mark.", 60, "row"),
-    Action("clear_marks", "rows", ("U",), "clear marks", "Clear marks.", needs="marks"),
-    Action("copy", "rows", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
+    # A row of most lists
+    Action("mark", "row", ("space",), "mark", "Toggle mark.", 60, "row"),
+    Action("clear_marks", "row", ("U",), "clear marks", "Clear marks.", needs="marks"),
+    Action("copy", "row", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
     # Lists with columns out of sight
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
@@ -387,9 +389,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("check", "journal", ("l",), "check", "Check an unknown change now.", 75, "checkable entry"),
     Action("decide", "journal", ("d",), "decide", "Record whether an unknown change was done.", 68, "unknown entry"),
     Action(
-        "filter_journal", "journal", ("slash", "f7"), "filter", "Filter the changes as you type.", 76, meaning="filter"
-    ),
-    Action(
         "copy_entry",
         "journal",
         ("y", "ctrl+y"),
@@ -399,7 +398,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "journal entry",
         meaning="copy",
     ),
-    Action("journal_columns", "journal", ("C",), "columns", "Choose the columns and their order.", meaning="columns"),
     Action("all_servers", "journal", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
     Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60, hinted="journal entry"),
     Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),

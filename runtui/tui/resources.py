@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from runtui.domain.columns import NOTHING, Column, ListCell, Role, RowT
+from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Order, Role, RowT, in_order
 from runtui.domain.draft import value_word
 from runtui.domain.filters import Filter, parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow, short_id
-from runtui.domain.times import now_ticks
+from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
 from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
@@ -214,13 +214,29 @@ _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
 """The sign and the role of an outcome."""
 
 
+_NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
+"""The order of outcomes: what a person has to look at first."""
+
+
+def _entry_urgency(row: EntryRow) -> int:
+    return -1 if row.entry.damage else _NEEDS_A_PERSON.index(row.entry.outcome)
+
+
 def _outcome(row: EntryRow, _now: int) -> ListCell:
     sign, role = _OUTCOMES[row.entry.outcome] if not row.entry.damage else ("!", "status-problem")
     return ListCell(f"{sign} {outcome_word(row.entry)}", role)
 
 
-def _opened(row: EntryRow, _now: int) -> ListCell:
-    return NOTHING if row.entry.damage else ListCell(f"{row.entry.opened_at.astimezone():%m-%d %H:%M}", "muted")
+def _number(row: EntryRow, _now: int) -> ListCell:
+    return ListCell(f"#{row.entry.number}", "muted")
+
+
+def _opened(row: EntryRow, now: int) -> ListCell:
+    return NOTHING if row.entry.damage else ListCell(clock_text(row.entry.opened_at, to_datetime(now)), "muted")
+
+
+def _sent(row: EntryRow) -> int:
+    return 0 if row.entry.damage else ticks_of(row.entry.opened_at)
 
 
 def _workflow(row: EntryRow, _now: int) -> ListCell:
@@ -245,12 +261,12 @@ def _change(row: EntryRow, _now: int) -> ListCell:
 JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     title="Journal",
     columns=(
-        Column("number", "#", 5, 1, lambda row, _: ListCell(f"#{row.entry.number}", "muted")),
-        Column("opened", "sent", 11, 1, _opened),
-        Column("outcome", "outcome", 10, 1, _outcome),
-        Column("workflow", "workflow", 8, 2, _workflow, grows_to=24),
+        Column("number", "#", 2, 1, _number, GREATEST_FIRST, grows_to=7, value=lambda row: row.entry.number),
+        Column("opened", "sent", 5, 1, _opened, GREATEST_FIRST, "right", grows_to=12, value=_sent),
+        Column("outcome", "outcome", 10, 1, _outcome, value=_entry_urgency),
+        Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
         Column("run", "run", 9, 5, lambda row, _: ListCell(middle(row.entry.run_id, 9), "muted")),
-        Column("change", "change", 36, 1, _change, flexible=True),
+        Column("change", "change", 28, 1, _change, flexible=True),
     ),
     id_of=lambda row: row.entry.number,
     filter_help=ENTRY_FILTER_HELP,
@@ -261,9 +277,14 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
 )
 
 
-def entry_rows(entries: Sequence[Entry], root: str) -> ReadRows[EntryRow, int]:
-    """Entries that were read, newest first, seen from a session with this root."""
-    return ReadRows([EntryRow(entry, root) for entry in entries], JOURNAL.id_of)
+NEWEST_FIRST: Final = Order("number", descending=True)
+"""The order in which entries are read."""
+
+
+def entry_rows(entries: Sequence[Entry], root: str, order: Order = NEWEST_FIRST) -> ReadRows[EntryRow, int]:
+    """Entries that were read, newest first, seen from a session with this root and in an order."""
+    rows = [EntryRow(entry, root) for entry in entries]
+    return ReadRows(in_order(rows, JOURNAL.columns, order, now_ticks()), JOURNAL.id_of)
 
 
 class ResultRow(NamedTuple):
@@ -295,10 +316,6 @@ class ResultRow(NamedTuple):
         return " ".join(self.save.report.reasons())
 
 
-_NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
-"""The order of outcomes: what a person has to look at first."""
-
-
 def _urgency(row: ResultRow) -> int:
     """What was refused stands before what was stopped."""
     return 2 * _NEEDS_A_PERSON.index(row.outcome) + row.save.stopped
@@ -318,7 +335,7 @@ _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
     Column("workflow", "workflow", 8, 2, lambda row, _: ListCell(row.workflow_name), grows_to=28),
     Column("run", "run", 9, 3, lambda row, _: ListCell(middle(row.save.run_id, 9), "muted")),
     Column("reason", "reason", 20, 1, lambda row, _: ListCell(row.reason), flexible=True),
-    Column("number", "#", 6, 4, _recorded, value=lambda row: row.save.entry or 0),
+    Column("number", "#", 2, 4, _recorded, grows_to=7, value=lambda row: row.save.entry or 0),
 )
 
 RESULTS: Final[Resource[ResultRow, str]] = Resource(

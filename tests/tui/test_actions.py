@@ -67,6 +67,7 @@ FEATURES: tuple[type, ...] = (
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
     "rows": (RunsView, ReadList, *FEATURES),
+    "row": (ReadList, CausesView, *FEATURES),
     "wide": (ReadList, *FEATURES),
     "run": FEATURES,
     "runs": (RunsView, *FEATURES),
@@ -131,14 +132,14 @@ def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
 
 
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
-    runs: tuple[Scope, ...] = ("runs", "rows", "run", "app")
+    runs: tuple[Scope, ...] = ("runs", "rows", "row", "run", "app")
     on_a_run = {"connected": True, "has_run": True, "has_list": True, "has_row": True}
     assert hinted(*runs, **on_a_run) == "edit open_run filter causes act help"
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes next_problem problems journal help"
-    causes: tuple[Scope, ...] = ("causes", "rows", "app")
+    causes: tuple[Scope, ...] = ("causes", "rows", "row", "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_causes copy mark help"
     assert hinted(*causes, has_list=True) == "filter leave_causes journal overview sort help"
     assert hinted("edit", "app", connected=True, has_run=True).startswith("review leave"), "what is the aim of a form"

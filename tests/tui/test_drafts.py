@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from runtui.domain.draft import Draft
 from runtui.services.drafts import Drafts
 from runtui.services.journal_file import STEPS, open_journal
 from runtui.tui.widgets.field_form import FieldSelect
-from runtui.tui.words import draft_words
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, a_run
 
@@ -155,13 +153,3 @@ async def test_a_file_of_a_newer_version_is_said_at_the_start(open_session: Open
     async with open_session(wire=Graph().wire) as session:
         assert "Drafts are not on disk" in status_of(session)
         assert "newer runtui" in status_of(session)
-
-
-@pytest.mark.parametrize(
-    ("hours", "words"),
-    [(0, "14:02"), (14, "00:02"), (15, "Thursday 23:02"), (6 * 24 - 1, "Saturday 15:02"), (24 * 7, "2026-11-13 14:02"),
-     (-1, "15:02"), (-24, "2026-11-21 14:02")],
-)  # fmt: skip
-def test_a_moment_is_named_as_short_as_it_is_clear(hours: int, words: str) -> None:
-    now = datetime(2026, 11, 20, 14, 2, tzinfo=timezone(timedelta(hours=1)))
-    assert draft_words.when((now - timedelta(hours=hours)).astimezone(UTC), now) == words

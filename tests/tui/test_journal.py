@@ -7,13 +7,17 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
+from runtui.domain.times import now_ticks
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.text import fit
+from runtui.tui.widgets.row_list import needs_of
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
@@ -80,7 +84,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         lines = [line for line in session.text().splitlines() if "Onboard" in line]
         for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
             assert words in line
-        assert f"{first.opened_at.astimezone():%m-%d %H:%M}" in lines[2]
+        assert f"{first.opened_at.astimezone():%H:%M}" in lines[2]
         assert "processingStatus: failed → " in lines[2]
 
 
@@ -91,13 +95,14 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     journal.close()
     (row,) = entry_rows([entry], ROOT).rows
     assert texts(row, 80)[-1] == "processingStatus: failed → canceled"
-    assert "run-1" not in texts(row, 80)
+    assert "run-1" not in texts(row, 70)
     assert texts(row, 100)[-2:] == ["run-1", "processingStatus: failed → canceled"]
 
 
 def texts(row: EntryRow, width: int) -> list[str]:
     """What the cells of an entry show in a line of so many cells, cut as the table cuts them."""
-    return [fit(column.show(row, 0).text, room).rstrip() for column, room in list_layout(JOURNAL.columns, width)]
+    layout = list_layout(JOURNAL.columns, width, needs_of(JOURNAL.columns, [row]))
+    return [fit(column.show(row, now_ticks()).text, room).rstrip() for column, room in layout]
 
 
 async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> None:
@@ -199,6 +204,30 @@ async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Open
         assert shown(session)[-1].number == 1
         numbers = [entry.number for entry in shown(session)]
         assert numbers == sorted(set(numbers), reverse=True)
+
+
+async def test_another_order_is_that_of_all_entries(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    def order(session: Session) -> list[int]:
+        table = view(session).table
+        return [row.entry.number for row in table._source.window(0, table.total)]
+
+    for module in ("services.journal_query", "tui.screens.journal"):
+        monkeypatch.setattr(f"runtui.{module}.PAGE", 2)
+    async with open_session(runs=12) as session:
+        for number in range(5):
+            outcome = Outcome.NOT_DONE if number == 2 else Outcome.DONE
+            record(session.workspace.journal, number, outcome=outcome)
+        await open_journal(session)
+        assert order(session) == [5, 4]
+        await session.press("S")
+        assert "● # ↓" in session.text()
+        await session.press("j", "enter", "S")
+        assert "● # ↑" in session.text()
+        assert order(session) == [1, 2, 3, 4, 5], "the picker after it waits for all entries"
+        await session.press("escape", "s", "s")
+        assert order(session)[0] == 3, "what was refused stands first"
+        await session.press("I")
+        assert order(session)[-1] == 3
 
 
 async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener) -> None:

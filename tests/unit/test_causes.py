@@ -45,13 +45,13 @@ def test_a_program_gets_times_as_graph_writes_them_and_what_to_check() -> None:
 
 
 @pytest.mark.parametrize("needs", [(), (("task", 40), ("reason", 90))])
-@pytest.mark.parametrize("width", [68, 80, 118, 198])
-def test_the_reason_has_the_free_room_beside_task_runs_users_and_last_seen(width: int, needs: Needs) -> None:
+@pytest.mark.parametrize("width", [58, 68, 80, 118, 198])
+def test_the_free_room_is_first_the_reasons_then_the_tasks(width: int, needs: Needs) -> None:
     shown = {column.key: cells for column, cells in list_layout(CAUSE_COLUMNS, width, needs)}
-    assert {"task", "reason", "runs", "users", "last"} <= set(shown)
-    assert shown["reason"] >= (40 if width >= 80 else 33), "a task with a long name leaves the reason its room"
-    assert shown["task"] >= 14
-    assert ("share" in shown) is (width >= 118)
+    assert {"task", "reason", "runs", "users"} <= set(shown)
+    assert shown["reason"] >= min(34, width - 29), "a task with a long name leaves the reason its room"
+    assert not needs or shown["task"] == max(14, min(24, width - 49))
+    assert "last" in shown or width < 118
     assert ("workflows" in shown) is (width >= 198 or (width >= 118 and not needs))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.columns import GAP, GUTTER, ListCell, Role, list_layout
+from runtui.domain.columns import GAP, GUTTER, Column, ListCell, Role, list_layout
 from runtui.domain.properties import PROCESSING_STATUS, SENTINEL
 from runtui.domain.rows import (
     ABSENT,
@@ -199,6 +199,19 @@ def test_no_other_column_is_shown_where_a_name_would_be_cut_for_it(width: int) -
     columns = list_layout(RUN_COLUMNS, width, cells_needed(["failed"], [name], 99, 9))
     room = {column.key: cells for column, cells in columns}
     assert room["workflow"] >= len(name) or len(columns) == 4
+
+
+def test_what_the_flexible_column_does_not_need_is_room_for_the_others() -> None:
+    columns = (
+        Column[str]("name", "name", 8, 1, lambda row, _: ListCell(row), grows_to=28),
+        Column[str]("reason", "reason", 20, 1, lambda row, _: ListCell(""), flexible=True),
+        Column[str]("id", "id", 9, 5, lambda row, _: ListCell("")),
+    )
+    room = {
+        need: {column.key: cells for column, cells in list_layout(columns, 40, (("name", 27), ("reason", need)))}
+        for need in (0, 5, 60)
+    }
+    assert [list(room[need].values()) for need in (0, 5, 60)] == [[27, 9], [27, 9], [16, 20]]
 
 
 @pytest.mark.parametrize(

@@ -388,4 +388,5 @@ def test_a_moment_beside_others_is_a_time_today_and_has_its_day_before() -> None
     now = datetime(2026, 11, 20, 12, 0).astimezone()
     assert clock_text(now.replace(hour=9, minute=5), now) == "09:05"
     assert clock_text(now.replace(day=3), now) == "3 Nov 12:00"
+    assert clock_text(now.replace(year=2025), now) == "20 Nov 2025"
     assert day_text(now.date()) == "Fri 20 Nov"

@@ -51,19 +51,19 @@ def _in_short(reason: str) -> str:
 
 
 CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
-    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=28),
-    Column("reason", "reason", 40, 1, lambda row, _: ListCell(_in_short(row.cause.reason)), flexible=True),
+    Column("task", "task", 14, 2, lambda row, _: ListCell(row.cause.task), grows_to=24),
+    Column("reason", "reason", 34, 1, lambda row, _: ListCell(_in_short(row.cause.reason)), flexible=True),
     _count("runs", 4, lambda row: row.cause.runs, "number"),
     _count("users", 5, lambda row: row.cause.users, "alert"),
     Column(
         "share",
         "",
         BAR_CELLS,
-        5,
+        6,
         lambda row, _: ListCell(bar(row.cause.users, row.most_users, BAR_CELLS), "status-failed"),
     ),
-    _age("last", "last", 4, lambda row: row.cause.last),
-    _age("since", "since", 6, lambda row: row.cause.first),
+    _age("last", "last", 5, lambda row: row.cause.last),
+    _age("since", "since", 7, lambda row: row.cause.first),
     Column("workflows", "workflows", 24, 8, lambda row, _: ListCell(", ".join(row.cause.workflows), "muted")),
 )
 """All columns, in the order in which they stand."""

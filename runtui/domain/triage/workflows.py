@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
+from runtui.domain.columns import ESSENTIAL, GREATEST_FIRST, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import visible
 from runtui.domain.times import (
@@ -371,7 +371,7 @@ def _day(back: int, today: date) -> Column[WorkflowHistory]:
         day = row.days[-1 - back]
         return heat_cell(day.runs, day.problems)
 
-    return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, 5, show)
+    return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, ESSENTIAL, show)
 
 
 def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
@@ -382,7 +382,7 @@ def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
 
     return (
         *WORKFLOW_COLUMNS[:_BEFORE_THE_MAP],
-        Column("days", f"{HEAT_DAYS} days", HEAT_DAYS, 5, heat_map),
+        Column("days", f"{HEAT_DAYS} days", HEAT_DAYS, ESSENTIAL, heat_map),
         *WORKFLOW_COLUMNS[_BEFORE_THE_MAP:],
     )
 

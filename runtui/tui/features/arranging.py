@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partialmethod
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
 
-from runtui.domain.columns import Column
+from runtui.domain.columns import Order, natural_order
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
     MOST_VIEWS,
@@ -32,7 +32,6 @@ from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import fit
-from runtui.tui.widgets.read_list import ReadList
 
 
 class _Task(NamedTuple):
@@ -78,28 +77,23 @@ class Arranging:
         if listed is None:
             return
         orders = [
-            (column, descending)
+            (column.order_name or column.name, order)
             for column in listed.resource.columns
-            for descending in (column.descending_first, not column.descending_first)
+            for natural in (natural_order(column),)
+            for order in (natural, natural._replace(descending=not natural.descending))
         ]
-        names = [f"{column.order_name or column.name} {'↓' if down else '↑'}" for column, down in orders]
+        names = [f"{name} {'↓' if order.descending else '↑'}" for name, order in orders]
         width = max(map(cell_len, names))
-        present = [(column.key, descending) == listed.order for column, descending in orders]
         choices = []
-        for order, name, is_present in zip(orders, names, present, strict=True):
-            words = order_words(order[0].key, descending=order[1]) if listed is self._runs.list else ""
-            choices.append(Choice(order, f"{_mark(is_present)} {fit(name, width)}  {words}"))
+        for (_, order), name in zip(orders, names, strict=True):
+            words = order_words(order.key, descending=order.descending) if listed is self._runs.list else ""
+            choices.append(Choice(order, f"{_mark(order == listed.order)} {fit(name, width)}  {words}"))
 
-        def chosen(order: tuple[Column[Any], bool] | None) -> None:
-            if order is None:
-                return
-            column, descending = order
-            if isinstance(listed, ReadList):
-                listed.sort_by(column, descending=descending)
-            else:
-                self._runs.show_settings(self._runs.settings._replace(sort=column.key, descending=descending))
+        def chosen(order: Order | None) -> None:
+            if order is not None:
+                listed.sort_by(order)
 
-        at = present.index(True) if True in present else 0
+        at = next((at for at, (_, order) in enumerate(orders) if order == listed.order), 0)
         await self._chrome.ask(Picker("sort", Content.assemble(("Sort by", "bold")), choices, at=at), chosen)
 
     # Columns
@@ -124,8 +118,6 @@ class Arranging:
 
         present = self._runs.columns if is_of_runs else listed.chosen
         await self._chrome.ask(ColumnChooser(columns, present, shown), chosen)
-
-    action_journal_columns = action_columns
 
     def action_next_columns(self) -> None:
         """Scroll the columns; the workflow stays."""

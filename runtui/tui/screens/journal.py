@@ -6,18 +6,20 @@ Invariant: the file is read in a thread, a page at a time. What cannot be undone
 from __future__ import annotations
 
 import asyncio
+from sys import maxsize
 
 from textual import work
 from textual.app import ComposeResult
 from textual.content import Content
 
+from runtui.domain.columns import Order
 from runtui.errors import RuntuiError
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_query import PAGE, EntryQuery
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
-from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
+from runtui.tui.resources import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.filter_bar import FilterBar
@@ -30,13 +32,15 @@ class JournalView(ActionView[None]):
     """The list of entries."""
 
     scope = "journal"
-    BINDINGS = bindings("journal")
+    shared = ("rows",)
+    BINDINGS = bindings("rows", "journal")
     DEFAULT_CSS = "JournalView { height: 1fr; }"
     list: RowList[EntryRow, int]
 
     def __init__(self) -> None:
         super().__init__()
         self.list = RowList(JOURNAL, name="journal")
+        self.list.order, self.list.sort_by = NEWEST_FIRST, self._sort_by
         self.shown: EntryQuery | None = None
         self.older: int | None = None
         """Where the entries begin that are not read yet; None when all are."""
@@ -82,6 +86,10 @@ class JournalView(ActionView[None]):
         """Read again what is shown."""
         self._read(None, max(PAGE, len(self.entries)))
 
+    def _sort_by(self, order: Order) -> None:
+        self.list.order = order
+        self.reload()
+
     def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
         """Read on, where there is more."""
         event.stop()
@@ -94,13 +102,18 @@ class JournalView(ActionView[None]):
 
     @work(group=awaited("journal"), exclusive=True, description="read the journal")
     async def _show_page(self, query: EntryQuery, before: int | None, wanted: int) -> None:
+        order = self.list.order
+        if order != NEWEST_FIRST:
+            wanted = maxsize  # which entries come first, only all of them tell
         try:
             found, self.older = await asyncio.to_thread(query.page, before, wanted)
         except RuntuiError as error:
             self.list.say(str(error))
             return
         self.entries = [*(self.entries if before is not None else ()), *found]
-        self.list.show(entry_rows(self.entries, self._root), keep_line=True)
+        rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
+        self.list.measure(rows.rows)
+        self.list.show(rows, keep_line=True, order=order)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)
         self.list.say("" if self.entries else self.list.not_found() if query.text else JOURNAL.empty)
@@ -125,10 +138,6 @@ class JournalView(ActionView[None]):
             self._read(None, PAGE)
 
     # Filter
-
-    def action_filter_journal(self) -> None:
-        """Open the filter box."""
-        self.list.filter_bar.open()
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show what the filter finds."""

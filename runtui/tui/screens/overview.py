@@ -42,8 +42,8 @@ class OverviewView(ActionView[None]):
     """The workflows of the tenant."""
 
     scope = "overview"
-    shared = ("rows",)
-    BINDINGS = bindings("rows", "overview")
+    shared = ("rows", "row")
+    BINDINGS = bindings("rows", "row", "overview")
     list: ReadList[WorkflowHistory, str]
     DEFAULT_CSS = "OverviewView { height: 1fr; }"
 

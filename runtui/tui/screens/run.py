@@ -30,8 +30,8 @@ class UsersView(ActionView[None]):
     """The users of a run."""
 
     scope = "users"
-    shared = ("rows", "wide", "run")
-    BINDINGS = bindings("rows", "wide", "run", "users")
+    shared = ("rows", "row", "wide", "run")
+    BINDINGS = bindings("rows", "row", "wide", "run", "users")
     list: ReadList[UserRow, str]
 
     def __init__(self) -> None:
@@ -87,8 +87,8 @@ class TasksView(ActionView[None]):
     """What the tasks of a run did for one user."""
 
     scope = "tasks"
-    shared = ("rows", "wide", "run")
-    BINDINGS = bindings("rows", "wide", "run", "tasks")
+    shared = ("rows", "row", "wide", "run")
+    BINDINGS = bindings("rows", "row", "wide", "run", "tasks")
     list: ReadList[TaskRow, str]
 
     def __init__(self) -> None:

@@ -16,9 +16,9 @@ from textual.content import Content
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
-from runtui.domain.columns import Arrangement
+from runtui.domain.columns import Arrangement, Order
 from runtui.domain.filters import FilterError
-from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
+from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows
@@ -39,7 +39,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar, History
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable
+from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.words.pages import NO_RUN
 
@@ -88,8 +88,8 @@ class RunsView(ActionView[None]):
     """The list of runs."""
 
     scope = "runs"
-    shared = ("rows", "wide", "run")
-    BINDINGS = bindings("rows", "wide", "run", "runs")
+    shared = ("rows", "row", "wide", "run")
+    BINDINGS = bindings("rows", "row", "wide", "run", "runs")
     DEFAULT_CSS = "RunsView { height: 1fr; }"
     list: RowList[RunRow, str]
     why_unfiltered = ""
@@ -123,6 +123,7 @@ class RunsView(ActionView[None]):
         """The keys of the chosen columns; empty for those that the width has room for."""
         self._scrolled = 0
         self._query = RunQuery(found, kept.sort, kept.descending)
+        self.list.order, self.list.sort_by = Order(kept.sort, kept.descending), self._sort_by
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
@@ -226,22 +227,8 @@ class RunsView(ActionView[None]):
 
     # Order and columns
 
-    def action_sort(self) -> None:
-        """Sort by the next column, in the direction that shows the worst or the newest first."""
-        keys = [column.key for column in RUN_COLUMNS]
-        column = RUN_COLUMN_BY_KEY[keys[(keys.index(self._query.sort) + 1) % len(keys)]]
-        self.show_settings(self.settings._replace(sort=column.key, descending=column.descending_first))
-
-    def action_reverse(self) -> None:
-        """Turn the order round."""
-        self.show_settings(self.settings._replace(descending=not self._query.descending))
-
-    def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
-        """Sort by the heading that was clicked, or the other way round where the list is."""
-        event.stop()
-        settings, column = self.settings, RUN_COLUMN_BY_KEY[event.key]
-        descending = not settings.descending if column.key == settings.sort else column.descending_first
-        self.show_settings(settings._replace(sort=column.key, descending=descending))
+    def _sort_by(self, order: Order) -> None:
+        self.show_settings(self.settings._replace(sort=order.key, descending=order.descending))
 
     def show_settings(self, settings: ListSettings) -> None:
         """Show these runs, in this order and these columns."""
@@ -249,6 +236,7 @@ class RunsView(ActionView[None]):
         self.filter_text = settings.filter
         self.columns = settings.columns
         self._query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
+        self.list.order = Order(settings.sort, settings.descending)
         self._count_and_draw(keep_line=False)
 
     def show_columns(self, columns: tuple[str, ...], scrolled: int = 0) -> None:
@@ -277,7 +265,7 @@ class RunsView(ActionView[None]):
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown = rows.query
         self.show_columns(self.columns, self._scrolled)
-        self.list.show(rows, keep_line=keep_line, sort=(self.shown.sort, self.shown.descending))
+        self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.frame.chrome.show_headline()
 

@@ -21,6 +21,7 @@ from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
 
+from runtui.domain.times import second_text
 from runtui.keys.actions import Action
 from runtui.services.refresh import Progress
 from runtui.services.workspace import SandboxControl, sandbox_badge
@@ -108,9 +109,9 @@ def headline(
     counts += [f"{runs} run{'' if runs == 1 else 's'}"]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress.waiting_until is not None:
-        state = f"waiting until {progress.waiting_until.astimezone():%H:%M:%S}"
+        state = f"waiting until {second_text(progress.waiting_until)}"
     elif progress.finished_at is not None:
-        state = f"as of {progress.finished_at.astimezone():%H:%M:%S}"
+        state = f"as of {second_text(progress.finished_at)}"
     else:
         state = "reading…" if progress.listing else ""
     if progress.complaint is not None:

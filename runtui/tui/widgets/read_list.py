@@ -7,23 +7,17 @@ the sorted column keep the order in which they came.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
-from rich.cells import cell_len
 from textual.content import Content
 
-from runtui.domain.columns import Arrangement, Column, Needs, RowT
+from runtui.domain.columns import Arrangement, Column, Order, RowT, in_order, natural_order
 from runtui.domain.times import now_ticks
 from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
 from runtui.tui.filter_completion import ValueCount
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
-from runtui.tui.text import plain
 from runtui.tui.widgets.filter_bar import FilterBar
-from runtui.tui.widgets.line_table import ColumnHeader, no_flag
+from runtui.tui.widgets.line_table import no_flag
 from runtui.tui.widgets.row_list import RowList
-
-MEASURED: Final = 500
-"""Rows that the widths of columns are made for."""
 
 
 class ReadList(RowList[RowT, RowId]):
@@ -58,8 +52,9 @@ class ReadList(RowList[RowT, RowId]):
         self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
         """What the filter looks at; empty until there is one."""
-        self._sort = self._first_sort = sort
-        self._is_reversed = False
+        first = next((column for column in resource.columns if column.key == sort), None)
+        self.order = self._first_order = natural_order(first) if first is not None else Order()
+        self.sort_by = self._sort_by
         self._empty_words = resource.empty
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
@@ -70,16 +65,15 @@ class ReadList(RowList[RowT, RowId]):
             empty: Said where there are none; None: what the resource says.
         """
         self.rows, self._cells = rows, ()
-        self.set_columns(self.arranged())
+        self.measure(rows)
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
     def arranged(self) -> Arrangement[RowT]:
         """The columns as wide as the rows need, scrolled as they are."""
-        needs = _needs(self.resource.columns, self.rows[:MEASURED])
         first = (self.table.arrangement.first or 0) if self._scrolls else None
         shown = super().arranged()
-        return shown._replace(columns=self.with_more(shown.columns), needs=needs, first=first)
+        return shown._replace(columns=self.with_more(shown.columns), first=first)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
@@ -88,7 +82,7 @@ class ReadList(RowList[RowT, RowId]):
         """Show nothing yet: other rows will come. No filter, no marks, the first order."""
         self.filter_bar.put("")
         self.filter_text, self._filter = "", cell_filter(self.resource.columns)("")
-        self._sort, self._is_reversed = self._first_sort, False
+        self.order = self._first_order
         self.table.clear_marks()
         self.table.is_untouched = True
         self.set_columns(self.arranged()._replace(first=0))
@@ -122,21 +116,8 @@ class ReadList(RowList[RowT, RowId]):
         self.filter_text, self._filter = text, found
         self._show(keep_line=False)
 
-    def sort_by(self, column: Column[RowT], *, descending: bool) -> None:
-        """Sort by a column, downwards or not."""
-        self._sort, self._is_reversed = column.key, descending != column.descending_first
-        self._show(keep_line=False)
-
-    def action_sort(self) -> None:
-        """Sort by the next column, in its natural order."""
-        keys = [column.key for column in self.resource.columns]
-        self._sort = keys[(keys.index(self._sort) + 1) % len(keys)] if self._sort else keys[0]
-        self._is_reversed = False
-        self._show(keep_line=False)
-
-    def action_reverse(self) -> None:
-        """Turn the order upside down."""
-        self._is_reversed = not self._is_reversed
+    def _sort_by(self, order: Order) -> None:
+        self.order = order
         self._show(keep_line=False)
 
     def action_next_columns(self) -> None:
@@ -150,23 +131,10 @@ class ReadList(RowList[RowT, RowId]):
     def _scroll(self, by: int) -> None:
         self.set_columns(self.table.arrangement.scrolled(by, self.table.size.width))
 
-    def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
-        """Sort by the heading that was clicked, or the other way round where the list is."""
-        event.stop()
-        self._is_reversed = not self._is_reversed if event.key == self._sort else False
-        self._sort = event.key
-        self._show(keep_line=False)
-
     def _show(self, *, keep_line: bool) -> None:
-        column = next((column for column in self.resource.columns if column.key == self._sort), None)
-        rows = self._found()
-        if column is not None:
-            rows = sorted(rows, key=_worth(column), reverse=column.descending_first)
-        if self._is_reversed:
-            rows = rows[::-1]
-        descending = column is not None and column.descending_first is not self._is_reversed
+        rows = in_order(self._found(), self.resource.columns, self.order, now_ticks())
         self.shown = ReadRows(rows, self.resource.id_of)
-        self.show(self.shown, keep_line=keep_line, sort=(self._sort, descending))
+        self.show(self.shown, keep_line=keep_line, order=self.order)
         self.say("" if rows else self.not_found() if self.rows else self._empty_words)
 
     def _found(self) -> Sequence[RowT]:
@@ -176,25 +144,3 @@ class ReadList(RowList[RowT, RowId]):
             now = now_ticks()
             self._cells = [self._filter.cells(row, now) for row in self.rows]
         return [row for row, cells in zip(self.rows, self._cells, strict=True) if self._filter.finds(cells)]
-
-
-def _needs(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
-    """The cells of the widest values of columns that grow, among some rows."""
-    now = now_ticks()
-    growing = [column for column in columns if column.grows_to]
-    return tuple(
-        (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
-        for column in growing
-    )
-
-
-def _worth(column: Column[RowT]) -> Callable[[RowT], str | int]:
-    """What rows are compared by; text by its letters, whatever their case."""
-    now = now_ticks()
-    value = column.value or (lambda row: column.show(row, now).text)
-
-    def worth(row: RowT) -> str | int:
-        found = value(row)
-        return found.casefold() if isinstance(found, str) else found
-
-    return worth

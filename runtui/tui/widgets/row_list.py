@@ -8,20 +8,35 @@ place's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic
+from typing import Final, Generic
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.columns import Arrangement, RowT
+from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, natural_order
+from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
-from runtui.tui.text import content
+from runtui.tui.text import content, plain
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
+
+MEASURED: Final = 500
+"""Rows that the widths of columns are made for."""
+
+
+def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
+    """The cells of the widest values among some rows, of the columns whose width depends on them."""
+    now = now_ticks()
+    return tuple(
+        (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
+        for column in columns
+        if column.grows_to or column.flexible
+    )
 
 
 class RowList(Widget, Generic[RowT, RowId]):
@@ -60,6 +75,11 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.table = LineTable(resource, flag, id=f"{name}-table")
         self.chosen: tuple[str, ...] = ()
         """The keys of the columns that a person chose; empty for those that the width has room for."""
+        self.order = Order()
+        """The order in which rows are shown, or are about to be."""
+        self.sort_by: Callable[[Order], None] = lambda _order: None
+        """Shows the rows in an order; whoever has them sets it."""
+        self._needs: Needs = ()
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)
 
@@ -69,9 +89,9 @@ class RowList(Widget, Generic[RowT, RowId]):
         yield self._empty
         yield self.table
 
-    def show(self, rows: Rows[RowT, RowId], *, keep_line: bool, sort: tuple[str, bool] = ("", False)) -> None:
-        """Show rows as `LineTable.show` does; `sort` is the key of the sorted column, and whether it runs downwards."""
-        self._header.sort = sort
+    def show(self, rows: Rows[RowT, RowId], *, keep_line: bool, order: Order) -> None:
+        """Show rows, which stand in this order, as `LineTable.show` does."""
+        self._header.sort = order
         self.table.show(rows, keep_line=keep_line)
 
     def choose(self, keys: Sequence[str]) -> None:
@@ -85,7 +105,12 @@ class RowList(Widget, Generic[RowT, RowId]):
         """The columns as they are to stand, scrolled as they are."""
         by_key = {column.key: column for column in self.resource.columns}
         shown = tuple(by_key[key] for key in self.chosen) or self.resource.columns
-        return Arrangement(shown, is_chosen=bool(self.chosen), first=self.table.arrangement.first)
+        return Arrangement(shown, self._needs, bool(self.chosen), self.table.arrangement.first)
+
+    def measure(self, rows: Sequence[RowT]) -> None:
+        """Make the columns as wide as these rows need them, which are about to be shown."""
+        self._needs = needs_of(self.resource.columns, rows[:MEASURED])
+        self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show these columns, in the titles and in the rows."""
@@ -122,17 +147,30 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts += [Content("  of "), content(of, "bold")]
         return Content("").join(parts)
 
-    @property
-    def order(self) -> tuple[str, bool]:
-        """The key of the sorted column, empty where rows stand as they came, and whether it runs downwards."""
-        return self._header.sort
-
     def take_focus(self) -> None:
         self.screen.set_focus(self.table)
 
     def action_filter(self) -> None:
         """Open the filter box."""
         self.filter_bar.open()
+
+    def action_sort(self) -> None:
+        """Sort by the next column, in its natural order: the worst or the newest first."""
+        keys = [column.key for column in self.resource.columns]
+        at = keys.index(self.order.key) + 1 if self.order.key in keys else 0
+        self.sort_by(natural_order(self.resource.columns[at % len(keys)]))
+
+    def action_reverse(self) -> None:
+        """Turn the order upside down."""
+        self.sort_by(self.order._replace(descending=not self.order.descending))
+
+    def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
+        """Sort by the heading that was clicked, or the other way round where the list is."""
+        event.stop()
+        if event.key == self.order.key:
+            self.action_reverse()
+        else:
+            self.sort_by(next(natural_order(column) for column in self.resource.columns if column.key == event.key))
 
     def action_mark(self) -> None:
         """Mark the row under the cursor, or take the mark back, and go on to the next."""

@@ -20,6 +20,7 @@ from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange
 from runtui.keys.actions import in_scopes
 from runtui.tui.actions import bindings
@@ -297,5 +298,4 @@ def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
 def _summary(exchange: Exchange) -> str:
     answer = f"{exchange.status}" if exchange.status is not None else "no answer"
     seconds = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else ""
-    local = exchange.started_at.astimezone()
-    return f"{local:%H:%M:%S}  {exchange.method:5}  {answer}  {seconds:>8}  {exchange.purpose}"
+    return f"{second_text(exchange.started_at)}  {exchange.method:5}  {answer}  {seconds:>8}  {exchange.purpose}"

@@ -6,22 +6,19 @@ Invariant: keys are named from the action registry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from runtui.domain.draft import Conflict, Draft
 from runtui.domain.properties import EDITABLE
+from runtui.domain.times import clock_text
 from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
-
-WEEK: Final = timedelta(days=6)
-"""How long the name of a weekday says which day is meant."""
 
 
 def reopened(changed_at: datetime, now: datetime) -> str:
     """A draft is in the form again."""
     return (
-        f"Your draft of {when(changed_at, now)}; {key_of('revert')} reverts a field, "
+        f"Your draft of {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
         f"{key_of('discard')} discards the draft."
     )
 
@@ -30,7 +27,7 @@ def moved(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) ->
     """The run changed since the draft was begun."""
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
-        f"The run changed under your draft of {when(changed_at, now)} ({names}). Nothing was written; "
+        f"The run changed under your draft of {clock_text(changed_at, now)} ({names}). Nothing was written; "
         f"{key_of('ours')} keeps your value, {key_of('theirs')} takes theirs."
     )
 
@@ -105,11 +102,3 @@ def dropped(draft: Draft) -> str:
 def draft_text(draft: Draft) -> str:
     """What was typed, field by field."""
     return ", ".join(f"{name} {edit.text or 'empty'}" for name, edit in draft.edits.items()) or "nothing typed"
-
-
-def when(moment: datetime, now: datetime) -> str:
-    """A moment of the past by the clock of `now`, as short as it is clear: "14:02", "Friday 14:02"."""
-    here = moment.astimezone(now.tzinfo)
-    if here.date() == now.date():
-        return f"{here:%H:%M}"
-    return f"{here:%A %H:%M}" if timedelta() <= now - here < WEEK else f"{here:%Y-%m-%d %H:%M}"

@@ -18,7 +18,16 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import RunRow, short_id, status_look
-from runtui.domain.times import ago, clock_text, duration_text, moment_text, since, to_datetime
+from runtui.domain.times import (
+    ago,
+    clock_text,
+    duration_text,
+    local_text,
+    moment_text,
+    since,
+    ticks_of,
+    to_datetime,
+)
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -203,7 +212,7 @@ def _labelled(*facts: tuple[str, str]) -> list[Fact]:
 
 
 def _local(moment: datetime | None) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" if moment is not None else ""
+    return local_text(ticks_of(moment)) if moment is not None else ""
 
 
 def about_run(run_id: str, workflow_name: str) -> About:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
+from runtui.domain.times import second_text
 from runtui.keys.actions import key_of
 from runtui.settings import SignInSettings
 from runtui.tui.text import middle
@@ -138,7 +139,7 @@ def standing(state: SignInState) -> tuple[str, ...]:
     if state.needs_person:
         return tuple(lines)
     if state.expires_at is not None:
-        lines.append(f"token    until {state.expires_at.astimezone():%H:%M}, renewed automatically")
+        lines.append(f"token    until {second_text(state.expires_at)}, renewed automatically")
     if state.can_write is not None:
         lines.append(f"changes  {'allowed by the token' if state.can_write else 'not allowed by the token'}")
     return tuple(lines)

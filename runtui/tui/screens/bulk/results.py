@@ -76,9 +76,9 @@ class ResultsView(ActionView[None]):
     """The list of the changes."""
 
     scope = "results"
-    shared = ("rows", "wide")
+    shared = ("rows", "row", "wide")
     list: ReadList[ResultRow, str]
-    BINDINGS = bindings("rows", "wide", "results")
+    BINDINGS = bindings("rows", "row", "wide", "results")
     DEFAULT_CSS = "ResultsView { height: 1fr; }"
 
     def __init__(self) -> None:

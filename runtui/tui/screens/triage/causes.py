@@ -45,9 +45,9 @@ class CausesView(ActionView[None]):
     """
 
     scope = "causes"
-    shared = ("rows", "wide")
+    shared = ("rows", "row", "wide")
     list: ReadList[CauseRow, str]
-    BINDINGS = bindings("rows", "wide", "causes")
+    BINDINGS = bindings("rows", "row", "wide", "causes")
     DEFAULT_CSS = "CausesView { height: 1fr; }"
 
     def __init__(self, workspace: Workspace, runs: LineTable[RunRow, str]) -> None:

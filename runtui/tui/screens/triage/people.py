@@ -133,9 +133,9 @@ class PersonView(ActionView[None]):
     """What each task of each run did for one person, newest first."""
 
     scope = "person"
-    shared = ("rows", "wide")
+    shared = ("rows", "row", "wide")
     list: ReadList[PersonResult, str]
-    BINDINGS = bindings("rows", "wide", "person")
+    BINDINGS = bindings("rows", "row", "wide", "person")
     DEFAULT_CSS = "PersonView { height: 1fr; }"
 
     def __init__(self) -> None:
