@@ -171,7 +171,7 @@ class Session:
     @property
     def form(self) -> FieldForm:
         """The fields of the form."""
-        return self.app.editing.form.form
+        return self.app.editing.form.editor.form
 
     @property
     def journal(self) -> JournalView:

@@ -11,7 +11,7 @@ import httpx
 
 from runtui.domain.draft import Draft
 from runtui.tui.screens.conflict import ConflictView
-from runtui.tui.screens.form import FormView
+from runtui.tui.screens.form import DraftEditor
 from runtui.tui.widgets.field_form import FieldInput, FieldSelect
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
@@ -58,8 +58,8 @@ def view_of(session: Session) -> str:
     return session.view
 
 
-def form_of(session: Session) -> FormView:
-    return session.app.editing.form
+def editor_of(session: Session) -> DraftEditor:
+    return session.app.editing.form.editor
 
 
 def stored_count(session: Session) -> object:
@@ -115,7 +115,7 @@ async def test_nothing_is_said_of_a_run_that_did_not_move(open_session: Opener) 
         await open_form(session, slow)
         before = draft_of(session)
         slow.may_answer.set()
-        await session.until(lambda: form_of(session).newer)
+        await session.until(lambda: editor_of(session).newer)
         assert draft_of(session) is before
         assert status_of(session) == ""
 
@@ -174,7 +174,7 @@ async def test_an_open_dropdown_is_left_alone_until_it_closes(open_session: Open
         select = control(session, "processingStatus")
         assert isinstance(select, FieldSelect)
         slow.may_answer.set()
-        await session.until(lambda: form_of(session).newer)
+        await session.until(lambda: editor_of(session).newer)
         assert select.expanded
         assert select.value == "failed"
         await session.press("escape")
@@ -194,7 +194,7 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
         assert view_of(session) == "review"
         reviewed = draft_of(session)
         slow.may_answer.set()
-        await session.until(lambda: form_of(session).newer)
+        await session.until(lambda: editor_of(session).newer)
         assert draft_of(session) is reviewed
         await session.press("n")
         assert control(session, "failedTasksCount").value == "77"

@@ -147,5 +147,5 @@ class BulkEditing:
 
     def _sent(self) -> None:
         """What was typed is on its way."""
-        self.form.draft = None
+        self.form.editor.draft = None
         self.place.dismiss()

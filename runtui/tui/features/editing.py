@@ -151,7 +151,7 @@ class Editing:
 
     async def action_review(self) -> None:
         """Show the change, where it would go, and ask; first the values in conflict with the run as read, if any."""
-        draft, newer = self.form.draft, self.form.newer
+        draft, newer = self.form.draft, self.form.editor.newer
         if draft is None:
             return
         if newer and draft.conflicts(newer):

@@ -57,8 +57,11 @@ class ConflictView(ActionView[Merge]):
         self.left, self._now, self._workflow_name = draft, now, workflow_name
         self._conflicts = draft.conflicts(now)
         self._choices = default_choices(draft, now)
-        self.draft: Draft = resolve(draft, now, self._choices)
+
+    @property
+    def draft(self) -> Draft:
         """The draft that the values chosen make."""
+        return resolve(self.left, self._now, self._choices)
 
     def compose(self) -> ComposeResult:
         """Column titles, one entry a property."""
@@ -93,7 +96,6 @@ class ConflictView(ActionView[Merge]):
 
     def _show(self) -> None:
         """Draw the choices, and tell what they make."""
-        self.draft = resolve(self.left, self._now, self._choices)
         width = (self._list.size.width or self.app.size.width) - 3
         lines = _table(self._conflicts, self._choices, self.left)
         is_table = cell_len(lines[0].plain) <= width

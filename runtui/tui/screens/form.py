@@ -5,7 +5,8 @@ Invariant: the draft is the only state; leaving the form loses nothing, and noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from textual.app import ComposeResult
@@ -25,97 +26,87 @@ from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, mome
 from runtui.tui.words import draft_words
 
 
-class FormView(ActionView[None]):
-    """Shows one draft at a time."""
+class DraftEditor(Widget):
+    """The fields of a draft, and help below for the one that has the keys.
 
-    scope = "edit"
-    BINDINGS = bindings("edit")
-    DEFAULT_CSS = """
-    FormView { layout: vertical; height: 1fr; }
-    FormView FieldForm { height: 1fr; }
-    FormView #field-help { height: auto; max-height: 2; padding: 0 1; }
+    Args:
+        keep: Called with each state of the draft before it is drawn.
     """
 
-    def __init__(self, drafts: Drafts) -> None:
-        """A form that keeps each state of its draft before it is drawn: what is seen is on its way to the disk."""
+    DEFAULT_CSS = """
+    DraftEditor { layout: vertical; height: 1fr; }
+    DraftEditor FieldForm { height: 1fr; }
+    DraftEditor #field-help { height: auto; max-height: 2; padding: 0 1; }
+    """
+
+    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
         super().__init__()
-        self._drafts = drafts
+        self._keep = keep
+        self.draft: Draft | None = None
         self.newer: Mapping[str, Any] = {}
-        """The run as read since the form was opened, Graph's JSON object; empty until then."""
-        self._disputed: tuple[Conflict, ...] = ()
-        """What was typed and changed on the server meanwhile, as far as it was told."""
+        """The run as read since the draft was opened, Graph's JSON object; empty until then."""
         self._drawn: Draft | None = None
-        """The draft that title, help and fields stand for."""
-        self._workflow_name = ""
+        """The draft that fields and help stand for."""
         self._field: Property | None = None
         self._focused: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        """The fields, help below."""
         yield FieldForm()
         yield Static(id="field-help", markup=False)
 
     @property
     def form(self) -> FieldForm:
-        """The fields."""
         return self.query_one(FieldForm)
 
-    def open(self, draft: Draft, workflow_name: str) -> None:
-        """Show a draft; the focus goes to processingStatus."""
+    @property
+    def counts(self) -> str:
+        """How many fields are changed and how many wrong, as it stands in a title."""
+        if self.draft is None:
+            return ""
+        counts = ((len(self.draft.changes()), "changed"), (len(self.draft.errors()), "wrong"))
+        return "".join(f"  {count} {word}" for count, word in counts if count)
+
+    def open(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Show a draft, `mixed` as in `FieldForm.load`; the focus goes to processingStatus."""
         self.draft = self._drawn = draft
-        self.newer, self._disputed = {}, ()
-        self._workflow_name = workflow_name
-        self.form.load(draft)
+        self.newer = {}
+        self.form.load(draft, mixed)
         self._focused = self.query(FieldSelect).first()
-        self.screen.set_focus(self._focused)
+        self.take_focus()
 
     def take_focus(self) -> None:
-        """Back to the field that had the keys; in a new form to processingStatus."""
+        """Back to the field that had the keys; in a new draft to processingStatus."""
         if self._focused is not None:
             self.screen.set_focus(self._focused)
 
-    def resumed(self) -> None:
-        """The run may have been read meanwhile."""
-        self._follow_the_run()
-
-    def show_in(self, panel: Panel) -> None:
-        """The request that the draft would make."""
-        if self.draft is not None:
-            panel.show_draft(self.draft)
-
     def before(self, action_id: str) -> None:
         """What is typed by now counts; a review that will be refused also brings the errors into sight."""
-        self._keep_what_is_typed()
+        self.take_typed()
         self._draw()
         if action_id == "review" and self.draft is not None and self.draft.errors():
             self.form.focus_error()
 
-    def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
-        """The run of the draft has been read; of another run, nothing happens."""
-        if self.draft is not None and self.draft.run_id == run_id:
-            # A property that the answer leaves out says nothing.
-            self.newer = {**self.draft.received, **now}
-            self._follow_the_run()
+    def take_typed(self) -> None:
+        """Make the draft say what the controls say, and keep it."""
+        if self.draft is not None:
+            draft = self.form.typed_over(self.draft, now_ticks())
+            if draft is not self.draft:
+                self.draft = draft
+                self._keep(draft)
 
-    def _follow_the_run(self) -> None:
-        """Let untouched fields take the values that the run has by now, and say what moved.
+    def replace_draft(self, draft: Draft, *names: str) -> None:
+        """Go on with another draft, whose texts go into the fields of these names."""
+        self.form.put(draft, *names)
+        self.draft, self._drawn = draft, None
+        self._keep(draft)
+        self._draw()
+        self.post_message(ActionView.Changed())
 
-        Not below a review, whose request must stay as it is shown, nor below an open dropdown: that would close.
-        """
-        if not self.newer or not self.screen.is_active or self.form.is_choosing:
-            return
-        self._keep_what_is_typed()
-        before = self.draft
-        if before is None:
-            return
-        draft = caught_up(before, self.newer)
-        self.form.put(draft, *(field.name for field in EDITABLE if draft.text(field) != before.text(field)))
-        disputed = tuple(conflict for conflict in draft.conflicts(self.newer) if conflict.field.name in draft.edits)
-        if draft is not before or disputed != self._disputed:
-            self._disputed = disputed
-            self._follow(draft)
-            if words := draft_words.caught_up(before, draft, disputed):
-                self.set_status(words, "warning" if disputed else "information")
+    def revert(self) -> None:
+        """Take back what was typed into the field with the focus."""
+        row = self.form.focused_row()
+        if row is not None and self.draft is not None:
+            self.replace_draft(self.draft.reverted(row.field.name), row.field.name)
 
     def on_mount(self) -> None:
         """Follow each control: within the key that changes it, before the screen can show it."""
@@ -124,52 +115,24 @@ class FormView(ActionView[None]):
 
     def _typed(self) -> None:
         if not self.form.is_filling:
-            self._keep_what_is_typed()
-            self.post_message(self.Changed())
+            self.take_typed()
+            self.post_message(ActionView.Changed())
 
     def on_action_view_changed(self) -> None:
         """Draw what follows from the draft, the newest one once; the frame does the same with what is around it."""
         self._draw()
-
-    def _keep_what_is_typed(self) -> None:
-        """Make the draft say what the controls say, and keep it."""
-        if self.draft is not None:
-            draft = self.form.typed_over(self.draft, now_ticks())
-            if draft is not self.draft:
-                self.draft = draft
-                self._drafts.keep(draft)
 
     def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
         """Say what the field means."""
         self._field = event.field
         self._focused = event.form.row(event.field.name).control
         self._show_help()
-        self._follow_the_run()
-
-    def _follow(self, draft: Draft) -> None:
-        """Go on with another draft."""
-        self.draft, self._drawn = draft, None
-        self._drafts.keep(draft)
-        self._draw()
-        self.post_message(self.Changed())
 
     def _draw(self) -> None:
         if self.draft is not None and self.draft is not self._drawn:
             self._drawn = self.draft
             self.form.show(self.draft, self.newer)
             self._show_help()
-
-    def title(self) -> Content:
-        """What changed, what is wrong, and whose run it is."""
-        draft = self.draft
-        if draft is None:
-            return Content()
-        errors, changes = len(draft.errors()), len(draft.changes())
-        counts = f"  {changes} changed" if changes else ""
-        counts += f"  {errors} wrong" if errors else ""
-        return Content.assemble(
-            ("Edit", "bold"), counts, "  ", content(self._workflow_name), "  ", content(middle(draft.run_id, 24))
-        )
 
     def _show_help(self) -> None:
         if self._field is None or self.draft is None:
@@ -183,20 +146,100 @@ class FormView(ActionView[None]):
         text = "  ".join(part for part in (field.help, reading, warnings) if part)
         self.query_one("#field-help", Static).update(content(text))
 
+
+class FormView(ActionView[None]):
+    """Shows one draft at a time."""
+
+    scope = "edit"
+    BINDINGS = bindings("edit")
+    DEFAULT_CSS = """
+    FormView { height: 1fr; }
+    """
+
+    def __init__(self, drafts: Drafts) -> None:
+        """A form that keeps each state of its draft before it is drawn: what is seen is on its way to the disk."""
+        super().__init__()
+        self.editor = DraftEditor(drafts.keep)
+        self._disputed: tuple[Conflict, ...] = ()
+        """What was typed and changed on the server meanwhile, as far as it was told."""
+        self._workflow_name = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
+
+    def open(self, draft: Draft, workflow_name: str) -> None:
+        """Show a draft; the focus goes to processingStatus."""
+        self._disputed, self._workflow_name = (), workflow_name
+        self.editor.open(draft)
+
+    def take_focus(self) -> None:
+        self.editor.take_focus()
+
+    def resumed(self) -> None:
+        """The run may have been read meanwhile."""
+        self._follow_the_run()
+
+    def show_in(self, panel: Panel) -> None:
+        """The request that the draft would make."""
+        if self.draft is not None:
+            panel.show_draft(self.draft)
+
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
+
+    def on_field_form_field_entered(self) -> None:
+        """A dropdown may have closed."""
+        self._follow_the_run()
+
+    def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
+        """The run of the draft has been read; of another run, nothing happens."""
+        if self.draft is not None and self.draft.run_id == run_id:
+            # A property that the answer leaves out says nothing.
+            self.editor.newer = {**self.draft.received, **now}
+            self._follow_the_run()
+
+    def _follow_the_run(self) -> None:
+        """Let untouched fields take the values that the run has by now, and say what moved.
+
+        Not below a review, whose request must stay as it is shown, nor below an open dropdown: that would close.
+        """
+        newer = self.editor.newer
+        if not newer or not self.screen.is_active or self.editor.form.is_choosing:
+            return
+        self.editor.take_typed()
+        before = self.draft
+        if before is None:
+            return
+        draft = caught_up(before, newer)
+        disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)
+        if draft is not before or disputed != self._disputed:
+            self._disputed = disputed
+            moved = (field.name for field in EDITABLE if draft.text(field) != before.text(field))
+            self.editor.replace_draft(draft, *moved)
+            if words := draft_words.caught_up(before, draft, disputed):
+                self.set_status(words, "warning" if disputed else "information")
+
+    def title(self) -> Content:
+        """What changed, what is wrong, and whose run it is."""
+        if self.draft is None:
+            return Content()
+        name, run_id = content(self._workflow_name), content(middle(self.draft.run_id, 24))
+        return Content.assemble(("Edit", "bold"), self.editor.counts, "  ", name, "  ", run_id)
+
     def action_changed_only(self) -> None:
         """Send all required properties, or only what changed."""
         if self.draft is None:
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
-        self._follow(self.draft.with_mode(mode))
+        self.editor.replace_draft(self.draft.with_mode(mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
         self.set_status(f"The request carries {words}.")
 
     def action_revert(self) -> None:
-        """Take back what was typed into the field with the focus."""
-        row = self.form.focused_row()
-        if row is not None and self.draft is not None:
-            draft = self.draft.reverted(row.field.name)
-            self.form.put(draft, row.field.name)
-            self._follow(draft)
-            self._follow_the_run()
+        """Take back what was typed into the field with the focus, which then has the newest value."""
+        self.editor.revert()
+        self._follow_the_run()

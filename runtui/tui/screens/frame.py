@@ -229,10 +229,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
     `action_<id>` for each."""
     shared: tuple[Scope, ...] = ()
     """Which others it has in common with other views."""
-    draft: Draft | None = None
-    """The draft in sight; None where there is none."""
     list: RowList[Any, Any] | None = None
     """The rows in sight; None where there are none."""
+
+    @property
+    def draft(self) -> Draft | None:
+        """The draft in sight; None where there is none."""
+        return None
 
     @property
     def run_id(self) -> str | None:

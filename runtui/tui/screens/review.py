@@ -114,16 +114,19 @@ class ReviewView(ActionView[str]):
 
     def __init__(self, review: Review, *, is_bulk: bool = False) -> None:
         super().__init__(name="bulk-review" if is_bulk else None)
-        self._run_id = None if is_bulk else review.operation.run_id
-        self.draft = review.operation if isinstance(review.operation, Draft) and not is_bulk else None
+        self._operation = None if is_bulk else review.operation
         no = Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
         yes = Button(Content(f"Send ({key_of('send')})"), id="review-yes", compact=True)
         self._sheet = ReviewSheet(self, review, key_of("why"), no, yes)
 
     @property
+    def draft(self) -> Draft | None:
+        return self._operation if isinstance(self._operation, Draft) else None
+
+    @property
     def run_id(self) -> str | None:
         """The run that it is about."""
-        return self._run_id
+        return self._operation.run_id if self._operation is not None else None
 
     def compose(self) -> ComposeResult:
         yield self._sheet
