@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
@@ -269,13 +269,10 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def show_in(self, panel: Panel) -> None:
         """Show in the side panel what goes with this view."""
 
-    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
-        """Another row, or none: what can be done may have changed."""
-        event.stop()
-        self.post_message(self.Changed())
-
-    def on_row_list_marked(self, event: RowList.Marked) -> None:
-        """More or fewer rows are marked."""
+    @on(LineTable.CursorMoved)
+    @on(RowList.Marked)
+    def _rows_changed(self, event: Message) -> None:
+        """Another row, or other marks: what can be done may have changed."""
         event.stop()
         self.post_message(self.Changed())
 

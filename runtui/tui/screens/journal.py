@@ -125,12 +125,10 @@ class JournalView(ActionView[None]):
         of_all_roots = self.shown is not None and self.shown.root is None
         return Content.assemble(title, "  all roots" if of_all_roots else "")
 
-    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
-        """Another entry, or none: the panel shows it, and what can be done may have changed."""
-        event.stop()
+    def on_line_table_cursor_moved(self) -> None:
+        """Another entry, or none: the panel shows it."""
         if self.frame in self.app.screen_stack:
             self.frame.chrome.panel.show_entry(self.entry)
-        self.post_message(self.Changed())
 
     def _select(self, root: str | None, text: str) -> None:
         if self.shown is not None:

@@ -140,13 +140,11 @@ class ResultsView(ActionView[None]):
         if (row := self.row) is not None:
             panel.follow(row.save.run_id, row.outcome)
 
-    def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
+    def on_line_table_cursor_moved(self) -> None:
         """Another change: the panel shows its response."""
-        event.stop()
         panel, row = self.frame.chrome.panel, self.row
         if row is not None and panel.tab == "response" and self.frame in self.app.screen_stack:
             panel.show_save(row.save)
-        self.post_message(self.Changed())
 
     def action_leave_results(self) -> None:
         """One step back: the filter first, then to where one came from."""
