@@ -22,7 +22,6 @@ from runtui.tui.resources import RESULTS, ResultRow
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
-from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words import bulk_words
 
