@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import pytest
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
+from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.services.writing import drive
-from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.bulk import LANES, Bulk
 from runtui.services.writing.save import Save, Step
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
@@ -164,6 +165,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
     bulk = bench.saves.submit_many(drafts())
     bulk.changed.subscribe(go_on)
     assert await bench.saves.drain(10) == 0
+    bulk.go_on()  # a key that comes late
     assert holding == ["run-0", "run-62"]
     assert {run_id for run_id, save in bench.ended.items() if save.outcome is not Outcome.DONE} == set(titles)
 
@@ -246,6 +248,25 @@ async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(benc
     assert 0 < len(done) < MANY
     assert all(save.stopped for save in bench.ended.values() if save.outcome is not Outcome.DONE)
     assert len(bench.ended) == MANY
+
+
+async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on, read = asyncio.Event(), asyncio.Event(), bench.graph.read_runs
+
+    async def slow(runs: Sequence[tuple[str, str]]) -> list[Answer]:
+        reading.set()
+        await go_on.wait()
+        return await read(runs)
+
+    monkeypatch.setattr(bench.graph, "read_runs", slow)
+    bulk = bench.saves.submit_many(drafts())
+    await asyncio.wait_for(reading.wait(), 30)
+    bulk.stop()
+    go_on.set()
+    assert await bench.saves.drain(30) == 0
+    assert len(bench.graph.calls) <= LANES * MOST_BATCHED < MANY, "what is on the wire is waited for"
+    assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
+    assert bench.journal.entries() == []
 
 
 async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench) -> None:

@@ -437,11 +437,14 @@ async def test_a_change_that_becomes_unknown_begins_the_looks_anew(
 
 
 async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> None:
-    asked, never = asyncio.Event(), asyncio.Event()
+    asked, never, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def silent(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         asked.set()
-        await never.wait()
+        try:
+            await never.wait()
+        finally:
+            ended.set()
         raise AssertionError("it was stopped")
 
     number = session.record()
@@ -450,6 +453,7 @@ async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> No
     async with asyncio.timeout(PATIENCE):
         await asked.wait()
         await session.reconciler.stop()
+        assert ended.is_set()
         await session.reconciler.stop()
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
 

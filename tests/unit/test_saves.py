@@ -441,6 +441,20 @@ async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store,
     assert graph.calls == []
 
 
+async def test_where_a_reason_is_required_nothing_is_sent_without_one(
+    graph: FakeGraph, store: Store, journal: Journal
+) -> None:
+    saves = SaveQueue(graph, store, journal, ORIGIN, requires_why=True)
+    with pytest.raises(UsageError, match="requires a reason"):
+        saves.submit(draft())
+    with pytest.raises(UsageError, match="requires a reason"):
+        saves.submit_many([draft(), draft("r2")])
+    assert graph.calls == []
+    saves.submit(draft(), why="The report of Monday.")
+    assert await saves.drain(30) == 0
+    assert [entry.why for entry in journal.entries()] == ["The report of Monday."]
+
+
 @pytest.mark.parametrize("texts", [{"failedTasksCount": "x"}, {"processingStatus": "inProgress"}])
 async def test_a_draft_without_a_change_or_with_an_error_is_not_sent(
     texts: dict[str, Any], saves: SaveQueue, graph: FakeGraph

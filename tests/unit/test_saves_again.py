@@ -250,6 +250,18 @@ async def test_an_outcome_that_cannot_be_recorded_is_told_and_said_to_be_unrecor
     assert (save.outcome, save.unrecorded) == (Outcome.DONE, True)
 
 
+async def test_breaking_off_without_a_journal_says_that_the_outcome_is_not_in_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.graph.gate.clear()
+    bench.saves.submit(draft())
+    await bench.graph.arrived.get()
+    bench.journal.close()
+    monkeypatch.setattr(journal_module, "open_journal", _full_disk)
+    await bench.saves.abandon()
+    assert (bench.news[-1].outcome, bench.news[-1].unrecorded) == (Outcome.UNKNOWN, True)
+
+
 async def test_a_run_that_another_runtui_is_writing_is_left_alone(bench: Bench, tmp_path: Path) -> None:
     bench.graph.gate.clear()
     bench.saves.submit(draft())

@@ -25,6 +25,7 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.faults import refused_action
 from runtui.services.journal import Entry, Journal
+from runtui.services.store import EVERY_RUN
 from runtui.services.writing import follow
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
@@ -203,6 +204,15 @@ async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> N
     assert stored is not None
     assert made is not None
     assert (made.raw, REPROCESSED in stored.raw) == (NEW_RUN, False)
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
+async def test_what_an_action_is_about_comes_into_the_list_where_it_is_a_run(
+    service: Service, action: ServiceAction
+) -> None:
+    await service.act(action)
+    rows = {row.id for row in service.store.window(EVERY_RUN, 0, 99)}
+    assert rows == ({"r1", "r9"} if action is REPROCESS else {"r1"})
 
 
 def reconciler_of(service: Service) -> Reconciler:
