@@ -34,7 +34,7 @@ class RuntuiError(Exception):
 
 
 class UsageError(RuntuiError):
-    """What was asked for cannot be understood: an option, a root, a filter."""
+    """What was asked for cannot be understood: an option, a root, an id."""
 
     exit_code = ExitCode.USAGE
 

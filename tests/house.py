@@ -175,13 +175,8 @@ def _body(owner: type) -> list[ast.stmt]:
 
 
 def depth(owner: type) -> int:
-    """How many classes of ours stand above each other, itself counted; protocols and the one common base of our
-    exceptions and of our pydantic models are what the library's own class would be, and count as nothing."""
-    if not is_ours(owner):
-        return 0
-    libraries = [base for base in owner.__bases__ if not is_ours(base)]
-    is_root = any(base.__name__ in ("BaseModel", "Protocol") or issubclass(base, BaseException) for base in libraries)
-    return (0 if is_root else 1) + max(map(depth, owner.__bases__))
+    """How many classes of ours stand above each other, itself counted."""
+    return 1 + max(map(depth, owner.__bases__)) if is_ours(owner) else 0
 
 
 def circles() -> list[list[str]]:

@@ -35,14 +35,11 @@ _LARGEST: Final = 8 * 1024 * 1024
 """Bytes; a larger file makes no sense."""
 
 
-class TokenStoreError(SignInError):
-    """The file cannot be used: others may write to its folder, a link is in its place, the disk is full."""
-
-    def __init__(self, path: Path, reason: object) -> None:
-        message, cure = explanation(path, reason, "Correct that.")
-        super().__init__(
-            "The token cache cannot be used", message, f'{cure} Or keep tokens in memory only: token-cache = "memory".'
-        )
+def _unusable(path: Path, reason: object) -> SignInError:
+    """Why a file cannot be used: others may write to its folder, a link is in its place, the disk is full."""
+    message, cure = explanation(path, reason, "Correct that.")
+    hint = f'{cure} Or keep tokens in memory only: token-cache = "memory".'
+    return SignInError("The token cache cannot be used", message, hint)
 
 
 class MemoryTokenStore:
@@ -72,7 +69,7 @@ class MemoryTokenStore:
 class FileTokenStore:
     """Tokens in a file, which several processes may share; its folder is made when missing.
 
-    Every method blocks, and raises TokenStoreError when the file cannot be used.
+    Every method blocks, and raises SignInError when the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,7 +116,7 @@ class FileTokenStore:
             yield
         except OSError as error:
             reason = error if isinstance(error, NotPrivateError) else error.strerror or error
-            raise TokenStoreError(self.path, reason) from error
+            raise _unusable(self.path, reason) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

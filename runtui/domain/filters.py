@@ -30,7 +30,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
-from runtui.errors import UsageError
+from runtui.errors import ExitCode, RuntuiError
 
 MOST_TERMS: Final = 64
 DEEPEST: Final = 32
@@ -360,8 +360,10 @@ def all_of(found: Filter | None, text: str, now: int) -> Filter:
     return Filter(text, AllOf(parts), asks_results=found is not None and found.asks_results)
 
 
-class FilterError(UsageError):
+class FilterError(RuntuiError):
     """A filter that cannot be understood: where, from `position` for `length` characters, and what is possible."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, position: int, length: int) -> None:
         super().__init__("This filter cannot be understood", message)

@@ -104,10 +104,8 @@ async def _act_on_run(
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
-            if not options.dry_run:
-                await settle_earlier(workspace, run_id)
-            if workflow_id is None:
-                workflow_id, run_id = await find_run(workspace, run_id)
+            await settle_earlier(workspace, options, run_id)
+            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
             run = await read_run(workspace, workflow_id, run_id)
         return await _act(workspace, make(workflow_id, run["id"]), run, options, follow=follow)
 
@@ -138,31 +136,32 @@ async def _act(
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
     """Run a workflow on demand; the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
-    options = ChangeOptions(**how)
-
-    async def activated() -> int:
-        check_consent(session.settings, options)
-        async with connected(session) as workspace:
-            with nothing_sent_if_cancelled():
-                found = await _workflow(workspace, workflow)
-                people = [(await find_user(workspace.client, user)).id for user in users]
-            return await _act(workspace, run_on_demand(found["id"], people), found, options)
-
-    return run_command(activated())
+    return run_command(_act_on_workflow(session, workflow, users, run_on_demand, ChangeOptions(**how)))
 
 
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
     """Clear the quarantine of a workflow; the exit code. See `cancel_runs`."""
-    options = ChangeOptions(**how)
 
-    async def freed() -> int:
-        check_consent(session.settings, options)
-        async with connected(session) as workspace:
-            with nothing_sent_if_cancelled():
-                found = await _workflow(workspace, workflow)
-            return await _act(workspace, clear_quarantine(found["id"]), found, options)
+    def make(workflow_id: str, _people: Sequence[str]) -> ServiceAction:
+        return clear_quarantine(workflow_id)
 
-    return run_command(freed())
+    return run_command(_act_on_workflow(session, workflow, (), make, ChangeOptions(**how)))
+
+
+async def _act_on_workflow(
+    session: SessionSpec,
+    wanted: str,
+    users: Sequence[str],
+    make: Callable[[str, list[str]], ServiceAction],
+    options: ChangeOptions,
+) -> int:
+    """Carry out what is made from the ids of a workflow and of users; the exit code."""
+    check_consent(session.settings, options)
+    async with connected(session) as workspace:
+        with nothing_sent_if_cancelled():
+            found = await _workflow(workspace, wanted)
+            people = [(await find_user(workspace.client, user)).id for user in users]
+        return await _act(workspace, make(found["id"], people), found, options)
 
 
 def resume_task(
@@ -184,9 +183,9 @@ def resume_task(
         check_consent(session.settings, options)
         async with connected(session) as workspace:
             with nothing_sent_if_cancelled():
-                of_workflow, of_run = (workflow_id, run_id) if workflow_id else await find_run(workspace, run_id)
-                found = await _waiting_task(workspace, str(of_workflow), of_run, task)
-            action = resume(str(of_workflow), of_run, found.id, end)
+                of_workflow, of_run = await find_run(workspace, run_id, workflow_id)
+                found = await _waiting_task(workspace, of_workflow, of_run, task)
+            action = resume(of_workflow, of_run, found.id, end)
             return await _act(workspace, action, found.received, options)
 
     return run_command(resumed())

@@ -59,12 +59,14 @@ NULL: Final = "null"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeOptions:
-    """How a command makes a change."""
+    """How a command makes a change: the arguments that all such commands have."""
 
     dry_run: bool = False
+    """Whether the request is printed and not sent."""
     yes: bool = False
     """Whether the command line confirms the change."""
     as_json: bool = False
+    """Whether the result is printed as a JSON object."""
     keep_going: bool = False
     """Of many changes: whether a refusal that others may meet as well stops none of them."""
     why: str = ""
@@ -82,10 +84,7 @@ def update_run(
     assignments: Sequence[str],
     *,
     workflow_id: str | None = None,
-    dry_run: bool = False,
-    yes: bool = False,
-    as_json: bool = False,
-    why: str = "",
+    **how: Any,
 ) -> int:
     """Change properties of a run; the exit code.
 
@@ -94,17 +93,14 @@ def update_run(
         run_id: The id of the run.
         assignments: `name=value`, each value as it would be typed into the form.
         workflow_id: The id of its workflow; None: find it.
-        dry_run: Print the request and send no change.
-        yes: Send without asking.
-        as_json: Print the result as one JSON object.
-        why: The reason, for the journal.
+        how: The fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
     now = now_ticks()
     texts = read_assignments(assignments, now)
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, why=why)
+    options = ChangeOptions(**how)
     check_consent(session.settings, options)
 
     def type_in(draft: Draft) -> Draft:
@@ -164,10 +160,8 @@ async def _update(
 ) -> int:
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
-            if not options.dry_run:
-                await settle_earlier(workspace, run_id)
-            if workflow_id is None:
-                workflow_id, run_id = await find_run(workspace, run_id)
+            await settle_earlier(workspace, options, run_id)
+            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
             if options.yes:
                 narrate(f"{Step.READING.value}…")
             received, answer = await run_and_answer(workspace, workflow_id, run_id)
@@ -219,7 +213,7 @@ async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_
         with nothing_sent_if_cancelled():
             entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is not None and not options.dry_run:
-                await settle_earlier(workspace, entry.run_id)
+                await settle_earlier(workspace, options, entry.run_id)
                 entry = await asyncio.to_thread(workspace.journal.entry, number)
             if entry is None:
                 raise no_such_entry(number)
@@ -273,8 +267,11 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
         raise
 
 
-async def settle_earlier(workspace: Workspace, *run_ids: str) -> None:
-    """Read back earlier changes with an unknown outcome, and report those that matter for these runs."""
+async def settle_earlier(workspace: Workspace, options: ChangeOptions, *run_ids: str) -> None:
+    """Read back earlier changes with an unknown outcome, and report those that matter for these runs; a dry run does
+    not."""
+    if options.dry_run:
+        return
     first = run_ids[0] if len(run_ids) == 1 else None
     keys = {run_key(run_id) for run_id in run_ids}
     for entry in await workspace.reconciler.check_all(before_change_of=first):

@@ -201,8 +201,7 @@ def show_run(
 
 async def _show(session: SessionSpec, run_id: str, workflow_id: str | None, as_json: bool) -> int:
     async with connected(session) as workspace:
-        if workflow_id is None:
-            workflow_id, run_id = await find_run(workspace, run_id)
+        workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
         report = await _report(workspace, run_id, workflow_id)
     if as_json:
         print(json.dumps(_object(report)))

@@ -124,12 +124,15 @@ def _narrate_wait(wait: Wait | None) -> None:
         narrate(wait_sentence(wait.seconds, wait.exchange.status, wait.asked_seconds))
 
 
-async def find_run(workspace: Workspace, run_id: str) -> tuple[str, str]:
+async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:
     """The id of a run's workflow, and the run's id as the service spells it: from the local store, else a listing.
+    Where the workflow is named, both as they were typed.
 
     Raises:
         RuntuiError: there is no such run, or the list is incomplete.
     """
+    if workflow_id is not None:
+        return workflow_id, run_id
     if (stored := stored_run(workspace, run_id)) is not None:
         return stored.workflow_id, stored.raw["id"]
     narrate("The run is not in the local store; listing all runs. Add --workflow ID to skip this.")

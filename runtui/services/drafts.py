@@ -25,7 +25,6 @@ from runtui.services.announcer import Announcer
 from runtui.services.journal_file import (
     JournalConnection,
     JournalError,
-    JournalLostError,
     broken_journal,
     open_journal,
 )
@@ -167,7 +166,7 @@ class Drafts:
         db, lost = self._connection(), None
         try:
             db.check()
-        except JournalLostError as error:
+        except JournalError as error:
             if db.needs_restart:
                 lost = error  # written all the same: it reaches the file when the last connection is closed
             else:

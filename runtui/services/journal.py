@@ -30,7 +30,6 @@ from runtui.services.journal_file import (
     DamagedRowError,
     JournalConnection,
     JournalError,
-    JournalLostError,
     SessionLock,
     checksum,
     facts_of,
@@ -177,7 +176,7 @@ class Journal:
 
         Raises:
             RunBusyError: when another living runtui is writing the run. Nothing is recorded then.
-            JournalLostError: when the file was lost since it was opened; said once, the next change goes into the file
+            JournalError: when the file was lost since it was opened; said once, the next change goes into the file
                 that is at the path then.
         """
         (opened,) = self.open_many([intent])
@@ -189,7 +188,7 @@ class Journal:
         """Record what is about to be sent, in one commit; of each its number, or why it must not be sent.
 
         Raises:
-            JournalLostError: as `open` does, for all of them.
+            JournalError: as `open` does, for all of them.
         """
         with self._lock:
             self._look_at_the_file()
@@ -322,7 +321,7 @@ class Journal:
         """Carry out a statement for each of some rows of another table, in one commit; how many rows it changed.
 
         Raises:
-            JournalLostError: as `open` does.
+            JournalError: as `open` does.
         """
         with self._lock:
             self._look_at_the_file()
@@ -377,14 +376,14 @@ class Journal:
         """Before something is recorded: whether the file is the one that holds what was recorded before.
 
         Raises:
-            JournalLostError: it is not. From then on the file that is at the path is used.
+            JournalError: it is not. From then on the file that is at the path is used.
         """
         db, last = self._db, self._last
         if db is None:
             return
         try:
             db.check()
-        except JournalLostError:
+        except JournalError:
             if not db.needs_restart:
                 self._let_go()
             raise
@@ -392,7 +391,7 @@ class Journal:
             # Another runtui has moved its log into the file, or something else wrote it: looked at as at the start.
             self._let_go()
             if last is not None and self.entry(last) is None:
-                raise JournalLostError(self.path, f"#{last} is no longer in it", WITH_WHAT_IS_THERE)
+                raise JournalError(self.path, f"#{last} is no longer in it", WITH_WHAT_IS_THERE)
             self._last = last
 
     def _let_go(self) -> None:

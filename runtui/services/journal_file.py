@@ -121,10 +121,6 @@ def broken_journal(aside: Path) -> RuntuiError:
     return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
 
 
-class JournalLostError(JournalError):
-    """The file that is open is no longer the one at its path, so that nobody would find what is written into it."""
-
-
 class JournalConnection(sqlite3.Connection):
     """A connection that can tell whether its files are still in their places.
 
@@ -202,18 +198,18 @@ class JournalConnection(sqlite3.Connection):
         """Make sure that what is written goes to where it will be looked for.
 
         Raises:
-            JournalLostError: it would not.
+            JournalError: it would not: the file is no longer the one at its path.
         """
         if self.needs_restart:
             reason = "a file that belongs to it (-wal, -shm) was deleted while runtui had it open"
-            raise JournalLostError(self.path, reason, "Leave runtui and start it again.")
+            raise JournalError(self.path, reason, "Leave runtui and start it again.")
         if files_at(self.path) != self._files:
             reason = "the file was deleted, moved or replaced while runtui had it open"
         elif self._is_cut_short:
             reason = "the file was cut short while runtui had it open"
         else:
             return
-        raise JournalLostError(self.path, reason, WITH_WHAT_IS_THERE)
+        raise JournalError(self.path, reason, WITH_WHAT_IS_THERE)
 
 
 WITH_WHAT_IS_THERE: Final = "Put it back, or send the change again into the file that is there then, or a new one."

@@ -100,7 +100,7 @@ class Resource(Generic[RowT, RowId]):
     filter_help: str
     """The filter language in one line."""
     read_filter: Callable[[str], object]
-    """What a filter text means now; raises UsageError."""
+    """What a filter text means now; raises RuntuiError."""
     empty: str
     """Said where there is nothing to list."""
     nothing_found: str

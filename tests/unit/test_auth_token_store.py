@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from runtui.auth.errors import SignInError
 from runtui.auth.token_store import (
     FileTokenStore,
     MemoryTokenStore,
-    TokenStoreError,
     cache_path,
     staging_cache,
     stored_cache,
@@ -120,7 +120,7 @@ def test_a_link_in_its_place_is_refused(store: FileTokenStore, tmp_path: Path) -
         link = store.path.with_name(name)
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-        with pytest.raises(TokenStoreError):
+        with pytest.raises(SignInError, match="The token cache cannot be used"):
             stored_cache(store).add(signed_in("ada"))
         link.unlink()
     assert target.read_text() == "{}"
@@ -134,7 +134,7 @@ def test_a_link_in_its_place_is_refused(store: FileTokenStore, tmp_path: Path) -
 def test_a_folder_that_others_may_write_to_is_refused(store: FileTokenStore, mode: int) -> None:
     store.path.parent.mkdir()
     store.path.parent.chmod(mode)
-    with pytest.raises(TokenStoreError, match="Others may write"):
+    with pytest.raises(SignInError, match="Others may write"):
         stored_cache(store).add(signed_in("ada"))
     assert not store.path.exists()
 
@@ -142,11 +142,11 @@ def test_a_folder_that_others_may_write_to_is_refused(store: FileTokenStore, mod
 def test_a_pipe_or_a_folder_in_its_place_is_refused(store: FileTokenStore) -> None:
     store.path.parent.mkdir(mode=0o700)
     os.mkfifo(store.path, 0o600)
-    with pytest.raises(TokenStoreError):
+    with pytest.raises(SignInError, match="The token cache cannot be used"):
         store.read()
     store.path.unlink()
     store.path.mkdir()
-    with pytest.raises(TokenStoreError):
+    with pytest.raises(SignInError, match="The token cache cannot be used"):
         store.read()
 
 
@@ -208,7 +208,7 @@ def test_a_full_disk_is_told_and_what_was_there_stays(store: FileTokenStore, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TokenStoreError, match="No space left"):
+    with pytest.raises(SignInError, match="No space left"):
         cache.add(signed_in("bob"))
     assert usernames(store) == ["ada"]
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
 from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, MarkedRun, drafts_of
@@ -53,11 +53,7 @@ def update(
     *,
     filter_text: str | None = None,
     workflow_id: str | None = None,
-    keep_going: bool = False,
-    dry_run: bool = False,
-    yes: bool = False,
-    as_json: bool = False,
-    why: str = "",
+    **how: Any,
 ) -> int:
     """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
 
@@ -67,32 +63,19 @@ def update(
         assignments: `name=value`, each value as it would be typed into the form.
         filter_text: The runs that match, in place of ids.
         workflow_id: The id of the workflow of all of them; None: find it.
-        keep_going: Go on after a refusal.
-        dry_run: Print the requests and send no change.
-        yes: Send without asking.
-        as_json: Print a JSON object a line, as in a pipe.
-        why: The reason, for the journal.
+        how: The fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
     """
     if is_one(run_ids, filter_text):
-        return changes.update_run(
-            session,
-            run_ids[0],
-            assignments,
-            workflow_id=workflow_id,
-            dry_run=dry_run,
-            yes=yes,
-            as_json=as_json,
-            why=why,
-        )
+        return changes.update_run(session, run_ids[0], assignments, workflow_id=workflow_id, **how)
     _check_which(run_ids, filter_text)
     now = now_ticks()
     texts = changes.read_assignments(assignments, now)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going, why=why)
     draw_up = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
+    options = ChangeOptions(**how)
     return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
@@ -175,8 +158,7 @@ async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions
     unread = {workflow.workflow_id for workflow in missing}
     store = workspace.store
     found = stored_runs(store, await asyncio.to_thread(store.ids, RunQuery(wanted)))
-    if not options.dry_run:
-        await changes.settle_earlier(workspace, *found)
+    await changes.settle_earlier(workspace, options, *found)
     runs = [
         MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw)
         for run_id, run in found.items()
@@ -195,8 +177,7 @@ async def _named(
         for workflow in await list_all(workspace):
             narrate(f"The list is incomplete. {workflow}")
         is_listed = True
-    if not options.dry_run:
-        await changes.settle_earlier(workspace, *run_ids)
+    await changes.settle_earlier(workspace, options, *run_ids)
     runs: list[MarkedRun] = []
     left_out: dict[str, LeftOut] = {}
     for run_id in run_ids:
@@ -238,18 +219,14 @@ def undo(
     *,
     batch: bool = False,
     seen_on_read_back: bool = False,
-    keep_going: bool = False,
-    dry_run: bool = False,
-    yes: bool = False,
-    as_json: bool = False,
-    why: str = "",
+    **how: Any,
 ) -> int:
-    """Undo a change, or with `batch` all changes that were sent with it; the exit code.
+    """Undo a change, or with `batch` all changes that were sent with it; the exit code. `how` as in `update`.
 
     Raises:
         RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
     """
-    options = ChangeOptions(dry_run=dry_run, yes=yes, as_json=as_json, keep_going=keep_going, why=why)
+    options = ChangeOptions(**how)
     entry = changes.entry_to_undo(state_folder(), number, line.root())
     session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
     if not batch:
@@ -281,7 +258,7 @@ async def _undo(session: SessionSpec, batch: str, options: ChangeOptions, *, wit
         with changes.nothing_sent_if_cancelled():
             if not options.dry_run:
                 run_ids = {entry.run_id for entry in await asyncio.to_thread(journal.of_batch, batch)}
-                await changes.settle_earlier(workspace, *run_ids)
+                await changes.settle_earlier(workspace, options, *run_ids)
             sent = await asyncio.to_thread(journal.of_batch, batch)
             entries = [entry for entry in sent if entry.outcome is not Outcome.NOT_DONE]
             doubtful = [] if with_doubtful else [entry for entry in entries if doubt_of(entry)]

@@ -91,8 +91,7 @@ async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str |
     run_id = subject
     if subject.startswith("#"):
         run_id, workflow_id = _run_of_change(workspace, subject)
-    if workflow_id is None:
-        workflow_id, run_id = await find_run(workspace, run_id)
+    workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
     trouble = []
     try:
         workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))

@@ -41,8 +41,7 @@ async def show_user(session: SessionSpec, run_id: str, workflow_id: str | None, 
         RuntuiError: the run or its results cannot be read, or not exactly one user has that name.
     """
     async with connected(session) as workspace:
-        if workflow_id is None:
-            workflow_id, run_id = await find_run(workspace, run_id)
+        workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
         rows = await _users(workspace, workflow_id, run_id)
         if not rows:
             run = await read_run(workspace, workflow_id, run_id)

@@ -19,7 +19,7 @@ from textual.style import Style
 from textual.widgets import Input, Static
 
 from runtui.domain.filters import Filter, FilterError
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import RuntuiError
 from runtui.keys.actions import Scope
 from runtui.services.preferences import Preferences
 from runtui.tui.actions import bindings
@@ -141,7 +141,7 @@ class FilterBar(InputBar):
         self._counted: dict[str, Sequence[ValueCount]] = {}
         """The values counted since the box was opened, by column."""
         self._choice: _Choice | None = None
-        self._error: UsageError | None = None
+        self._error: RuntuiError | None = None
         self._slip = ""
 
     def compose(self) -> ComposeResult:
@@ -174,7 +174,7 @@ class FilterBar(InputBar):
             self._choice = None
         try:
             found = self._resource.read_filter(text)
-        except UsageError as error:
+        except RuntuiError as error:
             self._error = error
             return None
         self._slip = found.hint if isinstance(found, Filter) else ""
@@ -334,7 +334,7 @@ class FilterBar(InputBar):
             ]
         return Content("").join(shown)
 
-    def _complaint(self, text: str, error: UsageError) -> Content:
+    def _complaint(self, text: str, error: RuntuiError) -> Content:
         """What is wrong with a filter, with a mark under the place where that is known; on one line when that fits."""
         style = self.get_visual_style("filter-bar--slip")
         if not isinstance(error, FilterError):
