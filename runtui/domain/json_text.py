@@ -1,8 +1,9 @@
-"""A text laid out for reading: JSON by its structure, anything else by its own lines.
+"""A text laid out for reading in a width: JSON by its structure, anything else by its own lines; what is longer than a
+line goes on in the next one, further in.
 
 Invariant: every key and literal is shown byte for byte as it was received (`1.10` stays `1.10`, `\\u00e9` stays
-escaped, a doubled key stays doubled); only the white space between them is ours. A line is built when it is asked
-for, so three megabytes cost three arrays and no strings.
+escaped, a doubled key stays doubled) and whole; only the white space between them is ours. A line is built when it is
+asked for, so three megabytes cost three arrays and no strings.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
+from sys import maxsize
 from typing import Any, Final, NamedTuple, NoReturn
 
 INDENT: Final = 2
 DEEPEST_INDENT: Final = 60
 """Levels beyond this are not indented further: the nesting is the sender's choice, the memory is ours."""
-LINE_LIMIT: Final = 2_000
-"""Characters of a line; what is longer goes on in the next one, so that no line is expensive to draw."""
+UNWRAPPED: Final = 2_000
+"""Characters of a line where nobody says how wide it may be, so that no line is expensive to draw."""
 TAB_SIZE: Final = 4
+_WIDEST: Final = 10
+"""Cells that one character can take, where it is shown by its code."""
 STRETCH: Final = 1_000
 """Lines that a search looks through between two pauses: about a millisecond."""
 
@@ -54,6 +58,18 @@ class Token(NamedTuple):
     kind: TokenKind | None
 
 
+class Place(NamedTuple):
+    """Where an occurrence of a text, or a part of it, stands in a line."""
+
+    begin: int
+    end: int
+    """In characters, the indentation included."""
+    line: int
+    """The line on which the occurrence begins."""
+    nth: int
+    """Which one of those that begin there, from 0."""
+
+
 class _Span(NamedTuple):
     """What becomes one line, or more when it is long: where it begins, how deep it is, its characters."""
 
@@ -67,20 +83,20 @@ class Document:
 
     Args:
         text: JSON by the letter of RFC 8259, or anything else.
-        width: The cells a line takes, for `widest`.
+        columns: The cells of a line.
+        width: The cells that some characters take.
     """
 
-    def __init__(self, text: str, width: Callable[[str], int] = len) -> None:
+    def __init__(self, text: str, columns: int = UNWRAPPED, width: Callable[[str], int] = len) -> None:
         self.text = text
+        self.columns = columns
         self.is_json = is_strict_json(text)
-        self.widest = 0
-        """The most cells that a line takes, indentation included."""
         self._width = len if text.isascii() else width
         self._spans = _json_spans(text) if self.is_json else _plain_spans(text)
         self._starts = array("L")
         self._depths = array("B")
-        self._parts = array("L")  # 0, or which continuation of a long line this is
-        self._last: tuple[int, str] = (-1, "")
+        self._offsets = array("L")  # where a line begins in its item, in characters
+        self._last: tuple[int, str, list[Token]] = (-1, "", [])
 
     def lay_out(self, spans: int | None = None) -> Document:
         """Lay out the next `spans` items or lines of the text, or all that is left. Returns the document itself."""
@@ -89,79 +105,144 @@ class Document:
         return self
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._offsets)
 
     def line(self, number: int) -> str:
-        """Return line `number` without a line end, at most LINE_LIMIT characters and its indentation."""
-        indentation = " " * (INDENT * self._depths[number])
-        part = self._parts[number] * LINE_LIMIT
-        return indentation + self._whole(self._starts[number])[part : part + LINE_LIMIT]
+        """Return line `number` without a line end."""
+        begin, end = self._extent(number)
+        return self._indentation(number) + self._whole(self._starts[number])[begin:end]
 
     def tokens(self, number: int) -> Iterator[Token]:
         """Split line `number` into tokens that together are the line."""
-        line = self.line(number)
-        if not self.is_json:
-            yield Token(line, None)
-        elif self._parts[number]:
-            yield Token(line, TokenKind.STRING)
-        else:
-            for match in _TOKEN.finditer(line):
-                yield Token(match[0], TokenKind(match.lastgroup) if match.lastgroup else None)
+        begin, end = self._extent(number)
+        yield Token(self._indentation(number), None)
+        at = 0
+        for text, kind in self._tokens(self._starts[number]):
+            if part := text[max(0, begin - at) : max(0, end - at)]:
+                yield Token(part, kind)
+            at += len(text)
 
     def top_level_key(self, number: int) -> str | None:
-        """Return the key on line `number` when it belongs to the outermost object, else None."""
-        if not self.is_json or self._depths[number] != 1 or self._parts[number]:
+        """Return the key that begins on line `number` when it belongs to the outermost object, else None."""
+        if not self.is_json or self._depths[number] != 1 or self._offsets[number]:
             return None
         match = _ITEM.match(self.text, self._starts[number])
         return None if match is None or match["key"] is None else str(json.loads(match["key"]))
 
+    def first_line_of(self, number: int) -> int:
+        """The line on which the item of line `number` begins."""
+        return bisect_left(self._starts, self._starts[number])
+
+    def line_at(self, place: int) -> int:
+        """The line on which the item begins that has a place of the text, in characters."""
+        return bisect_left(self._starts, self._starts[max(0, bisect_right(self._starts, place) - 1)])
+
+    def place_of(self, number: int) -> int:
+        """Where the item of line `number` begins in the text, in characters."""
+        return self._starts[number]
+
     def occurrences(self, text: str, first: int = 0) -> Iterator[int | None]:
-        """Find a text whatever its case: yield the line of each occurrence, from line `first` on, then from the top.
+        """Find a text whatever its case: yield the line on which each occurrence begins, from line `first` on and then
+        from the top.
 
         Yields None after each stretch, for the caller to pause. What is looked through is the text as received, and a
         line is built only where that may have it: 300,000 lines take about a tenth of a second.
         """
-        shown = re.compile(re.escape(text), re.IGNORECASE)
         received = re.compile("".join(map(_as_received, text)), re.IGNORECASE)
-        first = first - self._parts[first] if first < len(self) else 0
+        first = self.first_line_of(first) if first < len(self) else 0
         for start, end in ((first, len(self)), (0, first)):
             begin = start
             while begin < end:
                 until = min(begin + STRETCH, end)
-                while until < end and self._parts[until]:
+                while until < end and self._offsets[until]:
                     until += 1
-                for line in self._candidates(received, begin, until):
-                    yield from (line for _ in shown.finditer(self.line(line)))
+                for number in self._candidates(received, begin, until):
+                    yield from (line for line, _, _ in self._occurrences_in(number, text))
                 yield None
                 begin = until
 
+    def places(self, number: int, text: str) -> Iterator[Place]:
+        """Where a text stands on line `number`, whatever its case; an occurrence may begin or end on another line."""
+        begin, end = self._extent(number)
+        indentation, before = len(self._indentation(number)), (-1, -1)
+        for line, start, stop in self._occurrences_in(self.first_line_of(number), text):
+            before = (line, before[1] + 1 if line == before[0] else 0)
+            if start < end and stop > begin:
+                shown = (max(start, begin) - begin, min(stop, end) - begin)
+                yield Place(indentation + shown[0], indentation + shown[1], *before)
+
+    def _occurrences_in(self, first: int, text: str) -> Iterator[tuple[int, int, int]]:
+        """The occurrences in the item that begins on a line: on which line each begins, and its extent in the item."""
+        start = self._starts[first]
+        end = bisect_right(self._starts, start, first)
+        for match in re.finditer(re.escape(text), self._whole(start), re.IGNORECASE):
+            yield bisect_right(self._offsets, match.start(), first, end) - 1, match.start(), match.end()
+
     def _candidates(self, pattern: re.Pattern[str], begin: int, end: int) -> Iterator[int]:
-        """Yield every line of what begins between two lines and has a pattern in it as received."""
+        """Yield the first line of every item between two lines that has a pattern in it as received."""
         stop = self._starts[end] if end < len(self) else len(self.text)
         while begin < end and (match := pattern.search(self.text, self._starts[begin], stop)) is not None:
             last = bisect_right(self._starts, match.start(), begin, end) - 1
-            yield from range(bisect_left(self._starts, self._starts[last], begin, end), last + 1)
+            yield bisect_left(self._starts, self._starts[last], begin, end)
             begin = last + 1
 
     def _whole(self, start: int) -> str:
-        """Return what begins at `start`, unfolded and not indented. The last one is kept for its other parts."""
-        last = self._last
-        if last[0] != start:
-            last = self._last = (start, (_item if self.is_json else _plain_line)(self.text, start))
-        return last[1]
+        """Return the item that begins at `start`, in one line and not indented. The last one is kept for its lines."""
+        if self._last[0] != start:
+            self._last = (start, (_item if self.is_json else _plain_line)(self.text, start), [])
+        return self._last[1]
+
+    def _tokens(self, start: int) -> list[Token]:
+        """The tokens of the item that begins at `start`."""
+        whole = self._whole(start)
+        tokens = self._last[2]
+        if not tokens:
+            found = _TOKEN.finditer(whole) if self.is_json else ()
+            tokens += [Token(match[0], TokenKind(match.lastgroup) if match.lastgroup else None) for match in found]
+            tokens += [] if self.is_json else [Token(whole, None)]
+        return tokens
+
+    def _extent(self, number: int) -> tuple[int, int]:
+        """Where a line begins and ends in its item, in characters."""
+        goes_on = number + 1 < len(self) and self._offsets[number + 1] > 0
+        return self._offsets[number], self._offsets[number + 1] if goes_on else maxsize
+
+    def _indentation(self, number: int) -> str:
+        return " " * self._indented(self._depths[number], goes_on=self._offsets[number] > 0)
+
+    def _indented(self, depth: int, *, goes_on: bool) -> int:
+        """The cells before a line; half of it stays for the text."""
+        return min(INDENT * depth + INDENT * goes_on, self.columns // 2)
 
     def _add(self, span: _Span) -> None:
-        """Add the line or lines of `span`. `widest` is taken only of lines that could be the widest."""
+        """Add the line or lines of `span`."""
         start, depth, length = span
-        for part in range(0, max(length, 1), LINE_LIMIT):
+        for offset in self._breaks(start, depth, length):
             self._starts.append(start)
             self._depths.append(depth)
-            self._parts.append(part // LINE_LIMIT)
-            characters = INDENT * depth + min(length - part, LINE_LIMIT)
-            if self._width is len:
-                self.widest = max(self.widest, characters)
-            elif 2 * characters > self.widest:
-                self.widest = max(self.widest, self._width(self.line(len(self) - 1)))
+            self._offsets.append(offset)
+
+    def _breaks(self, start: int, depth: int, length: int) -> Iterator[int]:
+        """Where each line of an item begins in it: after a blank, where there is one that does not leave a line half
+        empty, or behind which all the rest fits into the next one."""
+        yield 0
+        room = max(1, self.columns - self._indented(depth, goes_on=False))
+        if length * (1 if self._width is len else _WIDEST) <= room:
+            return
+        whole, at = self._whole(start), 0
+        while (end := at + self._fitting(whole[at : at + room], room)) < len(whole):
+            room = max(1, self.columns - self._indented(depth, goes_on=True))
+            blank = whole.rfind(" ", at, end) + 1
+            if blank and (blank - at > (end - at) // 2 or self._width(whole[blank : blank + room + 1]) <= room):
+                end = blank
+            yield end
+            at = end
+
+    def _fitting(self, text: str, room: int) -> int:
+        """How many of some characters fit into so many cells; at least one."""
+        if self._width is len:
+            return max(1, min(len(text), room))
+        return max(1, bisect_right(range(1, len(text) + 1), room, key=lambda count: self._width(text[:count])))
 
 
 def _json_spans(text: str) -> Iterator[_Span]:

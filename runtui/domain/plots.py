@@ -21,8 +21,6 @@ STRIP_LINES: Final = 20
 
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
-_BETWEEN: Final = 2
-"""Cells between two parts of the strip."""
 
 
 def sparkline(numbers: Sequence[int]) -> str:
@@ -92,20 +90,23 @@ def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount
 
 
 class StripPart(NamedTuple):
-    """A part of the strip: what stands there, and the filter that a click on it sets; empty for the days."""
+    """A part of the strip."""
 
     text: str
     role: Role
     filter: str = ""
+    """The one that a click on it sets; empty for the days."""
+    behind: int = 2
+    """The blanks before the next part."""
 
 
 def tenant_strip(
     counts: Sequence[TenantCount], failures: Sequence[int], width: int, keys: Mapping[str, str]
 ) -> list[StripPart]:
-    """The parts that fit in `width` cells, with two blanks between them.
+    """The parts that fit in `width` cells.
 
     What does not fit goes in this order: a word of the failures by day, the keys of the counts, the failures by day,
-    the words from the right, the counts from the right.
+    every second blank, the words from the right, the counts from the right.
 
     Args:
         counts: The runs by kind.
@@ -114,7 +115,7 @@ def tenant_strip(
         keys: By filter, the key that sets it.
     """
     for parts in _forms(counts, failures, keys):
-        if sum(len(part.text) + _BETWEEN for part in parts) - _BETWEEN <= width:
+        if len(strip_text(parts)) <= width:
             return parts
     return []
 
@@ -133,8 +134,10 @@ def _forms(
         yield [*keyed, StripPart(by_day, "text")]
         yield [*worded, StripPart(by_day, "text")]
     yield keyed
+    yield worded
+    yield [part._replace(behind=1) for part in worded]
     bare = [StripPart(f"{count.glyph} {count.runs}", count.role, count.filter) for count in counts]
-    for kept in range(len(worded), -1, -1):
+    for kept in range(len(worded) - 1, -1, -1):
         yield worded[:kept] + bare[kept:]
     for kept in range(len(bare) - 1, 0, -1):
         yield bare[:kept]
@@ -142,13 +145,13 @@ def _forms(
 
 def part_at(parts: Sequence[StripPart], cell: int) -> StripPart | None:
     """The part that stands at a cell, counted from 0; None between two."""
-    ends = accumulate(len(part.text) + _BETWEEN for part in parts)
+    ends = accumulate(len(part.text) + part.behind for part in parts)
     for part, end in zip(parts, ends, strict=True):
-        if end - _BETWEEN - len(part.text) <= cell < end - _BETWEEN:
+        if end - part.behind - len(part.text) <= cell < end - part.behind:
             return part
     return None
 
 
 def strip_text(parts: Sequence[StripPart]) -> str:
     """The parts in one line."""
-    return (" " * _BETWEEN).join(part.text for part in parts)
+    return "".join(part.text + " " * part.behind for part in parts).rstrip(" ")

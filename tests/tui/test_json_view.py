@@ -126,37 +126,39 @@ async def test_an_empty_body_is_an_empty_view() -> None:
         assert app.shown() == ["204 No Content"]
 
 
-async def test_keys_scroll_in_both_directions() -> None:
+async def test_keys_scroll_and_long_lines_are_whole() -> None:
     app = ViewApp()
     async with app.run_test(size=(20, 5), notifications=True) as pilot:
-        app.view.show_text("\n".join(f"{number} " + "x" * 50 for number in range(100)))
+        app.view.show_text("\n".join(f"{number} " + "x" * 30 for number in range(100)))
         app.view.focus()
         await pilot.pause()
-        await press(pilot, "j", "down", "j", "k")
+        assert app.shown()[:3] == ["0 " + "x" * 18, "  " + "x" * 12, "1 " + "x" * 18]
+        await press(pilot, "j", "down", "j", "j", "j", "k")
         assert app.shown()[0].startswith("2 ")
-        await press(pilot, "pagedown")
-        assert app.shown()[0].startswith("7 ")
-        await press(pilot, "G")
-        assert app.shown()[-1].startswith("99 ")
+        await press(pilot, "pagedown", "pageup", "G")
+        assert app.shown()[-2].startswith("99 ")
         await press(pilot, "g")
         assert app.shown()[0].startswith("0 ")
         await press(pilot, "end")
-        assert app.shown()[-1].startswith("99 ")
-        await press(pilot, "home", "right", "right")
-        assert app.shown()[0] == f"…{'x' * 18}…", "a line says at which ends it goes on"
-        await press(pilot, "left", "left")
+        assert app.shown()[-2].startswith("99 ")
+        await press(pilot, "home", "right")
         assert app.shown()[0].startswith("0 ")
 
 
-async def test_a_wide_line_scrolls_by_cells_and_not_by_characters() -> None:
+async def test_a_text_follows_the_width_and_stays_at_its_place() -> None:
     app = ViewApp()
-    async with app.run_test(size=(10, 3), notifications=True) as pilot:
-        app.view.show_text('["日本日本日本日本"]')
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_text(json.dumps([f"{number:03} 日本 " + "語" * 20 for number in range(50)], ensure_ascii=False))
         await pilot.pause()
-        assert app.view.virtual_size.width == 2 + 2 + 16
-        app.view.scroll_to(3, 0, animate=False)
+        app.view.scroll_to(y=41, animate=False)
         await pilot.pause()
-        assert app.view.render_line(1).text == "… 本日本 …"
+        assert app.shown()[0].startswith('  "020 日本 語')
+        await pilot.resize_terminal(80, 6)
+        await pilot.pause()
+        assert app.shown()[0] == '  "020 日本 ' + "語" * 20 + '",'
+        await pilot.resize_terminal(12, 6)
+        await pilot.pause()
+        assert app.shown()[0] == '  "020 日本'
 
 
 async def test_megabytes_are_laid_out_in_a_thread_and_shown_whole() -> None:
@@ -216,8 +218,8 @@ async def test_a_shorter_text_pulls_the_place_back() -> None:
 async def test_changed_properties_carry_a_sign() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 12), notifications=True) as pilot:
-        app.view.show_text('{"id":"x","status":"done","inner":{"status":"old"}}')
-        app.view.highlight_changed({"status"})
+        body = '{"id":"x","status":"done","inner":{"status":"old"}}'
+        app.view.show_text(body, changed={"status"})
         await pilot.pause()
         assert app.shown() == [
             "  {",
@@ -228,7 +230,7 @@ async def test_changed_properties_carry_a_sign() -> None:
             "    }",
             "  }",
         ]
-        app.view.highlight_changed(())
+        app.view.show_text(body)
         await pilot.pause()
         assert app.shown()[2] == '  "status": "done",'
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain import json_text
-from runtui.domain.json_text import DEEPEST_INDENT, INDENT, LINE_LIMIT, Document, TokenKind, is_strict_json
+from runtui.domain.json_text import DEEPEST_INDENT, INDENT, UNWRAPPED, Document, TokenKind, is_strict_json
 
 KEY, STRING, NUMBER, KEYWORD, PUNCTUATION = TokenKind
 
@@ -32,9 +32,9 @@ def test_any_json_is_laid_out_as_the_standard_library_would(
     assert lines(received) == json.dumps(value, ensure_ascii=ascii_only, indent=INDENT).split("\n")
 
 
-@given(json_values)
-def test_the_tokens_of_a_line_are_the_line(value: object) -> None:
-    document = Document(json.dumps(value)).lay_out()
+@given(json_values, st.sampled_from([1, 12, 200]))
+def test_the_tokens_of_a_line_are_the_line(value: object, columns: int) -> None:
+    document = Document(json.dumps(value), columns).lay_out()
     for number in range(len(document)):
         assert "".join(token.text for token in document.tokens(number)) == document.line(number)
 
@@ -104,16 +104,45 @@ def test_deep_nesting_is_indented_only_so_far() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 9_000 + "\ny", '{"long": "' + "x" * 9_000 + '", "short": 1}'])
-def test_a_long_line_goes_on_in_the_next(text: str) -> None:
+def test_a_line_is_never_expensive_to_draw(text: str) -> None:
     shown = lines(text)
-    assert max(map(len, shown)) <= LINE_LIMIT + INDENT
+    assert max(map(len, shown)) <= UNWRAPPED
     assert re.sub(r"\s", "", "".join(shown)) == re.sub(r"\s", "", text)
 
 
-def test_the_widest_line_is_known_in_the_width_that_was_asked_for() -> None:
-    assert Document('{"key": "value"}').lay_out().widest == len('  "key": "value"')
-    wide = Document("日本\nab\n日本語", lambda line: 2 * len(line)).lay_out()
-    assert wide.widest == 6
+def two_each(text: str) -> int:
+    """Cells, where what is no ASCII takes two."""
+    return sum(1 if letter.isascii() else 2 for letter in text)
+
+
+@given(json_values, st.integers(4, 60))
+def test_what_is_longer_than_a_line_is_whole_in_the_next_ones(value: object, columns: int) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    wide, narrow = Document(text).lay_out(), Document(text, columns, two_each).lay_out()
+    shown = [narrow.line(number) for number in range(len(narrow))]
+    assert max(map(two_each, shown)) <= columns
+    whole = [wide.line(number) for number in range(len(wide))]
+    assert "".join(shown).replace(" ", "") == "".join(whole).replace(" ", "")
+
+
+def test_a_long_value_goes_on_further_in_and_words_stay_whole() -> None:
+    body = {"id": "6513270e-a1e4-4e31-9c6c-c5e6b4386393", "reason": "It did not call back in time."}
+    document = Document(json.dumps({"value": [body]}), 34).lay_out()
+    assert [document.line(number) for number in range(3, 8)] == [
+        '      "id": "6513270e-a1e4-4e31-9c',
+        '        6c-c5e6b4386393",',
+        '      "reason": "It did not call ',
+        '        back in time."',
+        "    }",
+    ]
+    assert Document('{"startedDateTime": "2026-11-20T09:15:03Z"}', 30).lay_out().line(2) == '    "2026-11-20T09:15:03Z"'
+
+
+def test_the_end_of_a_long_value_keeps_its_kind_and_its_item() -> None:
+    document = Document(json.dumps({"key": "x" * 50, "n": 1}), 20).lay_out()
+    assert [token.kind for token in document.tokens(3)] == [None, STRING]
+    assert [document.top_level_key(number) for number in range(1, 4)] == ["key", None, None]
+    assert (document.line_at(document.place_of(3)), document.first_line_of(3)) == (1, 1)
 
 
 def test_laying_out_goes_on_where_it_stopped() -> None:
@@ -130,31 +159,35 @@ def test_only_keys_of_the_outermost_object_are_top_level() -> None:
     assert found == [None, "a", "b", None, None, "cd", None, None, None]
 
 
-def brute(document: Document, text: str) -> list[int]:
-    """What `occurrences` finds, line by line."""
-    return [
-        line for line in range(len(document)) for _ in re.finditer(re.escape(text), document.line(line), re.IGNORECASE)
-    ]
-
-
 @pytest.mark.parametrize("stretch", [1, 3, 5_000])
 @given(data=st.data(), value=st.recursive(st.sampled_from([1.10, "aB: {", "x" * 30, True]), st.lists))
-def test_a_search_finds_what_the_lines_have(data: st.DataObject, stretch: int, value: object) -> None:
+def test_a_search_finds_what_the_items_have_across_their_lines(
+    data: st.DataObject, stretch: int, value: object
+) -> None:
     received = json.dumps(
         {"aB": value, "b b": [value, {}], "c": {"ab": value}}, indent=data.draw(st.sampled_from([None, 1]))
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_text, "STRETCH", stretch)
-        patch.setattr(json_text, "LINE_LIMIT", 12)
-        document = Document(received).lay_out()
+        whole, document = Document(received).lay_out(), Document(received, 12).lay_out()
         first = data.draw(st.integers(0, len(document) - 1))
-        line = document.line(data.draw(st.integers(0, len(document) - 1)))
+        line = whole.line(data.draw(st.integers(0, len(whole) - 1))).strip()
         begin = data.draw(st.integers(0, len(line)))
         text = line[begin : begin + data.draw(st.integers(1, 9))] or "ab"
         found = [line for line in document.occurrences(text.swapcase(), first) if line is not None]
-        assert sorted(found) == sorted(brute(document, text))
+        items = (whole.line(number).strip() for number in range(len(whole)))
+        assert len(found) == sum(len(re.findall(re.escape(text), item, re.IGNORECASE)) for item in items)
         later = [line for line in found if line >= first]
         assert later == sorted(later)
+        parts = [
+            (place.line, place.nth, document.line(number)[place.begin : place.end])
+            for number in range(len(document))
+            for place in document.places(number, text)
+        ]
+        assert sorted({begins for begins, _, _ in parts}) == sorted(set(found)), "a search goes where places are"
+        for begins, nth, _ in parts:
+            shown = "".join(part for *occurrence, part in parts if occurrence == [begins, nth])
+            assert shown.casefold() == text.casefold()
 
 
 def test_a_search_in_lines_of_plain_text() -> None:

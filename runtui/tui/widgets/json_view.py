@@ -1,14 +1,15 @@
-"""A text of any size in a panel: JSON laid out and coloured, anything else line by line.
+"""A text of any size in a panel: JSON laid out and coloured, anything else line by line; nothing of it is cut.
 
-Invariant: what is on the screen is all that is ever built. Lines are drawn when they scroll into view, every one
-of them passes through `plain`, and a large text is laid out in a thread while the one before it stays shown.
+Invariant: what is on the screen is all that is ever built. Lines are as wide as the view and drawn when they scroll
+into it, every one of them passes through `plain`, and a large text is laid out in a thread while the one before it
+stays shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -21,19 +22,26 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from runtui.domain.json_text import Document, TokenKind
+from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
-from runtui.tui.text import ELLIPSIS, plain
-from runtui.tui.widgets.search_bar import Match, cells_of, places, with_matches
+from runtui.tui.text import plain
+from runtui.tui.widgets.search_bar import Found, Match, cells_of, places, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
 """Characters up to which a text is laid out at once: some milliseconds, too short for a thread to be worth it."""
 FIRST_LINES: Final = 500
 """Lines of a larger text that are shown before the rest is laid out."""
 _GROUP: Final = "json-view"
-_GOES_ON: Final = Segment(ELLIPSIS)
 _CHANGED: Final = "* "
 _UNCHANGED: Final = "  "
+
+
+class _Shown(NamedTuple):
+    """What stands with a text, and where it is shown from."""
+
+    header: tuple[Content, ...]
+    changed: frozenset[str]
+    keep_place: bool
 
 
 class JsonView(ScrollView, can_focus=True):
@@ -64,6 +72,8 @@ class JsonView(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     JsonView {
         height: 1fr;
+        overflow-x: hidden;
+        scrollbar-gutter: stable;
         & > .json-view--key { color: $text-primary; }
         & > .json-view--string { color: $text-success; }
         & > .json-view--number { color: $text-warning; }
@@ -87,7 +97,7 @@ class JsonView(ScrollView, can_focus=True):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._header: tuple[Content, ...] = tuple(header)
-        self._document = Document(text, _cells).lay_out()
+        self._document = Document(text, width=_cells).lay_out()
         self._changed: frozenset[str] = frozenset()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
         self._sought = ""
@@ -96,26 +106,34 @@ class JsonView(ScrollView, can_focus=True):
     def on_mount(self) -> None:
         self._measure()
 
-    def show_text(self, text: str, *, header: Sequence[Content] = (), keep_place: bool = False) -> None:
+    def on_resize(self) -> None:
+        """Lay the text out for the width as it is now."""
+        if self._document.columns != self._columns(self._changed):
+            self.show_text(self.text, header=self._header, changed=self._changed, keep_place=True)
+
+    def show_text(
+        self, text: str, *, header: Sequence[Content] = (), changed: Collection[str] = (), keep_place: bool = False
+    ) -> None:
         """Show `text` instead of what is shown now: as JSON when it is valid JSON, else as its lines.
 
         Args:
             text: What to show, as received.
-            header: Lines above it, already safe (see runtui.tui.text).
+            header: Lines above it, already safe (see runtui.tui.text) and no wider than the view.
+            changed: Properties of the outermost object that carry a sign; without any there is no column for it.
             keep_place: Stay scrolled where the reader is, as far as the new text reaches.
         """
         self.workers.cancel_group(self, _GROUP)
+        shown = _Shown(tuple(header), frozenset(changed), keep_place)
+        document = Document(text, self._columns(shown.changed), _cells)
         if len(text) <= IN_PLACE_LIMIT:
-            self._replace(Document(text, _cells).lay_out(), header, keep_place)
-            return
-        self._lay_out(text, tuple(header), keep_place)
+            self._replace(document.lay_out(), shown)
+        else:
+            self._lay_out(document, shown)
 
-    def highlight_changed(self, keys: Collection[str]) -> None:
-        """Mark some properties of the outermost object; without any, the column of marks is hidden."""
-        changed = frozenset(keys)
-        if changed != self._changed:
-            self._changed = changed
-            self._measure()
+    def _columns(self, changed: Collection[str]) -> int:
+        """The cells of a line of the text; before there is a width, as many as it likes."""
+        width = self.scrollable_content_region.width
+        return max(1, width - len(_CHANGED) * bool(changed)) if width else UNWRAPPED
 
     @property
     def text(self) -> str:
@@ -155,35 +173,20 @@ class JsonView(ScrollView, can_focus=True):
 
     def go_to(self, match: Match) -> None:
         """Scroll so far that a match stands in sight, some lines below the top where it did not."""
-        left, top = self.scroll_offset
-        width, height = self.scrollable_content_region.size
+        top, height = self.scroll_offset.y, self.scrollable_content_region.height
         if not top <= match.line < top + height:
-            top = max(0, match.line - height // 3)
-        line = self._draw_text(match.line).text
-        found = list(places(line, self._sought, self._gutter_width(match.line)))
-        begin, end = cells_of(line, found[match.nth]) if match.nth < len(found) else (0, 0)
-        if not left + (left > 0) <= begin <= end < left + width:
-            left = max(0, end - width + 1) if end >= width else 0
-        self.scroll_to(left, top, animate=False)
+            self.scroll_to(y=max(0, match.line - height // 3), animate=False)
 
     # Drawing
 
     def render_line(self, y: int) -> Strip:
         """Draw the line at row `y` of the visible part."""
-        left, top = self.scroll_offset
-        width = self.scrollable_content_region.width
-        number = top + y
+        number = self.scroll_offset.y + y
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        return self._cut(strip, left, left + width).apply_style(self.rich_style)
-
-    def _cut(self, strip: Strip, left: int, right: int) -> Strip:
-        """The cells of a line between two, with a mark at each end beyond which it goes on."""
-        goes_on = (left > 0 and strip.cell_length > 0, strip.cell_length > right)
-        shown = strip.crop_extend(left + goes_on[0], right - goes_on[1], self.rich_style)
-        marks = [[_GOES_ON] * is_cut for is_cut in goes_on]
-        return Strip([*marks[0], *shown, *marks[1]], right - left) if any(goes_on) else shown
+        width = self.scrollable_content_region.width
+        return strip.crop_extend(0, width, self.rich_style).apply_style(self.rich_style)
 
     def notify_style_update(self) -> None:
         """Drop the lines drawn in the old colours."""
@@ -191,29 +194,29 @@ class JsonView(ScrollView, can_focus=True):
         self._strips.clear()
 
     @work(group=_GROUP, description="lay out a large text")
-    async def _lay_out(self, text: str, header: Sequence[Content], keep_place: bool) -> None:
-        document = await asyncio.to_thread(lambda: Document(text, _cells).lay_out(FIRST_LINES))
-        if not keep_place:
-            self._replace(document, header, keep_place)
+    async def _lay_out(self, document: Document, shown: _Shown) -> None:
+        await asyncio.to_thread(document.lay_out, FIRST_LINES)
+        if not shown.keep_place:
+            self._replace(document, shown)
         await asyncio.to_thread(document.lay_out)
-        if keep_place:
-            self._replace(document, header, keep_place)
+        if shown.keep_place:
+            self._replace(document, shown)
         else:
             self._measure()
         self.post_message(self.LaidOut())
 
-    def _replace(self, document: Document, header: Sequence[Content], keep_place: bool) -> None:
-        self._document = document
-        self._header = tuple(header)
-        left, top = self.scroll_offset if keep_place else (0, 0)
+    def _replace(self, document: Document, shown: _Shown) -> None:
+        top = self.scroll_offset.y if shown.keep_place else 0
+        before, at = self._document, top - len(self._header)
+        if before.text == document.text and before.columns != document.columns and 0 < at < len(before):
+            top = len(shown.header) + document.line_at(before.place_of(at))
+        self._document, self._header, self._changed = document, shown.header, shown.changed
         self._measure()
-        self.scroll_to(left, top, animate=False)
+        self.scroll_to(y=top, animate=False)
 
     def _measure(self) -> None:
         """Update the scrollable size, and redraw what changed."""
-        widest_header = max((line.cell_length for line in self._header), default=0)
-        gutter = len(_CHANGED) if self._changed else 0
-        size = Size(max(widest_header, self._document.widest + gutter), self.line_count)
+        size = Size(self.scrollable_content_region.width, self.line_count)
         if size == self.virtual_size:
             self._draw_differences()
         else:
@@ -235,13 +238,20 @@ class JsonView(ScrollView, can_focus=True):
     def _draw(self, number: int) -> Strip:
         """Build one whole line, its matches marked; numbers start with the header."""
         strip = self._draw_text(number)
-        if not self._sought:
-            return strip
-        nth = self._match.nth if self._match is not None and self._match.line == number else None
-        return with_matches(strip, self._sought, nth, after=self._gutter_width(number))
+        return with_matches(strip, self._found(number), self._match) if self._sought else strip
 
-    def _gutter_width(self, number: int) -> int:
-        return len(_CHANGED) if self._changed and number >= len(self._header) else 0
+    def _found(self, number: int) -> Iterator[Found]:
+        """Where the text that is looked for stands on a line; of one that goes on from the line before, the rest."""
+        above, text = len(self._header), self._sought
+        if number < above:
+            line = self._header[number].plain
+            yield from (Found(*cells_of(line, at), Match(number, nth)) for nth, at in enumerate(places(line, text)))
+        elif number - above < len(self._document):
+            line = self._document.line(number - above)
+            gutter = len(_CHANGED) if self._changed else 0
+            for place in self._document.places(number - above, text):
+                begin, end = (gutter + _cells(line[:at]) for at in (place.begin, place.end))
+                yield Found(begin, end, Match(place.line + above, place.nth))
 
     def _draw_text(self, number: int) -> Strip:
         if number < len(self._header):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from rich.cells import cell_len
@@ -66,27 +66,28 @@ class Searchable(Protocol):
         """Give it the keys."""
 
 
-def with_matches(strip: Strip, text: str, nth: int | None, *, after: int = 0) -> Strip:
-    """A drawn line with the occurrences of a text marked; `nth` of them is the current one.
+class Found(NamedTuple):
+    """Where a match, or a part of it, stands on a line."""
 
-    Args:
-        strip: The line.
-        text: What is looked for, whatever its case.
-        nth: None: the current one is on another line.
-        after: Cells at the left that do not belong to the line.
-    """
-    line, parts, at = strip.text, [], 0
-    for number, place in enumerate(places(line, text, after)):
-        begin, end = cells_of(line, place)
-        style = Style.parse(CURRENT_MATCH if number == nth else MATCH)
+    begin: int
+    end: int
+    """In cells."""
+    match: Match
+
+
+def with_matches(strip: Strip, found: Iterable[Found], current: Match | None) -> Strip:
+    """A drawn line with matches marked, in their order; `current` in its own way."""
+    parts, at = [], 0
+    for begin, end, match in found:
+        style = Style.parse(CURRENT_MATCH if match == current else MATCH)
         parts += [strip.crop(at, begin), strip.crop(begin, end).apply_style(style)]
         at = end
     return Strip.join([*parts, strip.crop(at)]) if parts else strip
 
 
-def places(line: str, text: str, after: int = 0) -> Iterator[tuple[int, int]]:
-    """Where each occurrence of a text begins and ends in a line, in characters, from one of them on."""
-    for match in re.compile(re.escape(text), re.IGNORECASE).finditer(line, after):
+def places(line: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where each occurrence of a text begins and ends in a line, in characters."""
+    for match in re.finditer(re.escape(text), line, re.IGNORECASE):
         yield match.span()
 
 

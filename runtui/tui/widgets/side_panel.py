@@ -278,8 +278,7 @@ class SidePanel(Pane):
         header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
-        self._page.show_text(page.body, header=header, keep_place=keep_place)
-        self._page.highlight_changed(page.changed)
+        self._page.show_text(page.body, header=header, changed=page.changed, keep_place=keep_place)
         self.search.look_again()
 
 
