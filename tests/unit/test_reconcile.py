@@ -375,6 +375,29 @@ async def test_a_service_that_would_refuse_them_all_is_not_asked_about_all(
     assert 1 <= len(graph.calls) <= CONCURRENT_READS
 
 
+async def test_answers_that_come_after_a_refusal_for_all_do_not_take_it_back(session: Session, graph: FakeGraph) -> None:
+    for count in range(5 * CONCURRENT_READS):
+        session.record(run_id=f"r{count}")
+    gone = answered(outcome=Outcome.NOT_DONE)
+    throttled = replace(gone, exchange=replace(gone.exchange, status=429))
+    usual, all_asked, is_told = graph.run, asyncio.Event(), asyncio.Event()
+
+    async def first_of_some(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
+        """The first of those that are asked side by side is answered first."""
+        answer = await usual(workflow_id, run_id, pace=pace)
+        if len(graph.calls) == CONCURRENT_READS:
+            all_asked.set()
+        await (all_asked if answer is throttled else is_told).wait()
+        is_told.set()
+        return answer
+
+    graph.on_read = lambda _run_id: throttled if len(graph.calls) == 1 else gone
+    graph.run = first_of_some  # type: ignore[method-assign]
+    async with asyncio.timeout(PATIENCE):
+        await session.reconciler.check_all()
+    assert len(graph.calls) == CONCURRENT_READS
+
+
 class Timeouts:
     """In the place of `asyncio.timeout`: no time passes, and what was asked for is remembered."""
 
