@@ -319,12 +319,15 @@ async def test_two_spellings_of_one_id_are_one_run(saves: SaveQueue, graph: Fake
 
 async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: SaveQueue, graph: FakeGraph) -> None:
     run: dict[str, Any] = RUN
+    next_ones: list[Save | None] = []
+    saves.changed.subscribe(lambda save: None if save.active else next_ones.append(saves.of_run("r1")))
     for count in range(3, 13):
         saves.submit(draft(received=run, failedTasksCount=str(count)))
         run = {**run, "failedTasksCount": count}
     assert await saves.drain(30) == 0
     assert graph.most_at_once == {"r1": 1}
     assert [json.loads(body)["failedTasksCount"] for body in graph.bodies] == list(range(3, 13))
+    assert [save and save.number for save in next_ones] == [*range(2, 11), None], "it is busy until the last has ended"
 
 
 async def test_waiting_for_saves_is_bounded(saves: SaveQueue, graph: FakeGraph) -> None:
