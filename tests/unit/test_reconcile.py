@@ -375,7 +375,7 @@ async def test_a_service_that_would_refuse_them_all_is_not_asked_about_all(
     assert 1 <= len(graph.calls) <= CONCURRENT_READS
 
 
-async def test_answers_that_come_after_a_refusal_for_all_do_not_take_it_back(session: Session, graph: FakeGraph) -> None:
+async def test_answers_after_a_refusal_for_all_do_not_take_it_back(session: Session, graph: FakeGraph) -> None:
     for count in range(5 * CONCURRENT_READS):
         session.record(run_id=f"r{count}")
     gone = answered(outcome=Outcome.NOT_DONE)
