@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
-from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.filters import parse_filter
 from runtui.domain.properties import EDITABLE, PROPERTIES
@@ -34,6 +33,7 @@ from runtui.headless.triage.users import show_user
 from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.workspace import Workspace
 

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import MISSING, value_word
 from runtui.domain.times import interpret, now_ticks, parse_ticks
 from runtui.errors import RuntuiError, UsageError
@@ -24,6 +23,7 @@ from runtui.options import nearest_words
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
 from runtui.services.sharing.markdown import code_block, code_span
+from runtui.services.sharing.records import RecordFormat, record_lines
 
 EntryCondition: TypeAlias = Callable[[Entry], bool]
 

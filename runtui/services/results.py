@@ -15,7 +15,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
-from runtui.domain.filters import AnyOf, parse_filter
+from runtui.domain.filter_tree import AnyOf
+from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks

@@ -54,7 +54,7 @@ from runtui.services.store_results import Person, Received, RunResults, UnreadRu
 from runtui.services.triage.projection import with_triage
 
 if TYPE_CHECKING:
-    from runtui.domain.filters import Filter
+    from runtui.domain.filter_tree import Filter
     from runtui.domain.results import Cause, TaskResult
     from runtui.domain.triage.people import PersonResult
     from runtui.domain.triage.workflows import WorkflowHistory

@@ -13,8 +13,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from runtui.domain.filters import IsFlag, Sql
-from runtui.domain.filters import where as filter_where
+from runtui.domain.filter_tree import IsFlag, Sql
 from runtui.domain.results import Cause, TaskResult, UserResult
 from runtui.domain.rows import ABSENT, storable
 
@@ -251,7 +250,7 @@ def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> Unre
 
     `now` (ticks) decides what is stuck. A run that goes on with failed tasks is a problem too.
     """
-    problem, values = filter_where(IsFlag("problem", now))
+    problem, values = IsFlag("problem", now).where()
     where_problem = f"{where[0]} AND ({problem} OR failed_tasks > 0)"
     is_read = "coalesce((SELECT as_of = last_updated FROM reading WHERE run_row = run.rowid), 0)"
     parameters = (*where[1], *values)

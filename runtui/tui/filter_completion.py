@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from runtui.domain.filters import ASKING, FILTER_FIELDS, FieldKind, FilterField
+from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField
+from runtui.domain.filters import ASKING
 from runtui.domain.text import visible
 
 ValueCount: TypeAlias = tuple[str, int]

@@ -12,7 +12,8 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Order, Role, RowT, in_order
 from runtui.domain.draft import value_word
-from runtui.domain.filters import Filter, parse_filter
+from runtui.domain.filter_tree import Filter
+from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow, short_id
 from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime

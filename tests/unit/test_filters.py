@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.filters import (
+from runtui.domain.filter_tree import (
     FILTER_FIELDS,
-    MOST_TERMS,
     Absent,
     AllOf,
     AnyOf,
     CountIs,
-    FilterError,
     FilterField,
     HasText,
     IsFlag,
@@ -24,9 +22,8 @@ from runtui.domain.filters import (
     Not,
     TextIs,
     TimeIs,
-    parse_filter,
-    where,
 )
+from runtui.domain.filters import MOST_TERMS, FilterError, parse_filter
 from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 
@@ -219,4 +216,4 @@ def test_any_text_is_a_filter_or_an_error_that_points_into_it(text: str) -> None
 def test_what_is_quoted_is_text_and_reaches_sql_only_as_a_parameter(text: str) -> None:
     node = tree(f'"{text}"')
     assert node == HasText(text)
-    assert where(HasText(text))[0] == where(HasText("other"))[0]
+    assert HasText(text).where()[0] == HasText("other").where()[0]

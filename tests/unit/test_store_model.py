@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain.columns import Column
-from runtui.domain.filters import (
+from runtui.domain.filter_tree import (
     Absent,
     AllOf,
     AnyOf,
@@ -27,8 +27,8 @@ from runtui.domain.filters import (
     Not,
     TextIs,
     TimeIs,
-    parse_filter,
 )
+from runtui.domain.filters import parse_filter
 from runtui.domain.plots import RUNNING, tenant_counts
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, SEVERITY, STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks

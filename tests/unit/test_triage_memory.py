@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.filters import TRIAGE_FLAGS, parse_filter
+from runtui.domain.filter_tree import TRIAGE_FLAGS
+from runtui.domain.filters import parse_filter
 from runtui.domain.rows import STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.memory import NEVER, TriageState, snooze_end

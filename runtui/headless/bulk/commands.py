@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from runtui.command_line import CommandLine, SessionSpec
 from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
-from runtui.domain.filters import Filter, parse_filter
+from runtui.domain.filter_tree import Filter
+from runtui.domain.filters import parse_filter
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks

@@ -13,7 +13,6 @@ from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
-from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
@@ -32,6 +31,7 @@ from runtui.headless.output import column_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.services.people import find_user, read_person
 from runtui.services.results import ReadingProgress
+from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.workspace import Workspace
 

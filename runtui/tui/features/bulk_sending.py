@@ -22,13 +22,13 @@ from runtui.domain.bulk_draft import (
     actions_of,
     runs_word,
 )
-from runtui.domain.csv import RecordFormat, record_lines
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
+from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import StoredRun, stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk

@@ -18,7 +18,8 @@ from textual.message import Message
 from textual.style import Style
 from textual.widgets import Input, Static
 
-from runtui.domain.filters import Filter, FilterError
+from runtui.domain.filter_tree import Filter
+from runtui.domain.filters import FilterError
 from runtui.errors import RuntuiError
 from runtui.keys.actions import Scope
 from runtui.services.preferences import Preferences
