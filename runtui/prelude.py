@@ -23,7 +23,7 @@ from runtui.domain.views import ListSettings, order_title, view_of
 from runtui.errors import RuntuiError
 from runtui.keys.actions import view_keys
 from runtui.services.preferences import KeptChoices
-from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store
+from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 
@@ -107,7 +107,7 @@ class FirstPaint:
         settings = kept.runs
         total, now = store.count(EVERY_RUN), now_ticks()
         query = _query_of(settings, now)
-        arrangement = Arrangement(settings.run_columns, store.needs(), bool(settings.columns))
+        arrangement = Arrangement(settings.run_columns, cells_of(store), bool(settings.columns))
         layout = arrangement.layout(list_width(self._columns, self._lines))
         lines = [self._header()]
         if self._lines >= STRIP_LINES:

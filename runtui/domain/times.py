@@ -10,6 +10,7 @@ import re
 import time
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock
+from functools import lru_cache
 from typing import Final
 
 TICKS_PER_SECOND: Final = 10_000_000
@@ -30,7 +31,7 @@ _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w"
 
 # The letters T and Z may be small (OData 4.01 ABNF); \d is ASCII alone, as JSON's digits are.
 _DATE_TIME: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))?", re.ASCII
+    r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))?", re.ASCII
 )
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -39,6 +40,7 @@ _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
 _DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
 _SHIFT: Final = re.compile(r"(?:now)?\s*([+-])\s*(\S+)", re.ASCII)
 _DAY_SHIFT: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_OFF_CLOCK: Final = "Hours go from 00 to 23, minutes and seconds from 00 to 59."
 _OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
 
 
@@ -49,18 +51,24 @@ def parse_ticks(text: str) -> int:
         ValueError: with one sentence that says what is wrong.
     """
     match = _DATE_TIME.fullmatch(text)
-    if match is None or not (match[6] or match[7]):
+    if match is None or not (match[4] or match[5]):
         raise ValueError("A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00.")
-    days = _date(match[1]).toordinal() - 1
-    seconds = _seconds_of_day(match[2], match[3], match[4])
-    fraction = match[5] or ""
+    minute, second, fraction, _, sign, hours, minutes = match.groups("")
+    if second > "59":
+        raise ValueError(_OFF_CLOCK)
     if len(fraction) > 7:
         raise ValueError("A DateTimeOffset has at most 7 fractional digits.")
-    ticks = days * _DAY + seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
-    if match[7]:
-        shift = _offset(match[8], match[9])
-        ticks += shift if match[7] == "-" else -shift
+    ticks = _minute_ticks(minute) + int(second or 0) * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
+    if sign:
+        shift = _offset(hours, minutes)
+        ticks += shift if sign == "-" else -shift
     return _on_calendar(ticks)
+
+
+@lru_cache(maxsize=4_096)
+def _minute_ticks(text: str) -> int:
+    """A date-time of digits, to the minute. Runs share theirs with many others."""
+    return (_date(text[:10]).toordinal() - 1) * _DAY + _seconds_of_day(text[11:13], text[14:], None) * TICKS_PER_SECOND
 
 
 def _date(text: str) -> date:
@@ -73,7 +81,7 @@ def _date(text: str) -> date:
 def _seconds_of_day(hour: str, minute: str, second: str | None) -> int:
     hours, minutes, seconds = int(hour), int(minute), int(second or 0)
     if hours > 23 or minutes > 59 or seconds > 59:
-        raise ValueError("Hours go from 00 to 23, minutes and seconds from 00 to 59.")
+        raise ValueError(_OFF_CLOCK)
     return hours * 3_600 + minutes * 60 + seconds
 
 
@@ -240,12 +248,13 @@ def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
     match = _DATE_TIME.fullmatch(typed)
     if match is None:
         raise ValueError("Type a date-time such as 2026-11-20T09:15:03Z, or now, -2h, tomorrow 09:00.")
-    if match[6] or match[7]:
+    minute, second, fraction, *offset = match.groups()
+    if any(offset):
         parse_ticks(typed)
-        return typed if match[4] else f"{typed[:16]}:00{typed[16:]}"
-    if match[5]:
+        return typed if second else f"{typed[:16]}:00{typed[16:]}"
+    if fraction:
         raise ValueError("A time with a fraction needs Z or an offset such as +01:00 at its end.")
-    return _on_wall_clock(_date(match[1]), match[2], match[3], match[4], zone)
+    return _on_wall_clock(_date(minute[:10]), minute[11:13], minute[14:], second, zone)
 
 
 def _whole_seconds(ticks: int) -> str:

@@ -40,7 +40,7 @@ from runtui.headless.changes import (
 )
 from runtui.headless.console import narrate, run_command
 from runtui.headless.session import connected, find_run, pace, read_run
-from runtui.services.people import find_user
+from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed
 

@@ -208,6 +208,7 @@ class Refresh:
             if full:
                 self._doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
+            await asyncio.to_thread(self._store.complete_orders)
         except RuntuiError as error:
             listing.fault = error
         read_nothing = listing.fault is not None or len(listing.missing) == len(listing.names) > 0

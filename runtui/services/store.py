@@ -15,24 +15,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.columns import Needs
-from runtui.domain.rows import (
-    ABSENT,
-    ROW_PROPERTIES,
-    RUN_COLUMN_BY_KEY,
-    RunRow,
-    cells_needed,
-    storable,
-    stored_id,
-)
+from runtui.domain.rows import ABSENT, RunRow, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
@@ -42,19 +32,32 @@ from runtui.services.store_counts import Totals, failures_by_day, histories, tot
 from runtui.services.store_file import (
     ChangedRuns,
     StoreError,
+    add_order,
     delete_runs,
+    missing_orders,
     open_again,
     open_reader,
     open_writer,
-    order_terms,
     put_runs,
     put_workflow,
+)
+from runtui.services.store_query import (
+    EVERY_RUN,
+    RowNumbers,
+    RunQuery,
+    find,
+    following,
+    pick,
+    place,
+    row_of,
+    total_of,
+    walk,
+    where_of,
 )
 from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns
 from runtui.services.triage.projection import with_triage
 
 if TYPE_CHECKING:
-    from runtui.domain.filter_tree import Filter
     from runtui.domain.results import Cause, TaskResult
     from runtui.domain.triage.people import PersonResult
     from runtui.domain.triage.workflows import WorkflowHistory
@@ -70,6 +73,9 @@ __all__ = [
     "StoredRun",
     "UnreadRun",
     "UnreadRuns",
+    "cells_of",
+    "following",
+    "row_of",
     "stored_runs",
     "workflow_name_of",
     "workflow_of",
@@ -79,39 +85,18 @@ __all__ = [
 # comes from a person or a server is a parameter.
 # ruff: noqa: S608
 
-
-class RunQuery(NamedTuple):
-    """What the list shows: which runs, in which order."""
-
-    filter: Filter | None = None
-    """None: every run."""
-    sort: str = "status"
-    """The key of a column. The first order is what needs a person first, then the newest."""
-    descending: bool = True
-
-
-EVERY_RUN: Final = RunQuery()
-"""No filter, in the first order. Its count costs the same however many runs there are, unlike `Store.totals`."""
-
-Terms: TypeAlias = Sequence[tuple[str, bool]]
-"""An order: fields, each with whether it runs from great to small."""
-
-RowNumbers: TypeAlias = "array[int]"
-"""The rows that a query finds, in its order: eight bytes a row."""
-
-_ROW: Final = ", ".join(
-    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in ROW_PROPERTIES))
-)
-"""What a RunRow is made of, with None for a number that the run does not have."""
-
-_KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
-
 MANY_RUNS: Final = 20_000
 """Runs from which on a filter may take more than a few milliseconds to count."""
 
 _KEPT_FINDINGS: Final = 4
+
 _MOST_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
 """Each is the end of an index."""
+
+_MOST_USERS_SO_FAR: Final = (
+    "SELECT max(total_users), max(failed_users) FROM (SELECT total_users, failed_users FROM run LIMIT 10000)"
+)
+"""The same as long as there are no such indexes: the first runs tell."""
 
 
 class StoredRun(NamedTuple):
@@ -156,6 +141,9 @@ class Store:
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
         self._findings: dict[RunQuery, _Finding] = {}
+        self._missing_orders = missing_orders(self._writer)
+        self._wanted_orders: set[str] = set()
+        """Those of them that a list is sorted by."""
 
     def close(self) -> None:
         """Close every connection; nothing may be asked afterwards."""
@@ -212,6 +200,8 @@ class Store:
             for key in [key for key in self._seen if key[0] == workflow_id and key[1] < listing]:
                 del self._seen[key]
             newer = {run_id for run_id, during in self._answered.items() if during >= listing}
+            while self._wanted_orders:
+                add_order(db, self._wanted_orders.pop())  # while they are few
             rows = put_runs(db, changes, workflow_id, sound, except_ids=newer)
             self._seen.setdefault((workflow_id, listing), set()).update(rows)
         if refused is not None:
@@ -233,6 +223,13 @@ class Store:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""
         with self.writing() as (db, changes):
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
+
+    def complete_orders(self) -> None:
+        """Make every order of the list quick, after a listing has stored the runs. A matter for a thread."""
+        while self._missing_orders:
+            with self.writing() as (db, _):
+                add_order(db, self._missing_orders[-1])
+            self._missing_orders.pop()
 
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
@@ -267,17 +264,19 @@ class Store:
     def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
         """The rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that query."""
         start, count = max(0, start), max(0, count)
+        if query.sort in self._missing_orders:
+            self._wanted_orders.add(query.sort)
         with self.reading() as db:
             finding = self._finding(db, query)
             if finding is not None:
                 return with_triage(db, pick(db, finding.rows[start : start + count]))
-            return with_triage(db, walk(db, query, start, count, _total(db) if query.filter is None else None))
+            return with_triage(db, walk(db, query, start, count, total_of(db) if query.filter is None else None))
 
     def count(self, query: RunQuery) -> int:
         """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread."""
         with self.reading() as db:
             if query.filter is None:
-                return _total(db)
+                return total_of(db)
             finding = self._finding(db, query)
             if finding is None:
                 finding = _Finding(_revision_for(db, query), find(db, query))
@@ -300,7 +299,7 @@ class Store:
 
     def ids(self, query: RunQuery) -> list[str]:
         """The ids of the runs that a query finds, in no order. A matter for a thread."""
-        where, values = _where(query)
+        where, values = where_of(query)
         with self.reading() as db:
             return [run_id for (run_id,) in db.execute(f"SELECT id FROM run WHERE {where}", values)]
 
@@ -337,14 +336,6 @@ class Store:
         with self.reading() as db:
             return db.execute(sql, (most,)).fetchall()
 
-    def needs(self) -> Needs:
-        """The cells of the widest values of the list, over all runs."""
-        with self.reading() as db:
-            statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
-            names = [name for (name,) in db.execute("SELECT name FROM workflow")]
-            users, failed = db.execute(_MOST_USERS).fetchone()
-        return cells_needed(statuses, names, users or 0, failed or 0)
-
     # Reading results
 
     def results_of(self, run_id: str, *, with_parts: bool = False) -> RunResults | None:
@@ -369,17 +360,17 @@ class Store:
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
         """The problems of a query whose results are missing or outdated, newest first, at most so many."""
         with self.reading() as db:
-            return store_results.unread_runs(db, _where(query), now, most)
+            return store_results.unread_runs(db, where_of(query), now, most)
 
     def causes(self, query: RunQuery) -> list[Cause]:
         """The failures in the runs of a query by cause, as far as they were read. A matter for a thread."""
         with self.reading() as db:
-            return store_results.causes(db, _where(query))
+            return store_results.causes(db, where_of(query))
 
     def failures_of_cause(self, query: RunQuery, key: str, most: int) -> list[TaskResult]:
         """The latest failures of a cause in the runs of a query, at most so many. A matter for a thread."""
         with self.reading() as db:
-            return store_results.failures_of_cause(db, _where(query), key, most)
+            return store_results.failures_of_cause(db, where_of(query), key, most)
 
     def people(self, text: str, most: int) -> list[Person]:
         """Whom results name: those with `text` in name, UPN or id, by name. A matter for a thread."""
@@ -429,6 +420,7 @@ class Store:
             self._readers.append(lost := self._writer)
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
+            self._missing_orders = missing_orders(self._writer)
             self._findings, self._seen, self._answered = {}, {}, {}
 
     @contextmanager
@@ -465,6 +457,15 @@ def workflow_name_of(store: Store, run_id: str) -> str:
     return str(found[0]) if found else ""
 
 
+def cells_of(store: Store) -> Needs:
+    """The cells of the widest values of the list, over all runs; over the first ones until they are all there."""
+    with store.reading() as db:
+        statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
+        names = [name for (name,) in db.execute("SELECT name FROM workflow")]
+        users, failed = db.execute(_MOST_USERS_SO_FAR if missing_orders(db) else _MOST_USERS).fetchone()
+    return cells_needed(statuses, names, users or 0, failed or 0)
+
+
 def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:
     """Some runs by id, in the order of their ids; what is not there is left out. A matter for a thread."""
     return {run_id: run for run_id in sorted(run_ids) if (run := store.get(run_id)) is not None}
@@ -499,99 +500,3 @@ def _revision(db: sqlite3.Connection) -> int:
 def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:
     asks_results = query.filter is not None and query.filter.asks_results
     return _revision(db), store_results.results_revision(db) if asks_results else 0
-
-
-def _total(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT coalesce(sum(runs), 0) FROM status_count").fetchone()[0])
-
-
-def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total: int | None = None) -> list[RunRow]:
-    """The rows `start` to `start + count`, by the way of the nearer end if the `total` is known."""
-    terms = _terms(query)
-    skip, backward = start, False
-    if total is not None:
-        count = min(count, total - start)
-        if (from_end := total - start - count) < start:
-            skip, backward = from_end, True
-    if count <= 0:
-        return []
-    where, values = _where(query)
-    sql = f"SELECT {_ROW} FROM run WHERE {where} ORDER BY {_order(terms, backward=backward)} LIMIT ? OFFSET ?"
-    rows = [_row(found) for found in db.execute(sql, (*values, count, skip))]
-    return rows[::-1] if backward else rows
-
-
-def find(db: sqlite3.Connection, query: RunQuery) -> RowNumbers:
-    """All rows of a query, in its order. It reads every row that the filter cannot rule out by an index."""
-    where, values = _where(query)
-    sql = f"SELECT rowid FROM run WHERE {where} ORDER BY {_order(_terms(query))}"
-    return array("q", chain.from_iterable(db.execute(sql, values)))
-
-
-def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
-    """The rows with these numbers, in the order of the numbers."""
-    sql = f"SELECT {_ROW} FROM run WHERE rowid IN ({', '.join('?' * len(numbers))})"
-    rows = {row.rowid: row for row in map(_row, db.execute(sql, tuple(numbers)))}
-    return [rows[number] for number in numbers]
-
-
-def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
-    found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
-    return _row(found) if found else None
-
-
-def place(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
-    """How many rows of the query come before a run; None when the query does not find it."""
-    terms = _terms(query)
-    where, values = _where(query)
-    fields = ", ".join(field for field, _ in terms)
-    key = db.execute(f"SELECT {fields} FROM run WHERE id = ? AND {where}", (run_id, *values)).fetchone()
-    if key is None:
-        return None
-    before = 0
-    # First the rows that differ in the first field, then those equal in it that differ in the second, and so on:
-    # each of these is one stretch of the index.
-    for depth, (field, descending) in enumerate(terms):
-        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
-        sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
-        before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
-    return before
-
-
-def following(db: sqlite3.Connection, query: RunQuery, run_id: str) -> RunRow | None:
-    """The first row of a query after a run, which the query itself may not find; after the last one, the first.
-
-    None: the query finds nothing. It reads the rows from that run on until the filter holds.
-    """
-    terms = _terms(query)
-    where, values = _where(query)
-    fields = ", ".join(field for field, _ in terms)
-    key = db.execute(f"SELECT {fields} FROM run WHERE id = ?", (run_id,)).fetchone()
-    # The rows that differ in the last field only come before those that differ in the one before it, and so on.
-    for depth in reversed(range(len(terms)) if key is not None else ()):
-        field, descending = terms[depth]
-        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
-        sql = f"SELECT {_ROW} FROM run WHERE {where}{equal} AND {field} {'<' if descending else '>'} ?"
-        sql += f" ORDER BY {_order(terms)} LIMIT 1"
-        if (found := db.execute(sql, (*values, *key[: depth + 1])).fetchone()) is not None:
-            return _row(found)
-    return next(iter(walk(db, query, 0, 1)), None)
-
-
-def _row(found: tuple[Any, ...]) -> RunRow:
-    rowid, run_id, workflow_id, workflow_name, *values = found
-    return RunRow(rowid, run_id, workflow_id, workflow_name, dict(zip(_KEYS, values, strict=True)))
-
-
-def _where(query: RunQuery) -> tuple[str, tuple[Any, ...]]:
-    return query.filter.where() if query.filter is not None else ("1", ())
-
-
-def _terms(query: RunQuery) -> Terms:
-    column = RUN_COLUMN_BY_KEY[query.sort]
-    upside_down = query.descending != column.descending_first
-    return [(field, descending != upside_down) for field, descending in order_terms(column)]
-
-
-def _order(terms: Terms, *, backward: bool = False) -> str:
-    return ", ".join(f"{field} {'DESC' if descending != backward else 'ASC'}" for field, descending in terms)

@@ -53,6 +53,8 @@ MANY: Final = 100
 _AT_ONCE: Final = 1_000
 """Runs looked up by one statement: SQLite bounds the number of parameters."""
 
+_STATUS: Final = INDEXED.index("status")
+
 _PUT: Final = f"REPLACE INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
 
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
@@ -154,8 +156,25 @@ def _open_private(path: Path) -> sqlite3.Connection:
 def _has_our_runs(db: sqlite3.Connection) -> bool:
     """Whether a file has the columns and orders of the list."""
     columns = {name for _, name, *_ in db.execute("PRAGMA table_info(run)")}
-    orders = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'")}
-    return columns == set(RUN_TABLE) and orders.issuperset(_indexes())
+    return columns == set(RUN_TABLE) and _orders(db).issubset(_INDEXES.values())
+
+
+def _orders(db: sqlite3.Connection) -> set[str]:
+    """The indexes for orders of the list that a file has."""
+    sql = "SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*' AND name <> 'run_by_workflow_id'"
+    return {statement for (statement,) in db.execute(sql)}
+
+
+def missing_orders(db: sqlite3.Connection) -> list[str]:
+    """The columns by which a file cannot be sorted yet without a look at every run."""
+    orders = _orders(db)
+    return [key for key, statement in _INDEXES.items() if statement not in orders]
+
+
+def add_order(db: sqlite3.Connection, key: str) -> None:
+    """Make the index of a column, if it is not there."""
+    if key in missing_orders(db):
+        db.execute(_INDEXES[key])
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -181,12 +200,12 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
-        *_indexes(),
+        _INDEXES["status"],
     )
 
 
-def _indexes() -> Iterator[str]:
-    """One index for each order of the list, its first field ascending: SQLite reads it from either end.
+def _indexes() -> Iterator[tuple[str, str]]:
+    """One index for each order of the list, by column, its first field ascending: SQLite reads it from either end.
 
     The order of the ids is that of the unique ids.
     """
@@ -194,7 +213,12 @@ def _indexes() -> Iterator[str]:
         if column.order != ("id",):
             *terms, (_, backward) = order_terms(column)
             fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
-            yield f"CREATE INDEX run_by_{column.key} ON run ({fields})"
+            yield column.key, f"CREATE INDEX run_by_{column.key} ON run ({fields})"
+
+
+_INDEXES: Final = dict(_indexes())
+"""All but the first order, by which the list opens, come once the runs are there: to make an index of a million runs
+costs a third of what it costs to carry it along while they come."""
 
 
 class ChangedRuns:
@@ -273,6 +297,7 @@ def put_runs(
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
     workflow_id = storable(workflow_id)
     name = _workflow_name(db, workflow_id)
+    key = name.casefold()
     rows, bodies = [], []
     counts: Counter[str] = Counter()
     rowids = {old.rowid for old in stored.values()}
@@ -287,8 +312,8 @@ def put_runs(
             rowid, next_rowid = next_rowid, next_rowid + 1
             rowids.add(rowid)
         run = index_run(raw, workflow_id)
-        counts[str(run["status"])] += 1
-        rows.append((rowid, name, name.casefold(), *(run[column] for column in INDEXED)))
+        counts[str(run[_STATUS])] += 1
+        rows.append((rowid, name, key, *run))
         bodies.append((rowid, text))
         changes.ids.add(run_id)
     db.executemany(_PUT, rows)

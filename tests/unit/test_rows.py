@@ -52,25 +52,25 @@ def test_a_record_keeps_the_seventh_digit_and_orders_by_the_moment_not_by_the_te
 
 
 def indexed(**raw: Any) -> dict[str, Any]:
-    return index_run({"id": "a"} | raw, "w")
+    return dict(zip(INDEXED, index_run({"id": "a"} | raw, "w"), strict=True))
 
 
 def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> None:
     times = {"startedDateTime": "2026-11-20T09:30:00Z", "scheduledDateTime": "2026-11-20T09:00:00Z"}
-    assert index_run({"id": "a"} | times, "w")["recency"] == parse_ticks("2026-11-20T09:30:00Z")
-    waiting = index_run({"id": "a", "startedDateTime": None, "scheduledDateTime": "2026-11-20T09:00:00Z"}, "w")
+    assert indexed(**times)["recency"] == parse_ticks("2026-11-20T09:30:00Z")
+    waiting = indexed(startedDateTime=None, scheduledDateTime="2026-11-20T09:00:00Z")
     assert waiting["started"] == ABSENT
     assert waiting["recency"] == parse_ticks("2026-11-20T09:00:00Z")
 
 
 @pytest.mark.parametrize("wrong", [None, True, "12", 1.0, 2**31, -(2**31) - 1, 10**30, [], {}])
 def test_a_count_of_another_type_is_absent(wrong: object) -> None:
-    assert index_run({"id": "a", "failedUsersCount": wrong}, "w")["failed_users"] == ABSENT
+    assert indexed(failedUsersCount=wrong)["failed_users"] == ABSENT
 
 
 @pytest.mark.parametrize("count", [0, 7, -1, 2**31 - 1, -(2**31)])
 def test_every_int32_is_kept(count: int) -> None:
-    assert index_run({"id": "a", "failedUsersCount": count}, "w")["failed_users"] == count
+    assert indexed(failedUsersCount=count)["failed_users"] == count
 
 
 @pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": ["a"]}])
@@ -90,8 +90,8 @@ PROPERTIES = "processingStatus workflowExecutionType startedDateTime completedDa
 @given(st.dictionaries(st.sampled_from(PROPERTIES.split()), json_values), st.text(min_size=1))
 def test_any_object_with_an_id_makes_a_record_that_a_database_can_hold(raw: dict[str, Any], run_id: str) -> None:
     made = index_run(raw | {"id": run_id}, "w")
-    assert tuple(made) == INDEXED
-    for value in made.values():
+    assert len(made) == len(INDEXED)
+    for value in made:
         assert isinstance(value, int | str)
         assert value.encode("utf-8") is not None if isinstance(value, str) else -(2**63) <= value < 2**63
 

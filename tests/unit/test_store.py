@@ -16,7 +16,8 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
-from runtui.services.store import RunQuery, Store, walk
+from runtui.services.store import RunQuery, Store
+from runtui.services.store_query import walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -310,6 +311,7 @@ def plans(path: Path, act: Callable[[sqlite3.Connection], object]) -> list[str]:
 @pytest.mark.parametrize("column", RUN_COLUMNS, ids=lambda column: column.key)
 def test_every_order_is_an_index_from_both_ends(store: Store, path: Path, column: Any, descending: bool) -> None:
     put(store, *(a_run(number) for number in range(20)))
+    store.complete_orders()
     query = RunQuery(None, column.key, descending)
     index = "sqlite_autoindex_run_1" if column.key == "id" else f"run_by_{column.key}"
     for start in (0, 18):
@@ -329,11 +331,21 @@ def test_the_usual_filters_are_found_by_an_index_in_the_usual_order(
     store: Store, path: Path, text: str, sort: str, index: str
 ) -> None:
     put(store, a_run(1))
+    store.complete_orders()
     query = RunQuery(parse_filter(text, NOW), sort)
     first, *rest = plans(path, lambda db: walk(db, query, 0, 10))
     assert f"USING INDEX {index}" in first
     # At most the row numbers of runs that began in the same tick are sorted.
     assert set(rest) <= {"USE TEMP B-TREE FOR LAST TERM OF ORDER BY", "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"}
+
+
+def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store: Store, path: Path) -> None:
+    query = RunQuery(None, "users")
+    put(store, a_run(1))
+    assert ids(store, query) == ["r1"]
+    assert plans(path, lambda db: walk(db, query, 0, 10))[-1].startswith("USE TEMP B-TREE")
+    put(store, a_run(2))
+    assert plans(path, lambda db: walk(db, query, 0, 10)) == ["SCAN run USING INDEX run_by_users"]
 
 
 def test_a_finding_is_not_used_once_the_runs_have_changed(store: Store) -> None:

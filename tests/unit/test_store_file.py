@@ -83,10 +83,10 @@ def make_without_a_column(path: Path) -> None:
     db.close()
 
 
-def make_without_an_order(path: Path) -> None:
+def make_with_another_order(path: Path) -> None:
     Store(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("DROP INDEX run_by_started")
+        db.execute("CREATE INDEX run_by_started ON run (started)")
     db.close()
 
 
@@ -97,7 +97,7 @@ NOT_OURS = (
     make_incomplete,
     make_with_another_column,
     make_without_a_column,
-    make_without_an_order,
+    make_with_another_order,
 )
 
 

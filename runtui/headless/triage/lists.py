@@ -29,10 +29,10 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, is_animated, narrate, run_command
 from runtui.headless.output import column_lines, standard_output
 from runtui.headless.session import connected, list_all
-from runtui.services.people import find_user, read_person
 from runtui.services.results import ReadingProgress
 from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
+from runtui.services.triage.people import find_user, read_person
 from runtui.services.workspace import Workspace
 
 _OutputFormat: TypeAlias = Literal["table"] | RecordFormat

@@ -29,8 +29,8 @@ from runtui.domain.triage.service_actions import (
     run_on_demand,
 )
 from runtui.errors import RuntuiError
-from runtui.services.people import find_user
 from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
+from runtui.services.triage.people import find_user
 from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save
 from runtui.tui.actions import ActionContext

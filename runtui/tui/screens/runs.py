@@ -21,7 +21,7 @@ from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
-from runtui.services.store import EVERY_RUN, RunQuery, RunRows
+from runtui.services.store import EVERY_RUN, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
@@ -243,7 +243,7 @@ class RunsView(ActionView[None]):
         """Show these columns, with none those that the width has room for, scrolled to the right by so many."""
         self.columns, self._scrolled = columns, scrolled
         settings = self.settings
-        self.list.set_columns(Arrangement(settings.run_columns, self._store.needs(), bool(columns), scrolled))
+        self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
         if (narrowing := self.narrowing) is not None and narrowing.text == settings.filter:
             settings = settings._replace(filter=narrowing.before)  # the next start knows nothing of the other place
         self._workspace.preferences.keep(runs=settings)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from runtui.services.people import PersonReading
 from runtui.services.results import ReadingProgress
 from runtui.services.store import Person
+from runtui.services.triage.people import PersonReading
 
 NO_RUN_OF_USER: Final = "No run had this user."
 

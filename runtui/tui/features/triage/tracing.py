@@ -10,8 +10,8 @@ from contextlib import aclosing
 from typing import Final
 
 from runtui.errors import RuntuiError
-from runtui.services.people import find_user, read_person
 from runtui.services.store import EVERY_RUN, Person
+from runtui.services.triage.people import find_user, read_person
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited

@@ -1,0 +1,146 @@
+"""Runs in the order of a query: windows, places, neighbours, in SQL.
+
+Invariant: an order is total, down to the row number, and an index of the file holds it; a window at either end of it
+costs what it shows. What a filter leaves out is decided row by row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from runtui.domain.rows import ABSENT, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow
+from runtui.services.store_file import order_terms
+
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import Filter
+
+# The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
+# comes from a person or a server is a parameter.
+# ruff: noqa: S608
+
+
+class RunQuery(NamedTuple):
+    """What the list shows: which runs, in which order."""
+
+    filter: Filter | None = None
+    """None: every run."""
+    sort: str = "status"
+    """The key of a column. The first order is what needs a person first, then the newest."""
+    descending: bool = True
+
+
+EVERY_RUN: Final = RunQuery()
+"""No filter, in the first order. Its count costs the same however many runs there are, unlike `Store.totals`."""
+
+Terms: TypeAlias = Sequence[tuple[str, bool]]
+"""An order: fields, each with whether it runs from great to small."""
+
+RowNumbers: TypeAlias = "array[int]"
+"""The rows that a query finds, in its order: eight bytes a row."""
+
+_ROW: Final = ", ".join(
+    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in ROW_PROPERTIES))
+)
+"""What a RunRow is made of, with None for a number that the run does not have."""
+
+_KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
+
+
+def total_of(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(sum(runs), 0) FROM status_count").fetchone()[0])
+
+
+def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total: int | None = None) -> list[RunRow]:
+    """The rows `start` to `start + count`, by the way of the nearer end if the `total` is known."""
+    terms = _terms(query)
+    skip, backward = start, False
+    if total is not None:
+        count = min(count, total - start)
+        if (from_end := total - start - count) < start:
+            skip, backward = from_end, True
+    if count <= 0:
+        return []
+    where, values = where_of(query)
+    sql = f"SELECT {_ROW} FROM run WHERE {where} ORDER BY {_order(terms, backward=backward)} LIMIT ? OFFSET ?"
+    rows = [_row(found) for found in db.execute(sql, (*values, count, skip))]
+    return rows[::-1] if backward else rows
+
+
+def find(db: sqlite3.Connection, query: RunQuery) -> RowNumbers:
+    """All rows of a query, in its order. It reads every row that the filter cannot rule out by an index."""
+    where, values = where_of(query)
+    sql = f"SELECT rowid FROM run WHERE {where} ORDER BY {_order(_terms(query))}"
+    return array("q", chain.from_iterable(db.execute(sql, values)))
+
+
+def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
+    """The rows with these numbers, in the order of the numbers."""
+    sql = f"SELECT {_ROW} FROM run WHERE rowid IN ({', '.join('?' * len(numbers))})"
+    rows = {row.rowid: row for row in map(_row, db.execute(sql, tuple(numbers)))}
+    return [rows[number] for number in numbers]
+
+
+def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
+    found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
+    return _row(found) if found else None
+
+
+def place(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
+    """How many rows of the query come before a run; None when the query does not find it."""
+    terms = _terms(query)
+    where, values = where_of(query)
+    fields = ", ".join(field for field, _ in terms)
+    key = db.execute(f"SELECT {fields} FROM run WHERE id = ? AND {where}", (run_id, *values)).fetchone()
+    if key is None:
+        return None
+    before = 0
+    # First the rows that differ in the first field, then those equal in it that differ in the second, and so on:
+    # each of these is one stretch of the index.
+    for depth, (field, descending) in enumerate(terms):
+        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
+        sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
+        before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
+    return before
+
+
+def following(db: sqlite3.Connection, query: RunQuery, run_id: str) -> RunRow | None:
+    """The first row of a query after a run, which the query itself may not find; after the last one, the first.
+
+    None: the query finds nothing. It reads the rows from that run on until the filter holds.
+    """
+    terms = _terms(query)
+    where, values = where_of(query)
+    fields = ", ".join(field for field, _ in terms)
+    key = db.execute(f"SELECT {fields} FROM run WHERE id = ?", (run_id,)).fetchone()
+    # The rows that differ in the last field only come before those that differ in the one before it, and so on.
+    for depth in reversed(range(len(terms)) if key is not None else ()):
+        field, descending = terms[depth]
+        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
+        sql = f"SELECT {_ROW} FROM run WHERE {where}{equal} AND {field} {'<' if descending else '>'} ?"
+        sql += f" ORDER BY {_order(terms)} LIMIT 1"
+        if (found := db.execute(sql, (*values, *key[: depth + 1])).fetchone()) is not None:
+            return _row(found)
+    return next(iter(walk(db, query, 0, 1)), None)
+
+
+def _row(found: tuple[Any, ...]) -> RunRow:
+    rowid, run_id, workflow_id, workflow_name, *values = found
+    return RunRow(rowid, run_id, workflow_id, workflow_name, dict(zip(_KEYS, values, strict=True)))
+
+
+def where_of(query: RunQuery) -> tuple[str, tuple[Any, ...]]:
+    return query.filter.where() if query.filter is not None else ("1", ())
+
+
+def _terms(query: RunQuery) -> Terms:
+    column = RUN_COLUMN_BY_KEY[query.sort]
+    upside_down = query.descending != column.descending_first
+    return [(field, descending != upside_down) for field, descending in order_terms(column)]
+
+
+def _order(terms: Terms, *, backward: bool = False) -> str:
+    return ", ".join(f"{field} {'DESC' if descending != backward else 'ASC'}" for field, descending in terms)
