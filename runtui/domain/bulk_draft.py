@@ -139,17 +139,25 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
         gone: The ids of those that are not listed any more.
     """
     values = {name: edit.value for name, edit in model.edits.items()}
-    drafts = []
-    left_out = dict.fromkeys(gone, GONE)
-    for run in runs:
-        draft = Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values)
-        if run.run_id in busy:
-            left_out[run.run_id] = IN_PROGRESS
+    drafts = (Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values) for run in runs)
+    return bulk_of({**dict.fromkeys(gone), **{draft.run_id: draft for draft in drafts}}, busy)
+
+
+def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDraft:
+    """The change of some runs by id, each with its draft; None for one that is not listed any more. `busy` are the ids
+    of those with a change in progress."""
+    kept: list[Draft] = []
+    left_out: dict[str, LeftOut] = {}
+    for run_id, draft in drafts.items():
+        if draft is None:
+            left_out[run_id] = GONE
+        elif run_id in busy:
+            left_out[run_id] = IN_PROGRESS
         elif not draft.changes():
-            left_out[run.run_id] = SAME_ALREADY
+            left_out[run_id] = SAME_ALREADY
         else:
-            drafts.append(draft)
-    return BulkDraft(tuple(drafts), left_out)
+            kept.append(draft)
+    return BulkDraft(tuple(kept), left_out)
 
 
 def actions_of(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from runtui.domain.bulk_draft import BulkDraft, actions_of, drafts_of, model_of
 from runtui.domain.draft import Edit
 from runtui.domain.triage.service_actions import ServiceAction
 from runtui.tui.actions import ActionContext
-from runtui.tui.features.bulk_sending import BulkSending, busy_of, in_thread, marked_runs
+from runtui.tui.features.bulk_sending import BulkSending, drawn_up, in_thread, marked_runs
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited
 from runtui.tui.screens.bulk.form import BulkFormView
@@ -127,23 +128,13 @@ class BulkEditing:
         if model is None:
             return
 
-        def draw_up() -> BulkDraft:
-            runs = marked_runs(self._workspace, marks)
-            return drafts_of(model, runs, busy_of(self._workspace, runs), marks - {run.run_id for run in runs})
-
-        bulk = await in_thread(self._chrome, draw_up)
+        bulk = await drawn_up(self._chrome, marks, partial(drafts_of, model))
         if bulk is not None:
             await self.sending.ask(bulk, sent=self._sent)
 
     async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
         """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
-        marks = self.marks
-
-        def draw_up() -> BulkDraft:
-            runs = marked_runs(self._workspace, marks)
-            return actions_of(make, runs, busy_of(self._workspace, runs), marks - {run.run_id for run in runs})
-
-        return await in_thread(self._chrome, draw_up)
+        return await drawn_up(self._chrome, self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
         """What was typed is on its way."""

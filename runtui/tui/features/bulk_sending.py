@@ -7,29 +7,28 @@ end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from textual.content import Content
 
 from runtui.domain.bulk_draft import (
-    GONE,
-    IN_PROGRESS,
-    SAME_ALREADY,
     BulkDraft,
     MarkedRun,
     actions_of,
+    bulk_of,
     runs_word,
 )
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.domain.triage.service_actions import Operation
+from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import RuntuiError, UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
 from runtui.services.sharing.records import RecordFormat, record_lines
-from runtui.services.store import StoredRun, stored_runs
+from runtui.services.store import stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save
@@ -37,7 +36,6 @@ from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.journaling import FORMATS
 from runtui.tui.keys import awaited
-from runtui.tui.resources import ResultRow
 from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
 from runtui.tui.screens.bulk.review import bulk_review
 from runtui.tui.screens.frame import Chrome, Frame
@@ -66,9 +64,20 @@ def marked_runs(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRu
     return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
 
 
-def busy_of(workspace: Workspace, runs: Collection[MarkedRun]) -> set[str]:
-    """Of some runs the ids of those with a change in progress."""
-    return {run.run_id for run in runs if workspace.saves.of_run(run.run_id) is not None}
+async def drawn_up(
+    chrome: Chrome,
+    run_ids: Collection[str],
+    draw_up: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
+) -> BulkDraft | None:
+    """What is drawn up from some runs as they are in the list, the ids of those with a change in progress, and the ids
+    of those that are no longer listed; None where they cannot be read."""
+
+    def from_list() -> BulkDraft:
+        runs = {run.run_id: run for run in marked_runs(chrome.workspace, run_ids)}
+        busy = [run_id for run_id in runs if chrome.workspace.saves.of_run(run_id) is not None]
+        return draw_up([*runs.values()], busy, [run_id for run_id in run_ids if run_id not in runs])
+
+    return await in_thread(chrome, from_list)
 
 
 class BulkSending:
@@ -273,29 +282,21 @@ class BulkSending:
         if undone:
             await self._review_undo(undone)
             return
-        bulk = await in_thread(self._chrome, lambda: self._again(rows))
+        bulk = await self._again({row.save.run_id: row.save.operation for row in rows})
         if bulk is not None:
             await self.ask(bulk)
 
-    def _again(self, rows: Sequence[ResultRow]) -> BulkDraft:
-        """The same values over the runs as they are now, or the same actions. It reads files."""
-        actions = {row.save.run_id: row.save.action for row in rows if row.save.action is not None}
+    async def _again(self, operations: Mapping[str, Operation]) -> BulkDraft | None:
+        """The same values over the runs as they are now, or the same actions; `operations` are by run id."""
+        actions = {run_id: action for run_id, action in operations.items() if isinstance(action, ServiceAction)}
         if actions:
-            marked = marked_runs(self._workspace, actions)
-            return actions_of(lambda _, run_id: actions[run_id], marked, busy_of(self._workspace, marked), ())
-        runs = stored_runs(self._workspace.store, [row.save.run_id for row in rows])
-        drafts, left_out = [], {}
-        for save in (row.save for row in rows):
-            draft = _over(save.operation, runs[save.run_id]) if save.run_id in runs else None
-            if draft is None:
-                left_out[save.run_id] = GONE
-            elif self._workspace.saves.of_run(save.run_id) is not None:
-                left_out[save.run_id] = IN_PROGRESS
-            elif not draft.changes():
-                left_out[save.run_id] = SAME_ALREADY
-            else:
-                drafts.append(draft)
-        return BulkDraft(tuple(drafts), left_out)
+            return await drawn_up(self._chrome, actions, partial(actions_of, lambda _, run_id: actions[run_id]))
+
+        def draw_up(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
+            drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
+            return bulk_of({**dict.fromkeys(gone), **drafts}, busy)
+
+        return await drawn_up(self._chrome, operations, draw_up)
 
     async def action_undo_bulk(self) -> None:
         """Review the changes that take back what was done: all, or the marked ones."""
@@ -338,7 +339,7 @@ class BulkSending:
             await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
 
 
-def _over(operation: Operation, run: StoredRun) -> Draft:
+def _over(operation: Operation, run: MarkedRun) -> Draft:
     """The values of a draft over the run as it is now."""
     values = {change.field.name: change.after for change in operation.changes()}
-    return Draft(operation.run_id, run.workflow_id, run.raw, "changed").with_values(values)
+    return Draft(operation.run_id, run.workflow_id, run.received, "changed").with_values(values)

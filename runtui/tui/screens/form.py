@@ -152,9 +152,6 @@ class FormView(ActionView[None]):
 
     scope = "edit"
     BINDINGS = bindings("edit")
-    DEFAULT_CSS = """
-    FormView { height: 1fr; }
-    """
 
     def __init__(self, drafts: Drafts) -> None:
         """A form that keeps each state of its draft before it is drawn: what is seen is on its way to the disk."""

@@ -231,6 +231,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """Which others it has in common with other views."""
     list: RowList[Any, Any] | None = None
     """The rows in sight; None where there are none."""
+    opens: ClassVar[str] = ""
+    """The action that a double click on a row stands for."""
+    DEFAULT_CSS = "ActionView { height: 1fr; }"
+
+    def compose(self) -> ComposeResult:
+        if self.list is not None:
+            yield self.list
 
     @property
     def draft(self) -> Draft | None:
@@ -260,8 +267,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
         raise NotImplementedError
 
     def take_focus(self) -> None:
-        """Give this view the keys."""
-        raise NotImplementedError
+        """Give this view the keys: its list, where it has no more than that."""
+        if self.list is not None:
+            self.list.take_focus()
 
     def resumed(self) -> None:
         """Follow what happened while another screen was in front."""
@@ -275,6 +283,11 @@ class ActionView(Widget, Generic[ScreenResultType]):
         """Another row, or other marks: what can be done may have changed."""
         event.stop()
         self.post_message(self.Changed())
+
+    @on(events.Click)
+    async def _clicked(self, event: events.Click) -> None:
+        if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
+            await self.action_perform(self.opens)
 
     def before(self, action_id: str) -> None:
         """Bring this view up to date before an action of its scope is asked whether it can run."""
@@ -416,20 +429,12 @@ class Frame(Screen[ScreenResultType]):
         self.chrome.is_zoomed = zoomed
         self.draw()
 
-    @property
-    def _is_front(self) -> bool:
-        """Whether it is the frame in front; it is not yet while the first screen is being mounted."""
-        return self in self.app.screen_stack and self.chrome.front is self
-
-    def on_resize(self) -> None:
-        """There is room for the panel, or none."""
-        if self._is_front:
-            self.draw()
-
-    def on_action_view_changed(self, event: ActionView.Changed) -> None:
-        """The view is another one now."""
-        event.stop()
-        if self._is_front:
+    @on(ActionView.Changed)
+    @on(events.DescendantFocus)
+    @on(events.Resize)
+    def _draw_in_front(self) -> None:
+        """Another view, other keys, or other room. It is not in front yet while the first screen is being mounted."""
+        if self in self.app.screen_stack and self.chrome.front is self:
             self.draw()
 
     def watch_focused(self, focused: Widget | None) -> None:
@@ -440,11 +445,6 @@ class Frame(Screen[ScreenResultType]):
     def _give_keys(self) -> None:
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
             self.view.take_focus()
-
-    def on_descendant_focus(self) -> None:
-        """Keys go elsewhere."""
-        if self._is_front:
-            self.draw()
 
     def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
         """A request of the log was chosen."""

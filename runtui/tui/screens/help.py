@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
@@ -105,6 +105,7 @@ class HelpView(ActionView[str]):
 
     scope = "help"
     BINDINGS = bindings("help")
+    opens = "run_action"
     DEFAULT_CSS = """
     HelpView { layout: vertical; height: 1fr; }
     HelpView ColumnHeader { display: none; }
@@ -131,9 +132,6 @@ class HelpView(ActionView[str]):
     def title(self) -> Content:
         """How many lines there are, and the filter."""
         return self.list.heading()
-
-    def take_focus(self) -> None:
-        self.list.take_focus()
 
     @on(LineTable.CursorMoved)
     def _show_about(self) -> None:
@@ -162,8 +160,3 @@ class HelpView(ActionView[str]):
     def action_close_by_quit(self) -> None:
         """Back to what was there."""
         self.answer()
-
-    @on(events.Click)
-    async def _clicked(self, event: events.Click) -> None:
-        if event.chain == 2 and event.widget is self.list.table:
-            await self.action_perform("run_action")

@@ -9,7 +9,6 @@ import asyncio
 from sys import maxsize
 
 from textual import work
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.columns import Order
@@ -34,7 +33,6 @@ class JournalView(ActionView[None]):
     scope = "journal"
     shared = ("rows",)
     BINDINGS = bindings("rows", "journal")
-    DEFAULT_CSS = "JournalView { height: 1fr; }"
     list: RowList[EntryRow, int]
 
     def __init__(self) -> None:
@@ -47,9 +45,6 @@ class JournalView(ActionView[None]):
         self._root = ""
         self.entries: list[Entry] = []
         """Those that were read, newest first."""
-
-    def compose(self) -> ComposeResult:
-        yield self.list
 
     @property
     def table(self) -> LineTable[EntryRow, int]:
@@ -68,9 +63,6 @@ class JournalView(ActionView[None]):
         if self.shown is None:
             self.shown = EntryQuery(journal, root)
         self.reload()
-
-    def take_focus(self) -> None:
-        self.list.take_focus()
 
     def show_in(self, panel: Panel) -> None:
         """The run of the entry under the cursor."""

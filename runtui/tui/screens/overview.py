@@ -10,7 +10,6 @@ import asyncio
 from datetime import date, timedelta
 
 from textual import events, on, work
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.times import day_text, now_ticks, to_datetime
@@ -45,7 +44,6 @@ class OverviewView(ActionView[None]):
     shared = ("rows", "row")
     BINDINGS = bindings("rows", "row", "overview")
     list: ReadList[WorkflowHistory, str]
-    DEFAULT_CSS = "OverviewView { height: 1fr; }"
 
     def __init__(self, store: Store) -> None:
         super().__init__()
@@ -56,9 +54,6 @@ class OverviewView(ActionView[None]):
         """How many days before today the cursor is on; None: it is on the whole workflow."""
         self.drawing = Throttle(self, RELOAD_SECONDS, self._read_again)
         """Asked when runs or workflows are others now."""
-
-    def compose(self) -> ComposeResult:
-        yield self.list
 
     @property
     def table(self) -> LineTable[WorkflowHistory, str]:
@@ -87,9 +82,6 @@ class OverviewView(ActionView[None]):
         """What that filter finds, for the title of the list."""
         name = self.row.workflow.name if self.row is not None else ""
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
-
-    def take_focus(self) -> None:
-        self.list.take_focus()
 
     @work(group=awaited("overview"), exclusive=True, description="read the overview")
     async def open(self) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from textual import events, on
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.results import TaskResult
@@ -32,6 +30,7 @@ class UsersView(ActionView[None]):
     scope = "users"
     shared = ("rows", "row", "wide", "run")
     BINDINGS = bindings("rows", "row", "wide", "run", "users")
+    opens = "open_user"
     list: ReadList[UserRow, str]
 
     def __init__(self) -> None:
@@ -41,9 +40,6 @@ class UsersView(ActionView[None]):
         self.progress = ""
         """How far the users were read, where they are not all there."""
         self._run_id: str | None = None
-
-    def compose(self) -> ComposeResult:
-        yield self.list
 
     @property
     def run_id(self) -> str | None:
@@ -64,9 +60,6 @@ class UsersView(ActionView[None]):
         """Whose users, how many, and how they are listed; and how far they were read."""
         return self.list.heading(self.workflow_name, self.progress)
 
-    def take_focus(self) -> None:
-        self.list.take_focus()
-
     def show_in(self, panel: Panel) -> None:
         """The run that is open."""
         if self._run_id is not None:
@@ -77,11 +70,6 @@ class UsersView(ActionView[None]):
         if not self.list.clear():
             self.answer()
 
-    @on(events.Click)
-    async def _clicked(self, event: events.Click) -> None:
-        if event.chain == 2 and event.widget is self.list.table:
-            await self.action_perform("open_user")
-
 
 class TasksView(ActionView[None]):
     """What the tasks of a run did for one user."""
@@ -89,6 +77,7 @@ class TasksView(ActionView[None]):
     scope = "tasks"
     shared = ("rows", "row", "wide", "run")
     BINDINGS = bindings("rows", "row", "wide", "run", "tasks")
+    opens = "open_task"
     list: ReadList[TaskRow, str]
 
     def __init__(self) -> None:
@@ -96,9 +85,6 @@ class TasksView(ActionView[None]):
         self.list = ReadList(TASKS, name="tasks", sort="sequence")
         self.user: UserRow | None = None
         self._run_id: str | None = None
-
-    def compose(self) -> ComposeResult:
-        yield self.list
 
     @property
     def run_id(self) -> str | None:
@@ -123,9 +109,6 @@ class TasksView(ActionView[None]):
         """Whose tasks, how many, and how they are listed."""
         return self.list.heading(self.user.name if self.user is not None else "")
 
-    def take_focus(self) -> None:
-        self.list.take_focus()
-
     def show_in(self, panel: Panel) -> None:
         """The task under the cursor, in full."""
         row = self.list.table.row_under_cursor()
@@ -137,8 +120,3 @@ class TasksView(ActionView[None]):
         """One step back: the filter first, then to the users."""
         if not self.list.clear():
             self.answer()
-
-    @on(events.Click)
-    async def _clicked(self, event: events.Click) -> None:
-        if event.chain == 2 and event.widget is self.list.table:
-            await self.action_perform("open_task")

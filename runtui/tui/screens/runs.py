@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from textual import events, on
-from textual.app import ComposeResult
 from textual.content import Content
 from textual.message_pump import MessagePump
 from textual.timer import Timer
@@ -90,7 +88,7 @@ class RunsView(ActionView[None]):
     scope = "runs"
     shared = ("rows", "row", "wide", "run")
     BINDINGS = bindings("rows", "row", "wide", "run", "runs")
-    DEFAULT_CSS = "RunsView { height: 1fr; }"
+    opens = "open_run"
     list: RowList[RunRow, str]
     why_unfiltered = ""
     """A kept filter that cannot be understood."""
@@ -127,9 +125,6 @@ class RunsView(ActionView[None]):
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
 
-    def compose(self) -> ComposeResult:
-        yield self.list
-
     @property
     def table(self) -> LineTable[RunRow, str]:
         """The rows."""
@@ -144,9 +139,6 @@ class RunsView(ActionView[None]):
     def row(self) -> RunRow | None:
         """The run under the cursor."""
         return self.table.row_under_cursor()
-
-    def take_focus(self) -> None:
-        self.list.take_focus()
 
     def show_in(self, panel: Panel) -> None:
         """The run under the cursor."""
@@ -270,8 +262,3 @@ class RunsView(ActionView[None]):
         self.frame.chrome.show_headline()
 
     # The rows
-
-    @on(events.Click)
-    async def _clicked(self, event: events.Click) -> None:
-        if event.chain == 2 and event.widget is self.table:
-            await self.action_perform("open_run")

@@ -27,9 +27,6 @@ class BulkFormView(ActionView[None]):
 
     scope = "edit"
     BINDINGS = bindings("edit")
-    DEFAULT_CSS = """
-    BulkFormView { height: 1fr; }
-    """
 
     def __init__(self, review: Callable[[], Awaitable[None]]) -> None:
         """A form that `review` asks about."""

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.report import Outcome
@@ -78,7 +77,6 @@ class ResultsView(ActionView[None]):
     shared = ("rows", "row", "wide")
     list: ReadList[ResultRow, str]
     BINDINGS = bindings("rows", "row", "wide", "results")
-    DEFAULT_CSS = "ResultsView { height: 1fr; }"
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,9 +84,6 @@ class ResultsView(ActionView[None]):
         self.progress: BulkProgress | None = None
         self.outcomes: Counter[Outcome | None] = Counter()
         """Those that the list shows."""
-
-    def compose(self) -> ComposeResult:
-        yield self.list
 
     @property
     def row(self) -> ResultRow | None:
@@ -115,9 +110,6 @@ class ResultsView(ActionView[None]):
             self.outcomes = self.progress.outcomes
             self.list.put(self.progress.rows)
             self.post_message(self.Changed())
-
-    def take_focus(self) -> None:
-        self.list.take_focus()
 
     def title(self) -> Content:
         """How many have ended, how, and what holds the rest."""

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from textual import work
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.results import Cause, TaskResult
@@ -48,7 +47,6 @@ class CausesView(ActionView[None]):
     shared = ("rows", "row", "wide")
     list: ReadList[CauseRow, str]
     BINDINGS = bindings("rows", "row", "wide", "causes")
-    DEFAULT_CSS = "CausesView { height: 1fr; }"
 
     def __init__(self, workspace: Workspace, runs: LineTable[RunRow, str]) -> None:
         super().__init__()
@@ -66,9 +64,6 @@ class CausesView(ActionView[None]):
         """The key of a cause, and its latest failures."""
         self._drawing = Throttle(self, RELOAD_SECONDS, self._follow)
 
-    def compose(self) -> ComposeResult:
-        yield self.list
-
     @property
     def table(self) -> LineTable[CauseRow, str]:
         return self.list.table
@@ -78,9 +73,6 @@ class CausesView(ActionView[None]):
         """The cause under the cursor."""
         row = self.table.row_under_cursor()
         return row.cause if row is not None else None
-
-    def take_focus(self) -> None:
-        self.list.take_focus()
 
     def open(self, query: RunQuery) -> None:
         """Group the failed tasks of these runs; the next key waits for what the store has of them."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
@@ -136,16 +136,13 @@ class PersonView(ActionView[None]):
     shared = ("rows", "row", "wide")
     list: ReadList[PersonResult, str]
     BINDINGS = bindings("rows", "row", "wide", "person")
-    DEFAULT_CSS = "PersonView { height: 1fr; }"
+    opens = "open_persons_run"
 
     def __init__(self) -> None:
         super().__init__()
         self.list = ReadList(PERSON, name="person")
         self.person: Person | None = None
         self._reading = ""
-
-    def compose(self) -> ComposeResult:
-        yield self.list
 
     @property
     def row(self) -> PersonResult | None:
@@ -177,9 +174,6 @@ class PersonView(ActionView[None]):
         title = self.list.heading(people_words.named(self.person) if self.person is not None else "")
         return Content.assemble(title, content(f"  {self._reading}" if self._reading else ""))
 
-    def take_focus(self) -> None:
-        self.list.take_focus()
-
     def show_in(self, panel: Panel) -> None:
         """The task under the cursor, in full."""
         row, name = self.row, people_words.named(self.person) if self.person is not None else ""
@@ -192,8 +186,3 @@ class PersonView(ActionView[None]):
         """One step back: the filter first, then to where one came from."""
         if not self.list.clear():
             self.answer()
-
-    @on(events.Click)
-    async def _clicked(self, event: events.Click) -> None:
-        if event.chain == 2 and event.widget is self.list.table:
-            await self.action_perform("open_persons_run")
