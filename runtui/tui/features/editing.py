@@ -362,12 +362,11 @@ class Editing(Feature):
         self._chrome.set_status(words, "error", lambda: self._workspace.drafts.fault is not None)
 
     def tell_of_drafts(self) -> None:
-        """At the start: which were kept from the last time, or why they cannot be."""
+        """At the start: which were kept from the last time, unless something else was said, or why they cannot be."""
         drafts = self._workspace.drafts
         if drafts.fault is not None:
             self.tell_drafts_failed(drafts.fault)
-        else:
-            count = len(drafts)
+        elif (count := len(drafts)) and not self._chrome.status.text:
             self._chrome.set_status(draft_words.kept(count), holds=lambda: len(drafts) == count)
 
     def tell_of_unlisted_drafts(self) -> None:
