@@ -11,13 +11,14 @@ import gc
 import signal
 import sys
 from contextlib import nullcontext
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
 from runtui.keys.actions import remap
-from runtui.prelude import first_paint, given_back_on_error, keyboard_given_back, require_terminal
-from runtui.services.store import EVERY_RUN
+from runtui.prelude import FirstPaint, first_paint, given_back_on_error, keyboard_given_back, require_terminal
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
 
-FIRST_PAGE_SECONDS: Final = 0.25
-"""How long the screen waits for the first page of a list that the store does not have."""
+_SCREEN: Final = (
+    "textual.css.stylesheet", "textual.widget", "textual.app", "runtui.tui.screens.frame", "runtui.tui.app",
+)  # fmt: skip
+"""What the screen is made of, each with what it imports in turn: a step of 10 to 40 ms."""
 
 
 class Ended(NamedTuple):
@@ -104,29 +107,29 @@ async def _one(
             workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
             kept = workspace.preferences.kept
             has_rows = paint.show(workspace.store, kept)
-            workspace.connect(await spec.root() if spec.root else settings.root)
-            workspace.refresh.start()
-            workspace.reconciler.start()
-            if not has_rows:
-                await _first_page(workspace)
-                paint.show(workspace.store, kept)
-            gc.disable()  # what is loaded and built now stays; the screen has garbage collected once it stands
+            gc.disable()  # what is loaded and built until the first rows stand is no garbage
+            if has_rows:
+                workspace.connect(await spec.root() if spec.root else settings.root)
+                await _load_screen()
+            else:
+                await _read_while_loading(spec, workspace, paint)
             from runtui.tui import app as screen
+            from runtui.tui.features.wiring import Stages
 
-            gc.freeze()
             app = screen.RuntuiApp(
                 workspace,
                 takes_over=True,
                 sandbox=sandbox,
                 profiles=profiles,
                 typed_ahead=typed_ahead or (),
+                stages=Stages(partial(_begin, workspace), keep_from_collector),
             )
         code = await screen.run(app)
-        if app.leaving.next_profile is None:
+        if app.wired.leaving.next_profile is None:
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
-        return Ended(code, app.leaving.next_profile, app.keys.close())
+        return Ended(code, app.wired.leaving.next_profile, app.keys.close())
     finally:
         with given_back_on_error():
             if workspace is not None:
@@ -150,22 +153,47 @@ def end_on_signals() -> None:
             loop.add_signal_handler(number, task.cancel)
 
 
-async def _first_page(workspace: Workspace) -> None:
-    """Wait until the store has a row, the listing has failed, or FIRST_PAGE_SECONDS have passed."""
+async def _load_screen() -> None:
+    """Import the screen, in steps between which other things may happen."""
+    for module in _SCREEN:
+        import_module(module)
+        await asyncio.sleep(0)
+
+
+async def _read_while_loading(spec: SessionSpec, workspace: Workspace, paint: FirstPaint) -> None:
+    """Load the screen while the server answers, and show the first rows as soon as there are some."""
     loop = asyncio.get_running_loop()
-    something = asyncio.Event()
+    kept, has_rows = workspace.preferences.kept, False
 
-    def look(_news: object) -> None:
-        loop.call_soon_threadsafe(something.set)
+    def show() -> None:
+        nonlocal has_rows
+        has_rows = has_rows or paint.show(workspace.store, kept)
 
-    ends = (workspace.store.changed.subscribe(look), workspace.refresh.changed.subscribe(look))
+    loading = asyncio.create_task(_load_screen())
     try:
-        async with asyncio.timeout(FIRST_PAGE_SECONDS):
-            while not workspace.store.count(EVERY_RUN) and workspace.refresh.progress.fault is None:
-                something.clear()
-                await something.wait()
-    except TimeoutError:
-        pass
+        workspace.connect(await spec.root() if spec.root else workspace.settings.root)
+        end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
+        workspace.refresh.start()
+        await loading
+        end()
+        paint.show(workspace.store, kept)
     finally:
-        for end in ends:
-            end()
+        loading.cancel()
+
+
+def _begin(workspace: Workspace) -> None:
+    """Begin to read the server; what is loaded by now stays."""
+    gc.freeze()
+    gc.enable()
+    workspace.refresh.start()
+    workspace.reconciler.start()
+
+
+def keep_from_collector() -> None:
+    """Have the garbage collector not walk again over what stays: each of its full passes would keep a key waiting.
+
+    Once per session: what is frozen is never collected, garbage included.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # of what is not frozen: from its number CPython derives how much garbage it lets lie

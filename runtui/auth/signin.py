@@ -133,10 +133,6 @@ class SignIn:
         self._watchers.append(changed)
         return lambda: self._watchers.remove(changed)
 
-    def warm(self) -> None:
-        """Start to find out who is signed in, and to renew the token where it is due, without waiting for it."""
-        self._refresh()
-
     async def load(self) -> SignInState:
         """Read the state from the token store, without asking any server."""
         async with self._lock:

@@ -163,10 +163,6 @@ class Transport:
     async def __aexit__(self, *_exc_info: object) -> None:
         await self.aclose()
 
-    def warm(self) -> None:
-        """Start to build the client now, in a thread, so that the first request finds it ready."""
-        self._building()
-
     async def aclose(self) -> None:
         """Close every connection; a later request would build a new client."""
         self._retire()

@@ -106,7 +106,6 @@ class Workspace:
             on_exchange=self._keep,
             wire=self._wire,
         )
-        self._transport.warm()
         self._client = GraphClient(self._transport, patch_path=settings.patch_path, page_size=settings.page_size)
         root = self._transport.root
         self.drafts.load(root)
@@ -171,6 +170,8 @@ class Workspace:
     @property
     def sign_in(self) -> SignIn | None:
         """The sign-in behind the tokens; None for a token by hand."""
+        if self.settings.sign_in is None:
+            return None
         from runtui.auth.signin import SignIn
 
         return self._token if isinstance(self._token, SignIn) else None

@@ -5,45 +5,35 @@ Invariant: nothing here knows what a run is.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
 from rich.console import RenderableType
 from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Static
 
+from runtui.keys.actions import key_of
 from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import textual_keymap
+from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.bridge import Announced
-from runtui.tui.features.acting import Acting
-from runtui.tui.features.arranging import Arranging
-from runtui.tui.features.bulk_editing import BulkEditing
-from runtui.tui.features.bulk_sending import BulkSending
-from runtui.tui.features.copying import Copying
-from runtui.tui.features.editing import Editing
-from runtui.tui.features.journaling import Journaling
-from runtui.tui.features.leaving import Leaving
-from runtui.tui.features.listing import Listing
-from runtui.tui.features.opening import Opening
-from runtui.tui.features.overviewing import Overviewing
-from runtui.tui.features.signing_in import SigningIn
-from runtui.tui.features.switching import Switching
-from runtui.tui.features.triage.explaining import Explaining
-from runtui.tui.features.triage.tracing import Tracing
-from runtui.tui.features.triage.triaging import Triaging
+from runtui.tui.features.wiring import Features, Stages
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
-from runtui.tui.screens.frame import PREPARE, Chrome, Frame, TooSmall, is_too_small
+from runtui.tui.screens.frame import PREPARE, Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
-from runtui.tui.text import CONTROL_FILTER
+from runtui.tui.text import CONTROL_FILTER, content
+from runtui.tui.widgets.chrome import StatusLine
 
 SHEETS: Final = ("base", "list", "form", "panel")
 
@@ -55,6 +45,46 @@ def style_sheets() -> list[Path]:
     return [folder / f"{name}.tcss" for name in SHEETS]
 
 
+LEAST_SIZE: Final = Size(60, 16)
+"""The smallest terminal, in cells, in which every view shows what its keys act on."""
+
+
+class TooSmall(Screen[None]):
+    """Takes the screen while the terminal is too small: it says how large it has to be.
+
+    While it stands nothing below it gets a key, and what was there comes back as it was.
+    """
+
+    BINDINGS = [
+        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "redraw")
+    ]
+    DEFAULT_CSS = """
+    TooSmall { layout: vertical; padding: 0 1; }
+    TooSmall #size-notice { height: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """The notice, and what quitting has to say."""
+        yield Static(id="size-notice", markup=False)
+        yield StatusLine(id="size-status")
+
+    def on_resize(self) -> None:
+        """Say the size as it is now."""
+        size = self.app.size
+        self.query_one("#size-notice", Static).update(
+            content(
+                f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
+                f"This one is {size.width}x{size.height}. "
+                f"Enlarge it to go on where you were; {key_of('quit')} quits."
+            )
+        )
+
+
+def is_too_small(size: Size) -> bool:
+    """Whether a terminal of that size, in cells, cannot show a view."""
+    return size.width < LEAST_SIZE.width or size.height < LEAST_SIZE.height
+
+
 class RuntuiApp(DifferentialOutput, TerminalApp):
     """One workspace on the screen.
 
@@ -64,6 +94,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         sandbox: The demo's sandbox; None on a real server.
         profiles: Where the person can go on to; None for nowhere.
         typed_ahead: Keys for this screen that the one before it has read.
+        stages: Whom to tell how far it has come.
     """
 
     TITLE = "runtui"
@@ -80,6 +111,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
         typed_ahead: Iterable[events.Event] = (),
+        stages: Stages | None = None,
     ) -> None:
         settings = workspace.settings
         self.keys = KeyQueue(self, super().post_message, typed_ahead)
@@ -92,32 +124,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         )
         self.set_keymap(textual_keymap())
         self._workspace = workspace
-        self.chrome = Chrome(self, workspace, sandbox)
+        self._stages = stages or Stages()
+        self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.editing = Editing(self.chrome, self.runs)
-        self.bulk_sending = BulkSending(self.chrome, self.runs)
-        self.bulk_editing = BulkEditing(self.chrome, self.runs, self.editing, self.bulk_sending)
-        self.journaling = Journaling(self.chrome, self.runs, self.editing)
-        self.signing_in = SigningIn(self.chrome)
-        self.opening = Opening(self.chrome)
-        self.explaining = Explaining(self.chrome, self.runs)
-        self.tracing = Tracing(self.chrome, self.runs, self.opening)
-        self.overviewing = Overviewing(self.chrome, self.runs)
-        self.triaging = Triaging(self.chrome, self.runs, self.opening)
-        places = (
-            self.editing.place, *self.opening.places, self.explaining.place, self.tracing.place, self.journaling.place,
-            self.overviewing.place,
-        )  # fmt: skip
-        self.acting = Acting(self.chrome, self.editing, self.bulk_editing, self.opening, self.overviewing.view)
-        self.listing = Listing(self.chrome, self.runs, self.editing, places)
-        self.leaving = Leaving(self.chrome, self.signing_in)
-        self.arranging = Arranging(self.chrome, self.runs)
-        switching = Switching(self.chrome, profiles, self.leaving)
-        self.chrome.features += [
-            self.editing, self.acting, self.bulk_editing, self.bulk_sending, self.opening, self.explaining,
-            self.tracing, self.journaling, self.signing_in, self.listing, self.arranging, self.overviewing,
-            self.triaging, Copying(self.chrome), switching,
-        ]  # fmt: skip
+        self.wired = Features(self.chrome, self.runs)
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
 
@@ -143,29 +153,15 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
-        bulk = (self.bulk_editing.place, self.bulk_sending.place)
-        for place in (*self.listing.places, *bulk, self.signing_in.place):
-            self.install_screen(place, place.view.name or place.view.scope)
         self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
         self.keys.start()
 
     def _begin(self) -> None:
-        """Follow the services, now that the list stands and before it is drawn."""
-        self.editing.start()
-        self.acting.start()
-        self.bulk_sending.start()
-        self.opening.start()
-        self.journaling.start()
-        self.explaining.start()
-        self.tracing.start()
-        self.listing.start()
-        self.arranging.start()
-        self.overviewing.start()
-        self.call_after_refresh(gc.enable)
-        self.triaging.start()
-        # Once the list has the keys: whoever types is not to be disturbed, and an unseen input may have them now.
-        self.call_after_refresh(self.signing_in.start)
+        """Show what the store has, now that the list stands and before it is drawn; the rest once it is."""
+        self.wired.listing.start()
+        preparing = self.wired.prepare(self.keys.rest, self._stages)
+        self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
 
     async def on_announced(self, event: Announced[object]) -> None:
         """A service announced something; while the screens go away, nothing is left to show it."""
@@ -186,7 +182,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_unmount(self) -> None:
         """Route nothing to widgets that are gone, and have nobody wait for a person."""
         self.keys.close()
-        self.signing_in.end()
+        self.wired.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
@@ -214,24 +210,26 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     @property
     def is_followed(self) -> bool:
         """Whether another profile is opened next."""
-        return self.leaving.next_profile is not None and self.crash is None
+        return self.wired.leaving.next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
-        self.leaving.next_profile = None
-        self.signing_in.stop_asking()
-        if self._workspace.saves.active():
-            self.run_worker(self._leave_unattended(), group="quit", description="end unattended")
-        else:
-            super().end_unattended()
+        self.wired.leaving.next_profile = None
+        self.wired.stop_asking()
+        leave = super().end_unattended
 
-    async def _leave_unattended(self) -> None:
-        await self.leaving.end()
-        super().end_unattended()
+        async def leave_when_saved() -> None:
+            await self.wired.leaving.end()
+            leave()
+
+        if self._workspace.saves.active():
+            self.run_worker(leave_when_saved(), group="quit", description="end unattended")
+        else:
+            leave()
 
     async def action_quit(self) -> None:
         """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
-        self.leaving.leave(None)
+        self.wired.leaving.leave(None)
 
 
 async def run(app: RuntuiApp) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, Final, TypeGuard
 
 from textual import events
@@ -33,6 +34,9 @@ LOOKS_AT_ONCE: Final = 200
 
 PAUSE_SECONDS: Final = 0.002
 """The pause between two looks after that."""
+
+FRAME_SECONDS: Final = 1 / 30
+"""By then Textual has drawn what changed: it does so at most 60 times a second."""
 
 MOST_LOOKS: Final = LOOKS_AT_ONCE + 2_500
 """Looks after which keys go on without what has not come to rest: 5 s, and more where the machine is slow."""
@@ -75,6 +79,7 @@ class KeyQueue:
         self._waiting: deque[events.Event | Callable[[], object]] = deque(typed_ahead)
         """What is to be routed, and between that whom to tell how far it has come."""
         self._routed: events.Event | None = None
+        self._routed_at = 0.0
         self._typing: Input | None = None
         """The input that took the event routed last, where that was a letter."""
         self.restless: set[object] = set()
@@ -100,6 +105,16 @@ class KeyQueue:
         if self._is_closed:
             self.close()
         self.start()
+
+    async def rest(self) -> None:
+        """Wait until everything taken in has taken effect, and is drawn."""
+        while True:
+            while self._task is not None and not self._task.done():
+                await asyncio.wait([self._task])
+            await self._settled(self._outstanding)
+            if (due := self._routed_at + FRAME_SECONDS - monotonic()) <= 0:
+                return
+            await asyncio.sleep(due)
 
     def start(self) -> None:
         """Begin to route what waits."""
@@ -130,7 +145,7 @@ class KeyQueue:
             focused = self._app.focused
             is_letter = isinstance(first, events.Key) and first.is_printable
             self._typing = focused if is_letter and isinstance(focused, Input) else None
-            self._routed = first
+            self._routed, self._routed_at = first, monotonic()
             self._route(first)
 
     async def _ready_for(self, event: events.Event) -> None:

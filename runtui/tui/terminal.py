@@ -31,6 +31,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widget import AwaitMount
 from textual.worker import WorkerFailed
 
@@ -299,6 +300,8 @@ class TerminalApp(App[int]):
     def __init__(
         self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = (), takes_over: bool = False
     ) -> None:
+        # Before Textual looks at it: a theme that is changed afterwards has every style sheet parsed once more.
+        self.set_reactive(App.theme, theme)
         super().__init__(driver_class=TerminalDriver, css_path=list(css_path))
         # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
         self.animation_level = "none"
@@ -310,7 +313,10 @@ class TerminalApp(App[int]):
         """After a crash: the sentence to print once the terminal is restored."""
         for known in THEMES.values():
             self.register_theme(known)
-        self.theme = theme
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """Know our own themes from the beginning, before they can be registered."""
+        return THEMES.get(theme_name) or super().get_theme(theme_name)
 
     @property
     def is_followed(self) -> bool:

@@ -364,16 +364,10 @@ async def test_redirects_are_not_followed() -> None:
 
 async def test_one_client_serves_all_requests_even_when_they_start_together() -> None:
     async with RawServer([answer(RUN)]) as server, Transport(server.root, token=token) as wire:
-        wire.warm()
         exchanges = await asyncio.gather(
             *(wire.send("GET", f"/runs/{number}", purpose="read run") for number in range(8))
         )
     assert [exchange.status for exchange in exchanges] == [200] * 8
-
-
-async def test_a_client_that_was_only_warmed_is_closed() -> None:
-    async with Transport("http://127.0.0.1:9/beta", token=token) as wire:
-        wire.warm()
 
 
 async def test_the_trust_of_the_system_is_checked() -> None:

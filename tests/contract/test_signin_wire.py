@@ -154,8 +154,7 @@ async def test_the_loop_never_waits_for_a_slow_service(served: ServedAuthority, 
     served.authority.delays["token"] = SLOW_SECONDS
     served.authority.auto_approve(polls=2)
     sign_in = over_tls(served, tmp_path)
-    sign_in.warm()
-    await asyncio.sleep(1)  # MSAL is imported, which holds Python's lock for moments
+    await sign_in.load()  # MSAL is imported, which holds Python's lock for moments
     worst, last = 0.0, time.perf_counter()
 
     async def tick() -> None:

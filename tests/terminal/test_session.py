@@ -34,12 +34,16 @@ def sandbox() -> Iterator[str]:
 
 
 def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path: Path) -> None:
-    with runtui(tmp_path, "demo", "--runs", "60") as terminal:
-        terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
-        terminal.press("x")
-        terminal.wait_for("Problems")
-        terminal.press("q")
-        assert terminal.wait_for_exit() == 0
+    with sandbox() as root:
+        with runtui(tmp_path, "--root", root) as terminal:
+            terminal.wait_for("30 runs.*as of")
+            terminal.press("q")
+            assert terminal.wait_for_exit() == 0
+        with runtui(tmp_path, "--root", root) as terminal:
+            terminal.press("x")
+            terminal.wait_for("Problems")
+            terminal.press("q")
+            assert terminal.wait_for_exit() == 0
         assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
         first_paint = terminal.received.partition(TEXTUAL_STARTS)[0].decode()
         assert re.search("[✓✗●◌] ", first_paint)

@@ -171,12 +171,12 @@ class Session:
     @property
     def form(self) -> FieldForm:
         """The fields of the form."""
-        return self.app.editing.form.editor.form
+        return self.app.wired.editing.form.editor.form
 
     @property
     def journal(self) -> JournalView:
         """The list of the journal."""
-        return self.app.journaling.view
+        return self.app.wired.journaling.view
 
     @property
     def panel(self) -> SidePanel:
@@ -301,7 +301,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         monkeypatch.setattr("textual.app.Stylesheet", OnceParsed)
         monkeypatch.setattr(Compositor, "render_update", leave_for_later)
         app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
-        app.listing.is_prepared = not ahead
+        app.wired.is_prepared = not ahead
         try:
             workspace.refresh.start()
             while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
@@ -313,8 +313,10 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                         lambda: workspace.connected and workspace.refresh.progress.finished_at is not None
                     )
                     await session.until(lambda: session.runs.table.total > 0)
+                    if not ahead and workspace.refresh.progress.fault is None:
+                        await session.until(lambda: app.wired.is_followed_up)
                     if ahead:
-                        await session.until(lambda: app.listing.is_prepared)
+                        await session.until(lambda: app.wired.is_prepared)
                     else:
                         session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
                 yield session

@@ -59,7 +59,7 @@ def view_of(session: Session) -> str:
 
 
 def editor_of(session: Session) -> DraftEditor:
-    return session.app.editing.form.editor
+    return session.app.wired.editing.form.editor
 
 
 def stored_count(session: Session) -> object:

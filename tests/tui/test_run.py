@@ -34,7 +34,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
     async with open_session(size=(140, 40)) as session:
         run_id = await to_the_failed_run(session)
         await session.press("enter")
-        users = session.app.opening.users
+        users = session.app.wired.opening.users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
         failed = [row for row in users.list.rows if row.trouble is not None]
@@ -62,7 +62,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         user_id = users.list.table.cursor_id
 
         await session.press("enter")
-        tasks = session.app.opening.tasks
+        tasks = session.app.wired.opening.tasks
         assert session.view == "tasks"
         assert tasks.user is not None
         assert tasks.user.id == user_id
@@ -88,11 +88,11 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
 
 async def test_keys_typed_ahead_reach_what_they_open(open_session: Opener) -> None:
     async with open_session(size=(80, 24), ahead=True) as session:
-        assert all(place.is_mounted for place in session.app.listing.places)
+        assert all(place.is_mounted for place in session.app.chrome.places)
         await to_the_failed_run(session)
         await type_keys(session, ["enter", "/", "f", "a", "i", "l", "e", "d", "enter", "space"], "in one packet")
         assert session.view == "users"
-        users = session.app.opening.users.list
+        users = session.app.wired.opening.users.list
         await session.until(lambda: users.rows)
         assert users.filter_text == "failed"
         assert session.app.focused is users.table
@@ -113,7 +113,7 @@ def refused() -> httpx.Response:
 async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) -> None:
     graph = Graph(answer_to_results=refused)
     async with open_session(graph=graph, size=(80, 24)) as session:
-        users = session.app.opening.users
+        users = session.app.wired.opening.users
         await session.press("enter")
         await session.until(lambda: "could not be read" in session.text())
         assert "may not" in session.text() or "403" in session.text() or "Reports.Read.All" in session.text()

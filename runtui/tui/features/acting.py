@@ -33,7 +33,7 @@ from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
 from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.opening import Opening
@@ -53,7 +53,7 @@ _Step: TypeAlias = Callable[[], Awaitable[None]]
 """What a choice leads to."""
 
 
-class Acting:
+class Acting(Feature):
     """The list of actions, and what is made of the one that is chosen.
 
     Args:
@@ -79,10 +79,6 @@ class Acting:
     def start(self) -> None:
         """Follow what became of the actions."""
         self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the lists tell by themselves."""
-        return context
 
     # a: the list of actions
 

@@ -26,7 +26,7 @@ from runtui.domain.views import (
 )
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
@@ -41,7 +41,7 @@ class _Task(NamedTuple):
     number: int
 
 
-class Arranging:
+class Arranging(Feature):
     """Sorting, columns and views.
 
     Args:
@@ -53,10 +53,6 @@ class Arranging:
         self._chrome = chrome
         self._runs = runs
         self._preferences = chrome.workspace.preferences
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing that another feature does not know."""
-        return context
 
     def start(self) -> None:
         """Say what of the last session is lost."""

@@ -12,17 +12,17 @@ from functools import partial
 from runtui.domain.bulk_draft import BulkDraft, actions_of, drafts_of, model_of
 from runtui.domain.draft import Edit
 from runtui.domain.triage.service_actions import ServiceAction
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import ActionContext, Feature
 from runtui.tui.features.bulk_sending import BulkSending, drawn_up, in_thread, marked_runs
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited
 from runtui.tui.screens.bulk.form import BulkFormView
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.words import bulk_words, sign_in_words
 
 
-class BulkEditing:
+class BulkEditing(Feature):
     """Marks, and the form of the marked runs.
 
     Args:
@@ -39,7 +39,7 @@ class BulkEditing:
         self._editing = editing
         self.sending = sending
         self.form = BulkFormView(self.review)
-        self.place = Frame(chrome, self.form)
+        self.place = chrome.place(self.form, is_seldom=True)
         """The screen of the form; it stays mounted once it was opened."""
         self._marked: frozenset[str] = frozenset()
         """The runs that the form is about."""
@@ -47,9 +47,9 @@ class BulkEditing:
         """What was typed and not sent, and for which runs."""
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """The runs that a change would be for."""
-        marked = self._marked if self._chrome.front.view is self.form else self.marks
-        return replace(context, marked_runs=len(marked))
+        """The runs that the form is about."""
+        is_in_front = self._chrome.front.view is self.form
+        return replace(context, marked_runs=len(self._marked)) if is_in_front else context
 
     @property
     def marks(self) -> frozenset[str]:

@@ -33,12 +33,12 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import ActionContext, Feature
 from runtui.tui.features.journaling import FORMATS
 from runtui.tui.keys import awaited
 from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
 from runtui.tui.screens.bulk.review import bulk_review
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RELOAD_SECONDS, RunsView, Throttle
 from runtui.tui.widgets.chrome import Severity
@@ -80,7 +80,7 @@ async def drawn_up(
     return await in_thread(chrome, from_list)
 
 
-class BulkSending:
+class BulkSending(Feature):
     """The review of many changes, and their results.
 
     Args:
@@ -93,7 +93,7 @@ class BulkSending:
         self._workspace = chrome.workspace
         self._runs = runs
         self.view = ResultsView()
-        self.place = Frame(chrome, self.view)
+        self.place = chrome.place(self.view, is_seldom=True)
         """The screen of the results; it stays mounted once it was opened."""
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""

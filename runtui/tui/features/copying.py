@@ -36,7 +36,7 @@ from runtui.services.sharing.handoff import (
     origin_of,
     requests_about,
 )
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.keys import awaited
 from runtui.tui.resources import CAUSES, PERSON, RESULTS, RUNS, TASKS, USERS, WORKFLOWS, Resource, ResultRow
 from runtui.tui.screens.bulk.results import ResultsView
@@ -60,7 +60,7 @@ _Made = Callable[[], Sequence[CopyChoice]]
 _QUESTION: Final = "copy"
 
 
-class Copying:
+class Copying(Feature):
     """The question what to copy, and what becomes of the answer.
 
     Args:
@@ -72,10 +72,6 @@ class Copying:
         self._workspace = chrome.workspace
         self._offered: Sequence[CopyChoice] = ()
         """What the question offers."""
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the lists tell by themselves."""
-        return context
 
     # The question
 

@@ -22,20 +22,20 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_of
 from runtui.services.writing.save import Save, Step
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import ActionContext, Feature
 from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.review import ReviewView, review_of
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.words import draft_words, entry_words, pages, sign_in_words
+from runtui.tui.words import draft_words, pages, sign_in_words
 
 COUNTDOWN_SECONDS: Final = 1.0
 """How often the time that a save still waits is told."""
 
 
-class Editing:
+class Editing(Feature):
     """The form, the questions before a change is sent, and the sentence after it.
 
     Args:
@@ -48,7 +48,7 @@ class Editing:
         self._workspace = chrome.workspace
         self._runs = runs
         self.form = FormView(self._workspace.drafts)
-        self.place = Frame(chrome, self.form)
+        self.place = chrome.place(self.form)
         """The form's screen; it stays mounted."""
         self.countdown: Timer | None = None
         """Runs while a save waits."""
@@ -64,19 +64,8 @@ class Editing:
         self._chrome.carry(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """What can be changed: the draft in sight, else the run under the cursor."""
-        workspace, draft = self._workspace, self._chrome.front.view.draft
-        run_id = self._chrome.front.view.run_id
-        return replace(
-            context,
-            connected=workspace.connected,
-            why_read_only=entry_words.why_read_only(workspace),
-            has_run=run_id is not None,
-            saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
-            changes=len(draft.changes()) if draft is not None else 0,
-            errors=len(draft.errors()) if draft is not None else 0,
-            waiting=bool(self._waiting()),
-        )
+        """Whether a change waits."""
+        return replace(context, waiting=bool(self._waiting()))
 
     # e: the form
 
@@ -373,12 +362,11 @@ class Editing:
         self._chrome.set_status(words, "error", lambda: self._workspace.drafts.fault is not None)
 
     def tell_of_drafts(self) -> None:
-        """At the start: which were kept from the last time, or why they cannot be."""
+        """At the start: which were kept from the last time, unless something else was said, or why they cannot be."""
         drafts = self._workspace.drafts
         if drafts.fault is not None:
             self.tell_drafts_failed(drafts.fault)
-        else:
-            count = len(drafts)
+        elif (count := len(drafts)) and not self._chrome.status.text:
             self._chrome.set_status(draft_words.kept(count), holds=lambda: len(drafts) == count)
 
     def tell_of_unlisted_drafts(self) -> None:

@@ -22,7 +22,7 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import ActionContext, Feature
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
@@ -39,7 +39,7 @@ FORMATS: Final[Mapping[ExportFormat, str]] = {
 }
 
 
-class Journaling:
+class Journaling(Feature):
     """The journal's place, and what can be done about what was sent.
 
     Args:
@@ -54,7 +54,7 @@ class Journaling:
         self._runs = runs
         self._editing = editing
         self.view = JournalView()
-        self.place = Frame(chrome, self.view)
+        self.place = chrome.place(self.view)
         """The journal's screen; it stays mounted."""
         self._sent: set[int] = set()
         """The entries of this session: what became of them is no news of an earlier one."""

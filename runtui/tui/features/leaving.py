@@ -6,7 +6,7 @@ mean. Drafts are on disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +14,6 @@ from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
 from runtui.services.writing.save import Save
 from runtui.settings import Settings
-from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.screens.frame import Chrome
 
 QUIT_SECONDS: Final = 10.0
@@ -26,7 +25,8 @@ class Leaving:
     """The way out."""
 
     chrome: Chrome
-    signing_in: SigningIn
+    stop_asking: Callable[[], None]
+    """Has nobody wait for a person to sign in."""
     next_profile: Settings | None = field(default=None, init=False)
     """What is opened in the place of this session; None: nothing, the person leaves for good."""
     _is_waiting: bool = field(default=False, init=False)
@@ -39,7 +39,7 @@ class Leaving:
         """
         self.next_profile = next_profile
         # A save that waits for somebody to sign in must not hold up the end.
-        self.signing_in.stop_asking()
+        self.stop_asking()
         saves = self.chrome.workspace.saves.active()
         if not saves or self._is_waiting:
             self.chrome.app.exit(return_code=0)

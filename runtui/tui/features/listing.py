@@ -1,55 +1,45 @@
 """The list as it comes in: reading runs, why the list is incomplete, and the end of the runs that are watched.
 
-Invariant: what stays incomplete for the same reason is said once; the first line goes on to say it. What no first row
-needs is loaded after the first rows are there. Watching asks the server nothing: it follows the store.
+Invariant: what stays incomplete for the same reason is said once; the first line goes on to say it. Watching asks the
+server nothing: it follows the store.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from runtui.domain.properties import EDITABLE
 from runtui.domain.rows import status_look
 from runtui.domain.text import visible
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.refresh import Progress
 from runtui.services.store import Store
-from runtui.tui.actions import ActionContext
-from runtui.tui.features.editing import Editing
+from runtui.tui.actions import Feature
 from runtui.tui.resources import RUNS
-from runtui.tui.screens.frame import PREPARE, Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.runs import RunsView
 
 MOST_WATCHED: Final = 100
 """Each of them is looked up when the store changes."""
 
 
-class Listing:
+class Listing(Feature):
     """The runs of the server, read and read again.
 
     Args:
         chrome: The frame.
         runs: The list.
-        editing: Tells of drafts that no row leads to.
-        places: What is mounted once the first rows are there, so that it comes into sight at once.
     """
 
-    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing, places: Sequence[Frame[Any]]) -> None:
+    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
         self._chrome = chrome
         self._workspace = chrome.workspace
         self._runs = runs
-        self._editing = editing
-        self.places = places
+        self.is_read = asyncio.Event()
+        """Set once the runs were listed for the first time."""
         self._complaint = ""
         """What was said of the last listing, as long as that is incomplete."""
-        self._was_complete = False
-        """Whether the drafts have been looked up in a complete list."""
-        self.is_prepared = False
-        """Whether what is not in sight at first is mounted, and what stays to the end is frozen."""
 
     def start(self) -> None:
         """Show what the store has, and follow what comes."""
@@ -59,13 +49,8 @@ class Listing:
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
         carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
         self._chrome.show_runs = self._show_runs
-        self._runs.say_when_empty("Reading the runs…")
         self._runs.reload()
         self._listing_changed(self._workspace.refresh.progress)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the list in sight tells by itself."""
-        return context
 
     def _listing_changed(self, progress: Progress) -> None:
         """The listing went on, or ended."""
@@ -86,13 +71,7 @@ class Listing:
         if progress.fault is None:
             self._runs.reload()
             self._tell_of_ends(None)  # another runtui may have stored what is news here
-            if not self._was_complete:
-                self._was_complete = True
-                self._editing.tell_of_unlisted_drafts()
-            if not self.is_prepared:
-                self._chrome.app.run_worker(
-                    self._prepare_the_rest(), group=PREPARE, exclusive=True, description="prepare the rest"
-                )
+            self.is_read.set()
 
     def _in_words(self, fault: RuntuiError) -> str:
         """Why the list is incomplete; where a person is needed, only that."""
@@ -137,22 +116,6 @@ class Listing:
         if self._workspace.settings.bell:
             self._chrome.app.bell()
 
-    async def _prepare_the_rest(self) -> None:
-        """Now that the first rows are there: the other places, and what the first edit needs.
-
-        What has been loaded by then stays to the end, so the garbage collector need not walk over it again; each of
-        its full passes would keep a key waiting. Once per session: what is frozen is never collected, garbage included.
-        """
-        await asyncio.to_thread(prepare_editing)
-        for place in self.places:
-            await self._chrome.prepare(place)
-        # The first rows stand where they belong: from here on the cursor belongs to its run.
-        self._runs.table.row_under_cursor(hold=True)
-        gc.collect()
-        gc.freeze()
-        gc.collect()  # of what is not frozen: from its number CPython derives how much garbage it lets lie
-        self.is_prepared = True
-
     async def _show_runs(self, filter_text: str) -> None:
         """Bring the list into sight with only these runs, or with all where it shows these already."""
         self._chrome.go_back_to(self._runs.frame)
@@ -169,12 +132,6 @@ class Listing:
     def action_pause(self) -> None:
         """Pause or resume auto-refresh."""
         self._workspace.refresh.toggle_pause()
-
-
-def prepare_editing() -> None:
-    """Load what the first edit needs, in a thread while nothing else is to be done, so that no key waits for it."""
-    for field in EDITABLE:
-        field.problem(0)
 
 
 def _end_of(store: Store, run_id: str) -> str:

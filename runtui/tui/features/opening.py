@@ -18,9 +18,9 @@ from runtui.domain.triage.run_users import UserRow, in_sequence, progress_words,
 from runtui.errors import RuntuiError
 from runtui.graph.client import GraphError
 from runtui.services.store import workflow_of
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.run import READING, TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
 
@@ -45,7 +45,7 @@ class _Known(NamedTuple):
     is_outdated: bool = False
 
 
-class Opening:
+class Opening(Feature):
     """The places of one run.
 
     Args:
@@ -57,10 +57,8 @@ class Opening:
         self._workspace = chrome.workspace
         self.users = UsersView()
         self.tasks = TasksView()
-        self._users_place = Frame(chrome, self.users)
-        self._tasks_place = Frame(chrome, self.tasks)
-        self.places = (self._users_place, self._tasks_place)
-        """Their screens; they stay mounted."""
+        self._users_place = chrome.place(self.users)
+        self._tasks_place = chrome.place(self.tasks)
         self._is_reading = False
         self._is_showing = False
         """Whether a part of the users is being shown, or was a moment ago."""
@@ -73,10 +71,6 @@ class Opening:
         """Follow the store, and what comes of a large run."""
         self._chrome.carry(self._workspace.store.changed.subscribe, self._store_changed)
         self._chrome.carry(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the lists tell by themselves."""
-        return context
 
     # enter on a run
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from runtui.tui.actions import ActionContext
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.actions import Feature
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 
 
-class Overviewing:
+class Overviewing(Feature):
     """The overview's place.
 
     Args:
@@ -27,17 +27,13 @@ class Overviewing:
         self._chrome = chrome
         self._runs = runs
         self.view = OverviewView(chrome.workspace.store)
-        self.place = Frame(chrome, self.view)
+        self.place = chrome.place(self.view)
         """The overview's screen; it stays mounted."""
 
     def start(self) -> None:
         """Follow what is stored, and the clock: runs get stuck and days end without a change of the store."""
         self._chrome.carry(self._chrome.workspace.store.changed.subscribe, self._draw_again, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.follow_clock)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the list tells by itself."""
-        return context
 
     async def action_overview(self) -> None:
         """Show the workflows, or go back."""

@@ -18,9 +18,9 @@ from textual.worker import Worker
 
 from runtui.auth.errors import SignInError
 from runtui.keys.actions import key_of
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import ActionContext, Feature
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.words import sign_in_words
 from runtui.tui.words.sign_in_words import PersonMethod
@@ -32,7 +32,7 @@ PAGE_MADE_SECONDS: Final = 1.0
 """How long keys are held for the page of a browser sign-in; it takes some milliseconds."""
 
 
-class SigningIn:
+class SigningIn(Feature):
     """The sign-in's screen, and what waits for it."""
 
     def __init__(self, chrome: Chrome) -> None:
@@ -40,7 +40,7 @@ class SigningIn:
         self._workspace = chrome.workspace
         self._sign_in = chrome.workspace.sign_in
         self.view = SignInView()
-        self.place = Frame(chrome, self.view)
+        self.place = chrome.place(self.view, is_seldom=True)
         """Its screen; it stays mounted, so that a sign-in goes on behind another screen."""
         self.demo_authority = chrome.sandbox.authority if chrome.sandbox is not None else ""
         """Where a demo's own sign-in can be opened; empty on a real one."""

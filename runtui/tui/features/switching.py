@@ -6,15 +6,13 @@ come from the sandbox.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rich.cells import cell_len
 from textual.content import Content
 
 from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.settings import Settings
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.help import HelpView
@@ -24,28 +22,22 @@ from runtui.tui.themes import THEMES
 from runtui.tui.words import entry_words
 
 
-class Switching:
+class Switching(Feature):
     """What this session is about, and how it behaves.
 
     Args:
         chrome: The frame.
-        profiles: Where the person can go on to; None for nowhere.
         leaving: Opens another profile in the place of this one.
     """
 
-    def __init__(self, chrome: Chrome, profiles: Profiles | None, leaving: Leaving) -> None:
+    def __init__(self, chrome: Chrome, leaving: Leaving) -> None:
         self._chrome = chrome
         self._workspace = chrome.workspace
-        self._profiles = profiles
         self._leaving = leaving
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """How many profiles there are, and whether this is a demo."""
-        return replace(context, profiles=len(self._profiles or ()), is_demo=self._chrome.sandbox is not None)
 
     async def action_profiles(self) -> None:
         """Choose another profile of config.toml, and open it in the place of this one."""
-        if (profiles := self._profiles) is None:
+        if (profiles := self._chrome.profiles) is None:
             return
         present = self._workspace.settings.profile
         names = [profile.name for profile in profiles]

@@ -8,22 +8,21 @@ speaks is never run, whichever key, hint or palette entry asked for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from inspect import isawaitable
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
@@ -31,11 +30,10 @@ from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
 from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, Scope, in_scopes, key_of, view_keys
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import ActionContext, bindings, why_not
+from runtui.tui.actions import ActionContext, Feature, bindings, why_not
 from runtui.tui.bridge import News, Subscribe, carry
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp
-from runtui.tui.text import content
 from runtui.tui.widgets.chrome import (
     HeaderLine,
     Headline,
@@ -53,24 +51,16 @@ from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
-from runtui.tui.words import sign_in_words
+from runtui.tui.words import entry_words, sign_in_words
+
+if TYPE_CHECKING:
+    from runtui.profiles import Profiles
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts what is not in sight yet."""
-
-
-LEAST_SIZE: Final = Size(60, 16)
-"""The smallest terminal, in cells, in which every view shows what its keys act on."""
-
-
-class Feature(Protocol):
-    """What a person can do across screens: it has an `action_<id>` for each action of the registry that it owns."""
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Add what this feature knows of what can be done now."""
 
 
 class Status(NamedTuple):
@@ -88,14 +78,27 @@ class Chrome:
         app: The application, on whose stack the screens are.
         workspace: The services, connected.
         sandbox: The demo's sandbox; None on a real server.
+        profiles: Where the person can go on to; None for nowhere.
     """
 
-    def __init__(self, app: TerminalApp, workspace: Workspace, sandbox: SandboxControl | None = None) -> None:
+    def __init__(
+        self,
+        app: TerminalApp,
+        workspace: Workspace,
+        sandbox: SandboxControl | None = None,
+        profiles: Profiles | None = None,
+    ) -> None:
         self.app = app
         self.workspace = workspace
         self.sandbox = sandbox
+        self.profiles = profiles
         self.panel = Panel(app, workspace)
         self.features: list[Feature] = []
+        """Those that were asked for so far."""
+        self.every_feature: Iterable[Feature] = ()
+        """All of them, built one after the other by whoever asks; whoever builds them sets it."""
+        self.places: list[Frame[Any]] = []
+        """The screens that stay, to be mounted before they are opened."""
         self.headline = Headline()
         self.trouble = TenantTrouble()
         self.show_runs: Callable[[str], Awaitable[None]] = _nothing_to_show
@@ -116,6 +119,14 @@ class Chrome:
     def is_in_front(self, view: ActionView[Any]) -> bool:
         """Whether keys go to the frame of a view."""
         return self.app.screen is self.front and self.front.view is view
+
+    def place(self, view: ActionView[Any], *, is_seldom: bool = False) -> Frame[Any]:
+        """The screen of a view that stays mounted; one that is opened seldom is not mounted before it is opened."""
+        place = Frame[Any](self, view)
+        self.app.install_screen(place, view.name or view.scope)
+        if not is_seldom:
+            self.places.append(place)
+        return place
 
     async def prepare(self, place: Frame[Any]) -> None:
         """Mount a place that is kept, unless it is mounted."""
@@ -163,11 +174,24 @@ class Chrome:
 
     def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""
-        listed = self.front.view.list
-        context = ActionContext(is_searching=self.panel.is_searching)
-        if listed is not None:
-            has_row, marks = listed.table.cursor_id is not None, len(listed.table.marks)
-            context = replace(context, has_list=True, has_row=has_row, marks=marks)
+        view, workspace = self.front.view, self.workspace
+        run_id, draft, listed = view.run_id, view.draft, view.list
+        marks = len(listed.table.marks) if listed is not None else 0
+        context = ActionContext(
+            is_searching=self.panel.is_searching,
+            is_demo=self.sandbox is not None,
+            profiles=len(self.profiles or ()),
+            connected=workspace.connected,
+            why_read_only=entry_words.why_read_only(workspace),
+            has_run=run_id is not None,
+            saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
+            changes=len(draft.changes()) if draft is not None else 0,
+            errors=len(draft.errors()) if draft is not None else 0,
+            marked_runs=marks if view.changes_marked else 0,
+            has_list=listed is not None,
+            has_row=listed is not None and listed.table.cursor_id is not None,
+            marks=marks,
+        )
         for feature in self.features:
             context = feature.extend(context)
         return context
@@ -229,6 +253,8 @@ class ActionView(Widget, Generic[ScreenResultType]):
     `action_<id>` for each."""
     shared: tuple[Scope, ...] = ()
     """Which others it has in common with other views."""
+    changes_marked: ClassVar[bool] = False
+    """Whether a change that begins here is for the marked rows, where there are some."""
     list: RowList[Any, Any] | None = None
     """The rows in sight; None where there are none."""
     opens: ClassVar[str] = ""
@@ -468,19 +494,16 @@ class Frame(Screen[ScreenResultType]):
             return
         if action.scope in self._own_scopes:
             self.view.before(action_id)
+        owners = chain((self.view, self.view.list, self, self._panel), self.chrome.every_feature)
+        found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
+        # Before the reason: a feature that was not asked for yet may be the one that knows it.
+        run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
         if reason := why_not(action, self.chrome.context()):
             self.set_status(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
-        if action.call:
-            await self.run_action(action.call)
-            return
-        for owner in (self.view, self.view.list, self, self._panel, *self.chrome.features):
-            if run := getattr(owner, f"action_{action_id}", None):
-                outcome = run()
-                if isawaitable(outcome):
-                    await outcome
-                return
-        raise LookupError(action_id)
+        outcome = run()
+        if isawaitable(outcome):
+            await outcome
 
     async def run_by_name(self, action_id: str) -> None:
         """Run an action that was chosen from a list of all, as its key does; where it has none here, say where it has.
@@ -559,39 +582,3 @@ class Frame(Screen[ScreenResultType]):
         self._give_room()
         self._panel.take_focus()
         await self.chrome.panel.catch_up()
-
-
-class TooSmall(Screen[None]):
-    """Takes the screen while the terminal is too small: it says how large it has to be.
-
-    While it stands nothing below it gets a key, and what was there comes back as it was.
-    """
-
-    BINDINGS = [
-        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "redraw")
-    ]
-    DEFAULT_CSS = """
-    TooSmall { layout: vertical; padding: 0 1; }
-    TooSmall #size-notice { height: 1fr; }
-    """
-
-    def compose(self) -> ComposeResult:
-        """The notice, and what quitting has to say."""
-        yield Static(id="size-notice", markup=False)
-        yield StatusLine(id="size-status")
-
-    def on_resize(self) -> None:
-        """Say the size as it is now."""
-        size = self.app.size
-        self.query_one("#size-notice", Static).update(
-            content(
-                f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
-                f"This one is {size.width}x{size.height}. "
-                f"Enlarge it to go on where you were; {key_of('quit')} quits."
-            )
-        )
-
-
-def is_too_small(size: Size) -> bool:
-    """Whether a terminal of that size, in cells, cannot show a view."""
-    return size.width < LEAST_SIZE.width or size.height < LEAST_SIZE.height

@@ -87,6 +87,7 @@ class RunsView(ActionView[None]):
 
     scope = "runs"
     shared = ("rows", "row", "wide", "run")
+    changes_marked = True
     BINDINGS = bindings("rows", "row", "wide", "run", "runs")
     opens = "open_run"
     list: RowList[RunRow, str]
@@ -108,7 +109,7 @@ class RunsView(ActionView[None]):
         """What another place asked for last; in force until the filter is another one."""
         self.watched: set[str] = set()
         """The runs whose end is told."""
-        self._empty_words = ""
+        self._empty_words = "Reading the runs…"
         self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
         kept = workspace.preferences.kept.runs

@@ -53,8 +53,7 @@ class RowList(Widget, Generic[RowT, RowId]):
     DEFAULT_CSS = """
     RowList { layout: vertical; height: 1fr; }
     RowList > LineTable { height: 1fr; }
-    RowList > .row-list--empty { display: none; padding: 1 2; height: auto; }
-    RowList.-empty > .row-list--empty { display: block; }
+    RowList > .row-list--empty { padding: 1 2; height: auto; }
     """
 
     class Marked(Message):
@@ -82,6 +81,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         self._needs: Needs = ()
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)
+        self._empty.display = False
 
     def compose(self) -> ComposeResult:
         yield self.filter_bar
@@ -119,8 +119,9 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def say(self, words: str) -> None:
         """Say why there are no rows; with no words there are some."""
-        self.set_class(bool(words), "-empty")
-        self._empty.update(content(words))
+        self._empty.display = bool(words)
+        if words:
+            self._empty.update(content(words))
 
     def not_found(self, hint: str = "") -> str:
         """Why there are no rows where a filter finds none; `hint` is a likely slip in it."""

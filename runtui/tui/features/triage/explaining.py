@@ -11,14 +11,14 @@ from functools import partial
 from runtui.services.refresh import Progress
 from runtui.services.results import runs_of_cause
 from runtui.services.store import RunQuery
-from runtui.tui.actions import ActionContext
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.actions import Feature
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.words import cause_words
 
 
-class Explaining:
+class Explaining(Feature):
     """The place of the causes, and the way from one to its runs and back.
 
     Args:
@@ -31,7 +31,7 @@ class Explaining:
         self._workspace = chrome.workspace
         self._runs = runs
         self.view = CausesView(chrome.workspace, runs.table)
-        self.place = Frame(chrome, self.view)
+        self.place = chrome.place(self.view)
         """The screen of the causes; it stays mounted."""
 
     def start(self) -> None:
@@ -39,10 +39,6 @@ class Explaining:
         carry = self._chrome.carry
         carry(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the list tells by itself."""
-        return context
 
     async def action_causes(self) -> None:
         """Show why tasks failed in the runs of the list, or close that."""

@@ -12,10 +12,10 @@ from typing import Final
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, Person
 from runtui.services.triage.people import find_user, read_person
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.words import people_words
@@ -23,7 +23,7 @@ from runtui.tui.words import people_words
 _READING: Final = "read a person"
 
 
-class Tracing:
+class Tracing(Feature):
     """The question for a person, and the person's place.
 
     Args:
@@ -38,7 +38,7 @@ class Tracing:
         self._runs = runs
         self._opening = opening
         self.view = PersonView()
-        self.place = Frame(chrome, self.view)
+        self.place = chrome.place(self.view)
         """The screen of a person; it stays mounted."""
         self._is_told_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
@@ -46,10 +46,6 @@ class Tracing:
     def start(self) -> None:
         """Follow what is read."""
         self._chrome.carry(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the lists tell by themselves."""
-        return context
 
     # @: a question for a name
 

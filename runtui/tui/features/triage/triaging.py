@@ -24,7 +24,7 @@ from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import Feature
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome
@@ -49,7 +49,7 @@ class _Acted(NamedTuple):
     line: int
 
 
-class Triaging:
+class Triaging(Feature):
     """The queue of a shift.
 
     Args:
@@ -71,10 +71,6 @@ class Triaging:
         """Take over what the journal has, now and again."""
         self._chrome.app.set_interval(LOOK_SECONDS, self.follow)
         self.follow()
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Nothing but what the lists tell by themselves."""
-        return context
 
     # n: the next problem
 
