@@ -82,6 +82,10 @@ _PASSING: Final = re.compile(
 """What is another one each time: clocks, durations, ids of requests, names of files, the code to sign in with, and how
 many blanks come before what is cut."""
 
+_IN_BACKGROUND: Final = re.compile(r"[^│\n]*\bPOST +no answer[^│\n]*| +(?=│)")
+"""In the log, the requests that nobody's key made: how many there are is a matter of time. And the blanks before an
+edge, which such a line pushes aside."""
+
 _ADDRESS: Final = re.compile(r"https://login\.fake\.test/\S*(\n\S+)*")
 """The address to sign in at, over several lines: its port, state and challenge are drawn at random."""
 
@@ -130,7 +134,8 @@ async def read_results(session: Session) -> None:
 
 def screen_of(session: Session) -> tuple[str, ...]:
     """What is in sight; the first line tells the time."""
-    return tuple(_PASSING.sub("…", _ADDRESS.sub("…", session.text())).splitlines()[1:])
+    text = _IN_BACKGROUND.sub("", _ADDRESS.sub("…", session.text()))
+    return tuple(_PASSING.sub("…", text).splitlines()[1:])
 
 
 async def rested(session: Session) -> None:
