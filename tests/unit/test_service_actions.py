@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from runtui.graph.faults import refused_action
 from runtui.services.journal import Entry, Journal
 from runtui.services.store import EVERY_RUN
 from runtui.services.writing import follow
+from runtui.services.writing.bulk import LANES
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.save import Save
@@ -337,6 +339,29 @@ async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Servi
     }
     assert len(service.sent) == 2
     assert len({entry.batch for entry in service.journal.entries()}) == 1
+
+
+async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes out by itself, also where many wait to be sent."""
+    runs = {f"r{n}": {**RUN, "id": f"r{n}"} for n in range(3 * LANES)}
+    service.graph.on_observe = lambda action: answered(runs[action.run_id])
+
+    async def act(action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
+        service.sent.append(action)
+        is_one_of_the_first = len(service.sent) <= LANES
+        while len(service.journal.entries()) < len(runs):
+            await asyncio.sleep(0)
+        return answered(method="POST") if is_one_of_the_first else refused(403, method="POST")
+
+    monkeypatch.setattr(service.graph, "act", act)
+    bulk, held = service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in runs]), asyncio.Event()
+    bulk.changed.subscribe(lambda _bulk: held.set())
+    await asyncio.wait_for(held.wait(), 30)
+    bulk.stop()
+    assert await service.saves.drain(30) == 0
+    assert LANES < len(service.sent) <= 2 * LANES < len(runs)
 
 
 def test_of_several_runs_those_that_an_action_cannot_help_are_counted_by_their_state() -> None:
