@@ -15,6 +15,7 @@ import pytest
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
+from runtui.domain.triage.service_actions import cancel
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.headless.changes import message_of
@@ -438,8 +439,11 @@ async def test_a_store_that_fails_does_not_hide_the_outcome(
 
 async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store, journal: Journal) -> None:
     saves = SaveQueue(graph, store, journal, ORIGIN, refusal=lambda: "It was started read-only.")
-    with pytest.raises(UsageError, match="read-only"):
-        saves.submit(draft())
+    for operation in (draft(), cancel(WORKFLOW, "r1")):
+        with pytest.raises(UsageError, match="read-only"):
+            saves.submit(operation)
+        with pytest.raises(UsageError, match="read-only"):
+            saves.submit_many([operation])
     assert await saves.drain(0) == 0
     assert graph.calls == []
 

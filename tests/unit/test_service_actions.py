@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -25,8 +26,9 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.faults import refused_action
 from runtui.services.journal import Entry, Journal
-from runtui.services.store import EVERY_RUN
+from runtui.services.store import EVERY_RUN, workflow_of
 from runtui.services.writing import follow
+from runtui.services.writing.bulk import LANES
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.save import Save
@@ -207,12 +209,12 @@ async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> N
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
-async def test_what_an_action_is_about_comes_into_the_list_where_it_is_a_run(
-    service: Service, action: ServiceAction
-) -> None:
+async def test_what_an_action_is_about_is_stored_as_what_it_is(service: Service, action: ServiceAction) -> None:
     await service.act(action)
     rows = {row.id for row in service.store.window(EVERY_RUN, 0, 99)}
     assert rows == ({"r1", "r9"} if action is REPROCESS else {"r1"})
+    if action.is_about_workflow:
+        assert workflow_of(service.store, WORKFLOW) == service.workflow
 
 
 def reconciler_of(service: Service) -> Reconciler:
@@ -337,6 +339,32 @@ async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Servi
     }
     assert len(service.sent) == 2
     assert len({entry.batch for entry in service.journal.entries()}) == 1
+
+
+async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes out by itself, also where many wait to be sent."""
+    runs = {f"r{n}": {**RUN, "id": f"r{n}"} for n in range(3 * LANES)}
+    service.graph.on_observe = lambda action: answered(runs[action.run_id])
+
+    async def act(action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
+        service.sent.append(action)
+        is_one_of_the_first = len(service.sent) <= LANES
+        await all_recorded.wait()
+        return answered(method="POST") if is_one_of_the_first else refused(403, method="POST")
+
+    monkeypatch.setattr(service.graph, "act", act)
+    loop, all_recorded = asyncio.get_running_loop(), asyncio.Event()
+    service.journal.changed.subscribe(
+        lambda number: loop.call_soon_threadsafe(all_recorded.set) if number == len(runs) else None
+    )
+    bulk, held = service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in runs]), asyncio.Event()
+    bulk.changed.subscribe(lambda _bulk: held.set())
+    await asyncio.wait_for(held.wait(), 30)
+    bulk.stop()
+    assert await service.saves.drain(30) == 0
+    assert LANES < len(service.sent) <= 2 * LANES < len(runs)
 
 
 def test_of_several_runs_those_that_an_action_cannot_help_are_counted_by_their_state() -> None:
