@@ -239,7 +239,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "server",
         hinted="editing",
     ),
-    Action("next_problem", "run", ("n",), "next", "Go to the next problem that is not handled.", 62, meaning="next"),
+    Action(
+        "next_problem", "run", ("n",), "next", "Go to the next problem that is not handled.", 62, "", "next", "", "row"
+    ),
     Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
     Action("snooze", "run", ("b",), "snooze", "Put the run, or all marked runs, off until later.", needs="run"),
     Action("note", "run", ("m",), "note", "Write a note to the run, or to all marked runs.", needs="run"),
@@ -259,7 +261,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
     Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
     # One run
-    Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, meaning="details"),
+    Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, "", "details", "", "row"),
     Action("leave_run", "users", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
     # One user of a run
     Action("open_task", "tasks", ("enter", "f3"), "JSON", "Go to the task in the panel.", 85, "row", meaning="details"),

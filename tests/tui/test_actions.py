@@ -138,7 +138,7 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
-    assert hinted(*runs, has_list=True) == "filter causes next_problem problems journal help"
+    assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
     causes: tuple[Scope, ...] = ("causes", "rows", "row", "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_causes copy mark help"
     assert hinted(*causes, has_list=True) == "filter leave_causes journal overview sort help"

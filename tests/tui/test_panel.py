@@ -7,6 +7,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from runtui.tui.widgets.json_view import JsonView
+from runtui.tui.widgets.side_panel import Fact, _wrapped
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply
@@ -161,3 +162,17 @@ async def test_keys_act_after_a_click_beside_every_widget(open_session: Opener) 
         await session.press("slash")
         await session.type("onboard")
         assert "/onboard" in session.text().replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("runs       on leaving, for guests", ["runs       on leaving,", "           for guests"]),
+        ("· The user has a usage location.", ["· The user has a usage", "  location."]),
+        ("  ✗ a reason that goes on", ["  ✗ a reason that goes", "  on"]),
+        ("説明  入社手続き東京オフィス", ["説明  入社手続き東京オ", "      フィス"]),
+        ("", [""]),
+    ],
+)
+def test_a_fact_goes_on_below_what_follows_its_label(text: str, lines: list[str]) -> None:
+    assert [line.plain for line in _wrapped(Fact(text), 22)] == lines

@@ -6,6 +6,7 @@ import re
 
 import httpx
 import pytest
+from rich.cells import cell_len
 
 from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
@@ -13,7 +14,7 @@ from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
 from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.widgets.inputs import ChoiceList
-from runtui.tui.words.people_words import about
+from runtui.tui.words.people_words import about, in_lines
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -164,3 +165,18 @@ def test_why_runs_are_not_read_stands_below_the_people() -> None:
     progress = ReadingProgress(read=1, total=35, fault=RuntuiError("Access denied"))
     assert about("anna", 2, 50, progress) == "1 of 35 runs are read. Access denied."
     assert "0 of 9 runs are read. Enter looks" in about("anna", 0, 50, ReadingProgress(total=9, reading=True))
+
+
+def test_people_stand_below_each_other_and_the_nameless_are_called_by_what_they_have() -> None:
+    people = [
+        Person("1", "Anna Ricci", "anna@contoso.example", 3, 2),
+        Person("22", "渡辺 花子", "", 1, 0),
+        Person("333", "", "no-name@contoso.example", 1, 0),
+        Person("4", "x" * 90, "y" * 90, 1, 0),
+    ]
+    lines = in_lines(people)
+    assert lines[0].startswith("Anna Ricci  ")
+    assert lines[2].startswith("no-name@contoso.example ")
+    assert [line.split()[-1] for line in lines] == ["1", "22", "333", "4"]
+    assert len({cell_len(line.rstrip(person.id)) for line, person in zip(lines, people, strict=True)}) == 1
+    assert in_lines([]) == []

@@ -157,4 +157,4 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
         await session.press("slash")
         await session.type("nowhere")
         await session.until(lambda: view.entry is None)
-        await session.until(lambda: "No entry is selected." in panel_text(session))
+        await session.until(lambda: "The answer to a change appears here." in panel_text(session))

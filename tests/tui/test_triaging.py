@@ -100,7 +100,7 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         await session.press("m")
         await session.type("ask HR")
         await session.press("enter")
-        await session.until(lambda: "note: ask HR" in session.text() and "snoozed until" in session.text())
+        await session.until(lambda: "note       ask HR" in session.text() and "snoozed until" in session.text())
         session.runs.filter_by("triage:snoozed note:hr")
         await session.settled()
         assert (session.runs.table.total, under_cursor(session)) == (1, run_id)

@@ -63,7 +63,8 @@ class Listing(Feature):
         """Say why the list is incomplete, for as long as it is so for that reason."""
         why = progress.complaint
         complaint = f"The list is incomplete. {self._in_words(why)}" if why is not None else ""
-        self._runs.say_when_empty(RUNS.empty if why is None else self._in_words(why))
+        next_step = f"{key_of('overview')} shows the workflows, and when each is to run next."
+        self._runs.say_when_empty(f"{RUNS.empty} {next_step}" if why is None else self._in_words(why))
         is_news = bool(complaint) and complaint != self._complaint
         self._complaint = complaint
         if progress.fault is not None or is_news:

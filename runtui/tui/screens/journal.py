@@ -24,7 +24,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
-from runtui.tui.words import pages
+from runtui.tui.words import entry_words, pages
 
 
 class JournalView(ActionView[None]):
@@ -108,7 +108,7 @@ class JournalView(ActionView[None]):
         self.list.show(rows, keep_line=True, order=order)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)
-        self.list.say("" if self.entries else self.list.not_found() if query.text else JOURNAL.empty)
+        self.list.say("" if self.entries else self.list.not_found() if query.text else entry_words.nothing_sent())
 
     def title(self) -> Content:
         """How many entries, filter, roots."""

@@ -30,7 +30,7 @@ from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
 from runtui.tui.text import plain
-from runtui.tui.widgets.side_panel import TABS, About, Page, SidePanel, Tab
+from runtui.tui.widgets.side_panel import NOTHING_SENT, TABS, About, Page, SidePanel, Tab
 from runtui.tui.words import pages
 
 REST_SECONDS: Final = 0.1
@@ -262,8 +262,8 @@ class Panel:
         """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
         self._save_shown, self._told = None, entry
         if entry is None:
-            self._show("request", pages.NO_ENTRY)
-            self._show("response", pages.NO_ENTRY)
+            self._show("request", NOTHING_SENT["request"])
+            self._show("response", NOTHING_SENT["response"])
             return
         about = pages.about_entry(entry)
         self._show("request", replace(pages.entry_request_page(entry), about=about))

@@ -109,7 +109,7 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def measure(self, rows: Sequence[RowT]) -> None:
         """Make the columns as wide as these rows need them, which are about to be shown."""
-        self._needs = needs_of(self.resource.columns, rows[:MEASURED])
+        self._needs = needs_of(self.resource.columns, rows[:MEASURED]) if rows else ()
         self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:

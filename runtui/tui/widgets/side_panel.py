@@ -7,8 +7,9 @@ the body scrolls under it.
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -72,6 +73,13 @@ class Page:
     changed: frozenset[str] = frozenset()
     """The properties of the body that carry a sign: they changed."""
     about: About = NOTHING_NAMED
+
+
+NOTHING_SENT: Final[Mapping[Tab, Page]] = {
+    "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
+    "response": Page((Fact("The answer to a change appears here.", "$text-muted"),)),
+}
+"""What the tabs of a change show where there is none."""
 
 
 class LogList(PagedList):
@@ -138,11 +146,7 @@ class SidePanel(Pane):
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty where there is none."""
-        self._pages: dict[Tab, Page] = {
-            "run": Page((Fact("No run is selected.", "$text-muted"),)),
-            "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
-            "response": Page((Fact("Nothing has been sent yet. The answer to a change appears here.", "$text-muted"),)),
-        }
+        self._pages: dict[Tab, Page] = {"run": Page(), **NOTHING_SENT}
         self._active = False
         self._drawn: tuple[Tab, int] | None = None
         """The tab that is drawn, and the width for which; None when its page is another one by now."""
@@ -282,16 +286,21 @@ class SidePanel(Pane):
         self.search.look_again()
 
 
+_BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
+"""The blanks before a fact, and its bullet or its label, which two blanks follow."""
+
+
 def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
-    """A fact in lines of so many cells, all as far in as the fact begins."""
+    """A fact in lines of so many cells, all as far in as what follows its bullet or label."""
     text = plain(fact.text)
-    words = text.lstrip()
-    indent = " " * (len(text) - len(words))
-    if cell_len(words) != len(words):
-        lines = content(words, fact.style).wrap(width - len(indent), overflow="fold")
-        return [Content(indent) + line.rstrip() for line in lines]
-    filled = textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
-    return [content(line, fact.style) for line in filled]
+    before = _BEFORE_THE_VALUE.match(text)
+    head = before[0] if before is not None and cell_len(before[0]) <= width // 2 else ""
+    start, words = cell_len(head), text.removeprefix(head)
+    if cell_len(words) == len(words):
+        filled = textwrap.wrap(words, width - start, break_on_hyphens=False) or [""]
+    else:
+        filled = [line.plain.rstrip() for line in content(words).wrap(width - start, overflow="fold")]
+    return [content((" " * start if number else head) + line, fact.style) for number, line in enumerate(filled)]
 
 
 def _summary(exchange: Exchange) -> str:

@@ -15,6 +15,12 @@ from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
 
 
+def nothing_sent() -> str:
+    """Why the journal is empty, and what fills it."""
+    keys = f"{key_of('edit')} edits a run; {key_of('act')} cancels or reprocesses it"
+    return f"Nothing was sent yet. In the list, {keys}."
+
+
 def found_at_start(entries: Collection[Entry]) -> str:
     """How the changes ended that earlier sessions left open; empty when there are none."""
     if not entries:

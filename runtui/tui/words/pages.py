@@ -31,7 +31,7 @@ from runtui.domain.times import (
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.domain.triage.standing import triage_facts
+from runtui.domain.triage.standing import NOTE, triage_facts
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import NOT_OFFERED, Fault
 from runtui.keys.actions import key_of
@@ -273,12 +273,16 @@ def run_page(known: KnownRun, now: int) -> Page:
         facts.append(Fact("Reading what its tasks did…", "$text-muted"))
     if known.row is not None:
         told = triage_facts(known.row, now, lambda ticks: moment_text(ticks, now))
-        facts += [Fact(words if name == "triage" else f"{name}: {words}", "$text-accent") for name, words in told]
+        facts += [Fact(f"{_TRIAGE[name]}{words}", "$text-accent") for name, words in told]
     facts += [Fact(words, "$text-accent") for words in _done_by_you(known, to_datetime(now))]
     facts += _times(values, now)
     users = f"{_count(values['successful'])} of {_count(values['users'])} users"
     about = About(known.run_id, f"{look.glyph} {known.stored.workflow_name}", users)
     return Page(tuple(facts), json.dumps(run, indent=2, ensure_ascii=False), about=about)
+
+
+_TRIAGE: Final = {NOTE: "note       ", "opened": "seen       ", "triage": ""}
+"""The label of what a person did about a run."""
 
 
 def _count(value: object) -> str:

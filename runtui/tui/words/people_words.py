@@ -1,23 +1,38 @@
 """What is said of people: one line in a list, a name in a title, and how much is known of whom.
 
-Invariant: no widget is touched here; names are foreign text as received.
+Invariant: no widget is touched here; but in lines, names are foreign text as received.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+
+from rich.cells import cell_len
 
 from runtui.services.results import ReadingProgress
 from runtui.services.store import Person
 from runtui.services.triage.people import PersonReading
+from runtui.tui.text import fit, plain
 
 NO_RUN_OF_USER: Final = "No run had this user."
 
 
-def in_one_line(person: Person) -> str:
-    """Name, sign-in name, failures and id, as far as they are known and differ."""
-    failed = f"✗ {person.failures}" if person.failures else ""
-    return "  ".join(dict.fromkeys(filter(None, (person.name, person.user_principal_name, failed, person.id))))
+_MOST_CELLS: Final = (26, 36, 8)
+"""Of a name, a sign-in name and the failures, where people stand below each other."""
+
+
+def in_lines(people: Sequence[Person]) -> list[str]:
+    """A line for each: name, sign-in name, failures and id, each below the others of its kind."""
+    rows = [(named(person), person.user_principal_name, _failed(person)) for person in people]
+    columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
+    widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
+    lines = ["  ".join(map(fit, row, widths)) for row in rows]
+    return [f"{line}  {person.id}" for line, person in zip(lines, people, strict=True)]
+
+
+def _failed(person: Person) -> str:
+    return f"✗ {person.failures}" if person.failures else ""
 
 
 def named(person: Person) -> str:

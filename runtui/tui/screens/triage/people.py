@@ -87,7 +87,7 @@ class PeopleView(ActionView[Person]):
             return
         people = self.query_one(ChoiceList)
         people.clear_options()
-        people.add_options([Option(content(people_words.in_one_line(person))) for person in self._found])
+        people.add_options([Option(content(line)) for line in people_words.in_lines(self._found)])
         people.highlighted = 0 if self._found else None
         about = people_words.about(text, len(self._found), MOST_FOUND, self._workspace.results.progress)
         self.query_one("#people-about", Static).update(content(about))
@@ -140,7 +140,7 @@ class PersonView(ActionView[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.list = ReadList(PERSON, name="person")
+        self.list = ReadList(PERSON, name="person", sort="when")
         self.person: Person | None = None
         self._reading = ""
 
