@@ -22,6 +22,7 @@ from runtui.errors import RuntuiError
 from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
 from runtui.services.store_results import RESULT_TABLES, delete_results
 from runtui.services.triage.projection import TRIAGE_TABLE
+from runtui.services.writing.foreground import Foreground
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
@@ -284,6 +285,7 @@ def put_runs(
     changes: ChangedRuns,
     workflow_id: str,
     runs: Iterable[Mapping[str, Any]],
+    foreground: Foreground,
     *,
     except_ids: Collection[str] = (),
 ) -> set[int]:
@@ -302,6 +304,7 @@ def put_runs(
     counts: Counter[str] = Counter()
     rowids = {old.rowid for old in stored.values()}
     for run_id, raw in received.items():
+        foreground.let_pass_in_thread()
         old, text = stored.get(run_id), json.dumps(raw)
         if old is not None:
             if run_id in except_ids or (old.raw == text and old.workflow_id == workflow_id):
