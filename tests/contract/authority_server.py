@@ -16,12 +16,12 @@ from pathlib import Path
 
 import trustme
 from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox.authority.directory import Directory
 from runtui.sandbox.authority.service import route
-from runtui.sandbox.server import HOST, BreakableProtocol, create_authority_app, server_config
+from runtui.sandbox.server import HOST, create_authority_app
+from tests.contract.loopback import served
 from tests.contract.scripted_authority import ScriptedAuthority
 
 
@@ -54,23 +54,8 @@ async def serve_authority(
             await asyncio.sleep(delay)
         await app(scope, receive, send)
 
-    config, state = server_config(slowly), ServerState()
-    config.load()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: BreakableProtocol(config=config, server_state=state, app_state={}), sock=listener, ssl=context
-    )
     with tempfile.TemporaryDirectory(prefix="runtui-authority-") as folder:
         ca_file = Path(folder) / "ca.pem"
         ca.cert_pem.write_to_path(ca_file)
-        try:
+        async with served(slowly, sock=listener, ssl=context):
             yield ServedAuthority(authority, ca_file)
-        finally:
-            server.close()
-            tasks = tuple(state.tasks)
-            for connection in tuple(state.connections):
-                connection.transport.abort()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0)  # the loop tells the connections of their end in its next round
-            await server.wait_closed()

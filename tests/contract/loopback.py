@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
@@ -16,15 +17,15 @@ from runtui.sandbox.server import HOST, BreakableProtocol, server_config
 
 
 @asynccontextmanager
-async def loopback(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve the app as `runtui sandbox` does; the Graph root under which it answers."""
+async def served(app: ASGIApp, **where: Any) -> AsyncIterator[asyncio.Server]:
+    """Serve the app as `runtui sandbox` does; `where` are arguments of the event loop's `create_server`."""
     config, state = server_config(app), ServerState()
     config.load()
     server = await asyncio.get_running_loop().create_server(
-        lambda: BreakableProtocol(config=config, server_state=state, app_state={}), HOST, 0
+        lambda: BreakableProtocol(config=config, server_state=state, app_state={}), **where
     )
     try:
-        yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}/beta"
+        yield server
     finally:
         server.close()
         tasks = tuple(state.tasks)
@@ -35,3 +36,10 @@ async def loopback(app: ASGIApp) -> AsyncIterator[str]:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # the loop tells the connections of their end in its next round
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def loopback(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve the app; the Graph root under which it answers."""
+    async with served(app, host=HOST, port=0) as server:
+        yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}/beta"

@@ -37,16 +37,8 @@ class Connection:
         await self.reader.read()
 
 
-@dataclass
-class RawServer:
-    """Answers each request with the next of `replies`, the last one again and again.
-
-    With `keep_open` a connection stays for the next request; otherwise one reply ends it.
-    """
-
-    replies: list[Reply]
-    keep_open: bool = False
-    requests: list[bytes] = field(default_factory=list)
+class ConnectionServer:
+    """Serves each connection in a task of its own; `root` is the Graph root under which it answers."""
 
     async def __aenter__(self) -> Self:
         self._handlers: set[asyncio.Task[None]] = set()
@@ -67,6 +59,21 @@ class RawServer:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handler = asyncio.create_task(self._serve(Connection(reader, writer)))
         self._handlers.add(handler)
+
+    async def _serve(self, connection: Connection) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class RawServer(ConnectionServer):
+    """Answers each request with the next of `replies`, the last one again and again.
+
+    With `keep_open` a connection stays for the next request; otherwise one reply ends it.
+    """
+
+    replies: list[Reply]
+    keep_open: bool = False
+    requests: list[bytes] = field(default_factory=list)
 
     async def _serve(self, connection: Connection) -> None:
         try:

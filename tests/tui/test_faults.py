@@ -192,6 +192,12 @@ class HeldBack(httpx.AsyncBaseTransport):
         finally:
             self.under_way -= 1
 
+    async def hold_a_save(self, session: Session) -> None:
+        """Change the run under the cursor; its PATCH waits from here on."""
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: self.under_way)
+
 
 async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) -> None:
     graph = Graph()
@@ -233,9 +239,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
 async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Opener) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("q")
         assert "Waiting for 1 save" in session.text()
         assert session.app.is_running
@@ -247,9 +251,7 @@ async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Ope
 async def test_quitting_leaves_by_itself_when_the_save_ends(open_session: Opener) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("q")
         wire.released.set()
         await session.until(lambda: session.app.return_code == 0)
@@ -259,9 +261,7 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
     monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("q")
         await session.until(lambda: "outcome is unknown" in session.text())
         await session.press("q")
@@ -286,9 +286,7 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
     graph = Graph(answer_to_patch=TROUBLES["403"][0])
     wire = HeldBack(graph)
     async with open_session(wire=wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("q")
         wire.released.set()
         await session.until(lambda: "Access denied" in status_of(session))

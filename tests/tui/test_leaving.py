@@ -7,7 +7,6 @@ import pytest
 from runtui.tui.terminal import tell_the_shell
 from tests.tui.conftest import Opener
 from tests.tui.test_faults import HeldBack
-from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph
 
 
@@ -24,9 +23,7 @@ async def test_without_input_a_save_is_waited_for_and_the_exit_code_tells(
 ) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         session.app.end_without_input(LookupError("the thread that reads the terminal"))
         await session.pilot.pause()
         assert session.app.return_code is None
@@ -40,9 +37,7 @@ async def test_without_input_a_save_is_waited_for_and_the_exit_code_tells(
 async def test_without_input_the_exit_code_tells_also_when_leaving_was_asked_for(open_session: Opener) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("q")
         session.app.end_without_input(LookupError("the thread that reads the terminal"))
         wire.released.set()

@@ -12,7 +12,6 @@ from runtui.tui.features import leaving
 from tests import canary
 from tests.tui.conftest import ROOT, Opener
 from tests.tui.test_faults import HeldBack
-from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph
 
 FILE = f"""\
@@ -97,9 +96,7 @@ async def test_a_save_on_its_way_is_waited_for_and_then_the_other_is_opened(
 ) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("P", "j", "enter")
         assert "Waiting for 1 save" in session.text()
         assert session.app.return_code is None
@@ -111,9 +108,7 @@ async def test_a_save_on_its_way_is_waited_for_and_then_the_other_is_opened(
 async def test_q_while_a_save_is_waited_for_leaves_for_good(open_session: Opener, profiles: Profiles) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("P", "j", "enter", "q")
         assert session.app.return_code == 0
         assert session.app.wired.leaving.next_profile is None
@@ -125,9 +120,7 @@ async def test_a_save_that_does_not_end_keeps_one_here(
     monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)
     wire = HeldBack(Graph())
     async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: wire.under_way)
+        await wire.hold_a_save(session)
         await session.press("P", "j", "enter")
         await session.until(lambda: "outcome is unknown" in session.text())
         assert session.app.wired.leaving.next_profile is None

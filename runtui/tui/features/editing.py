@@ -35,6 +35,52 @@ COUNTDOWN_SECONDS: Final = 1.0
 """How often the time that a save still waits is told."""
 
 
+class Countdown:
+    """The saves that wait until the service takes requests again, and the sentence that tells for how long.
+
+    Args:
+        chrome: The frame.
+    """
+
+    def __init__(self, chrome: Chrome) -> None:
+        self._chrome = chrome
+        self._workspace = chrome.workspace
+        self.timer: Timer | None = None
+        """Runs while a save waits."""
+        self._told = ""
+        """The last sentence; once another one stands there, it is left alone."""
+
+    def waiting(self) -> tuple[Save, ...]:
+        """Those that wait, the one under the cursor first."""
+        if not self._workspace.connected:
+            return ()
+        run_id = self._chrome.front.view.run_id
+        active = self._workspace.saves.active()
+        paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
+        return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
+
+    def follow(self) -> None:
+        """A save went on: the clock runs, or stops."""
+        if self.waiting() and self.timer is None:
+            self.timer = self._chrome.app.set_interval(COUNTDOWN_SECONDS, self.tick)
+        elif not self.waiting() and self.timer is not None:
+            self.timer.stop()
+            self.timer = None
+
+    def tick(self) -> None:
+        """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
+        for save in self.waiting():
+            self._chrome.panel.follow_save(save)
+            if self._chrome.status.text == self._told:
+                self.say(save)
+
+    def say(self, save: Save) -> None:
+        """Tell how long a save still waits, as long as it does."""
+        self._told = pages.wait_sentence(save, datetime.now(UTC))
+        waits = lambda: save.number in {waiting.number for waiting in self.waiting()}  # noqa: E731
+        self._chrome.set_status(self._told, "warning", waits)
+
+
 class Editing(Feature):
     """The form, the questions before a change is sent, and the sentence after it.
 
@@ -50,12 +96,9 @@ class Editing(Feature):
         self.form = FormView(self._workspace.drafts)
         self.place = chrome.place(self.form)
         """The form's screen; it stays mounted."""
-        self.countdown: Timer | None = None
-        """Runs while a save waits."""
+        self.countdown = Countdown(chrome)
         self._last_sent = ""
         """The run whose change was confirmed last."""
-        self._told_wait = ""
-        """The last sentence of the countdown; once another one stands there, it is left alone."""
 
     def start(self) -> None:
         """Follow saves and drafts."""
@@ -65,7 +108,7 @@ class Editing(Feature):
 
     def extend(self, context: ActionContext) -> ActionContext:
         """Whether a change waits."""
-        return replace(context, waiting=bool(self._waiting()))
+        return replace(context, waiting=bool(self.countdown.waiting()))
 
     # e: the form
 
@@ -239,8 +282,8 @@ class Editing(Feature):
             severity: Severity = "success" if good else "error" if failed else "warning"
             self._chrome.set_status(self._save_words(save), severity, lambda: not failed or self._is_kept(save))
         elif save.step is Step.PAUSED:
-            self._say_wait(save)
-        self._count_down_while_waiting()
+            self.countdown.say(save)
+        self.countdown.follow()
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
             await self.open(save.run_id)
@@ -270,38 +313,9 @@ class Editing(Feature):
 
     # A save that waits
 
-    def _waiting(self) -> tuple[Save, ...]:
-        """The saves that wait until the service takes requests again, the one under the cursor first."""
-        if not self._workspace.connected:
-            return ()
-        run_id = self._chrome.front.view.run_id
-        active = self._workspace.saves.active()
-        paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
-        return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
-
-    def _count_down_while_waiting(self) -> None:
-        if self._waiting() and self.countdown is None:
-            self.countdown = self._chrome.app.set_interval(COUNTDOWN_SECONDS, self.count_down)
-        elif not self._waiting() and self.countdown is not None:
-            self.countdown.stop()
-            self.countdown = None
-
-    def count_down(self) -> None:
-        """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
-        for save in self._waiting():
-            self._chrome.panel.follow_save(save)
-            if self._chrome.status.text == self._told_wait:
-                self._say_wait(save)
-
-    def _say_wait(self, save: Save) -> None:
-        """Tell how long a save still waits, as long as it does."""
-        self._told_wait = pages.wait_sentence(save, datetime.now(UTC))
-        waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731
-        self._chrome.set_status(self._told_wait, "warning", waits)
-
     def action_stop_waiting(self) -> None:
         """Stop a save that waits: the one under the cursor, or the oldest."""
-        for save in self._waiting()[:1]:
+        for save in self.countdown.waiting()[:1]:
             if not self._workspace.saves.stop(save.number):
                 self._chrome.set_status(
                     "It is on its way again and cannot be stopped.",

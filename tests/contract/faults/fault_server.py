@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import Enum
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from tests.contract.raw_server import Connection, answer, read_request
+from tests.contract.raw_server import Connection, ConnectionServer, answer, read_request
 
 WORKFLOW: Final = "11111111-2222-4333-8444-555555555555"
 PATCHES: Final = "/beta/workflowBase/runs/"
@@ -60,7 +59,7 @@ class Request:
         return self.headers.get("client-request-id", "")
 
 
-class FaultServer:
+class FaultServer(ConnectionServer):
     """Use it as an async context manager.
 
     Args:
@@ -94,21 +93,6 @@ class FaultServer:
         self._before: dict[str, dict[str, Any]] = {}
         """By run id, the run before its last change."""
         self._not_before: dict[str, float] = {}
-
-    async def __aenter__(self) -> Self:
-        self._handlers: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.root = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/beta"
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for handler in self._handlers:
-            handler.cancel()
-        await asyncio.gather(*self._handlers, return_exceptions=True)
-        await self._server.wait_closed()
 
     # The truth
 
@@ -183,9 +167,6 @@ class FaultServer:
         self._not_before[request.run_id] = self._now() + seconds
 
     # The wire
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._handlers.add(asyncio.create_task(self._serve(Connection(reader, writer))))
 
     async def _serve(self, connection: Connection) -> None:
         try:
