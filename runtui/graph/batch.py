@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -59,8 +59,10 @@ def is_batch_refused(exchange: Exchange) -> bool:
     return exchange.failure is None and (exchange.status in _NOT_OFFERED or exchange.status == 501)
 
 
-def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> list[Exchange | None]:
+def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Iterator[Exchange | None]:
     """The answers to the items of a batch, in their order; None for one that it does not hold once, and legibly.
+
+    Nothing is read before it is asked for.
 
     Args:
         exchange: The batch, asked for by `batch_of`.
@@ -68,13 +70,15 @@ def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> lis
         items: What was asked for.
     """
     if exchange.failure is not None or exchange.status != HTTPStatus.OK or exchange.is_foreign:
-        return [None] * len(items)
-    try:
-        shown = _items(exchange.json())
-        received = shown if exchange.unredacted is None else _items(exchange.json_as_received())
-    except AnswerError:
-        return [None] * len(items)
-    return [_answer(exchange, root, item, shown.get(str(n)), received.get(str(n))) for n, item in enumerate(items)]
+        shown = received = {}
+    else:
+        try:
+            shown = _items(exchange.json())
+            received = shown if exchange.unredacted is None else _items(exchange.json_as_received())
+        except AnswerError:
+            shown = received = {}
+    for n, item in enumerate(items):
+        yield _answer(exchange, root, item, shown.get(str(n)), received.get(str(n)))
 
 
 def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -342,14 +342,15 @@ class GraphClient:
         exchange = await self._transport.send("POST", path, purpose="previewTaskFailures", alone=True)
         return Answer(exchange, *read_answer(exchange, writing=False))
 
-    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> list[Answer]:
-        """Some runs (workflow id, run id), at most MOST_BATCHED, each as `run` reads it once."""
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterator[Answer]:
+        """Some runs (workflow id, run id), at most MOST_BATCHED, each as `run` reads it once. An answer is taken apart
+        when it is asked for: twenty at once would hold up a key."""
         items = [BatchItem("GET", run_path(*run), _prefer(_ALL_ENUM_MEMBERS)) for run in runs]
         run_ids = [run_id for _, run_id in runs]
         return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
 
-    async def update_runs(self, updates: Sequence[RunUpdate]) -> list[Answer]:
-        """Change some runs, at most MOST_BATCHED, each as `update_run` changes one."""
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterator[Answer]:
+        """Change some runs, at most MOST_BATCHED, each as `update_run` changes one; answered as by `read_runs`."""
 
         def alone(n: int) -> Awaitable[Answer]:
             workflow_id, run_id, body, client_request_id, if_match = updates[n]
@@ -372,7 +373,7 @@ class GraphClient:
         alone: Callable[[int], Awaitable[Answer]],
         *,
         writing: bool,
-    ) -> list[Answer]:
+    ) -> Iterator[Answer]:
         """The answers to requests for some runs: by `$batch`, or each alone where the root offers none.
 
         What the batch says as a whole, or breaks off with, holds for each of them.
@@ -385,11 +386,11 @@ class GraphClient:
             self._batches = not _has_no_batch(batch)
             if self._batches:
                 answers = answers_of(batch, root, items)
-                return [
+                return (
                     _about(run_id, as_throttled(answer or unanswered(batch, root, item)), writing=writing)
                     for item, run_id, answer in zip(items, run_ids, answers, strict=True)
-                ]
-        return list(await asyncio.gather(*map(alone, range(len(items)))))
+                )
+        return iter(await asyncio.gather(*map(alone, range(len(items)))))
 
     async def ask_for_update(self) -> Exchange:
         """What the server says of the address of `update_run`, asked about a run that cannot exist.
@@ -497,7 +498,7 @@ class GraphClient:
             self._batches = not is_batch_refused(batch)
             tries.update(part)
             # The pages of twenty listings are too much to take apart between two keys.
-            answers = await asyncio.to_thread(answers_of, batch, root, items)
+            answers = await asyncio.to_thread(list, answers_of(batch, root, items))
             for path, answer in zip(part, answers, strict=True):
                 if answer is None:
                     continue
@@ -589,6 +590,8 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
 
 def _has_no_batch(batch: Exchange) -> bool:
     """Whether the service itself says that it has no `$batch`, and so has carried nothing out."""
+    if batch.status not in _NOT_OFFERED:
+        return False  # an answer that holds all items is not read for it
     fault = fault_of(batch, writing=True)
     return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NOT_OFFERED
 

@@ -24,6 +24,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
+from runtui.services.foreground import Foreground
 from runtui.services.journal_file import (
     TEXTS,
     WITH_WHAT_IS_THERE,
@@ -157,8 +158,10 @@ class Journal:
     A run is the same one under every name of its server and in every spelling of its id (see `graph.root`).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
+        """`foreground` comes before the recording of many changes; None: nobody types."""
         self.path = path
+        self._foreground = foreground or Foreground()
         self.changed: Announcer[int] = Announcer()
         """Told the number of each entry that was opened or settled, in the thread that did it."""
         self._lock = threading.RLock()
@@ -190,25 +193,29 @@ class Journal:
         Raises:
             JournalError: as `open` does, for all of them.
         """
+        rows = [self._row_of(intent) for intent in intents]
         with self._lock:
             self._look_at_the_file()
-            opened = self._insert(intents)
+            opened = self._insert(intents, rows)
             numbers = [found for found in opened if isinstance(found, int)]
             self._last = max(numbers, default=self._last)
         for number in numbers:
             self.changed.announce(number)
         return opened
 
-    def _insert(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
+    def _insert(self, intents: Sequence[Intent], rows: Sequence[dict[str, Any]]) -> list[int | RunBusyError]:
         opened: list[int | RunBusyError] = []
         with self._using() as db:
-            rows = [self._values(intent) for intent in intents]
+            own = {"session": self._own_session().id, "opened_at": _now()}
             with _transaction(db):
                 self._own_session().hold()
                 busy = self._busy(db, {intent.root for intent in intents})
                 for intent, row in zip(intents, rows, strict=True):
                     number = busy.get((intent.root, run_key(intent.run_id)))
-                    opened.append(_sealed(db, db.execute(_INSERT, row)) if number is None else RunBusyError(number))
+                    if number is None:
+                        opened.append(_sealed(db, db.execute(_INSERT, row | own)))
+                    else:
+                        opened.append(RunBusyError(number))
         with self._using():  # what is committed by now is only worth something where it can be found
             return opened
 
@@ -405,10 +412,12 @@ class Journal:
             self._session = SessionLock(self.path.parent / "sessions")
         return self._session
 
-    def _values(self, intent: Intent) -> dict[str, Any]:
+    def _row_of(self, intent: Intent) -> dict[str, Any]:
+        """An intent as it is kept: redacted."""
+        self._foreground.let_pass_in_thread()
         plain = {name: redact_values(getattr(intent, name)) for name in Intent.__dataclass_fields__}
         plain |= {name: json.dumps(plain[name]) for name in ("before", "after")}
-        return {**plain, "session": self._own_session().id, "opened_at": _now()}
+        return plain
 
 
 _COLUMNS: Final = (*Intent.__dataclass_fields__, "session", "opened_at")

@@ -28,6 +28,7 @@ from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
 from runtui.services.announcer import Announcer
+from runtui.services.foreground import Foreground
 from runtui.services.store_counts import Totals, failures_by_day, histories, totals
 from runtui.services.store_file import (
     ChangedRuns,
@@ -118,13 +119,16 @@ class _Finding(NamedTuple):
 class Store:
     """The runs of one Graph root."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
         """Open the file, or begin it anew when it is none of this version.
+
+        `foreground` comes before the storing of many runs; None: nobody types.
 
         Raises:
             StoreError: when the file cannot be created, read or written.
         """
         self._path = path
+        self.foreground = foreground or Foreground()
         self._writer = open_writer(path)
         self._files: FileIds | None = files_at(path)
         """The files that are open; None once they are closed."""
@@ -202,7 +206,7 @@ class Store:
             newer = {run_id for run_id, during in self._answered.items() if during >= listing}
             while self._wanted_orders:
                 add_order(db, self._wanted_orders.pop())  # while they are few
-            rows = put_runs(db, changes, workflow_id, sound, except_ids=newer)
+            rows = put_runs(db, changes, workflow_id, sound, self.foreground, except_ids=newer)
             self._seen.setdefault((workflow_id, listing), set()).update(rows)
         if refused is not None:
             raise refused
@@ -215,7 +219,7 @@ class Store:
             RuntuiError: when one has no id; none is stored then.
         """
         with self.writing() as (db, changes):
-            rows = put_runs(db, changes, workflow_id, raws)
+            rows = put_runs(db, changes, workflow_id, raws, self.foreground)
             self._answered |= {stored_id(raw, workflow_id): self._listing for raw in raws}
             self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 

@@ -20,6 +20,7 @@ from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
 from runtui.errors import RuntuiError
 from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
+from runtui.services.foreground import Foreground
 from runtui.services.store_results import RESULT_TABLES, delete_results
 from runtui.services.triage.projection import TRIAGE_TABLE
 
@@ -284,6 +285,7 @@ def put_runs(
     changes: ChangedRuns,
     workflow_id: str,
     runs: Iterable[Mapping[str, Any]],
+    foreground: Foreground,
     *,
     except_ids: Collection[str] = (),
 ) -> set[int]:
@@ -302,6 +304,7 @@ def put_runs(
     counts: Counter[str] = Counter()
     rowids = {old.rowid for old in stored.values()}
     for run_id, raw in received.items():
+        foreground.let_pass_in_thread()
         old, text = stored.get(run_id), json.dumps(raw)
         if old is not None:
             if run_id in except_ids or (old.raw == text and old.workflow_id == workflow_id):

@@ -15,6 +15,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
 from runtui.services.drafts import Drafts
+from runtui.services.foreground import Foreground
 from runtui.services.journal import Entry, Journal
 from runtui.services.preferences import Preferences
 from runtui.services.store import Store
@@ -64,9 +65,10 @@ class Workspace:
         """
         self.settings = settings
         self._wire = wire
-        self.store = Store(store_file)
+        self.foreground = Foreground()
+        self.store = Store(store_file, self.foreground)
         journal_file = store_file.with_name(JOURNAL_FILE)
-        self.journal = Journal(journal_file)
+        self.journal = Journal(journal_file, self.foreground)
         self.drafts = Drafts(journal_file)
         self.preferences = Preferences(settings.state_folder, settings.profile, settings.root)
         self._read_only_since: datetime | None = None
@@ -119,6 +121,7 @@ class Workspace:
             context,
             refusal=self.why_read_only,
             requires_why=settings.require_why,
+            foreground=self.foreground,
         )
         self._saves.changed.subscribe(self._follow_save)
         self._reconciler = Reconciler(self._client, self.journal, self.store, root)

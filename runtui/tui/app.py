@@ -143,6 +143,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def post_message(self, message: Message) -> bool:
         """Have what comes from the terminal wait for its turn; all else goes the usual way."""
         if is_from_terminal(message):
+            self._workspace.foreground.touch()
             self.keys.put(message)
             return True
         return super().post_message(message)

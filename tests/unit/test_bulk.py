@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
-from runtui.services.journal import Journal
+from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import LANES, Bulk
@@ -217,8 +218,22 @@ async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
     assert {save.fault and save.fault.title for save in left.values()} == {"The list cannot be read"}
 
 
-async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(bench: BulkBench) -> None:
+async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
+    bench: BulkBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench.answer_one("run-0", refused(403))
+    bench.graph.gate.clear()
+    open_many, loop = bench.journal.open_many, asyncio.get_running_loop()
+
+    def once_all_are_read(intents: Sequence[Intent]) -> list[int | RunBusyError]:
+        while len(bench.graph.batches) < MANY / 20:
+            time.sleep(0.001)  # the lanes go on to read, as nothing is there to be sent
+        opened = open_many(intents)
+        if len(bench.journal.entries()) == MANY:
+            loop.call_soon_threadsafe(bench.graph.gate.set)
+        return opened
+
+    monkeypatch.setattr(bench.journal, "open_many", once_all_are_read)
     bulk = await bench.held(drafts())
     sent = len(bench.graph.bodies)
     bulk.stop()

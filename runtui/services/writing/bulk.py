@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,6 +23,7 @@ from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
+from runtui.services.foreground import PIECE_SECONDS, Foreground
 from runtui.services.journal import Intent, RunBusyError, Settlement
 from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
 from runtui.services.writing.save import Save, Step
@@ -57,17 +59,17 @@ _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
 
 _AT_ONCE: Final = 2 * MOST_BATCHED
-"""Changes that are begun, or recorded, between two keys."""
+"""Changes that are recorded by one commit."""
 
 
 class BulkWriter(RunWriter, Protocol):
     """The part of the Graph client that many saves need."""
 
-    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> list[Answer]:
-        """Read some runs, each as `run` does."""
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
+        """Read some runs, each as `run` does; an answer is taken apart when it is asked for."""
 
-    async def update_runs(self, updates: Sequence[RunUpdate]) -> list[Answer]:
-        """Change some runs, each as `update_run` does."""
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterable[Answer]:
+        """Change some runs, each as `update_run` does; an answer is taken apart when it is asked for."""
 
 
 @dataclass(slots=True)
@@ -90,16 +92,27 @@ class Bulk:
         batch: What the journal calls all of them.
         saves: The changes, of different runs.
         holds: Whether the first refusal that says nothing of its run alone holds the rest, until `go_on` or `stop`.
+        foreground: Comes before each piece of the work on the event loop.
     """
 
     def __init__(
-        self, client: BulkWriter, driver: WriteDriver, batch: str, saves: Sequence[Save], *, holds: bool = False
+        self,
+        client: BulkWriter,
+        driver: WriteDriver,
+        batch: str,
+        saves: Sequence[Save],
+        *,
+        holds: bool = False,
+        foreground: Foreground,
     ) -> None:
         self.batch = batch
         self.saves = saves
         self._client = client
         self._driver = driver
         self._holds = holds
+        self._foreground = foreground
+        self._is_computing = False
+        """Whether a lane works through answers: the others wait, or those that came together are one long piece."""
         self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kinds in _WORK for kind in kinds}
         self._pauses: dict[asyncio.Task[None], _Item] = {}
         self._items: dict[int, _Item] = {}
@@ -140,15 +153,44 @@ class Bulk:
             self.changed.announce(self)
 
     async def _begin(self) -> None:
-        """Have each ask for the first thing; keys come in between."""
-        for save in self.saves:
+        """Have each ask for the first thing."""
+
+        def begin(save: Save) -> _Item:
             writing = write(save, lambda: datetime.now(UTC))
-            self._items[save.number] = item = _Item(save, writing, next(writing))
+            effect = next(writing)
+            self._items[save.number] = item = _Item(effect.save, writing, effect)
             self._begun += 1
-            self._take_in(item)
-            if not self._begun % _AT_ONCE:
-                await asyncio.sleep(0)
+            return item
+
+        for start in range(0, len(self.saves), _AT_ONCE):
+            await self._take_in_all(map(begin, self.saves[start : start + _AT_ONCE]))
         self._news.set()
+
+    async def _take_in_all(self, going_on: Iterable[_Item | None]) -> None:
+        """Work through some changes, None for one that has ended, and take in together what they ask for next.
+
+        Keys come in between. Cancelled, it comes to its end all the same: what was answered to a change is known to
+        nobody before.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        items = []
+        while cancelled is None:
+            cancelled = await _unless_cancelled(self._foreground.let_pass())
+            if not self._is_computing:
+                break
+        self._is_computing = True
+        began = time.perf_counter()
+        for item in going_on:
+            if item is not None:
+                items.append(item)
+            if cancelled is None and time.perf_counter() - began > PIECE_SECONDS:
+                cancelled = await _unless_cancelled(self._foreground.let_pass())
+                began = time.perf_counter()
+        self._is_computing = False
+        for item in items:
+            self._take_in(item)
+        if cancelled is not None:
+            raise cancelled
 
     @property
     def _is_over(self) -> bool:
@@ -184,12 +226,17 @@ class Bulk:
             for item in group:
                 self._announce(item.effect.save)
             replies = await self._carry_out(group)
-            for item, reply in zip(group, replies, strict=True):
-                is_sent = isinstance(item.effect, Send)
-                self._advance(item, reply)
-                if is_sent and not _may_be_repeated(item.save.fault):
-                    self._mind(item.save)
+            await self._take_in_all(map(self._answered, group, replies))
+            await self._foreground.let_pass()
         self._news.set()
+
+    def _answered(self, item: _Item, reply: object) -> _Item | None:
+        """Give a change its reply; None where it has ended by that."""
+        is_sent = isinstance(item.effect, Send)
+        goes_on = self._advance(item, reply)
+        if is_sent and not _may_be_repeated(item.save.fault):
+            self._mind(item.save)
+        return item if goes_on else None
 
     async def _rest(self) -> None:
         """Wait until there may be something to do."""
@@ -220,21 +267,21 @@ class Bulk:
                 return group
         return []
 
-    async def _carry_out(self, group: list[_Item]) -> Sequence[object]:
+    async def _carry_out(self, group: list[_Item]) -> Iterable[object]:
         """The replies to what a group asks for; a RuntuiError is to be thrown."""
         try:
             return await self._replies([item.effect for item in group])
         except RuntuiError as error:
             return [error] * len(group)
 
-    async def _replies(self, effects: list[Any]) -> Sequence[object]:
+    async def _replies(self, effects: list[Any]) -> Iterable[object]:
         """The replies to effects of one kind.
 
         Raises:
             RuntuiError: none of them can be carried out.
         """
         driver, saves = self._driver, [effect.save for effect in effects]
-        replies: Sequence[object]
+        replies: Iterable[object]
         match effects[0]:
             case Read() if saves[0].action is None:
                 replies = await self._client.read_runs([(save.operation.workflow_id, save.run_id) for save in saves])
@@ -254,11 +301,11 @@ class Bulk:
                 replies = [await driver.carry_out(effect) for effect in effects]
         return replies
 
-    def _advance(self, item: _Item, reply: object) -> None:
-        """Give a change its reply, and take in what it asks for next."""
+    def _advance(self, item: _Item, reply: object) -> bool:
+        """Have a change go on with its reply; whether it asks for something more."""
         if item.is_stopped:
             self._end_stopped(item, unrecorded=isinstance(reply, RuntuiError))
-            return
+            return False
         try:
             if isinstance(reply, RuntuiError):
                 item.effect = item.writing.throw(reply)
@@ -270,11 +317,11 @@ class Bulk:
             if not isinstance(reply, RunBusyError) and not _is_gone(end.value):
                 self._mind(end.value)
             self._news.set()
-        else:
-            self._take_in(item)
+            return False
+        item.save = item.effect.save
+        return True
 
     def _take_in(self, item: _Item) -> None:
-        item.save = item.effect.save
         if isinstance(item.effect, Pause):
             self._announce(item.save)
             pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
@@ -295,7 +342,8 @@ class Bulk:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is one
         del self._pauses[task]
-        self._advance(item, None)
+        if self._advance(item, None):
+            self._take_in(item)
 
     def _break_off(self, item: _Item) -> None:
         del self._items[item.save.number]
@@ -332,6 +380,15 @@ class Bulk:
         if self._announced.get(save.number) != save:
             self._announced[save.number] = save
             self._driver.announce(save)
+
+
+async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
+    """Wait; what says that it was cancelled."""
+    try:
+        await waiting
+    except asyncio.CancelledError as error:
+        return error
+    return None
 
 
 def _may_be_repeated(fault: Fault | None) -> bool:

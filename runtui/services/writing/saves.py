@@ -19,6 +19,7 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
+from runtui.services.foreground import Foreground
 from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.services.writing.bulk import Bulk, BulkWriter
@@ -43,6 +44,7 @@ class SaveQueue:
         context: Who writes, and where.
         refusal: Why nothing may be written now, asked at each submit.
         requires_why: Whether nothing is written without a reason.
+        foreground: What many changes come after; None: nobody types.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class SaveQueue:
         *,
         refusal: ReadOnly = lambda: None,
         requires_why: bool = False,
+        foreground: Foreground | None = None,
     ) -> None:
         self._client = client
         self._driver = WriteDriver(client, store, journal, context, self._announce)
         self._refusal = refusal
         self._requires_why = requires_why
+        self._foreground = foreground or Foreground()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._active: dict[int, Save] = {}
@@ -114,7 +118,7 @@ class SaveQueue:
         batch = uuid4().hex
         numbers = undoes or [None] * len(drafts)
         saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
-        bulk = Bulk(self._client, self._driver, batch, saves, holds=holds)
+        bulk = Bulk(self._client, self._driver, batch, saves, holds=holds, foreground=self._foreground)
         task = asyncio.create_task(self._carry_out_many(bulk), name=f"bulk {batch}")
         self._tasks[saves[0].number] = task
         task.add_done_callback(lambda _done: self._tasks.pop(saves[0].number, None))

@@ -40,7 +40,7 @@ from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
 from runtui.tui.screens.bulk.review import bulk_review
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RELOAD_SECONDS, RunsView, Throttle
+from runtui.tui.screens.runs import RunsView, Throttle
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import bulk_words, entry_words, sign_in_words
 
@@ -98,7 +98,7 @@ class BulkSending(Feature):
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""
         self._is_due = False
-        self._drawing = Throttle(runs, RELOAD_SECONDS, self._draw)
+        self._drawing = Throttle(runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
         """Follow what becomes of the changes."""

@@ -31,7 +31,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import WORKFLOWS
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.runs import RELOAD_SECONDS, Throttle
+from runtui.tui.screens.runs import Throttle
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.workflow_pages import NO_WORKFLOW, day_title, workflow_page
@@ -52,7 +52,7 @@ class OverviewView(ActionView[None]):
         self.list.with_more = lambda columns: with_heat_map(columns, self._days, _today())
         self.back: int | None = None
         """How many days before today the cursor is on; None: it is on the whole workflow."""
-        self.drawing = Throttle(self, RELOAD_SECONDS, self._read_again)
+        self.drawing = Throttle(self, store.foreground, self._read_again)
         """Asked when runs or workflows are others now."""
 
     @property

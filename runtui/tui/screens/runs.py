@@ -19,6 +19,7 @@ from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
+from runtui.services.foreground import Foreground
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.tui.actions import bindings
@@ -47,13 +48,21 @@ RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 
 
-class Throttle:
-    """Runs `call` when asked: at once, then at most once in `seconds`, the last time after the last request."""
+MOST_PUT_OFF: Final = 3
+"""How often a drawing that is due is put off while a person types: one second together with `RELOAD_SECONDS`."""
 
-    def __init__(self, owner: MessagePump, seconds: float, call: Callable[[], object]) -> None:
+
+class Throttle:
+    """Runs `call` when asked: at once, then at most once in `RELOAD_SECONDS`, the last time after the last request.
+
+    While a person types it waits for a pause between two keys, up to a second.
+    """
+
+    def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
         self._owner = owner
-        self._seconds = seconds
+        self._foreground = foreground
         self._call = call
+        self._put_off = 0
         self._resting: Timer | None = None
         self._is_due = False
 
@@ -61,14 +70,22 @@ class Throttle:
         if self._resting is not None:
             self._is_due = True
             return
-        self._resting = self._owner.set_timer(self._seconds, self._rested)
+        self._rest()
         self._call()
+
+    def _rest(self) -> None:
+        self._resting = self._owner.set_timer(RELOAD_SECONDS, self._rested)
 
     def _rested(self) -> None:
         self._resting = None
-        if self._is_due:
-            self._is_due = False
-            self.ask()
+        if not self._is_due:
+            return
+        if self._put_off < MOST_PUT_OFF and self._foreground.was_touched(RELOAD_SECONDS):
+            self._put_off += 1
+            self._rest()
+            return
+        self._put_off, self._is_due = 0, False
+        self.ask()
 
 
 class Narrowing(NamedTuple):
@@ -110,7 +127,7 @@ class RunsView(ActionView[None]):
         self.watched: set[str] = set()
         """The runs whose end is told."""
         self._empty_words = "Reading the runs…"
-        self.drawing = Throttle(self, RELOAD_SECONDS, self.reload)
+        self.drawing = Throttle(self, workspace.foreground, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
         kept = workspace.preferences.kept.runs
         try:

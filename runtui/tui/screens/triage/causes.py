@@ -26,7 +26,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import CAUSES, MARKED, RowFlag
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
-from runtui.tui.screens.runs import RELOAD_SECONDS, Throttle
+from runtui.tui.screens.runs import Throttle
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words import cause_words
@@ -62,7 +62,7 @@ class CausesView(ActionView[None]):
         """The causes all of whose runs are marked."""
         self._failures: tuple[str, Sequence[TaskResult]] = ("", ())
         """The key of a cause, and its latest failures."""
-        self._drawing = Throttle(self, RELOAD_SECONDS, self._follow)
+        self._drawing = Throttle(self, workspace.foreground, self._follow)
 
     @property
     def table(self) -> LineTable[CauseRow, str]:
