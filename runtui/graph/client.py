@@ -343,8 +343,7 @@ class GraphClient:
         return Answer(exchange, *read_answer(exchange, writing=False))
 
     async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterator[Answer]:
-        """Some runs (workflow id, run id), at most MOST_BATCHED, each as `run` reads it once. An answer is taken apart
-        when it is asked for: twenty at once would hold up a key."""
+        """Some runs (workflow id, run id), at most MOST_BATCHED, each read once; taken apart when asked for."""
         items = [BatchItem("GET", run_path(*run), _prefer(_ALL_ENUM_MEMBERS)) for run in runs]
         run_ids = [run_id for _, run_id in runs]
         return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
@@ -590,9 +589,7 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
 
 def _has_no_batch(batch: Exchange) -> bool:
     """Whether the service itself says that it has no `$batch`, and so has carried nothing out."""
-    if batch.status not in _NOT_OFFERED:
-        return False  # an answer that holds all items is not read for it
-    fault = fault_of(batch, writing=True)
+    fault = fault_of(batch, writing=True) if batch.status in _NOT_OFFERED else None
     return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NOT_OFFERED
 
 

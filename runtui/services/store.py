@@ -120,9 +120,7 @@ class Store:
     """The runs of one Graph root."""
 
     def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
-        """Open the file, or begin it anew when it is none of this version.
-
-        `foreground` comes before the storing of many runs; None: nobody types.
+        """Open the file, or begin it anew when it is none of this version. `foreground` comes before storing many runs.
 
         Raises:
             StoreError: when the file cannot be created, read or written.
