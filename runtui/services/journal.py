@@ -24,7 +24,6 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
-from runtui.services.foreground import Foreground
 from runtui.services.journal_file import (
     TEXTS,
     WITH_WHAT_IS_THERE,
@@ -36,6 +35,7 @@ from runtui.services.journal_file import (
     facts_of,
     open_journal,
 )
+from runtui.services.writing.foreground import Foreground
 
 LONGEST_RESPONSE: Final = 64 * 1024
 """Characters of an answer that are kept."""

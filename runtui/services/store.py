@@ -28,7 +28,6 @@ from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
 from runtui.services.announcer import Announcer
-from runtui.services.foreground import Foreground
 from runtui.services.store_counts import Totals, failures_by_day, histories, totals
 from runtui.services.store_file import (
     ChangedRuns,
@@ -57,6 +56,7 @@ from runtui.services.store_query import (
 )
 from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns
 from runtui.services.triage.projection import with_triage
+from runtui.services.writing.foreground import Foreground
 
 if TYPE_CHECKING:
     from runtui.domain.results import Cause, TaskResult

@@ -20,9 +20,9 @@ from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
 from runtui.errors import RuntuiError
 from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
-from runtui.services.foreground import Foreground
 from runtui.services.store_results import RESULT_TABLES, delete_results
 from runtui.services.triage.projection import TRIAGE_TABLE
+from runtui.services.writing.foreground import Foreground
 
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608

@@ -15,10 +15,10 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.services.announcer import Announcer
 from runtui.services.drafts import Drafts
-from runtui.services.foreground import Foreground
 from runtui.services.journal import Entry, Journal
 from runtui.services.preferences import Preferences
 from runtui.services.store import Store
+from runtui.services.writing.foreground import Foreground
 from runtui.settings import Settings
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
-from runtui.services.foreground import PIECE_SECONDS, Foreground
 from runtui.services.journal import Intent, RunBusyError, Settlement
 from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
+from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,

@@ -19,11 +19,11 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
-from runtui.services.foreground import Foreground
 from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.services.writing.bulk import Bulk, BulkWriter
 from runtui.services.writing.drive import WriteContext, WriteDriver
+from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save
 
 

@@ -19,9 +19,9 @@ from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
-from runtui.services.foreground import Foreground
 from runtui.services.store import EVERY_RUN, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
+from runtui.services.writing.foreground import Foreground
 from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
 from runtui.tui.resources import (
