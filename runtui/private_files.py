@@ -11,9 +11,10 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
@@ -239,6 +240,29 @@ def remove_log_of(path: Path, lost: FileIds) -> None:
         for suffix, there, of_lost in zip(("-wal", "-shm"), found[1:], lost[1:], strict=True):
             if there is not None and there == of_lost:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+MOST_KEPT_LOG: Final = 1_000_000
+"""Bytes of a database's log that may stay beside it: the next one to open the database reads them."""
+
+
+@contextmanager
+def logs_kept(*databases: Path) -> Iterator[None]:
+    """Have the logs of databases stay beside them when their connections are closed meanwhile, unless a log has grown.
+
+    SQLite puts the log into the file when the last connection is closed, and the next one to write makes it anew: four
+    waits for the disk, where a change by itself needs two. A connection that may only read leaves the log where it is.
+    """
+    import sqlite3
+
+    with ExitStack() as last:
+        for path in databases:
+            if 0 < size_and_time(path.with_name(f"{path.name}-wal"))[0] <= MOST_KEPT_LOG:
+                with suppress(sqlite3.Error):
+                    keeper = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+                    last.callback(keeper.close)
+                    keeper.execute("PRAGMA schema_version")
+        yield
 
 
 def size_and_time(path: Path) -> tuple[int, int]:

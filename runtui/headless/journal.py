@@ -18,6 +18,7 @@ from runtui.domain.times import local_text, ticks_of
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.output import TableColumn, table_lines
+from runtui.private_files import logs_kept
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.journal_query import (
@@ -97,7 +98,8 @@ def journal_in(folder: Path) -> Iterator[Journal]:
     try:
         yield journal
     finally:
-        journal.close()
+        with logs_kept(journal.path):
+            journal.close()
         if journal.set_aside is not None:
             narrate(str(broken_journal(journal.set_aside)))
 

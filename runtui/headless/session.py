@@ -23,6 +23,7 @@ from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import with_next_step
+from runtui.private_files import logs_kept
 from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
@@ -52,7 +53,8 @@ async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
             yield workspace
             await keep_exit_code()
         finally:
-            await workspace.close()
+            with logs_kept(session.store_file, workspace.journal.path):
+                await workspace.close()
 
 
 @asynccontextmanager

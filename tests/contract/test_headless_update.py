@@ -310,3 +310,18 @@ def test_a_reason_is_kept_and_where_the_profile_requires_one_nothing_is_asked_wi
     assert commands.entries() == []
     assert update_run(strict, run_id, ["processingStatus=failed"], yes=True, why=" ticket\n4711 ") == 0
     assert [entry.why for entry in commands.entries()] == ["ticket 4711"]
+
+
+def test_a_change_by_a_command_costs_two_requests_and_no_new_log_of_a_database(commands: Commands, capsys: Out) -> None:
+    """What the disk is waited for: each commit of the journal, and whatever is done with a log but to go on with it."""
+    run_id, workflow_id = commands.a_run()
+    assert commands.update(run_id, "failedTasksCount=1", workflow=workflow_id) == 0
+    logs = {path: path.stat().st_ino for path in commands.folder.glob("*.db-wal")}
+    files = {path: path.stat().st_mtime_ns for path in commands.folder.glob("*.db")}
+    commands.line.sent.clear()
+    assert commands.update(run_id, "failedTasksCount=2", workflow=workflow_id) == 0
+    assert [method for method, _ in commands.line.sent] == ["GET", "PATCH"]
+    assert len(logs) == len(files) == 2, "the runs and the journal"
+    assert {path: path.stat().st_ino for path in commands.folder.glob("*.db-wal")} == logs
+    assert {path: path.stat().st_mtime_ns for path in files} == files, "nothing is moved from a log into its file"
+    assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.DONE]
