@@ -295,9 +295,14 @@ def _plain_line(text: str, start: int) -> str:
 
 def json_array(values: Iterable[Any]) -> Iterator[str]:
     """The lines of a JSON array with one value a line, in ASCII."""
+    return array_lines(map(json.dumps, values))
+
+
+def array_lines(texts: Iterable[str]) -> Iterator[str]:
+    """The lines of a JSON array of values that are JSON already."""
     opening = "["
-    for value in values:
-        yield opening + json.dumps(value)
+    for text in texts:
+        yield opening + text
         opening = ","
     yield "]" if opening == "," else "[]"
 

@@ -76,7 +76,6 @@ _EXPAND_REFUSED = frozenset({400, 403, 501})
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
-"""The id of nothing."""
 
 # An entity tag as a header can carry it: visible ASCII.
 _ETAG = re.compile(r"[!-~]+")
@@ -536,8 +535,7 @@ class GraphClient:
             seen.add(link)
             exchange = first or await self._read(link, purpose, self._page_headers(), pace)
             first = None
-            body = _object(exchange)
-            items = _items(body, exchange)
+            body, items = await asyncio.to_thread(_page, exchange)  # too much to take apart between two keys
             empty = 0 if items else empty + 1
             yield CollectionPage(items, exchange)
             found = _as_received(body, exchange).get("@odata.nextLink") or None
@@ -566,13 +564,15 @@ def _object(exchange: Exchange) -> dict[str, Any]:
     return body
 
 
-def _items(body: dict[str, Any], exchange: Exchange) -> tuple[dict[str, Any], ...]:
+def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    """A page, and its items."""
+    body = _object(exchange)
     items = body.get("value")
     if not isinstance(items, list):
         raise GraphError(mismatch(exchange, 'The answer has no list "value".', writing=False), exchange)
     if not all(isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"] for item in items):
         raise GraphError(mismatch(exchange, 'An item of the list has no "id".', writing=False), exchange)
-    return tuple(items)
+    return body, tuple(items)
 
 
 def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:

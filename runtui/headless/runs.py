@@ -10,13 +10,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, starmap
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.filters import parse_filter
+from runtui.domain.json_text import array_lines
 from runtui.domain.properties import EDITABLE, PROPERTIES
 from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult, subjects_line
@@ -35,6 +37,7 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
+from runtui.services.store_query import RunText, texts
 from runtui.services.workspace import Workspace
 
 BATCH: Final = 1_000
@@ -47,6 +50,8 @@ _IN_A_PIPE: Final = ("status", "workflow", "started", "users", "failedTasks", "t
 """The columns of a table that is no terminal's, where nobody asks for others."""
 
 OutputFormat: TypeAlias = Literal["table"] | RecordFormat
+
+Run = TypeVar("Run", RunRow, RunText)
 
 CSV_COLUMNS: Final = ("id", "workflow", "workflowId", *(item.name for item in PROPERTIES if item.key != "id"))
 
@@ -126,12 +131,16 @@ async def _list(session: SessionSpec, listing: _Listing) -> int:
         # The store may still hold runs of these from an earlier listing.
         left_out = {workflow.workflow_id for workflow in missing}
 
-        def rows() -> Iterator[RunRow]:
-            found = (row for row in stored_rows(workspace.store, listing.query) if row.workflow_id not in left_out)
-            return islice(found, listing.limit)
+        def chosen(runs: Iterable[Run]) -> Iterator[Run]:
+            return islice((run for run in runs if run.workflow_id not in left_out), listing.limit)
 
-        for line in _printed(workspace.store, rows, listing):
-            print(line)
+        if listing.output == "table":
+            for line in _table(lambda: chosen(stored_rows(workspace.store, listing.query)), listing.columns):
+                print(line)
+        else:
+            with workspace.store.reading() as db:
+                for line in _records(chosen(texts(db, listing.query)), listing.columns, listing.output):
+                    print(line)
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
     return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
@@ -143,24 +152,46 @@ def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
         yield from store.window(query, start, BATCH)
 
 
-def _printed(store: Store, rows: Callable[[], Iterable[RunRow]], listing: _Listing) -> Iterator[str]:
-    columns, output = listing.columns, listing.output
-    if output == "table":
-        paper = standard_output()
-        names = tuple(column.key for column in RUN_COLUMNS) if paper.width else _IN_A_PIPE
-        return column_lines(columns or [*map(_column, names)], rows, now_ticks(), paper, is_chosen=bool(columns))
-    stored = ((row.id, run) for row in rows() if (run := store.get(row.id)) is not None)
+def _table(rows: Callable[[], Iterable[RunRow]], columns: Sequence[Column[RunRow]]) -> Iterator[str]:
+    paper = standard_output()
+    names = tuple(column.key for column in RUN_COLUMNS) if paper.width else _IN_A_PIPE
+    return column_lines(columns or [*map(_column, names)], rows, now_ticks(), paper, is_chosen=bool(columns))
+
+
+def _records(runs: Iterable[RunText], columns: Sequence[Column[RunRow]], output: RecordFormat) -> Iterator[str]:
+    """The lines of a file of runs: of each what was asked for, or all of it, as received."""
     if columns:
         keys = [column.key for column in columns]
-        return record_lines(({key: _value(key, *found) for key in keys} for found in stored), output, keys)
-    records = starmap(_flat_record, stored) if output == "csv" else (run_record(run) for _, run in stored)
-    return record_lines(records, output, CSV_COLUMNS)
+        return record_lines(({key: _value(key, run) for key in keys} for run in map(_loaded, runs)), output, keys)
+    if output == "csv":
+        return record_lines(map(_flat_record, map(_loaded, runs)), output, CSV_COLUMNS)
+    lines = map(_record_text, runs)
+    return array_lines(lines) if output == "json" else lines
 
 
-def _value(key: str, run_id: str, run: StoredRun) -> Any:
+class _Loaded(NamedTuple):
+    id: str
+    run: StoredRun
+
+
+def _loaded(run: RunText) -> _Loaded:
+    return _Loaded(run.id, StoredRun(json.loads(run.raw), run.workflow_id, run.workflow_name))
+
+
+def _record_text(run: RunText) -> str:
+    """The JSON of `run_record`, of which the run is there already."""
+    return f'{{"workflowId": {_quoted(run.workflow_id)}, "workflow": {_quoted(run.workflow_name)}, "run": {run.raw}}}'
+
+
+@lru_cache
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def _value(key: str, loaded: _Loaded) -> Any:
     """What a run was received with in a column."""
-    names = {item.key: item.name for item in PROPERTIES}
-    return {"workflow": run.workflow_name, "id": run_id}.get(key, run.raw.get(names.get(key, "")))
+    names, run = {item.key: item.name for item in PROPERTIES}, loaded.run
+    return {"workflow": run.workflow_name, "id": loaded.id}.get(key, run.raw.get(names.get(key, "")))
 
 
 def run_record(run: StoredRun) -> dict[str, Any]:
@@ -168,7 +199,8 @@ def run_record(run: StoredRun) -> dict[str, Any]:
     return {"workflowId": run.workflow_id, "workflow": run.workflow_name, "run": run.raw}
 
 
-def _flat_record(run_id: str, run: StoredRun) -> dict[str, Any]:
+def _flat_record(loaded: _Loaded) -> dict[str, Any]:
+    run_id, run = loaded
     return {**run.raw, "id": run_id, "workflow": run.workflow_name, "workflowId": run.workflow_id}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -68,6 +68,26 @@ def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total:
     sql = f"SELECT {_ROW} FROM run WHERE {where} ORDER BY {_order(terms, backward=backward)} LIMIT ? OFFSET ?"
     rows = [_row(found) for found in db.execute(sql, (*values, count, skip))]
     return rows[::-1] if backward else rows
+
+
+class RunText(NamedTuple):
+    """One run as it is kept, and whose it is."""
+
+    id: str
+    workflow_id: str
+    workflow_name: str
+    raw: str
+    """Its JSON, in ASCII and on one line."""
+
+
+def texts(db: sqlite3.Connection, query: RunQuery) -> Iterator[RunText]:
+    """All runs of a query, in its order, one after the other."""
+    where, values = where_of(query)
+    sql = (
+        "SELECT id, workflow_id, workflow_name, (SELECT raw FROM body WHERE body.rowid = run.rowid) FROM run"
+        f" WHERE {where} ORDER BY {_order(_terms(query))}"
+    )
+    return map(RunText._make, db.execute(sql, values))
 
 
 def find(db: sqlite3.Connection, query: RunQuery) -> RowNumbers:
