@@ -22,7 +22,8 @@ _SENT: Final = {
     "shift+f4": "\x1b[1;2S", "shift+f8": "\x1b[19;2~", "shift+f9": "\x1b[20;2~", "question_mark": "?", "slash": "/",
     "colon": ":", "plus": "+", "minus": "-", "left_square_bracket": "[", "right_square_bracket": "]",
     "less_than_sign": "<", "greater_than_sign": ">", "at": "@", "number_sign": "#", "asterisk": "*",
-    "shift+f7": "\x1b[18;2~", "shift+f12": "\x1b[24;2~", "ctrl+f5": "\x1b[15;5~", "shift+up": "\x1b[1;2A", "shift+down": "\x1b[1;2B",
+    "shift+f7": "\x1b[18;2~", "shift+f12": "\x1b[24;2~", "ctrl+f5": "\x1b[15;5~",
+    "shift+up": "\x1b[1;2A", "shift+down": "\x1b[1;2B",
 }  # fmt: skip
 """What a terminal with kitty's keyboard protocol sends, where it is not what every terminal does."""
 
