@@ -120,13 +120,15 @@ async def test_what_one_of_them_meets_holds_up_no_other(bench: BulkBench) -> Non
 async def test_a_long_pause_of_one_is_stopped_by_itself(bench: BulkBench) -> None:
     bench.answer_one("run-5", refused(429, wait="250"))
     bulk = bench.saves.submit_many(drafts(), holds=False)
-    paused = asyncio.Event()
+    paused, told = asyncio.Event(), list[bool]()
+    bulk.changed.subscribe(lambda bulk: told.append(bulk.has_ended))
     bench.saves.changed.subscribe(lambda _save: paused.set() if len(bench.saves.active()) == 1 else None)
     await asyncio.wait_for(paused.wait(), 30)
     (left,) = bench.saves.active()
     assert (left.run_id, left.step) == ("run-5", Step.PAUSED)
     bulk.stop()
     assert await bench.saves.drain(30) == 0
+    assert told == [True], "a pause holds nothing"
     assert (bench.ended["run-5"].outcome, bench.ended["run-5"].stopped) == (Outcome.NOT_DONE, True)
     assert "run-5" not in bench.canceled()
 

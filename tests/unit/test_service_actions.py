@@ -129,6 +129,7 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     )  # fmt: skip
     assert entry.new_run == save.new_run == ("r9" if action is REPROCESS else "")
     assert why_no_undo(entry) == "It was an action of the service; there is nothing to undo."
+    assert service.entry.workflow_name == "Onboard", "also where it is about no run of the list"
 
 
 @pytest.mark.parametrize("action", PROVABLE, ids=named)
