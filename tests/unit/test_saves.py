@@ -438,7 +438,7 @@ async def test_a_store_that_fails_does_not_hide_the_outcome(
 
 
 async def test_a_read_only_session_sends_nothing(graph: FakeGraph, store: Store, journal: Journal) -> None:
-    saves = SaveQueue(graph, store, journal, ORIGIN, refusal=lambda: "It was started read-only.")
+    saves = SaveQueue(graph, store, journal, ORIGIN, refusal=lambda: "It was started read-only.", requires_why=True)
     for operation in (draft(), cancel(WORKFLOW, "r1")):
         with pytest.raises(UsageError, match="read-only"):
             saves.submit(operation)
