@@ -108,7 +108,7 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
 async def test_what_one_of_them_meets_holds_up_no_other(bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
     bench.answer_one("run-5", refused(429, wait="0"))
-    await bench.all_ended(drafts())
+    await bench.all_ended(drafts(), holds=True)
     assert bench.ended["run-3"].conflicts
     assert bench.ended["run-3"].outcome is Outcome.NOT_DONE
     assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again after the wait"
@@ -129,6 +129,9 @@ async def test_a_long_pause_of_one_is_stopped_by_itself(bench: BulkBench) -> Non
     bulk.stop()
     assert await bench.saves.drain(30) == 0
     assert told == [True], "a pause holds nothing"
+    assert not [
+        task for task in asyncio.all_tasks() if task.get_name().startswith("pause of ") and not task.cancelling()
+    ]
     assert (bench.ended["run-5"].outcome, bench.ended["run-5"].stopped) == (Outcome.NOT_DONE, True)
     assert "run-5" not in bench.canceled()
 
@@ -329,7 +332,7 @@ async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_end
 async def test_a_refused_token_is_had_anew_and_the_same_changes_go_on(bench: BulkBench) -> None:
     bench.graph.renewals = MANY
     bench.answer_one("run-4", refused(401))
-    await bench.all_ended(drafts())
+    await bench.all_ended(drafts(), holds=True)
     assert len(bench.canceled()) == MANY
     assert bench.ended["run-4"].has_new_token
 
