@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import LANES, Bulk
 from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Sender
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused
@@ -100,6 +102,8 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert Counter(bench.graph.batches) == {"GET 20": 6, "PATCH 20": 6}
     entries = bench.journal.entries()
     assert {(entry.batch, entry.outcome, entry.known_by) for entry in entries} == {(bulk.batch, Outcome.DONE, "answer")}
+    of_one = [save for save in bench.news if save.run_id == "run-7"]
+    assert all(before != after for before, after in pairwise(of_one)), "it is announced when it has changed"
     stored = bench.store.get("run-7")
     assert stored is not None
     assert stored.raw["processingStatus"] == "canceled"
@@ -148,6 +152,17 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert await bench.saves.drain(30) == 0
     assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
+
+
+async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> None:
+    read = bench.graph.on_read
+    bench.graph.on_read = lambda asked: refused(403, method="GET") if asked == "run-0" else read(asked)
+    bulk = await bench.held(drafts())
+    assert bulk.held_by is not None
+    assert (bulk.held_by.run_id, bulk.held_by.outcome, bench.writes) == ("run-0", Outcome.NOT_DONE, 0)
+    bulk.go_on()
+    assert await bench.saves.drain(30) == 0
+    assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
 
 
 async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_does(bench: BulkBench) -> None:
@@ -287,6 +302,38 @@ async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, mo
     assert len(bench.graph.calls) <= LANES * MOST_BATCHED < MANY, "what is on the wire is waited for"
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert bench.journal.entries() == []
+
+
+async def test_stopped_before_it_is_recorded_the_journal_knows_nothing_of_it(
+    bench: BulkBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on, senders = asyncio.Event(), asyncio.Event(), drive.WriteDriver.senders
+
+    async def slow(driver: drive.WriteDriver, saves: Sequence[Save]) -> list[Sender]:
+        asked.set()
+        await go_on.wait()
+        return await senders(driver, saves)
+
+    monkeypatch.setattr(drive.WriteDriver, "senders", slow)
+    bulk = bench.saves.submit_many(drafts())
+    await asyncio.wait_for(asked.wait(), 30)
+    bulk.stop()
+    go_on.set()
+    assert await bench.saves.drain(10) == 0
+    assert {(save.stopped, save.unrecorded) for save in bench.ended.values()} == {(True, False)}
+    assert (len(bench.ended), bench.writes, bench.journal.entries()) == (MANY, 0, [])
+
+
+async def test_a_change_that_is_throttled_after_the_stop_waits_no_more(bench: BulkBench) -> None:
+    bench.graph.gate.clear()
+    bench.graph.on_write = lambda _run_id: refused(429, wait="250")
+    bulk = bench.saves.submit_many(drafts())
+    await bench.graph.arrived.get()
+    bulk.stop()
+    bench.graph.gate.set()
+    assert await bench.saves.drain(10) == 0
+    assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
+    assert {entry.outcome for entry in bench.journal.entries()} == {Outcome.NOT_DONE}
 
 
 async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench) -> None:

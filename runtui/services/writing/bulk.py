@@ -322,17 +322,17 @@ class Bulk:
         return True
 
     def _take_in(self, item: _Item) -> None:
-        if isinstance(item.effect, Pause):
-            self._announce(item.save)
-            pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
-            self._pauses[pause] = item
-        elif self.is_stopped and isinstance(item.effect, Send):
+        if self.is_stopped and isinstance(item.effect, Send):
             self._record_as_stopped(item, item.effect.intent)
         elif self.is_stopped and isinstance(item.effect, Record):
             item.save = replace(item.save, intent=None, step=Step.WAITING)
             self._break_off(item)
         elif self.is_stopped and item.save.may_be_stopped:
             self._break_off(item)
+        elif isinstance(item.effect, Pause):
+            self._announce(item.save)
+            pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
+            self._pauses[pause] = item
         else:
             self._ready[type(item.effect)].append(item)
         self._news.set()
