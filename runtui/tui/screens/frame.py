@@ -569,7 +569,6 @@ class Frame(Screen[ScreenResultType]):
         self.zoom(not self.chrome.is_zoomed)
 
     def action_focus_left(self) -> None:
-        """To the left pane."""
         if self.has_keys_in_panel:
             self.zoom(False)
         self.view.take_focus()
