@@ -79,7 +79,6 @@ class Option(NamedTuple):
 
     @property
     def default_text(self) -> str:
-        """The default for people."""
         return self.default_words or self.shown(self.default)
 
     def flag(self, value: object = True) -> str:

@@ -165,7 +165,6 @@ def _count(store: Store, query: RunQuery, total: int) -> str:
 
 
 def _title(kept: KeptChoices, counted: str) -> str:
-    """The title of the list."""
     settings = kept.runs
     view = view_of(settings, kept.views)
     name = view.name[:1].upper() + view.name[1:] if view is not None else "Runs"

@@ -92,7 +92,6 @@ class Report:
             yield UNRECORDED
 
     def detail_sentences(self) -> Iterator[str]:
-        """Each detail as one sentence."""
         return (f"{target}: {message}" if target else message for target, message in self.details)
 
     def _conflict_sentence(self) -> str:

@@ -54,7 +54,6 @@ def shared_request(method: str, url: str, headers: Iterable[tuple[str, str]] = (
 
 
 def request_of(exchange: Exchange) -> SharedRequest:
-    """The request of an exchange."""
     return shared_request(exchange.method, exchange.url, exchange.request_headers, exchange.request_body or "")
 
 

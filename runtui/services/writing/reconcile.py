@@ -110,7 +110,6 @@ class Reconciler:
         self._nudge.set()
 
     async def stop(self) -> None:
-        """Stop checking."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

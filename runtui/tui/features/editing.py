@@ -362,8 +362,7 @@ class Editing(Feature):
             kept = drafts.get(draft.run_id)
             return kept is not None and kept.edits == draft.edits
 
-        if self._chrome.status.text != question:
-            self._chrome.front.set_status(question, "warning", holds)
+        if not self._chrome.has_confirmed(question, holds):
             return
         drafts.drop(draft.run_id)
         self._chrome.go_back_to(self._runs.frame)

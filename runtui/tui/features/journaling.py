@@ -214,8 +214,7 @@ class Journaling(Feature):
         """
         if doubt := doubt_of(entry):
             question = entry_words.doubtful(doubt, key_of(action_id))
-            if self._chrome.status.text != question:
-                self._chrome.set_status(question, "warning", is_looking)
+            if not self._chrome.has_confirmed(question, is_looking):
                 return
         stored, mode = self._workspace.store.get(entry.run_id), self._workspace.settings.body_mode
         try:

@@ -262,9 +262,7 @@ class SigningIn(Feature):
     def action_sign_out(self) -> None:
         """Sign out when the question is in sight, or ask it."""
         question = sign_in_words.sign_out_question(key_of("sign_out"))
-        if self._chrome.status.text != question:
-            self.place.set_status(question, "warning")
-        else:
+        if self._chrome.has_confirmed(question):
             self._chrome.app.run_worker(
                 self._sign_out(), group=awaited("sign out"), description="sign out", exclusive=True
             )

@@ -81,7 +81,6 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         return f"{'■' if key in self._chosen else '□'} {column.name}{always}"
 
     async def on_option_list_option_selected(self, event: ChoiceList.OptionSelected) -> None:
-        """A click on one."""
         event.stop()
         await self.action_perform("toggle_column")
 

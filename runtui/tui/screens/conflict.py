@@ -115,23 +115,18 @@ class ConflictView(ActionView[Merge]):
             self._show()
 
     def action_ours(self) -> None:
-        """The draft's value goes on."""
         self._choose(lambda _: "ours")
 
     def action_theirs(self) -> None:
-        """The run's value goes on."""
         self._choose(lambda _: "theirs")
 
     def action_other(self) -> None:
-        """The other one goes on."""
         self._choose(lambda choice: OTHER[choice])
 
     def action_merge(self) -> None:
-        """On to the review."""
         self.answer(Merge(self.draft, to_review=True))
 
     def action_merge_in_form(self) -> None:
-        """On to the form."""
         self.answer(Merge(self.draft, to_review=False))
 
     def action_leave_merge(self) -> None:

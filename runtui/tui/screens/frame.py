@@ -203,6 +203,14 @@ class Chrome:
             for line in screen.query(StatusLine):
                 line.show(text, severity)
 
+    def has_confirmed(self, question: str, holds: Holds = for_good) -> bool:
+        """Whether a question is in sight, so that the key that asked it was pressed again; else ask it, as long as it
+        holds on this screen."""
+        is_asked = self.status.text == question
+        if not is_asked:
+            self.front.set_status(question, "warning", holds)
+        return is_asked
+
     def drop_outdated_status(self) -> None:
         """Take back a sentence that is true no longer."""
         if self.status.text and not self.status.holds():
@@ -569,7 +577,6 @@ class Frame(Screen[ScreenResultType]):
         self.zoom(not self.chrome.is_zoomed)
 
     def action_focus_left(self) -> None:
-        """To the left pane."""
         if self.has_keys_in_panel:
             self.zoom(False)
         self.view.take_focus()

@@ -57,7 +57,6 @@ class OverviewView(ActionView[None]):
 
     @property
     def table(self) -> LineTable[WorkflowHistory, str]:
-        """The rows."""
         return self.list.table
 
     @property

@@ -86,7 +86,6 @@ class Picker(ActionView[Value]):
         choices.highlighted = self._at
 
     def title(self) -> Content:
-        """What is asked for."""
         return self._title
 
     def take_focus(self) -> None:
@@ -101,13 +100,11 @@ class Picker(ActionView[Value]):
         about.update(content(self._choices[event.option_index].about))
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """A click on one."""
         event.stop()
         await self.action_perform("choose")
 
     @property
     def under_cursor(self) -> Choice[Value] | None:
-        """The line under the cursor."""
         index = self.query_one(ChoiceList).highlighted
         return self._choices[index] if index is not None else None
 
@@ -121,5 +118,4 @@ class Picker(ActionView[Value]):
             self.answer(choice.value)
 
     def action_choose_nothing(self) -> None:
-        """Answer with nothing."""
         self.answer()

@@ -125,7 +125,6 @@ class ReviewView(ActionView[str]):
 
     @property
     def run_id(self) -> str | None:
-        """The run that it is about."""
         return self._operation.run_id if self._operation is not None else None
 
     def compose(self) -> ComposeResult:
@@ -151,7 +150,6 @@ class ReviewView(ActionView[str]):
         self._sheet.send()
 
     def action_why(self) -> None:
-        """To the line for the reason."""
         self._sheet.why.take_focus()
 
     @on(Input.Submitted)

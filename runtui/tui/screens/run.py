@@ -43,7 +43,6 @@ class UsersView(ActionView[None]):
 
     @property
     def run_id(self) -> str | None:
-        """The run that is open."""
         return self._run_id
 
     def open(self, run_id: str, workflow_name: str) -> None:
@@ -88,7 +87,6 @@ class TasksView(ActionView[None]):
 
     @property
     def run_id(self) -> str | None:
-        """The run that the tasks are of."""
         return self._run_id
 
     def open(self, run_id: str, user: UserRow) -> None:

@@ -215,7 +215,6 @@ class FilterBar(InputBar):
         self.action_keep_filter()
 
     def action_earlier_filter(self) -> None:
-        """The filter before this one."""
         if (text := self._history.earlier(self._box.value)) is not None:
             self._box.value = text
 

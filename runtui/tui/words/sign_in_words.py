@@ -164,7 +164,6 @@ def sign_out_question(key: str) -> str:
 
 
 def signed_out(settings: SignInSettings) -> str:
-    """After signing out."""
     file = " and their file" if settings.token_cache == "file" else ""  # noqa: S105 - a place
     return f"Signed out: the tokens{file} are deleted. Your browser is still signed in; sign out there as well."
 

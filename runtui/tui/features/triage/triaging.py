@@ -156,7 +156,6 @@ class Triaging(Feature):
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
-        """Ask for a note."""
         run_ids = self._targets()
         rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
         notes = {row.triage.note if row.triage is not None else "" for row in rows}

@@ -91,8 +91,7 @@ class BulkFormView(ActionView[None]):
         if draft is None:
             return
         question = draft_words.drop_question(draft, key_of("discard"))
-        if self.frame.chrome.status.text != question:
-            self.set_status(question, "warning", lambda: self.draft is draft)
+        if not self.frame.chrome.has_confirmed(question, lambda: self.draft is draft):
             return
         self.editor.draft = None
         self.answer()

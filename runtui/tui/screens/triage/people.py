@@ -104,16 +104,13 @@ class PeopleView(ActionView[Person]):
         await self.action_perform("choose_person")
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """A click on one."""
         event.stop()
         await self.action_perform("choose_person")
 
     def action_person_up(self) -> None:
-        """To the person above."""
         self.query_one(ChoiceList).action_cursor_up()
 
     def action_person_down(self) -> None:
-        """To the person below."""
         self.query_one(ChoiceList).action_cursor_down()
 
     def action_choose_person(self) -> None:
