@@ -15,7 +15,7 @@ from runtui.domain.draft import value_word
 from runtui.domain.filter_tree import Filter
 from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
-from runtui.domain.rows import RUN_COLUMNS, RunRow, short_id
+from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
@@ -198,6 +198,10 @@ PERSON: Final[Resource[PersonResult, str]] = Resource(
 )
 
 
+_ID_CELLS: Final = 9
+"""Of the id of a run beside other facts: both its ends."""
+
+
 class EntryRow(NamedTuple):
     """An entry of the journal, seen from a session."""
 
@@ -264,9 +268,9 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     columns=(
         Column("number", "#", 2, 1, _number, GREATEST_FIRST, grows_to=7, value=lambda row: row.entry.number),
         Column("opened", "sent", 5, 1, _opened, GREATEST_FIRST, "right", grows_to=12, value=_sent),
-        Column("outcome", "outcome", 10, 1, _outcome, value=_entry_urgency),
+        Column("outcome", "outcome", 8, 1, _outcome, grows_to=10, value=_entry_urgency),
         Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
-        Column("run", "run", 9, 5, lambda row, _: ListCell(middle(row.entry.run_id, 9), "muted")),
+        Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.entry.run_id, _ID_CELLS), "muted")),
         Column("change", "change", 28, 1, _change, flexible=True),
     ),
     id_of=lambda row: row.entry.number,
@@ -313,7 +317,7 @@ class ResultRow(NamedTuple):
             moved = (f"{value_word(item.now)} by now" + f": {item.field.name}" * (not is_evident) for item in conflicts)
             return ", ".join(moved)
         if self.save.new_run:
-            return f"new run {short_id(self.save.new_run)}"
+            return f"new run {middle(self.save.new_run, _ID_CELLS)}"
         return " ".join(self.save.report.reasons())
 
 
@@ -332,9 +336,9 @@ def _recorded(row: ResultRow, _now: int) -> ListCell:
 
 
 _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
-    Column("outcome", "outcome", 10, 1, _became, value=_urgency),
+    Column("outcome", "outcome", 8, 1, _became, grows_to=10, value=_urgency),
     Column("workflow", "workflow", 8, 2, lambda row, _: ListCell(row.workflow_name), grows_to=28),
-    Column("run", "run", 9, 3, lambda row, _: ListCell(middle(row.save.run_id, 9), "muted")),
+    Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.save.run_id, _ID_CELLS), "muted")),
     Column("reason", "reason", 20, 1, lambda row, _: ListCell(row.reason), flexible=True),
     Column("number", "#", 2, 4, _recorded, grows_to=7, value=lambda row: row.save.entry or 0),
 )

@@ -11,8 +11,10 @@ import pytest
 from textual import events
 
 from runtui.domain.bulk_draft import MarkedRun
+from runtui.domain.columns import list_layout
 from runtui.services.workspace import Workspace
 from runtui.tui.features import bulk_sending
+from runtui.tui.resources import RESULTS
 from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -237,3 +239,9 @@ async def test_one_reason_goes_with_every_change(open_session: Opener) -> None:
         await ended(session)
         assert {entry.why for entry in session.workspace.journal.entries()} == {"licence pool empty"}
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
+
+
+def test_a_short_reason_leaves_the_name_of_the_workflow_whole() -> None:
+    needs = (("outcome", 6), ("workflow", 25), ("reason", 17), ("number", 2))
+    room = {column.key: cells for column, cells in list_layout(RESULTS.columns, 58, needs)}
+    assert (room["workflow"], room["reason"]) == (25, 17)

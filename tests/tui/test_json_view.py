@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -175,6 +176,26 @@ async def test_megabytes_are_laid_out_in_a_thread_and_shown_whole() -> None:
         await pilot.pause()
         await press(pilot, "G")
         assert app.shown()[-4:] == ['      "failedUsersCount": 39999', "    }", "  ]", "}"]
+
+
+async def test_another_width_while_a_large_text_is_laid_out_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, may_begin, in_a_thread = ViewApp(), asyncio.Event(), asyncio.to_thread
+
+    async def held(work: Any, *given: Any) -> Any:
+        await may_begin.wait()
+        return await in_a_thread(work, *given)
+
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        monkeypatch.setattr(asyncio, "to_thread", held)
+        show_bytes(app.view, large_body(), header=[content("200 OK")])
+        await pilot.resize_terminal(30, 6)
+        may_begin.set()
+        await app.workers.wait_for_complete([worker for worker in app.workers if not worker.is_finished])
+        await pilot.pause()
+        assert app.shown()[:5] == ["200 OK", "{", '  "value": [', "    {", '      "id": "6513_0",']
+        assert app.view.line_count == 1 + 4 + 4 * 40_000 + 30_000, (
+            "a number of five digits goes on in a line of its own"
+        )
 
 
 async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> None:

@@ -36,12 +36,19 @@ _CHANGED: Final = "* "
 _UNCHANGED: Final = "  "
 
 
-class _Shown(NamedTuple):
-    """What stands with a text, and where it is shown from."""
+class _Asked(NamedTuple):
+    """What is to be shown, and how."""
 
+    text: str
     header: tuple[Content, ...]
     changed: frozenset[str]
     keep_place: bool
+    columns: int
+    """The cells of a line of the text."""
+
+    def document(self, spans: int | None = None) -> Document:
+        """The text, so many items of it laid out, or all."""
+        return Document(self.text, self.columns, _cells).lay_out(spans)
 
 
 class JsonView(ScrollView, can_focus=True):
@@ -96,9 +103,10 @@ class JsonView(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._header: tuple[Content, ...] = tuple(header)
-        self._document = Document(text, width=_cells).lay_out()
-        self._changed: frozenset[str] = frozenset()
+        self._asked = _Asked(text, tuple(header), frozenset(), False, UNWRAPPED)
+        """What was asked for last, shown by now or not."""
+        self._header, self._changed = self._asked.header, self._asked.changed
+        self._document = self._asked.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
         self._sought = ""
         self._match: Match | None = None
@@ -108,8 +116,10 @@ class JsonView(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Lay the text out for the width as it is now."""
-        if self._document.columns != self._columns(self._changed):
-            self.show_text(self.text, header=self._header, changed=self._changed, keep_place=True)
+        asked, columns = self._asked, self._columns(self._asked.changed)
+        if columns != asked.columns:
+            is_shown = self._document.text is asked.text
+            self._show(asked._replace(columns=columns, keep_place=asked.keep_place or is_shown))
 
     def show_text(
         self, text: str, *, header: Sequence[Content] = (), changed: Collection[str] = (), keep_place: bool = False
@@ -122,13 +132,16 @@ class JsonView(ScrollView, can_focus=True):
             changed: Properties of the outermost object that carry a sign; without any there is no column for it.
             keep_place: Stay scrolled where the reader is, as far as the new text reaches.
         """
+        marked = frozenset(changed)
+        self._show(_Asked(text, tuple(header), marked, keep_place, self._columns(marked)))
+
+    def _show(self, asked: _Asked) -> None:
         self.workers.cancel_group(self, _GROUP)
-        shown = _Shown(tuple(header), frozenset(changed), keep_place)
-        document = Document(text, self._columns(shown.changed), _cells)
-        if len(text) <= IN_PLACE_LIMIT:
-            self._replace(document.lay_out(), shown)
+        self._asked = asked
+        if len(asked.text) <= IN_PLACE_LIMIT:
+            self._replace(asked.document(), asked)
         else:
-            self._lay_out(document, shown)
+            self._lay_out(asked)
 
     def _columns(self, changed: Collection[str]) -> int:
         """The cells of a line of the text; before there is a width, as many as it likes."""
@@ -194,23 +207,23 @@ class JsonView(ScrollView, can_focus=True):
         self._strips.clear()
 
     @work(group=_GROUP, description="lay out a large text")
-    async def _lay_out(self, document: Document, shown: _Shown) -> None:
-        await asyncio.to_thread(document.lay_out, FIRST_LINES)
-        if not shown.keep_place:
-            self._replace(document, shown)
+    async def _lay_out(self, asked: _Asked) -> None:
+        document = await asyncio.to_thread(asked.document, FIRST_LINES)
+        if not asked.keep_place:
+            self._replace(document, asked)
         await asyncio.to_thread(document.lay_out)
-        if shown.keep_place:
-            self._replace(document, shown)
+        if asked.keep_place:
+            self._replace(document, asked)
         else:
             self._measure()
         self.post_message(self.LaidOut())
 
-    def _replace(self, document: Document, shown: _Shown) -> None:
-        top = self.scroll_offset.y if shown.keep_place else 0
+    def _replace(self, document: Document, asked: _Asked) -> None:
+        top = self.scroll_offset.y if asked.keep_place else 0
         before, at = self._document, top - len(self._header)
         if before.text == document.text and before.columns != document.columns and 0 < at < len(before):
-            top = len(shown.header) + document.line_at(before.place_of(at))
-        self._document, self._header, self._changed = document, shown.header, shown.changed
+            top = len(asked.header) + document.line_at(before.place_of(at))
+        self._document, self._header, self._changed = document, asked.header, asked.changed
         self._measure()
         self.scroll_to(y=top, animate=False)
 
