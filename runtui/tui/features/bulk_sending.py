@@ -31,6 +31,7 @@ from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext, Feature
@@ -208,6 +209,12 @@ class BulkSending(Feature):
         """What was unknown is known."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
             progress.settled[entry.run_id] = entry
+            self._drawing.ask()
+
+    def note_followed(self, save: Save, found: FollowedRun) -> None:
+        """The run that an action has made, or stops, was read."""
+        if (progress := self._changes.get(save.batch)) is not None:
+            progress.followed[save.run_id] = found
             self._drawing.ask()
 
     async def _bulk_changed(self, bulk: Bulk) -> None:
