@@ -6,6 +6,7 @@ ASCII, so that no character of it acts on a terminal.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
+from runtui.domain.triage.memory import RunTriage
+from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.client import GraphError
 from runtui.headless.changes import changed
@@ -216,6 +219,10 @@ class RunReport:
     draft: Draft | None
     open_changes: Sequence[Entry]
     """Journal entries with an unknown outcome, newest first."""
+    reasons: Sequence[Entry]
+    """Those that say why they were made, newest first."""
+    row: RunRow | None
+    """The run with what is remembered of it; None where that cannot be read."""
 
 
 def show_run(
@@ -246,14 +253,28 @@ async def _show(session: SessionSpec, run_id: str, workflow_id: str | None, as_j
 async def _report(workspace: Workspace, run_id: str, workflow_id: str) -> RunReport:
     run = await read_run(workspace, workflow_id, run_id)
     stored = workspace.store.get(run_id)
+    changes = _changes(workspace, run_id)
     return RunReport(
         run,
         workflow_id,
         stored.workflow_name if stored is not None else "",
         await _failed_tasks(workspace, run_id, workflow_id),
         workspace.drafts.get(run_id),
-        _open_changes(workspace, run_id),
+        [entry for entry in changes if not entry.is_settled],
+        [entry for entry in changes if entry.why],
+        await asyncio.to_thread(_remembered, workspace, workflow_id, run),
     )
+
+
+def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) -> RunRow | None:
+    """The run as it was read, in the local store, with what is remembered of it."""
+    try:
+        workspace.store.put_run(workflow_id, run)
+        workspace.triage.follow()
+        return next(iter(workspace.triage.rows([run["id"]])), None)
+    except RuntuiError as error:
+        narrate(str(error))
+        return None
 
 
 async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> list[Mapping[str, Any]] | None:
@@ -267,13 +288,12 @@ async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> 
     return failed
 
 
-def _open_changes(workspace: Workspace, run_id: str) -> list[Entry]:
+def _changes(workspace: Workspace, run_id: str) -> list[Entry]:
     try:
-        entries = workspace.journal.of_run(workspace.settings.root, run_id)
+        return workspace.journal.of_run(workspace.settings.root, run_id)
     except RuntuiError as error:
         narrate(str(error))
         return []
-    return [entry for entry in entries if not entry.is_settled]
 
 
 def _object(report: RunReport) -> dict[str, Any]:
@@ -285,7 +305,15 @@ def _object(report: RunReport) -> dict[str, Any]:
         "failedTasks": report.failed,
         "draft": changed(draft.changes()) if draft is not None else None,
         "unsettled": [entry_object(entry) for entry in report.open_changes],
+        "reasons": [{"entry": entry.number, "why": entry.why} for entry in report.reasons],
+        "triage": _triage_object(report.row, now_ticks()) if report.row is not None else None,
     }
+
+
+def _triage_object(row: RunRow, now: int) -> dict[str, Any]:
+    """How a run stands, why it is back, and what is remembered of it, as `runtui triage export` says that."""
+    known = row.triage or RunTriage(row.id)
+    return {"standing": standing(row, now), "comeback": comeback(known, row, now), **triage_record(known)}
 
 
 def _lines(report: RunReport, now: int) -> Iterator[str]:
@@ -298,6 +326,10 @@ def _lines(report: RunReport, now: int) -> Iterator[str]:
         yield f"{field.name:27} {value_word(value)}{when}"
     if took := _took(report.run):
         yield f"{'took':27} {took}"
+    if report.row is not None:
+        facts = triage_facts(report.row, now, lambda ticks: f"{local_text(ticks)}, {ago(ticks, now)}")
+        yield from (f"{name:27} {words}" for name, words in facts)
+    yield from (f"{'why':27} {entry.why}  (#{entry.number})" for entry in report.reasons)
     yield from _failures(report.failed)
     if report.draft is not None:
         yield f"There is an unsent draft: {', '.join(report.draft.edits)}."

@@ -20,11 +20,13 @@ from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
 from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
+from runtui.domain.triage.service_actions import STATUS
 from runtui.domain.triage.standing import Standing, standing
 from runtui.domain.triage.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
+from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save, Step
 from runtui.tui.cell_filter import cell_fields, cell_filter, cell_filter_help
 from runtui.tui.filter_completion import RUN_FIELDS, FieldHelp
@@ -299,6 +301,8 @@ class ResultRow(NamedTuple):
     workflow_name: str
     settled: Entry | None = None
     """Its entry of the journal, where what became of it was found out after it had ended."""
+    followed: FollowedRun | None = None
+    """The run that its action has made, or stops, as it was read last."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -308,6 +312,9 @@ class ResultRow(NamedTuple):
     @property
     def reason(self) -> str:
         """Why it ended so, or what it waits for; empty where it is done as asked."""
+        if (followed := self.followed) is not None:
+            made = f": new run {short_id(str(followed.run.get('id')))}" if followed.is_new else ""
+            return f"{followed.run.get(STATUS)}{made}{followed.users}"
         if self.settled is not None:
             return self.settled.report.heading
         if self.save.active:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.cli import main
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -46,6 +47,30 @@ def test_an_id_in_upper_case_is_asked_for_as_the_service_spells_it(commands: Com
     run_id, _ = commands.a_run("failed")
     assert show_run(commands.server(), run_id.upper(), as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run_id
+
+
+def test_what_people_did_about_a_run_is_told_and_that_it_is_back(
+    commands: Commands, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, workflow_id = commands.a_run("failed")
+    assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id, why="INC1: the app was down") == 0
+    capsys.readouterr()
+    show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["triage"]["standing"], told["triage"]["state"]) == ("new", None)
+    assert told["reasons"] == [{"entry": 1, "why": "INC1: the app was down"}]
+    monkeypatch.setenv("RUNTUI_STATE", str(commands.folder))
+    assert main(["triage", "handled", run_id, "--note", "told the owner", "--root", ROOT]) == 0
+    show_run(commands.server(), run_id, as_json=False)
+    out = capsys.readouterr().out
+    assert re.search(r"^triage +handled ", out, re.MULTILINE)
+    assert re.search(r"^note +told the owner$", out, re.MULTILINE)
+    assert re.search(r"^why +INC1: the app was down  \(#1\)$", out, re.MULTILINE)
+    commands.app.state.database.write_run(run_id, {"failedTasksCount": 9})
+    show_run(commands.server(), run_id, as_json=True)
+    triage = json.loads(capsys.readouterr().out)["triage"]
+    assert (triage["standing"], triage["comeback"], triage["note"]) == ("back", "more tasks failed", "told the owner")
+    assert triage["was"]["failedTasks"] == 3
 
 
 def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys: Out) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import httpx
@@ -105,6 +106,12 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
             lambda: sum("✓ done" in line and "new run" in line for line in session.text().splitlines()) == 9
         )
         assert tenant.actions == ["activateWithScope"] * 9
+
+        def all_ended() -> bool:
+            tenant.wait(60)
+            return len(re.findall(r"✓ done .* (?:completed|failed)", session.text())) == 9
+
+        await session.until(all_ended)
         await session.press("u")
         await told(session, "There is nothing to send: 9 that cannot be undone.")
 

@@ -78,6 +78,12 @@ async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_thr
         await type_keys(session, ["y", "h"], "slowly")
         await session.until(lambda: session.app.clipboard.startswith("# Hand-over: "))
         assert last.client_request_id in session.app.clipboard
+        await type_keys(session, ["escape", "J", "u"], "slowly")
+        assert "All 38 changes sent with it" in session.text()
+        await type_keys(session, ["j", "enter", "3", "8"], "in one packet")
+        await ended(session)
+        assert statuses(graph) == {"canceled": 38, "inProgress": 2}
+        assert "38 undos: 38 done." in status_of(session)
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:

@@ -7,9 +7,10 @@ is worse when its status is more urgent, when more users or tasks failed, or whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from runtui.domain.rows import ABSENT, SEVERITY, RunRow, is_stuck, status_look
+from runtui.domain.times import format_ticks
 from runtui.domain.triage.memory import NEVER, RunTriage, TriageState
 
 Standing = Literal["new", "seen", "back", "snoozed", "handled"]
@@ -93,6 +94,30 @@ def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Itera
         yield NOTE, known.note
     if known.seen != NEVER:
         yield "opened", in_words(known.seen)
+
+
+def triage_record(known: RunTriage) -> dict[str, Any]:
+    """What is remembered of a run as a JSON object; null for what there is not."""
+    was = {
+        "status": known.was_status,
+        "failedUsers": None if known.was_failed_users == ABSENT else known.was_failed_users,
+        "failedTasks": None if known.was_failed_tasks == ABSENT else known.was_failed_tasks,
+        "updatedAt": None if known.was_updated == ABSENT else format_ticks(known.was_updated),
+        "isProblem": bool(known.was_problem),
+    }
+    return {
+        "state": known.state or None,
+        "until": _text_of(known.until),
+        "was": was if known.state else None,
+        "note": known.note,
+        "who": known.who,
+        "changedAt": _text_of(known.changed),
+        "seenAt": _text_of(known.seen),
+    }
+
+
+def _text_of(ticks: int) -> str | None:
+    return None if ticks == NEVER else format_ticks(ticks)
 
 
 def _severity(status: str) -> int:

@@ -14,8 +14,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from runtui.domain.rows import ABSENT, storable
-from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse_ticks
+from runtui.domain.times import TICKS_PER_SECOND, now_ticks, parse_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, RunTriage
+from runtui.domain.triage.standing import triage_record
 from runtui.errors import UsageError
 from runtui.graph.root import same_server
 from runtui.redact import redact
@@ -70,25 +71,7 @@ class _Remembered(_Strict):
 def shift_lines(remembered: Iterable[RunTriage], root: str) -> Iterator[str]:
     """A JSON object for each run, in ASCII."""
     for known in remembered:
-        was = {
-            "status": known.was_status,
-            "failedUsers": None if known.was_failed_users == ABSENT else known.was_failed_users,
-            "failedTasks": None if known.was_failed_tasks == ABSENT else known.was_failed_tasks,
-            "updatedAt": None if known.was_updated == ABSENT else format_ticks(known.was_updated),
-            "isProblem": bool(known.was_problem),
-        }
-        record = {
-            "root": root,
-            "runId": known.run_id,
-            "state": known.state or None,
-            "until": _text_of(known.until),
-            "was": was if known.state else None,
-            "note": known.note,
-            "who": known.who,
-            "changedAt": _text_of(known.changed),
-            "seenAt": _text_of(known.seen),
-        }
-        yield json.dumps(record)
+        yield json.dumps({"root": root, "runId": known.run_id, **triage_record(known)})
 
 
 def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
@@ -150,10 +133,6 @@ def _sentence(error: ValueError) -> str:
     first: Any = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     return f"{where}: {first['msg']}." if where else f"{first['msg']}."
-
-
-def _text_of(ticks: int) -> str | None:
-    return None if ticks == NEVER else format_ticks(ticks)
 
 
 def _ticks_of(text: str | None) -> int:

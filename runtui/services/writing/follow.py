@@ -46,10 +46,14 @@ class FollowedRun(NamedTuple):
     @property
     def words(self) -> str:
         """How far it has come."""
-        run, what = self.run, "The new run" if self.is_new else "The run"
-        done, total, failed = (run.get(f"{name}UsersCount") for name in ("successful", "total", "failed"))
-        users = f", {done} of {total} users done, {failed} failed" if total else ""
-        return f"{what} {run.get('id')} is {run.get(STATUS)}{users}."
+        what = "The new run" if self.is_new else "The run"
+        return f"{what} {self.run.get('id')} is {self.run.get(STATUS)}{self.users}."
+
+    @property
+    def users(self) -> str:
+        """What became of its users, after a comma; empty where it has none."""
+        done, total, failed = (self.run.get(f"{name}UsersCount") for name in ("successful", "total", "failed"))
+        return f", {done} of {total} users done, {failed} failed" if total else ""
 
 
 async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -31,7 +32,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
-from runtui.services.writing.follow import followed
+from runtui.services.writing.follow import FollowedRun, followed
 from runtui.services.writing.save import Save
 from runtui.tui.actions import Feature
 from runtui.tui.features.bulk_editing import BulkEditing
@@ -45,6 +46,9 @@ from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import action_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
+
+MOST_FOLLOWED: Final = 20
+"""Runs of a bulk change that are followed at a time."""
 
 _FOLLOW: Final = "follow"
 """The group of the workers that follow a run."""
@@ -73,6 +77,7 @@ class Acting(Feature):
         self._bulk_editing = bulk_editing
         self._opening = opening
         self._overview = overview
+        self._followers = asyncio.Semaphore(MOST_FOLLOWED)
         self._told = ""
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
@@ -234,7 +239,7 @@ class Acting(Feature):
     # What an action has made, or stops
 
     def _save_changed(self, save: Save) -> None:
-        if save.action is None or save.outcome is not Outcome.DONE or save.batch:
+        if save.action is None or save.outcome is not Outcome.DONE:
             return
         if save.action.name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
@@ -248,17 +253,25 @@ class Acting(Feature):
         except RuntuiError as error:
             self._chrome.set_status(str(error), "error")
 
+    async def _readings(self, save: Save) -> AsyncIterator[FollowedRun]:
+        """The run each time that it was read; of many, some are followed at a time."""
+        async with self._followers if save.batch else nullcontext():
+            async for found in followed(self._workspace.client, save):
+                yield found
+
     async def _follow(self, save: Save) -> None:
         """Show a run as it goes on, and tell its end; what comes before that only where nothing else was said."""
         status = ""
-        async for found in followed(self._workspace.client, save):
+        async for found in self._readings(save):
             try:
                 await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)
             except RuntuiError as error:
                 self._chrome.set_status(str(error), "error")
                 return
+            self._bulk_editing.sending.note_followed(save, found)
             before, status = status, str(found.run.get(STATUS))
-            if status != before and (found.has_ended or self._chrome.status.text in ("", self._told)):
+            is_free = found.has_ended or self._chrome.status.text in ("", self._told)
+            if not save.batch and status != before and is_free:
                 self._told = found.words
                 good = status in ("completed", "canceled")
                 severity: Severity = "information" if not found.has_ended else "success" if good else "warning"

@@ -31,10 +31,10 @@ from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext, Feature
-from runtui.tui.features.journaling import FORMATS
 from runtui.tui.keys import awaited
 from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
 from runtui.tui.screens.bulk.review import bulk_review
@@ -211,6 +211,12 @@ class BulkSending(Feature):
             progress.settled[entry.run_id] = entry
             self._drawing.ask()
 
+    def note_followed(self, save: Save, found: FollowedRun) -> None:
+        """The run that an action has made, or stops, was read."""
+        if (progress := self._changes.get(save.batch)) is not None:
+            progress.followed[save.run_id] = found
+            self._drawing.ask()
+
     async def _bulk_changed(self, bulk: Bulk) -> None:
         """All have ended, or a refusal holds the rest."""
         progress = self._changes.get(bulk.batch)
@@ -280,7 +286,7 @@ class BulkSending(Feature):
         rows = [row for row in self.view.chosen if row.outcome is Outcome.NOT_DONE]
         undone = [row.save.undoes for row in rows if row.save.undoes is not None]
         if undone:
-            await self._review_undo(undone)
+            await self.review_undo(undone)
             return
         bulk = await self._again({row.save.run_id: row.save.operation for row in rows})
         if bulk is not None:
@@ -302,9 +308,9 @@ class BulkSending(Feature):
         """Review the changes that take back what was done: all, or the marked ones."""
         rows = [row for row in self.view.chosen if row.outcome is Outcome.DONE]
         numbers = [row.save.entry for row in rows if row.save.entry is not None]
-        await self._review_undo(numbers)
+        await self.review_undo(numbers)
 
-    async def _review_undo(self, numbers: Sequence[int]) -> None:
+    async def review_undo(self, numbers: Sequence[int]) -> None:
         """Ask whether to undo these entries of the journal, over the runs as the list has them."""
         bulk = await in_thread(self._chrome, lambda: self._undo_of(numbers))
         if bulk is not None:
@@ -335,7 +341,7 @@ class BulkSending(Feature):
                 self._chrome.set_status(entry_words.exported(path, len(rows)), "success")
 
         if rows:
-            choices = [Choice(form, FORMATS[form]) for form in RESULT_FORMATS]
+            choices = [Choice(form, entry_words.FORMATS[form]) for form in RESULT_FORMATS]
             await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
 
 

@@ -7,10 +7,10 @@ who still waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from textual.content import Content
 
@@ -21,8 +21,9 @@ from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.services.writing.save import Save
-from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of
+from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
 from runtui.tui.actions import ActionContext, Feature
+from runtui.tui.features.bulk_sending import BulkSending, in_thread
 from runtui.tui.features.editing import Editing
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import Chrome, Frame
@@ -32,12 +33,6 @@ from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import draft_words, entry_words
 
-FORMATS: Final[Mapping[ExportFormat, str]] = {
-    "jsonl": "JSON lines: every property as it is, for programs",
-    "csv": "CSV: for a spreadsheet",
-    "md": "Markdown: to read, for a ticket",
-}
-
 
 class Journaling(Feature):
     """The journal's place, and what can be done about what was sent.
@@ -46,13 +41,15 @@ class Journaling(Feature):
         chrome: The frame.
         runs: The list.
         editing: Reviews and sends the change that undoes another one.
+        bulk_sending: The same for many.
     """
 
-    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing) -> None:
+    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing, bulk_sending: BulkSending) -> None:
         self._chrome = chrome
         self._workspace = chrome.workspace
         self._runs = runs
         self._editing = editing
+        self._bulk_sending = bulk_sending
         self.view = JournalView()
         self.place = chrome.place(self.view)
         """The journal's screen; it stays mounted."""
@@ -197,10 +194,25 @@ class Journaling(Feature):
         await self._undo(entry, "undo", lambda: self._chrome.is_in_front(view) and view.run_id == run_id)
 
     async def action_undo_entry(self) -> None:
-        """Undo the change under the cursor."""
+        """Undo the change under the cursor; of a bulk change, ask whether that one or all of them."""
         if (entry := self.view.entry) is None:
             return
+        batch = await in_thread(self._chrome, partial(self._workspace.journal.of_batch, entry.batch))
+        together = [other.number for other in batch or () if why_not(other) is None]
+        if len(together) < 2:
+            await self._undo_entry(entry)
+            return
 
+        async def chosen(whole: bool | None) -> None:
+            if whole:
+                await self._bulk_sending.review_undo(together)
+            elif whole is not None:
+                await self._undo_entry(entry)
+
+        choices = [Choice(False, f"#{entry.number} alone"), Choice(True, f"All {len(together)} changes sent with it")]
+        await self._chrome.ask(Picker("undo", Content("Undo a change of many"), choices), chosen)
+
+    async def _undo_entry(self, entry: Entry) -> None:
         def is_looking() -> bool:
             now = self.view.entry
             return self._chrome.is_in_front(self.view) and now is not None and now.number == entry.number
@@ -257,7 +269,7 @@ class Journaling(Feature):
             return
         found = f"What the filter finds: {query.text}" if query.text else "Every entry"
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
-        choices = [Choice(form, words) for form, words in FORMATS.items()]
+        choices = [Choice(form, words) for form, words in entry_words.FORMATS.items()]
 
         def chosen(form: ExportFormat | None) -> None:
             if form is not None:

@@ -175,7 +175,7 @@ class Features:
     def journaling(self) -> Journaling:
         from runtui.tui.features.journaling import Journaling
 
-        return self._started(Journaling(self._chrome, self._runs, self.editing))
+        return self._started(Journaling(self._chrome, self._runs, self.editing, self.bulk_sending))
 
     @cached_property
     def opening(self) -> Opening:

@@ -5,14 +5,21 @@ Invariant: keys are named from the action registry.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
+from runtui.services.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
+
+FORMATS: Final[Mapping[ExportFormat, str]] = {
+    "jsonl": "JSON lines: every property as it is, for programs",
+    "csv": "CSV: for a spreadsheet",
+    "md": "Markdown: to read, for a ticket",
+}
 
 
 def nothing_sent() -> str:

@@ -15,6 +15,7 @@ from textual.content import Content
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save
 from runtui.tui.actions import bindings
 from runtui.tui.resources import RESULTS, ResultRow
@@ -36,7 +37,8 @@ class BulkProgress:
     """By number, each as it was announced last."""
     settled: dict[str, Entry] = field(default_factory=dict)
     """By run id, what was found out of a change after it had ended."""
-
+    followed: dict[str, FollowedRun] = field(default_factory=dict)
+    """By run id, the run that its action has made, or stops, as it was read last."""
     asked_about: Save | None = None
     """The refusal about which a person was asked last."""
 
@@ -44,9 +46,13 @@ class BulkProgress:
     def rows(self) -> list[ResultRow]:
         """One for each change."""
         return [
-            ResultRow(self.saves.get(save.number, save), self.workflows.get(save.run_id, ""), entry)
+            ResultRow(
+                self.saves.get(save.number, save),
+                self.workflows.get(save.run_id, ""),
+                self.settled.get(save.run_id),
+                self.followed.get(save.run_id),
+            )
             for save in self.bulk.saves
-            for entry in (self.settled.get(save.run_id),)
         ]
 
     @property
