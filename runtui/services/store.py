@@ -15,10 +15,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.columns import Needs
@@ -43,9 +44,9 @@ from runtui.services.store_file import (
 )
 from runtui.services.store_query import (
     EVERY_RUN,
-    RowNumbers,
+    BrokenOffError,
+    Findings,
     RunQuery,
-    find,
     following,
     pick,
     place,
@@ -53,6 +54,7 @@ from runtui.services.store_query import (
     total_of,
     walk,
     where_of,
+    while_wanted,
 )
 from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns
 from runtui.services.triage.projection import with_triage
@@ -89,7 +91,9 @@ __all__ = [
 MANY_RUNS: Final = 20_000
 """Runs from which on a filter may take more than a few milliseconds to count."""
 
-_KEPT_FINDINGS: Final = 4
+FIRST_ROWS: Final = 200
+FIRST_SECONDS: Final = 0.05
+"""The rows that are drawn before all are counted, if they are found within this time."""
 
 _MOST_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
 """Each is the end of an index."""
@@ -100,20 +104,16 @@ _MOST_USERS_SO_FAR: Final = (
 """The same as long as there are no such indexes: the first runs tell."""
 
 
+def _never() -> bool:
+    return False
+
+
 class StoredRun(NamedTuple):
     """One run as received, and whose it is."""
 
     raw: dict[str, Any]
     workflow_id: str
     workflow_name: str
-
-
-class _Finding(NamedTuple):
-    """What a filtered query found, and in which state of the store."""
-
-    revision: tuple[int, int]
-    """Of the runs, and of the results where the filter asks about them."""
-    rows: RowNumbers
 
 
 class Store:
@@ -142,7 +142,7 @@ class Store:
         """The rows that the pages of a listing of a workflow had so far."""
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
-        self._findings: dict[RunQuery, _Finding] = {}
+        self._findings = Findings()
         self._missing_orders = missing_orders(self._writer)
         self._wanted_orders: set[str] = set()
         """Those of them that a list is sorted by."""
@@ -269,33 +269,40 @@ class Store:
         if query.sort in self._missing_orders:
             self._wanted_orders.add(query.sort)
         with self.reading() as db:
-            finding = self._finding(db, query)
-            if finding is not None:
-                return with_triage(db, pick(db, finding.rows[start : start + count]))
+            found = self._findings.kept(query, _revision_for(db, query))
+            if found is not None:
+                return with_triage(db, pick(db, found[start : start + count]))
             return with_triage(db, walk(db, query, start, count, total_of(db) if query.filter is None else None))
 
-    def count(self, query: RunQuery) -> int:
-        """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread."""
-        with self.reading() as db:
+    def count(self, query: RunQuery, is_over: Callable[[], bool] = _never) -> int:
+        """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread.
+
+        Raises:
+            BrokenOffError: it was over before they were counted.
+        """
+        with self.reading() as db, while_wanted(db, is_over):
             if query.filter is None:
                 return total_of(db)
-            finding = self._finding(db, query)
-            if finding is None:
-                finding = _Finding(_revision_for(db, query), find(db, query))
-                others = [(other, found) for other, found in self._findings.items() if other != query]
-                self._findings = dict([*others[1 - _KEPT_FINDINGS :], (query, finding)])
-            return len(finding.rows)
+            return len(self._findings.all(db, query, _revision_for(db, query)))
+
+    def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
+        """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
+        found in time."""
+        deadline = monotonic() + seconds
+        with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
+            return len(self._findings.first(db, query, _revision_for(db, query), most))
+        return 0
 
     def position(self, query: RunQuery, run_id: str) -> int | None:
         """The place of a run in a query, counted from 0; None when the query does not find it."""
         run_id = storable(run_id)
         with self.reading() as db:
-            finding = self._finding(db, query)
-            if finding is None:
+            found = self._findings.kept(query, _revision_for(db, query))
+            if found is None:
                 return place(db, query, run_id)
             row = row_of(db, run_id)
             try:
-                return finding.rows.index(row.rowid) if row else None
+                return found.index(row.rowid) if row else None
             except ValueError:
                 return None
 
@@ -386,11 +393,6 @@ class Store:
 
     # Connections
 
-    def _finding(self, db: sqlite3.Connection, query: RunQuery) -> _Finding | None:
-        """What `count` found for a query, if nothing has changed since."""
-        finding = self._findings.get(query)
-        return finding if finding is not None and finding.revision == _revision_for(db, query) else None
-
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection, within one state of the store."""
@@ -423,7 +425,7 @@ class Store:
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
             self._missing_orders = missing_orders(self._writer)
-            self._findings, self._seen, self._answered = {}, {}, {}
+            self._findings, self._seen, self._answered = Findings(), {}, {}
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:
@@ -479,14 +481,20 @@ class RunRows:
 
     store: Store
     query: RunQuery
+    total: int | None = None
+    """How many are shown, where only the first are there yet."""
 
     @property
     def is_slow_to_count(self) -> bool:
         """Whether counting them is a matter for a thread; otherwise it takes a few milliseconds at most."""
         return self.query.filter is not None and self.store.count(EVERY_RUN) >= MANY_RUNS
 
+    def count_first(self) -> int:
+        """How many of the first are there in a moment, for `total`. A matter for a thread."""
+        return self.store.count_first(self.query, FIRST_ROWS, FIRST_SECONDS)
+
     def count(self) -> int:
-        return self.store.count(self.query)
+        return self.store.count(self.query) if self.total is None else self.total
 
     def window(self, start: int, count: int) -> list[RunRow]:
         return self.store.window(self.query, start, count)

@@ -6,10 +6,12 @@ costs what it shows. What a filter leaves out is decided row by row.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.rows import ABSENT, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow
@@ -40,12 +42,23 @@ Terms: TypeAlias = Sequence[tuple[str, bool]]
 """An order: fields, each with whether it runs from great to small."""
 
 RowNumbers: TypeAlias = "array[int]"
-"""The rows that a query finds, in its order: eight bytes a row."""
+"""The rows that a query finds, in its order: four bytes a row."""
+
+Revision: TypeAlias = tuple[int, int]
+"""The state of the runs, and of the results where a filter asks about them."""
+
+_KEPT_FINDINGS: Final = 4
 
 _ROW: Final = ", ".join(
     ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in ROW_PROPERTIES))
 )
 """What a RunRow is made of, with None for a number that the run does not have."""
+
+_STEPS_BETWEEN_LOOKS: Final = 20_000
+"""Instructions of SQLite: about a millisecond."""
+
+_LOOK_UPS_PER_STEP: Final = 16
+"""To look up a row costs as much as so many steps along an index."""
 
 _KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
 
@@ -90,11 +103,95 @@ def texts(db: sqlite3.Connection, query: RunQuery) -> Iterator[RunText]:
     return map(RunText._make, db.execute(sql, values))
 
 
+class BrokenOffError(Exception):
+    """Nobody waits any more for what was asked."""
+
+
+@contextmanager
+def while_wanted(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
+    """Break off what is asked of a connection once it is over.
+
+    Raises:
+        BrokenOffError: it was.
+    """
+    db.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        raise BrokenOffError from None
+    finally:
+        db.set_progress_handler(None, 0)
+
+
 def find(db: sqlite3.Connection, query: RunQuery) -> RowNumbers:
-    """All rows of a query, in its order. It reads every row that the filter cannot rule out by an index."""
+    """All rows of a query, in no order. It reads every row that the filter cannot rule out by an index."""
     where, values = where_of(query)
-    sql = f"SELECT rowid FROM run WHERE {where} ORDER BY {_order(_terms(query))}"
-    return array("q", chain.from_iterable(db.execute(sql, values)))
+    return array("I", chain.from_iterable(db.execute(f"SELECT rowid FROM run WHERE {where}", values)))
+
+
+def in_order(db: sqlite3.Connection, query: RunQuery, rows: RowNumbers) -> RowNumbers:
+    """Some rows in the order of a query: each looked up, or picked from the order of all, whichever is less work."""
+    order = _order(_terms(query))
+    if len(rows) < total_of(db) // _LOOK_UPS_PER_STEP:
+        wanted = "(SELECT value FROM json_each(?)) AS wanted"
+        sql = f"SELECT run.rowid FROM {wanted} CROSS JOIN run ON run.rowid = wanted.value ORDER BY {order}"
+        return array("I", chain.from_iterable(db.execute(sql, (json.dumps(rows.tolist()),))))
+    everything = array("I", chain.from_iterable(db.execute(f"SELECT rowid FROM run ORDER BY {order}")))
+    if len(rows) == len(everything):
+        return everything
+    is_found = bytearray(max(everything, default=0) + 1)
+    for row in rows:
+        is_found[row] = 1
+    return array("I", compress(everything, map(is_found.__getitem__, everything)))
+
+
+class _Finding(NamedTuple):
+    """What a filtered query found, and in which state of the store."""
+
+    revision: Revision
+    rows: RowNumbers
+    is_partial: bool = False
+    """Whether these are only the first."""
+
+
+class Findings:
+    """The rows that the last filtered queries found."""
+
+    def __init__(self) -> None:
+        self._kept: dict[RunQuery, _Finding] = {}
+
+    def kept(self, query: RunQuery, revision: Revision) -> RowNumbers | None:
+        """The rows of a query in its order, or the first of them, if they were asked for and nothing changed since."""
+        found = self._kept.get(query)
+        return found.rows if found is not None and found.revision == revision else None
+
+    def all(self, db: sqlite3.Connection, query: RunQuery, revision: Revision) -> RowNumbers:
+        """All rows of a query, in its order."""
+        same = [found for other, found in self._kept.items() if other.filter == query.filter]
+        whole = next((found.rows for found in same if found.revision == revision and not found.is_partial), None)
+        kept = self._kept.get(query)
+        if kept is not None and kept.revision == revision and not kept.is_partial:
+            return kept.rows
+        # In another order they may be there.
+        return self._keep(query, _Finding(revision, in_order(db, query, find(db, query) if whole is None else whole)))
+
+    def first(self, db: sqlite3.Connection, query: RunQuery, revision: Revision, most: int) -> RowNumbers:
+        """The first rows of a query, found by a walk in its order: quick where many runs fulfil the filter."""
+        if (rows := self.kept(query, revision)) is not None:
+            return rows
+        where, values = where_of(query)
+        # With a limit of its own the walk is not replaced by a search for all that fulfils the filter, and a sort.
+        walked = f"(SELECT rowid, * FROM run ORDER BY {_order(_terms(query))} LIMIT -1) AS run"
+        sql = f"SELECT rowid FROM {walked} WHERE {where} LIMIT ?"
+        rows = array("I", chain.from_iterable(db.execute(sql, (*values, most))))
+        return self._keep(query, _Finding(revision, rows, is_partial=len(rows) == most))
+
+    def _keep(self, query: RunQuery, finding: _Finding) -> RowNumbers:
+        others = [(other, found) for other, found in self._kept.items() if other != query]
+        self._kept = dict([*others[1 - _KEPT_FINDINGS :], (query, finding)])
+        return finding.rows
 
 
 def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:

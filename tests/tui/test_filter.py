@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import pytest
 from textual import events
 from textual.widgets import Input
 
 from runtui.domain.times import now_ticks, parse_duration
-from runtui.services.store import RunQuery, Store
+from runtui.services import store as store_module
+from runtui.services.store import FIRST_ROWS, RunQuery, Store
 from runtui.tui.resources import run_filter
 from tests.tui.conftest import Opener, Session
 
@@ -52,6 +54,35 @@ async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
         await session.type("failed>0")
         await session.press("escape")
         assert (table.total, session.app.focused) == (240, table)
+
+
+async def test_among_many_runs_the_first_are_there_before_they_are_counted(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, count = threading.Event(), Store.count
+
+    def slowly(store: Store, query: RunQuery, is_over: Callable[[], bool] = lambda: False) -> int:
+        if query.filter is not None:
+            while not (may_end.wait(0.001) or is_over()):
+                pass
+        return count(store, query, is_over)
+
+    monkeypatch.setattr(store_module, "MANY_RUNS", 1)
+    monkeypatch.setattr(Store, "count", slowly)
+    async with open_session(size=(100, 24)) as session:
+        table = session.runs.table
+        await session.press("slash")
+        await session.type("!status:failed")
+        assert table.total == FIRST_ROWS
+        assert f"{FIRST_ROWS}+ of 240" in session.text()
+        await session.press("enter", "j", "j")
+        run_id = table.cursor_id
+        assert table.cursor == 2, "no key waits for the count"
+        may_end.set()
+        await session.until(lambda: table.total > FIRST_ROWS)
+        assert (table.cursor_id, table.cursor) == (run_id, 2)
+        everything = session.workspace.store.totals().by_status
+        assert f"{240 - everything['failed']} of 240" in session.text()
 
 
 async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_session: Opener) -> None:

@@ -17,7 +17,7 @@ from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import RunQuery, Store
-from runtui.services.store_query import walk
+from runtui.services.store_query import BrokenOffError, walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -346,6 +346,39 @@ def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store:
     assert plans(path, lambda db: walk(db, query, 0, 10))[-1].startswith("USE TEMP B-TREE")
     put(store, a_run(2))
     assert plans(path, lambda db: walk(db, query, 0, 10)) == ["SCAN run USING INDEX run_by_users"]
+
+
+FILTERS = ("status:failed", "-status:failed", "is:problem", "r1", "users>3", "no-such-thing", "triage:unhandled")
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("column", RUN_COLUMNS, ids=lambda column: column.key)
+def test_the_first_rows_are_those_of_all_and_those_are_in_order(store: Store, column: Any, descending: bool) -> None:
+    """However few of them: those looked up one by one, and those picked from the order of all."""
+    statuses = ("failed", "completed", "completed", "inProgress", "newer than us")
+    put(store, *(a_run(n, processingStatus=statuses[n % 5], totalUsersCount=n * 7 % 11) for n in range(60)))
+    for text in FILTERS:
+        found = parse_filter(text, NOW)
+        query = RunQuery(found, column.key, descending)
+        with store.reading() as db:
+            expected = [row.id for row in walk(db, query, 0, 60)]
+        assert store.count_first(query, 9, 60) == min(9, len(expected))
+        assert ids(store, query) == expected[:9]
+        assert store.position(query, "r59") in (None, *range(9))
+        assert store.count(query) == len(expected)
+        assert ids(store, query) == expected
+        other = query._replace(descending=not descending)
+        assert store.count(other) == len(expected)
+        assert ids(store, other) == expected[::-1]
+
+
+def test_what_nobody_waits_for_any_more_is_broken_off(store: Store) -> None:
+    put(store, *(a_run(number) for number in range(3_000)))
+    query = RunQuery(parse_filter("r29", NOW))
+    with pytest.raises(BrokenOffError):
+        store.count(query, lambda: True)
+    assert store.count_first(query, 999, -1) == 0
+    assert store.count(query) == len(ids(store, query)) == 111
 
 
 def test_a_finding_is_not_used_once_the_runs_have_changed(store: Store) -> None:

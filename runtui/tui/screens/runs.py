@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from threading import Event
 from typing import Final, NamedTuple
 
 from textual.content import Content
 from textual.message_pump import MessagePump
 from textual.timer import Timer
+from textual.worker import WorkType
 
 from runtui.domain.columns import Arrangement, Order
 from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
-from runtui.services.store import EVERY_RUN, RunQuery, RunRows, cells_of
+from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.actions import bindings
@@ -43,6 +47,7 @@ from runtui.tui.widgets.row_list import RowList
 from runtui.tui.words.pages import NO_RUN
 
 _COUNTING: Final = awaited("counting")
+_COUNTING_THE_REST: Final = "counting the rest"
 
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
@@ -142,6 +147,8 @@ class RunsView(ActionView[None]):
         self.list.order, self.list.sort_by = Order(kept.sort, kept.descending), self._sort_by
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
+        self._more = ""
+        """A mark behind the number of rows, while only the first are there."""
 
     @property
     def table(self) -> LineTable[RunRow, str]:
@@ -179,7 +186,7 @@ class RunsView(ActionView[None]):
     def title(self) -> Content:
         """The view or the filter, how many of how many, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
-        counted = f"{table.total} of {total}" if self.filter_text else f"{total}"
+        counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
         if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
             return Content.assemble(self.list.title(counted, ""), "  ", content(narrowing.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
@@ -259,21 +266,38 @@ class RunsView(ActionView[None]):
         self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:
-        """Draw the rows at once, or count them in a thread first; the store keeps the count. What waits is dropped."""
+        """Draw the rows at once, or find them in a thread: first a few of them, where that is quick, and count the rest
+        while nobody waits. What waits is dropped."""
         rows = RunRows(self._store, self._query)
+        is_over = Event()
 
-        async def count() -> None:
-            await asyncio.to_thread(rows.count)
-            self._draw(rows, keep_line=keep_line)
+        async def find() -> None:
+            few = 0 if keep_line else await asyncio.to_thread(rows.count_first)
+            if few == FIRST_ROWS:
+                self._draw(replace(rows, total=few), keep_line=False)
+                self._work(partial(count, keep=True), _COUNTING_THE_REST)
+            else:
+                await count(keep=keep_line)
 
-        self.workers.cancel_group(self, _COUNTING)
+        async def count(*, keep: bool) -> None:
+            try:
+                await asyncio.to_thread(rows.store.count, rows.query, is_over.is_set)
+            finally:
+                is_over.set()
+            self._draw(rows, keep_line=keep)
+
+        for group in (_COUNTING, _COUNTING_THE_REST):
+            self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
-            self.run_worker(count(), group=_COUNTING, description="count what a filter finds")
+            self._work(find, _COUNTING)
         else:
             self._draw(rows, keep_line=keep_line)
 
+    def _work(self, work: WorkType[None], group: str) -> None:
+        self.run_worker(work, group=group, description="find what a filter finds")
+
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
-        self.shown = rows.query
+        self.shown, self._more = rows.query, "+" if rows.total is not None else ""
         self.show_columns(self.columns, self._scrolled)
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
