@@ -11,9 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from runtui import __version__
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -34,16 +33,15 @@ class Argument:
         self.how = how
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """One command. Its function returns the exit code; it gets the command's own arguments by name."""
 
     name: str
     help: str
-    run: str = ""
-    """The function, as "module:function"; "" for a command that only has parts."""
     takes: Literal["session", "line", "nothing"]
     """The function's first argument: a session on the chosen server, the command line's session options, or none."""
+    run: str = ""
+    """The function, as "module:function"; "" for a command that only has parts."""
     options: Sequence[Option] = ()
     """The session options that it accepts."""
     arguments: Sequence[Argument] = ()
@@ -399,9 +397,9 @@ COMMANDS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
+    given = vars(command_parser().parse_args(arguments))
     from runtui.log import crash_sentence, strays_reported
 
-    given = vars(command_parser().parse_args(arguments))
     command: Command = given.pop("command")
     reports = _report_folder()
     try:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 SignInMethod = Literal[
     "device-code", "browser", "interactive", "secret", "certificate", "federated", "managed-identity", "token"
@@ -43,8 +42,7 @@ PATCH_PATH: Final = "/workflowBase/runs/{runId}"
 """The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option. `read` turns a text or a TOML value into the value, or raises ValueError with one sentence."""
 
     name: str

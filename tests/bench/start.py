@@ -5,12 +5,16 @@ A key is pressed before the program has begun to read, as people do who know wha
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from tests.bench.commands import TOKEN, run
+from tests.bench.stalls import FIRST_SECONDS, LONG_MILLISECONDS
 from tests.bench.stock_app import ANSWER, READY
 from tests.bench.table import Pairs, Row
 from tests.bench.terminal import RUNTUI, STOCK, Stopwatch
@@ -20,6 +24,7 @@ ROW_OF_A_RUN = r"[✗■] (failed|quarantined) "
 HELP = r"─ Help "
 PASS = "python -c pass"
 BARE = "bare Textual app"
+STALLS = (sys.executable, "-m", "tests.bench.stalls")
 
 Command = Sequence[str]
 Env = Mapping[str, str]
@@ -81,6 +86,21 @@ def demo_first_key() -> Pairs:
         yield until(HELP, (*RUNTUI, "demo"), {}, "?"), bare_first_key()
 
 
+def stalls() -> Pairs:
+    """The longest time for which nothing else could run on the loop; all that are too long are named."""
+    with with_stored_rows() as (command, env), TemporaryDirectory() as folder:
+        for number in count():
+            found = Path(folder, str(number))
+            found.touch()
+            watched = (*STALLS, str(found), *command[len(RUNTUI) :])
+            with Stopwatch(watched, env=env) as terminal:
+                terminal.wait_for("240 runs.*as of")
+                terminal.wait_until_quiet(FIRST_SECONDS)
+            lines = found.read_text().splitlines()
+            print(*(f"  a stall of {line.replace(' ', ' ms: ', 1)}" for line in lines), sep="\n", file=sys.stderr)
+            yield max((float(line.split()[0]) for line in lines), default=0.0), LONG_MILLISECONDS
+
+
 def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
     """What the start has cost once the list is read whole and everything is at rest."""
 
@@ -102,6 +122,7 @@ ROWS = (
     Row("list in the store: first key answered", "ms wall", BARE, 1.2, stored_first_key, rounds=9),
     Row("demo: rows on the screen", "ms wall", BARE, 1.2, demo_rows, rounds=9),
     Row("demo: first key answered", "ms wall", BARE, 1.6, demo_first_key, rounds=9),
+    Row("longest stall of the loop in the first 3 s", "ms", "the longest that is short", 1, stalls, rounds=3),
     Row("CPU of the whole start", "ms", BARE, 2, of_the_start(lambda terminal: terminal.cpu_milliseconds)),
     Row("peak memory with 240 runs", "MiB", BARE, 1.6, of_the_start(lambda terminal: terminal.peak_mebibytes)),
 )

@@ -72,6 +72,9 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
 }
 """For a module: the top-level packages that importing it, alone and first, must not load."""
 
+MODULES_AT_THE_START: Final = 118
+"""Those of runtui that the first screen may load."""
+
 CONTRACTS: Final = (
     ("runtui.domain", "textual"),
     ("runtui.domain", "httpx"),
@@ -101,6 +104,15 @@ def test_an_import_loads_no_more_than_its_room_needs(module: str) -> None:
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert NOT_LOADED[module].isdisjoint(loaded.split())
+
+
+def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wait() -> None:
+    code = "import sys, runtui.session, runtui.tui.app; print(*(name for name in sys.modules if name[:7] == 'runtui.'))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = ran.stdout.split()
+    assert {name.rpartition(".")[2] for name in loaded if ".features." in name} == {"leaving", "listing", "wiring"}
+    assert {name.rpartition(".")[2] for name in loaded if ".screens." in name} == {"frame", "panel", "runs"}
+    assert len(loaded) <= MODULES_AT_THE_START
 
 
 @pytest.mark.parametrize(("source", "forbidden"), CONTRACTS)

@@ -6,10 +6,9 @@ Invariant: keys are named from the action registry. What an action needs is said
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.auth.clouds import why_not_offered
-from runtui.auth.signin import SignIn
 from runtui.domain.draft import Change
 from runtui.domain.report import Outcome, sentences
 from runtui.domain.rows import short_id
@@ -28,6 +27,9 @@ from runtui.keys.actions import key_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
 from runtui.tui.words import entry_words
+
+if TYPE_CHECKING:
+    from runtui.auth.signin import SignIn
 
 TOLD_FAILURES: Final = 2
 """Tasks that would fail and are told in the status line; the Response tab tells all."""
