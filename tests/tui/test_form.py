@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from textual import events
-from textual.widgets import Static
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
@@ -51,8 +50,8 @@ def row_of(session: Session, name: str) -> FieldRow:
 
 def under(session: Session, name: str) -> str:
     """What stands under a field, in sight."""
-    lines = row_of(session, name).query(".field--was, .field--error").results(Static)
-    return " ".join(str(line.content) for line in lines if line.display)
+    told = row_of(session, name).told
+    return " ".join(filter(None, (told.was, told.error)))
 
 
 async def go_to(session: Session, name: str) -> FieldInput | FieldSelect:
@@ -411,3 +410,12 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
         assert draft is not None
         changed = [(change.field.name, change.after) for change in draft.changes()]
         assert changed == [("processingStatus", names[start + 1])]
+
+
+async def test_a_surface_is_made_of_few_widgets(open_session: Opener) -> None:
+    async with open_session(size=(120, 40)) as session:
+        counts = {"runs": len(session.front.query("*"))}
+        for key in ("e", "escape", "question_mark"):
+            await session.press(key)
+            counts[session.view] = len(session.front.query("*"))
+    assert counts == {"runs": 20, "edit": 52, "help": 21}

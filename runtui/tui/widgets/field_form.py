@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
@@ -97,58 +98,70 @@ class FieldSelect(Select[str], inherit_bindings=False):
         return self._choices.meaning(value) if value else "no value received"
 
 
-class Words(Static):
-    """A text that is drawn only when it changes."""
+_LABEL: Final = 29
+_NOTE: Final = 11
+"""Cells of the label before a field, and of the note behind it."""
 
-    def __init__(self, *, classes: str) -> None:
-        super().__init__(classes=classes, markup=False)
-        self._text = ""
 
-    def say(self, text: str) -> None:
-        if text != self._text:
-            self._text = text
-            self.update(content(text))
+class Told(NamedTuple):
+    """What stands around a field."""
+
+    is_changed: bool = False
+    note: str = ""
+    was: str = ""
+    """Its old value; empty where that is its value."""
+    error: str = ""
+    """Why its text is no value; empty where it is one."""
 
 
 class FieldRow(Widget):
-    """Label, control and note of one property, and its error under them."""
+    """Label, control and note of one property, and under them its old value and its error.
 
-    DEFAULT_CSS = """
-    FieldRow {
+    All but the control it draws itself: a form opens and follows a key as fast as it has few widgets.
+    """
+
+    DEFAULT_CSS = f"""
+    FieldRow {{
         height: auto;
-        & > Horizontal { height: 1; }
-        .field--label { width: 29; }
-        FieldInput, FieldSelect { width: 1fr; }
-        FieldSelect #label { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        FieldSelect > SelectOverlay { width: 62; text-wrap: nowrap; text-overflow: ellipsis; }
-        .field--note { width: 11; padding: 0 0 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        .field--was, .field--error { display: none; padding: 0 1 0 29; height: auto; }
-        &.-changed .field--was { display: block; }
-        &.-invalid .field--error { display: block; }
-    }
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+        FieldInput {{ margin: 0 {_NOTE} 0 {_LABEL}; }}
+        FieldSelect, &.-tight FieldInput {{ margin: 0 0 0 {_LABEL}; }}
+        FieldSelect #label {{ height: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+        FieldSelect > SelectOverlay {{ width: 62; text-wrap: nowrap; text-overflow: ellipsis; }}
+    }}
     """
 
     def __init__(self, field: Property) -> None:
         super().__init__(id=f"field-{field.name}")
         self.field = field
+        self.control = FieldInput() if field.choices is None else FieldSelect(field.choices)
         self.mixed = ""
         """The values by count, where the draft stands for several runs that have several."""
+        self.told = Told()
 
     def compose(self) -> ComposeResult:
-        star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
-        with Horizontal():
-            yield Static(Content(self.field.name) + star, classes="field--label", markup=False)
-            if self.field.choices is not None:
-                yield FieldSelect(self.field.choices)
-            else:
-                yield FieldInput()
-                yield Words(classes="field--note")
-        yield Words(classes="field--was")
-        yield Words(classes="field--error")
+        yield self.control
 
-    @property
-    def control(self) -> FieldInput | FieldSelect:
-        return self.query_one(FieldInput) if self.field.choices is None else self.query_one(FieldSelect)
+    def render(self) -> Content:
+        """The first line, around the control, and the lines under it."""
+        told, room = self.told, self.content_size.width
+        star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
+        first = content(self.field.name, "bold" if told.is_changed else "") + star
+        if told.note and not self.has_class("-tight"):
+            gap = " " * (room - _NOTE + 1 - first.cell_length)
+            first = Content.assemble(first, gap, content(fit(told.note, _NOTE - 1), "$text-muted"))
+        return Content("\n").join([first, *self._under(room)])
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's
+        """The line of the control, and those under it."""
+        return 1 + len(self._under(width))
+
+    def _under(self, room: int) -> list[Content]:
+        told = ((self.told.was, "$text-warning"), (self.told.error, "$text-error"))
+        width = max(1, room - _LABEL - 1)
+        lines = [line for text, style in told if text for line in content(text, style).wrap(width, overflow="fold")]
+        return [Content(" " * _LABEL) + line for line in lines]
 
     def put(self, draft: Draft) -> None:
         """Set the control to the draft's text of the field."""
@@ -162,13 +175,16 @@ class FieldRow(Widget):
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
         """Update old value, value on the server and error from the draft."""
         is_changed = self.field.name in draft.edits
-        self.set_class(is_changed, "-changed")
-        error = draft.errors().get(self.field.name, "")
-        self.set_class(bool(error), "-invalid")
-        if self.field.choices is None:
-            self._say(".field--note", self._reading(draft))
-        self._say(".field--was", self._was(draft, now) if is_changed else "")
-        self._say(".field--error", error)
+        told = Told(
+            is_changed,
+            self._reading(draft) if self.field.choices is None else "",
+            self._was(draft, now) if is_changed else "",
+            draft.errors().get(self.field.name, ""),
+        )
+        self.set_class(bool(told.error), "-invalid")
+        if told != self.told:
+            before, self.told = self.told, told
+            self.refresh(layout=(before.was, before.error) != (told.was, told.error))
 
     def _was(self, draft: Draft, now: Mapping[str, Any]) -> str:
         if self.mixed:
@@ -177,9 +193,6 @@ class FieldRow(Widget):
         was = f"was {self.field.text(received) or 'empty'}"
         value = now.get(self.field.name, received)
         return was if self.field.same(received, value) else f"{was}, {self.field.text(value) or 'empty'} on the server"
-
-    def _say(self, place: str, text: str) -> None:
-        self.query_one(place, Words).say(text)
 
     def _reading(self, draft: Draft) -> str:
         """The note beside a field: the type of a count, the distance of a date-time from now."""
@@ -196,7 +209,7 @@ class FieldRow(Widget):
             return "no date"
 
 
-ROOMY: Final = 1 + 29 + 29 + 11
+ROOMY: Final = 1 + _LABEL + 29 + _NOTE
 """Cells of a form from which on a note fits beside a date-time of seven fractional digits and the cursor behind it:
 edge, label, field, note."""
 
@@ -208,7 +221,6 @@ class FieldForm(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     FieldForm { scrollbar-size-vertical: 1; }
     FieldForm .form--group { height: 1; }
-    FieldForm.-tight .field--note { display: none; }
     """
 
     class FieldEntered(Message):
@@ -239,7 +251,7 @@ class FieldForm(VerticalScroll, can_focus=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Hide the notes where the fields need their room."""
-        self.set_class(event.size.width < ROOMY, "-tight")
+        self.query(FieldRow).set_class(event.size.width < ROOMY, "-tight")
 
     def row(self, name: str) -> FieldRow:
         return self.query_one(f"#field-{name}", FieldRow)
