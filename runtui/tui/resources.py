@@ -15,7 +15,7 @@ from runtui.domain.draft import value_word
 from runtui.domain.filter_tree import Filter
 from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
-from runtui.domain.rows import RUN_COLUMNS, RunRow
+from runtui.domain.rows import RUN_COLUMNS, RunRow, short_id
 from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
