@@ -92,6 +92,8 @@ def _format(*names: str) -> Argument:
 
 
 _NO_SCENARIO: Final = "none"
+_A_FILE: Final = "FILE"
+"""What stands for the name of a file in the help; a shell completes it."""
 
 _LOG: Final = _options("log")
 _SERVER: Final = _options("server", "sign-in")
@@ -225,7 +227,7 @@ COMMANDS: Final = (
             Argument("--filter", dest="filter_text", default="", metavar="TEXT",
                      help="with --cause: only runs such as status:failed, as for `runtui causes`"),
             Argument("--reduce-people", action="store_true", help="initials and ids in place of names and addresses"),
-            Argument("--file", type=Path, metavar="PATH", help="write a new file, for you alone (default: print)"),
+            Argument("--file", type=Path, metavar="FILE", help="write a new file, for you alone (default: print)"),
             _format("md", "json"),
         ),
     ),
@@ -380,6 +382,12 @@ COMMANDS: Final = (
         name="doctor", help="check this machine, the sign-in and the server, and suggest next steps",
         run="runtui.headless.doctor:examine", takes="line", options=_EVERY,
         arguments=(_JSON, Argument("--offline", action="store_true", help="ask no server")),
+    ),
+    Command(
+        name="completion", help="print what makes a shell complete runtui's commands and options",
+        run="runtui.cli:print_completion", takes="nothing",
+        arguments=(Argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell"),),
+        epilog="In bash: runtui completion bash >> ~/.bash_completion",
     ),
     Command(
         name="sandbox", help="run only the sandbox server; prints one JSON line with its root",
@@ -555,6 +563,26 @@ def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
     if option.negative:
         negated = {**words, "help": f"the opposite of {option.flag()}"}
         group.add_argument(option.flag(False), action="store_false", **negated)
+
+
+def print_completion(shell: str) -> int:
+    """Print the completion of every command as a script: no key waits for a process that starts."""
+    import shtab
+
+    def fill(parser: argparse.ArgumentParser) -> None:
+        if isinstance(parser, _Parser):
+            parser.fill()
+        for action in parser._actions:
+            if action.metavar == _A_FILE:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+            if isinstance(action, argparse._SubParsersAction):
+                for part in action.choices.values():
+                    fill(part)
+
+    parser = command_parser()
+    fill(parser)
+    print(shtab.complete(parser, shell))
+    return int(ExitCode.DONE)
 
 
 def _scenario_list() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import shlex
+import subprocess
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -182,3 +184,27 @@ def test_the_config_of_the_first_page_works_as_it_stands(place: Path) -> None:
     settings = line().settings()
     assert settings.sign_in is not None
     assert (settings.root, settings.read_only, settings.sign_in.method) == (ROOT, True, "device-code")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (("jou",), {"journal"}),
+        (("config", "ch"), {"check"}),
+        (("list", "--fi"), {"--filter"}),
+        (("list", "--format", ""), {"table", "json", "jsonl", "csv"}),
+        (("update", "--dry"), {"--dry-run"}),
+        (("--ca-file", "pypro"), {"pyproject.toml"}),
+    ],
+)
+def test_bash_completes_commands_options_values_and_files(
+    typed: tuple[str, ...], offered: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", "bash"]) == ExitCode.DONE
+    words = shlex.join(("runtui", *typed))
+    asking = f"COMP_WORDS=({words}); COMP_CWORD={len(typed)}; _shtab_runtui; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    bash = subprocess.run(
+        ["bash", "-c", f"{capsys.readouterr().out}\n{asking}"],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(bash.stdout.split()) == offered
