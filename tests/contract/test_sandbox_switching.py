@@ -15,7 +15,7 @@ import pytest
 
 from runtui import cli
 from runtui.demo import ENVIRONMENT, SandboxProcess
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.config import SECRET_VARIABLES
 from runtui.sandbox import server
 from runtui.sandbox.scenarios import scenario_named, summaries
@@ -123,9 +123,7 @@ def test_the_help_lists_each_scenario(
 def test_an_unknown_scenario_is_refused_with_the_nearest_name(
     command: str, typed: str, near: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([command, "--scenario", typed])
-    assert ended.value.code == 2
+    assert cli.main([command, "--scenario", typed]) == ExitCode.USAGE
     assert near in capsys.readouterr().err
 
 

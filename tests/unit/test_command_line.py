@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from runtui.cli import COMMANDS, TUI, Command, _command_line, command_parser, main
+from runtui.cli import _command_line, command_parser, main
 from runtui.command_line import CommandLine
 from runtui.errors import ExitCode, UsageError
+from runtui.headless.commands import COMMANDS, TUI, Command
 from runtui.options import OPTIONS
 
 ROOT = "https://graph.microsoft.com/beta"

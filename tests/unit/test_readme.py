@@ -14,8 +14,9 @@ import pytest
 
 from runtui import options
 from runtui.auth.token_store import cache_path
-from runtui.cli import COMMANDS, command_parser
+from runtui.cli import command_parser
 from runtui.errors import ExitCode
+from runtui.headless.commands import COMMANDS
 from runtui.headless.welcome import CONFIG, REGISTRATION
 from runtui.keys.actions import SCOPE_TITLES, in_scopes
 from runtui.keys.keymap import read_keys

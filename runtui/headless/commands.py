@@ -1,0 +1,381 @@
+"""The commands: one table, each with its help, its options and the function that runs it.
+
+Invariant: a command's module is named here and imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from runtui.options import OPTION_BY_NAME, OPTIONS, Option, OptionGroup
+
+_MOST_RUNS: Final = 500_000
+_LONGEST_INTERVAL: Final = 86_400
+
+
+class Argument:
+    """One argument of a command's own, in the words of `argparse.ArgumentParser.add_argument`."""
+
+    def __init__(self, *names: str, **how: Any) -> None:
+        self.names = names
+        self.how = how
+
+
+class Command(NamedTuple):
+    """One command. Its function returns the exit code; it gets the command's own arguments by name."""
+
+    name: str
+    help: str
+    takes: Literal["session", "line", "nothing"]
+    """The function's first argument: a session on the chosen server, the command line's session options, or none."""
+    run: str = ""
+    """The function, as "module:function"; "" for a command that only has parts."""
+    options: Sequence[Option] = ()
+    """The session options that it accepts."""
+    arguments: Sequence[Argument] = ()
+    parts: Sequence[Command] = ()
+    """Subcommands; the first one runs where none is named."""
+    epilog: str = ""
+    lists_scenarios: bool = False
+
+
+def _options(*groups: OptionGroup) -> tuple[Option, ...]:
+    return tuple(option for option in OPTIONS if option.group in groups)
+
+
+def _entry_number(text: str) -> int:
+    number = text.removeprefix("#")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"a change is named by its number, such as 12 or #12, not {text!r}")
+    return int(number)
+
+
+def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Callable[[str], int]:
+    """An argparse type: a number from `least` to `most`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            from_least = f" from {least} on" if least else ""
+            between = f"must be a whole number{from_least}" if most is None else f"must be between {least} and {most}"
+            raise argparse.ArgumentTypeError(f"{what} {between}")
+        return int(text)
+
+    return read
+
+
+def _format(*names: str) -> Argument:
+    words = f"(default: {names[0]})"
+    return Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words)
+
+
+_NO_SCENARIO: Final = "none"
+
+_LOG: Final = _options("log")
+_SERVER: Final = _options("server", "sign-in")
+_READING: Final = (*_SERVER, OPTION_BY_NAME["read-only"], *_LOG)
+"""A command that changes nothing accepts read-only, which requests fewer permissions."""
+_WRITING: Final = (*_SERVER, *_options("writing"), *_LOG)
+_EVERY: Final = OPTIONS
+
+_JSON: Final = Argument("--json", dest="as_json", action="store_true", help="print JSON")
+_RUN: Final = (
+    Argument("run_id", metavar="RUN", help="the id of the run"),
+    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
+)
+_WHICH: Final = (
+    Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
+    Argument("--filter", dest="filter_text", metavar="TEXT",
+             help="the runs that match, such as status:failed, in place of ids"),
+    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: found)"),
+)  # fmt: skip
+_CHANGE: Final = (
+    Argument("--dry-run", action="store_true", help="print the request and send no change"),
+    Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
+    Argument("--why", default="", metavar="TEXT", help="a reason, for the journal"),
+    _JSON,
+)
+_FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
+_WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
+_KEEP_GOING: Final = Argument(
+    "--keep-going",
+    action="store_true",
+    help="of many changes: go on after a refusal that others may meet as well",
+)
+_RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
+_NOTE: Final = Argument("--note", metavar="TEXT", help="a note to them; empty takes it away")
+_SANDBOX: Final = (
+    Argument("--runs", type=_whole_number("the number of runs", _MOST_RUNS), default=240, metavar="N",
+             help="how many runs the sandbox has (default: 240)"),
+    Argument("--seed", type=int, default=7, metavar="S", help="another seed gives other data (default: 7)"),
+    Argument("--hostile", action="store_true", help="names and values that attack a terminal"),
+    Argument("--scenario", default=_NO_SCENARIO, metavar="NAME",
+             help="the fault to simulate, see below (default: none)"),
+    # Kept apart from the session option "sign-in" by its underscore.
+    Argument("--sign-in", dest="sign_in", action="store_true", help="the sandbox requires people to sign in"),
+)  # fmt: skip
+
+TUI: Final = Command(name="", help="the terminal UI", run="runtui.session:open_screen", takes="line", options=_EVERY)
+"""What runs without a command."""
+
+COMMANDS: Final = (
+    Command(
+        name="demo", help="open the terminal UI on the embedded sandbox",
+        run="runtui.demo:demo", takes="line",
+        options=_options("writing", "screen", "log"), arguments=_SANDBOX, lists_scenarios=True,
+    ),
+    Command(
+        name="list", help="list runs",
+        run="runtui.headless.runs:list_runs", takes="session", options=_READING,
+        arguments=(
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="such as status:failed or is:problem"),
+            Argument("--columns", default="", metavar="A,B", help="which columns, such as status,workflow,id"),
+            Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
+                     " (default: the most urgent first, then the newest)"),
+            Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
+            Argument("--full", action="store_true", help="read all runs again, also those that have not changed"),
+            _format("table", "json", "jsonl", "csv"),
+        ),
+    ),
+    Command(
+        name="show", help="show one run and what failed in it, or what it did for one user",
+        run="runtui.headless.runs:show_run", takes="session", options=_READING,
+        arguments=(
+            *_RUN,
+            Argument("--user", metavar="USER", help="the tasks of this user: a name, user principal name or id"),
+            _JSON,
+        ),
+    ),
+    Command(
+        name="causes", help="list why tasks failed, grouped by task and reason over all runs",
+        run="runtui.headless.triage.lists:list_causes", takes="session", options=_READING,
+        arguments=(
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="only runs such as status:failed or is:problem"),
+            _format("table", "json", "jsonl", "csv"),
+        ),
+    ),
+    Command(
+        name="person", help="list what every task did for one person, across all workflows",
+        run="runtui.headless.triage.lists:show_person", takes="session", options=_READING,
+        arguments=(
+            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"),
+            _format("table", "json", "jsonl", "csv"),
+        ),
+    ),
+    Command(
+        name="workflows", help="list workflows with their schedule, what holds them back and how their runs went",
+        run="runtui.headless.triage.lists:list_workflows", takes="session", options=_READING,
+        arguments=(_format("table", "json", "jsonl", "csv"),),
+    ),
+    Command(
+        name="watch", help="print one JSON line for each run that matches, then for each that begins to",
+        run="runtui.headless.triage.watch:watch", takes="session", options=_READING,
+        arguments=(
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="such as status:failed or is:problem (default: all runs)"),
+            Argument("--interval", type=_whole_number("the interval", _LONGEST_INTERVAL, least=1), metavar="SECONDS",
+                     help="seconds between two listings (default: refresh of the profile, else 30)"),
+            Argument("--watch-only", action="store_true", help="print no run that matches at the first start"),
+            Argument("--from-start", action="store_true", help="forget what an earlier watch has printed"),
+            Argument("--count", type=_whole_number("the count", least=1), metavar="N",
+                     help="end after so many runs (default: until SIGINT or SIGTERM)"),
+            Argument("--exec", dest="program", metavar="COMMAND",
+                     help="a program and its arguments, run for each run, one at a time"),
+            Argument("--exec-timeout", dest="program_seconds", default=60, metavar="SECONDS",
+                     type=_whole_number("the time of a command", _LONGEST_INTERVAL, least=1),
+                     help="how long a command may take (default: 60)"),
+        ),
+        epilog="Like kubectl get -w: what matches is printed first. Started again with the same filter, it goes on"
+        " where it ended. A command gets the line on standard input and the id in RUNTUI_RUN_ID; no shell reads it, and"
+        " its output goes to standard error. Exit codes: 0 ended by a signal or after --count, 1 refused, 2 usage.",
+    ),
+    Command(
+        name="handoff", help="write what the next person has to know of a run, a change or a cause, for a ticket",
+        run="runtui.headless.triage.handoff:hand_over", takes="session", options=_READING,
+        arguments=(
+            Argument("subject", metavar="RUN", nargs="?", default="",
+                     help="the id of the run, or the number of a change to it, such as '#12'"),
+            Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
+            Argument("--cause", dest="cause_number", type=_whole_number("the number of a cause"), metavar="N",
+                     help="the cause in line N of `runtui causes`, in place of a run"),
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help="with --cause: only runs such as status:failed, as for `runtui causes`"),
+            Argument("--reduce-people", action="store_true", help="initials and ids in place of names and addresses"),
+            Argument("--file", type=Path, metavar="FILE", help="write a new file, for you alone (default: print)"),
+            _format("md", "json"),
+        ),
+    ),
+    Command(
+        name="update", help="change properties of one run, or of many",
+        run="runtui.headless.bulk.commands:update", takes="session", options=_WRITING,
+        arguments=(
+            *_WHICH,
+            Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
+                     help="values as in the form: completedDateTime=-2h, failedTasksCount=1,000, startedDateTime=null"),
+            *_CHANGE, _KEEP_GOING,
+        ),
+    ),
+    Command(
+        name="undo", help="undo a change, or all that were sent with it",
+        run="runtui.headless.bulk.commands:undo", takes="line", options=_WRITING,
+        arguments=(
+            Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
+            Argument("--batch", action="store_true", help="undo every change of the bulk change that it belongs to"),
+            *_CHANGE, _KEEP_GOING,
+            Argument("--seen-on-read-back", action="store_true",
+                     help="with --yes: also undo a change that was only seen on read-back and may be someone else's"),
+        ),
+    ),
+    Command(
+        name="cancel", help="cancel a queued or running run, or many",
+        run="runtui.headless.actions:cancel_runs", takes="session", options=_WRITING,
+        arguments=(*_WHICH, _FOLLOW, *_CHANGE, _KEEP_GOING),
+    ),
+    Command(
+        name="reprocess", help="process a run again by a new run, or many",
+        run="runtui.headless.actions:reprocess_runs", takes="session", options=_WRITING,
+        arguments=(
+            *_WHICH,
+            Argument("--scope", choices=("failed-users", "failed-tasks", "all"), required=True,
+                     help="the failed users with all tasks, or only the tasks that failed, or the whole run"),
+            _FOLLOW,
+            *_CHANGE, _KEEP_GOING,
+        ),
+    ),
+    Command(
+        name="activate", help="run a workflow on demand for some users",
+        run="runtui.headless.actions:activate", takes="session", options=_WRITING,
+        arguments=(
+            _WORKFLOW,
+            Argument("--user", dest="users", action="extend", nargs="+", required=True, metavar="USER",
+                     help="ids or sign-in names (user principal names)"),
+            *_CHANGE,
+        ),
+    ),
+    Command(
+        name="clear-quarantine", help="let a workflow run again that the service holds back",
+        run="runtui.headless.actions:free_workflow", takes="session", options=_WRITING,
+        arguments=(_WORKFLOW, *_CHANGE),
+    ),
+    Command(
+        name="resume", help="answer for the custom task extension that a task of a run waits for",
+        run="runtui.headless.actions:resume_task", takes="session", options=_WRITING,
+        arguments=(
+            *_RUN,
+            Argument("--as", dest="end", choices=("completed", "failed"), required=True, help="how the task ends"),
+            Argument("--task", default="", metavar="ID", help="the id of the task's result (default: the only one)"),
+            *_CHANGE,
+        ),
+    ),
+    Command(
+        name="preview", help="list which tasks of a workflow would fail as it stands; changes nothing",
+        run="runtui.headless.actions:preview", takes="session", options=_READING,
+        arguments=(_WORKFLOW, _JSON),
+    ),
+    Command(
+        name="journal", help="list the changes made from this machine and their outcomes; asks no server",
+        run="runtui.headless.journal:journal", takes="line", options=_READING,
+        arguments=(
+            Argument("number", type=_entry_number, nargs="?", metavar="CHANGE", help="show this change in full"),
+            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
+                     help='such as "outcome:unknown since:-24h"'),
+            Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),
+            _format("table", "json", "jsonl", "csv", "md"),
+        ),
+    ),
+    Command(
+        name="triage", help="export, import or say what was handled, snoozed and noted; asks no server",
+        takes="line",
+        parts=(
+            Command(
+                name="export", help="print all of it as JSON lines, for the next shift",
+                run="runtui.headless.triage.shift:export_triage", takes="line", options=_READING,
+            ),
+            Command(
+                name="import", help="take over what another shift exported; of each run the newest wins",
+                run="runtui.headless.triage.shift:import_triage", takes="line", options=_READING,
+                arguments=(Argument("file", metavar="FILE", help="the file; - for standard input"),),
+            ),
+            Command(
+                name="handled", help="mark runs as handled",
+                run="runtui.headless.triage.shift:mark_handled", takes="line", options=_READING,
+                arguments=(
+                    _RUNS, _NOTE, Argument("--undo", action="store_true", help="they are not handled any more"),
+                ),
+            ),
+            Command(
+                name="snooze", help="put runs off; they are back at that time, or when they get worse",
+                run="runtui.headless.triage.shift:snooze", takes="line", options=_READING,
+                arguments=(
+                    _RUNS, _NOTE,
+                    Argument("--until", required=True, metavar="TIME",
+                             help='such as 2h, "tomorrow 09:00" or change (until it changes)'),
+                ),
+            ),
+        ),
+    ),
+    Command(
+        name="login", help="sign in; later commands and the terminal UI use it",
+        run="runtui.headless.sign_in:login", takes="line", options=_READING,
+        arguments=(
+            Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD",
+                     help="the same as --sign-in"),
+            Argument("--no-browser", action="store_true", help="print the address and open no browser"),
+        ),
+    ),
+    Command(
+        name="logout", help="delete the tokens kept on this machine",
+        run="runtui.headless.sign_in:logout", takes="session", options=_READING,
+    ),
+    Command(
+        name="whoami", help="show who is signed in and until when; asks no server",
+        run="runtui.headless.sign_in:whoami", takes="session", options=_READING, arguments=(_JSON,),
+    ),
+    Command(
+        name="profiles", help="list the profiles in config.toml; * marks the default",
+        run="runtui.headless.config:print_profiles", takes="nothing", options=_LOG, arguments=(_JSON,),
+    ),
+    Command(
+        name="config", help="show or check the options", takes="nothing",
+        parts=(
+            Command(
+                name="show", help="show every option, its value and where it comes from",
+                run="runtui.headless.config:print_options", takes="line", options=_EVERY, arguments=(_JSON,),
+            ),
+            Command(
+                name="path", help="print where config.toml is or belongs",
+                run="runtui.headless.config:print_path", takes="nothing", options=_LOG,
+            ),
+            Command(
+                name="check", help="list every problem in config.toml; exit code 1 when there is one",
+                run="runtui.headless.config:check_config", takes="nothing", options=_LOG,
+            ),
+        ),
+    ),
+    Command(
+        name="doctor", help="check this machine, the sign-in and the server, and suggest next steps",
+        run="runtui.headless.doctor:examine", takes="line", options=_EVERY,
+        arguments=(_JSON, Argument("--offline", action="store_true", help="ask no server")),
+    ),
+    Command(
+        name="completion", help="print what makes a shell complete runtui's commands and options",
+        run="runtui.cli:print_completion", takes="nothing",
+        arguments=(Argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell"),),
+        epilog="In bash: runtui completion bash >> ~/.bash_completion",
+    ),
+    Command(
+        name="sandbox", help="run only the sandbox server; prints one JSON line with its root",
+        run="runtui.sandbox.server:main", takes="nothing", lists_scenarios=True,
+        arguments=(
+            Argument("--port", type=_whole_number("the port", 65_535), default=0, metavar="P",
+                     help="the port on 127.0.0.1 (default: any)"),
+            Argument("--until-stdin-closes", action="store_true", help="end when standard input does"),
+            *_SANDBOX,
+        ),
+        epilog="While it runs, the name of a scenario on standard input switches to it.",
+    ),
+)  # fmt: skip
