@@ -37,6 +37,13 @@ async def test_a_hint_does_what_its_key_does(open_session: Opener) -> None:
         await session.pilot.click(HintBar, offset=(119, 0))
         assert session.view == "runs", "beside the hints there is nothing to click"
 
+        await session.press("v")
+        line = next(number for number, text in enumerate(session.text().splitlines()) if "status:failed" in text)
+        await click(session, "status:failed", line)
+        assert (session.view, session.runs.filter_text) == ("runs", "status:failed"), "a click on a choice chooses it"
+        await session.pilot.click(session.runs.table, offset=(5, 2), times=2)
+        await session.until(lambda: session.view == "users")
+
 
 async def test_the_names_of_tabs_and_of_columns_are_clicked(open_session: Opener) -> None:
     async with open_session(size=(120, 30), runs=40) as session:

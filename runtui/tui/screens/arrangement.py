@@ -36,6 +36,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
 
     scope = "columns"
     BINDINGS = bindings("columns")
+    opens = "toggle_column"
     DEFAULT_CSS = """
     ColumnChooser { layout: vertical; height: 1fr; }
     ColumnChooser ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -79,10 +80,6 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         column = self._columns[key]
         always = "  always shown" if column.flexible else ""
         return f"{'■' if key in self._chosen else '□'} {column.name}{always}"
-
-    async def on_option_list_option_selected(self, event: ChoiceList.OptionSelected) -> None:
-        event.stop()
-        await self.action_perform("toggle_column")
 
     def action_toggle_column(self) -> None:
         at = self._list.highlighted or 0

@@ -22,7 +22,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
@@ -266,7 +266,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     list: RowList[Any, Any] | None = None
     """The rows in sight; None where there are none."""
     opens: ClassVar[str] = ""
-    """The action that a double click on a row stands for."""
+    """The action that a double click on a row stands for, or a click on a choice."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
 
     def compose(self) -> ComposeResult:
@@ -321,6 +321,11 @@ class ActionView(Widget, Generic[ScreenResultType]):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
+            await self.action_perform(self.opens)
+
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        if self.opens:
             await self.action_perform(self.opens)
 
     def before(self, action_id: str) -> None:

@@ -49,6 +49,7 @@ class Picker(ActionView[Value]):
 
     scope = "picker"
     BINDINGS = bindings("picker", "copies")
+    opens = "choose"
     DEFAULT_CSS = """
     Picker { layout: vertical; height: 1fr; }
     Picker ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -98,10 +99,6 @@ class Picker(ActionView[Value]):
         about = self.query_one("#picker-about", Static)
         about.display = bool(self._choices[event.option_index].about)
         about.update(content(self._choices[event.option_index].about))
-
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        await self.action_perform("choose")
 
     @property
     def under_cursor(self) -> Choice[Value] | None:

@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
 from runtui.errors import FieldError
 from runtui.keys.actions import key_of
@@ -42,6 +42,7 @@ class SignInView(ActionView[None]):
 
     scope = "sign_in"
     BINDINGS = bindings("sign_in")
+    opens = "use_method"
     DEFAULT_CSS = """
     SignInView { layout: vertical; height: 1fr; }
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
@@ -178,11 +179,6 @@ class SignInView(ActionView[None]):
             self._clock = None
 
     # What is pressed
-
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """A click on a way."""
-        event.stop()
-        await self.action_perform("use_method")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The address where a browser ended."""

@@ -13,7 +13,7 @@ from typing import Final
 from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
 from runtui.domain.times import now_ticks
@@ -44,6 +44,7 @@ class PeopleView(ActionView[Person]):
 
     scope = "people"
     BINDINGS = bindings("people")
+    opens = "choose_person"
     DEFAULT_CSS = """
     PeopleView { layout: vertical; height: 1fr; }
     PeopleView #people-input { padding: 0 1; }
@@ -100,10 +101,6 @@ class PeopleView(ActionView[Person]):
 
     @on(Input.Submitted)
     async def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        await self.action_perform("choose_person")
-
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         await self.action_perform("choose_person")
 
