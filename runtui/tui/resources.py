@@ -313,7 +313,7 @@ class ResultRow(NamedTuple):
     def reason(self) -> str:
         """Why it ended so, or what it waits for; empty where it is done as asked."""
         if (followed := self.followed) is not None:
-            made = f": new run {short_id(str(followed.run.get('id')))}" if followed.is_new else ""
+            made = f": {middle(str(followed.run.get('id')), 9)} (new run)" if followed.is_new else ""
             return f"{followed.run.get(STATUS)}{made}{followed.users}"
         if self.settled is not None:
             return self.settled.report.heading
