@@ -15,7 +15,7 @@ from runtui.domain.draft import value_word
 from runtui.domain.filter_tree import Filter
 from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
-from runtui.domain.rows import RUN_COLUMNS, RunRow, short_id
+from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
@@ -313,7 +313,7 @@ class ResultRow(NamedTuple):
     def reason(self) -> str:
         """Why it ended so, or what it waits for; empty where it is done as asked."""
         if (followed := self.followed) is not None:
-            made = f": new run {short_id(str(followed.run.get('id')))}" if followed.is_new else ""
+            made = f": {middle(str(followed.run.get('id')), _ID_CELLS)} (new run)" if followed.is_new else ""
             return f"{followed.run.get(STATUS)}{made}{followed.users}"
         if self.settled is not None:
             return self.settled.report.heading

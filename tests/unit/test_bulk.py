@@ -22,11 +22,14 @@ from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import LANES, Bulk
+from runtui.services.writing.drive import WriteContext
+from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save, Step
+from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Sender
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
-from tests.unit.saves_bench import NOW, ROOT, Bench, refused
+from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
 
 MANY = 120
 """More than are on their way at once."""
@@ -360,6 +363,37 @@ async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: 
     assert outcomes[Outcome.UNKNOWN] >= 1
     recorded = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
     assert all(bench.ended[run_id].outcome is outcome for run_id, outcome in recorded.items())
+
+
+class TypingOn(Foreground):
+    """A person who begins to type, and does not stop."""
+
+    is_typing = False
+
+    async def let_pass(self) -> None:
+        if self.is_typing:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+
+
+async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answered(bench: BulkBench) -> None:
+    typing = TypingOn()
+    context = WriteContext(ROOT, "Contoso", "prod", who)
+    saves = SaveQueue(bench.graph, bench.store, bench.journal, context, foreground=typing)
+    written = asyncio.Event()
+
+    def write(asked: str) -> Answer:
+        typing.is_typing = True
+        written.set()
+        return answered(bench.graph.runs[asked], method="PATCH")
+
+    bench.graph.on_write = write
+    saves.submit_many(drafts(), holds=False)
+    await asyncio.wait_for(written.wait(), 30)
+    await saves.abandon()
+    outcomes = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
+    assert {run_id for run_id, outcome in outcomes.items() if outcome is Outcome.DONE} == bench.canceled() != set()
+    assert Outcome.UNKNOWN not in outcomes.values()
 
 
 async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_ended(bench: BulkBench) -> None:
