@@ -7,7 +7,6 @@ import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -17,6 +16,7 @@ from starlette.applications import Starlette
 from textual import events
 from textual._compositor import Compositor
 from textual._context import visible_screen_stack
+from textual._styles_cache import StylesCache
 from textual.cache import LRUCache
 from textual.css.stylesheet import Stylesheet
 from textual.keys import _character_to_key, key_to_character
@@ -44,9 +44,6 @@ from tests.tui.wires import Graph
 T = TypeVar("T", bound=Widget)
 
 ROOT = "http://127.0.0.1:1/beta"
-
-SESSIONS_KEPT = 20
-"""Sessions that are kept in memory: to give each back at once would make every pass of the collector a long one."""
 
 _parsed: dict[frozenset[tuple[str, str]], LRUCache[Any, Any]] = {}
 """What the style sheets come to, by the variables of a theme: every app parses the same ones."""
@@ -86,16 +83,12 @@ def no_multiplexer(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-ended = count(1)
-"""The sessions of this process that have ended, and had frozen what they had loaded."""
-
-
 @pytest.fixture(scope="session", autouse=True)
 def what_is_loaded_is_not_garbage() -> None:
     """Have the collector walk over what the tests make, and seldom: not over every module, again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000)
+    gc.set_threshold(20_000, 10, 2)  # all of them after some ten screens, or a worker grows by a gigabyte
 
 
 @dataclass
@@ -325,8 +318,6 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                 app.workers.cancel_all()  # as Textual does before it takes the screens away, but not for its pilot
         finally:
             await workspace.close()
-            # Such a screen keeps what is loaded from the collector to the end of the process; here many others follow.
-            if ahead and next(ended) % SESSIONS_KEPT == 0:
-                gc.unfreeze()
+            StylesCache.get_inner_outer.cache_clear()  # it keeps what the widgets drew, of 1,024 of them
 
     return opened
