@@ -73,9 +73,9 @@ _BY_STATUS: dict[int, FaultText] = {
     ),
     403: FaultText(
         "Access denied",
-        "A permission, a role or a licence is missing, or an access policy blocks it.",
+        "A permission, a role or a license is missing, or an access policy blocks it.",
         "Reading needs LifecycleWorkflows.Read.All, changing LifecycleWorkflows.ReadWrite.All. People also need the "
-        "role Lifecycle Workflows Administrator (Global Reader to read); the tenant, an Entra ID Governance licence.",
+        "role Lifecycle Workflows Administrator (Global Reader to read); the tenant, an Entra ID Governance license.",
     ),
     404: FaultText(
         "Not found",

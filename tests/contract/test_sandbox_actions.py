@@ -112,7 +112,7 @@ async def test_the_scope_says_who_is_processed_again_with_what(
     sandbox.clock.advance(60)
     run = (await sandbox.get(f"{workflow}/runs"))["value"][0]
     assert (run["totalUsersCount"], run["totalTasksCount"]) == expected
-    # There are licences again.
+    # There are licenses again.
     assert (run["processingStatus"], run["failedUsersCount"]) == ("completed", 0)
 
 

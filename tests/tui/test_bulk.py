@@ -240,10 +240,10 @@ async def test_one_reason_goes_with_every_change(open_session: Opener) -> None:
         assert session.view == "bulk-review"
         assert "requires a reason" in status_of(session)
         assert graph.patches == []
-        await session.type("licence pool empty")
+        await session.type("license pool empty")
         await session.press("enter")
         await ended(session)
-        assert {entry.why for entry in session.workspace.journal.entries()} == {"licence pool empty"}
+        assert {entry.why for entry in session.workspace.journal.entries()} == {"license pool empty"}
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
 
 

@@ -11,7 +11,7 @@ from runtui.domain.triage.causes import BAR_CELLS, CAUSE_COLUMNS, CAUSE_PROPERTI
 from runtui.sandbox.tenant.tasks import ASSIGN_LICENSES
 
 FIRST = parse_ticks("2026-11-20T06:00:00Z")
-POOL = Cause("a", "Assign licenses", ASSIGN_LICENSES.id, "No licence left.", 5, 29, FIRST, FIRST + 10, ("Pre-hire",))
+POOL = Cause("a", "Assign licenses", ASSIGN_LICENSES.id, "No license left.", 5, 29, FIRST, FIRST + 10, ("Pre-hire",))
 
 
 def test_a_bar_is_full_for_the_cause_that_hit_most_users() -> None:

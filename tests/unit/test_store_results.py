@@ -95,11 +95,11 @@ def test_results_come_back_as_received_and_in_order(store: Store) -> None:
 def test_another_reading_takes_the_place_of_the_first(store: Store) -> None:
     put(store, "w1", run(1))
     read(store, "r1", task("No manager."), task("No mail.", BEN), users=(user(ADELE),))
-    read(store, "r1", task("No licence."))
+    read(store, "r1", task("No license."))
     results = store.results_of("r1")
     assert results is not None
-    assert ([result.reason for result in results.tasks], results.users) == (["No licence."], ())
-    assert [cause.reason for cause in store.causes(EVERY_RUN)] == ["No licence."]
+    assert ([result.reason for result in results.tasks], results.users) == (["No license."], ())
+    assert [cause.reason for cause in store.causes(EVERY_RUN)] == ["No license."]
 
 
 def test_results_are_outdated_when_their_run_was_updated_and_go_with_it(store: Store, path: Path) -> None:
@@ -143,8 +143,8 @@ def test_a_large_run_keeps_what_it_has_until_the_last_part_is_there(store: Store
     assert [cause.reason for cause in store.causes(EVERY_RUN)] == ["An old reason."]
     assert [(person.name, person.runs, person.failures) for person in store.people("", 9)] == [("Adele Vance", 1, 1)]
     assert (found(store, "user:ben"), found(store, "reason:mail")) == ([], [])
-    store.put_results("r1", store.as_of("r1"), (task("No licence."),), (user(BEN),), part=part)
-    assert reasons(store, "r1") == ["No manager.", "No mail.", "No licence."]
+    store.put_results("r1", store.as_of("r1"), (task("No license."),), (user(BEN),), part=part)
+    assert reasons(store, "r1") == ["No manager.", "No mail.", "No license."]
     results = store.results_of("r1")
     assert results is not None
     assert (len(results.users), results.is_outdated) == (2, False)
@@ -233,7 +233,7 @@ def test_failures_are_grouped_by_task_and_reason_over_workflows(store: Store) ->
 
 def test_filters_ask_about_users_tasks_and_reasons(store: Store) -> None:
     put(store, "w1", run(1), run(2), run(3))
-    read(store, "r1", task("SKU 'SPE_E5' has no licence left."), users=(user(ADELE), user(BEN, "queued")))
+    read(store, "r1", task("SKU 'SPE_E5' has no license left."), users=(user(ADELE), user(BEN, "queued")))
     read(store, "r2", task("No manager.", BEN), task(None, BEN, GROUPS))
     assert found(store, 'user:"adele vance"') == ["r1"]
     assert found(store, "user:benw@") == ["r1", "r2"]

@@ -87,7 +87,7 @@ def _waits_after(users: int) -> Mapping[str, Any]:
 
 _BAD_DAY: Final = 3 * DAY
 _FAILURES: Final = (
-    # On one day the licence pool runs dry; those who were to get a mailbox with it miss it on their first day.
+    # On one day the license pool runs dry; those who were to get a mailbox with it miss it on their first day.
     _Incident("prehire", _BAD_DAY, 14, 3, (POOL_DRY,)),
     _Incident("prehire", _BAD_DAY - 3 * HOUR, 12, 9, (POOL_DRY, POOL_DRY, OTHER_METHOD)),
     _Incident("prehire", _BAD_DAY - 6 * HOUR, 8, 8, (POOL_DRY,)),

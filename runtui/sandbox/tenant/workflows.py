@@ -144,7 +144,7 @@ _EVERYBODY: Final = '(userType eq "Member")'
 WORKFLOWS: Final = (
     Workflow(
         "prehire", "joiner", "Onboard pre-hire",
-        "Seven days before employeeHireDate: licences, groups, Temporary Access Pass to the manager",
+        "Seven days before employeeHireDate: licenses, groups, Temporary Access Pass to the manager",
         (ASSIGN_LICENSES, ADD_TO_GROUPS, REQUEST_ACCESS_PACKAGE, GENERATE_TAP),
         _days_after(-7, "employeeHireDate", _STAFF), people.JOINERS, 7,
         version=7, weight=30, users=9, seconds=22,
@@ -179,7 +179,7 @@ WORKFLOWS: Final = (
     ),
     Workflow(
         "team-change", "mover", "Mover: team or department",
-        "When department changes: old groups out, new groups, licences and Teams in, both managers told",
+        "When department changes: old groups out, new groups, licenses and Teams in, both managers told",
         (REMOVE_FROM_GROUPS, ADD_TO_GROUPS, ASSIGN_LICENSES, ADD_TO_TEAMS, NOTIFY_MOVE),
         _change_of("department", _EVERYBODY), people.JOINERS, -10,
         version=9, weight=22, users=3, seconds=17, on_demand=0.08,
@@ -210,7 +210,7 @@ WORKFLOWS: Final = (
     ),
     Workflow(
         "after-30-days", "leaver", "Offboard, 30 days after",
-        "Thirty days after employeeLeaveDateTime: licences and groups out, assets back, account deleted",
+        "Thirty days after employeeLeaveDateTime: licenses and groups out, assets back, account deleted",
         (REMOVE_ALL_LICENSES, REMOVE_ALL_GROUPS, calling(RETURN_ASSETS), DELETE_USER, EMAIL_AFTER_LAST_DAY),
         _days_after(30, "employeeLeaveDateTime", _EVERYBODY), people.LEAVERS, -30,
         version=6, weight=22, users=6, seconds=20,
