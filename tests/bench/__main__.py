@@ -11,17 +11,19 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
-from tests.bench import commands, keys, start
+from tests.bench import commands, keys, start, tenant
 from tests.bench.table import HEAD, Result, as_json, measure
 
-ROWS = (*start.ROWS, *keys.ROWS, *commands.ROWS)
+ROWS = (*start.ROWS, *keys.ROWS, *commands.ROWS, *tenant.ROWS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure runtui beside its peers.")
     parser.add_argument("--only", default="", metavar="NAME", help="only rows with this in their name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--runs", type=int, metavar="N", default=tenant.DEFAULT_RUNS, help="runs of the large tenant")
     options = parser.parse_args()
+    tenant.Tenant.runs = options.runs
     today, machine = datetime.now().astimezone().date(), f"{os.cpu_count()} cores, {platform.system()}"
     print(f"{today}, {machine}, Python {platform.python_version()}\n")
     print(*HEAD, sep="\n", flush=True)

@@ -1,0 +1,212 @@
+"""What a large tenant costs in the store: listing it, a refresh with nothing changed, orders, filters, memory.
+
+`python -m tests.bench --runs 1000000` takes these rows with a million runs; some of them then take minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from runtui.domain.filters import parse_filter
+from runtui.domain.rows import RUN_COLUMNS
+from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
+from runtui.services.refresh import Refresh
+from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, Store
+from runtui.services.store_file import KnownListing, put_listing
+from tests.bench.commands import run
+from tests.bench.table import Pairs, Row
+from tests.unit.fake_lister import NEVER, FakeGraph
+
+DEFAULT_RUNS = 100_000
+WORKFLOWS, PAGE, SCREEN = 20, 999, 60
+SPAN = 14 * 86_400 * TICKS_PER_SECOND
+STATUSES = ("completed",) * 17 + ("failed", "completedWithErrors", "inProgress")
+MANY_MATCH = ("users>3", "is:problem", "!status:failed", "workflow-3")
+FILTERS = (*MANY_MATCH, "no-such-text")
+
+MEMORY = """
+import sys
+from pathlib import Path
+from runtui.domain.filters import parse_filter
+from runtui.services.store import RunQuery, Store
+store = Store(Path(sys.argv[1]))
+for text in sys.argv[2:]:
+    for sort in ("status", "users"):
+        store.count(RunQuery(parse_filter(text, 0), sort))
+with open("/proc/self/status") as status:
+    print(next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")))
+"""
+
+
+class Tenant:
+    """How many runs the rows below are taken with."""
+
+    runs = DEFAULT_RUNS
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    """The CPU time of some work."""
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) * 1000
+
+
+def pages(runs: int) -> Iterator[tuple[str, str]]:
+    """The JSON of pages of runs, each with its workflow: two weeks, in no order that an index has."""
+    now = now_ticks()
+    for start in range(0, runs, PAGE):
+        numbers = range(start, min(start + PAGE, runs))
+        page = [a_run(number, now - number * 7_919 % runs * (SPAN // runs)) for number in numbers]
+        yield f"workflow-{start // PAGE % WORKFLOWS}", json.dumps(page)
+
+
+def a_run(number: int, began: int) -> dict[str, str | int]:
+    return {
+        "id": f"b8871c1d-2f13-4ead-b04f-{number * 7_919 % 10**12:012}_{began}",
+        "processingStatus": STATUSES[number * 13 % len(STATUSES)],
+        "workflowExecutionType": "scheduled",
+        "scheduledDateTime": format_ticks(began),
+        "startedDateTime": format_ticks(began + number % 997),
+        "completedDateTime": format_ticks(began + number % 99_991 * TICKS_PER_SECOND),
+        "lastUpdatedDateTime": format_ticks(began + number % 104_729 * TICKS_PER_SECOND),
+        "totalUsersCount": number % 97,
+        "failedUsersCount": number % 5,
+        "successfulUsersCount": number % 11,
+        "failedTasksCount": number % 7,
+        "totalTasksCount": number % 101,
+        "totalUnprocessedTasksCount": 0,
+    }
+
+
+def fill(store: Store, runs: int, beside: Callable[[str], float] = lambda _: 0.0) -> tuple[float, float]:
+    """List runs into a store, as a refresh does, and do something with the text of each page beside it; the CPU time
+    of both in milliseconds."""
+    number, ours, theirs = store.next_listing(), 0.0, 0.0
+    for workflow, text in pages(runs):
+        ours += milliseconds(lambda: store.put_runs(workflow, json.loads(text), number))  # noqa: B023
+        theirs += beside(text)
+    return ours + milliseconds(store.complete_orders), theirs
+
+
+def listing() -> Pairs:
+    """What a run costs beside a table without any order."""
+    while True:
+        with (
+            TemporaryDirectory() as folder,
+            closing(Store(Path(folder) / "runs.db")) as store,
+            closing(sqlite3.connect(Path(folder) / "floor.db", isolation_level=None)) as db,
+        ):
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("CREATE TABLE run (id TEXT PRIMARY KEY, raw TEXT)")
+            ours, theirs = fill(store, Tenant.runs, partial(insert, db))
+            yield ours * 1000 / Tenant.runs, theirs * 1000 / Tenant.runs
+
+
+def insert(db: sqlite3.Connection, text: str) -> float:
+    """Put the runs of a page into a table; the CPU time in milliseconds."""
+    began = time.process_time()
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO run VALUES (?, ?)", [(item["id"], json.dumps(item)) for item in json.loads(text)])
+    db.execute("COMMIT")
+    return (time.process_time() - began) * 1000
+
+
+@contextmanager
+def tenant(runs: int) -> Iterator[tuple[Store, Path]]:
+    """A store with so many runs."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "runs.db"
+        with closing(Store(path)) as store:
+            fill(store, runs)
+            yield store, path
+
+
+def quiet_refresh(store: Store) -> Callable[[], object]:
+    """A refresh of a tenant where nothing has changed since the last one."""
+    graph = FakeGraph(**{f"workflow-{number}": [[]] for number in range(WORKFLOWS)})
+    graph.clock = datetime.now(UTC)
+    with store.writing() as (db, _):
+        for name in graph.workflow_ids:
+            put_listing(db, name, KnownListing(now_ticks(), now_ticks()))
+    refresh = Refresh(graph, store, interval=NEVER)
+
+    def work() -> None:
+        graph.since.clear()
+        asyncio.run(refresh.list_once())
+        assert len(graph.since) == WORKFLOWS
+        assert None not in dict(graph.since).values()
+
+    work()
+    return work
+
+
+def refreshed() -> Pairs:
+    with tenant(Tenant.runs) as (many, _), tenant(1_000) as (few, _):
+        ours, theirs = quiet_refresh(many), quiet_refresh(few)
+        while True:
+            yield milliseconds(ours), milliseconds(theirs)
+
+
+def window_of(store: Store, query: RunQuery) -> float:
+    """The CPU time of a screen in the middle of a query, in milliseconds."""
+    return milliseconds(lambda: store.window(query, Tenant.runs // 2, SCREEN))
+
+
+def sorted_by_the_slowest_column() -> Pairs:
+    with tenant(Tenant.runs) as (store, _):
+        while True:
+            slowest = max(window_of(store, RunQuery(None, column.key)) for column in RUN_COLUMNS)
+            yield slowest, window_of(store, EVERY_RUN)
+
+
+def cost_of(path: Path, work: Callable[[Store, RunQuery], object], filters: Sequence[str]) -> Iterator[float]:
+    """The CPU time of some work for each filter, in milliseconds; the store has found nothing before."""
+    for text in filters:
+        with closing(Store(path)) as store:
+            query = RunQuery(parse_filter(text, now_ticks()))
+            yield milliseconds(lambda: work(store, query))  # noqa: B023
+
+
+def first_rows_of_a_filter() -> Pairs:
+    """The slowest of the filters that many runs fulfil."""
+    with tenant(Tenant.runs) as (_, path):
+        while True:
+            yield max(cost_of(path, lambda fresh, query: fresh.count_first(query, FIRST_ROWS, 60), MANY_MATCH)), 150.0
+
+
+def all_rows_of_a_filter() -> Pairs:
+    """The slowest of the filters, beside one look at every run."""
+    look = "SELECT count(*) FROM run WHERE instr(workflow_key, 'no-such-text') OR instr(id_key, 'no-such-text')"
+    with tenant(Tenant.runs) as (_, path), closing(sqlite3.connect(path)) as db:
+        while True:
+            yield max(cost_of(path, Store.count, FILTERS)), milliseconds(lambda: db.execute(look).fetchall())
+
+
+def memory() -> Pairs:
+    """After each filter in two orders, in a process of its own."""
+    with tenant(Tenant.runs) as (_, many), tenant(1_000) as (_, few):
+
+        def mebibytes(path: Path) -> float:
+            return float(run(("python", "-c", MEMORY, str(path), *FILTERS)))
+
+        while True:
+            yield mebibytes(many), mebibytes(few)
+
+
+ROWS = (
+    Row("a run into the store", "µs", "json.loads and INSERT", 4, listing, rounds=1),
+    Row("refresh, nothing changed", "ms", "the same, 1,000 runs", 1.5, refreshed),
+    Row("sort by the slowest column, middle", "ms", "page down", 4, sorted_by_the_slowest_column),
+    Row("filter: first rows", "ms", "a moment", 1, first_rows_of_a_filter),
+    Row("filter: all rows", "ms", "a look at every run", 4, all_rows_of_a_filter),
+    Row("memory after filters", "MiB", "the same, 1,000 runs", 2.5, memory, rounds=3),
+)
