@@ -362,6 +362,19 @@ async def test_an_old_unknown_change_is_looked_at_once_a_session_and_when_asked_
     assert len(graph.calls) == 4, "while it is young, it may land any time"
 
 
+@pytest.mark.parametrize(("status", "looks"), [(404, 1), (410, 1), (403, 2)])
+async def test_an_old_change_of_a_run_that_is_gone_is_looked_at_once(
+    status: int, looks: int, session: Session, graph: FakeGraph
+) -> None:
+    session.record()
+    session.ahead = OLD
+    gone = answered(outcome=Outcome.NOT_DONE)
+    graph.on_read = lambda _run_id: replace(gone, exchange=replace(gone.exchange, status=status))
+    for _ in range(2):
+        await session.reconciler.check_all()
+    assert graph.calls == ["GET r1"] * looks
+
+
 @pytest.mark.parametrize("status", [401, 429, 503])
 async def test_a_service_that_would_refuse_them_all_is_not_asked_about_all(
     status: int, session: Session, graph: FakeGraph
