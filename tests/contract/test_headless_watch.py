@@ -182,8 +182,9 @@ def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: 
         watched(commands, after(1, denied), watch_only=True)
     with pytest.raises(RuntuiError, match="Access denied"):
         watched(commands, watch_only=True)
-    with pytest.raises(UsageError, match="filter"):
+    with pytest.raises(RuntuiError, match="filter") as unreadable:
         watched(commands, filter_text="status:(")
+    assert unreadable.value.exit_code is ExitCode.USAGE
     with pytest.raises(UsageError, match="no program"):
         watched(commands, program="no-such-program-here x")
     assert capsys.readouterr().out == ""
