@@ -213,8 +213,9 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
     authority, gate = ScriptedAuthority(), Gate()
     server = create_app(runs=30, clock=lambda: _NOW, authority=authority)
     wire = Held(httpx.ASGITransport(server))
+    sign_in_settings = settings_for(authority, token_cache="memory")
     sign_in = SignIn(
-        settings_for(authority, token_cache="memory"),
+        sign_in_settings,
         root=GRAPH,
         state_folder=folder,
         http=lambda: GatedHttp(authority, gate),
@@ -232,6 +233,7 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
             state_folder=folder,
             body_mode="full",
             access=sign_in,
+            sign_in=sign_in_settings,
             ahead=True,
         ) as session:
             await read_results(session)
