@@ -272,4 +272,4 @@ class Opening(Feature):
     async def action_open_task(self) -> None:
         """Go to the task in the panel."""
         self._chrome.panel.choose("run")
-        await self._chrome.front.action_focus_panel()
+        self._chrome.front.action_focus_panel()

@@ -32,6 +32,7 @@ from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, Feature, bindings, why_not
 from runtui.tui.bridge import News, Subscribe, carry
+from runtui.tui.keys import awaited
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp
 from runtui.tui.widgets.chrome import (
@@ -477,9 +478,14 @@ class Frame(Screen[ScreenResultType]):
             self.draw()
 
     def watch_focused(self, focused: Widget | None) -> None:
-        """Give the view the keys when nothing has them, as after a click beside every widget."""
+        """Give the view the keys when nothing has them, as after a click beside every widget.
+
+        Where the panel has them, it shows the run under the cursor before the next key is its.
+        """
         if focused is None:
             self.call_later(self._give_keys)
+        elif self.has_keys_in_panel:
+            self.app.run_worker(self.chrome.panel.catch_up(), group=awaited("panel"), description="fill the panel")
 
     def _give_keys(self) -> None:
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
@@ -586,11 +592,9 @@ class Frame(Screen[ScreenResultType]):
             self.zoom(False)
         self.view.take_focus()
 
-    async def action_focus_panel(self) -> None:
-        """To the panel, which shows the run under the cursor before the next key is its."""
+    def action_focus_panel(self) -> None:
         if not self.has_keys_in_panel:
             self.zoom(False)
         self.chrome.panel.open()
         self._give_room()
         self._panel.take_focus()
-        await self.chrome.panel.catch_up()
