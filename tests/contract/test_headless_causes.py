@@ -14,8 +14,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.domain.filters import FilterError
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
-from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.runs import show_run
 from runtui.headless.triage.lists import list_causes, show_person
 from tests.contract.conftest import WORKFLOWS
@@ -55,7 +56,7 @@ def test_a_filter_chooses_the_runs(commands: Commands, capsys: Out) -> None:
     assert 0 < len(some) < len(every)
     assert {name for cause in some for name in cause["workflows"]} == {workflow}
     assert printed(commands, capsys, "status:completed") == []
-    with pytest.raises(UsageError):
+    with pytest.raises(FilterError):
         list_causes(commands.server(), filter_text="status:", output="json")
 
 

@@ -235,7 +235,11 @@ class Session:
         await self.until(
             lambda: (
                 all(worker.is_finished for worker in self.app.workers if worker.description == name)
-                or ("Reading what its tasks did" in self.text() and not self.panel.shows_another_run)
+                or (
+                    "Reading what its tasks did" in self.text()
+                    and not self.panel.shows_another_run
+                    and not self.app.chrome.panel.is_outdated
+                )
                 or not self.panel.display
             )
         )

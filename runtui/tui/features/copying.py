@@ -150,15 +150,38 @@ class Copying(Feature):
 
     def _chosen(self, copy: Copy | None) -> None:
         if copy is not None:
-            group = awaited("copied") if copy.handoff_of is None else "hand over"
-            self._chrome.app.run_worker(self._copy(copy), group=group, exclusive=True, description="copy")
+            self._chrome.app.run_worker(self._copy(copy), group=awaited("copied"), exclusive=True, description="copy")
 
     async def _copy(self, copy: Copy) -> None:
+        """Copy at once what this machine knows; no key waits for what is to be read first."""
+        run = await asyncio.to_thread(self._unread, copy.handoff_of)
+        if run is None:
+            await self._make(copy)
+            return
+        self._chrome.set_status("Reading what the tasks of the run did…")
+        self._chrome.app.run_worker(
+            self._read_first(copy, run), group="hand over", exclusive=True, description="read for a hand-over"
+        )
+
+    def _unread(self, of: HandoffOf | None) -> tuple[str, str] | None:
+        """The ids of workflow and run of a hand-over that lacks what the tasks did. It reads files."""
+        if not isinstance(of, str):
+            return None
+        stored, results = self._workspace.store.get(of), self._workspace.store.results_of(of)
+        return (stored.workflow_id, of) if stored and (results is None or results.is_outdated) else None
+
+    async def _read_first(self, copy: Copy, run: tuple[str, str]) -> None:
         lacks = ""
         try:
-            if (of := copy.handoff_of) is not None:
-                lacks = await self._read_results(of) if isinstance(of, str) else ""
-                copy = copy._replace(text=await self._handoff(of))
+            await self._workspace.results.read_run(*run)
+        except RuntuiError as error:
+            lacks = f"It lacks what the tasks did. {error}"
+        await self._make(copy, lacks)
+
+    async def _make(self, copy: Copy, lacks: str = "") -> None:
+        try:
+            if copy.handoff_of is not None:
+                copy = copy._replace(text=await self._handoff(copy.handoff_of))
         except RuntuiError as error:
             self._chrome.set_status(str(error), "error")
             return
@@ -200,19 +223,6 @@ class Copying(Feature):
         if isinstance(of, str):
             return handoff_markdown(await asyncio.to_thread(handoff_of_run, workspace, of, origin))
         return handoff_markdown(await asyncio.to_thread(handoff_of_cause, workspace, of.cause, of.query, origin))
-
-    async def _read_results(self, run_id: str) -> str:
-        """Read what the tasks of a run did, where the store does not have it; why it is missing, if it is."""
-        store = self._workspace.store
-        stored, results = store.get(run_id), await asyncio.to_thread(store.results_of, run_id)
-        if stored is None or (results is not None and not results.is_outdated):
-            return ""
-        self._chrome.set_status("Reading what the tasks of the run did…")
-        try:
-            await self._workspace.results.read_run(stored.workflow_id, run_id)
-        except RuntuiError as error:
-            return f"It lacks what the tasks did. {error}"
-        return ""
 
     # What there is to choose from
 

@@ -62,7 +62,7 @@ class Panel:
         self._pages: dict[Tab, Page] = {}
         self._wanted = _Followed()
         """What the cursor is on."""
-        self._is_outdated = False
+        self.is_outdated = False
         """Whether more is known of the run on the Run tab than that shows."""
         self._reading: _Followed | None = None
         """What was asked for last, read by now or not."""
@@ -162,7 +162,7 @@ class Panel:
 
     def read_again(self) -> None:
         """What is known of the run under the cursor is another now."""
-        self._is_outdated = True
+        self.is_outdated = True
         self._reading = None
         self._read_on()
 
@@ -203,13 +203,13 @@ class Panel:
     async def catch_up(self) -> None:
         """Show at once what this machine knows of the run under the cursor."""
         run_id = self._wanted.run_id
-        is_current = self._pages.get("run", Page()).about.run_id == run_id and not self._is_outdated
+        is_current = self._pages.get("run", Page()).about.run_id == run_id and not self.is_outdated
         if self.tab == "run" and run_id and not is_current:
             await self._show_run(await asyncio.to_thread(self._known, run_id))
 
     async def _show_run(self, known: pages.KnownRun) -> None:
         """Show what is known of a run; many thousand tasks are counted beside the event loop."""
-        self._is_outdated = False
+        self.is_outdated = False
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
         is_same = known.run_id == self._pages.get("run", Page()).about.run_id
         self._show("run", page, keep_place=is_same)
