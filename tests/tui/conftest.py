@@ -231,16 +231,15 @@ class Session:
 
     async def panel_rested(self) -> None:
         """Wait until the panel shows the run under the cursor; what its tasks did may still be on its way."""
-        name = "read the run in the panel"
+        names, panel = {"read the run in the panel", "read the failures of a cause"}, self.app.chrome.panel
         await self.until(
             lambda: (
-                all(worker.is_finished for worker in self.app.workers if worker.description == name)
+                all(worker.is_finished for worker in self.app.workers if worker.description in names)
+                or not (panel._is_in_sight and panel.tab == "run")
                 or (
-                    "Reading what its tasks did" in self.text()
-                    and not self.panel.shows_another_run
-                    and not self.app.chrome.panel.is_outdated
+                    not (self.panel.shows_another_run or panel.is_outdated)
+                    and "Reading what its tasks did" in panel.text()
                 )
-                or not self.panel.display
             )
         )
 

@@ -62,8 +62,10 @@ class Panel:
         self._pages: dict[Tab, Page] = {}
         self._wanted = _Followed()
         """What the cursor is on."""
-        self.is_outdated = False
-        """Whether more is known of the run on the Run tab than that shows."""
+        self._news = 0
+        """How often more became known of the run under the cursor."""
+        self._news_shown = 0
+        """How many of those the Run tab knew when it was read."""
         self._reading: _Followed | None = None
         """What was asked for last, read by now or not."""
         self._worker: Worker[None] | None = None
@@ -160,9 +162,14 @@ class Panel:
         self._wanted = self._reading = _Followed(page.about.run_id)
         self._show("run", page)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether more is known of the run on the Run tab than that shows."""
+        return self._news_shown < self._news
+
     def read_again(self) -> None:
         """What is known of the run under the cursor is another now."""
-        self.is_outdated = True
+        self._news += 1
         self._reading = None
         self._read_on()
 
@@ -186,17 +193,18 @@ class Panel:
     async def _follow(self, run_id: str) -> None:
         """Show a run once the cursor rests on it."""
         await asyncio.sleep(REST_SECONDS)
+        news = self._news
         known = await asyncio.to_thread(self._known, run_id)
         if not known.is_reading:
-            await self._show_run(known)
+            await self._show_run(known, news)
             return
         reading = asyncio.create_task(self._read_results(known))
         try:
             if known.tasks is None:
                 await asyncio.wait({reading}, timeout=GRACE_SECONDS)
             if not reading.done():
-                await self._show_run(known)
-            await self._show_run(await reading)
+                await self._show_run(known, news)
+            await self._show_run(await reading, news)
         finally:
             reading.cancel()
 
@@ -205,14 +213,15 @@ class Panel:
         run_id = self._wanted.run_id
         is_current = self._pages.get("run", Page()).about.run_id == run_id and not self.is_outdated
         if self.tab == "run" and run_id and not is_current:
-            await self._show_run(await asyncio.to_thread(self._known, run_id))
+            news = self._news
+            await self._show_run(await asyncio.to_thread(self._known, run_id), news)
 
-    async def _show_run(self, known: pages.KnownRun) -> None:
+    async def _show_run(self, known: pages.KnownRun, news: int) -> None:
         """Show what is known of a run; many thousand tasks are counted beside the event loop."""
-        self.is_outdated = False
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
         is_same = known.run_id == self._pages.get("run", Page()).about.run_id
         self._show("run", page, keep_place=is_same)
+        self._news_shown = news
 
     def _known(self, run_id: str) -> pages.KnownRun:
         """What is on this machine about a run. It reads files."""
