@@ -238,7 +238,7 @@ class Session:
                 or not (panel._is_in_sight and panel.tab == "run")
                 or (
                     not (self.panel.shows_another_run or panel.is_outdated)
-                    and "Reading what its tasks did" in panel.text()
+                    and "Reading what its tasks did" in self.text()
                 )
             )
         )
