@@ -150,5 +150,21 @@ async def test_a_change_brings_its_tabs_and_the_cursor_takes_them_back(open_sess
         assert ANOTHER_RUN in "\n".join(panel_lines(session)[:3])
 
 
+async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Opener) -> None:
+    async with open_session(runs=30) as session:
+        await session.type("/status:failed")
+        await session.press("enter")
+        changed = session.runs.table.cursor_id
+        await session.press("e", "enter", "up", "enter")
+        await session.until(lambda: session.draft is not None and session.draft.changes())
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: "The filter no longer shows the run" in session.text())
+        await session.until(lambda: session.runs.table.cursor_id not in (changed, None))
+        assert tab_of(session) == "response"
+        assert "200 OK" in "\n".join(panel_lines(session)), "the cursor was moved by nobody"
+        await session.press("j")
+        assert tab_of(session) == "run"
+
+
 def tab_of(session: Session) -> str:
     return session.panel.tab

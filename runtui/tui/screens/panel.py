@@ -12,6 +12,7 @@ on another run, the chosen tab is in front again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -142,16 +143,18 @@ class Panel:
 
     # The run under the cursor
 
-    def follow(self, run_id: str, state: object = None) -> None:
+    def follow(self, run_id: str, state: object = None, finds: Callable[[str], bool] | None = None) -> None:
         """The cursor is on this run.
 
         Args:
             run_id: Its id.
             state: Equal as long as the run is to be shown as it was; another one has it read again.
+            finds: Whether a run can still be listed. The cursor leaves one that cannot by itself: what a change brought
+                forward is not taken back then.
         """
-        is_other = run_id != self._wanted.run_id
+        is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         self._wanted = _Followed(run_id, state)
-        if is_other and self.tab != self._chosen:
+        if is_other and self.tab != self._chosen and (finds is None or finds(before)):
             self._bring(self._chosen)
 
     def show_page(self, page: Page) -> None:

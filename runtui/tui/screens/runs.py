@@ -170,7 +170,7 @@ class RunsView(ActionView[None]):
         if (row := self.row) is None:
             panel.show_page(NO_RUN)
         else:
-            panel.follow(row.id, (row, self._flag(row)))
+            panel.follow(row.id, (row, self._flag(row)), self.table.finds)
 
     def reload(self) -> None:
         """Draw rows and strip as they are in the store now, by a filter whose times count from now."""
