@@ -237,7 +237,8 @@ class Session:
                 all(worker.is_finished for worker in self.app.workers if worker.description in names)
                 or not (panel._is_in_sight and panel.tab == "run")
                 or (
-                    panel._pages["run"].about.run_id == panel._wanted.run_id
+                    "run" in panel._pages
+                    and panel._pages["run"].about.run_id == panel._wanted.run_id
                     and not panel.is_outdated
                     and "Reading what its tasks did" in panel.text()
                 )
