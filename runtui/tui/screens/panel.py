@@ -63,6 +63,8 @@ class Panel:
         self._pages: dict[Tab, Page] = {}
         self._wanted = _Followed()
         """What the cursor is on."""
+        self._is_following = False
+        """Whether the Run tab is to show that run; else a page that is told at once, such as a task's."""
         self._news = 0
         """How often more became known of the run under the cursor."""
         self._news_shown = 0
@@ -153,7 +155,7 @@ class Panel:
                 forward is not taken back then.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
-        self._wanted = _Followed(run_id, state)
+        self._wanted, self._is_following = _Followed(run_id, state), True
         if is_other and self.tab != self._chosen and (finds is None or finds(before)):
             self._bring(self._chosen)
 
@@ -163,6 +165,7 @@ class Panel:
             self._bring(self._chosen)
         self._stop_reading()
         self._wanted = self._reading = _Followed(page.about.run_id)
+        self._is_following = False
         self._show("run", page)
 
     @property
@@ -173,8 +176,9 @@ class Panel:
     def read_again(self) -> None:
         """What is known of the run under the cursor is another now."""
         self._news += 1
-        self._reading = None
-        self._read_on()
+        if self._is_following:
+            self._reading = None
+            self._read_on()
 
     def _read_on(self) -> None:
         """Have the run under the cursor read where it is to be seen, and what is read for another row given up."""
@@ -215,7 +219,7 @@ class Panel:
         """Show at once what this machine knows of the run under the cursor."""
         run_id = self._wanted.run_id
         is_current = self._pages.get("run", Page()).about.run_id == run_id and not self.is_outdated
-        if self.tab == "run" and run_id and not is_current:
+        if self.tab == "run" and self._is_following and run_id and not is_current:
             news = self._news
             await self._show_run(await asyncio.to_thread(self._known, run_id), news)
 
