@@ -75,6 +75,9 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         assert worst.result.reason[:20] in session.text()
         await session.press("enter")
         assert session.panel.has_focus_within, "the task in full has the keys"
+        session.app.chrome.panel.read_again()
+        await session.panel_rested()
+        assert f"failed for {first.name}" in session.text(), "news of the run leave the task where it is"
         await session.press("escape", "escape")
         assert (session.view, users.list.table.cursor_id) == ("users", user_id)
         await session.press("e")
