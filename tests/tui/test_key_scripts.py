@@ -77,7 +77,7 @@ _NOW: Final = now_ticks()
 
 _PASSING: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|localhost:\d+|\d\d:\d\d(:\d\d)?(\.\d+)?|\s*\d+ ms|\s+…|\s*(in )?\d+[smhd]( ago)?"
-    r"|\d[\d.T]{5,}Z?|([A-Z\d]  ){8}[A-Z\d]"
+    r"|\d[\d.T]{5,}Z?|([A-Z\d]  ){8}[A-Z\d]|\d+Z(?=\.jsonl)"
 )
 """What is another one each time: clocks, durations, ids of requests, names of files, the code to sign in with, and how
 many blanks come before what is cut."""
