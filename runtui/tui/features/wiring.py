@@ -68,12 +68,11 @@ class Features:
         """Whether every feature is there, and has told what it found at the start."""
         chrome.features.append(self.listing)
         chrome.every_feature = self
-
         self.is_prepared = False
         """Whether what is not in sight at first is mounted."""
 
     def __iter__(self) -> Iterator[Feature]:
-        """All of them, each built no sooner than the one before was no help; first those of the most pressed keys."""
+        """All of them, each built when it is its turn; those whose keys are pressed most come first."""
         yield self.listing
         yield self.switching
         yield self.arranging
