@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -18,6 +18,7 @@ from textual._compositor import Compositor
 from textual._context import visible_screen_stack
 from textual._styles_cache import StylesCache
 from textual.cache import LRUCache
+from textual.css.query import NoMatches
 from textual.css.stylesheet import Stylesheet
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
@@ -220,11 +221,12 @@ class Session:
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait for a state; the test's own time limit ends a wait in vain."""
+        """Wait for a state, on a screen that is not mounted yet too; the test's own time limit ends a wait in vain."""
         for _ in range(1_000):
-            if holds():
-                await self.pilot.pause()
-                return
+            with suppress(NoMatches):
+                if holds():
+                    await self.pilot.pause()
+                    return
             await asyncio.sleep(0.01)
             self._draw()
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
