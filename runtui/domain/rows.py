@@ -72,6 +72,11 @@ def status_look(status: str) -> StatusLook:
     return STATUS_LOOKS.get(status) or STATUS_LOOKS[""]
 
 
+def status_word(status: str) -> str:
+    """A processingStatus in one word, as the list says it."""
+    return status_look(status).word or status or "no status"
+
+
 def stored_id(raw: Mapping[str, Any], workflow_id: str) -> str:
     """The id by which a run is stored and asked for.
 
@@ -193,8 +198,7 @@ def _status(row: RunRow, now: int) -> ListCell:
 
 
 def _status_text(status: str) -> str:
-    shown = status_look(status)
-    return f"{shown.glyph} {shown.word or status or 'no status'}"
+    return f"{status_look(status).glyph} {status_word(status)}"
 
 
 def _users(row: RunRow, _now: int) -> ListCell:

@@ -97,6 +97,7 @@ Need = Literal[
     "writing",
     "editing",
     "own change",
+    "new run",
     "form",
     "valid change",
     "change",
@@ -240,6 +241,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
         hinted="editing",
     ),
     Action(
+        "new_run", "run", ("F",), "new run", "Go to the run that reprocesses this one.", 86, "server", hinted="new run"
+    ),
+    Action(
         "next_problem", "run", ("n",), "next", "Go to the next problem that is not handled.", 62, "", "next", "", "row"
     ),
     Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
@@ -349,6 +353,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
         90,
         "row",
         meaning="details",
+    ),
+    Action(
+        "result_run",
+        "results",
+        ("F",),
+        "run",
+        "Go to the run that the action has made, else to the one of the line.",
+        86,
+        "row",
+        meaning="new-run",
     ),
     Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
     Action(

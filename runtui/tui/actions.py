@@ -30,6 +30,8 @@ class ActionContext:
     """The cursor is on a run, or in one."""
     has_own_change: bool = False
     """A change to that run was done in this session, and not undone."""
+    has_new_run: bool = False
+    """It is known which run an action of this session has made of that."""
     has_list: bool = False
     """Rows are in sight, or why there are none."""
     has_row: bool = False
@@ -165,6 +167,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "writing": _may_write,
     "editing": _may_edit,
     "own change": lambda now: None if now.has_own_change else "You have not changed this run in this session.",
+    "new run": lambda now: None if now.has_new_run else "No action of this session has made a run of it.",
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,

@@ -20,7 +20,6 @@ from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
 from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
-from runtui.domain.triage.service_actions import STATUS
 from runtui.domain.triage.standing import Standing, standing
 from runtui.domain.triage.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
@@ -314,7 +313,7 @@ class ResultRow(NamedTuple):
         """Why it ended so, or what it waits for; empty where it is done as asked."""
         if (followed := self.followed) is not None:
             made = f": {middle(str(followed.run.get('id')), _ID_CELLS)} (new run)" if followed.is_new else ""
-            return f"{followed.run.get(STATUS)}{made}{followed.users}"
+            return f"{followed.status}{made}{followed.users}"
         if self.settled is not None:
             return self.settled.report.heading
         if self.save.active:

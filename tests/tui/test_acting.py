@@ -13,6 +13,7 @@ from textual.app import App
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks
 from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
+from runtui.tui.screens.bulk.results import ResultsView
 from runtui.tui.text import middle
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
@@ -62,7 +63,7 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
     async with open_session(wire=tenant.wire, size=(80, 24)) as session:
         await session.press("4", "a")
         assert session.view == "act"
-        assert "The run has not ended: it is inProgr" in lines(session)
+        assert "The run has not ended: it is running." in lines(session)
         await session.press("enter")
         assert session.view == "review"
         assert "users are processed: what was done for them stays." in lines(session)
@@ -73,19 +74,25 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
         await told(session, "#1 done (204 No Content): cancel the run.")
         await session.until(lambda: "canceling" in session.text())
         assert tenant.actions == ["cancelProcessing"]
-        await told(session, "is canceled", lambda: tenant.wait(1))
+        await told(session, "has ended: canceled", lambda: tenant.wait(1))
         await session.until(lambda: rung == ["bell"])
 
         await session.press("2", "a", "down", "enter", "y")
         await told(session, "New run")
+        await session.until(lambda: "F new run" in session.text())
         assert tenant.actions == ["cancelProcessing", "activateWithScope"]
-        await told(session, "is completed", lambda: tenant.wait(1))
+        await told(session, "has ended: completed", lambda: tenant.wait(1))
         await session.until(lambda: rung == ["bell", "bell"])
         await session.press("a")
         assert "Open the new run" in session.text()
         await session.press("g", "enter")
         assert session.view == "users"
-        assert session.workspace.journal.entries()[0].new_run == session.app.chrome.front.view.run_id
+        made = session.workspace.journal.entries()[0].new_run
+        assert session.app.chrome.front.view.run_id == made
+        await session.press("escape", "F")
+        assert (session.view, session.app.chrome.front.view.run_id) == ("users", made)
+        await session.press("F")
+        await told(session, "No run reprocesses this one.")
 
 
 async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out(
@@ -107,11 +114,21 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
 
         def all_ended() -> bool:
             tenant.wait(60)
-            return len(re.findall(r"✓ done .* (?:completed|failed)", session.text())) == 9
+            return len(re.findall(r"✓ done .* (?:completed|partly|failed)", session.text())) == 9
 
         await session.until(all_ended)
         made = {middle(entry.new_run, 9) for entry in session.workspace.journal.entries()}
-        assert {*re.findall(r"(?:completed|failed): (\S+)", session.text())} & made, "the status is that of the new run"
+        shown = {*re.findall(r"(?:completed|partly|failed): (\S+)", session.text())}
+        assert shown & made, "the status is that of the new run"
+        results = session.app.chrome.front.view
+        assert isinstance(results, ResultsView)
+        row = results.row
+        assert row is not None
+        await session.press("F")
+        assert session.view == "users"
+        assert session.app.chrome.front.view.run_id == row.save.new_run
+        await session.press("escape")
+        assert session.view == "results"
         await session.press("u")
         await told(session, "There is nothing to send: 9 that cannot be undone.")
 

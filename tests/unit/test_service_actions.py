@@ -297,8 +297,8 @@ async def test_a_new_run_is_followed_to_its_end(service: Service, monkeypatch: p
     told = [found.words async for found in follow.followed(Client(), save)]
     assert told == [
         "The new run r9 is queued, 10 of 12 users done, 1 failed.",
-        "The new run r9 is inProgress, 10 of 12 users done, 1 failed.",
-        "The new run r9 is completed, 10 of 12 users done, 1 failed.",
+        "The new run r9 is running, 10 of 12 users done, 1 failed.",
+        "The new run r9 has ended: completed, 10 of 12 users done, 1 failed.",
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look
+from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.workflows import Workflow
@@ -215,7 +215,7 @@ def _severity(status: str) -> int:
 
 def _status(status: str) -> ListCell:
     look = status_look(status)
-    return ListCell(f"{look.glyph} {look.word or status or 'no status'}", look.role)
+    return ListCell(f"{look.glyph} {status_word(status)}", look.role)
 
 
 def _cell(text: str) -> ListCell:

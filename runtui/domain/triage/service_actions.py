@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import Draft
+from runtui.domain.rows import status_word
 from runtui.domain.triage.workflows import Workflow
 
 ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clearQuarantine", "resume"]
@@ -156,24 +157,24 @@ def resume(workflow_id: str, run_id: str, task_result_id: str, end: TaskEnd) -> 
 
 def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
     """Why an action cannot help, by what it is about as it was received; empty where nothing says so."""
-    status = str(received.get(STATUS) or "unknown")
+    status = str(received.get(STATUS) or "")
     match action.name:
         case "cancelProcessing" if status not in CANCELABLE:
-            return f"Only a queued or running run can be canceled, and this one is {status}."
+            return f"Only a queued or running run can be canceled, and this one is {status_word(status)}."
         case "activateWithScope":
             return why_no_reprocess(received, action.parameters["scope"]["userScope"])
         case "clearQuarantine" if Workflow(received).quarantine is None:
             return "The workflow is not in quarantine."
         case "resume" if status != "inProgress":
-            return f"Only a task that waits can be resumed, and this one is {status}."
+            return f"Only a task that waits can be resumed, and this one is {status_word(status)}."
     return ""
 
 
 def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
     """Why a run cannot be processed again; empty where nothing says so."""
-    status = str(run.get(STATUS) or "unknown")
+    status = str(run.get(STATUS) or "")
     if status in UNDER_WAY:
-        return f"The run has not ended: it is {status}."
+        return f"The run has not ended: it is {status_word(status)}."
     if status == "quarantined":
         return "The run has not begun: its workflow is in quarantine."
     if user_scope == SCOPES["failed-users"].user_scope and run.get("failedUsersCount") == 0:

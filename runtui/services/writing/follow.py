@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
+from runtui.domain.rows import status_word
 from runtui.domain.triage.service_actions import STATUS, UNDER_WAY, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_runs
@@ -44,10 +45,15 @@ class FollowedRun(NamedTuple):
         return self.run.get(STATUS) not in UNDER_WAY
 
     @property
+    def status(self) -> str:
+        """Its status, as the list says it."""
+        return status_word(str(self.run.get(STATUS) or ""))
+
+    @property
     def words(self) -> str:
         """How far it has come."""
-        what = "The new run" if self.is_new else "The run"
-        return f"{what} {self.run.get('id')} is {self.run.get(STATUS)}{self.users}."
+        what = f"The {'new ' if self.is_new else ''}run {self.run.get('id')}"
+        return f"{what} {'has ended:' if self.has_ended else 'is'} {self.status}{self.users}."
 
     @property
     def users(self) -> str:

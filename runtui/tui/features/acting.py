@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +19,7 @@ from runtui.domain.bulk_draft import runs_word
 from runtui.domain.report import Outcome
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.service_actions import (
+    REPROCESSED,
     SCOPES,
     STATUS,
     ServiceAction,
@@ -30,11 +32,13 @@ from runtui.domain.triage.service_actions import (
     run_on_demand,
 )
 from runtui.errors import RuntuiError
+from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
+from runtui.services.writing.drive import store_observed
 from runtui.services.writing.follow import FollowedRun, followed
 from runtui.services.writing.save import Save
-from runtui.tui.actions import Feature
+from runtui.tui.actions import ActionContext, Feature
 from runtui.tui.features.bulk_editing import BulkEditing
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.opening import Opening
@@ -78,12 +82,75 @@ class Acting(Feature):
         self._opening = opening
         self._overview = overview
         self._followers = asyncio.Semaphore(MOST_FOLLOWED)
+        self._made: dict[str, str] = {}
+        """By the key of a run, the newest run that an action of this session has made of it."""
         self._told = ""
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
     def start(self) -> None:
         """Follow what became of the actions."""
         self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        self._chrome.carry(
+            self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
+        )
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Whether an action has made a run of the one at hand."""
+        return replace(context, has_new_run=run_key(self._chrome.front.view.run_id or "") in self._made)
+
+    # F: to the run that an action has made
+
+    async def action_new_run(self) -> None:
+        """Go to the run that reprocesses the one at hand: as this session or the journal knows it, else the service."""
+        stored = self._workspace.store.get(self._chrome.hold_run() or "")
+        if stored is None:
+            self._chrome.front.set_status("There is no run under the cursor.", "warning")
+        else:
+            await self._go_on_from(stored.raw["id"], stored.workflow_id)
+
+    async def action_result_run(self) -> None:
+        """Go to the run that the action of a line has made, else to the run that it was about."""
+        if (row := self._bulk_editing.sending.view.row) is None:
+            return
+        if row.save.action is not None and row.save.action.name == "activateWithScope":
+            await self._go_on_from(row.save.run_id, row.save.operation.workflow_id)
+        else:
+            await self._opening.open_run(row.save.run_id)
+
+    async def _go_on_from(self, run_id: str, workflow_id: str) -> None:
+        made = self._made.get(run_key(run_id)) or await asyncio.to_thread(self._recorded, run_id)
+        if made and self._workspace.store.get(made) is not None:
+            await self._opening.open_run(made)
+        else:
+            look = partial(self._look_for_new_runs, reprocess(workflow_id, run_id, "all"))
+            self._aside(look, "Looking for the run that reprocesses it…")
+
+    def _recorded(self, run_id: str) -> str:
+        """The newest run that the journal knows to be made of this one; empty where it knows none. It reads files."""
+        entries = self._workspace.journal.of_run(self._workspace.root, run_id)
+        return next((entry.new_run for entry in entries if entry.new_run), "")
+
+    async def _look_for_new_runs(self, action: ServiceAction) -> None:
+        """Ask the service by which runs one was reprocessed, and go there, where the person still waits for it."""
+        view, client, store = self._chrome.front.view, self._workspace.client, self._workspace.store
+        answer = await client.observe(action)
+        if answer.entity is None:
+            why = answer.fault.title if answer.fault is not None else "The answer is empty"
+            self._chrome.set_status(f"The run could not be read: {why}.", "error")
+            return
+        await asyncio.to_thread(store_observed, store, [(action, answer.entity)])
+        made = sorted(answer.entity[REPROCESSED], key=lambda run: str(run.get("scheduledDateTime")), reverse=True)
+        self._chrome.set_status("" if made else "No run reprocesses this one.", "warning")
+        if not self._chrome.is_in_front(view) or not made:
+            return
+        if len(made) == 1:
+            await self._opening.open_run(made[0]["id"])
+            return
+        choices = [
+            _choice(partial(self._opening.open_run, run["id"]), f"{FollowedRun(run, is_new=True).words}", "")
+            for run in made
+        ]
+        await self._choose("Runs that reprocess this one", choices)
 
     # a: the list of actions
 
@@ -100,8 +167,7 @@ class Acting(Feature):
         if stored is None:
             self._chrome.front.set_status("This run is no longer in the list.", "warning")
             return
-        entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
-        made = next((entry.new_run for entry in entries if entry.new_run), "")
+        made = await asyncio.to_thread(self._recorded, run_id)
         choices = [*self._for_task(run_id, stored), *self._for_run(run_id, stored, made)]
         workflow = workflow_of(self._workspace.store, stored.workflow_id)
         choices += self._for_workflow(workflow or {"id": stored.workflow_id})
@@ -241,10 +307,16 @@ class Acting(Feature):
     def _save_changed(self, save: Save) -> None:
         if save.action is None or save.outcome is not Outcome.DONE:
             return
+        self._note_made(save.run_id, save.new_run)
         if save.action.name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
         reading = self._read_tasks(save) if save.action.name == "resume" else self._follow(save)
         self._chrome.app.run_worker(reading, group=_FOLLOW, description="follow a run")
+
+    def _note_made(self, run_id: str, new_run: str) -> None:
+        if new_run:
+            self._made[run_key(run_id)] = new_run
+            self._chrome.refresh()
 
     async def _read_tasks(self, save: Save) -> None:
         """Read what the tasks of a run did, once one of them goes on."""
@@ -269,6 +341,8 @@ class Acting(Feature):
                 self._chrome.set_status(str(error), "error")
                 return
             self._bulk_editing.sending.note_followed(save, found)
+            if found.is_new:
+                self._note_made(save.run_id, str(found.run.get("id")))
             before, status = status, str(found.run.get(STATUS))
             is_free = found.has_ended or self._chrome.status.text in ("", self._told)
             if not save.batch and status != before and is_free:

@@ -84,7 +84,7 @@ def ended(save: Save) -> str:
     told, hint = save.report, save.fault.hint if save.fault is not None and not save.stopped else ""
     what = save.action.words if save.action is not None else ""
     if save.outcome is Outcome.DONE:
-        made = f"New run {short_id(save.new_run)} is followed" if save.new_run else ""
+        made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
         return sentences(f"{told.heading}: {what}", *told.reasons(), made)
     if save.outcome is Outcome.UNKNOWN:
         again = f"It is not sent again: runtui looks at what the service shows; {key_of('journal')} shows the journal."

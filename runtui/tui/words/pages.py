@@ -108,7 +108,7 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.action is not None:
         facts.insert(1, Fact(save.action.words))
     if save.new_run:
-        facts.insert(2, Fact(f"→ new run {save.new_run}", "$text-accent"))
+        facts.insert(2, Fact(f"→ new run {save.new_run}; {key_of('new_run')} goes there", "$text-accent"))
     if save.conflicts:
         facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
     if save.exchange is not None:
@@ -330,6 +330,8 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
             words += f", undone {clock_text(ended_at, now)}" if ended_at is not None else ", undone"
         if entry.action:
             words += f": {', '.join(entry.change_words())}"
+        if entry.new_run:
+            words += f"; {key_of('new_run')} goes there"
         if entry.why:
             words += f" (why: {entry.why})"
         yield words
