@@ -268,3 +268,10 @@ def pane_width(screen_columns: int) -> int:
 def list_width(screen_columns: int, screen_lines: int) -> int:
     """The cells that a list takes on a screen of that size, gutter included."""
     return pane_width(screen_columns) - 2 * is_framed(screen_columns, screen_lines)
+
+
+def panel_width(screen_columns: int, screen_lines: int) -> int:
+    """The cells of a line of the side panel on a screen of that size: beside the list, or below it."""
+    if screen_columns < WIDE:
+        return screen_columns
+    return screen_columns - pane_width(screen_columns) - 2 * is_framed(screen_columns, screen_lines)

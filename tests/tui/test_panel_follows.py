@@ -6,10 +6,14 @@ import random
 
 import httpx
 import pytest
+from textual import events
 
 from runtui.sandbox.app import create_app
+from runtui.tui.screens.frame import Frame
+from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
 from tests.tui.conftest import Opener, Session
+from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, Held, reply
 
 MOVES = ("j", "k", "pagedown", "pageup", "g", "G", "down", "up")
@@ -134,6 +138,43 @@ async def test_results_that_are_refused_are_said_beside_what_is_known(open_sessi
         assert "What its tasks did could not be read" in shown
         assert "scheduled 20 Nov" in shown
         assert session.app.chrome.status.text == "", "the list itself is whole"
+
+
+async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await session.press("right_square_bracket")
+        await rest(session)
+        for key in ("j", "escape"):
+            session.app.post_message(events.Key(key, None))
+        await session.settled()
+        await rest(session)
+        assert not session.panel.display
+        await session.press("right_square_bracket")
+        row = session.runs.row
+        assert row is not None
+        assert row.workflow_name in panel_lines(session)[1]
+        assert run_in_sight(session) or "provisioning object" in session.text(), "the page as well as its line"
+
+
+async def test_the_first_frame_of_a_question_has_its_page(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual paints a screen once it is laid out; its widgets may be told of their size later."""
+    first_frame: list[str] = []
+    resumed = Frame.on_screen_resume
+
+    def on_screen_resume(self: Frame[None]) -> None:
+        resumed(self)
+        if self.view.scope == "review":
+            page = self.query_one(JsonView)
+            first_frame[:] = [page._draw_text(number).text.strip() for number in range(page.line_count)]
+
+    monkeypatch.setattr(Frame, "on_screen_resume", on_screen_resume)
+    async with open_session(wire=Graph().wire) as session:
+        await to_the_review(session)
+        shown = [line.strip() for line in panel_lines(session)]
+        assert "PATCH http" in first_frame[0]
+        assert first_frame == shown[2 : 2 + len(first_frame)]
 
 
 async def test_a_change_brings_its_tabs_and_the_cursor_takes_them_back(open_session: Opener) -> None:

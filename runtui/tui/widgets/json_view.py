@@ -108,6 +108,7 @@ class JsonView(ScrollView, can_focus=True):
         self._header, self._changed = self._asked.header, self._asked.changed
         self._document = self._asked.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
+        self._expected = 0
         self._sought = ""
         self._match: Match | None = None
 
@@ -122,7 +123,13 @@ class JsonView(ScrollView, can_focus=True):
             self._show(asked._replace(columns=columns, keep_place=asked.keep_place or is_shown))
 
     def show_text(
-        self, text: str, *, header: Sequence[Content] = (), changed: Collection[str] = (), keep_place: bool = False
+        self,
+        text: str,
+        *,
+        header: Sequence[Content] = (),
+        changed: Collection[str] = (),
+        keep_place: bool = False,
+        expected: int = 0,
     ) -> None:
         """Show `text` instead of what is shown now: as JSON when it is valid JSON, else as its lines.
 
@@ -131,7 +138,9 @@ class JsonView(ScrollView, can_focus=True):
             header: Lines above it, already safe (see runtui.tui.text) and no wider than the view.
             changed: Properties of the outermost object that carry a sign; without any there is no column for it.
             keep_place: Stay scrolled where the reader is, as far as the new text reaches.
+            expected: The cells that a line will have, for as long as the view has no size.
         """
+        self._expected = expected
         marked = frozenset(changed)
         self._show(_Asked(text, tuple(header), marked, keep_place, self._columns(marked)))
 
@@ -145,8 +154,13 @@ class JsonView(ScrollView, can_focus=True):
 
     def _columns(self, changed: Collection[str]) -> int:
         """The cells of a line of the text; before there is a width, as many as it likes."""
-        width = self.scrollable_content_region.width
+        width = self._width
         return max(1, width - len(_CHANGED) * bool(changed)) if width else UNWRAPPED
+
+    @property
+    def _width(self) -> int:
+        """The cells of a line; 0 while nobody knows them."""
+        return self.scrollable_content_region.width or self._expected
 
     @property
     def text(self) -> str:
@@ -229,7 +243,7 @@ class JsonView(ScrollView, can_focus=True):
 
     def _measure(self) -> None:
         """Update the scrollable size, and redraw what changed."""
-        size = Size(self.scrollable_content_region.width, self.line_count)
+        size = Size(self._width, self.line_count)
         if size == self.virtual_size:
             self._draw_differences()
         else:

@@ -21,6 +21,7 @@ from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from runtui.domain.columns import panel_width
 from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange
 from runtui.keys.actions import in_scopes
@@ -172,10 +173,13 @@ class SidePanel(Pane):
                 self._draw(keep_place=keep_place)
 
     def point_at(self, run_id: str) -> None:
-        """The run under the cursor is another one; empty: there is none."""
+        """The run under the cursor is another one; empty: there is none. What came while it was out of sight is drawn
+        where it is in sight again: it may be laid out as before, so that nothing else tells it."""
         if run_id != self.cursor_run:
             self.cursor_run = run_id
             self._show_about()
+        if self._drawn is None:
+            self._draw(keep_place=True)
 
     @property
     def shows_another_run(self) -> bool:
@@ -264,25 +268,32 @@ class SidePanel(Pane):
     def _show_about(self) -> None:
         """What the page in sight is about; of another run than the one under the cursor that is said."""
         about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
-        room = self._about.size.width
+        room = self._about.size.width or self._width - 2
         at_right = content(middle(about.at_right, room // 2), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
         left = fit(about.words, max(0, room - 1 - at_right.cell_length))
         self._about.show(Content.assemble(content(left, about.style), " ", at_right))
 
+    @property
+    def _width(self) -> int:
+        """The cells of a line: of a panel that is not laid out yet, those that it will have, for its first frame."""
+        return self.size.width or panel_width(*self.app.size)
+
     def _draw(self, *, keep_place: bool) -> None:
         """Draw the visible tab if it is another one, or its page, or the width."""
         self._show_about()
-        width = self.size.width
-        if self.tab == "log" or not width or self._drawn == (self.tab, width):
+        width = self._width
+        if self.tab == "log" or not self.display or self._drawn == (self.tab, width):
             return
         self._drawn = (self.tab, width)
         page = self._pages[self.tab]
         header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
-        self._page.show_text(page.body, header=header, changed=page.changed, keep_place=keep_place)
+        self._page.show_text(
+            page.body, header=header, changed=page.changed, keep_place=keep_place, expected=max(0, width - 2)
+        )
         self.search.look_again()
 
 
