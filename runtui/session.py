@@ -115,6 +115,7 @@ async def _one(
             else:
                 await _read_while_loading(spec, workspace, paint)
             from runtui.tui import app as screen
+            from runtui.tui.features.leaving import Leaving
             from runtui.tui.features.wiring import Stages
 
             app = screen.RuntuiApp(
@@ -126,11 +127,11 @@ async def _one(
                 stages=Stages(partial(_begin, workspace), keep_from_collector),
             )
         code = await screen.run(app)
-        if app.wired.leaving.next_profile is None:
+        if app.wired[Leaving].next_profile is None:
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
-        return Ended(code, app.wired.leaving.next_profile, app.keys.close())
+        return Ended(code, app.wired[Leaving].next_profile, app.keys.close())
     finally:
         with given_back_on_error():
             if workspace is not None:

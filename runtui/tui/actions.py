@@ -66,17 +66,6 @@ class ActionContext:
     """The server is a sandbox of our own, that can simulate faults."""
 
 
-class Feature:
-    """What a person can do across screens: it has an `action_<id>` for each action of the registry that it owns."""
-
-    def start(self) -> None:
-        """Follow the services, from the moment at which it was built."""
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Add what this feature alone knows of what can be done now."""
-        return context
-
-
 Reason = Callable[[ActionContext], str | None]
 """Why an action cannot run, as a sentence; None when it can."""
 

@@ -25,7 +25,10 @@ from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.bridge import Announced
-from runtui.tui.features.wiring import Features, Stages
+from runtui.tui.features.feature import Features
+from runtui.tui.features.leaving import Leaving
+from runtui.tui.features.listing import Listing
+from runtui.tui.features.wiring import EVERY_FEATURE, Preparation, Stages
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
@@ -127,7 +130,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.wired = Features(self.chrome, self.runs)
+        self.wired = Features(self.chrome, self.runs, EVERY_FEATURE)
+        self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
 
@@ -160,8 +164,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def _begin(self) -> None:
         """Show what the store has, now that the list stands and before it is drawn; the rest once it is."""
-        self.wired.listing.start()
-        preparing = self.wired.prepare(self.keys.rest, self._stages)
+        self.wired[Listing].show_stored()
+        preparing = self.preparation.prepare(self.keys.rest, self._stages)
         self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
 
     async def on_announced(self, event: Announced[object]) -> None:
@@ -183,7 +187,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_unmount(self) -> None:
         """Route nothing to widgets that are gone, and have nobody wait for a person."""
         self.keys.close()
-        self.wired.end()
+        for feature in self.wired.built:
+            feature.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
@@ -211,16 +216,17 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     @property
     def is_followed(self) -> bool:
         """Whether another profile is opened next."""
-        return self.wired.leaving.next_profile is not None and self.crash is None
+        return self.wired[Leaving].next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """The line dropped, or the process was asked to end: saves on their way are still waited for."""
-        self.wired.leaving.next_profile = None
-        self.wired.stop_asking()
+        leaving = self.wired[Leaving]
+        leaving.next_profile = None
+        leaving.stop_asking_all()
         leave = super().end_unattended
 
         async def leave_when_saved() -> None:
-            await self.wired.leaving.end()
+            await leaving.drain()
             leave()
 
         if self._workspace.saves.active():
@@ -230,7 +236,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     async def action_quit(self) -> None:
         """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
-        self.wired.leaving.leave(None)
+        self.wired[Leaving].leave(None)
 
 
 async def run(app: RuntuiApp) -> int:

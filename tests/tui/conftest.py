@@ -32,6 +32,8 @@ from runtui.sandbox.app import create_app
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
+from runtui.tui.features.editing import Editing
+from runtui.tui.features.journaling import Journaling
 from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.runs import RunsView
@@ -165,12 +167,12 @@ class Session:
     @property
     def form(self) -> FieldForm:
         """The fields of the form."""
-        return self.app.wired.editing.form.editor.form
+        return self.app.wired[Editing].form.editor.form
 
     @property
     def journal(self) -> JournalView:
         """The list of the journal."""
-        return self.app.wired.journaling.view
+        return self.app.wired[Journaling].view
 
     @property
     def panel(self) -> SidePanel:
@@ -301,7 +303,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         monkeypatch.setattr("textual.app.Stylesheet", OnceParsed)
         monkeypatch.setattr(Compositor, "render_update", leave_for_later)
         app = RuntuiApp(workspace, sandbox=sandbox, profiles=profiles, typed_ahead=typed_ahead)
-        app.wired.is_prepared = not ahead
+        app.preparation.is_prepared = not ahead
         try:
             workspace.refresh.start()
             while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
@@ -314,9 +316,9 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                     )
                     await session.until(lambda: session.runs.table.total > 0)
                     if not ahead and workspace.refresh.progress.fault is None:
-                        await session.until(lambda: app.wired.is_followed_up)
+                        await session.until(lambda: app.preparation.is_followed_up)
                     if ahead:
-                        await session.until(lambda: app.wired.is_prepared)
+                        await session.until(lambda: app.preparation.is_prepared)
                     else:
                         session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
                 yield session

@@ -20,6 +20,7 @@ from runtui.sandbox.app import create_app
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
+from runtui.tui.features.signing_in import SigningIn
 from runtui.tui.screens.sign_in import SignInView
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
@@ -143,7 +144,7 @@ async def open_desk(
         workspace.refresh.start()
         async with app.run_test(size=size, notifications=True) as pilot:
             session = Session(pilot, workspace, server)
-            session.app.wired.signing_in.demo_authority = demo
+            session.app.wired[SigningIn].demo_authority = demo
             desk = Desk(session, authority, sign_in, polls, gate, secrets)
             yield desk
             assert desk.seen_secrets(folder) == []

@@ -18,8 +18,8 @@ from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.acting import Acting
 from runtui.tui.features.arranging import Arranging
-from runtui.tui.features.bulk_editing import BulkEditing
-from runtui.tui.features.bulk_sending import BulkSending
+from runtui.tui.features.bulk.editing import BulkEditing
+from runtui.tui.features.bulk.sending import BulkSending
 from runtui.tui.features.copying import Copying
 from runtui.tui.features.editing import Editing
 from runtui.tui.features.journaling import Journaling

@@ -11,6 +11,7 @@ from runtui.domain.columns import GAP, GUTTER
 from runtui.domain.views import ListSettings, View
 from runtui.prelude import FirstPaint
 from runtui.services.preferences import KeptChoices, preferences_path
+from runtui.tui.features.opening import Opening
 from runtui.tui.widgets.line_table import ColumnHeader
 from tests.tui.conftest import ROOT, Opener, Session
 
@@ -139,7 +140,7 @@ async def test_every_list_has_columns_to_choose_and_a_restart_finds_them(open_se
         assert "sent" not in titles(session)
         await session.press("J")
         await session.press("enter")
-        await session.until(lambda: session.app.wired.opening.users.list.rows)
+        await session.until(lambda: session.app.wired[Opening].users.list.rows)
         await session.press("C", "space", "enter")
         assert "status" not in titles(session)
         assert "user" in titles(session)
@@ -149,7 +150,7 @@ async def test_every_list_has_columns_to_choose_and_a_restart_finds_them(open_se
         await session.press("J")
         assert "sent" not in titles(session)
         await session.press("J", "o", "enter")
-        await session.until(lambda: session.app.wired.opening.users.list.rows)
+        await session.until(lambda: session.app.wired[Opening].users.list.rows)
         assert "status" not in titles(session)
         await session.press("C", "0", "enter")
         assert "status" in titles(session)

@@ -13,7 +13,7 @@ from textual import events
 from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.services.workspace import Workspace
-from runtui.tui.features import bulk_sending
+from runtui.tui.features.bulk import sending
 from runtui.tui.resources import RESULTS
 from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener, Session
@@ -130,14 +130,14 @@ async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pyte
     graph = Graph()
     async with open_session(graph=graph) as session:
         everything_ended = threading.Event()
-        read = bulk_sending.marked_runs
+        read = sending.marked_runs
 
         def read_late(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
             assert everything_ended.wait(20)
             return read(workspace, run_ids)
 
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
-        monkeypatch.setattr(bulk_sending, "marked_runs", read_late)
+        monkeypatch.setattr(sending, "marked_runs", read_late)
         session.app.post_message(events.Key("y", "y"))
         await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
         everything_ended.set()

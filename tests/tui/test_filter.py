@@ -13,6 +13,7 @@ from textual.widgets import Input
 from runtui.domain.times import now_ticks, parse_duration
 from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
+from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter
 from tests.tui.conftest import Opener, Session
 
@@ -275,7 +276,7 @@ async def test_rows_in_memory_offer_what_they_show(open_session: Opener) -> None
         await session.press("slash")
         await session.type("status:completedWithErrors users>8")
         await session.press("enter", "enter")
-        users = session.app.wired.opening.users.list
+        users = session.app.wired[Opening].users.list
         await session.until(lambda: users.rows)
         await session.press("slash")
         await session.type("stat")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from runtui.domain.draft import Draft
+from runtui.tui.features.editing import Editing
 from runtui.tui.screens.conflict import ConflictView
 from runtui.tui.screens.form import DraftEditor
 from runtui.tui.widgets.field_form import FieldInput, FieldSelect
@@ -59,7 +60,7 @@ def view_of(session: Session) -> str:
 
 
 def editor_of(session: Session) -> DraftEditor:
-    return session.app.wired.editing.form.editor
+    return session.app.wired[Editing].form.editor
 
 
 def stored_count(session: Session) -> object:

@@ -12,6 +12,7 @@ import httpx
 from runtui.domain.report import Outcome
 from runtui.services.journal import Journal
 from runtui.services.workspace import JOURNAL_FILE
+from runtui.tui.features.journaling import Journaling
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_journal import record
@@ -73,7 +74,7 @@ async def test_what_was_found_before_the_screen_was_there_is_told_with_the_draft
     journal.close()
     async with open_session(wire=graph.wire) as session:
         await session.workspace.reconciler.check_all()
-        session.app.wired.journaling.tell_what_was_left()
+        session.app.wired[Journaling].tell_what_was_left()
         await session.pilot.pause()
         assert "1 change of an earlier session: 1 unknown." in status_of(session)
         assert "1 draft; ~" in status_of(session)

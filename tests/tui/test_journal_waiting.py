@@ -11,7 +11,8 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.services.writing.save import Save, Step
-from runtui.tui.features import editing
+from runtui.tui.features import waiting
+from runtui.tui.features.waiting import Waiting
 from runtui.tui.words import pages
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
@@ -39,7 +40,7 @@ async def send(session: Session) -> None:
 
 
 async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(editing, "COUNTDOWN_SECONDS", 0.02)
+    monkeypatch.setattr(waiting, "COUNTDOWN_SECONDS", 0.02)
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
@@ -58,7 +59,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
             )
         )
         assert "The draft is kept." in status_of(session)
-        assert session.app.wired.editing.countdown.timer is None, "an idle screen has no clock"
+        assert session.app.wired[Waiting].timer is None, "an idle screen has no clock"
         assert len(graph.patches) == 1
 
 
@@ -69,7 +70,7 @@ async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open
         await session.press("U")
         assert "Nothing is marked." in status_of(session)
         session.app.chrome.panel.show_entry(session.workspace.journal.entries()[0])
-        session.app.wired.editing.countdown.tick()
+        session.app.wired[Waiting].tick()
         assert "Nothing is marked." in status_of(session)
         assert "trying again" not in panel_text(session)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.widget import Widget
 
+from runtui.tui.features.opening import Opening
 from runtui.tui.widgets.chrome import HintBar
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import ColumnHeader
@@ -57,7 +58,7 @@ async def test_the_names_of_tabs_and_of_columns_are_clicked(open_session: Opener
         await session.press("slash")
         await session.type("status:completedWithErrors")
         await session.press("enter", "enter")
-        users = session.app.wired.opening.users.list
+        users = session.app.wired[Opening].users.list
         await session.until(lambda: users.rows)
         header = users.query_one(ColumnHeader).region.y
         names = [row.name for row in users.rows]

@@ -7,12 +7,13 @@ import re
 import pytest
 
 from runtui.domain.times import TICKS_PER_SECOND, day_text, format_ticks, now_ticks
+from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.screens.overview import OverviewView
 from tests.tui.conftest import Opener, Session
 
 
 def overview(session: Session) -> OverviewView:
-    return session.app.wired.overviewing.view
+    return session.app.wired[Overviewing].view
 
 
 async def opened(session: Session) -> OverviewView:
@@ -57,7 +58,7 @@ async def test_the_days_that_there_is_room_for_are_in_sight(
         assert shown == [f"day{back}" for back in reversed(range(days))]
         assert {column.key: width for column, width in layout}["workflow"] >= 12
         session.workspace.store.put_workflows([{"id": "w", "displayName": "Another"}])
-        session.app.wired.overviewing.follow_clock()
+        session.app.wired[Overviewing].follow_clock()
         await session.until(lambda: "Another" in session.text() or len(view.list.rows) > view.table.size.height)
         assert view.table.arrangement.layout(view.table.size.width) == layout
 
@@ -108,7 +109,7 @@ async def test_what_time_alone_changes_is_drawn(open_session: Opener, monkeypatc
         later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
         monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
         monkeypatch.setattr("runtui.tui.screens.overview.now_ticks", lambda: later)
-        session.app.wired.overviewing.follow_clock()
+        session.app.wired[Overviewing].follow_clock()
         await session.until(lambda: "running" not in session.text().splitlines()[1])
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))
 

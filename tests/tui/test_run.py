@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtui.tui.features.opening import Opening
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Graph, Held, reply
@@ -34,7 +35,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
     async with open_session(size=(140, 40)) as session:
         run_id = await to_the_failed_run(session)
         await session.press("enter")
-        users = session.app.wired.opening.users
+        users = session.app.wired[Opening].users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
         failed = [row for row in users.list.rows if row.trouble is not None]
@@ -62,7 +63,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         user_id = users.list.table.cursor_id
 
         await session.press("enter")
-        tasks = session.app.wired.opening.tasks
+        tasks = session.app.wired[Opening].tasks
         assert session.view == "tasks"
         assert tasks.user is not None
         assert tasks.user.id == user_id
@@ -95,7 +96,7 @@ async def test_keys_typed_ahead_reach_what_they_open(open_session: Opener) -> No
         await to_the_failed_run(session)
         await type_keys(session, ["enter", "/", "f", "a", "i", "l", "e", "d", "enter", "space"], "in one packet")
         assert session.view == "users"
-        users = session.app.wired.opening.users.list
+        users = session.app.wired[Opening].users.list
         await session.until(lambda: users.rows)
         assert users.filter_text == "failed"
         assert session.app.focused is users.table
@@ -116,7 +117,7 @@ def refused() -> httpx.Response:
 async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) -> None:
     graph = Graph(answer_to_results=refused)
     async with open_session(graph=graph, size=(80, 24)) as session:
-        users = session.app.wired.opening.users
+        users = session.app.wired[Opening].users
         await session.press("enter")
         await session.until(lambda: "could not be read" in session.text())
         assert "may not" in session.text() or "403" in session.text() or "Reports.Read.All" in session.text()

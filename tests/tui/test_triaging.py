@@ -11,6 +11,7 @@ from runtui.domain.times import now_ticks
 from runtui.services.journal import Journal
 from runtui.services.store import RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
+from runtui.tui.features.triage.triaging import Triaging
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Graph
@@ -116,7 +117,7 @@ async def test_what_another_runtui_says_and_a_snooze_that_ended_are_shown(open_s
         other = TriageMemory(journal, store, workspace.root)
         other.mark(["run-01"], "handled", "kim")
         other.mark(["run-03"], "snoozed", "kim", until=now_ticks())
-        session.app.wired.triaging.follow()
+        session.app.wired[Triaging].follow()
         await session.until(lambda: session.runs.table.total == 5)
         assert "1 snooze ended" in session.status.text
         assert "» ✗ failed" in session.text()

@@ -38,12 +38,13 @@ from runtui.services.triage.people import find_user
 from runtui.services.writing.drive import store_observed
 from runtui.services.writing.follow import FollowedRun, followed
 from runtui.services.writing.save import Save
-from runtui.tui.actions import ActionContext, Feature
-from runtui.tui.features.bulk_editing import BulkEditing
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.bulk.editing import BulkEditing
+from runtui.tui.features.bulk.sending import BulkSending
 from runtui.tui.features.editing import Editing
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
-from runtui.tui.screens.frame import Chrome
-from runtui.tui.screens.overview import OverviewView
+from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.triage.people import PeopleView
 from runtui.tui.widgets.chrome import Severity
@@ -54,6 +55,9 @@ ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
 MOST_FOLLOWED: Final = 20
 """Runs of a bulk change that are followed at a time."""
 
+_ASKING: Final = "act"
+"""The group of the worker that asks the server for something that an action needs."""
+
 _FOLLOW: Final = "follow"
 """The group of the workers that follow a run."""
 
@@ -62,25 +66,14 @@ _Step: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Acting(Feature):
-    """The list of actions, and what is made of the one that is chosen.
+    """The list of actions, and what is made of the one that is chosen."""
 
-    Args:
-        chrome: The frame.
-        editing: Reviews and sends an action as it does a change.
-        bulk_editing: Does so for the marked runs.
-        opening: Opens a run; its places show users and tasks.
-        overview: The workflows.
-    """
-
-    def __init__(
-        self, chrome: Chrome, editing: Editing, bulk_editing: BulkEditing, opening: Opening, overview: OverviewView
-    ) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._editing = editing
-        self._bulk_editing = bulk_editing
-        self._opening = opening
-        self._overview = overview
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._editing = features[Editing]
+        self._bulk_editing = features[BulkEditing]
+        self._bulk_sending = features[BulkSending]
+        self._opening = features[Opening]
         self._followers = asyncio.Semaphore(MOST_FOLLOWED)
         self._made: dict[str, str] = {}
         """By the key of a run, the newest run that an action of this session has made of it."""
@@ -110,7 +103,7 @@ class Acting(Feature):
 
     async def action_result_run(self) -> None:
         """Go to the run that the action of a line has made, else to the run that it was about."""
-        if (row := self._bulk_editing.sending.view.row) is None:
+        if (row := self._bulk_sending.view.row) is None:
             return
         if row.save.action is not None and row.save.action.name == "activateWithScope":
             await self._go_on_from(row.save.run_id, row.save.operation.workflow_id)
@@ -122,8 +115,8 @@ class Acting(Feature):
         if made and self._workspace.store.get(made) is not None:
             await self._opening.open_run(made)
         else:
-            look = partial(self._look_for_new_runs, reprocess(workflow_id, run_id, "all"))
-            self._aside(look, "Looking for the run that reprocesses it…")
+            look = self._look_for_new_runs(reprocess(workflow_id, run_id, "all"))
+            self.aside(look, _ASKING, "Looking for the run that reprocesses it…", exclusive=True)
 
     def _recorded(self, run_id: str) -> str:
         """The newest run that the journal knows to be made of this one; empty where it knows none. It reads files."""
@@ -175,7 +168,7 @@ class Acting(Feature):
 
     async def action_act_on_workflow(self) -> None:
         """Ask which action is wanted for the workflow under the cursor."""
-        if (row := self._overview.row) is not None:
+        if (row := self._features[Overviewing].view.row) is not None:
             workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 
@@ -205,7 +198,7 @@ class Acting(Feature):
             )
             about = " ".join(filter(None, (lacks, *bulk.notes)))
             words = f"{action.words}, for {len(bulk.drafts)} of {marks}" if bulk.drafts else action.words
-            yield _choice(partial(self._bulk_editing.sending.ask, bulk, lacks), words, about, refusal)
+            yield _choice(partial(self._bulk_sending.ask, bulk, lacks), words, about, refusal)
 
     def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[_Step]]:
         rows = self._chrome.front.view.list
@@ -266,7 +259,8 @@ class Acting(Feature):
             if person is not None and person.id:
                 await self._review(run_on_demand(workflow_id, [person.id]), {})
             elif person is not None:
-                self._aside(partial(self._find_person, workflow_id, person.name), f"Looking for {person.name}…")
+                looking = self._find_person(workflow_id, person.name)
+                self.aside(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
 
         self._workspace.results.read_in_background(EVERY_RUN)
         await self._chrome.ask(PeopleView(self._workspace), chosen)
@@ -280,7 +274,7 @@ class Acting(Feature):
     # A preview
 
     async def _preview(self, workflow_id: str) -> None:
-        self._aside(partial(self._show_preview, workflow_id), "Asking which tasks would fail…")
+        self.aside(self._show_preview(workflow_id), _ASKING, "Asking which tasks would fail…", exclusive=True)
 
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)
@@ -288,19 +282,6 @@ class Acting(Feature):
         self._chrome.panel.open()
         self._chrome.panel.show_exchange(answer.exchange.number)
         self._chrome.set_status(words, "success" if is_good else "warning")
-
-    def _aside(self, work: Callable[[], Awaitable[None]], saying: str) -> None:
-        """Do what asks the server beside the screen; its failure is told."""
-
-        async def guarded() -> None:
-            try:
-                await work()
-            except RuntuiError as error:
-                self._chrome.set_status(str(error), "error")
-            self._chrome.refresh()
-
-        self._chrome.set_status(saying)
-        self._chrome.app.run_worker(guarded(), group="act", exclusive=True, description=saying)
 
     # What an action has made, or stops
 
@@ -320,10 +301,7 @@ class Acting(Feature):
 
     async def _read_tasks(self, save: Save) -> None:
         """Read what the tasks of a run did, once one of them goes on."""
-        try:
-            await self._workspace.results.read_run(save.operation.workflow_id, save.run_id)
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
+        await self.attempt(self._workspace.results.read_run(save.operation.workflow_id, save.run_id))
 
     async def _readings(self, save: Save) -> AsyncIterator[FollowedRun]:
         """The run each time that it was read; of many, some are followed at a time."""
@@ -340,7 +318,7 @@ class Acting(Feature):
             except RuntuiError as error:
                 self._chrome.set_status(str(error), "error")
                 return
-            self._bulk_editing.sending.note_followed(save, found)
+            self._bulk_sending.note_followed(save, found)
             if found.is_new:
                 self._note_made(save.run_id, str(found.run.get("id")))
             before, status = status, str(found.run.get(STATUS))

@@ -26,11 +26,9 @@ from runtui.domain.views import (
 )
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import fit
 
 
@@ -42,17 +40,11 @@ class _Task(NamedTuple):
 
 
 class Arranging(Feature):
-    """Sorting, columns and views.
+    """Sorting, columns and views."""
 
-    Args:
-        chrome: The frame.
-        runs: The list.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
-        self._chrome = chrome
-        self._runs = runs
-        self._preferences = chrome.workspace.preferences
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._preferences = self._workspace.preferences
 
     def start(self) -> None:
         """Say what of the last session is lost."""

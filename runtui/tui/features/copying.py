@@ -36,11 +36,11 @@ from runtui.services.sharing.handoff import (
     origin_of,
     requests_about,
 )
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
 from runtui.tui.resources import CAUSES, PERSON, RESULTS, RUNS, TASKS, USERS, WORKFLOWS, Resource, ResultRow
 from runtui.tui.screens.bulk.results import ResultsView
-from runtui.tui.screens.frame import ActionView, Chrome
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Picker
@@ -61,15 +61,10 @@ _QUESTION: Final = "copy"
 
 
 class Copying(Feature):
-    """The question what to copy, and what becomes of the answer.
+    """The question what to copy, and what becomes of the answer."""
 
-    Args:
-        chrome: The frame.
-    """
-
-    def __init__(self, chrome: Chrome) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self._offered: Sequence[CopyChoice] = ()
         """What the question offers."""
 

@@ -1,18 +1,15 @@
 """Changing a run: from `e` on a run, over form, conflict and review, to what became of the change.
 
 Invariant: nothing is sent but what a review confirmed, and no draft is lost by one key. What took a while to find out
-takes the screen only from a person who still waits for it. A clock runs only while a save waits.
+takes the screen only from a person who still waits for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Final
-
-from textual.timer import Timer
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
@@ -21,82 +18,25 @@ from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_of
-from runtui.services.writing.save import Save, Step
-from runtui.tui.actions import ActionContext, Feature
+from runtui.services.writing.save import Save
+from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.waiting import Waiting
 from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.review import ReviewView, review_of
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import draft_words, pages, sign_in_words
 
-COUNTDOWN_SECONDS: Final = 1.0
-"""How often the time that a save still waits is told."""
-
-
-class Countdown:
-    """The saves that wait until the service takes requests again, and the sentence that tells for how long.
-
-    Args:
-        chrome: The frame.
-    """
-
-    def __init__(self, chrome: Chrome) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self.timer: Timer | None = None
-        """Runs while a save waits."""
-        self._told = ""
-        """The last sentence; once another one stands there, it is left alone."""
-
-    def waiting(self) -> tuple[Save, ...]:
-        """Those that wait, the one under the cursor first."""
-        if not self._workspace.connected:
-            return ()
-        run_id = self._chrome.front.view.run_id
-        active = self._workspace.saves.active()
-        paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
-        return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
-
-    def follow(self) -> None:
-        """A save went on: the clock runs, or stops."""
-        if self.waiting() and self.timer is None:
-            self.timer = self._chrome.app.set_interval(COUNTDOWN_SECONDS, self.tick)
-        elif not self.waiting() and self.timer is not None:
-            self.timer.stop()
-            self.timer = None
-
-    def tick(self) -> None:
-        """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
-        for save in self.waiting():
-            self._chrome.panel.follow_save(save)
-            if self._chrome.status.text == self._told:
-                self.say(save)
-
-    def say(self, save: Save) -> None:
-        """Tell how long a save still waits, as long as it does."""
-        self._told = pages.wait_sentence(save, datetime.now(UTC))
-        waits = lambda: save.number in {waiting.number for waiting in self.waiting()}  # noqa: E731
-        self._chrome.set_status(self._told, "warning", waits)
-
 
 class Editing(Feature):
-    """The form, the questions before a change is sent, and the sentence after it.
+    """The form, the questions before a change is sent, and the sentence after it."""
 
-    Args:
-        chrome: The frame.
-        runs: The list that changes begin from.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self.form = FormView(self._workspace.drafts)
-        self.place = chrome.place(self.form)
+        self.place = self._chrome.place(self.form)
         """The form's screen; it stays mounted."""
-        self.countdown = Countdown(chrome)
+        self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
 
@@ -105,10 +45,6 @@ class Editing(Feature):
         changed = self._workspace.saves.changed
         self._chrome.carry(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
         self._chrome.carry(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
-
-    def extend(self, context: ActionContext) -> ActionContext:
-        """Whether a change waits."""
-        return replace(context, waiting=bool(self.countdown.waiting()))
 
     # e: the form
 
@@ -160,10 +96,7 @@ class Editing(Feature):
         answer = await self._workspace.client.peek(draft.workflow_id, draft.run_id)
         if answer.entity is not None:
             self.form.catch_up(draft.run_id, answer.entity)
-            try:
-                await asyncio.to_thread(self._workspace.store.put_run, draft.workflow_id, answer.entity)
-            except RuntuiError as error:
-                self._chrome.set_status(str(error), "error")
+            await self.in_thread(partial(self._workspace.store.put_run, draft.workflow_id, answer.entity))
             return
         in_sight = self._chrome.front.view.draft
         if answer.fault is not None and in_sight is not None and in_sight.run_id == draft.run_id:
@@ -281,9 +214,7 @@ class Editing(Feature):
             failed = save.outcome is Outcome.NOT_DONE
             severity: Severity = "success" if good else "error" if failed else "warning"
             self._chrome.set_status(self._save_words(save), severity, lambda: not failed or self._is_kept(save))
-        elif save.step is Step.PAUSED:
-            self.countdown.say(save)
-        self.countdown.follow()
+        self._waiting.follow(save)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
             await self.open(save.run_id)
@@ -310,18 +241,6 @@ class Editing(Feature):
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
         return words
-
-    # A save that waits
-
-    def action_stop_waiting(self) -> None:
-        """Stop a save that waits: the one under the cursor, or the oldest."""
-        for save in self.countdown.waiting()[:1]:
-            if not self._workspace.saves.stop(save.number):
-                self._chrome.set_status(
-                    "It is on its way again and cannot be stopped.",
-                    "warning",
-                    lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
-                )
 
     # Drafts
 

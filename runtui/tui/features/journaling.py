@@ -7,7 +7,7 @@ who still waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,36 +22,27 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import EntryQuery, ExportFormat
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
-from runtui.tui.actions import ActionContext, Feature
-from runtui.tui.features.bulk_sending import BulkSending, in_thread
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.bulk.sending import BulkSending
 from runtui.tui.features.editing import Editing
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import draft_words, entry_words
 
 
 class Journaling(Feature):
-    """The journal's place, and what can be done about what was sent.
+    """The journal's place, and what can be done about what was sent."""
 
-    Args:
-        chrome: The frame.
-        runs: The list.
-        editing: Reviews and sends the change that undoes another one.
-        bulk_sending: The same for many.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing, bulk_sending: BulkSending) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
-        self._editing = editing
-        self._bulk_sending = bulk_sending
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._editing = features[Editing]
+        self._bulk_sending = features[BulkSending]
         self.view = JournalView()
-        self.place = chrome.place(self.view)
+        self.place = self._chrome.place(self.view)
         """The journal's screen; it stays mounted."""
         self._sent: set[int] = set()
         """The entries of this session: what became of them is no news of an earlier one."""
@@ -117,7 +108,7 @@ class Journaling(Feature):
     def action_check(self) -> None:
         """Read the run of an unknown change again."""
         if (entry := self.view.entry) is not None:
-            self._aside(partial(self._look, entry.number), "look at an entry", entry_words.looking(entry))
+            self.aside(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
 
     async def _look(self, number: int) -> None:
         entry = await self._workspace.reconciler.check(number)
@@ -131,8 +122,7 @@ class Journaling(Feature):
 
         def decided(outcome: Outcome | None) -> None:
             if outcome is not None:
-                settle = partial(self._workspace.reconciler.decide, entry.number, outcome)
-                self._aside(settle, awaited("settle an entry"))
+                self.aside(self._workspace.reconciler.decide(entry.number, outcome), awaited("settle an entry"))
 
         choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
         choices += [Choice(outcome, line) for outcome, line in entry_words.DECISIONS.items()]
@@ -182,7 +172,7 @@ class Journaling(Feature):
         """Undo the last change to the run at hand."""
         if (run_id := self._chrome.hold_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
-            self._aside(partial(self._undo_last, run_id), awaited("find the last change"))
+            self.aside(self._undo_last(run_id), awaited("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
@@ -197,7 +187,7 @@ class Journaling(Feature):
         """Undo the change under the cursor; of a bulk change, ask whether that one or all of them."""
         if (entry := self.view.entry) is None:
             return
-        batch = await in_thread(self._chrome, partial(self._workspace.journal.of_batch, entry.batch))
+        batch = await self.in_thread(partial(self._workspace.journal.of_batch, entry.batch))
         together = [other.number for other in batch or () if why_not(other) is None]
         if len(together) < 2:
             await self._undo_entry(entry)
@@ -234,10 +224,10 @@ class Journaling(Feature):
         except UndoError:  # the list may be old: the run itself says whether the change still stands
             draft = None
         if draft is None:
-            self._aside(partial(self._review_undo, entry, is_looking), "undo")
+            self.aside(self._review_undo(entry, is_looking), "undo", exclusive=True)
             return
         await self._editing.review(draft, undoes=entry.number)
-        self._aside(partial(self._check_undo, entry, self._chrome.front), "undo")
+        self.aside(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
 
     async def _check_undo(self, entry: Entry, review: Frame[Any]) -> None:
         """Read the run while the question stands, and take the question back where the change stands no longer.
@@ -273,34 +263,10 @@ class Journaling(Feature):
 
         def chosen(form: ExportFormat | None) -> None:
             if form is not None:
-                self._aside(partial(self._export, query, form), awaited("export"))
+                self.aside(self._export(query, form), awaited("export"))
 
         await self._chrome.ask(Picker("export", Content("Export the journal"), choices, about=about), chosen)
 
     async def _export(self, query: EntryQuery, form: ExportFormat) -> None:
         path, count = await asyncio.to_thread(query.write, form)
         self._chrome.set_status(entry_words.exported(path, count), "success")
-
-    def _aside(self, work: Callable[[], Awaitable[Any]], what: str, saying: str = "") -> None:
-        """Do what takes a while beside the screen, the newest of each kind; its failure is told.
-
-        Args:
-            work: What is done.
-            what: The kind, for the worker.
-            saying: Stands in the status line meanwhile.
-        """
-        is_under_way = True
-        if saying:
-            self._chrome.set_status(saying, holds=lambda: is_under_way)
-
-        async def guarded() -> None:
-            nonlocal is_under_way
-            try:
-                await work()
-            except RuntuiError as error:
-                self._chrome.set_status(str(error), "error")
-            finally:
-                is_under_way = False
-                self._chrome.refresh()
-
-        self._chrome.app.run_worker(guarded(), group=what, description=what, exclusive=what == "undo")

@@ -6,30 +6,27 @@ mean. Drafts are on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
 from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
 from runtui.services.writing.save import Save
 from runtui.settings import Settings
-from runtui.tui.screens.frame import Chrome
+from runtui.tui.features.feature import Feature, Features
 
 QUIT_SECONDS: Final = 10.0
 """How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
 
 
-@dataclass
-class Leaving:
+class Leaving(Feature):
     """The way out."""
 
-    chrome: Chrome
-    stop_asking: Callable[[], None]
-    """Has nobody wait for a person to sign in."""
-    next_profile: Settings | None = field(default=None, init=False)
-    """What is opened in the place of this session; None: nothing, the person leaves for good."""
-    _is_waiting: bool = field(default=False, init=False)
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self.next_profile: Settings | None = None
+        """What is opened in the place of this session; None: nothing, the person leaves for good."""
+        self._is_waiting = False
 
     def leave(self, next_profile: Settings | None) -> None:
         """Leave once no save is on its way, or when asked a second time.
@@ -38,20 +35,19 @@ class Leaving:
             next_profile: What is opened in the place of this session; None: nothing.
         """
         self.next_profile = next_profile
-        # A save that waits for somebody to sign in must not hold up the end.
-        self.stop_asking()
-        saves = self.chrome.workspace.saves.active()
+        self.stop_asking_all()
+        saves = self._workspace.saves.active()
         if not saves or self._is_waiting:
-            self.chrome.app.exit(return_code=0)
+            self._chrome.app.exit(return_code=0)
             return
         self._is_waiting = True
         words = f"Waiting for {_counted(len(saves), 'save')} to end; {key_of('quit')} again leaves at once."
-        self.chrome.set_status(words, "warning", self._is_saving)
-        self.chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
+        self._chrome.set_status(words, "warning", self._is_saving)
+        self._chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
 
     async def _leave_after_saves(self) -> None:
         """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""
-        saves = self.chrome.workspace.saves
+        saves = self._workspace.saves
         seen: list[Save] = []
         unsubscribe = saves.changed.subscribe(seen.append)
         try:
@@ -60,20 +56,25 @@ class Leaving:
             unsubscribe()
         if open_saves:
             self.next_profile = None
-            self.chrome.set_status(_left_open(saves.active()), "error", self._is_saving)
+            self._chrome.set_status(_left_open(saves.active()), "error", self._is_saving)
             return
         self._is_waiting = False
         if all(save.active or save.outcome is Outcome.DONE for save in seen):
-            self.chrome.app.exit(return_code=0)
+            self._chrome.app.exit(return_code=0)
         else:
             self.next_profile = None
 
-    async def end(self) -> None:
+    def stop_asking_all(self) -> None:
+        """A save that waits for somebody, such as to sign in, must not hold up the end."""
+        for feature in self._features.built:
+            feature.stop_asking()
+
+    async def drain(self) -> None:
         """Wait for saves on their way, with nobody here to press a key."""
-        await self.chrome.workspace.saves.drain(QUIT_SECONDS)
+        await self._workspace.saves.drain(QUIT_SECONDS)
 
     def _is_saving(self) -> bool:
-        return bool(self.chrome.workspace.saves.active())
+        return bool(self._workspace.saves.active())
 
 
 def _left_open(saves: Sequence[Save]) -> str:

@@ -15,40 +15,33 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.refresh import Progress
 from runtui.services.store import Store
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import RUNS
-from runtui.tui.screens.frame import Chrome
-from runtui.tui.screens.runs import RunsView
 
 MOST_WATCHED: Final = 100
 """Each of them is looked up when the store changes."""
 
 
 class Listing(Feature):
-    """The runs of the server, read and read again.
+    """The runs of the server, read and read again."""
 
-    Args:
-        chrome: The frame.
-        runs: The list.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self.is_read = asyncio.Event()
         """Set once the runs were listed for the first time."""
         self._complaint = ""
         """What was said of the last listing, as long as that is incomplete."""
 
     def start(self) -> None:
-        """Show what the store has, and follow what comes."""
         carry = self._chrome.carry
         carry(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         carry(self._workspace.store.changed.subscribe, self._tell_of_ends)
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
         carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
         self._chrome.show_runs = self._show_runs
+
+    def show_stored(self) -> None:
+        """Show what the store has."""
         self._runs.reload()
         self._listing_changed(self._workspace.refresh.progress)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Final, NamedTuple
@@ -18,9 +19,8 @@ from runtui.domain.triage.run_users import UserRow, in_sequence, progress_words,
 from runtui.errors import RuntuiError
 from runtui.graph.client import GraphError
 from runtui.services.store import workflow_of
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.run import READING, TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
 
@@ -46,19 +46,14 @@ class _Known(NamedTuple):
 
 
 class Opening(Feature):
-    """The places of one run.
+    """The places of one run."""
 
-    Args:
-        chrome: The frame.
-    """
-
-    def __init__(self, chrome: Chrome) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self.users = UsersView()
         self.tasks = TasksView()
-        self._users_place = chrome.place(self.users)
-        self._tasks_place = chrome.place(self.tasks)
+        self._users_place = self._chrome.place(self.users)
+        self._tasks_place = self._chrome.place(self.tasks)
         self._is_reading = False
         self._is_showing = False
         """Whether a part of the users is being shown, or was a moment ago."""
@@ -105,11 +100,8 @@ class Opening(Feature):
 
     async def _remember(self, run_id: str) -> None:
         """A run that was opened counts as seen: a cursor that passes over it tells nothing."""
-        try:
-            if await asyncio.to_thread(self._workspace.triage.see, run_id):
-                self._chrome.panel.read_again()
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
+        if await self.in_thread(partial(self._workspace.triage.see, run_id)):
+            self._chrome.panel.read_again()
 
     def _read_again(self, run_id: str) -> None:
         if self._workspace.connected and run_id == self.users.run_id:
@@ -250,13 +242,9 @@ class Opening(Feature):
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show what the tasks of a run did for a user, where that is still open."""
         subject_id = user.result.subject_id if user.result is not None else user.tasks[0].subject_id
-        try:
-            tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, subject_id)
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
-            return
+        tasks = await self.in_thread(partial(self._workspace.store.tasks_of, run_id, subject_id))
         shown = self.tasks.user
-        if shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
+        if tasks is not None and shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
             self.tasks.show(user, in_sequence(tasks), is_whole=not self.users.progress)
 
     async def _open_first(self) -> None:

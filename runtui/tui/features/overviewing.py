@@ -7,32 +7,24 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from runtui.tui.actions import Feature
-from runtui.tui.screens.frame import Chrome
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.overview import OverviewView
 from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 
 
 class Overviewing(Feature):
-    """The overview's place.
+    """The overview's place."""
 
-    Args:
-        chrome: The frame.
-        runs: The list.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
-        self._chrome = chrome
-        self._runs = runs
-        self.view = OverviewView(chrome.workspace.store)
-        self.place = chrome.place(self.view)
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self.view = OverviewView(self._workspace.store)
+        self.place = self._chrome.place(self.view)
         """The overview's screen; it stays mounted."""
 
     def start(self) -> None:
         """Follow what is stored, and the clock: runs get stuck and days end without a change of the store."""
-        self._chrome.carry(self._chrome.workspace.store.changed.subscribe, self._draw_again, only_newest=True)
+        self._chrome.carry(self._workspace.store.changed.subscribe, self._draw_again, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.follow_clock)
 
     async def action_overview(self) -> None:

@@ -18,9 +18,9 @@ from textual.worker import Worker
 
 from runtui.auth.errors import SignInError
 from runtui.keys.actions import key_of
-from runtui.tui.actions import ActionContext, Feature
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.sign_in import SignInView
 from runtui.tui.words import sign_in_words
 from runtui.tui.words.sign_in_words import PersonMethod
@@ -35,14 +35,14 @@ PAGE_MADE_SECONDS: Final = 1.0
 class SigningIn(Feature):
     """The sign-in's screen, and what waits for it."""
 
-    def __init__(self, chrome: Chrome) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._sign_in = chrome.workspace.sign_in
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._sign_in = self._workspace.sign_in
         self.view = SignInView()
-        self.place = chrome.place(self.view, is_seldom=True)
+        self.place = self._chrome.place(self.view, is_seldom=True)
         """Its screen; it stays mounted, so that a sign-in goes on behind another screen."""
-        self.demo_authority = chrome.sandbox.authority if chrome.sandbox is not None else ""
+        sandbox = self._chrome.sandbox
+        self.demo_authority = sandbox.authority if sandbox is not None else ""
         """Where a demo's own sign-in can be opened; empty on a real one."""
         self._attempt: Worker[None] | None = None
         self._asked: asyncio.Future[bool] | None = None

@@ -12,9 +12,8 @@ from textual.content import Content
 from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.settings import Settings
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature
 from runtui.tui.features.leaving import Leaving
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.help import HelpView
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.text import content, fit
@@ -23,17 +22,7 @@ from runtui.tui.words import entry_words
 
 
 class Switching(Feature):
-    """What this session is about, and how it behaves.
-
-    Args:
-        chrome: The frame.
-        leaving: Opens another profile in the place of this one.
-    """
-
-    def __init__(self, chrome: Chrome, leaving: Leaving) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._leaving = leaving
+    """What this session is about, and how it behaves."""
 
     async def action_profiles(self) -> None:
         """Choose another profile of config.toml, and open it in the place of this one."""
@@ -46,7 +35,7 @@ class Switching(Feature):
 
         def chosen(settings: Settings | None) -> None:
             if settings is not None and settings.profile != present:
-                self._leaving.leave(settings)
+                self._features[Leaving].leave(settings)
 
         title = Content.assemble(("Profiles", "bold"), "  ", content(present))
         at = names.index(present) if present in names else 0

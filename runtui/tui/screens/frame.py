@@ -30,7 +30,7 @@ from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
 from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, Scope, in_scopes, key_of, view_keys
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import ActionContext, Feature, bindings, why_not
+from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.bridge import News, Subscribe, carry
 from runtui.tui.keys import awaited
 from runtui.tui.screens.panel import Panel
@@ -94,10 +94,10 @@ class Chrome:
         self.sandbox = sandbox
         self.profiles = profiles
         self.panel = Panel(app, workspace)
-        self.features: list[Feature] = []
-        """Those that were asked for so far."""
-        self.every_feature: Iterable[Feature] = ()
-        """All of them, built one after the other by whoever asks; whoever builds them sets it."""
+        self.extensions: list[Callable[[ActionContext], ActionContext]] = []
+        """Each adds what one feature knows of what can be done now."""
+        self.owners: Iterable[object] = ()
+        """Who may have an action beside the screen in front; whoever asks the next one has it built."""
         self.places: list[Frame[Any]] = []
         """The screens that stay, to be mounted before they are opened."""
         self.headline = Headline()
@@ -193,8 +193,8 @@ class Chrome:
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )
-        for feature in self.features:
-            context = feature.extend(context)
+        for extend in self.extensions:
+            context = extend(context)
         return context
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
@@ -513,7 +513,7 @@ class Frame(Screen[ScreenResultType]):
             return
         if action.scope in self._own_scopes:
             self.view.before(action_id)
-        owners = chain((self.view, self.view.list, self, self._panel), self.chrome.every_feature)
+        owners = chain((self.view, self.view.list, self, self._panel), self.chrome.owners)
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
         # Before the reason: a feature that was not asked for yet may be the one that knows it.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))

@@ -45,11 +45,6 @@ def settled(entry: Entry) -> str:
     return f"{entry.report.heading}. {', '.join(entry.change_words())}."
 
 
-def looking(entry: Entry) -> str:
-    """Before a check."""
-    return f"Checking #{entry.number}…"
-
-
 def still_open(entry: Entry) -> str:
     """After a check that settled nothing."""
     if entry.outcome is None:

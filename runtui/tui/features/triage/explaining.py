@@ -11,27 +11,18 @@ from functools import partial
 from runtui.services.refresh import Progress
 from runtui.services.results import runs_of_cause
 from runtui.services.store import RunQuery
-from runtui.tui.actions import Feature
-from runtui.tui.screens.frame import Chrome
-from runtui.tui.screens.runs import RunsView
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.triage.causes import CausesView
 from runtui.tui.words import cause_words
 
 
 class Explaining(Feature):
-    """The place of the causes, and the way from one to its runs and back.
+    """The place of the causes, and the way from one to its runs and back."""
 
-    Args:
-        chrome: The frame.
-        runs: The list.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
-        self.view = CausesView(chrome.workspace, runs.table)
-        self.place = chrome.place(self.view)
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self.view = CausesView(self._workspace, self._runs.table)
+        self.place = self._chrome.place(self.view)
         """The screen of the causes; it stays mounted."""
 
     def start(self) -> None:

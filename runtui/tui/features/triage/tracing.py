@@ -5,18 +5,16 @@ Invariant: what the store has is shown at once; the server is asked while the pe
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, Person
 from runtui.services.triage.people import find_user, read_person
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.words import people_words
 
@@ -24,21 +22,12 @@ _READING: Final = "read a person"
 
 
 class Tracing(Feature):
-    """The question for a person, and the person's place.
+    """The question for a person, and the person's place."""
 
-    Args:
-        chrome: The frame.
-        runs: The list: people are looked for in its runs.
-        opening: Opens a run.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView, opening: Opening) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
-        self._opening = opening
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self.view = PersonView()
-        self.place = chrome.place(self.view)
+        self.place = self._chrome.place(self.view)
         """The screen of a person; it stays mounted."""
         self._is_told_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
@@ -83,12 +72,9 @@ class Tracing(Feature):
         self._chrome.app.run_worker(self._read(person), group=_READING, exclusive=True, description="read a person")
 
     async def _show_stored(self, person: Person, reading: str, empty: str) -> None:
-        try:
-            stored = await asyncio.to_thread(self._workspace.store.results_of_person, person.id)
-        except RuntuiError as error:
-            self.view.set_status(str(error), "error")
-            return
-        self.view.show(person, stored, reading, empty)
+        stored = await self.in_thread(partial(self._workspace.store.results_of_person, person.id))
+        if stored is not None:
+            self.view.show(person, stored, reading, empty)
 
     async def _read(self, person: Person) -> None:
         """Show what the server tells of a person, again whenever there is more."""
@@ -114,4 +100,4 @@ class Tracing(Feature):
         """Open the run of the task under the cursor."""
         row = self.view.list.table.row_under_cursor(hold=True)
         if row is not None and row.run_id:
-            await self._opening.open_run(row.run_id)
+            await self._features[Opening].open_run(row.run_id)

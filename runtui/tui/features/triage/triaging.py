@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -24,19 +24,20 @@ from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
-from runtui.tui.actions import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
 from runtui.tui.screens.run import TasksView, UsersView
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.triage.line import LineQuestion
 
 _logger: Final = logging.getLogger("runtui.triage")
 
 LOOK_SECONDS: Final = 20.0
 """How often it is looked for what others say, and for snoozes that ended."""
+
+_TRIAGE: Final = awaited("triage")
+"""The group of the workers that read and write what is said of runs: the next key waits for them."""
 
 _TYPED: Final = ""
 """Chosen in place of a usual snooze: the time is typed."""
@@ -50,19 +51,10 @@ class _Acted(NamedTuple):
 
 
 class Triaging(Feature):
-    """The queue of a shift.
+    """The queue of a shift."""
 
-    Args:
-        chrome: The frame.
-        runs: The list, whose order and filter make the queue.
-        opening: Opens the next run where one is open.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView, opening: Opening) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
-        self._opening = opening
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self._acted: _Acted | None = None
         self._followed = now_ticks()
         """When it was last looked for snoozes that ended."""
@@ -76,7 +68,7 @@ class Triaging(Feature):
 
     def action_next_problem(self) -> None:
         """Go to the next problem of the list that is not handled, or open it where a run is open."""
-        self._aside(self._go_on)
+        self.aside(self._go_on(), _TRIAGE)
 
     async def _go_on(self) -> None:
         table, view, shown = self._runs.table, self._chrome.front.view, self._runs.shown
@@ -92,7 +84,7 @@ class Triaging(Feature):
         line = await asyncio.to_thread(self._workspace.store.position, shown, run_id)
         table.move_to(table.cursor if line is None else line)
         if isinstance(view, UsersView | TasksView):
-            await self._opening.open_run(run_id)
+            await self._features[Opening].open_run(run_id)
         words = _left_words(await asyncio.to_thread(self._count_left), key_of("handled"), "marks this run as handled")
         self._chrome.front.set_status(words)
 
@@ -118,7 +110,7 @@ class Triaging(Feature):
 
     def action_handled(self) -> None:
         """Mark runs as handled, or take that back where all of them are."""
-        self._aside(partial(self._toggle, self._targets()))
+        self.aside(self._toggle(self._targets()), _TRIAGE)
 
     async def _toggle(self, run_ids: Sequence[str]) -> None:
         rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
@@ -146,7 +138,7 @@ class Triaging(Feature):
             return
         until = snooze_end(typed, now_ticks())
         end = "it changes" if until == NEVER else moment_text(until, now_ticks())
-        self._aside(partial(self._mark, run_ids, "snoozed", f"Snoozed until {end}", until))
+        self.aside(self._mark(run_ids, "snoozed", f"Snoozed until {end}", until), _TRIAGE)
 
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NEVER) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
@@ -166,7 +158,7 @@ class Triaging(Feature):
 
         def noted(text: str | None) -> None:
             if text is not None:
-                self._aside(partial(self._note, run_ids, text))
+                self.aside(self._note(run_ids, text), _TRIAGE)
 
         await self._chrome.ask(question, noted)
 
@@ -206,12 +198,7 @@ class Triaging(Feature):
 
     def follow(self) -> None:
         """Take over what another runtui wrote, and tell which snoozes ended."""
-        self._chrome.app.run_worker(
-            self._guarded(self._follow),
-            group="follow the triage memory",
-            exclusive=True,
-            description="follow others",
-        )
+        self.aside(self._follow(), "follow the triage memory", exclusive=True)
 
     async def _follow(self) -> None:
         try:
@@ -227,17 +214,6 @@ class Triaging(Feature):
         if ended:
             words = "1 snooze" if ended == 1 else f"{ended} snoozes"
             self._chrome.set_status(f"{words} ended; {key_of('next_problem')} goes to the next problem.")
-
-    def _aside(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what reads and writes files beside the screen; the next key waits for it."""
-        self._chrome.app.run_worker(self._guarded(work), group=awaited("triage"), description="triage")
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """What fails is told."""
-        try:
-            await work()
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
 
 
 def _check_note(text: str) -> None:

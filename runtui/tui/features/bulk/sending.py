@@ -6,11 +6,10 @@ end.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from textual.content import Content
 
@@ -24,7 +23,7 @@ from runtui.domain.bulk_draft import (
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
 from runtui.services.sharing.records import RecordFormat, record_lines
@@ -34,28 +33,17 @@ from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
-from runtui.tui.actions import ActionContext, Feature
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
 from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
 from runtui.tui.screens.bulk.review import bulk_review
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.runs import RunsView, Throttle
+from runtui.tui.screens.runs import Throttle
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import bulk_words, entry_words, sign_in_words
 
-_T = TypeVar("_T")
-
 RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
-
-
-async def in_thread(chrome: Chrome, call: Callable[[], _T]) -> _T | None:
-    """What a call gives that reads files; what fails is told, and gives None."""
-    try:
-        return await asyncio.to_thread(call)
-    except RuntuiError as error:
-        chrome.set_status(str(error), "error")
-        return None
 
 
 def marked_runs(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
@@ -64,41 +52,18 @@ def marked_runs(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRu
     return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
 
 
-async def drawn_up(
-    chrome: Chrome,
-    run_ids: Collection[str],
-    draw_up: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
-) -> BulkDraft | None:
-    """What is drawn up from some runs as they are in the list, the ids of those with a change in progress, and the ids
-    of those that are no longer listed; None where they cannot be read."""
-
-    def from_list() -> BulkDraft:
-        runs = {run.run_id: run for run in marked_runs(chrome.workspace, run_ids)}
-        busy = [run_id for run_id in runs if chrome.workspace.saves.of_run(run_id) is not None]
-        return draw_up([*runs.values()], busy, [run_id for run_id in run_ids if run_id not in runs])
-
-    return await in_thread(chrome, from_list)
-
-
 class BulkSending(Feature):
-    """The review of many changes, and their results.
+    """The review of many changes, and their results."""
 
-    Args:
-        chrome: The frame.
-        runs: The list, whose rows show what is on its way.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
         self.view = ResultsView()
-        self.place = chrome.place(self.view, is_seldom=True)
+        self.place = self._chrome.place(self.view, is_seldom=True)
         """The screen of the results; it stays mounted once it was opened."""
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""
         self._is_due = False
-        self._drawing = Throttle(runs, self._workspace.foreground, self._draw)
+        self._drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
         """Follow what becomes of the changes."""
@@ -125,6 +90,21 @@ class BulkSending(Feature):
         return replace(context, has_bulk=bool(self._changes), outcomes=outcomes)
 
     # The review
+
+    async def drawn_up(
+        self,
+        run_ids: Collection[str],
+        draw_up: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
+    ) -> BulkDraft | None:
+        """What is drawn up from some runs as they are in the list, the ids of those with a change in progress, and the
+        ids of those that are no longer listed; None where they cannot be read."""
+
+        def from_list() -> BulkDraft:
+            runs = {run.run_id: run for run in marked_runs(self._workspace, run_ids)}
+            busy = [run_id for run_id in runs if self._workspace.saves.of_run(run_id) is not None]
+            return draw_up([*runs.values()], busy, [run_id for run_id in run_ids if run_id not in runs])
+
+        return await self.in_thread(from_list)
 
     async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
         """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change.
@@ -172,7 +152,7 @@ class BulkSending(Feature):
         if self._chrome.front.view is self._runs:
             self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
         run_ids = [draft.run_id for draft in bulk.drafts]
-        runs = await in_thread(self._chrome, lambda: marked_runs(self._workspace, run_ids))
+        runs = await self.in_thread(lambda: marked_runs(self._workspace, run_ids))
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
         await self._show(progress)
 
@@ -272,7 +252,7 @@ class BulkSending(Feature):
         number, panel = row.save.entry, self._chrome.panel
         journal, entry = self._workspace.journal, None
         if number is not None:
-            entry = await in_thread(self._chrome, lambda: journal.entry(number))
+            entry = await self.in_thread(lambda: journal.entry(number))
         panel.open()
         if entry is not None:
             panel.show_entry(entry)
@@ -296,13 +276,13 @@ class BulkSending(Feature):
         """The same values over the runs as they are now, or the same actions; `operations` are by run id."""
         actions = {run_id: action for run_id, action in operations.items() if isinstance(action, ServiceAction)}
         if actions:
-            return await drawn_up(self._chrome, actions, partial(actions_of, lambda _, run_id: actions[run_id]))
+            return await self.drawn_up(actions, partial(actions_of, lambda _, run_id: actions[run_id]))
 
         def draw_up(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
             drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
             return bulk_of({**dict.fromkeys(gone), **drafts}, busy)
 
-        return await drawn_up(self._chrome, operations, draw_up)
+        return await self.drawn_up(operations, draw_up)
 
     async def action_undo_bulk(self) -> None:
         """Review the changes that take back what was done: all, or the marked ones."""
@@ -312,7 +292,7 @@ class BulkSending(Feature):
 
     async def review_undo(self, numbers: Sequence[int]) -> None:
         """Ask whether to undo these entries of the journal, over the runs as the list has them."""
-        bulk = await in_thread(self._chrome, lambda: self._undo_of(numbers))
+        bulk = await self.in_thread(lambda: self._undo_of(numbers))
         if bulk is not None:
             await self.ask(bulk)
 
@@ -330,13 +310,13 @@ class BulkSending(Feature):
 
         def chosen(form: RecordFormat | None) -> None:
             if form is not None:
-                self._chrome.app.run_worker(export(form), group=awaited("export"), description="export the results")
+                self.aside(export(form), awaited("export"))
 
         async def export(form: RecordFormat) -> None:
             records = [bulk_words.result_object(row) for row in rows]
             folder = self._workspace.journal.path.parent
             lines = record_lines(records, form, tuple(records[0]))
-            path = await in_thread(self._chrome, lambda: write_export(folder, f"results.{form}", lines))
+            path = await self.in_thread(lambda: write_export(folder, f"results.{form}", lines))
             if path is not None:
                 self._chrome.set_status(entry_words.exported(path, len(rows)), "success")
 

@@ -1,6 +1,6 @@
 """Changing many runs: the marks, and the form over the marked runs.
 
-Invariant: what is typed for some runs stays while the same runs are marked. What is sent is a matter of `bulk_sending`.
+Invariant: what is typed for some runs stays while the same runs are marked. What is sent is a matter of `bulk.sending`.
 """
 
 from __future__ import annotations
@@ -12,34 +12,24 @@ from functools import partial
 from runtui.domain.bulk_draft import BulkDraft, actions_of, drafts_of, model_of
 from runtui.domain.draft import Edit
 from runtui.domain.triage.service_actions import ServiceAction
-from runtui.tui.actions import ActionContext, Feature
-from runtui.tui.features.bulk_sending import BulkSending, drawn_up, in_thread, marked_runs
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.bulk.sending import BulkSending, marked_runs
 from runtui.tui.features.editing import Editing
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
 from runtui.tui.screens.bulk.form import BulkFormView
-from runtui.tui.screens.frame import Chrome
-from runtui.tui.screens.runs import RunsView
 from runtui.tui.words import bulk_words, sign_in_words
 
 
 class BulkEditing(Feature):
-    """Marks, and the form of the marked runs.
+    """Marks, and the form of the marked runs."""
 
-    Args:
-        chrome: The frame.
-        runs: The list, whose marks count.
-        editing: Opens the run under the cursor where none is marked.
-        sending: Asks about what was typed, and sends it.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView, editing: Editing, sending: BulkSending) -> None:
-        self._chrome = chrome
-        self._workspace = chrome.workspace
-        self._runs = runs
-        self._editing = editing
-        self.sending = sending
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._editing = features[Editing]
+        self._sending = features[BulkSending]
         self.form = BulkFormView(self.review)
-        self.place = chrome.place(self.form, is_seldom=True)
+        self.place = self._chrome.place(self.form, is_seldom=True)
         """The screen of the form; it stays mounted once it was opened."""
         self._marked: frozenset[str] = frozenset()
         """The runs that the form is about."""
@@ -77,7 +67,7 @@ class BulkEditing(Feature):
         query, store = self._runs.shown, self._workspace.store
 
         async def find() -> None:
-            found = await in_thread(self._chrome, lambda: store.ids(query))
+            found = await self.in_thread(lambda: store.ids(query))
             if found is not None:
                 mark(found)
                 self._runs.post_message(self._runs.Changed())
@@ -99,7 +89,7 @@ class BulkEditing(Feature):
             await self._editing.edit()
 
     async def _open(self, marks: frozenset[str]) -> None:
-        runs = await in_thread(self._chrome, lambda: marked_runs(self._workspace, marks))
+        runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))
         if runs is None:
             return
         if not runs:
@@ -111,7 +101,7 @@ class BulkEditing(Feature):
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
         await self._chrome.open(self.place, self._left)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
-        self.sending.show_request()
+        self._sending.show_request()
 
     def _left(self, _answer: None) -> None:
         """Keep what was typed."""
@@ -128,13 +118,13 @@ class BulkEditing(Feature):
         if model is None:
             return
 
-        bulk = await drawn_up(self._chrome, marks, partial(drafts_of, model))
+        bulk = await self._sending.drawn_up(marks, partial(drafts_of, model))
         if bulk is not None:
-            await self.sending.ask(bulk, sent=self._sent)
+            await self._sending.ask(bulk, sent=self._sent)
 
     async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
         """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
-        return await drawn_up(self._chrome, self.marks, partial(actions_of, make))
+        return await self._sending.drawn_up(self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
         """What was typed is on its way."""

@@ -1,0 +1,76 @@
+"""Changes that wait until the service takes requests again: for how long, and stopping one.
+
+Invariant: a clock runs only while one waits, and what was said meanwhile is left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from textual.timer import Timer
+
+from runtui.services.writing.save import Save, Step
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.feature import Feature, Features
+from runtui.tui.words import pages
+
+COUNTDOWN_SECONDS: Final = 1.0
+"""How often the time that a save still waits is told."""
+
+
+class Waiting(Feature):
+    """The saves that wait, and the sentence that tells for how long."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self.timer: Timer | None = None
+        """Runs while a save waits."""
+        self._told = ""
+        """The last sentence; once another one stands there, it is left alone."""
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        return replace(context, waiting=bool(self._waiting()))
+
+    def _waiting(self) -> tuple[Save, ...]:
+        """Those that wait, the one under the cursor first."""
+        if not self._workspace.connected:
+            return ()
+        run_id = self._chrome.front.view.run_id
+        active = self._workspace.saves.active()
+        paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
+        return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
+
+    def follow(self, save: Save) -> None:
+        """A save went on: the clock runs, or stops."""
+        if save.step is Step.PAUSED and save.outcome is None:
+            self._say(save)
+        if self._waiting() and self.timer is None:
+            self.timer = self._chrome.app.set_interval(COUNTDOWN_SECONDS, self.tick)
+        elif not self._waiting() and self.timer is not None:
+            self.timer.stop()
+            self.timer = None
+
+    def tick(self) -> None:
+        """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
+        for save in self._waiting():
+            self._chrome.panel.follow_save(save)
+            if self._chrome.status.text == self._told:
+                self._say(save)
+
+    def _say(self, save: Save) -> None:
+        """Tell how long a save still waits, as long as it does."""
+        self._told = pages.wait_sentence(save, datetime.now(UTC))
+        waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731
+        self._chrome.set_status(self._told, "warning", waits)
+
+    def action_stop_waiting(self) -> None:
+        """Stop a save that waits: the one under the cursor, or the oldest."""
+        for save in self._waiting()[:1]:
+            if not self._workspace.saves.stop(save.number):
+                self._chrome.set_status(
+                    "It is on its way again and cannot be stopped.",
+                    "warning",
+                    lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
+                )
