@@ -134,7 +134,7 @@ COMMANDS: Final = (
                      help="such as status:failed or is:problem"),
             Argument("--columns", default="", metavar="A,B", help="which columns, such as status,workflow,id"),
             Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
-                     " (default: the most urgent first, then the newest)"),
+                     " (default: the most urgent first, then the newest; jsonl without --limit: as they are read)"),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
             Argument("--full", action="store_true", help="read all runs again, also those that have not changed"),
             _format("table", "json", "jsonl", "csv"),

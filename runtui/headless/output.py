@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any, Final, Literal, NamedTuple
 
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, RowT, coloured
@@ -17,6 +17,9 @@ from runtui.domain.text import cell_width, fit_cells, visible
 _GAP: Final = "  "
 _LEAST: Final = 4
 """Cells of a column that is cut, however narrow the terminal is."""
+
+
+_PRINTED_AT_ONCE: Final = 1_000
 
 
 class TableColumn(NamedTuple):
@@ -103,6 +106,14 @@ def column_lines(
 
 def _cells(text: str) -> int:
     return len(text) if text.isascii() else sum(map(cell_width, text))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines, many at a time; a reader has them all when it is done."""
+    texts = iter(lines)
+    while part := list(islice(texts, _PRINTED_AT_ONCE)):
+        print("\n".join(part))
+    sys.stdout.flush()
 
 
 def aligned(rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -32,15 +32,16 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.client import GraphError
 from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
-from runtui.headless.output import column_lines, standard_output
+from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, find_run, list_all, pace, read_run
 from runtui.headless.triage.users import show_user
 from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.refresh import UnreadWorkflow, UpToDate
 from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
-from runtui.services.store_query import RunText, texts
+from runtui.services.store_query import RunText, rows_of, texts
 from runtui.services.workspace import Workspace
 
 BATCH: Final = 1_000
@@ -71,13 +72,15 @@ def list_runs(
 ) -> int:
     """Read all runs of all workflows and print those that match the filter; the exit code.
 
-    A workflow that cannot be read is named, its runs are left out, and the exit code is NOT_DONE.
+    JSON lines for which nobody asks an order or a limit are printed as the runs are read, page by page. A workflow
+    that cannot be read is named, its runs are left out from there on, and the exit code is NOT_DONE.
 
     Args:
         session: Where they are.
         filter_text: In the filter language; empty for all.
         columns: The names of the columns, with commas; empty for the usual ones, and for each record as received.
-        sort: A column, with ":asc" or ":desc" for a direction of its own; empty for the order of the screen.
+        sort: A column, with ":asc" or ":desc" for a direction of its own; empty for the order of the screen, or for
+            none, as above.
         limit: The most runs; None for all.
         full: Whether all runs are read again, also those that have not changed since the last listing.
         output: The form.
@@ -87,7 +90,8 @@ def list_runs(
     """
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
     found = parse_filter(filter_text, now_ticks()) if filter_text.strip() else None
-    listing = _Listing(RunQuery(found, *_order(sort)), chosen, limit, full, output)
+    in_any_order = output == "jsonl" and limit is None and not sort.strip()
+    listing = _Listing(RunQuery(found, *_order(sort)), chosen, limit, full, output, in_any_order)
     return run_command(_list(session, listing))
 
 
@@ -100,6 +104,8 @@ class _Listing(NamedTuple):
     limit: int | None
     full: bool
     output: OutputFormat
+    in_any_order: bool
+    """Whether a run is printed once it is read."""
 
 
 def _order(sort: str) -> tuple[str, bool]:
@@ -130,23 +136,47 @@ def _column(name: str) -> Column[RunRow]:
 
 async def _list(session: SessionSpec, listing: _Listing) -> int:
     async with connected(session) as workspace:
-        missing = await list_all(workspace, full=listing.full)
-        # The store may still hold runs of these from an earlier listing.
-        left_out = {workflow.workflow_id for workflow in missing}
-
-        def chosen(runs: Iterable[Run]) -> Iterator[Run]:
-            return islice((run for run in runs if run.workflow_id not in left_out), listing.limit)
-
-        if listing.output == "table":
-            for line in _table(lambda: chosen(stored_rows(workspace.store, listing.query)), listing.columns):
-                print(line)
+        if listing.in_any_order:
+            missing = await _print_as_read(workspace, listing)
         else:
-            with workspace.store.reading() as db:
-                for line in _records(chosen(texts(db, listing.query)), listing.columns, listing.output):
-                    print(line)
+            missing = await list_all(workspace, full=listing.full)
+            _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
     return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
+
+
+async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[UnreadWorkflow]:
+    """Print runs while the others are read; the workflows that could not be read. A slow reader of standard output
+    slows the reading."""
+    parts: asyncio.Queue[UpToDate | None] = asyncio.Queue()
+    workspace.refresh.up_to_date.subscribe(parts.put_nowait)
+    reading = asyncio.create_task(list_all(workspace, full=listing.full))
+    reading.add_done_callback(lambda _: parts.put_nowait(None))
+    try:
+        while (part := await parts.get()) is not None:
+            with workspace.store.reading() as db:
+                rows = rows_of(db, part.workflow_id) if part.rows is None else part.rows
+                for start in range(0, len(rows), BATCH):
+                    runs = texts(db, listing.query, rows[start : start + BATCH])
+                    print_lines(_records(runs, listing.columns, "jsonl"))
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])
+    return reading.result()
+
+
+def _print_in_order(store: Store, listing: _Listing, left_out: Container[str]) -> None:
+    """Print the runs of the store, without those that it has of some workflows from an earlier listing."""
+
+    def chosen(runs: Iterable[Run]) -> Iterator[Run]:
+        return islice((run for run in runs if run.workflow_id not in left_out), listing.limit)
+
+    if listing.output == "table":
+        print_lines(_table(lambda: chosen(stored_rows(store, listing.query)), listing.columns))
+    else:
+        with store.reading() as db:
+            print_lines(_records(chosen(texts(db, listing.query)), listing.columns, listing.output))
 
 
 def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:

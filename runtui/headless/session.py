@@ -101,6 +101,10 @@ async def list_all(workspace: Workspace, *, full: bool = False) -> tuple[UnreadW
             seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
             narrate(f"Waiting for the service: next request in {length_words(seconds)}.")
 
+    try:
+        await asyncio.to_thread(workspace.triage.follow)
+    except RuntuiError as error:
+        narrate(str(error))  # filters then tell what was remembered before
     unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
     try:
         await workspace.refresh.list_once(full=full)
@@ -109,10 +113,6 @@ async def list_all(workspace: Workspace, *, full: bool = False) -> tuple[UnreadW
     progress = workspace.refresh.progress
     if progress.fault is not None:
         raise RuntuiError("The runs could not be read", str(progress.fault))
-    try:
-        await asyncio.to_thread(workspace.triage.follow)
-    except RuntuiError as error:
-        narrate(str(error))  # filters then tell what was remembered before
     return progress.missing
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import storable
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
@@ -119,6 +119,14 @@ class RunLister(Protocol):
         """The pages of one workflow's runs, or of those that changed since (ticks)."""
 
 
+class UpToDate(NamedTuple):
+    """Runs that the store has as the service has them, each told once by a listing."""
+
+    workflow_id: str
+    rows: Sequence[int] | None
+    """Their row numbers; None: all runs that the store has of the workflow."""
+
+
 class _ListingOverError(Exception):
     """Trouble that every other request of the listing would meet as well."""
 
@@ -163,6 +171,8 @@ class Refresh:
         """In the loop's time, when the last page came."""
         self.progress = Progress()
         self.changed: Announcer[Progress] = Announcer()
+        self.up_to_date: Announcer[UpToDate] = Announcer()
+        """Told page by page where a workflow is read in full, and once its changes are read."""
 
     def start(self) -> None:
         """List now, and go on listing."""
@@ -299,6 +309,7 @@ class Refresh:
             listing.known = listing.known._replace(filter_refused=listing.now)
             await self._keep(put_filter_refused, listing.now)
             return
+        self.up_to_date.announce(UpToDate(workflow_id, None))
         # Kept in strides: where nothing changes, nothing is written.
         if listing.now is not None and listing.now - known.as_of >= OVERLAP:
             await self._keep(put_listing, workflow_id, known._replace(as_of=listing.now))
@@ -306,7 +317,9 @@ class Refresh:
     async def _read_pages(self, workflow_id: str, since: int | None, listing: _Listing, pace: Pace) -> None:
         async for page in self._client.runs(workflow_id, changed_since=since, pace=pace):
             if page.items:
-                await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, listing.number)
+                rows = await asyncio.to_thread(self._store.put_runs, workflow_id, page.items, listing.number)
+                if since is None:
+                    self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
 

@@ -185,8 +185,8 @@ class Store:
                         db.execute(f"DELETE FROM {table} = ?", (workflow_id,))
                     delete_runs(db, changes, workflow_id)
 
-    def put_runs(self, workflow_id: str, runs: Sequence[Mapping[str, Any]], listing: int) -> int:
-        """Store one page of a workflow's runs; the number of runs that are new or changed.
+    def put_runs(self, workflow_id: str, runs: Sequence[Mapping[str, Any]], listing: int) -> list[int]:
+        """Store one page of a workflow's runs; the rows of those that no page of this listing had before.
 
         Raises:
             RuntuiError: when a run has no id; all the others are stored.
@@ -207,10 +207,12 @@ class Store:
             while self._wanted_orders:
                 add_order(db, self._wanted_orders.pop())  # while they are few
             rows = put_runs(db, changes, workflow_id, sound, self.foreground, except_ids=newer)
-            self._seen.setdefault((workflow_id, listing), set()).update(rows)
+            seen = self._seen.setdefault((workflow_id, listing), set())
+            met = sorted(rows - seen)
+            seen |= rows
         if refused is not None:
             raise refused
-        return len(changes.ids)
+        return met
 
     def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
         """Store a run, or some of one workflow, from the answers to GETs or PATCHes.

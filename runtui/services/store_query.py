@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import chain, compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from runtui.domain.rows import ABSENT, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow
+from runtui.domain.rows import ABSENT, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow, storable
 from runtui.services.store_file import order_terms
 
 if TYPE_CHECKING:
@@ -93,14 +93,21 @@ class RunText(NamedTuple):
     """Its JSON, in ASCII and on one line."""
 
 
-def texts(db: sqlite3.Connection, query: RunQuery) -> Iterator[RunText]:
-    """All runs of a query, in its order, one after the other."""
+def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = None) -> Iterator[RunText]:
+    """All runs of a query, in its order, one after the other; of some rows alone: in the order of the rows."""
     where, values = where_of(query)
-    sql = (
-        "SELECT id, workflow_id, workflow_name, (SELECT raw FROM body WHERE body.rowid = run.rowid) FROM run"
-        f" WHERE {where} ORDER BY {_order(_terms(query))}"
-    )
-    return map(RunText._make, db.execute(sql, values))
+    found = "SELECT id, workflow_id, workflow_name, (SELECT raw FROM body WHERE body.rowid = run.rowid) FROM"
+    if rows is None:
+        sql = f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}"
+        return map(RunText._make, db.execute(sql, values))
+    sql = f"{found} (SELECT value FROM json_each(?)) AS wanted CROSS JOIN run ON run.rowid = wanted.value WHERE {where}"
+    return map(RunText._make, db.execute(sql, (json.dumps(rows), *values)))
+
+
+def rows_of(db: sqlite3.Connection, workflow_id: str) -> list[int]:
+    """The rows of a workflow, in the order in which they were first stored."""
+    sql = "SELECT rowid FROM run WHERE workflow_id = ? ORDER BY rowid"
+    return [row for (row,) in db.execute(sql, (storable(workflow_id),))]
 
 
 class BrokenOffError(Exception):

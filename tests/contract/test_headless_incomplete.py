@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ Out = pytest.CaptureFixture[str]
 
 
 class Refusing(httpx.AsyncBaseTransport):
-    """Answers with a status, so many times, whatever has this in its path; the sandbox answers the rest."""
+    """Answers with a status, so many times, whatever has this in its address; the sandbox answers the rest."""
 
     def __init__(self, commands: Commands, part: str, status: int, times: int = 99) -> None:
         self._commands = commands
@@ -31,7 +32,7 @@ class Refusing(httpx.AsyncBaseTransport):
         self.left = times
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self._part in request.url.path and self.left:
+        if self._part in str(request.url) and self.left:
             self.left -= 1
             return await refusing(self._status, **{"retry-after": "0"})(request, NotImplemented)
         return await self._commands.line.handle_async_request(request)
@@ -91,6 +92,22 @@ def test_the_rest_is_printed_in_every_format(commands: Commands, capsys: Out) ->
         else:
             found = {line.split()[-1] for line in out.splitlines()[1:]}
         assert found == rest
+
+
+def test_json_lines_are_printed_page_by_page_each_run_once(commands: Commands, capsys: Out) -> None:
+    server = commands.server(page_size=3)
+    first_pages = ids(listed(replace(server, wire=Refusing(commands, "/runs?$skiptoken", 403)), capsys)[1])
+    code, out, _ = listed(server, capsys)
+    assert code == ExitCode.DONE
+    assert len(out.splitlines()) == len(ids(out)) == len(listed(server, capsys, "csv")[1].splitlines()) - 1
+    assert first_pages < ids(out), "what came before a page that cannot be read"
+    assert Counter(json.loads(line)["workflow"] for line in out.splitlines()).most_common(1)[0][1] > 3
+
+
+def test_of_a_known_list_the_changes_are_read_and_every_run_is_printed(commands: Commands, capsys: Out) -> None:
+    _, whole, _ = listed(commands.server(), capsys)
+    code, out, _ = listed(commands.server(), capsys)
+    assert (code, sorted(out.splitlines())) == (ExitCode.DONE, sorted(whole.splitlines()))
 
 
 @pytest.mark.parametrize(("status", "times"), [(500, 3), (502, 2), (503, 3), (504, 1), (429, 3)])

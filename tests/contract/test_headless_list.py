@@ -80,7 +80,7 @@ def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> Non
 def test_json_is_one_array_of_the_same_objects(tmp_path: Path, root: str) -> None:
     # The sandbox goes on between the two: only what is over by then stays as it is.
     over = ("--root", root, "--filter", f"completed<{datetime.now(UTC):%Y-%m-%d}")
-    lines = listed(tmp_path, *over, "--format", "jsonl").stdout.splitlines()
+    lines = listed(tmp_path, *over, "--format", "jsonl", "--sort", "status").stdout.splitlines()
     whole = listed(tmp_path, *over, "--format", "json").stdout
     assert lines
     assert json.loads(whole) == [json.loads(line) for line in lines]
@@ -98,10 +98,15 @@ def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(t
     assert not any(letter in text for letter in "\x1b\x9b\u202e\u200b\r\t")
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path, root: str) -> None:
+@pytest.mark.parametrize("output", ["table", "jsonl"])
+def test_a_reader_that_goes_away_ends_it_quietly(output: str, tmp_path: Path, root: str) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
     with subprocess.Popen(
-        [*RUNTUI, "list", "--root", root], env=env, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*RUNTUI, "list", "--root", root, "-o", output],
+        env=env,
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as command:
         assert command.stdout is not None
         assert command.stderr is not None

@@ -17,7 +17,7 @@ from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import RunQuery, Store
-from runtui.services.store_query import BrokenOffError, walk
+from runtui.services.store_query import BrokenOffError, rows_of, texts, walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -52,7 +52,7 @@ def ids(store: Store, query: RunQuery = ALL, start: int = 0, count: int = 1000) 
     return [row.id for row in store.window(query, start, count)]
 
 
-def put(store: Store, *runs: Raw, workflow_id: str = "w1") -> int:
+def put(store: Store, *runs: Raw, workflow_id: str = "w1") -> list[int]:
     return store.put_runs(workflow_id, runs, store.next_listing())
 
 
@@ -120,7 +120,7 @@ def test_a_run_without_an_id_is_reported_and_does_not_cost_the_others(store: Sto
 
 
 def test_a_page_of_any_size_is_stored(store: Store) -> None:
-    assert put(store, *(a_run(number) for number in range(2500))) == 2500
+    assert len(put(store, *(a_run(number) for number in range(2500)))) == 2500
     assert store.count(RunQuery()) == 2500
 
 
@@ -164,6 +164,17 @@ def test_a_run_that_no_page_had_is_removed_when_its_listing_ends(store: Store) -
     assert len(ids(store)) == 4
     store.finish_listing("w1", listing)
     assert ids(store) == ["r1", "r3", "r9"]
+
+
+def test_of_two_pages_with_the_same_run_the_second_tells_only_of_the_others(store: Store) -> None:
+    listing = store.next_listing()
+    first = store.put_runs("w1", [a_run(1), a_run(2)], listing)
+    second = store.put_runs("w1", [a_run(2), a_run(3, processingStatus="failed")], listing)
+    query = RunQuery(parse_filter("!status:failed", NOW))
+    with store.reading() as db:
+        assert [text.id for text in texts(db, RunQuery(), [*second, *first])] == ["r3", "r1", "r2"]
+        assert [text.id for text in texts(db, query, [*second, *first])] == ["r1", "r2"]
+        assert rows_of(db, "w1") == first + second
 
 
 def test_a_workflow_without_runs_loses_those_it_had(store: Store) -> None:
@@ -224,7 +235,7 @@ def test_an_unchanged_tenant_is_neither_written_nor_announced(store: Store, path
     store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
     store.keep_workflows(["w1"])
     listing = store.next_listing()
-    assert store.put_runs("w1", runs, listing) == 0
+    store.put_runs("w1", runs, listing)
     store.finish_listing("w1", listing)
     store.put_run("w1", runs[7])
     assert (heard, revision(path)) == ([], before)
