@@ -147,9 +147,10 @@ def token_source(settings: Settings, environ: Mapping[str, str] = os.environ) ->
     leave_no_core_dump()
     if settings.sign_in is None:
         return environment_token(environ)
+    from runtui.auth.msal_client import MsalClient
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import SignInHttp
 
     http = partial(SignInHttp, settings.ca_file, proxy=settings.proxy)
     root, folder = settings.root, settings.state_folder
-    return SignIn(settings.sign_in, root=root, state_folder=folder, http=http, environ=environ)
+    return SignIn(MsalClient(settings.sign_in, root=root, state_folder=folder, http=http, environ=environ))

@@ -182,14 +182,16 @@ def _token(settings: Settings, sandbox: SandboxProcess) -> TokenSource:
         from runtui.auth.tokens import StaticToken
 
         return StaticToken(_BEARER)
+    from runtui.auth.msal_client import MsalClient
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import DemoSignInHttp
     from runtui.sandbox.authority.directory import Directory
 
     name = settings.sign_in.authority
-    return SignIn(
+    client = MsalClient(
         settings.sign_in,
         root=f"{Directory().resource}/beta",
         state_folder=settings.state_folder,
         http=lambda: DemoSignInHttp(name, sandbox.authority),
     )
+    return SignIn(client)

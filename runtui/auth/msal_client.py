@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -145,8 +146,15 @@ class _GuardedHttp:
 class MsalClient:
     """Gets tokens from MSAL. Safe to use from several threads; every method blocks.
 
-    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`. It is made as `SignIn`
-    is; `http` is called once.
+    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`.
+
+    Args:
+        settings: How to sign in.
+        root: The Graph root, as `parse_root` gives it; the scopes requested are its own.
+        state_folder: Where the token store lies.
+        http: Makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`); called once, in a thread.
+        environ: Where secrets are looked up when they are needed.
+        clock: The present in seconds since 1970.
     """
 
     def __init__(
@@ -156,13 +164,13 @@ class MsalClient:
         root: str,
         state_folder: Path,
         http: Callable[[], HttpClient],
-        environ: Mapping[str, str],
+        environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
+        self.clock = clock
         self.scopes = _scopes(settings, root)
         self._is_person = settings.method in PERSON_METHODS
-        self._clock = clock
         self._make_http = http
         self._environ = environ
         self._lock = threading.Lock()
@@ -212,7 +220,7 @@ class MsalClient:
         if not self._is_person:
             return self._renew_program(claims, is_refused)
         found = self.stored(home_account_id)
-        if found.token is not None and not claims and not is_refused and not found.token.is_due(self._clock()):
+        if found.token is not None and not claims and not is_refused and not found.token.is_due(self.clock()):
             return found
         account_id = found.account.home_account_id if found.account else ""
         return self._renew_person(account_id, claims, is_refused)
@@ -336,7 +344,7 @@ class MsalClient:
         if "error" in answer:
             settings = self.settings
             raise from_oauth_error(answer, client_id=settings.client_id, scopes=self.scopes, method=settings.method)
-        return issued_token(answer, self._clock())
+        return issued_token(answer, self.clock())
 
     def _application(self) -> Any:
         if self._app is None:

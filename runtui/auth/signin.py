@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from runtui.auth.accounts import AccessToken, Account, SignedIn
 from runtui.auth.claims import can_write, read_claims, wanted_claims
 from runtui.auth.errors import SignInError, not_signed_in, unreachable
 from runtui.auth.flows import BrowserFlow, BrowserPage, DeviceCode, DeviceCodeFlow
-from runtui.auth.msal_client import PERSON_METHODS, HttpClient, MsalClient, translate_errors
+from runtui.auth.msal_client import PERSON_METHODS, MsalClient, translate_errors
 from runtui.errors import RuntuiError
-from runtui.settings import SignInSettings
 
 __all__ = ["Account", "BrowserPage", "DeviceCode", "SignIn", "SignInError", "SignInState"]
 
@@ -69,37 +65,21 @@ class SignInState:
 
 
 class SignIn:
-    """A token source (`auth.tokens.TokenSource`) that signs in as `SignInSettings` say. Made on the event loop.
+    """A token source (`auth.tokens.TokenSource`) that signs in as the settings of its client say. Made on the event
+    loop.
 
     Args:
-        settings: How to sign in.
-        root: The Graph root, as `parse_root` gives it; the scopes requested are its own.
-        state_folder: Where the token store lies.
-        http: Makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`); called in a thread.
-        environ: Where secrets are looked up when they are needed.
-        clock: The present in seconds since 1970.
+        client: Asks MSAL; it is closed with the sign-in.
         pause: Waits some seconds between two polls.
     """
 
-    def __init__(
-        self,
-        settings: SignInSettings,
-        *,
-        root: str,
-        state_folder: Path,
-        http: Callable[[], HttpClient],
-        environ: Mapping[str, str] = os.environ,
-        clock: Callable[[], float] = time.time,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self.settings = settings
+    def __init__(self, client: MsalClient, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.settings = client.settings
         self.ask_person: Callable[[str], Awaitable[bool]] | None = None
         """Set by a face with a person in front of it: has the person sign in (the text says why), and returns whether
         somebody did. A refused request waits for it, so that a save goes on by itself. None: nobody is there."""
-        self._client = MsalClient(
-            settings, root=root, state_folder=state_folder, http=http, environ=environ, clock=clock
-        )
-        self._clock = clock
+        self._client = client
+        self._clock = client.clock
         self._pause = pause
         self._state = SignInState()
         self._watchers: list[Callable[[SignInState], None]] = []

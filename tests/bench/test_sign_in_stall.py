@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import SignIn
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import Workspace
@@ -45,7 +46,9 @@ async def test_polling_a_slow_service_neither_stalls_the_screen_nor_holds_up_the
     authority = ScriptedAuthority()
     authority.devices.interval = 1
     settings = settings_for(authority, token_cache="memory")
-    sign_in = SignIn(settings, root=GRAPH, state_folder=tmp_path, http=lambda: MemoryHttp(authority), environ={})
+    sign_in = SignIn(
+        MsalClient(settings, root=GRAPH, state_folder=tmp_path, http=lambda: MemoryHttp(authority), environ={})
+    )
     whole = Settings(root=ROOT, tenant="Contoso", refresh_seconds=0.0, state_folder=tmp_path, sign_in=settings)
     wire = httpx.ASGITransport(create_app(runs=240, authority=authority))
     workspace = Workspace(whole, tmp_path / "runs.db", sign_in, wire=wire)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, User
 from runtui.settings import SignInSettings
@@ -98,12 +99,14 @@ async def signing_in(
 ) -> AsyncIterator[SignIn]:
     """A SignIn on a state folder, closed at the end."""
     sign_in = SignIn(
-        settings_for(authority, **choices),
-        root=ROOT,
-        state_folder=folder,
-        http=lambda: GatedHttp(authority, gate or Gate()),
-        environ=environ or {},
-        clock=now,
+        MsalClient(
+            settings_for(authority, **choices),
+            root=ROOT,
+            state_folder=folder,
+            http=lambda: GatedHttp(authority, gate or Gate()),
+            environ=environ or {},
+            clock=now,
+        ),
         pause=pause or Pauses(),
     )
     try:

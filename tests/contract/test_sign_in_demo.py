@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtui.auth.msal_client import ServiceError
+from runtui.auth.msal_client import MsalClient, ServiceError
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app
@@ -71,11 +71,13 @@ async def test_graph_and_its_sign_in_are_behind_one_port(tmp_path: Path) -> None
     async with loopback(with_authority(graph, authority)) as root:
         place = root.removesuffix("/beta") + AUTHORITY_PATH
         sign_in = SignIn(
-            settings_for(authority, token_cache="memory"),
-            root=ROOT,
-            state_folder=tmp_path,
-            http=lambda: DemoSignInHttp(AUTHORITY_BASE, place),
-            environ={},
+            MsalClient(
+                settings_for(authority, token_cache="memory"),
+                root=ROOT,
+                state_folder=tmp_path,
+                http=lambda: DemoSignInHttp(AUTHORITY_BASE, place),
+                environ={},
+            ),
             pause=no_pause,
         )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 import trustme
 
+from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import SignIn, SignInError
 from runtui.redact import MARK, redact
 from runtui.sandbox.authority.directory import (
@@ -221,7 +222,7 @@ async def by_hand(tmp_path: Path, environ: dict[str, str], path: Path | None) ->
     def no_http() -> Any:
         raise AssertionError("a given token needs no sign-in service")
 
-    return SignIn(settings, root=ROOT, state_folder=tmp_path / "state", http=no_http, environ=environ)
+    return SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path / "state", http=no_http, environ=environ))
 
 
 async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: Path) -> None:
@@ -309,7 +310,7 @@ async def test_a_managed_identity(tmp_path: Path, client_id: str) -> None:
 
     service = AzuresService([given("first"), given("second"), MemoryResponse(400, {}, '{"error": "none"}')])
     settings = SignInSettings(method="managed-identity", tenant_id="", client_id=client_id, authority="")
-    sign_in = SignIn(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={})
+    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={}))
     first = await sign_in()
     assert await sign_in() == first
     assert sign_in.state.account is not None
@@ -329,7 +330,7 @@ async def test_there_is_no_managed_identity_here(tmp_path: Path) -> None:
         [MemoryResponse(400, {}, '{"error": "invalid_request", "error_description": "Identity not found"}')]
     )
     settings = SignInSettings(method="managed-identity", tenant_id="", client_id="", authority="")
-    sign_in = SignIn(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={})
+    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={}))
     with pytest.raises(SignInError, match="Identity not found") as refused:
         await sign_in()
     assert not refused.value.needs_person

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runtui.auth.msal_client import ServiceError
+from runtui.auth.msal_client import MsalClient, ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
 from runtui.sandbox.authority.service import AuthorityResponse
@@ -36,11 +36,13 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServedAuthori
 
 def over_tls(served: ServedAuthority, folder: Path) -> SignIn:
     return SignIn(
-        settings_for(served.authority),
-        root=ROOT,
-        state_folder=folder,
-        http=lambda: SignInHttp(served.ca_file),
-        environ={},
+        MsalClient(
+            settings_for(served.authority),
+            root=ROOT,
+            state_folder=folder,
+            http=lambda: SignInHttp(served.ca_file),
+            environ={},
+        ),
         pause=Pauses(),
     )
 
@@ -58,7 +60,8 @@ async def test_the_whole_way_over_tls(served: ServedAuthority, tmp_path: Path) -
 
 async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
-        settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}, pause=Pauses()
+        MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}),
+        pause=Pauses(),
     )
     with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
         await by_device_code(sign_in, served.authority)
@@ -70,11 +73,13 @@ async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuth
 
 async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
-        settings_for(served.authority),
-        root=ROOT,
-        state_folder=tmp_path,
-        http=lambda: SignInHttp(tmp_path / "absent.pem"),
-        environ={},
+        MsalClient(
+            settings_for(served.authority),
+            root=ROOT,
+            state_folder=tmp_path,
+            http=lambda: SignInHttp(tmp_path / "absent.pem"),
+            environ={},
+        )
     )
     with pytest.raises(SignInError, match="cannot be reached"):
         await by_device_code(sign_in, served.authority)
@@ -197,7 +202,7 @@ class Silent:
 
 async def main():
     settings = settings_for(ScriptedAuthority())
-    sign_in = SignIn(settings, root=ROOT, state_folder=Path(sys.argv[1]), http=Silent, environ={})
+    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=Path(sys.argv[1]), http=Silent, environ={}))
     attempt = asyncio.create_task(sign_in.device_code(print))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read, 1)
     attempt.cancel()

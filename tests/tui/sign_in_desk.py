@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import httpx
 
+from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import SignIn
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import Workspace
@@ -127,11 +128,13 @@ async def open_desk(
     polls, gate, secrets = Polls(), Gate(), set[str]()
     sign_in_settings = settings_for(authority, token_cache="memory", **choices)
     sign_in = SignIn(
-        sign_in_settings,
-        root=GRAPH,
-        state_folder=folder,
-        http=lambda: NotingHttp(authority, gate, secrets),
-        environ={},
+        MsalClient(
+            sign_in_settings,
+            root=GRAPH,
+            state_folder=folder,
+            http=lambda: NotingHttp(authority, gate, secrets),
+            environ={},
+        ),
         pause=polls,
     )
     settings = Settings(root=ROOT, tenant="Contoso", refresh_seconds=0.0, state_folder=folder, sign_in=sign_in_settings)

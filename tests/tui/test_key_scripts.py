@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import SignIn
 from runtui.config import read_config
 from runtui.domain.draft import Draft
@@ -215,11 +216,9 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
     wire = Held(httpx.ASGITransport(server))
     sign_in_settings = settings_for(authority, token_cache="memory")
     sign_in = SignIn(
-        sign_in_settings,
-        root=GRAPH,
-        state_folder=folder,
-        http=lambda: GatedHttp(authority, gate),
-        environ={},
+        MsalClient(
+            sign_in_settings, root=GRAPH, state_folder=folder, http=lambda: GatedHttp(authority, gate), environ={}
+        ),
         pause=Polls(),
     )
     await is_in(sign_in, authority)
