@@ -257,10 +257,10 @@ Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | Ab
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter as typed, and what it means; `tree` is None for an empty one, which finds everything."""
+    """A filter as typed, and what it means."""
 
     text: str
-    tree: Node | None = None
+    tree: Node
     hint: str = ""
     """A likely slip, to be shown when the filter finds nothing: an unknown status may be newer than we are."""
 
@@ -268,7 +268,7 @@ class Filter:
     """Whether what it finds depends on the results that were read, beside the runs."""
 
     def where(self) -> Sql:
-        return ("1", ()) if self.tree is None else self.tree.where()
+        return self.tree.where()
 
 
 def _join(word: str, parts: tuple[Node, ...]) -> Sql:

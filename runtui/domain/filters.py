@@ -65,9 +65,8 @@ _FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for n
 
 
 def all_of(found: Filter | None, text: str, now: int) -> Filter:
-    """What a filter finds that another one, as typed, finds too."""
-    other = parse_filter(text, now)
-    parts = tuple(one.tree for one in (found, other) if one is not None and one.tree is not None)
+    """What a filter finds that another one, as typed, finds too; the other one is not blank."""
+    parts = tuple(one.tree for one in (found, parse_filter(text, now)) if one is not None)
     return Filter(text, AllOf(parts), asks_results=found is not None and found.asks_results)
 
 
@@ -82,14 +81,15 @@ class FilterError(RuntuiError):
         self.length = length
 
 
-def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter:
-    """Read a filter. Relative times count from `now` (ticks), days lie in `zone` (None: the local one).
+def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | None:
+    """Read a filter; None for a blank one, which every run fits. Relative times count from `now` (ticks), days lie in
+    `zone` (None: the local one).
 
     Raises:
         FilterError: where and why the text cannot be understood.
     """
     if not text.strip():
-        return Filter(text)
+        return None
     reader = _Reader(text, now, zone)
     tree = reader.alternatives()
     return Filter(text, tree, " ".join(reader.hints), reader.asks_results)

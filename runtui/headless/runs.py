@@ -89,9 +89,9 @@ def list_runs(
         RuntuiError: filter, columns or order cannot be used, or nothing could be read; nothing is printed then.
     """
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
-    found = parse_filter(filter_text, now_ticks()) if filter_text.strip() else None
+    query = RunQuery(parse_filter(filter_text, now_ticks()), *_order(sort))
     in_any_order = output == "jsonl" and limit is None and not sort.strip()
-    listing = _Listing(RunQuery(found, *_order(sort)), chosen, limit, full, output, in_any_order)
+    listing = _Listing(query, chosen, limit, full, output, in_any_order)
     return run_command(_list(session, listing))
 
 

@@ -320,6 +320,6 @@ def _batches(runs: Sequence[UnreadRun]) -> Iterator[Sequence[UnreadRun]]:
 def runs_of_cause(query: RunQuery, cause: Cause) -> RunQuery:
     """The runs of a cause among those of a query."""
     text, term = "", f"cause:{cause.key}"
-    if query.filter is not None and query.filter.tree is not None:
+    if query.filter is not None:
         text = f"({query.filter.text}) " if isinstance(query.filter.tree, AnyOf) else f"{query.filter.text} "
     return query._replace(filter=parse_filter(f"{text}{term}", now_ticks()))

@@ -117,7 +117,7 @@ def run_filter(text: str) -> Filter | None:
     Raises:
         FilterError: where and why it cannot be understood.
     """
-    return parse_filter(text, now_ticks()) if text.strip() else None
+    return parse_filter(text, now_ticks())
 
 
 RUNS: Final[Resource[RunRow, str]] = Resource(

@@ -82,4 +82,6 @@ def test_quoted_text_and_values_of_unknown_fields_are_left_alone(text: str) -> N
 @pytest.mark.parametrize("field", RUN_FIELDS, ids=lambda field: field.name)
 def test_whatever_is_offered_is_understood(field) -> None:  # type: ignore[no-untyped-def]
     for value in field.values:
-        assert not parse_filter(completed(f"{field.name}{field.operator}{value}|"), NOW).hint
+        found = parse_filter(completed(f"{field.name}{field.operator}{value}|"), NOW)
+        assert found is not None
+        assert not found.hint

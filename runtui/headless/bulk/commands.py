@@ -111,11 +111,12 @@ def send_to(
 
 
 def _filter(text: str, now: int) -> Filter:
-    if not text.strip():
+    found = parse_filter(text, now)
+    if found is None:
         raise UsageError(
             "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."
         )
-    return parse_filter(text, now)
+    return found
 
 
 def _with_standard_input(run_ids: Sequence[str]) -> list[str]:

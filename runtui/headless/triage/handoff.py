@@ -61,7 +61,7 @@ def hand_over(
     """
     if bool(subject) is (cause_number is not None):
         raise UsageError("One thing is handed over", "", "Name a run, a change such as '#12', or --cause N.")
-    query = RunQuery(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
+    query = RunQuery(parse_filter(filter_text, now_ticks()))
 
     async def written() -> int:
         async with connected(session) as workspace:

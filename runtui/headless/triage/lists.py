@@ -51,7 +51,7 @@ def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat
     Raises:
         RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
     """
-    query = RunQuery(parse_filter(filter_text, now_ticks()) if filter_text.strip() else None)
+    query = RunQuery(parse_filter(filter_text, now_ticks()))
     return run_command(_causes(session, query, output))
 
 

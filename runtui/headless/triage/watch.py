@@ -66,8 +66,7 @@ class _Order:
 
     def query(self) -> RunQuery:
         """The runs that match now, those that began first in front; `-2h` in a filter is told from now."""
-        found = parse_filter(self.filter_text, now_ticks()) if self.filter_text.strip() else None
-        return RunQuery(found, "started", descending=False)
+        return RunQuery(parse_filter(self.filter_text, now_ticks()), "started", descending=False)
 
 
 def watch(
