@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -213,21 +213,14 @@ BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
 
 
-class FileId(NamedTuple):
-    """A file as the system knows it, whatever its name."""
-
-    device: int
-    inode: int
-
-
-FileIds: TypeAlias = tuple[FileId | None, FileId | None, FileId | None]
-"""The database, its log (`-wal`) and the log's index (`-shm`); None where there is none."""
+FileIds: TypeAlias = tuple[tuple[int, int] | None, ...]
+"""The database, its log (`-wal`) and the log's index (`-shm`), each as its device and inode; None for none."""
 
 
 def files_at(path: Path) -> FileIds:
     """The files that are at the path of a database now."""
-    log, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    return _file_at(path), _file_at(log), _file_at(index)
+    found = (_stat(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
+    return tuple((file.st_dev, file.st_ino) if file is not None else None for file in found)
 
 
 def remove_log_of(path: Path, lost: FileIds) -> None:
@@ -267,16 +260,12 @@ def logs_kept(*databases: Path) -> Iterator[None]:
 
 def size_and_time(path: Path) -> tuple[int, int]:
     """The size of a file, and when it was written last (ns); nothing of either where there is none."""
-    try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+    found = _stat(path)
+    return (found.st_size, found.st_mtime_ns) if found is not None else (0, 0)
 
 
-def _file_at(path: Path) -> FileId | None:
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        found = path.stat()
+        return path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return FileId(found.st_dev, found.st_ino)

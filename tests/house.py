@@ -41,8 +41,6 @@ CALLED_BY_A_LIBRARY: Final = {
     "_Stored.update_rt": "MSAL's token cache",
     "FederatedCredential.subject": "dataclass equality",
     "FederatedCredential.audience": "dataclass equality",
-    "FileId.device": "dataclass equality",
-    "FileId.inode": "dataclass equality",
 }
 """Members that are used without being named, and no base class says so: member -> who uses it."""
 

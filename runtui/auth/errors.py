@@ -7,7 +7,7 @@ they only choose better words. All foreign text is redacted.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,22 +22,6 @@ _CODE: Final = re.compile(r"\bAADSTS([0-9]{4,8})\b")
 _TAIL: Final = re.compile(r"\s*\b(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What an administrator finds a sign-in by in Entra's logs. Each may be empty. Foreign text, redacted."""
-
-    correlation_id: str = ""
-    trace_id: str = ""
-    timestamp: str = ""
-
-    def __str__(self) -> str:
-        named = (("Correlation ID", self.correlation_id), ("Trace ID", self.trace_id), ("Timestamp", self.timestamp))
-        return " · ".join(f"{name}: {value}" for name, value in named if value)
-
-
-_NO_REFERENCE: Final = Reference()
-
-
 class SignInError(RuntuiError):
     """A sign-in failed or has ended. All foreign text in it is redacted."""
 
@@ -49,7 +33,7 @@ class SignInError(RuntuiError):
         *,
         needs_person: bool = False,
         is_passing: bool = False,
-        reference: Reference = _NO_REFERENCE,
+        reference: tuple[str, ...] = (),
         claims: str = "",
         pause: int = 0,
     ) -> None:
@@ -59,6 +43,7 @@ class SignInError(RuntuiError):
         self.is_passing = is_passing
         """Whether retrying later may work: the service or the network is down."""
         self.reference = reference
+        """What an administrator finds the sign-in by in Entra's logs, each under its name: "Trace ID: …"."""
         self.claims = claims
         """Claims that the next sign-in must request (JSON); empty without any."""
         self.pause = pause
@@ -237,7 +222,7 @@ def from_oauth_error(
         hint,
         needs_person=words.needs_person,
         is_passing=words.is_passing,
-        reference=_reference(answer, description),
+        reference=tuple(_reference(answer, description)),
         claims=claims if isinstance(claims, str) else "",
     )
 
@@ -263,13 +248,9 @@ def _codes(answer: Mapping[str, Any], description: str) -> list[int]:
     return codes + [int(code) for code in _CODE.findall(description)]
 
 
-def _reference(answer: Mapping[str, Any], description: str) -> Reference:
+def _reference(answer: Mapping[str, Any], description: str) -> Iterator[str]:
     """Read from the fields, or from the end of the description: an answer by way of the browser has only that."""
-
-    def field(name: str, label: str) -> str:
+    for name, label in (("correlation_id", "Correlation ID"), ("trace_id", "Trace ID"), ("timestamp", "Timestamp")):
         found = re.search(rf"\b{label}: ([^\r\n]*?)(?=\s+(?:Trace ID|Correlation ID|Timestamp):|\s*$)", description)
-        return _redacted(answer, name) or (found[1].strip() if found else "")
-
-    return Reference(
-        field("correlation_id", "Correlation ID"), field("trace_id", "Trace ID"), field("timestamp", "Timestamp")
-    )
+        if value := _redacted(answer, name) or (found[1].strip() if found else ""):
+            yield f"{label}: {value}"

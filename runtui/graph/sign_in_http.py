@@ -73,54 +73,50 @@ class SignInHttp:
         except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
             raise ServiceError(redact(f"{error}.")) from None
 
-    def get(
-        self, url: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None, **_: Any
-    ) -> SignInAnswer:
-        """Ask by GET.
+    def get(self, url: str, **options: Any) -> SignInAnswer:
+        """Ask by GET; of the options `params` and `headers` count.
 
         Raises:
             ServiceError: there is no answer.
         """
-        return self._send("GET", url, params, headers, None)
+        return self._send("GET", url, options)
 
-    def post(
-        self,
-        url: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        data: Mapping[str, Any] | None = None,
-        headers: Mapping[str, Any] | None = None,
-        **_: Any,
-    ) -> SignInAnswer:
-        """Ask by POST.
+    def post(self, url: str, **options: Any) -> SignInAnswer:
+        """Ask by POST; of the options `params`, `headers` and `data` count.
 
         Raises:
             ServiceError: there is no answer.
         """
-        return self._send("POST", url, params, headers, data)
+        return self._send("POST", url, options)
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, Any] | None,
-        headers: Mapping[str, Any] | None,
-        data: Mapping[str, Any] | None,
-    ) -> SignInAnswer:
+    def _address(self, url: str) -> str:
+        """Where a request to an address really goes.
+
+        Raises:
+            ServiceError: it may not go there.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        # Plain http is for services on this machine and for Azure's link-local one.
+        if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _DIRECT[0])):
+            raise ServiceError("Its address is no https address.")
+        return url
+
+    def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInAnswer:
         import httpx
 
         from runtui.graph.failures import failure_of
 
-        _check_address(url)
-        # MSAL says None for what is absent; httpx would send it as an empty value.
-        given = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **_present(headers)}
+        url = self._address(url)
+        params, data, headers = (_present(options.get(name)) for name in ("params", "data", "headers"))
+        headers = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **headers}
         try:
             with self._client.stream(
-                method, url, params=_present(params) or None, data=_present(data) or None, headers=given
+                method, url, params=params or None, data=data or None, headers=headers
             ) as response:
                 body = BoundedBody(response.headers.get("content-encoding", ""), MAX_TOKEN_BYTES)
                 for chunk in response.iter_raw():
@@ -159,28 +155,14 @@ class DemoSignInHttp(SignInHttp):
         self._name = name
         self._place = place
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        params: Mapping[str, Any] | None,
-        headers: Mapping[str, Any] | None,
-        data: Mapping[str, Any] | None,
-    ) -> SignInAnswer:
+    def _address(self, url: str) -> str:
         if not url.startswith(f"{self._name}/"):
             raise ServiceError("The demo asks nobody but the sandbox.")
-        return super()._send(method, self._place + url.removeprefix(self._name), params, headers, data)
-
-
-def _check_address(url: str) -> None:
-    """Plain http is for services on this machine and for Azure's link-local one."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _DIRECT[0])):
-        raise ServiceError("Its address is no https address.")
+        return self._place + url.removeprefix(self._name)
 
 
 def _present(values: Mapping[str, Any] | None) -> dict[str, str]:
+    """What MSAL gave; it says None for what is absent, which httpx would send as an empty value."""
     return {
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in (values or {}).items()

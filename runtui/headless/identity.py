@@ -46,7 +46,7 @@ def with_next_step(error: SignInError, settings: Settings | None = None) -> Runt
     hint = error.hint
     if settings is not None and error.needs_person:
         hint = f"{hint} {next_step(settings)}".strip()
-    return RuntuiError(error.title, error.message, "\n".join(filter(None, (hint, str(error.reference)))))
+    return RuntuiError(error.title, error.message, "\n".join(filter(None, (hint, " · ".join(error.reference)))))
 
 
 def identity_json(settings: Settings, state: SignInState, scopes: Sequence[str]) -> str:

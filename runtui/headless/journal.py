@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from runtui.command_line import CommandLine
+from runtui.domain.columns import Column, ListCell
 from runtui.domain.text import visible
-from runtui.domain.times import local_text, ticks_of
+from runtui.domain.times import local_text, now_ticks, ticks_of
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
-from runtui.headless.output import TableColumn, table_lines
+from runtui.headless.output import column_lines, standard_output
 from runtui.private_files import logs_kept
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
@@ -35,9 +36,14 @@ from runtui.settings import state_folder
 ALL: Final = -1
 """No limit, in SQLite."""
 
-_COLUMNS: Final = tuple(TableColumn(title, width) for title, width in (
-    ("#", 5), ("opened", 19), ("outcome", 8), ("workflow", 24), ("change", 44), ("run", 0)
-))  # fmt: skip
+_COLUMNS: Final[tuple[Column[Entry], ...]] = (
+    Column("number", "#", 3, 1, lambda entry, _: ListCell(str(entry.number))),
+    Column("opened", "opened", 19, 3, lambda entry, _: ListCell(_clock(entry))),
+    Column("outcome", "outcome", 8, 1, lambda entry, _: ListCell(outcome_word(entry))),
+    Column("workflow", "workflow", 12, 4, lambda entry, _: ListCell(entry.workflow_name), grows_to=24),
+    Column("change", "change", 20, 2, lambda entry, _: ListCell(_change(entry)), flexible=True),
+    Column("run", "run", 21, 5, lambda entry, _: ListCell(entry.run_id, "muted"), grows_to=80),
+)
 
 JournalFormat: TypeAlias = Literal["table"] | ExportFormat
 
@@ -69,7 +75,11 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
         entries = journal.entries(root=root, limit=ALL)
         is_whole = journal.set_aside is None
     found = list(islice(filter(wanted, entries), limit))
-    for line in table_lines(_COLUMNS, map(_cells, found)) if output == "table" else export(found, output):
+    if output == "table":
+        lines = column_lines(_COLUMNS, lambda: found, now_ticks(), standard_output(), is_chosen=False)
+    else:
+        lines = export(found, output)
+    for line in lines:
         print(line)
     damaged = [entry for entry in found if entry.damage]
     narrate(*(damage_sentence(entry) for entry in damaged))
@@ -108,10 +118,8 @@ def no_such_entry(number: int) -> RuntuiError:
     return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
 
 
-def _cells(entry: Entry) -> Iterator[str]:
-    yield from (str(entry.number), _clock(entry), outcome_word(entry), entry.workflow_name)
-    yield entry.damage or ", ".join(entry.change_words())
-    yield entry.run_id
+def _change(entry: Entry) -> str:
+    return entry.damage or ", ".join(entry.change_words())
 
 
 def _clock(entry: Entry) -> str:

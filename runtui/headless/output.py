@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, zip_longest
-from typing import Any, Final, Literal, NamedTuple
+from itertools import islice, zip_longest
+from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, RowT, coloured
 from runtui.domain.text import cell_width, fit_cells, visible
@@ -20,25 +20,6 @@ _LEAST: Final = 4
 
 
 _PRINTED_AT_ONCE: Final = 1_000
-
-
-class TableColumn(NamedTuple):
-    """A column of a table. `width` is in cells; 0 shows every value in full, for the last column alone."""
-
-    title: str
-    width: int
-    align: Literal["left", "right"] = "left"
-
-
-def table_lines(columns: Sequence[TableColumn], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Rows below a line of titles; a cell that is too long is cut."""
-    titles = [column.title for column in columns]
-    for cells in chain([titles], rows):
-        yield _GAP.join(_fitted(visible(cell), column) for cell, column in zip(cells, columns, strict=True)).rstrip()
-
-
-def _fitted(text: str, column: TableColumn) -> str:
-    return fit_cells(text, column.width, column.align) if column.width else text
 
 
 class Paper(NamedTuple):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from runtui.services.writing.save import Save
     from runtui.services.writing.saves import SaveQueue
 
-Service = TypeVar("Service")
-
 LISTINGS: Final = frozenset({"list workflows", "list runs", "read results"})
 """The purposes of the requests that come by the dozen."""
 
@@ -45,7 +43,24 @@ KEPT_EXCHANGES: Final = 200
 
 
 class Workspace:
-    """The store, the wire, the listing, the reading of results and the write path of one session."""
+    """The store, the wire, the listing, the reading of results and the write path of one session.
+
+    The root and what asks it are there once `connect` was called.
+    """
+
+    root: str
+    """The Graph root as the journal names it."""
+    client: GraphClient
+    saves: SaveQueue
+    """The write path."""
+    refresh: Refresh
+    """The listing."""
+    results: ResultReader
+    reconciler: Reconciler
+    """What finds out the outcome of unknown changes."""
+    triage: TriageMemory
+    """What people remember of the runs."""
+    _transport: Transport
 
     def __init__(
         self,
@@ -76,13 +91,7 @@ class Workspace:
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.exchanged: Announcer[Exchange] = Announcer()
         self._token = token
-        self._transport: Transport | None = None
-        self._client: GraphClient | None = None
-        self._saves: SaveQueue | None = None
-        self._refresh: Refresh | None = None
-        self._results: ResultReader | None = None
-        self._reconciler: Reconciler | None = None
-        self._triage: TriageMemory | None = None
+        self.connected = False
 
     def connect(self, root: str) -> None:
         """Build client, listing and write path for a root and start listing.
@@ -108,14 +117,14 @@ class Workspace:
             on_exchange=self._keep,
             wire=self._wire,
         )
-        self._client = GraphClient(self._transport, patch_path=settings.patch_path, page_size=settings.page_size)
-        root = self._transport.root
-        self.drafts.load(root)
+        self.client = GraphClient(self._transport, patch_path=settings.patch_path, page_size=settings.page_size)
+        self.root = self._transport.root
+        self.drafts.load(self.root)
         # They are read first, from the same file: what they found broken is the journal.
         self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
-        context = WriteContext(root, self.settings.tenant, self.settings.profile, self.account)
-        self._saves = SaveQueue(
-            self._client,
+        context = WriteContext(self.root, settings.tenant, settings.profile, self.account)
+        self.saves = SaveQueue(
+            self.client,
             self.store,
             self.journal,
             context,
@@ -123,52 +132,13 @@ class Workspace:
             requires_why=settings.require_why,
             foreground=self.foreground,
         )
-        self._saves.changed.subscribe(self._follow_save)
-        self._reconciler = Reconciler(self._client, self.journal, self.store, root)
-        self._reconciler.changed.subscribe(self._follow_entry)
-        self._refresh = Refresh(self._client, self.store, interval=self.settings.refresh_seconds)
-        self._results = ResultReader(self._client, self.store)
-        self._triage = TriageMemory(self.journal, self.store, root)
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a client to ask."""
-        return self._client is not None
-
-    @property
-    def root(self) -> str:
-        """The Graph root as the journal names it; only after `connect`."""
-        return _connected(self._transport).root
-
-    @property
-    def client(self) -> GraphClient:
-        """The Graph client; only after `connect`."""
-        return _connected(self._client)
-
-    @property
-    def saves(self) -> SaveQueue:
-        """The write path; only after `connect`."""
-        return _connected(self._saves)
-
-    @property
-    def refresh(self) -> Refresh:
-        """The listing; only after `connect`."""
-        return _connected(self._refresh)
-
-    @property
-    def results(self) -> ResultReader:
-        """What reads the results of runs; only after `connect`."""
-        return _connected(self._results)
-
-    @property
-    def reconciler(self) -> Reconciler:
-        """What finds out the outcome of unknown changes; only after `connect`."""
-        return _connected(self._reconciler)
-
-    @property
-    def triage(self) -> TriageMemory:
-        """What people remember of the runs; only after `connect`."""
-        return _connected(self._triage)
+        self.saves.changed.subscribe(self._follow_save)
+        self.reconciler = Reconciler(self.client, self.journal, self.store, self.root)
+        self.reconciler.changed.subscribe(self._follow_entry)
+        self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
+        self.results = ResultReader(self.client, self.store)
+        self.triage = TriageMemory(self.journal, self.store, self.root)
+        self.connected = True
 
     @property
     def sign_in(self) -> SignIn | None:
@@ -229,26 +199,16 @@ class Workspace:
 
     async def close(self) -> None:
         """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned."""
-        if self._saves is not None:
-            await self._saves.abandon()
-        if self._reconciler is not None:
-            await self._reconciler.stop()
-        if self._refresh is not None:
-            await self._refresh.stop()
-        if self._results is not None:
-            await self._results.stop()
-        if self._transport is not None:
+        if self.connected:
+            await self.saves.abandon()
+            await self.reconciler.stop()
+            await self.refresh.stop()
+            await self.results.stop()
             await self._transport.aclose()
         self.preferences.close()
         self.drafts.close()
         self.journal.close()
         self.store.close()
-
-
-def _connected(service: Service | None) -> Service:
-    if service is None:
-        raise RuntimeError("The workspace is not connected yet.")
-    return service
 
 
 WELL_BEHAVED: Final = "none"

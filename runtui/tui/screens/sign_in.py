@@ -242,5 +242,5 @@ def _trouble_lines(trouble: SignInError) -> list[Content]:
     lines = [content(trouble.title, "bold $text-error")]
     lines += [content(trouble.message)] if trouble.message else []
     lines += [content(f"→ {trouble.hint}", "$text-accent")] if trouble.hint else []
-    lines += [content(line, "$text-muted") for line in str(trouble.reference).split(" · ") if line]
+    lines += [content(line, "$text-muted") for line in trouble.reference]
     return lines
