@@ -43,6 +43,7 @@ from runtui.graph.paths import (
     user_results_path,
     workflow_path,
 )
+from runtui.graph.recent_runs import recent_runs
 from runtui.graph.retry import Pace, Retry, concerns_all, retry_of
 from runtui.graph.root import linked, refusal, same_run
 from runtui.graph.transport import Transport
@@ -174,10 +175,10 @@ class GraphClient:
         return self._pages(WORKFLOWS_PATH, "list workflows", pace)
 
     def runs(
-        self, workflow_id: str, *, changed_since: int | None = None, pace: Pace | None = None
+        self, workflow_id: str, *, changed_since: int | None = None, begun: int | None = None, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
         """The runs of one workflow (see `runs_path`), page by page; GraphError when the listing cannot go on."""
-        return self._pages(runs_path(workflow_id, changed_since), "list runs", pace)
+        return self._pages(runs_path(workflow_id, changed_since, begun), "list runs", pace)
 
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page; GraphError when the listing cannot go on."""
@@ -247,13 +248,12 @@ class GraphClient:
         Raises:
             GraphError: there is no such user, or nobody may read users.
         """
-        path = user_path(name)
-        return _object(await self._read(self._transport.url(path), "read user", (), pace))
+        return _object(await self._read(self._transport.url(user_path(name)), "read user", (), pace))
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
-        path = run_path(workflow_id, run_id)
-        exchange = await self._read(path, "read run", _prefer(_ALL_ENUM_MEMBERS), pace, alone=True)
+        headers = _prefer(_ALL_ENUM_MEMBERS)
+        exchange = await self._read(run_path(workflow_id, run_id), "read run", headers, pace, alone=True)
         return _about(run_id, exchange, writing=False)
 
     async def peek(self, workflow_id: str, run_id: str) -> Answer:
@@ -264,8 +264,7 @@ class GraphClient:
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         """A custom task extension, asked for once and with the token at hand; None where it cannot be read."""
-        path = extension_path(extension_id)
-        headers = _prefer(_ALL_ENUM_MEMBERS)
+        path, headers = extension_path(extension_id), _prefer(_ALL_ENUM_MEMBERS)
         exchange = await self._transport.send("GET", path, purpose="read custom task extension", headers=headers)
         return read_answer(exchange, writing=False)[0]
 
@@ -283,9 +282,7 @@ class GraphClient:
         Whoever asks decides what a refusal or a silence calls for.
 
         Args:
-            workflow_id: The workflow of the run.
-            run_id: The run.
-            body: The JSON to send.
+            workflow_id, run_id, body: What is sent where.
             client_request_id: The GUID to send it under; None makes one.
             if_match: The entity tag of the version that the change was made for (see `etag_of`), opaque. The server
                 then refuses the change of any other version. One that no header can carry is not sent: the answer
@@ -320,12 +317,15 @@ class GraphClient:
         )
         return Answer(exchange, *read_answer(exchange, writing=True))
 
-    async def observe(self, action: ServiceAction) -> Answer:
+    async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
         """What an action is about, as it is now: the task result, the workflow, or the run; where the action makes a
-        run, with those that the run was reprocessed by under `REPROCESSED`."""
+        run, with those that the run was reprocessed by under `REPROCESSED`, or with `recent_runs`. `before` is the
+        `evidence` that was kept when it was sent; None: it was not yet."""
         path, wanted = object_path(action), action.task_result_id or action.run_id
         exchange = await self._read(path, "read", _prefer(_ALL_ENUM_MEMBERS), None, alone=True)
         answer = _about(wanted, exchange, writing=False)
+        if action.name == "activate" and answer.entity is not None:
+            return replace(answer, entity=answer.entity | await recent_runs(self, exchange, action.workflow_id, before))
         if answer.entity is None or action.name != "activateWithScope":
             return answer
         try:

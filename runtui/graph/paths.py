@@ -27,9 +27,12 @@ def workflow_path(workflow_id: str) -> str:
     return f"{WORKFLOWS_PATH}/{segment(workflow_id)}"
 
 
-def runs_path(workflow_id: str, changed_since: int | None = None) -> str:
-    """The runs of a workflow: all of them, or those that changed since a moment (ticks) and those that do not tell."""
+def runs_path(workflow_id: str, changed_since: int | None = None, begun: int | None = None) -> str:
+    """The runs of a workflow: all of them, or those that changed since a moment (ticks) and those that do not tell, or
+    those that were scheduled since `begun` (ticks)."""
     path = f"{workflow_path(workflow_id)}/runs"
+    if begun is not None:
+        return f"{path}?$filter={segment(f'scheduledDateTime ge {format_ticks(begun)}')}"
     if changed_since is None:
         return path
     changed = f"lastUpdatedDateTime ge {format_ticks(changed_since)} or lastUpdatedDateTime eq null"

@@ -227,9 +227,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "editing",
         hinted="own change",
     ),
-    Action(
-        "watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or no longer.", 0, "run"
-    ),
+    Action("watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or not.", 0, "run"),
     Action(
         "act",
         "run",
@@ -240,12 +238,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "server",
         hinted="editing",
     ),
-    Action(
-        "new_run", "run", ("F",), "new run", "Go to the run that reprocesses this one.", 86, "server", hinted="new run"
-    ),
-    Action(
-        "next_problem", "run", ("n",), "next", "Go to the next problem that is not handled.", 62, "", "next", "", "row"
-    ),
+    Action("new_run", "run", ("F",), "new run", "Go to the run that reprocesses it.", 86, "server", hinted="new run"),
+    Action("next_problem", "run", ("n",), "next", "Go to the next problem not handled yet.", 62, "", "next", "", "row"),
     Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
     Action("snooze", "run", ("b",), "snooze", "Put the run, or all marked runs, off until later.", needs="run"),
     Action("note", "run", ("m",), "note", "Write a note to the run, or to all marked runs.", needs="run"),
@@ -359,10 +353,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "results",
         ("F",),
         "run",
-        "Go to the run that the action has made, else to the one of the line.",
+        "Go to the run that the action has made, or to its own.",
         86,
         "row",
-        meaning="new-run",
+        "new-run",
     ),
     Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
     Action(
@@ -376,7 +370,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         meaning="undo",
     ),
     Action(
-        "stop_bulk", "results", ("X",), "stop", "Stop what was not begun, or go on after a refusal.", 88, "open change"
+        "stop_bulk", "results", ("X",), "stop", "Stop what is not begun, or go on after a refusal.", 88, "open change"
     ),
     Action("export_results", "results", ("E",), "export", "Export the results to a file.", 60, meaning="export"),
     Action(
@@ -427,6 +421,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
         90,
         "row",
         meaning="details",
+    ),
+    Action(
+        "new_workflow_run",
+        "overview",
+        ("F",),
+        "new run",
+        "Go to the run that you started.",
+        88,
+        "row",
+        "new-run",
+        "",
+        "new run",
     ),
     Action("earlier_day", "overview", ("left",), "earlier day", "Go to the day before.", 86, "row"),
     Action("later_day", "overview", ("right",), "later day", "Go to the day after, then to all days.", 0, "row"),
@@ -502,15 +508,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("keep_line", "line", ("enter",), "keep", "Keep what is typed.", 90),
     Action("leave_line", "line", ("escape",), "back", "Go back; nothing is kept.", 80, meaning="back"),
     # The account
-    Action(
-        "use_method",
-        "sign_in",
-        ("enter",),
-        "sign in",
-        "Sign in with the selected method.",
-        90,
-        "no sign-in",
-    ),
+    Action("use_method", "sign_in", ("enter",), "sign in", "Sign in with the selected method.", 90, "no sign-in"),
     Action(
         "copy_code", "sign_in", ("y", "ctrl+y"), "copy", "Copy the code or the address.", 85, "code", meaning="copy"
     ),

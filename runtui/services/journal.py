@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.report import KnownBy, Outcome, Report, change_words
 from runtui.domain.triage.service_actions import action_words
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange
+from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
 from runtui.services.announcer import Announcer
@@ -83,6 +83,15 @@ class Intent:
     def action(self) -> str:
         """The name of the action of the service that was asked for; empty for a change of properties."""
         return self.url.rpartition("/")[2] if self.method == "POST" else ""
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """The JSON object that is sent; empty where the body is none."""
+        try:
+            body = load_strict_json(self.body.encode())
+        except AnswerError:
+            return {}
+        return body if isinstance(body, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,3 +161,28 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
         await told(session, "Preview: ")
         assert tenant.actions == ["clearQuarantine"], "a preview changes nothing"
         assert len(session.workspace.journal.entries()) == 1
+
+
+async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_makes(
+    open_session: Opener, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "MOST_MISSED", 1_000)  # whose run it is shows once the tenant's clock has moved
+    async with open_session(wire=tenant.wire, size=(120, 40)) as session:
+        await session.press("slash", *"status:failed type:scheduled", "enter")
+        await session.press("enter")
+        await session.until(lambda: session.view == "users" and "✗" in session.text())
+        await session.press("a")
+        await session.until(lambda: "on demand for 1 user" in session.text())
+        await session.press("G", "k", "enter", "y")
+        await told(session, "run the workflow on demand for 1 user.")
+        assert tenant.actions == ["activate"]
+        await told(session, "has ended: ", lambda: tenant.wait(1))
+        words = status_of(session)
+        await session.press("F")
+        shown = session.app.chrome.front.view.run_id
+        assert shown is not None
+        assert shown in "".join(words.split())
+        await session.press("escape", "o", "slash", *"pre-hire", "enter")
+        assert "F new run" in session.text()
+        await session.press("F")
+        assert (session.view, session.app.chrome.front.view.run_id) == ("users", shown)

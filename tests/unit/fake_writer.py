@@ -127,7 +127,7 @@ class FakeGraph:
         self.bodies.append(action.body_text())
         return self.on_act(action)
 
-    async def observe(self, action: ServiceAction) -> Answer:
+    async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
         self.calls.append(f"GET {action.run_id} for {action.name}")
         return self.on_observe(action)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,10 @@ import pytest
 from runtui.domain.bulk_draft import MarkedRun, actions_of
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import (
+    AS_OF,
+    RECENT_RUNS,
     REPROCESSED,
+    SUBJECT_IDS,
     ServiceAction,
     cancel,
     clear_quarantine,
@@ -38,6 +41,7 @@ from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
 from tests.unit.saves_bench import ROOT, Bench, refused, who
 
 NEW_RUN: Final = {**RUN, "id": "r9", "processingStatus": "queued"}
+STARTED: Final = {**NEW_RUN, "workflowExecutionType": "onDemand", "totalUsersCount": 2, SUBJECT_IDS: ["u1", "u2"]}
 HELD: Final = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-20T06:00:00Z"}
 FREED: Final = {"quarantineType": "notQuarantined"}
 
@@ -55,12 +59,16 @@ class Service(Bench):
         super().__init__(folder)
         self.run = {**RUN, REPROCESSED: []}
         self.workflow: dict[str, Any] = {"id": WORKFLOW, "displayName": "Onboard", "quarantineDetails": HELD}
+        self.started: list[dict[str, Any]] = []
+        """The runs on demand of the workflow."""
         self.task = {"id": "t1", "processingStatus": "inProgress"}
         self.sent: list[ServiceAction] = []
         self.graph.on_observe = lambda action: answered(self._object(action))
         self.answer_actions((answered(method="POST"), True))
 
     def _object(self, action: ServiceAction) -> dict[str, Any]:
+        if action.name == "activate":
+            return self.workflow | {AS_OF: STARTED["scheduledDateTime"], RECENT_RUNS: self.started}
         if action.is_about_workflow:
             return self.workflow
         return self.task if action.task_result_id else self.run
@@ -87,6 +95,8 @@ class Service(Bench):
                 self.run = {**self.run, REPROCESSED: [NEW_RUN]}
             case "clearQuarantine":
                 self.workflow = {**self.workflow, "quarantineDetails": FREED}
+            case "activate":
+                self.started = [STARTED]
             case "resume":
                 self.task = {**self.task, "processingStatus": "completed"}
 
@@ -111,7 +121,8 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 ACTIONS: Final = (CANCEL, REPROCESS, CLEAR, RESUME, ON_DEMAND)
-PROVABLE: Final = (CANCEL, REPROCESS, CLEAR, RESUME)
+MAKERS: Final = (REPROCESS, ON_DEMAND)
+"""The actions that make a run."""
 LOST: Final = answered(None, outcome=Outcome.UNKNOWN, method="POST")
 
 
@@ -127,12 +138,13 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     assert (entry.outcome, entry.method, entry.action, entry.body) == (
         Outcome.DONE, "POST", action.name, action.body_text(),
     )  # fmt: skip
+    # A run on demand does not say whose it is, and a colleague may have started one at the same moment.
     assert entry.new_run == save.new_run == ("r9" if action is REPROCESS else "")
     assert why_no_undo(entry) == "It was an action of the service; there is nothing to undo."
     assert service.entry.workflow_name == "Onboard", "also where it is about no run of the list"
 
 
-@pytest.mark.parametrize("action", PROVABLE, ids=named)
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
 @pytest.mark.parametrize("lost", [LOST, refused(503, Outcome.UNKNOWN, method="POST"), refused(409, method="POST")])
 async def test_what_the_service_shows_settles_an_answer_that_was_lost(
     service: Service, action: ServiceAction, lost: Answer
@@ -141,16 +153,24 @@ async def test_what_the_service_shows_settles_an_answer_that_was_lost(
     service.answer_actions((lost, True))
     save = await service.act(action)
     assert (save.outcome, save.known_by, len(service.sent)) == (Outcome.DONE, "read-back", 1)
-    assert save.new_run == ("r9" if action is REPROCESS else "")
+    assert save.new_run == ("r9" if action in MAKERS else "")
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
 async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Service, action: ServiceAction) -> None:
-    service.answer_actions((LOST, action is ON_DEMAND))
+    service.answer_actions((LOST, False))
     save = await service.act(action)
     assert (save.outcome, save.known_by, save.entry, len(service.sent)) == (Outcome.UNKNOWN, "", 1, 1)
     if action is ON_DEMAND:
-        assert "Nothing that the service shows proves it" in service.entry.words
+        assert "The service shows no new run of these users so far." in service.entry.words
+
+
+async def test_of_a_run_on_demand_nothing_is_proved_where_the_runs_could_not_be_read(service: Service) -> None:
+    service.graph.on_observe = lambda _: answered(service.workflow)
+    service.answer_actions((LOST, True), (refused(409, method="POST"), False))
+    assert (await service.act(ON_DEMAND)).outcome is Outcome.UNKNOWN
+    assert "Nothing that the service shows proves it" in service.entry.words
+    assert (await service.act(ON_DEMAND)).outcome is Outcome.UNKNOWN, "409: a copy of it may have been carried out"
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 406, 409])
@@ -213,7 +233,7 @@ async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> N
 async def test_what_an_action_is_about_is_stored_as_what_it_is(service: Service, action: ServiceAction) -> None:
     await service.act(action)
     rows = {row.id for row in service.store.window(EVERY_RUN, 0, 99)}
-    assert rows == ({"r1", "r9"} if action is REPROCESS else {"r1"})
+    assert rows == ({"r1", "r9"} if action in MAKERS else {"r1"})
     if action.is_about_workflow:
         assert workflow_of(service.store, WORKFLOW) == service.workflow
 
@@ -222,7 +242,7 @@ def reconciler_of(service: Service) -> Reconciler:
     return Reconciler(service.graph, service.journal, service.store, ROOT)
 
 
-@pytest.mark.parametrize("action", PROVABLE, ids=named)
+@pytest.mark.parametrize("action", ACTIONS, ids=named)
 async def test_an_unknown_action_is_settled_once_the_service_shows_it(service: Service, action: ServiceAction) -> None:
     service.answer_actions((LOST, False))
     assert (await service.act(action)).outcome is Outcome.UNKNOWN
@@ -233,15 +253,16 @@ async def test_an_unknown_action_is_settled_once_the_service_shows_it(service: S
     await reconciler.check_all()
     entry = service.entry
     assert (entry.outcome, entry.known_by) == (Outcome.DONE, "read-back")
-    assert entry.new_run == ("r9" if action is REPROCESS else "")
+    assert entry.new_run == ("r9" if action in MAKERS else "")
     assert len(service.sent) == 1
 
 
-async def test_of_two_unknown_actions_neither_is_proved_by_one_effect(service: Service) -> None:
+@pytest.mark.parametrize("action", MAKERS, ids=named)
+async def test_of_two_unknown_actions_neither_is_proved_by_one_effect(service: Service, action: ServiceAction) -> None:
     service.answer_actions((LOST, False))
-    await service.act(REPROCESS)
-    await service.act(REPROCESS)
-    service.carry_out(REPROCESS)
+    await service.act(action)
+    await service.act(action)
+    service.carry_out(action)
     await reconciler_of(service).check_all()
     assert [entry.outcome for entry in service.journal.entries()] == [Outcome.UNKNOWN, Outcome.UNKNOWN]
     assert "another action of yours" in service.entry.words
@@ -276,18 +297,23 @@ async def test_a_national_cloud_is_not_asked_for_what_it_lacks(service: Service,
     assert not service.graph.calls
 
 
-async def test_a_new_run_is_followed_to_its_end(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("action", MAKERS, ids=named)
+async def test_a_new_run_is_followed_to_its_end(
+    service: Service, action: ServiceAction, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is looked for where the service does not show it at once; a reading that fails is not the end."""
     monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))
     service.answer_actions((answered(method="POST"), False))
-    save = await service.act(REPROCESS)
+    save = await service.act(action)
     assert (save.outcome, save.new_run) == (Outcome.DONE, "")
     states = iter(["queued", None, "inProgress", "completed"])
 
     class Client:
-        async def observe(self, action: ServiceAction) -> Answer:
+        async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
+            assert save.intent is not None
+            assert before == save.intent.before
             service.carry_out(action)
-            return answered(service.run)
+            return service.graph.on_observe(action)
 
         async def peek(self, workflow_id: str, run_id: str) -> Answer:
             assert (workflow_id, run_id) == (WORKFLOW, "r9")

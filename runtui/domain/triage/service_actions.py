@@ -46,6 +46,15 @@ _NAMESPACE: Final = "#microsoft.graph.identityGovernance"
 REPROCESSED: Final = "reprocessedRuns"
 """The runs that a run was processed again by."""
 
+RECENT_RUNS: Final = "runs"
+"""Where an action starts a run of a workflow on demand: the runs that were scheduled shortly before it, and since."""
+
+SUBJECT_IDS: Final = "subjectIds"
+"""The ids of the users of such a run."""
+
+AS_OF: Final = "asOf"
+"""When they were read, by the service's clock."""
+
 STATUS: Final = "processingStatus"
 
 USER_COUNTS: Final = ("successfulUsersCount", "failedUsersCount", "totalUsersCount")
@@ -187,6 +196,8 @@ def evidence(action: ServiceAction, received: Mapping[str, Any]) -> dict[str, An
     kept = {name: received[name] for name in (STATUS, "lastUpdatedDateTime", "quarantineDetails") if name in received}
     if action.name == "activateWithScope":
         kept[REPROCESSED] = [run["id"] for run in received.get(REPROCESSED, ())]
+    if action.name == "activate" and RECENT_RUNS in received:
+        kept |= {AS_OF: received[AS_OF], RECENT_RUNS: [run["id"] for run in received[RECENT_RUNS]]}
     if action.task_result_id:
         kept["id"] = action.task_result_id
     return kept

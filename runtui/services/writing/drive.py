@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.report import Outcome
-from runtui.domain.triage.service_actions import REPROCESSED, Operation, ServiceAction
+from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, REPROCESSED, SUBJECT_IDS, Operation, ServiceAction
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
@@ -72,8 +72,8 @@ class RunWriter(Protocol):
     async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
         """POST an action, once."""
 
-    async def observe(self, action: ServiceAction) -> Answer:
-        """Read what an action is about, once."""
+    async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
+        """Read what an action is about, once; `before` is what was kept before it was sent, None: it was not yet."""
 
     def target(self, operation: Operation) -> tuple[str, str]:
         """The method and the address of `update_run` or `act`."""
@@ -140,7 +140,7 @@ class WriteDriver:
         reply: object = None
         match effect:
             case Read():
-                reply = await self._read(operation)
+                reply = await self._read(save)
             case Identify():
                 (reply,) = await self.senders([save])
             case Record(_, intent):
@@ -164,9 +164,11 @@ class WriteDriver:
                 raise TypeError(effect)
         return reply
 
-    async def _read(self, operation: Operation) -> Answer:
+    async def _read(self, save: Save) -> Answer:
+        operation = save.operation
         if isinstance(operation, ServiceAction):
-            return await self._client.observe(operation)
+            intent = save.intent if save.step is Step.SETTLING else None
+            return await self._client.observe(operation, before=intent.before if intent is not None else None)
         return await self._client.run(operation.workflow_id, operation.run_id)
 
     async def _send(self, operation: Operation, intent: Intent) -> Answer:
@@ -255,7 +257,10 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for operation, entity in observed:
         if isinstance(operation, ServiceAction) and operation.is_about_workflow:
-            store.put_workflows([entity])
+            store.put_workflows([{name: value for name, value in entity.items() if name not in (RECENT_RUNS, AS_OF)}])
+            started = [run for run in entity.get(RECENT_RUNS, ()) if run.get(SUBJECT_IDS) is not None]
+            without = [{name: value for name, value in run.items() if name != SUBJECT_IDS} for run in started]
+            runs.setdefault(operation.workflow_id, []).extend(without)
         elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
             run = {name: value for name, value in entity.items() if name != REPROCESSED}
             runs.setdefault(operation.workflow_id, []).extend((run, *entity.get(REPROCESSED, ())))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import status_word
-from runtui.domain.triage.service_actions import STATUS, UNDER_WAY, ServiceAction
+from runtui.domain.triage.service_actions import STATUS, UNDER_WAY, ActionName, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_runs
 from runtui.services.writing.save import Save
@@ -19,7 +19,10 @@ from runtui.services.writing.save import Save
 FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 """Seconds between two readings; the last one repeats until the run has ended."""
 
-MOST_MISSED: Final = 5
+MAKE_RUNS: Final[frozenset[ActionName]] = frozenset({"activate", "activateWithScope"})
+"""The actions that start a run."""
+
+MOST_MISSED: Final = 8
 """Readings in a row that may bring nothing."""
 
 
@@ -29,8 +32,8 @@ class RunReader(Protocol):
     async def peek(self, workflow_id: str, run_id: str) -> Answer:
         """Read one run, once, with the token at hand."""
 
-    async def observe(self, action: ServiceAction) -> Answer:
-        """Read what an action is about."""
+    async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
+        """Read what an action is about; `before` is what was kept before it was sent."""
 
 
 class FollowedRun(NamedTuple):
@@ -66,16 +69,17 @@ async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
     """The run of an action that is done, each time that it was read, until it has ended; nothing for an action that
     makes and stops none."""
     action, intent = save.action, save.intent
-    if action is None or intent is None or action.name not in ("cancelProcessing", "activateWithScope"):
+    if action is None or intent is None or action.name not in ("cancelProcessing", *MAKE_RUNS):
         return
-    is_new = action.name == "activateWithScope"
+    is_new = action.name in MAKE_RUNS
     run_id = save.new_run if is_new else save.run_id
     readings = missed = 0
     while missed < MOST_MISSED:
         await asyncio.sleep(FOLLOW_SECONDS[min(readings, len(FOLLOW_SECONDS) - 1)])
         readings += 1
         if not run_id:
-            run_id = next(iter(new_runs(intent, (await client.observe(action)).entity or {})), "")
+            reading = await client.observe(action, before=intent.before)
+            run_id = next(iter(new_runs(intent, reading.entity or {})), "")
         run = (await client.peek(action.workflow_id, run_id)).entity if run_id else None
         missed = missed + 1 if run is None else 0
         if run is not None:

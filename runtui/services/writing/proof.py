@@ -35,7 +35,7 @@ from runtui.domain.times import parse_ticks, to_datetime
 from runtui.domain.triage.service_actions import CANCELED, REPROCESSED, STATUS
 from runtui.domain.triage.workflows import Workflow
 from runtui.graph.client import Answer, etag_of
-from runtui.graph.exchange import AnswerError, load_strict_json
+from runtui.services.writing.on_demand import started_runs
 
 if TYPE_CHECKING:
     from runtui.services.journal import Entry, Intent
@@ -117,25 +117,31 @@ def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict
 
 def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
     """Whether what an action is about, as read afterwards, shows what the action was to bring about and was not there
-    before. Nothing shows that a workflow was run on demand: its runs do not say who asked for them."""
+    before, or may do so."""
     match intent.action:
         case "cancelProcessing":
             return entity.get(STATUS) in CANCELED and intent.before.get(STATUS) not in CANCELED
         case "activateWithScope":
             return bool(new_runs(intent, entity))
+        case "activate":
+            started = started_runs(intent, entity)
+            return started is None or bool(started.fitting or started.undecided)
         case "clearQuarantine":
             return Workflow(entity).quarantine is None and Workflow(intent.before).quarantine is not None
         case "resume":
-            wanted = _body(intent).get("data")
+            wanted = intent.sent.get("data")
             return isinstance(wanted, Mapping) and entity.get(STATUS) == wanted.get("operationStatus")
     return False
 
 
 def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> list[str]:
-    """The ids of the runs that a run was reprocessed by since an action was sent, but for those that others have made;
-    in the action's scope where they name theirs."""
+    """The ids of the runs that an action has made: of one that reprocesses, those in its scope where they name theirs,
+    but for those that others have made; of one on demand, the one that is proved."""
+    if intent.action == "activate":
+        started = started_runs(intent, entity, others)
+        return [started.proof] if started is not None and started.proof else []
     known = {*(intent.before.get(REPROCESSED) or ()), *(other.new_run for other in others)}
-    wanted = _body(intent).get("scope")
+    wanted = intent.sent.get("scope")
     found = []
     for run in entity.get(REPROCESSED) or ():
         scope = run.get("activatedOnScope")
@@ -147,8 +153,11 @@ def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry
 
 
 def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Verdict:
+    if entry.action == "activate":
+        started = started_runs(entry, entity, others)
+        return Verdict(False, UNPROVABLE) if started is None else Verdict(bool(started.proof), started.words)
     if not shows_effect(entry, entity):
-        return Verdict(False, UNPROVABLE if entry.action == "activate" else "")
+        return NO_PROOF
     if entry.action == "activateWithScope" and not new_runs(entry, entity, others):
         return NO_PROOF
     if any(_is_rival(entry, other) for other in others):
@@ -190,7 +199,7 @@ def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others
         yield "another change of yours may have brought them"
     if moment := _updated_before_sent(entry, reading, entity):
         yield f"it was last updated at {moment}, before this change was sent: somebody else made the same change"
-    for name, value in _body(entry).items():
+    for name, value in entry.sent.items():
         if name in entity.keys() & EDITABLE_BY_NAME and name not in entry.after and not holds(entity, name, value):
             now, sent = json.dumps(entity[name]), json.dumps(value)
             yield f"{name} is {now} and not {sent}, as this change sent it: the run was changed by something else too"
@@ -211,12 +220,3 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
         return str(now) if updated + CLOCK_TOLERANCE < sent else ""
     except (ValueError, OverflowError):
         return ""
-
-
-def _body(entry: Intent) -> Mapping[str, Any]:
-    """The properties that were sent."""
-    try:
-        body = load_strict_json(entry.body.encode())
-    except AnswerError:
-        return {}
-    return body if isinstance(body, dict) else {}

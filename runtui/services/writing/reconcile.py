@@ -227,22 +227,24 @@ class Reconciler:
         """Read the one run of some entries back; the entries after that, and the reading, where there was one."""
         if all(entry.outcome is not Outcome.UNKNOWN for entry in entries):
             return entries, None
-        answers: dict[tuple[str, object], Answer] = {}
+        answers: dict[int, Answer] = {}
+        """By number, what an action is about; the run of all others under 0."""
         checked: list[Entry] = []
         for entry in entries:
-            about = entry.action, entry.before.get("id")
+            about = entry.number if entry.action else 0
             if about not in answers:
-                answers[about] = await self._read(operation_of(entry))
+                answers[about] = await self._read(entry)
             answer = answers[about]
             if answer.entity is not None or answer.exchange.status in (404, 410):
                 self._were_read_back.add(entry.number)
             checked.append(entry if answer.entity is None else await self._judge(entry, answer))
         return checked, answer.exchange
 
-    async def _read(self, operation: Operation) -> Answer:
-        """What an operation is about, as it is now; the store has it from then on."""
+    async def _read(self, entry: Entry) -> Answer:
+        """What an entry is about, as it is now; the store has it from then on."""
+        operation = operation_of(entry)
         if isinstance(operation, ServiceAction):
-            answer = await self._client.observe(operation)
+            answer = await self._client.observe(operation, before=entry.before)
         else:
             answer = await self._client.run(operation.workflow_id, operation.run_id)
         if answer.entity is not None:

@@ -298,7 +298,9 @@ def _find_out_of_action(
         return save, None
     if save.fault is not None:
         save = yield from _proved(save, save.fault, intent, answer, reading)
-    made = new_runs(intent, reading.entity) if save.fault is None else []
+    # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
+    is_told = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
+    made = new_runs(intent, reading.entity) if is_told else []
     return replace(save, new_run=made[0] if len(made) == 1 else ""), reading.entity
 
 

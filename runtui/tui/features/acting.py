@@ -76,7 +76,7 @@ class Acting(Feature):
         self._opening = features[Opening]
         self._followers = asyncio.Semaphore(MOST_FOLLOWED)
         self._made: dict[str, str] = {}
-        """By the key of a run, the newest run that an action of this session has made of it."""
+        """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
         self._told = ""
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
@@ -88,13 +88,23 @@ class Acting(Feature):
         )
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """Whether an action has made a run of the one at hand."""
-        return replace(context, has_new_run=run_key(self._chrome.front.view.run_id or "") in self._made)
+        """Whether an action has made a run of the run or the workflow at hand."""
+        view, row = self._chrome.front.view, self._overview.row
+        at_hand = row.workflow.id if view is self._overview and row is not None else view.run_id or ""
+        return replace(context, has_new_run=run_key(at_hand) in self._made)
 
     # F: to the run that an action has made
 
+    async def action_new_workflow_run(self) -> None:
+        """Go to the run that was started on demand for the workflow under the cursor."""
+        if (row := self._overview.row) is not None and (made := await self._known_run_of(row.workflow.id)):
+            await self._opening.open_run(made)
+        else:
+            self._chrome.front.set_status("No run is known to be started on demand by you.", "warning")
+
     async def action_new_run(self) -> None:
-        """Go to the run that reprocesses the one at hand: as this session or the journal knows it, else the service."""
+        """Go to the run that reprocesses the one at hand, as this session or the journal knows it, else to the one that
+        this session started on demand; where neither is known, the service is asked."""
         stored = self._workspace.store.get(self._chrome.hold_run() or "")
         if stored is None:
             self._chrome.front.set_status("There is no run under the cursor.", "warning")
@@ -111,15 +121,20 @@ class Acting(Feature):
             await self._opening.open_run(row.save.run_id)
 
     async def _go_on_from(self, run_id: str, workflow_id: str) -> None:
-        made = self._made.get(run_key(run_id)) or await asyncio.to_thread(self._recorded, run_id)
-        if made and self._workspace.store.get(made) is not None:
+        if made := await self._known_run_of(run_id) or self._made.get(run_key(workflow_id)):
             await self._opening.open_run(made)
         else:
             look = self._look_for_new_runs(reprocess(workflow_id, run_id, "all"))
             self.aside(look, _ASKING, "Looking for the run that reprocesses it…", exclusive=True)
 
+    async def _known_run_of(self, run_id: str) -> str:
+        """The newest run that is known to be made of a run or a workflow, and is listed; empty where there is none."""
+        made = self._made.get(run_key(run_id)) or await asyncio.to_thread(self._recorded, run_id)
+        return made if made and self._workspace.store.get(made) is not None else ""
+
     def _recorded(self, run_id: str) -> str:
-        """The newest run that the journal knows to be made of this one; empty where it knows none. It reads files."""
+        """The newest run that the journal knows to be made of a run or a workflow; empty where it knows none. It reads
+        files."""
         entries = self._workspace.journal.of_run(self._workspace.root, run_id)
         return next((entry.new_run for entry in entries if entry.new_run), "")
 
@@ -140,8 +155,7 @@ class Acting(Feature):
             await self._opening.open_run(made[0]["id"])
             return
         choices = [
-            _choice(partial(self._opening.open_run, run["id"]), f"{FollowedRun(run, is_new=True).words}", "")
-            for run in made
+            _choice(partial(self._opening.open_run, run["id"]), FollowedRun(run, is_new=True).words, "") for run in made
         ]
         await self._choose("Runs that reprocess this one", choices)
 

@@ -1,0 +1,133 @@
+"""Which run of a workflow an *activate* has started, by what the service shows of the runs that are new since.
+
+Invariant: a run does not say who asked for it, so one proves the action only where no other could be it: on demand, not
+there before, scheduled in WINDOW from the moment of sending on, for exactly the users that were sent, all of them
+known. Every moment is by the service's clock; that of this machine is not asked. As soon as another new run may be it
+too, or another action of this journal may have started that one, nothing is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from runtui.domain.report import Outcome
+from runtui.domain.times import parse_ticks, to_datetime
+from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, STATUS, SUBJECT_IDS, UNDER_WAY
+
+if TYPE_CHECKING:
+    from runtui.services.journal import Entry, Intent
+
+WINDOW: Final = timedelta(minutes=2)
+"""How long after it was sent an action may still start its run: one that begins later was rather started again."""
+
+TOLERANCE: Final = timedelta(seconds=1)
+"""`Date` counts whole seconds."""
+
+_Claim = Literal["", "may be", "is", "late"]
+"""What a run is to an action: not its run, perhaps its run (more has to be known), as its run would be, or that but for
+the moment at which it began."""
+
+
+class StartedRuns(NamedTuple):
+    """The ids of the new runs that an action may have started."""
+
+    fitting: tuple[str, ...]
+    undecided: tuple[str, ...]
+    """Whose users are not all known yet."""
+    late: tuple[str, ...]
+    rivals: tuple[str, ...]
+    """Those of `fitting` that another action of the journal may have started."""
+
+    @property
+    def proof(self) -> str:
+        """The run that the action has started; empty where nothing proves which."""
+        return self.fitting[0] if len(self.fitting) == 1 and not self.undecided and not self.rivals else ""
+
+    @property
+    def words(self) -> str:
+        """Why nothing is proved, in a sentence; empty where it is."""
+        if self.proof:
+            return ""
+        if self.rivals:
+            return f"Run {self.rivals[0]} is new, but another action of yours may have started it."
+        if len(self.fitting) > 1:
+            runs = ", ".join(self.fitting)
+            return f"Several new runs are of these users, so nothing tells which is yours: {runs}."
+        if self.undecided:
+            return f"Run {self.undecided[0]} is new, but not all of its users are known yet."
+        if self.late:
+            minutes = f"{WINDOW.total_seconds() / 60:.0f} minutes"
+            return f"Run {self.late[0]} is of these users, but began more than {minutes} after this action was sent."
+        return "The service shows no new run of these users so far."
+
+
+def started_runs(intent: Intent, workflow: Mapping[str, Any], others: Collection[Entry] = ()) -> StartedRuns | None:
+    """What the runs of a workflow, read after an action was sent, say of it; None where nothing can be compared.
+
+    Args:
+        intent: The action, with what was kept before it was sent.
+        workflow: As `observe` reads it.
+        others: The other actions on the workflow in the journal; damaged ones may have started anything.
+    """
+    if not {AS_OF, RECENT_RUNS} <= intent.before.keys() or RECENT_RUNS not in workflow:
+        return None
+    others = [other for other in others if other.client_request_id != intent.client_request_id]
+    known = {other.new_run for other in others}
+    found: dict[str, list[str]] = {"is": [], "may be": [], "late": []}
+    rivals = []
+    for run in workflow[RECENT_RUNS]:
+        claim = _claim(run, intent) if run["id"] not in known else ""
+        if claim:
+            found[claim].append(run["id"])
+        if claim == "is" and any(_may_have_started(other, run) for other in others):
+            rivals.append(run["id"])
+    return StartedRuns(tuple(found["is"]), tuple(found["may be"]), tuple(found["late"]), tuple(rivals))
+
+
+def _may_have_started(other: Entry, run: Mapping[str, Any]) -> bool:
+    """Whether another action of the journal may have started a run. One whose run is known has started that one."""
+    if other.damage:
+        return True
+    if other.action != "activate" or other.new_run or other.outcome is Outcome.NOT_DONE:
+        return False
+    if AS_OF not in other.before:
+        return _users_of(run) == _wanted(other)
+    return _claim(run, other) in ("is", "may be")
+
+
+def _claim(run: Mapping[str, Any], intent: Intent) -> _Claim:
+    """What a run is to an action that was sent with something to compare it with."""
+    if run["id"] in intent.before.get(RECENT_RUNS, ()) or run.get("workflowExecutionType") != "onDemand":
+        return ""
+    began, sent = _moment(run.get("scheduledDateTime")), _moment(intent.before[AS_OF])
+    wanted, users, total = _wanted(intent), _users_of(run), run.get("totalUsersCount")
+    if began is None or sent is None or not wanted:
+        return "may be"
+    is_late = began > sent + WINDOW
+    if users == wanted and total == len(wanted) and began >= sent - TOLERANCE:
+        return "late" if is_late else "is"
+    are_others = users is not None and (not users <= wanted or run.get(STATUS) not in UNDER_WAY)
+    are_more = isinstance(total, int) and total > len(wanted)
+    return "" if is_late or began < sent - TOLERANCE or are_others or are_more else "may be"
+
+
+def _wanted(intent: Intent) -> frozenset[str]:
+    """The ids of the users that an action was sent for."""
+    subjects = intent.sent.get("subjects")
+    found = subjects if isinstance(subjects, list) else ()
+    return frozenset(str(user.get("id")).casefold() for user in found if isinstance(user, dict))
+
+
+def _users_of(run: Mapping[str, Any]) -> frozenset[str] | None:
+    """The ids of the users of a run, as far as they are known; None where they were not read."""
+    found = run.get(SUBJECT_IDS)
+    return None if found is None else frozenset(str(user).casefold() for user in found)
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return to_datetime(parse_ticks(str(text)), UTC)
+    except (ValueError, OverflowError):
+        return None

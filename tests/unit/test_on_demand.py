@@ -1,0 +1,228 @@
+"""What new runs of a workflow prove of an action that was to start one: never somebody else's run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, SUBJECT_IDS
+from runtui.graph.client import Answer
+from runtui.services.journal import Entry, damaged_entry
+from runtui.services.writing.on_demand import WINDOW
+from runtui.services.writing.proof import UNPROVABLE, new_runs, verdict
+from tests.unit.entries import an_entry
+from tests.unit.fake_writer import exchange
+
+SENT: Final = datetime(2026, 11, 20, 12, 0, 7, tzinfo=UTC)
+"""By the service's clock."""
+URL: Final = "http://127.0.0.1/beta/workflows/w1/activate"
+
+
+def body(*users: str) -> str:
+    return json.dumps({"subjects": [{"id": user} for user in users]})
+
+
+def moment(seconds: float) -> str:
+    """So long after the action was sent."""
+    return (SENT + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+def action(number: int = 5, *users: str, after: float = 0, **facts: Any) -> Entry:
+    """An action that was sent so many seconds after the first one, and never answered."""
+    usual: dict[str, Any] = {
+        "run_id": "w1", "method": "POST", "url": URL, "body": body(*(users or ("u1", "u2"))),
+        "before": {AS_OF: moment(after), RECENT_RUNS: ["r0"]}, "after": {}, "outcome": Outcome.UNKNOWN,
+    }  # fmt: skip
+    return an_entry(number, **(usual | facts))
+
+
+def run(run_id: str = "r1", *users: str, after: float = 0.4, **values: Any) -> dict[str, Any]:
+    """A run that began so many seconds after the action was sent; an Ellipsis leaves a value out."""
+    known = users or ("u2", "u1")
+    usual: dict[str, Any] = {
+        "id": run_id, "workflowExecutionType": "onDemand", "processingStatus": "queued",
+        "scheduledDateTime": moment(after), "totalUsersCount": len(known), SUBJECT_IDS: [*known],
+    }  # fmt: skip
+    return {name: value for name, value in (usual | values).items() if value is not ...}
+
+
+def reading(*runs: Mapping[str, Any]) -> Answer:
+    return Answer(exchange("GET"), {"id": "w1", AS_OF: moment(0), RECENT_RUNS: [dict(item) for item in runs]}, None)
+
+
+def proved(entry: Entry, shown: Answer, *others: Entry) -> list[str]:
+    """The runs that the action is proved to have started."""
+    made = new_runs(entry, shown.entity or {}, others)
+    assert verdict(entry, shown, others).is_proof == bool(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        run("r1"),
+        run("r1", "U1", "U2"),  # ids are the same in every case
+        run("r1", processingStatus="completed"),
+        run("r1", after=-1),  # `Date` counts whole seconds
+        run("r1", after=WINDOW.total_seconds()),
+    ],
+)
+def test_the_only_new_run_of_exactly_these_users_proves_the_action(started: dict[str, Any]) -> None:
+    assert proved(action(), reading(run("r0"), started)) == ["r1"]
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        run("r0"),  # it was there before
+        run("r1", after=-1.1),
+        run("r1", after=WINDOW.total_seconds() + 0.1),
+        run("r1", "u1"),
+        run("r1", "u1", processingStatus="completed"),
+        run("r1", "u1", "u3"),
+        run("r1", "u1", "u2", "u3"),
+        run("r1", totalUsersCount=3),  # the third is still to come
+        run("r1", totalUsersCount=0),
+        run("r1", totalUsersCount=...),
+        run("r1", totalUsersCount="2"),
+        run("r1", subjectIds=None),
+        run("r1", subjectIds=...),
+        run("r1", subjectIds=[], totalUsersCount=0),
+        run("r1", workflowExecutionType="scheduled"),
+        run("r1", workflowExecutionType="activatedWithScope"),
+        run("r1", workflowExecutionType=...),
+        run("r1", scheduledDateTime=...),
+        run("r1", scheduledDateTime="soon"),
+    ],
+)
+def test_what_is_not_known_to_be_its_run_proves_nothing(started: dict[str, Any]) -> None:
+    assert proved(action(), reading(started)) == []
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        run("r2"),  # somebody else asked for the same at the same time, or a gateway sent ours twice
+        run("r2", after=90),
+        run("r2", subjectIds=None),
+        run("r2", subjectIds=["u1"], totalUsersCount=0),
+        run("r2", subjectIds=[], totalUsersCount=...),
+        run("r2", scheduledDateTime=None),
+    ],
+)
+def test_as_long_as_another_new_run_may_be_it_too_nothing_is_proved(beside: dict[str, Any]) -> None:
+    assert proved(action(), reading(run("r1"), beside)) == []
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        run("r2", "u3"),
+        run("r2", "u1", "u2", "u3"),
+        run("r2", "u1", processingStatus="failed"),
+        run("r2", after=-2),
+        run("r2", after=600),
+        run("r2", after=600, subjectIds=None),
+        run("r2", totalUsersCount=9, subjectIds=["u1"]),
+    ],
+)
+def test_a_run_that_cannot_be_it_leaves_the_proof_alone(beside: dict[str, Any]) -> None:
+    assert proved(action(), reading(run("r1"), beside)) == ["r1"]
+
+
+def test_why_nothing_is_proved_names_the_runs_to_look_at() -> None:
+    def why(*runs: Mapping[str, Any], others: tuple[Entry, ...] = ()) -> str:
+        return verdict(action(), reading(*runs), others).why
+
+    assert why() == "The service shows no new run of these users so far."
+    assert "Several new runs are of these users, so nothing tells which is yours: r1, r2." in why(run("r1"), run("r2"))
+    assert "Run r1 is new, but not all of its users are known yet." in why(run("r1", subjectIds=None))
+    assert "Run r1 is of these users, but began more than 2 minutes after" in why(run("r1", after=600))
+    assert "Run r1 is new, but another action of yours" in why(run("r1"), others=(action(6, after=1),))
+
+
+@pytest.mark.parametrize("opened_at", [SENT - timedelta(hours=9), SENT + timedelta(hours=9)])
+def test_the_clock_of_this_machine_does_not_matter(opened_at: datetime) -> None:
+    entry = action(opened_at=opened_at)
+    assert proved(entry, reading(run("r1"))) == ["r1"]
+    assert proved(entry, reading(run("r1", after=-3_600))) == proved(entry, reading(run("r1", after=3_600))) == []
+
+
+@pytest.mark.parametrize("before", [{}, {AS_OF: moment(0)}, {RECENT_RUNS: []}])
+def test_without_something_to_compare_with_a_person_has_to_look(before: dict[str, Any]) -> None:
+    assert verdict(action(before=before), reading(run("r1")), ()) == (False, UNPROVABLE)
+
+
+def test_where_the_runs_cannot_be_read_a_person_has_to_look() -> None:
+    assert verdict(action(), Answer(exchange("GET"), {"id": "w1"}, None), ()) == (False, UNPROVABLE)
+
+
+@pytest.mark.parametrize("sent", ["", "no json", "[1]", '{"subjects": "u1"}', '{"subjects": []}'])
+def test_a_body_that_names_nobody_is_the_run_of_nobody(sent: str) -> None:
+    empty = run("r1", subjectIds=[], totalUsersCount=0)
+    assert proved(action(body=sent), reading(empty)) == proved(action(body=sent), reading(run("r1"))) == []
+
+
+@pytest.mark.parametrize(
+    ("other", "made"),
+    [
+        (action(6, after=1), []),
+        (action(6, after=1, outcome=Outcome.DONE), []),
+        (action(6, after=1, outcome=None), []),
+        (action(4, after=-30), []),
+        (action(4, after=-30, outcome=Outcome.DONE), []),
+        (action(6, after=1, before={}), []),
+        (damaged_entry(6, "It is not as it was written."), []),
+        (action(6, after=1, outcome=Outcome.NOT_DONE), ["r1"]),
+        (action(6, after=1, new_run="r9"), ["r1"]),
+        (action(6, after=1, new_run="r1"), []),
+        (action(6, "u1", after=1), ["r1"]),
+        (action(6, "u1", after=1, before={}), ["r1"]),
+        (action(6, after=1, url=URL.replace("activate", "clearQuarantine")), ["r1"]),
+        (action(6, after=60), ["r1"]),  # the run was there before that one was sent
+        (action(4, after=-600), ["r1"]),
+        (action(6, after=1, before={AS_OF: moment(1), RECENT_RUNS: ["r0", "r1"]}), ["r1"]),
+        (action(5), ["r1"]),  # itself
+    ],
+)
+def test_a_run_that_another_action_of_ours_may_have_started_proves_nothing(other: Entry, made: list[str]) -> None:
+    assert proved(action(), reading(run("r1")), other) == made
+
+
+def test_two_actions_of_which_one_was_lost_are_told_apart_by_two_runs_and_never_by_one() -> None:
+    first, second = action(5), action(6, after=1)
+    assert proved(first, reading(run("r1")), second) == proved(second, reading(run("r1")), first) == []
+    both = reading(run("r1"), run("r2", after=1.5))
+    assert proved(first, both, second) == []
+    assert proved(first, both, replace(second, new_run="r2", outcome=Outcome.DONE)) == ["r1"]
+
+
+_SECONDS: Final = st.floats(-300, 900)
+
+
+@given(
+    is_applied=st.booleans(),
+    theirs=st.lists(st.tuples(_SECONDS, st.sets(st.sampled_from(["u1", "u2", "u3"]), min_size=1)), max_size=4),
+    seen=st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_what_others_start_is_never_taken_for_ours(
+    is_applied: bool, theirs: list[tuple[float, set[str]]], seen: list[bool]
+) -> None:
+    """Unless they start exactly the same at the same moment, and ours was lost: nothing tells these two apart."""
+    runs = [run(f"r{number}", *users, after=after) for number, (after, users) in enumerate(theirs, 1)]
+    alike = [after for after, users in theirs if users == {"u1", "u2"} and -1 <= after <= WINDOW.total_seconds()]
+    if is_applied:
+        runs.append(run("ours"))
+    for item, is_seen in zip(runs, seen, strict=False):
+        item[SUBJECT_IDS] = item[SUBJECT_IDS] if is_seen else None
+    made = proved(action(), reading(*runs))
+    assert made in ([], ["ours"]) or (alike and not is_applied)
+    assert not (is_applied and alike and made)
