@@ -47,7 +47,10 @@ _SHARE: Final = (3, 5)
 """The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
 
 ESSENTIAL: Final = 4
-"""Columns up to this priority are always shown."""
+"""Columns up to this priority are shown wherever LEGIBLE cells are left; those above it always are."""
+
+LEGIBLE: Final = 12
+"""The cells of the flexible column below which the last of the essential columns gives way."""
 
 FAVOURED: Final = 6
 """Columns up to this priority may take all but the least width of the flexible column."""
@@ -206,7 +209,8 @@ def list_layout(
         least = name or (COMFORT if column.priority > FAVOURED else 0)
         least = max(narrowest, min(least, width // 2) if is_chosen else least)
         left = room - cells - GAP
-        if left < least and (len(shown) > 1 if is_chosen else column.priority > ESSENTIAL):
+        is_crowded = left < (LEGIBLE if column.priority == ESSENTIAL else least)
+        if is_crowded and (len(shown) > 1 if is_chosen else column.priority >= ESSENTIAL):
             break
         shown[column.key] = cells
         room = left

@@ -105,7 +105,7 @@ _KEEP_GOING: Final = Argument(
     help="of many changes: go on after a refusal that others may meet as well",
 )
 _RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
-_NOTE: Final = Argument("--note", metavar="TEXT", help="a note to them; empty takes it away")
+_NOTE: Final = Argument("--note", metavar="TEXT", help="a note to them; an empty one removes it")
 _SANDBOX: Final = (
     Argument("--runs", type=_whole_number("the number of runs", _MOST_RUNS), default=240, metavar="N",
              help="how many runs the sandbox has (default: 240)"),

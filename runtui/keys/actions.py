@@ -253,7 +253,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "runs",
         ("asterisk",),
         "invert marks",
-        "Mark what is not marked of the list, and the other way round.",
+        "Invert the marks of the list.",
     ),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),

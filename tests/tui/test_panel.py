@@ -111,8 +111,8 @@ async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open
 async def test_details_say_what_failed(open_session: Opener) -> None:
     async with open_session(size=(120, 50)) as session:
         await session.press("slash")
-        await session.type("status:failed")
-        await session.press("enter", "enter")
+        await session.type("status:failed offboard")
+        await session.press("enter")
         await session.until(lambda: "✗" in panel_text(session) and "users:" in panel_text(session))
         row = session.runs.row
         assert row is not None

@@ -46,9 +46,13 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         assert first.trouble.reason[:12] in left_text(session)
         assert "✗ failed" in left_text(session)
 
+        assert f"{first.status} for {first.name}" in session.text(), "the panel follows the user"
         await session.press("slash")
         await session.type("status:completed")
         await session.press("enter")
+        await session.panel_rested()
+        assert f"{first.status} for {first.name}" not in session.text(), "it has nothing to say of this one: the run"
+        assert '"totalUsersCount"' in session.text()
         assert users.list.table.total == len(users.list.rows) - len(failed)
         assert f"{users.list.table.total} of {len(users.list.rows)}" in session.text()
         await session.press("right")
@@ -158,7 +162,7 @@ async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_the
         assert "Opens the first user once they are there." in session.text()
         wire.release()
         await session.until(lambda: session.view == "tasks")
-        assert "Tasks  1" in session.text()
+        assert "Tasks of Adele Vance  1" in session.text()
         assert "No group." in session.text()
         await session.press("escape", "escape")
         assert session.view == "runs"
@@ -227,7 +231,7 @@ async def test_users_of_a_large_run_are_of_use_while_the_others_come(
         await session.until(lambda: wire.awaited == 1)
         await session.press("enter")
         await session.until(lambda: "Adele Vance" in left_text(session))
-        assert "Users  1, reading 3…" in left_text(session)
+        assert "  1, reading 3…" in left_text(session)
         await session.press("enter")
         assert session.view == "tasks"
         assert "Reading…" in left_text(session)
@@ -237,4 +241,4 @@ async def test_users_of_a_large_run_are_of_use_while_the_others_come(
         await session.press("j")
         await session.until(lambda: wire.awaited == 0)
         await session.press("k", "enter")
-        await session.until(lambda: "Users  1, reading 3…" in left_text(session))
+        await session.until(lambda: "  1, reading 3…" in left_text(session))

@@ -36,7 +36,7 @@ async def test_a_watched_run_that_ends_rings_the_bell_once(
         rung: list[str] = []
         monkeypatch.setattr(App, "bell", lambda _: rung.append("bell"))
         await session.press("W")
-        assert "It has ended already." in session.text()
+        assert "This run has already ended." in session.text()
         session.runs.filter_by("status:inProgress")
         await session.press("W")
         first, others = session.runs.run_id, session.workspace.store.ids(RunQuery(run_filter("status:inProgress")))

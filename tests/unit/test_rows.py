@@ -252,7 +252,7 @@ def test_a_layout_fills_its_width_exactly_once_the_essential_columns_fit(width: 
     columns = list_layout(RUN_COLUMNS, GUTTER + width + GAP)
     taken = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
     assert all(cells > 0 for _, cells in columns)
-    assert taken == width if width >= 42 else len(columns) == 4
+    assert taken == width if width >= 42 else len(columns) in (3, 4)
 
 
 @given(st.integers(min_value=42, max_value=400))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from runtui.domain.columns import LEGIBLE, list_layout
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from runtui.domain.triage.people import PERSON_COLUMNS
 from runtui.domain.triage.run_users import (
     TASK_COLUMNS,
     USER_COLUMNS,
@@ -85,6 +87,26 @@ def test_a_name_stands_where_the_subject_is_expanded() -> None:
     assert (shown(first)["user"], shown(first)["upn"]) == ("Ann Lee", "ann@contoso.com")
     assert shown(second)["user"] == "01234567…cdef0123"[:9] + "89abcdef0123"
     assert second.name == "0123456789abcdef0123456789abcdef0123"
+
+
+def test_users_without_a_name_stand_last() -> None:
+    unknown = UserResult({"id": "1", "subject": {"id": "0123"}})
+    named = [UserResult({"id": name, "subject": {"id": name, "displayName": f"{name} Lee"}}) for name in ("ann", "bob")]
+    assert [row.name for row in user_rows([named[0], unknown, named[1]], [])] == ["ann Lee", "bob Lee", "0123"]
+
+
+@pytest.mark.parametrize(("width", "task_cells"), [(60, 22), (68, 30), (80, 34)])
+def test_a_task_is_named_in_full_before_its_reason_is(width: int, task_cells: int) -> None:
+    shown = {column.key: cells for column, cells in list_layout(TASK_COLUMNS, width, (("task", 34), ("reason", 90)))}
+    assert shown["task"] >= task_cells
+    assert shown["reason"] >= 18
+
+
+def test_of_a_person_a_narrow_list_shows_the_reason_before_the_workflow() -> None:
+    needs = (("workflow", 17), ("task", 34), ("reason", 90))
+    narrow, wide = (dict(list_layout(PERSON_COLUMNS, width, needs)) for width in (60, 80))
+    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE
+    assert [column.key for column in wide] == ["when", "status", "workflow", "task", "reason"]
 
 
 def test_what_is_no_user_is_known_by_its_tasks() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from runtui.domain.columns import list_layout
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.domain.triage.workflows import (
@@ -16,11 +17,14 @@ from runtui.domain.triage.workflows import (
     ON_DEMAND,
     ON_SCHEDULE,
     OVERDUE,
+    WORKFLOW_COLUMNS,
     ScheduleState,
     Workflow,
     WorkflowDay,
     WorkflowHistory,
+    map_days,
     runs_filter,
+    with_heat_map,
     worst_first,
 )
 
@@ -66,7 +70,7 @@ def test_a_quarantine_says_which_limit_since_when_and_how_many_users_wait() -> N
     assert "26h ago" in first
     assert "a scheduled run exceeded the limit on the number of users; 412 users wait." in first
     assert reason == "412 users."
-    assert "not at once" in rule
+    assert "then runs at its next scheduled time" in rule
     assert "3 days" in rule
     assert "a limit (newReason)" in next(quarantined("newReason").warnings(NOW))
     assert list(workflow().warnings(NOW)) == []
@@ -76,11 +80,19 @@ def test_a_quarantine_says_which_limit_since_when_and_how_many_users_wait() -> N
     assert workflow().next_step(NOW) == ""
 
 
+@pytest.mark.parametrize(("width", "name", "days"), [(68, 26, 13), (80, 26, 14), (68, 60, 10), (140, 40, 30)])
+def test_days_of_the_map_give_way_to_the_names_of_workflows(width: int, name: int, days: int) -> None:
+    assert map_days(width, name) == days
+    shown = list_layout(with_heat_map(WORKFLOW_COLUMNS, days, date(2026, 11, 26)), width, (("workflow", name),))
+    (cells,) = (cells for column, cells in shown if column.flexible)
+    assert cells >= name or days == 10
+
+
 def test_an_overdue_schedule_tells_of_the_catch_up_window() -> None:
     late = workflow(nextScheduleRunDateTime=format_ticks(NOW - 5 * HOUR))
     assert list(late.warnings(NOW)) == [
         "The next run was due 5h ago and has not happened.",
-        "The schedule catches up on users at most 3 days after their trigger date; whoever waits longer is missed.",
+        "The schedule catches up on users up to 3 days after their trigger date; later ones are missed.",
     ]
     assert "on demand" in late.next_step(NOW)
 

@@ -60,7 +60,7 @@ PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column("status", "status", 12, 1, _status),
     Column("workflow", "workflow", 13, 4, lambda task, _: ListCell(task.workflow_name), grows_to=28),
     Column("task", "task", 16, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
-    Column("reason", "reason", 26, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
+    Column("reason", "reason", 18, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
 )
 """All columns, in the order in which they stand."""
 

@@ -144,12 +144,14 @@ class UserRow(NamedTuple):
 def user_rows(
     users: Iterable[UserResult], tasks: Iterable[TaskResult], extensions: Mapping[str, Extension] = _NO_EXTENSIONS
 ) -> list[UserRow]:
-    """The subjects of a run in the order in which the server names them, each with those of the tasks that are its."""
+    """The subjects of a run in the order in which the server names them, those that are known by their ids alone last;
+    each with those of the tasks that are its."""
     done: dict[str, list[TaskResult]] = {}
     for task in tasks:
         done.setdefault(task.subject_id, []).append(task)
     rows = [_user_row(user, done.pop(user.subject_id, ()), extensions) for user in users]
-    return rows + [_user_row(None, found, extensions) for found in done.values()]
+    rows += [_user_row(None, found, extensions) for found in done.values()]
+    return sorted(rows, key=lambda row: row.is_unnamed)
 
 
 def _user_row(user: UserResult | None, tasks: Sequence[TaskResult], extensions: Mapping[str, Extension]) -> UserRow:
@@ -265,14 +267,14 @@ def _took(task: TaskResult) -> ListCell:
 TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
     Column(
         "sequence", "#", 2, 1, lambda row, _: ListCell(str(row.result.sequence or "?"), "muted"),
-        value=lambda row: row.result.sequence or 0,
+        value=lambda row: row.result.sequence or 0, order_name="sequence",
     ),
     Column(
         "status", "status", 11, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
         grows_to=24, value=lambda row: _severity(row.result.status),
     ),
-    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=26),
-    Column("reason", "reason", 28, 4, lambda row, now: _cell(row.said(now)), flexible=True),
+    Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
+    Column("reason", "reason", 18, 4, lambda row, now: _cell(row.said(now)), flexible=True),
     Column(
         "started", "started", 7, 5, lambda row, now: _age(row.result.started, now), GREATEST_FIRST, "right",
         value=lambda row: row.result.started or ABSENT,

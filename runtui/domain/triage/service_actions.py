@@ -219,10 +219,10 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
         case "activateWithScope":
             scope = action.parameters["scope"]
             if scope["taskScope"] == "allTasks":
-                yield "Tasks that succeeded are carried out once more too."
+                yield "Tasks that succeeded are run again as well."
             yield "A new run begins at once, for these users even if the workflow's scope has changed since."
         case "activate":
-            yield "All tasks begin at once. On demand, the workflow's scope and trigger are not asked."
+            yield "All tasks begin at once. A run on demand ignores the workflow's scope and trigger."
         case "clearQuarantine":
             yield "Nothing runs at once: the next scheduled run does, for everybody in its scope."
         case "resume":

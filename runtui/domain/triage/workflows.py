@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import ESSENTIAL, GREATEST_FIRST, NOTHING, Column, ListCell, Role
+from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import visible
 from runtui.domain.times import (
@@ -36,6 +36,9 @@ HISTORY_DAYS: Final = 30
 
 HEAT_DAYS: Final = 14
 """The days of the heat map; all of HISTORY_DAYS where the list has at least WIDE_MAP cells."""
+
+_FEWEST_DAYS: Final = 10
+"""Those that it keeps where it gives way to names."""
 
 WIDE_MAP: Final = 116
 
@@ -188,8 +191,8 @@ class Workflow:
             if held.reason:
                 yield held.reason
             yield (
-                "It does not run by schedule until an administrator approves it, and then not at once but at its next "
-                f"scheduled time. Users who wait longer than {CATCH_UP_DAYS} days after their trigger date are missed."
+                "Its schedule is held until an administrator approves it; it then runs at its next scheduled time. "
+                f"Users whose trigger date is more than {CATCH_UP_DAYS} days past by then are missed."
             )
             return
         if held_users and "quarantineDetails" not in self.received:
@@ -200,8 +203,8 @@ class Workflow:
         if state is OVERDUE and self.next_run is not None:
             yield f"The next run was due {ago(self.next_run, now)} and has not happened."
             yield (
-                f"The schedule catches up on users at most {CATCH_UP_DAYS} days after their trigger date; "
-                "whoever waits longer is missed."
+                f"The schedule catches up on users up to {CATCH_UP_DAYS} days after their trigger date; "
+                "later ones are missed."
             )
         elif state is DISABLED:
             yield "It is disabled: neither the schedule nor a person can run it."
@@ -353,6 +356,15 @@ WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
 """The columns of the overview but for its heat map, by which rows are neither ordered nor found."""
 
 _BEFORE_THE_MAP: Final = 2
+
+
+def map_days(width: int, name: int) -> int:
+    """How many days the heat map has in a list of `width` cells, where the longest name takes `name` of them."""
+    if width >= WIDE_MAP:
+        return HISTORY_DAYS
+    state = WORKFLOW_COLUMNS[0].width + GAP
+    room = width - GUTTER - GAP - state - name
+    return max(_FEWEST_DAYS, min(HEAT_DAYS, room // (1 + GAP)))
 
 
 @lru_cache(maxsize=4)

@@ -143,7 +143,7 @@ def _end_of(store: Store, run_id: str) -> str:
 
 def _watching_words(watched: int, chosen: int) -> str:
     if not watched:
-        return "It has ended already." if chosen == 1 else "They have ended already."
+        return "This run has already ended." if chosen == 1 else "These runs have already ended."
     what = "the run until it ends" if watched == 1 else f"{watched} runs until they end"
     more = f"; {chosen - watched} ended already, or are watched" if chosen > watched else ""
     return f"Watching {what}{more}."

@@ -72,7 +72,7 @@ class SigningIn(Feature):
         """Who is signed in, or why nobody can be."""
         return replace(
             context,
-            why_no_sign_in=sign_in_words.why_nobody(self._sign_in),
+            why_no_sign_in=sign_in_words.why_nobody(self._sign_in, is_demo=self._chrome.sandbox is not None),
             is_signing_in=self._attempt is not None,
             is_signed_in=self._sign_in is not None and self._sign_in.state.account is not None,
         )

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 from datetime import date, timedelta
 
+from rich.cells import cell_len
 from textual import events, on, work
 from textual.content import Content
 
 from runtui.domain.times import day_text, now_ticks, to_datetime
 from runtui.domain.triage.workflows import (
-    HEAT_DAYS,
     HISTORY_DAYS,
-    WIDE_MAP,
     WorkflowDay,
     WorkflowHistory,
     day_key,
+    map_days,
     runs_filter,
     with_heat_map,
     worst_first,
@@ -32,6 +32,7 @@ from runtui.tui.resources import WORKFLOWS
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.runs import Throttle
+from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.workflow_pages import NO_WORKFLOW, day_title, workflow_page
@@ -50,6 +51,8 @@ class OverviewView(ActionView[None]):
         self._store = store
         self.list = ReadList(WORKFLOWS, name="overview", scrolls=False)
         self.list.with_more = lambda columns: with_heat_map(columns, self._days, _today())
+        self._longest = 0
+        """The cells of the longest name."""
         self.back: int | None = None
         """How many days before today the cursor is on; None: it is on the whole workflow."""
         self.drawing = Throttle(self, store.foreground, self._read_again)
@@ -97,6 +100,7 @@ class OverviewView(ActionView[None]):
         except RuntuiError as error:
             self.list.put((), str(error))
             return
+        self._longest = max((cell_len(plain(row.workflow.name)) for row in found), default=0)
         self._draw_map()
         self.list.put(worst_first(found, now_ticks()))
         # They are read whole: from the first row on, the cursor belongs to its workflow.
@@ -111,8 +115,8 @@ class OverviewView(ActionView[None]):
 
     @property
     def _days(self) -> int:
-        """How many days the heat map has."""
-        return HISTORY_DAYS if self.size.width >= WIDE_MAP else HEAT_DAYS
+        """How many days the heat map has: some give way to the names of the workflows."""
+        return map_days(self.size.width, self._longest)
 
     def _draw_map(self) -> None:
         self.list.set_columns(self.list.arranged())

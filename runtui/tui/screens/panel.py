@@ -164,7 +164,7 @@ class Panel:
         if page.about.run_id != self._wanted.run_id and self.tab != self._chosen:
             self._bring(self._chosen)
         self._stop_reading()
-        self._wanted = self._reading = _Followed(page.about.run_id)
+        self._wanted = self._reading = _Followed(page.about.run_id, page)
         self._is_following = False
         self._show("run", page)
 

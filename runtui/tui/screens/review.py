@@ -225,5 +225,6 @@ def notes_of(
     if isinstance(operation, ServiceAction):
         said = " ".join((*notes, "It cannot be undone, and is never sent twice."))
     else:
-        said = f"This rewrites {reports}: it neither stops nor repeats any work ({key_of('act')} does)."
+        for_that = f"For that, press {key_of('act')} in the list."
+        said = f"This rewrites {reports}; it neither stops nor repeats any work. {for_that}"
     return Content("\n").join([*(content(f"! {sentence}", "$text-warning") for sentence in against), content(said)])

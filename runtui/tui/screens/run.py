@@ -60,8 +60,13 @@ class UsersView(ActionView[None]):
         return self.list.heading(self.workflow_name, self.progress)
 
     def show_in(self, panel: Panel) -> None:
-        """The run that is open."""
-        if self._run_id is not None:
+        """The task that failed for the user under the cursor, or that is waited for, in full; else the run."""
+        if self._run_id is None:
+            return
+        user = self.list.table.row_under_cursor()
+        if user is not None and user.trouble is not None:
+            panel.show_page(task_page(self._run_id, user.name, user.row_of(user.trouble), now_ticks()))
+        else:
             panel.follow(self._run_id)
 
     def action_leave_run(self) -> None:

@@ -133,6 +133,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         A `view` stands for what is listed, and for its filter.
         """
         parts = [content(view[:1].upper() + view[1:] or self.resource.title, "bold")]
+        if of:
+            parts += [Content(" of "), content(of, "bold")]
         parts.append(Content(f"  {counted}"))
         if filter_text and not view:
             parts += [Content("  /"), content(filter_text, "$text-accent")]
@@ -144,8 +146,6 @@ class RowList(Widget, Generic[RowT, RowId]):
         ]
         if marks := self.table.marks:
             parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
-        if of:
-            parts += [Content("  of "), content(of, "bold")]
         return Content("").join(parts)
 
     def take_focus(self) -> None:

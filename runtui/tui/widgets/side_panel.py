@@ -38,6 +38,9 @@ TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
 _TAB: Final = "tab"
 """What a cell of the title knows: which tab's name it belongs to."""
 
+_LEAST_AT_RIGHT: Final = 9
+"""The cells that are kept at the right of what a page is about."""
+
 ANOTHER_RUN: Final = "another run"
 """Said of a page that is not about the run under the cursor."""
 
@@ -269,7 +272,9 @@ class SidePanel(Pane):
         """What the page in sight is about; of another run than the one under the cursor that is said."""
         about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
         room = self._about.size.width or self._width - 2
-        at_right = content(middle(about.at_right, room // 2), "$text-muted")
+        # A name keeps what room there is: an id is known by its ends.
+        beside = max(_LEAST_AT_RIGHT, room - 1 - cell_len(plain(about.words)))
+        at_right = content(middle(about.at_right, min(room // 2, beside)), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
         left = fit(about.words, max(0, room - 1 - at_right.cell_length))

@@ -76,8 +76,8 @@ def in_words(cause: Cause) -> str:
 def marked(cause: Cause, runs: int, *, is_marked: bool) -> str:
     """What marking the runs of a cause did."""
     if is_marked:
-        return f"Marked {_count(runs, 'run')} in the list: {in_words(cause)}"
-    return f"Cleared {_count(runs, 'mark')}: {in_words(cause)}"
+        return f"Marked {_count(runs, 'run')} in the list: {cause.task}."
+    return f"Cleared {_count(runs, 'mark')}: {cause.task}."
 
 
 def _count(number: int, what: str) -> str:

@@ -281,7 +281,7 @@ def run_page(known: KnownRun, now: int) -> Page:
     return Page(tuple(facts), json.dumps(run, indent=2, ensure_ascii=False), about=about)
 
 
-_TRIAGE: Final = {NOTE: "note       ", "opened": "seen       ", "triage": ""}
+_TRIAGE: Final = {NOTE: "note       ", "opened": "opened     ", "triage": ""}
 """The label of what a person did about a run."""
 
 

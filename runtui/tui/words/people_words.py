@@ -18,16 +18,17 @@ from runtui.tui.text import fit, plain
 NO_RUN_OF_USER: Final = "No run had this user."
 
 
-_MOST_CELLS: Final = (26, 36, 8)
-"""Of a name, a sign-in name and the failures, where people stand below each other."""
+_MOST_CELLS: Final = (26, 8, 36)
+"""Of a name, the failures and a sign-in name, where people stand below each other."""
 
 
 def in_lines(people: Sequence[Person]) -> list[str]:
-    """A line for each: name, sign-in name, failures and id, each below the others of its kind."""
-    rows = [(named(person), person.user_principal_name, _failed(person)) for person in people]
+    """A line for each: name, failures, sign-in name and id, each below the others of its kind; a narrow screen cuts
+    what is last."""
+    rows = [(named(person), _failed(person), person.user_principal_name) for person in people]
     columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
     widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
-    lines = ["  ".join(map(fit, row, widths)) for row in rows]
+    lines = ["  ".join(fit(text, width) for text, width in zip(row, widths, strict=True) if width) for row in rows]
     return [f"{line}  {person.id}" for line, person in zip(lines, people, strict=True)]
 
 

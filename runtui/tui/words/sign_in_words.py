@@ -62,8 +62,10 @@ BEWARE: Final = "Never enter a code that someone sent you."
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
-def why_nobody(sign_in: SignIn | None) -> str | None:
+def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
     """Why no person signs in during this session; None when one does."""
+    if sign_in is None and is_demo:
+        return "The demo needs no sign-in; runtui demo --sign-in rehearses one."
     if sign_in is None:
         return "Using a token you supplied; there is nothing to sign in to."
     if not sign_in.is_person:

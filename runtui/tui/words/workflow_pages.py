@@ -72,9 +72,9 @@ def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
 def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
     """How its runs went, over all the days that are known."""
     total, days = history.total, len(history.days)
-    yield Fact(f"in {days} days: {_runs_of(total)}")
+    yield Fact(f"{f'{days} days':10} {_runs_of(total)}")
     if history.success_rate is not None:
-        yield Fact(f"{history.success_rate} % of the runs that ended were completed without a problem")
+        yield Fact(f"success    {history.success_rate} % of the runs that ended")
 
 
 def _conditions(history: WorkflowHistory) -> Iterator[Fact]:

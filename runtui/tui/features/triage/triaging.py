@@ -123,7 +123,7 @@ class Triaging(Feature):
         run_ids = self._targets()
         choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
         choices.append(Choice(_TYPED, "another time…"))
-        about = "It is back then, and at once when it gets worse."
+        about = "It comes back then, or at once if it gets worse."
         title = Content.styled(f"Snooze {self._named(run_ids)} for", "bold")
         await self._chrome.ask(Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids))
 
@@ -151,7 +151,7 @@ class Triaging(Feature):
         run_ids = self._targets()
         rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
         notes = {row.triage.note if row.triage is not None else "" for row in rows}
-        about = "One line, for you and the next shift; empty takes it away"
+        about = "One line, for you and the next shift; leave it empty to remove the note"
         question = LineQuestion(
             "note", f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
         )
