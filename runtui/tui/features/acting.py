@@ -74,6 +74,7 @@ class Acting(Feature):
         self._bulk_editing = features[BulkEditing]
         self._bulk_sending = features[BulkSending]
         self._opening = features[Opening]
+        self._overview = features[Overviewing].view
         self._followers = asyncio.Semaphore(MOST_FOLLOWED)
         self._made: dict[str, str] = {}
         """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
