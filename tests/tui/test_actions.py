@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -16,21 +17,7 @@ from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
-from runtui.tui.features.acting import Acting
-from runtui.tui.features.arranging import Arranging
-from runtui.tui.features.bulk.editing import BulkEditing
-from runtui.tui.features.bulk.sending import BulkSending
-from runtui.tui.features.copying import Copying
-from runtui.tui.features.editing import Editing
-from runtui.tui.features.journaling import Journaling
-from runtui.tui.features.listing import Listing
-from runtui.tui.features.opening import Opening
-from runtui.tui.features.overviewing import Overviewing
-from runtui.tui.features.signing_in import SigningIn
-from runtui.tui.features.switching import Switching
-from runtui.tui.features.triage.explaining import Explaining
-from runtui.tui.features.triage.tracing import Tracing
-from runtui.tui.features.triage.triaging import Triaging
+from runtui.tui.features.wiring import EVERY_FEATURE
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
 from runtui.tui.screens.bulk.results import ResultsView
@@ -59,10 +46,7 @@ from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = (
-    Copying, Editing, BulkEditing, BulkSending, Opening, Explaining, Tracing, Journaling, SigningIn, Listing,
-    Arranging, Overviewing, Switching, Acting, Triaging,
-)  # fmt: skip
+FEATURES: tuple[type, ...] = tuple(resolve_name(place) for place in EVERY_FEATURE)
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),

@@ -25,6 +25,7 @@ EVERY_FEATURE: Final = (
     "runtui.tui.features.triage.triaging:Triaging",
     "runtui.tui.features.bulk.editing:BulkEditing",
     "runtui.tui.features.bulk.sending:BulkSending",
+    "runtui.tui.features.triage.following:Following",
     "runtui.tui.features.acting:Acting",
     "runtui.tui.features.triage.explaining:Explaining",
     "runtui.tui.features.triage.tracing:Tracing",

@@ -1,0 +1,184 @@
+"""The runs that actions make, or stop: read until they have ended, and gone to by a key.
+
+Invariant: a run is followed wherever the person is, and of many that one batch made, `MOST_FOLLOWED` at a time. Which
+run was made of which is what this session saw, else what the journal knows, else what the service says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Final
+
+from textual.content import Content
+
+from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import REPROCESSED, STATUS, ServiceAction, reprocess
+from runtui.errors import RuntuiError
+from runtui.graph.root import run_key
+from runtui.services.writing.drive import store_observed
+from runtui.services.writing.follow import FollowedRun, followed
+from runtui.services.writing.save import Save
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.bulk.sending import BulkSending
+from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.opening import Opening
+from runtui.tui.features.overviewing import Overviewing
+from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.widgets.chrome import Severity
+
+MOST_FOLLOWED: Final = 20
+"""Runs of a bulk change that are followed at a time."""
+
+_FOLLOW: Final = "follow"
+"""The group of the workers that follow a run."""
+
+_LOOK: Final = "look for new runs"
+"""The group of the worker that asks the service by which runs one was reprocessed."""
+
+
+class Following(Feature):
+    """What this session's actions have made of runs and workflows."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._bulk_sending = features[BulkSending]
+        self._opening = features[Opening]
+        self._overview = features[Overviewing].view
+        self._followers = asyncio.Semaphore(MOST_FOLLOWED)
+        self._made: dict[str, str] = {}
+        """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
+        self._told = ""
+        """The last sentence about a run that is followed; once another one stands there, it is left alone."""
+
+    def start(self) -> None:
+        """Follow what became of the actions."""
+        self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        self._chrome.carry(
+            self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
+        )
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Whether an action has made a run of the run or the workflow at hand."""
+        view, row = self._chrome.front.view, self._overview.row
+        at_hand = row.workflow.id if view is self._overview and row is not None else view.run_id or ""
+        return replace(context, has_new_run=run_key(at_hand) in self._made)
+
+    # F: to the run that an action has made
+
+    async def action_new_workflow_run(self) -> None:
+        """Go to the run that was started on demand for the workflow under the cursor."""
+        if (row := self._overview.row) is not None and (made := await self._known_run_of(row.workflow.id)):
+            await self._opening.open_run(made)
+        else:
+            self._chrome.front.set_status("No run is known to be started on demand by you.", "warning")
+
+    async def action_new_run(self) -> None:
+        """Go to the run that reprocesses the one at hand, as this session or the journal knows it, else to the one that
+        this session started on demand; where neither is known, the service is asked."""
+        stored = self._workspace.store.get(self._chrome.hold_run() or "")
+        if stored is None:
+            self._chrome.front.set_status("There is no run under the cursor.", "warning")
+        else:
+            await self._go_on_from(stored.raw["id"], stored.workflow_id)
+
+    async def action_result_run(self) -> None:
+        """Go to the run that the action of a line has made, else to the run that it was about."""
+        if (row := self._bulk_sending.view.row) is None:
+            return
+        if row.save.action is not None and row.save.action.name == "activateWithScope":
+            await self._go_on_from(row.save.run_id, row.save.operation.workflow_id)
+        else:
+            await self._opening.open_run(row.save.run_id)
+
+    async def _go_on_from(self, run_id: str, workflow_id: str) -> None:
+        if made := await self._known_run_of(run_id) or self._made.get(run_key(workflow_id)):
+            await self._opening.open_run(made)
+        else:
+            look = self._look_for_new_runs(reprocess(workflow_id, run_id, "all"))
+            self.aside(look, _LOOK, "Looking for the run that reprocesses it…", exclusive=True)
+
+    async def _known_run_of(self, run_id: str) -> str:
+        """The newest run that is known to be made of a run or a workflow, and is listed; empty where there is none."""
+        made = self._made.get(run_key(run_id)) or await self.recorded(run_id)
+        return made if made and self._workspace.store.get(made) is not None else ""
+
+    async def recorded(self, run_id: str) -> str:
+        """The newest run that the journal knows to be made of a run or a workflow; empty where it knows none."""
+        entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
+        return next((entry.new_run for entry in entries if entry.new_run), "")
+
+    async def _look_for_new_runs(self, action: ServiceAction) -> None:
+        """Ask the service by which runs one was reprocessed, and go there, where the person still waits for it."""
+        view, client, store = self._chrome.front.view, self._workspace.client, self._workspace.store
+        answer = await client.observe(action)
+        if answer.entity is None:
+            why = answer.fault.title if answer.fault is not None else "The answer is empty"
+            self._chrome.set_status(f"The run could not be read: {why}.", "error")
+            return
+        await asyncio.to_thread(store_observed, store, [(action, answer.entity)])
+        made = sorted(answer.entity[REPROCESSED], key=lambda run: str(run.get("scheduledDateTime")), reverse=True)
+        self._chrome.set_status("" if made else "No run reprocesses this one.", "warning")
+        if not self._chrome.is_in_front(view) or not made:
+            return
+        if len(made) == 1:
+            await self._opening.open_run(made[0]["id"])
+            return
+        choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words) for run in made]
+        await self._chrome.ask(Picker("act", Content("Runs that reprocess this one"), choices), self._chosen)
+
+    async def _chosen(self, run_id: str | None) -> None:
+        if run_id is not None:
+            await self._opening.open_run(run_id)
+
+    # What an action has made, or stops
+
+    def _save_changed(self, save: Save) -> None:
+        if save.action is None or save.outcome is not Outcome.DONE:
+            return
+        self._note_made(save.run_id, save.new_run)
+        if save.action.name == "activate":
+            self._workspace.refresh.now()  # the service does not say which run it has made
+        reading = self._read_tasks(save) if save.action.name == "resume" else self._follow(save)
+        self._chrome.app.run_worker(reading, group=_FOLLOW, description="follow a run")
+
+    def _note_made(self, run_id: str, new_run: str) -> None:
+        if new_run:
+            self._made[run_key(run_id)] = new_run
+            self._chrome.refresh()
+
+    async def _read_tasks(self, save: Save) -> None:
+        """Read what the tasks of a run did, once one of them goes on."""
+        await self.attempt(self._workspace.results.read_run(save.operation.workflow_id, save.run_id))
+
+    async def _readings(self, save: Save) -> AsyncIterator[FollowedRun]:
+        """The run each time that it was read; of many, some are followed at a time."""
+        async with self._followers if save.batch else nullcontext():
+            async for found in followed(self._workspace.client, save):
+                yield found
+
+    async def _follow(self, save: Save) -> None:
+        """Show a run as it goes on, and tell its end; what comes before that only where nothing else was said."""
+        status = ""
+        async for found in self._readings(save):
+            try:
+                await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)
+            except RuntuiError as error:
+                self._chrome.set_status(str(error), "error")
+                return
+            self._bulk_sending.note_followed(save, found)
+            if found.is_new:
+                self._note_made(save.run_id, str(found.run.get("id")))
+            before, status = status, str(found.run.get(STATUS))
+            is_free = found.has_ended or self._chrome.status.text in ("", self._told)
+            if not save.batch and status != before and is_free:
+                self._told = found.words
+                good = status in ("completed", "canceled")
+                severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
+                self._chrome.set_status(found.words, severity)
+                self._chrome.refresh()
+            is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
+            if is_last and self._workspace.settings.bell:
+                self._chrome.app.bell()
