@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.times import parse_ticks
+from runtui.domain.triage.received import ReceivedProperty, number_in, object_in, objects_in, text_in, ticks_in, type_in
 
 NO_REASON: Final = "no reason given"
 
@@ -33,23 +33,11 @@ class _Result:
     """What the user is called elsewhere: in another result, or in the directory."""
     known_upn: str = ""
 
-    @property
-    def id(self) -> str:
-        return _text(self.received.get("id"))
-
-    @property
-    def status(self) -> str:
-        """The processingStatus; empty when there is none."""
-        return _text(self.received.get("processingStatus"))
-
-    @property
-    def started(self) -> int | None:
-        """Ticks, as all times here."""
-        return self._ticks("startedDateTime")
-
-    @property
-    def completed(self) -> int | None:
-        return self._ticks("completedDateTime")
+    id = ReceivedProperty(text_in, "id")
+    status = ReceivedProperty(text_in, "processingStatus")
+    started = ReceivedProperty(ticks_in, "startedDateTime")
+    """Ticks, as all times here."""
+    completed = ReceivedProperty(ticks_in, "completedDateTime")
 
     @property
     def took(self) -> int | None:
@@ -59,34 +47,32 @@ class _Result:
     @property
     def subject_id(self) -> str:
         """The id of whom or what it is about; empty when there is none."""
-        return _text((_subject(self.received) or {}).get("id"))
+        return text_in(_subject(self.received), "id")
 
     @property
     def is_about_user(self) -> bool:
         """Whether it is about a user, or does not say; a workflow may work on other objects too."""
-        return _kind(_subject(self.received) or {}) in ("", "user")
+        return _kind(_subject(self.received)) in ("", "user")
 
     @property
     def subject_name(self) -> str:
         """A user's display name where it is known, else the id; of another subject what it is, and its id."""
         subject = _subject(self.received)
-        return _subject_name(subject, self.known_name) if subject is not None else "a subject that is not named"
+        return _subject_name(subject, self.known_name) if subject else "a subject that is not named"
 
     @property
     def user_principal_name(self) -> str:
         """Empty where it is not known, and where the subject is no user."""
-        return _text((_subject(self.received) or {}).get("userPrincipalName")) or self.known_upn
-
-    def _ticks(self, name: str) -> int | None:
-        try:
-            return parse_ticks(_text(self.received.get(name)))
-        except ValueError:
-            return None
+        return text_in(_subject(self.received), "userPrincipalName") or self.known_upn
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult(_Result):
     """What one task did for one subject of a run."""
+
+    processing_info = ReceivedProperty(text_in, "processingInfo")
+    """What the service says beside the status, such as what a task waits for."""
+    created = ReceivedProperty(ticks_in, "createdDateTime")
 
     @property
     def is_failed(self) -> bool:
@@ -99,16 +85,7 @@ class TaskResult(_Result):
 
     @property
     def reason(self) -> str:
-        return _text(self.received.get("failureReason")) or NO_REASON
-
-    @property
-    def processing_info(self) -> str:
-        """What the service says beside the status, such as what a task waits for."""
-        return _text(self.received.get("processingInfo"))
-
-    @property
-    def created(self) -> int | None:
-        return self._ticks("createdDateTime")
+        return text_in(self.received, "failureReason") or NO_REASON
 
     @property
     def updated(self) -> int | None:
@@ -119,26 +96,23 @@ class TaskResult(_Result):
     @property
     def task_name(self) -> str:
         """The task's display name, or its id, or a question mark."""
-        return _first_text(self._task.get("displayName"), self._task.get("id"))
+        return text_in(self._task, "displayName", "id") or "?"
 
     @property
     def definition_id(self) -> str:
         """The taskDefinitionId: the same for a task of this kind in every workflow and tenant."""
-        return _text(self._task.get("taskDefinitionId"))
+        return text_in(self._task, "taskDefinitionId")
 
     @property
     def extension_id(self) -> str:
         """Which custom task extension it runs; empty where the task is another one."""
-        arguments = self._task.get("arguments")
-        for argument in arguments if isinstance(arguments, list) else ():
-            if isinstance(argument, Mapping) and argument.get("name") == _EXTENSION:
-                return _text(argument.get("value"))
-        return ""
+        arguments = objects_in(self._task, "arguments")
+        return next((text_in(item, "value") for item in arguments if item.get("name") == _EXTENSION), "")
 
     @property
     def sequence(self) -> int | None:
         """The place of the task in its workflow, from 1."""
-        return _count(self._task.get("executionSequence"))
+        return number_in(self._task, "executionSequence")
 
     @property
     def cause_key(self) -> str:
@@ -153,34 +127,19 @@ class TaskResult(_Result):
 
     @property
     def _task(self) -> Mapping[str, Any]:
-        task = self.received.get("task")
-        return task if isinstance(task, Mapping) else {}
+        return object_in(self.received, "task")
 
 
 @dataclass(frozen=True, slots=True)
 class UserResult(_Result):
     """What a run did for one of its users."""
 
-    @property
-    def scheduled(self) -> int | None:
-        return self._ticks("scheduledDateTime")
-
-    @property
-    def failed_tasks(self) -> int | None:
-        return _count(self.received.get("failedTasksCount"))
-
-    @property
-    def total_tasks(self) -> int | None:
-        return _count(self.received.get("totalTasksCount"))
-
-    @property
-    def unprocessed_tasks(self) -> int | None:
-        return _count(self.received.get("totalUnprocessedTasksCount"))
-
-    @property
-    def version(self) -> int | None:
-        """The version of the workflow that was carried out."""
-        return _count(self.received.get("workflowVersion"))
+    scheduled = ReceivedProperty(ticks_in, "scheduledDateTime")
+    failed_tasks = ReceivedProperty(number_in, "failedTasksCount")
+    total_tasks = ReceivedProperty(number_in, "totalTasksCount")
+    unprocessed_tasks = ReceivedProperty(number_in, "totalUnprocessedTasksCount")
+    version = ReceivedProperty(number_in, "workflowVersion")
+    """That of the workflow that was carried out."""
 
 
 class Cause(NamedTuple):
@@ -250,38 +209,20 @@ def subjects_line(results: Sequence[TaskResult], most: int, more: str = "") -> s
     return f"{label}: {', '.join(names[:most])}{left}"
 
 
-def _subject(received: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _subject(received: Mapping[str, Any]) -> Mapping[str, Any]:
     """The user, or the object that stands in for one."""
-    for name in ("subject", "workflowSubject"):
-        subject = received.get(name)
-        if isinstance(subject, Mapping) and subject:
-            held = subject.get("directoryObject")
-            return held if isinstance(held, Mapping) else subject
-    return None
+    subject = object_in(received, "subject") or object_in(received, "workflowSubject")
+    return object_in(subject, "directoryObject") or subject
 
 
 def _subject_name(subject: Mapping[str, Any], known: str) -> str:
     words = _kind(subject)
     if words in ("", "user"):
-        name = _first_text(subject.get("displayName"), known, subject.get("userPrincipalName"), subject.get("id"))
-        return name if name != "?" else "a user without an id"
-    subject_id = _first_text(subject.get("id"), subject.get("displayName"))
-    return f"{words} {subject_id}" if subject_id != "?" else f"{words} without an id"
+        name = text_in(subject, "displayName") or known or text_in(subject, "userPrincipalName", "id")
+        return name or "a user without an id"
+    return f"{words} {text_in(subject, 'id', 'displayName') or 'without an id'}"
 
 
 def _kind(subject: Mapping[str, Any]) -> str:
     """What a subject is, in words; empty where it does not say."""
-    kind = str(subject.get("@odata.type", "")).rpartition(".")[2].removesuffix("WorkflowSubject")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _first_text(*values: object) -> str:
-    return next((value for value in values if isinstance(value, str) and value), "?")
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type_in(subject).removesuffix("WorkflowSubject")).lower()

@@ -141,11 +141,7 @@ class Exchange:
     def answered_at(self) -> datetime | None:
         """The `Date` of the answer: the server's clock, cut to whole seconds (RFC 9110, section 6.6.1). None where the
         answer does not date itself."""
-        try:
-            date = parsedate_to_datetime(self.response_header("date"))
-        except (ValueError, IndexError, OverflowError):
-            return None
-        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        return http_date(self.response_header("date"))
 
     @property
     def clock_ahead(self) -> float | None:
@@ -186,6 +182,15 @@ class Exchange:
     def json_as_received(self) -> Any:
         """The body as JSON with what `json` hides, to be sent back to the server: never shown, never kept on disk."""
         return self.json() if self.unredacted is None else load_strict_json(self.unredacted)
+
+
+def http_date(text: str) -> datetime | None:
+    """An HTTP date, in any of its three forms; None when it is none."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
 
 
 def load_strict_json(body: bytes) -> Any:

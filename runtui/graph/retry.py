@@ -25,12 +25,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Final
 
 from runtui.domain.report import Outcome
-from runtui.graph.exchange import Exchange, FailureKind
+from runtui.graph.exchange import Exchange, FailureKind, http_date
 
 _logger: Final = logging.getLogger("runtui.graph")
 
@@ -232,17 +231,8 @@ def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:
     parts = [part.strip() for part in value.split(",")]
     if all(_DIGITS.fullmatch(part) for part in parts):
         return max(float(part) for part in parts)
-    until = _date(value)
+    until = http_date(value)
     if until is None:
         return None
-    seconds = (until - (_date(exchange.response_header("date")) or now)).total_seconds()
+    seconds = (until - (exchange.answered_at or now)).total_seconds()
     return seconds if seconds >= 0 else None
-
-
-def _date(value: str) -> datetime | None:
-    """An HTTP date, in any of its three forms; None when it is none."""
-    try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo is not None else date.replace(tzinfo=UTC)

@@ -1,31 +1,94 @@
-"""`runtui doctor`: what works and what does not, each problem with a next step.
+"""`runtui doctor`: what works and what does not: this machine, the way to the server, the server.
 
-Invariant: no secret is printed, no request can change anything, and a check that fails does not end the others.
+Invariant: nothing secret is in a finding, what is not fine has a next step, and a check that fails does not end the
+others. No request can change anything: one GET for a single workflow, and one OPTIONS about a run that cannot exist. Of
+files, only one in the state folder is written and removed at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import locale
 import os
+import platform
 import shutil
+import sqlite3
+import ssl
 import sys
+import tempfile
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.parse import quote, urlsplit
 
-from runtui.command_line import CommandLine
+from runtui import __version__
+from runtui.auth.claims import WRITE_PERMISSION, read_claims
+from runtui.command_line import CommandLine, token_source
 from runtui.config import Choices, Config, choose, read_config
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
-from runtui.headless import checks
-from runtui.headless.checks import Finding, State, ok, problem, warning
+from runtui.graph.client import GraphClient, GraphError
+from runtui.graph.exchange import Exchange
+from runtui.graph.network import tls_context
+from runtui.graph.root import root_is_loopback
+from runtui.graph.transport import Transport
 from runtui.headless.config import problems_of
+from runtui.options import OPTION_BY_NAME
+from runtui.private_files import NotPrivateError, private_folder
 from runtui.profiles import names_server, settings_of
 from runtui.redact import redact
+from runtui.services.journal_file import STEPS, damaged_files
+from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import Settings, config_path, state_folder
+
+if TYPE_CHECKING:
+    from runtui.graph.transport import Wire
+
+PACKAGES: Final = ("textual", "httpx", "msal", "pydantic", "truststore")
+RECOMMENDED_SIZE: Final = (80, 24)
+"""Columns and lines of a terminal in which nothing has to be left out."""
+SCARCE_BYTES: Final = 100 * 1024 * 1024
+"""Free space below which the journal and a long list may not fit."""
+
+MAX_SKEW_SECONDS: Final = 120.0
+"""How far the clocks may be apart: tokens and signed proofs are refused beyond a few minutes."""
+
+_NO_TOKEN: Final = "runtui-doctor-has-no-token"  # noqa: S105 - that is what it says
+"""Sent where there is no token: the refusal still shows that the server is there, and its time."""
+
+_SIGN_IN: Final = "Sign in: runtui login, or open runtui."
+
+State: TypeAlias = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check."""
+
+    about: str
+    """A word or two."""
+    state: State
+    what: str
+    next_step: str = ""
+
+
+def ok(about: str, what: str) -> Finding:
+    return Finding(about, "ok", what)
+
+
+def warning(about: str, what: str, next_step: str) -> Finding:
+    """A finding that may cause trouble, or a check without a result."""
+    return Finding(about, "warning", what, next_step)
+
+
+def problem(about: str, what: str, next_step: str) -> Finding:
+    return Finding(about, "problem", what, next_step)
+
 
 _MARKS: Final[Mapping[State, str]] = {"ok": "✓", "warning": "!", "problem": "✗"}
 _ABOUT_CELLS: Final = 12
@@ -53,15 +116,15 @@ def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
 
 
 def _place() -> Iterator[Finding]:
-    yield from checks.python()
-    yield from checks.terminal()
-    yield from checks.language()
+    yield from python()
+    yield from terminal()
+    yield from language()
     try:
         folder: Path = state_folder()
     except RuntuiError as error:
         yield problem("state folder", error.message, error.hint)
     else:
-        yield from checks.state(folder)
+        yield from state(folder)
 
 
 def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
@@ -109,14 +172,14 @@ def _short(config: Config, choices: Choices, option: str) -> str:
 
 async def _network(settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ) -> list[Finding]:
     findings = [
-        await asyncio.to_thread(checks.trust, settings, environ),
-        await asyncio.to_thread(checks.proxy, settings),
+        await asyncio.to_thread(trust, settings, environ),
+        await asyncio.to_thread(proxy, settings),
     ]
-    signed_in, token = await checks.sign_in(settings, offline=offline, environ=environ)
+    signed_in, token = await sign_in(settings, offline=offline, environ=environ)
     findings += signed_in
     if offline:
         return [*findings, ok("root", f"{settings.root} was not asked (--offline).")]
-    return findings + [finding async for finding in checks.server(settings, token)]
+    return findings + [finding async for finding in server(settings, token)]
 
 
 def _json(findings: Iterable[Finding]) -> str:
@@ -139,3 +202,296 @@ def _under(head: str, text: str, width: int) -> str:
         shown, width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
+
+
+# The checks
+
+
+def python() -> Iterator[Finding]:
+    found, missing = [f"runtui {__version__}", f"Python {platform.python_version()}"], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield problem("versions", f"{', '.join(found)}; not installed: {', '.join(missing)}.", "Reinstall runtui.")
+    else:
+        yield ok("versions", f"{', '.join(found)}, on {platform.system()} {platform.release()}.")
+
+
+def terminal(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """What the terminal can show, and whether copied text reaches the clipboard."""
+    streams = [stream for stream in (sys.stderr, sys.stdout, sys.stdin) if stream.isatty()]
+    if not streams:
+        yield warning("terminal", "No terminal here.", "Use the commands without a screen: runtui list.")
+        return
+    term = environ.get("TERM", "")
+    if term in ("", "dumb", "unknown"):
+        what = f"TERM is {term or 'not set'}: the terminal cannot place a cursor."
+        yield problem("terminal", what, "Set TERM to the type of the terminal, such as xterm-256color.")
+        return
+    columns, lines = os.get_terminal_size(streams[0].fileno())
+    words = f"TERM is {term}, {columns}x{lines}, {_colours(term, environ)}."
+    if (columns, lines) < RECOMMENDED_SIZE or lines < RECOMMENDED_SIZE[1]:
+        yield warning("terminal", words, f"Make it {RECOMMENDED_SIZE[0]}x{RECOMMENDED_SIZE[1]} or larger.")
+    else:
+        yield ok("terminal", words)
+    yield _clipboard(term, environ)
+
+
+def _colours(term: str, environ: Mapping[str, str]) -> str:
+    if "NO_COLOR" in environ:
+        return "no colours (NO_COLOR)"
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term.endswith("-direct"):
+        return "16.7 million colours"
+    return "256 colours" if "256color" in term else "16 colours"
+
+
+def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
+    way = "Copied text goes to the terminal's clipboard (OSC 52)"
+    if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
+        way += ", across SSH"
+    if environ.get("STY") or (term.startswith("screen") and not environ.get("TMUX")):
+        return warning("clipboard", f"{way}, which GNU screen does not pass on.", "Use tmux, or select with the mouse.")
+    if environ.get("TMUX"):
+        if not term.startswith(("tmux", "screen")):
+            what = f"This is tmux, but TERM is {term}: its features are misread."
+            return warning("clipboard", what, "In ~/.tmux.conf: set -g default-terminal tmux-256color")
+        return ok("clipboard", f"{way}, through tmux with: set -g set-clipboard on.")
+    return ok("clipboard", f"{way}, where the terminal allows it.")
+
+
+def language(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Whether text beyond ASCII can be shown."""
+    encoding = sys.stdout.encoding or locale.getencoding()
+    found = next((f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "not set")
+    if encoding.lower().replace("-", "") != "utf8":
+        yield problem(
+            "locale", f"The encoding is {encoding} ({found}).", "Set LANG to a UTF-8 locale, such as C.UTF-8."
+        )
+    else:
+        yield ok("locale", f"The encoding is UTF-8 ({found}).")
+
+
+def state(folder: Path) -> Iterator[Finding]:
+    """Whether the state folder can be written, has room, and holds a sound journal."""
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        if place == folder:
+            private_folder(folder)
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".runtui-doctor-"):
+            pass
+    except NotPrivateError as error:
+        yield problem("state folder", error.sentence, error.cure)
+        return
+    except OSError as error:
+        own = "Set RUNTUI_STATE to a folder of your own."
+        yield problem("state folder", f"{place} is not writable: {error.strerror}.", own)
+        return
+    free = shutil.disk_usage(place).free
+    words = f"{folder} {'is writable' if place == folder else 'will be created'}, {free / 2**30:.1f} GiB free."
+    if free < SCARCE_BYTES:
+        yield warning("state folder", words, "Free some space: a change that cannot be recorded is not sent.")
+    else:
+        yield ok("state folder", words)
+    yield from journal(folder / JOURNAL_FILE)
+
+
+def journal(path: Path) -> Iterator[Finding]:
+    """Whether the journal is sound, and whether a broken one was set aside."""
+    if path.exists():
+        yield _journal_state(path)
+    else:
+        yield ok("journal", "None yet: no change was made from here.")
+    if damaged := damaged_files(path):
+        names = ", ".join(damaged_file.name for damaged_file in damaged)
+        yield warning("journal", f"Broken files were set aside: {names}.", "Keep them if you need what they record.")
+
+
+def _journal_state(path: Path) -> Finding:
+    try:
+        db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        try:
+            answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            newer = db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS)
+            count = 0 if newer or answer != "ok" else db.execute("SELECT count(*) FROM entry").fetchone()[0]
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        answer, newer, count = str(error), False, 0
+    if newer:
+        return problem("journal", f"{path} was written by a newer runtui.", "Use that one, or another RUNTUI_STATE.")
+    if answer != "ok":
+        return problem("journal", f"{path} is broken: {answer}.", "Keep a copy: runtui sets it aside when it starts.")
+    return ok("journal", f"{count} entr{'y' if count == 1 else 'ies'}, sound.")
+
+
+def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Finding:
+    """Which certificates are trusted."""
+    if settings.root.startswith("http:"):
+        return ok("trust", "No certificate is needed: the root is plain http on this machine.")
+    try:
+        context = tls_context(settings.ca_file)
+    except OSError as error:
+        return problem("trust", f"The certificates cannot be loaded: {error}.", "Correct ca-file or SSL_CERT_FILE.")
+    own = f", and {settings.ca_file}" if settings.ca_file else ""
+    if type(context) is not ssl.SSLContext:
+        return ok("trust", f"The certificates of the operating system{own}.")
+    variable = next((f" ({name})" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)), "")
+    return ok("trust", f"{len(context.get_ca_certs())} certificates of the system{variable}{own}.")
+
+
+def proxy(settings: Settings) -> Finding:
+    from urllib.request import getproxies, proxy_bypass
+
+    host = urlsplit(settings.root).hostname or ""
+    if root_is_loopback(settings.root):
+        return ok("proxy", "None: the root is this machine.")
+    if settings.proxy:
+        return ok("proxy", f"{_shown(settings.proxy)}, as chosen.")
+    proxies = getproxies()
+    address = proxies.get("https") or proxies.get("all")
+    if not address:
+        return ok("proxy", "None.")
+    if proxy_bypass(host):
+        return ok("proxy", f"None for {host}, as NO_PROXY says.")
+    return ok("proxy", f"{_shown(address)}, as the environment says.")
+
+
+def _shown(address: str) -> str:
+    return OPTION_BY_NAME["proxy"].shown(address)
+
+
+async def sign_in(
+    settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ
+) -> tuple[list[Finding], str]:
+    """Who is signed in, until when and with which permissions; and the token, "" without one."""
+    try:
+        source = token_source(settings, environ)
+        if settings.sign_in is None or settings.sign_in.method == "token":
+            token = await source()
+            return list(_token_findings(token, settings)), token
+        return await _held(source, settings, offline=offline)
+    except RuntuiError as error:
+        return [problem("sign-in", f"{error.title}. {error.message}", error.hint or _SIGN_IN)], ""
+
+
+async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[list[Finding], str]:
+    """The kept sign-in, renewed where the server may be asked."""
+    from runtui.auth.signin import SignIn
+
+    assert isinstance(source, SignIn)  # noqa: S101 - every other source is a token by hand
+    try:
+        state = await source.load()
+        scopes = ", ".join(scope.rpartition("/")[2] for scope in source.scopes)
+        if state.account is None and source.is_person:
+            return [problem("sign-in", f"Nobody is signed in; a sign-in would request {scopes}.", _SIGN_IN)], ""
+        if offline:
+            account = state.account
+            who = str(account) if account else settings.sign_in.client_id if settings.sign_in else ""
+            return [ok("sign-in", f"{who}{_until(state.expires_at)}; {scopes}.")], ""
+        token = await source()
+        return list(_token_findings(token, settings)), token
+    finally:
+        await source.aclose()
+
+
+def _token_findings(token: str, settings: Settings) -> Iterator[Finding]:
+    claims = read_claims(token)
+    if claims.expires_at is not None and claims.expires_at <= datetime.now(UTC):
+        when = f"{claims.expires_at:%Y-%m-%d %H:%M} UTC"
+        who = claims.account or "an unnamed account"
+        yield problem("sign-in", f"The token of {who} expired {when}.", "Get another token.")
+        return
+    who = claims.account or "a token without an account name"
+    yield ok(
+        "sign-in", f"{who}{f', tenant {claims.tenant_id}' if claims.tenant_id else ''}{_until(claims.expires_at)}."
+    )
+    if claims.permissions is None:
+        return
+    words = ", ".join(sorted(claims.permissions)) or "none"
+    if WRITE_PERMISSION in claims.permissions or settings.read_only:
+        yield ok("permissions", f"{words}.")
+    else:
+        what = f"{words}: without {WRITE_PERMISSION} no run can be changed."
+        yield warning("permissions", what, "Ask an administrator to grant it, or set read-only.")
+
+
+def _until(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    minutes = int((moment - datetime.now(UTC)).total_seconds() // 60)
+    return f", {minutes} minutes left" if minutes >= 0 else ", renewal due"
+
+
+async def server(settings: Settings, token: str, wire: Wire | None = None) -> AsyncIterator[Finding]:
+    """Whether the root responds, its clock, whether runs can be read, and whether they can be changed."""
+
+    async def bearer() -> str:
+        return token or _NO_TOKEN
+
+    async with Transport(
+        settings.root, token=bearer, ca_file=settings.ca_file, proxy=settings.proxy, wire=wire
+    ) as transport:
+        client = GraphClient(transport, patch_path=settings.patch_path, page_size=1)
+        exchange, fault = await _one_read(client)
+        if exchange.status is None:
+            what = fault.message if fault else "No response."
+            yield problem("root", f"{settings.root}: {what}", fault.hint if fault else "Try again.")
+            return
+        yield ok("root", f"{settings.root} responds in {(exchange.seconds or 0) * 1000:.0f} ms.")
+        yield clock(exchange)
+        if not token:
+            yield warning("read", "Skipped: there is no token.", _SIGN_IN)
+        elif fault is not None:
+            yield problem("read", f"{fault.title}. {fault.message}", fault.hint or "Ask the server's administrator.")
+        else:
+            yield ok("read", "The workflows can be listed.")
+        yield await _change(client, settings, has_token=bool(token))
+
+
+async def _one_read(client: GraphClient) -> tuple[Exchange, RuntuiError | None]:
+    try:
+        async for page in client.workflows():
+            return page.exchange, None
+    except GraphError as error:
+        return error.exchange, error
+    raise RuntimeError("A listing has a first page or an error.")
+
+
+def clock(exchange: Exchange) -> Finding:
+    """How far the clocks differ, by the Date header of a response."""
+    seconds = exchange.clock_ahead
+    if seconds is None:
+        return warning("clock", "The server sends no time.", "Check the clock yourself: date -u.")
+    if abs(seconds) <= MAX_SKEW_SECONDS:
+        return ok("clock", "In step with the server.")
+    minutes = f"{abs(seconds) / 60:.0f} minutes {'ahead of' if seconds < 0 else 'behind'}"
+    return warning("clock", f"It is {minutes} the server.", "Correct it (NTP): sign-in fails when clocks differ.")
+
+
+async def _change(client: GraphClient, settings: Settings, *, has_token: bool) -> Finding:
+    """Whether the root offers the update of a run; asked with OPTIONS, which changes nothing."""
+    if settings.read_only:
+        return ok("change", "Skipped: this profile is read-only.")
+    exchange = await client.ask_for_update()
+    allowed = {method.strip().upper() for method in exchange.response_header("allow").split(",")} - {""}
+    if "PATCH" in allowed:
+        return ok("change", f"The server offers PATCH {settings.patch_path}.")
+    body = exchange.response_body.decode(errors="replace").lower()
+    if allowed or "not found for the segment" in body:
+        return warning(
+            "change",
+            f"The server does not offer PATCH {settings.patch_path}.",
+            "Runs can still be read; set patch-path if this server updates runs elsewhere.",
+        )
+    answer = f"answered OPTIONS with {exchange.status}" if exchange.status else "did not answer OPTIONS"
+    why = "" if has_token else ", and there is no token"
+    return warning(
+        "change",
+        f"Unknown until the first change: the server {answer}{why}.",
+        "Try a change; the review shows it before it is sent.",
+    )

@@ -16,8 +16,8 @@ import pytest
 
 from runtui.cli import main
 from runtui.errors import ExitCode
-from runtui.headless import checks
-from runtui.headless.checks import Finding
+from runtui.headless import doctor
+from runtui.headless.doctor import Finding
 from runtui.options import OPTIONS
 from runtui.sandbox.app import create_app
 from runtui.services.journal import Journal
@@ -46,7 +46,7 @@ def bent(*, options: httpx.Response | None = None, read: httpx.Response | None =
 
 
 async def asked(wire: httpx.AsyncBaseTransport, token: str = canary.TOKEN, **choices: Any) -> dict[str, Finding]:
-    return {found.about: found async for found in checks.server(settings(**choices), token, wire)}
+    return {found.about: found async for found in doctor.server(settings(**choices), token, wire)}
 
 
 def a_token(**claims: Any) -> str:
@@ -140,7 +140,7 @@ async def test_a_server_without_a_clock_is_no_crash(date: str | None) -> None:
 )
 async def test_what_a_token_by_hand_says(token: str | None, about: str, state: str, words: str) -> None:
     environ = {} if token is None else {"RUNTUI_TOKEN": token}
-    found, held = await checks.sign_in(settings(), offline=False, environ=environ)
+    found, held = await doctor.sign_in(settings(), offline=False, environ=environ)
     named = {finding.about: finding for finding in found}
     assert (named[about].state, words in named[about].what) == (state, True)
     assert held in ("", token)
@@ -169,16 +169,16 @@ def test_what_the_terminal_can(
 
     monkeypatch.setattr("sys.stderr", Terminal())
     monkeypatch.setattr("os.get_terminal_size", lambda _: (80, 24))
-    assert [found.state for found in checks.terminal({"TERM": term, **environ})] == states
+    assert [found.state for found in doctor.terminal({"TERM": term, **environ})] == states
     monkeypatch.setattr("os.get_terminal_size", lambda _: (79, 24))
-    assert next(checks.terminal({"TERM": "xterm"})).state == "warning"
+    assert next(doctor.terminal({"TERM": "xterm"})).state == "warning"
 
 
 def test_a_journal_is_sound_broken_newer_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / JOURNAL_FILE
 
     def states() -> list[str]:
-        return [found.state for found in checks.journal(path)]
+        return [found.state for found in doctor.journal(path)]
 
     assert states() == ["ok"]
     assert not path.exists(), "looking makes none"
@@ -196,11 +196,11 @@ def test_a_journal_is_sound_broken_newer_or_not_there(tmp_path: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert next(checks.state(tmp_path / "file")).state == "problem"
-    assert next(checks.state(tmp_path / "to" / "be" / "made")).state == "ok"
+    assert next(doctor.state(tmp_path / "file")).state == "problem"
+    assert next(doctor.state(tmp_path / "to" / "be" / "made")).state == "ok"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"], "looking leaves nothing"
     tmp_path.chmod(0o777)
-    found = next(checks.state(tmp_path))
+    found = next(doctor.state(tmp_path))
     assert (found.state, f"chmod 700 {tmp_path}" in found.next_step) == ("problem", True)
     assert "Others may write" in found.what
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]

@@ -7,9 +7,10 @@ built-in tasks" (Microsoft Entra documentation); a definition that is not among 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from runtui.domain.results import TaskResult
+from runtui.domain.triage.received import flag_in, object_in, objects_in
 
 _ENTRA: Final = "https://learn.microsoft.com/entra"
 _TASKS: Final = f"{_ENTRA}/id-governance/lifecycle-workflow-tasks"
@@ -144,16 +145,12 @@ def why_doubtful(result: TaskResult) -> str:
     argument = _ON_PREMISES_ARGUMENTS.get(result.definition_id.casefold())
     if result.status != "completed" or argument is None:
         return ""
-    subject = result.received.get("subject")
-    is_synced = isinstance(subject, Mapping) and subject.get("onPremisesSyncEnabled") is True
+    is_synced = flag_in(object_in(result.received, "subject"), "onPremisesSyncEnabled")
     if not is_synced or (argument.casefold(), "true") in _arguments(result):
         return f"Succeeded, but the service adds: {result.processing_info}" if result.processing_info else ""
     return f"Succeeded, but nothing may have happened: the user is synchronized from AD DS, and {argument} is not on."
 
 
 def _arguments(result: TaskResult) -> Iterator[tuple[str, str]]:
-    task: Any = result.received.get("task")
-    arguments = task.get("arguments") if isinstance(task, Mapping) else None
-    for item in arguments if isinstance(arguments, list) else ():
-        if isinstance(item, Mapping):
-            yield str(item.get("name")).casefold(), str(item.get("value")).casefold()
+    for item in objects_in(object_in(result.received, "task"), "arguments"):
+        yield str(item.get("name")).casefold(), str(item.get("value")).casefold()

@@ -16,6 +16,7 @@ from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
+from runtui.domain.triage.received import object_in, text_in
 from runtui.domain.triage.workflows import Workflow
 
 _ISO_DURATION: Final = re.compile(
@@ -56,14 +57,10 @@ _NO_EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType({})
 
 def extension_of(received: Mapping[str, Any]) -> Extension:
     """A `customTaskExtension` as received, as far as it is one."""
-    called, callback = received.get("endpointConfiguration"), received.get("callbackConfiguration")
-    timeout = callback.get("timeoutDuration") if isinstance(callback, Mapping) else None
-    logic_app = called.get("logicAppWorkflowName") if isinstance(called, Mapping) else None
-    name = received.get("displayName") or received.get("id")
     return Extension(
-        name if isinstance(name, str) else "?",
-        logic_app if isinstance(logic_app, str) else "",
-        _duration(timeout) if isinstance(timeout, str) else None,
+        text_in(received, "displayName", "id") or "?",
+        text_in(object_in(received, "endpointConfiguration"), "logicAppWorkflowName"),
+        _duration(text_in(object_in(received, "callbackConfiguration"), "timeoutDuration")),
     )
 
 

@@ -24,8 +24,17 @@ from runtui.domain.times import (
     format_ticks,
     moment_text,
     now_ticks,
-    parse_ticks,
     since,
+)
+from runtui.domain.triage.received import (
+    ReceivedProperty,
+    flag_in,
+    number_in,
+    object_in,
+    objects_in,
+    text_in,
+    ticks_in,
+    type_in,
 )
 
 CATCH_UP_DAYS: Final = 3
@@ -89,80 +98,54 @@ class Workflow:
 
     received: Mapping[str, Any]
 
-    @property
-    def id(self) -> str:
-        return self._text("id")
+    id = ReceivedProperty(text_in, "id")
+    description = ReceivedProperty(text_in, "description")
+    category = ReceivedProperty(text_in, "category")
+    version = ReceivedProperty(number_in, "version")
+    is_enabled = ReceivedProperty(flag_in, "isEnabled")
+    is_scheduled = ReceivedProperty(flag_in, "isSchedulingEnabled")
+    next_run = ReceivedProperty(ticks_in, "nextScheduleRunDateTime")
+    """When the schedule runs it next, in ticks."""
 
     @property
     def name(self) -> str:
         """The display name, or the id where there is none."""
-        return self._text("displayName") or self.id
-
-    @property
-    def description(self) -> str:
-        return self._text("description")
-
-    @property
-    def category(self) -> str:
-        return self._text("category")
-
-    @property
-    def version(self) -> int | None:
-        version = self.received.get("version")
-        return version if type(version) is int else None
-
-    @property
-    def is_enabled(self) -> bool | None:
-        return self._flag("isEnabled")
-
-    @property
-    def is_scheduled(self) -> bool | None:
-        return self._flag("isSchedulingEnabled")
-
-    @property
-    def next_run(self) -> int | None:
-        """When the schedule runs it next, in ticks."""
-        return _ticks(self.received.get("nextScheduleRunDateTime"))
+        return text_in(self.received, "displayName", "id")
 
     @property
     def quarantine(self) -> Quarantine | None:
-        details = self.received.get("quarantineDetails")
-        kind = details.get("quarantineType") if isinstance(details, Mapping) else None
-        if not isinstance(details, Mapping) or kind in (None, "", "notQuarantined"):
+        details = object_in(self.received, "quarantineDetails")
+        kind = text_in(details, "quarantineType")
+        if kind in ("", "notQuarantined"):
             return None
-        reason = details.get("quarantineReason")
-        limit = _LIMITS.get(str(kind), f"a limit ({kind})")
-        return Quarantine(limit, _ticks(details.get("quarantinedDateTime")), reason if isinstance(reason, str) else "")
+        limit = _LIMITS.get(kind, f"a limit ({kind})")
+        return Quarantine(limit, ticks_in(details, "quarantinedDateTime"), text_in(details, "quarantineReason"))
 
     @property
     def limits(self) -> tuple[str, ...]:
         """Its own limits on the users of a scheduled run, in words; none where those of the tenant hold."""
-        settings = self.received.get("settings")
-        configuration = settings.get("quarantineConfiguration") if isinstance(settings, Mapping) else None
-        conditions = configuration.get("conditions") if isinstance(configuration, Mapping) else None
-        return tuple(filter(None, map(_limit, conditions if isinstance(conditions, list) else ())))
+        conditions = objects_in(object_in(self.received, "settings", "quarantineConfiguration"), "conditions")
+        return tuple(filter(None, map(_limit, conditions)))
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The names of its tasks in their order, where they were read."""
-        tasks = self.received.get("tasks")
-        return task_names(task for task in (tasks if isinstance(tasks, list) else ()) if isinstance(task, Mapping))
+        return task_names(objects_in(self.received, "tasks"))
 
     @property
     def is_for_demand_only(self) -> bool:
         """Whether it has no trigger by which a schedule could run it."""
-        conditions = self.received.get("executionConditions")
-        return isinstance(conditions, Mapping) and _type_of(conditions) == "onDemandExecutionOnly"
+        return type_in(object_in(self.received, "executionConditions")) == "onDemandExecutionOnly"
 
     @property
     def trigger(self) -> str:
         """When it runs for whom, in words; empty where that was not read."""
-        conditions = self.received.get("executionConditions")
-        if not isinstance(conditions, Mapping):
-            return ""
         if self.is_for_demand_only:
             return "on demand only, for users whom a person chooses"
-        return ", ".join(filter(None, (_trigger(conditions.get("trigger")), _scope(conditions.get("scope")))))
+        conditions = object_in(self.received, "executionConditions")
+        return ", ".join(
+            filter(None, (_trigger(object_in(conditions, "trigger")), _scope(object_in(conditions, "scope"))))
+        )
 
     def schedule(self, now: int) -> ScheduleState:
         """Whether its schedule runs at `now` (ticks)."""
@@ -220,14 +203,6 @@ class Workflow:
             ON_DEMAND: "" if self.is_for_demand_only else "Set isSchedulingEnabled if it is to run by itself.",
         }.get(self.schedule(now), "")
 
-    def _text(self, name: str) -> str:
-        value = self.received.get(name)
-        return value if isinstance(value, str) else ""
-
-    def _flag(self, name: str) -> bool | None:
-        value = self.received.get(name)
-        return value if isinstance(value, bool) else None
-
 
 class WorkflowDay(NamedTuple):
     """The runs of a workflow that began on one day."""
@@ -269,12 +244,10 @@ def task_names(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """The names of tasks in their order; a disabled one says so."""
 
     def place(task: Mapping[str, Any]) -> int:
-        sequence = task.get("executionSequence")
-        return sequence if isinstance(sequence, int) else 0
+        return number_in(task, "executionSequence") or 0
 
     return tuple(
-        f"{_first_text(task.get('displayName'), task.get('id'), '?')}"
-        f"{' (disabled)' if task.get('isEnabled') is False else ''}"
+        f"{text_in(task, 'displayName', 'id') or '?'}{' (disabled)' if task.get('isEnabled') is False else ''}"
         for task in sorted(tasks, key=place)
     )
 
@@ -442,42 +415,20 @@ def day_key(back: int) -> str:
     return f"day{back}"
 
 
-def _ticks(value: object) -> int | None:
-    try:
-        return parse_ticks(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _first_text(*values: object) -> str:
-    return next((value for value in values if isinstance(value, str) and value), "")
-
-
-def _type_of(value: Mapping[str, Any]) -> str:
-    """The name of an OData type without its namespace."""
-    return str(value.get("@odata.type", "")).rpartition(".")[2]
-
-
-def _limit(condition: object) -> str:
-    if not isinstance(condition, Mapping):
-        return ""
-    threshold, percentage = condition.get("threshold"), condition.get("percentage")
-    if type(threshold) is int:
+def _limit(condition: Mapping[str, Any]) -> str:
+    threshold, percentage = number_in(condition, "threshold"), number_in(condition, "percentage")
+    if threshold is not None:
         return f"at most {threshold} users"
-    return f"at most {percentage} % of all users" if type(percentage) is int else ""
+    return f"at most {percentage} % of all users" if percentage is not None else ""
 
 
-def _trigger(trigger: object) -> str:
+def _trigger(trigger: Mapping[str, Any]) -> str:
     """A `workflowExecutionTrigger` in words."""
-    if not isinstance(trigger, Mapping):
-        return ""
-    kind = _type_of(trigger)
+    kind = type_in(trigger)
     if kind == "timeBasedAttributeTrigger":
-        return _time_trigger(trigger.get("offsetInDays"), trigger.get("timeBasedAttribute", "?"))
+        return _time_trigger(number_in(trigger, "offsetInDays"), text_in(trigger, "timeBasedAttribute") or "?")
     if kind == "attributeChangeTrigger":
-        attributes = trigger.get("triggerAttributes")
-        named = attributes if isinstance(attributes, list) else ()
-        names = [str(item.get("name")) for item in named if isinstance(item, Mapping)]
+        names = [text_in(item, "name") for item in objects_in(trigger, "triggerAttributes")]
         return f"when {' or '.join(names) or 'an attribute'} changes"
     return {
         "membershipChangeTrigger": f"on membership change ({trigger.get('changeType', '?')})",
@@ -485,14 +436,12 @@ def _trigger(trigger: object) -> str:
     }.get(kind, kind)
 
 
-def _time_trigger(days: object, attribute: object) -> str:
-    if not isinstance(days, int) or not days:
+def _time_trigger(days: int | None, attribute: str) -> str:
+    if not days:
         return f"on {attribute}"
     return f"{abs(days)} {'day' if abs(days) == 1 else 'days'} {'after' if days > 0 else 'before'} {attribute}"
 
 
-def _scope(scope: object) -> str:
-    if not isinstance(scope, Mapping):
-        return ""
-    rule = scope.get("rule")
-    return f"for {rule} (case-sensitive)" if isinstance(rule, str) and rule else _type_of(scope)
+def _scope(scope: Mapping[str, Any]) -> str:
+    rule = text_in(scope, "rule")
+    return f"for {rule} (case-sensitive)" if rule else type_in(scope)
