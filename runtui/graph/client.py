@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
+from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import REPROCESSED, Operation, ServiceAction
@@ -122,13 +123,22 @@ class Answer:
 
 
 class RunUpdate(NamedTuple):
-    """One change of several; the arguments of `GraphClient.update_run`."""
+    """One change of a run."""
 
     workflow_id: str
     run_id: str
     body: str
-    client_request_id: str
-    if_match: str | None
+    """The JSON to send."""
+    client_request_id: str | None = None
+    """The GUID to send it under; None makes one."""
+    if_match: str | None = None
+    """The entity tag of the version that the change was made for (see `etag_of`), opaque: the server then refuses the
+    change of any other version. One that no header can carry is not sent: the answer is a fault."""
+
+    @property
+    def headers(self) -> Headers:
+        tag = (("If-Match", self.if_match),) if self.if_match is not None else ()
+        return (*_prefer(_ALL_ENUM_MEMBERS), *tag)
 
 
 class GraphError(RuntuiError):
@@ -268,43 +278,21 @@ class GraphClient:
         exchange = await self._transport.send("GET", path, purpose="read custom task extension", headers=headers)
         return read_answer(exchange, writing=False)[0]
 
-    async def update_run(
-        self,
-        workflow_id: str,
-        run_id: str,
-        body: str,
-        *,
-        client_request_id: str | None = None,
-        if_match: str | None = None,
-    ) -> Answer:
-        """Change one run, with one request over a connection of its own.
+    async def update_run(self, update: RunUpdate) -> Answer:
+        """Change one run, with one request over a connection of its own; the entity is None when the server answers
+        without a body.
 
         Whoever asks decides what a refusal or a silence calls for.
-
-        Args:
-            workflow_id, run_id, body: What is sent where.
-            client_request_id: The GUID to send it under; None makes one.
-            if_match: The entity tag of the version that the change was made for (see `etag_of`), opaque. The server
-                then refuses the change of any other version. One that no header can carry is not sent: the answer
-                is a fault.
-
-        Returns:
-            The answer. Its entity is None when the server answers without a body.
         """
-        method, url = self.write_target(workflow_id, run_id)
-        headers = _prefer(_ALL_ENUM_MEMBERS)
-        if if_match is not None:
-            headers += (("If-Match", if_match),)
         exchange = await self._transport.send(
-            method,
-            url,
+            *self.write_target(update.workflow_id, update.run_id),
             purpose="update run",
-            json_body=body,
-            headers=headers,
-            client_request_id=client_request_id,
+            json_body=update.body,
+            headers=update.headers,
+            client_request_id=update.client_request_id,
             alone=True,
         )
-        return _about(run_id, exchange, writing=True)
+        return _about(update.run_id, exchange, writing=True)
 
     async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
         """POST an action once, over a connection of its own."""
@@ -349,19 +337,15 @@ class GraphClient:
 
     async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterator[Answer]:
         """Change some runs, at most MOST_BATCHED, each as `update_run` changes one; answered as by `read_runs`."""
-
-        def alone(n: int) -> Awaitable[Answer]:
-            workflow_id, run_id, body, client_request_id, if_match = updates[n]
-            return self.update_run(workflow_id, run_id, body, client_request_id=client_request_id, if_match=if_match)
-
         root, items = self._transport.root, []
         for update in updates:
             method, url = self.write_target(update.workflow_id, update.run_id)
-            headers = (*_prefer(_ALL_ENUM_MEMBERS), ("client-request-id", update.client_request_id))
-            headers += (("If-Match", update.if_match),) if update.if_match is not None else ()
+            headers = (*update.headers, ("client-request-id", update.client_request_id or str(uuid4())))
             items.append(BatchItem(method, url.removeprefix(root), headers, update.body))
         run_ids = [update.run_id for update in updates]
-        return await self._side_by_side("update runs", items, run_ids, alone, writing=True)
+        return await self._side_by_side(
+            "update runs", items, run_ids, lambda n: self.update_run(updates[n]), writing=True
+        )
 
     async def _side_by_side(
         self,

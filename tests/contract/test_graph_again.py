@@ -13,7 +13,7 @@ import pytest
 
 from runtui.auth.tokens import StaticToken
 from runtui.domain.report import Outcome
-from runtui.graph.client import GraphClient, GraphError, etag_of
+from runtui.graph.client import GraphClient, GraphError, RunUpdate, etag_of
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.graph.transport import Transport
@@ -105,14 +105,14 @@ async def test_a_write_is_never_repeated_here_and_only_a_401_renews() -> None:
     handle, requests = refusing(1)
     source = Renewing()
     async with client_with(source, handle) as graph:
-        answer = await graph.update_run("w1", "r1", "{}")
+        answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
         assert (len(requests), source.challenges) == (1, [])
         assert answer.fault is not None
         assert answer.fault.outcome is Outcome.NOT_DONE
         assert not await graph.renew_token(replace(answer.exchange, status=403))
         assert source.challenges == []
         assert await graph.renew_token(answer.exchange)
-        again = await graph.update_run("w1", "r1", "{}")
+        again = await graph.update_run(RunUpdate("w1", "r1", "{}"))
     assert again.fault is None
     assert requests[1].headers["authorization"] == "Bearer canary-1"
 
@@ -121,8 +121,8 @@ async def test_a_write_goes_out_under_the_id_and_for_the_version_it_was_given() 
     handle, requests = pages({"id": "r1"}, {"id": "r1"})
     tag = 'W/"JzEtVGFzay=="'
     async with client(handle) as graph:
-        answer = await graph.update_run("w1", "r1", "{}", client_request_id="0b7e0000-1", if_match=tag)
-        plain = await graph.update_run("w1", "r1", "{}")
+        answer = await graph.update_run(RunUpdate("w1", "r1", "{}", client_request_id="0b7e0000-1", if_match=tag))
+        plain = await graph.update_run(RunUpdate("w1", "r1", "{}"))
     assert requests[0].headers["client-request-id"] == answer.exchange.client_request_id == "0b7e0000-1"
     assert requests[0].headers["if-match"] == tag
     assert ("If-Match", tag) in answer.exchange.request_headers
@@ -135,8 +135,8 @@ async def test_a_header_that_would_say_something_else_is_not_sent(tag: str) -> N
     handle, requests = pages({"id": "r1"})
     async with client(handle) as graph:
         answers = [
-            await graph.update_run("w1", "r1", "{}", if_match=tag),
-            await graph.update_run("w1", "r1", "{}", client_request_id=tag),
+            await graph.update_run(RunUpdate("w1", "r1", "{}", if_match=tag)),
+            await graph.update_run(RunUpdate("w1", "r1", "{}", client_request_id=tag)),
         ]
     assert requests == []
     for answer in answers:

@@ -12,7 +12,7 @@ import pytest
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
-from runtui.graph.client import MAX_EMPTY_PAGES, CollectionPage, GraphClient, GraphError
+from runtui.graph.client import MAX_EMPTY_PAGES, CollectionPage, GraphClient, GraphError, RunUpdate
 from runtui.graph.transport import Transport
 
 ROOT = "https://graph.example/beta"
@@ -204,7 +204,7 @@ async def test_a_reading_is_believed_whatever_request_its_answer_names_and_keeps
             assert await items(graph.runs("w1")) == ["r1"]
             clients.add(id(await transport._building()))
         assert len(clients) == 1
-        write = await graph.update_run("w1", "r1", "{}")
+        write = await graph.update_run(RunUpdate("w1", "r1", "{}"))
         assert write.fault is not None
         assert write.fault.outcome is Outcome.UNKNOWN
         assert id(await transport._building()) not in clients, "a change goes out on another connection from here on"
@@ -216,7 +216,7 @@ async def test_an_answer_about_another_run_is_unknown_and_is_not_handed_on(body:
         return reply(200, body)
 
     async with client(handle) as graph:
-        write, read = await graph.update_run("w1", "r1", "{}"), await graph.run("w1", "r1")
+        write, read = await graph.update_run(RunUpdate("w1", "r1", "{}")), await graph.run("w1", "r1")
     assert write.entity is None
     assert write.fault is not None
     assert write.fault.outcome is Outcome.UNKNOWN
@@ -227,7 +227,7 @@ async def test_an_answer_about_another_run_is_unknown_and_is_not_handed_on(body:
 @pytest.mark.parametrize("status", [200, 201, 204])
 async def test_a_write_answered_without_a_body_is_neither_entity_nor_fault(status: int) -> None:
     async with client(lambda _request: reply(status)) as graph:
-        answer = await graph.update_run("w1", "r1", "{}")
+        answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
     assert (answer.entity, answer.fault) == (None, None)
 
 
@@ -251,7 +251,7 @@ async def test_the_change_goes_where_it_was_said_to_go_byte_for_byte(options: di
     body = '{"@odata.type":"#microsoft.graph.identityGovernance.run",\n "failedTasksCount": 1.0}'
     async with client(handle, **options) as graph:
         assert graph.write_target("w{runId}", "r 1") == ("PATCH", target)
-        answer = await graph.update_run("w{runId}", "r 1", body)
+        answer = await graph.update_run(RunUpdate("w{runId}", "r 1", body))
     assert answer.fault is None
     assert (sent[0].method, str(sent[0].url), sent[0].content) == ("PATCH", target, body.encode())
     assert (answer.exchange.url, answer.exchange.request_body) == (target, body)
@@ -264,7 +264,7 @@ async def test_an_id_that_could_change_the_address_is_sent_nowhere(bad_id: str) 
     handle, requests = pages()
     async with client(handle) as graph:
         answers = [
-            await graph.update_run("w1", bad_id, "{}"),
+            await graph.update_run(RunUpdate("w1", bad_id, "{}")),
             await graph.run("w1", bad_id),
             await graph.run(bad_id, "r"),
         ]
@@ -290,7 +290,7 @@ async def test_a_refusal_comes_with_words_and_the_whole_exchange() -> None:
         return reply(400, error, {"request-id": "q1"})
 
     async with client(handle) as graph:
-        answer = await graph.update_run("w1", "r1", "{}")
+        answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
     assert answer.entity is None
     assert answer.fault is not None
     assert (answer.fault.message, answer.fault.details) == ("Bad count.", (("x", "Bad."),))
@@ -303,6 +303,6 @@ async def test_trouble_on_a_wire_that_tells_no_steps_is_unknown() -> None:
         raise httpx.ReadError("gone", request=request)
 
     async with client(handle) as graph:
-        answer = await graph.update_run("w1", "r1", "{}")
+        answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
     assert answer.fault is not None
     assert answer.fault.outcome is Outcome.UNKNOWN

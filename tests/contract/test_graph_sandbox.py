@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks
-from runtui.graph.client import CollectionPage, GraphClient, GraphError
+from runtui.graph.client import CollectionPage, GraphClient, GraphError, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
@@ -92,7 +92,7 @@ async def test_one_run_and_what_became_of_its_tasks(graph: GraphClient) -> None:
 async def test_a_change_is_made_answered_and_read_back(graph: GraphClient, app: Starlette) -> None:
     workflow_id, run = await first_run(graph, "failed")
     body = json.dumps({"@odata.type": "#microsoft.graph.identityGovernance.run", "processingStatus": "canceled"})
-    answer = await graph.update_run(workflow_id, run["id"], body)
+    answer = await graph.update_run(RunUpdate(workflow_id, run["id"], body))
     assert answer.fault is None
     assert answer.exchange.status == 200
     back = await graph.run(workflow_id, run["id"])
@@ -103,7 +103,7 @@ async def test_a_change_is_made_answered_and_read_back(graph: GraphClient, app: 
 
 async def test_a_value_it_refuses_is_not_done_and_names_the_property(graph: GraphClient, app: Starlette) -> None:
     workflow_id, run = await first_run(graph, "failed")
-    answer = await graph.update_run(workflow_id, run["id"], '{"failedTasksCount": "three"}')
+    answer = await graph.update_run(RunUpdate(workflow_id, run["id"], '{"failedTasksCount": "three"}'))
     assert answer.fault is not None
     assert (answer.fault.outcome, answer.fault.status) == (Outcome.NOT_DONE, 400)
     assert "failedTasksCount" in answer.fault.message
@@ -122,7 +122,7 @@ async def test_a_run_that_is_not_there(graph: GraphClient) -> None:
 async def test_a_path_that_nobody_offers_is_called_that(app: Starlette) -> None:
     wire = httpx.ASGITransport(app)
     async with Transport("https://sandbox.example/beta", token=token, wire=wire) as transport:
-        answer = await GraphClient(transport, patch_path="/elsewhere/{runId}").update_run("w1", "r1", "{}")
+        answer = await GraphClient(transport, patch_path="/elsewhere/{runId}").update_run(RunUpdate("w1", "r1", "{}"))
     assert answer.fault is not None
     assert answer.fault.title == "This service does not offer this change"
     assert answer.fault.outcome is Outcome.NOT_DONE

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import SignIn
 from runtui.domain.report import Outcome
-from runtui.graph.client import GraphClient, GraphError
+from runtui.graph.client import GraphClient, GraphError, RunUpdate
 from runtui.graph.sign_in_http import SignInHttp
 from runtui.graph.transport import Transport
 from tests.contract.raw_server import RawServer, answer
@@ -89,7 +89,7 @@ async def test_a_redirect_is_not_followed_and_carries_no_change_away(
     async with RawServer([answer(status=status, headers=location)]) as home:
         async with Transport(home.root, token=signed_in) as transport:
             graph = GraphClient(transport)
-            write, read = await graph.update_run("w1", "r1", "{}"), await graph.run("w1", "r1")
+            write, read = await graph.update_run(RunUpdate("w1", "r1", "{}")), await graph.run("w1", "r1")
             with pytest.raises(GraphError):
                 await read_all(graph)
         assert [request.split()[0] for request in home.requests] == [b"PATCH", b"GET", b"GET"]

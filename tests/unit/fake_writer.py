@@ -75,15 +75,8 @@ class FakeGraph:
         self.calls.append(f"GET {run_id}")
         return self.on_read(run_id)
 
-    async def update_run(
-        self,
-        workflow_id: str,
-        run_id: str,
-        body: str,
-        *,
-        client_request_id: str | None = None,
-        if_match: str | None = None,
-    ) -> Answer:
+    async def update_run(self, update: RunUpdate) -> Answer:
+        workflow_id, run_id, body, client_request_id, if_match = update
         assert workflow_id == WORKFLOW
         self.request_ids.append(client_request_id)
         self.etags.append(if_match)
@@ -109,13 +102,7 @@ class FakeGraph:
 
     async def update_runs(self, updates: Sequence[RunUpdate]) -> list[Answer]:
         self.batches.append(f"PATCH {len(updates)}")
-        return [
-            await self.update_run(
-                update.workflow_id, update.run_id, update.body,
-                client_request_id=update.client_request_id, if_match=update.if_match,
-            )
-            for update in updates
-        ]  # fmt: skip
+        return [await self.update_run(update) for update in updates]
 
     async def renew_token(self, exchange: Exchange) -> bool:
         self.renewals -= 1

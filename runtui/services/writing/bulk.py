@@ -24,7 +24,7 @@ from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Intent, RunBusyError, Settlement
-from runtui.services.writing.drive import RunWriter, WriteDriver, whatever_happens
+from runtui.services.writing.drive import RunWriter, WriteDriver, update_of, whatever_happens
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
@@ -286,7 +286,7 @@ class Bulk:
             case Read() if saves[0].action is None:
                 replies = await self._client.read_runs([(save.operation.workflow_id, save.run_id) for save in saves])
             case Send() if saves[0].action is None:
-                replies = await self._client.update_runs([_update(effect.intent) for effect in effects])
+                replies = await self._client.update_runs([update_of(effect.intent) for effect in effects])
             case Identify():
                 replies = await driver.senders(saves)
             case Record():
@@ -400,10 +400,6 @@ def _is_gone(save: Save) -> bool:
     """Whether the run was not there to be read: of others that says nothing."""
     exchange = save.exchange
     return exchange is not None and exchange.method == "GET" and exchange.status in (404, 410)
-
-
-def _update(intent: Intent) -> RunUpdate:
-    return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
 def _settlement(effect: Settle) -> Settlement:

@@ -18,7 +18,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, REPROCESSED, SUBJECT_IDS, Operation, ServiceAction
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
-from runtui.graph.client import Answer
+from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
@@ -55,16 +55,8 @@ class RunWriter(Protocol):
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """Read one run, as often as the pace says; without one, once."""
 
-    async def update_run(
-        self,
-        workflow_id: str,
-        run_id: str,
-        body: str,
-        *,
-        client_request_id: str | None = None,
-        if_match: str | None = None,
-    ) -> Answer:
-        """PATCH one run with exactly this body."""
+    async def update_run(self, update: RunUpdate) -> Answer:
+        """PATCH one run, once."""
 
     async def renew_token(self, exchange: Exchange) -> bool:
         """After a 401: whether there is another token to try with."""
@@ -77,6 +69,11 @@ class RunWriter(Protocol):
 
     def target(self, operation: Operation) -> tuple[str, str]:
         """The method and the address of `update_run` or `act`."""
+
+
+def update_of(intent: Intent) -> RunUpdate:
+    """What is sent for a change of properties."""
+    return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +171,7 @@ class WriteDriver:
     async def _send(self, operation: Operation, intent: Intent) -> Answer:
         if isinstance(operation, ServiceAction):
             return await self._client.act(operation, client_request_id=intent.client_request_id)
-        return await self._client.update_run(
-            intent.workflow_id,
-            intent.run_id,
-            intent.body,
-            client_request_id=intent.client_request_id,
-            if_match=intent.if_match,
-        )
+        return await self._client.update_run(update_of(intent))
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
