@@ -26,7 +26,6 @@ from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
-from runtui.services.writing.write import Sender
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
@@ -288,20 +287,25 @@ async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(benc
     assert len(bench.ended) == MANY
 
 
-async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading, go_on, read = asyncio.Event(), asyncio.Event(), bench.graph.read_runs
+async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: object, step: str) -> None:
+    """Stop a bulk change while a step of it is under way, and wait for its end."""
+    reached, go_on, carry_out = asyncio.Event(), asyncio.Event(), getattr(owner, step)
 
-    async def slow(runs: Sequence[tuple[str, str]]) -> list[Answer]:
-        reading.set()
+    async def held(*arguments: Any) -> Any:
+        reached.set()
         await go_on.wait()
-        return await read(runs)
+        return await carry_out(*arguments)
 
-    monkeypatch.setattr(bench.graph, "read_runs", slow)
+    monkeypatch.setattr(owner, step, held)
     bulk = bench.saves.submit_many(drafts())
-    await asyncio.wait_for(reading.wait(), 30)
+    await asyncio.wait_for(reached.wait(), 30)
     bulk.stop()
     go_on.set()
     assert await bench.saves.drain(30) == 0
+
+
+async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await stopped_in(bench, monkeypatch, bench.graph, "read_runs")
     assert len(bench.graph.calls) <= LANES * MOST_BATCHED < MANY, "what is on the wire is waited for"
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert bench.journal.entries() == []
@@ -310,19 +314,7 @@ async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, mo
 async def test_stopped_before_it_is_recorded_the_journal_knows_nothing_of_it(
     bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, go_on, senders = asyncio.Event(), asyncio.Event(), drive.WriteDriver.senders
-
-    async def slow(driver: drive.WriteDriver, saves: Sequence[Save]) -> list[Sender]:
-        asked.set()
-        await go_on.wait()
-        return await senders(driver, saves)
-
-    monkeypatch.setattr(drive.WriteDriver, "senders", slow)
-    bulk = bench.saves.submit_many(drafts())
-    await asyncio.wait_for(asked.wait(), 30)
-    bulk.stop()
-    go_on.set()
-    assert await bench.saves.drain(10) == 0
+    await stopped_in(bench, monkeypatch, drive.WriteDriver, "senders")
     assert {(save.stopped, save.unrecorded) for save in bench.ended.values()} == {(True, False)}
     assert (len(bench.ended), bench.writes, bench.journal.entries()) == (MANY, 0, [])
 
