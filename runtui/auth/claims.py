@@ -35,6 +35,7 @@ class Claims:
     """The claims of a token. Texts are printable; empty and None stand for a claim that is missing."""
 
     account: str = ""
+    """A label for the journal, never a proof."""
     tenant_id: str = ""
     object_id: str = ""
     expires_at: datetime | None = None
@@ -53,20 +54,6 @@ def read_claims(token: str) -> Claims:
         expires_at=_date_time(claims.get("exp")),
         permissions=_permissions(claims),
     )
-
-
-def account_of(token: str) -> str:
-    """The account that a token names, printable: a label for the journal, never a proof; empty when it names none."""
-    return read_claims(token).account
-
-
-def can_write(token: str) -> bool | None:
-    """Whether a token has the permission to change runs; None when it does not say.
-
-    A hint: a person also needs a directory role, which a token need not name.
-    """
-    permissions = read_claims(token).permissions
-    return None if permissions is None else WRITE_PERMISSION in permissions
 
 
 def wanted_claims(challenge: str) -> str:

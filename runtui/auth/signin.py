@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from runtui.auth.accounts import AccessToken, Account, SignedIn
-from runtui.auth.claims import can_write, read_claims, wanted_claims
+from runtui.auth.claims import WRITE_PERMISSION, read_claims, wanted_claims
 from runtui.auth.errors import SignInError, not_signed_in, unreachable
 from runtui.auth.flows import BrowserFlow, BrowserPage, DeviceCode, DeviceCodeFlow
 from runtui.auth.msal_client import PERSON_METHODS, MsalClient, translate_errors
@@ -53,10 +53,16 @@ class SignInState:
     does not say."""
     permissions: frozenset[str] | None = None
     """Those that the token names; None when it does not tell."""
-    can_write: bool | None = None
-    """Whether the present token may change runs; a hint. None: not known, which blocks nothing."""
     trouble: SignInError | None = None
     """Why there is no token, or why the present one could not be renewed; None: all is well."""
+
+    @property
+    def can_write(self) -> bool | None:
+        """Whether the present token may change runs; None: not known, which blocks nothing.
+
+        A hint: a person also needs a directory role, which a token need not name.
+        """
+        return None if self.permissions is None else WRITE_PERMISSION in self.permissions
 
     @property
     def needs_person(self) -> SignInError | None:
@@ -298,7 +304,6 @@ class SignIn:
                 account=found.account,
                 expires_at=token.expires if token else None,
                 permissions=read_claims(token.value).permissions if token else None,
-                can_write=can_write(token.value) if token else None,
             )
         )
 

@@ -77,6 +77,11 @@ def status_word(status: str) -> str:
     return status_look(status).word or status or "no status"
 
 
+def severity(status: str) -> int:
+    """The sort key of a status, also of one that is unknown or missing."""
+    return SEVERITY.get(status, SEVERITY[""])
+
+
 def stored_id(raw: Mapping[str, Any], workflow_id: str) -> str:
     """The id by which a run is stored and asked for.
 

@@ -167,10 +167,10 @@ class Workspace:
 
     async def account(self) -> str:
         """Whom the token names; empty where it does not, and without a token."""
-        from runtui.auth.claims import account_of
+        from runtui.auth.claims import read_claims
 
         try:
-            return account_of(await self._token())
+            return read_claims(await self._token()).account
         except RuntuiError:
             return ""
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.auth.claims import Claims, can_write, read_claims, wanted_claims
+from runtui.auth.claims import Claims, read_claims, wanted_claims
+from runtui.auth.signin import SignInState
 from tests.unit.test_tokens import jwt
 
 READ, WRITE = "LifecycleWorkflows.Read.All", "LifecycleWorkflows.ReadWrite.All"
@@ -46,13 +47,13 @@ def test_what_a_token_of_a_person_says() -> None:
     ],
 )
 def test_whether_writing_can_work(claims: object, may: bool | None) -> None:
-    assert can_write(jwt(claims)) is may
+    assert SignInState(permissions=read_claims(jwt(claims)).permissions).can_write is may
 
 
 @pytest.mark.parametrize("token", ["", "opaque", "a.b", "a.b.c.d", "a." + "x" * 30_000 + ".c"])
 def test_an_opaque_token_says_nothing_and_blocks_nothing(token: str) -> None:
     assert read_claims(token) == Claims()
-    assert can_write(token) is None
+    assert SignInState(permissions=read_claims(token).permissions).can_write is None
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, float("inf"), "soon", True, None, [], 10**400])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.auth.claims import account_of
+from runtui.auth.claims import read_claims
 from runtui.auth.tokens import StaticToken, TokenSource, environment_token
 from runtui.errors import ExitCode, UsageError
 from runtui.redact import MARK, redact
@@ -124,7 +124,7 @@ def jwt(claims: object) -> str:
     ],
 )
 def test_the_account_in_a_token(claims: object, account: str) -> None:
-    assert account_of(jwt(claims)) == account
+    assert read_claims(jwt(claims)).account == account
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_the_account_in_a_token(claims: object, account: str) -> None:
     ],
 )
 def test_a_token_that_is_no_jwt_names_nobody(token: str) -> None:
-    assert account_of(token) == ""
+    assert read_claims(token).account == ""
 
 
 @given(st.text() | st.binary().map(lambda data: f"a.{base64.urlsafe_b64encode(data).decode()}.c"))
 def test_no_token_breaks_the_reading_of_it(token: str) -> None:
-    assert account_of(token).isprintable()
+    assert read_claims(token).account.isprintable()

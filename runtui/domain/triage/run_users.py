@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.rows import ABSENT, SEVERITY, STUCK_AFTER, short_id, status_look, status_word
+from runtui.domain.rows import ABSENT, STUCK_AFTER, severity, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text, since
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.received import object_in, text_in
@@ -157,7 +157,7 @@ def _user_row(user: UserResult | None, tasks: Sequence[TaskResult], extensions: 
         id=named.subject_id or named.id,
         name=named.subject_name,
         user_principal_name=named.user_principal_name,
-        status=user.status if user is not None else max((task.status for task in tasks), key=_severity),
+        status=user.status if user is not None else max((task.status for task in tasks), key=severity),
         ended=named.completed if named is user else None,
         tasks=in_sequence(tasks),
         result=user,
@@ -208,10 +208,6 @@ def users_named(rows: Sequence[UserRow], text: str) -> list[UserRow]:
     return exactly or [row for row, names in known if any(wanted in name for name in names)]
 
 
-def _severity(status: str) -> int:
-    return SEVERITY.get(status, SEVERITY[""])
-
-
 def _status(status: str) -> ListCell:
     look = status_look(status)
     return ListCell(f"{look.glyph} {status_word(status)}", look.role)
@@ -238,7 +234,7 @@ def _tasks(row: UserRow, _now: int) -> ListCell:
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column(
         "status", "status", 11, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
-        grows_to=24, value=lambda row: _severity(row.status),
+        grows_to=24, value=lambda row: severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
     Column("reason", "reason", 36, 3, lambda row, now: _cell(row.why(now)), flexible=True),
@@ -268,7 +264,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
     ),
     Column(
         "status", "status", 11, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
-        grows_to=24, value=lambda row: _severity(row.result.status),
+        grows_to=24, value=lambda row: severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
     Column("reason", "reason", 18, 4, lambda row, now: _cell(row.said(now)), flexible=True),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
-from runtui.domain.rows import ABSENT, SEVERITY, RunRow, is_stuck, status_look
+from runtui.domain.rows import ABSENT, RunRow, is_stuck, severity, status_look
 from runtui.domain.times import format_ticks
 from runtui.domain.triage.memory import NEVER, RunTriage, TriageState
 
@@ -43,7 +43,7 @@ def _reasons(known: RunTriage, row: RunRow, now: int) -> Iterator[str]:
     failed_users, failed_tasks = _number(row, "failedUsers"), _number(row, "failedTasks")
     is_now = (row.status, failed_users, failed_tasks, _number(row, "updated"))
     has_changed = is_now != (known.was_status, known.was_failed_users, known.was_failed_tasks, known.was_updated)
-    if _severity(row.status) > _severity(known.was_status):
+    if severity(row.status) > severity(known.was_status):
         yield f"it was {known.was_status or 'without a status'}"
     if failed_users > known.was_failed_users:
         yield "more users failed"
@@ -118,10 +118,6 @@ def triage_record(known: RunTriage) -> dict[str, Any]:
 
 def _text_of(ticks: int) -> str | None:
     return None if ticks == NEVER else format_ticks(ticks)
-
-
-def _severity(status: str) -> int:
-    return SEVERITY.get(status, SEVERITY[""])
 
 
 def _number(row: RunRow, key: str) -> int:

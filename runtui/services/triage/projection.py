@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeAlias
 
-from runtui.domain.rows import SEVERITY, RunRow
+from runtui.domain.rows import RunRow, severity
 from runtui.domain.triage.memory import RunTriage
 
 # The SQL below is put together from the names of columns; every id and value is a parameter.
@@ -44,7 +44,7 @@ FINGERPRINT: Final = "SELECT count(*), coalesce(sum(stamp), 0), coalesce(max(cha
 def put_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
     db.executemany(
         _PUT,
-        [(*known, stamp, SEVERITY.get(known.was_status, SEVERITY[""]), known.note.casefold()) for known, stamp in rows],
+        [(*known, stamp, severity(known.was_status), known.note.casefold()) for known, stamp in rows],
     )
 
 
