@@ -7,12 +7,12 @@ Invariant: standard output is data; what could not be read is named on standard 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from runtui.command_line import SessionSpec
-from runtui.domain.columns import Column, ListCell
+from runtui.domain.columns import Column, ListCell, RowT
 from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
@@ -27,8 +27,9 @@ from runtui.domain.triage.workflows import (
 )
 from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, is_animated, narrate, run_command
-from runtui.headless.output import column_lines, standard_output
+from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
+from runtui.services.refresh import UnreadWorkflow
 from runtui.services.results import ReadingProgress
 from runtui.services.sharing.records import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
@@ -59,14 +60,32 @@ async def _causes(session: SessionSpec, query: RunQuery, output: _OutputFormat) 
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         progress = await read_results(workspace, query)
-        for line in _printed(await named_causes(workspace, query), output):
-            print(line)
-    for workflow in missing:
-        narrate(f"runtui: The list is incomplete. {workflow}")
-    if progress.fault is not None:
-        narrate(f"runtui: The results of {progress.total - progress.read} of {progress.total} runs could not be read.")
-        narrate(f"runtui: {progress.fault}")
-    return int(ExitCode.NOT_DONE if missing or progress.fault is not None else ExitCode.DONE)
+        rows = cause_rows(await named_causes(workspace, query))
+        _print(rows, CAUSE_COLUMNS, lambda row: cause_record(row.cause), CAUSE_PROPERTIES, output)
+    what = f"The results of {progress.total - progress.read} of {progress.total} runs could not be read."
+    return _exit_code(missing, what, progress.fault)
+
+
+def _print(
+    rows: Sequence[RowT],
+    columns: Sequence[Column[RowT]],
+    record: Callable[[RowT], Mapping[str, Any]],
+    properties: Sequence[str],
+    output: _OutputFormat,
+) -> None:
+    """Print rows as a table, or a record of each; a line of CSV has these properties of it."""
+    if output == "table":
+        print_lines(column_lines(columns, lambda: rows, now_ticks(), standard_output(), is_chosen=False))
+    else:
+        print_lines(record_lines(map(record, rows), output, properties))
+
+
+def _exit_code(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiError | None = None) -> int:
+    """Say which workflows could not be read, and what else for which fault; the exit code."""
+    lines = [f"The list is incomplete. {workflow}" for workflow in missing]
+    lines += [f"{what} {fault}"] if fault is not None else []
+    narrate(*(f"runtui: {line}" for line in lines))
+    return int(ExitCode.NOT_DONE if lines else ExitCode.DONE)
 
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
@@ -92,13 +111,6 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
     return workspace.results.causes(query)
 
 
-def _printed(causes: Sequence[Cause], output: _OutputFormat) -> Iterator[str]:
-    rows = cause_rows(causes)
-    if output == "table":
-        return column_lines(CAUSE_COLUMNS, lambda: rows, now_ticks(), standard_output(), is_chosen=False)
-    return record_lines((cause_record(row.cause) for row in rows), output, CAUSE_PROPERTIES)
-
-
 def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
     """Read all workflows with their runs, and print one line for each, what needs a person first; the exit code.
 
@@ -115,15 +127,8 @@ async def _workflows(session: SessionSpec, output: _OutputFormat) -> int:
         missing = await list_all(workspace)
         now = now_ticks()
         histories = worst_first(workspace.store.histories(HISTORY_DAYS, now), now)
-    if output == "table":
-        lines = column_lines(columns_in_text(), lambda: histories, now, standard_output(), is_chosen=False)
-    else:
-        lines = record_lines((workflow_record(history, now) for history in histories), output, WORKFLOW_PROPERTIES)
-    for line in lines:
-        print(line)
-    for workflow in missing:
-        narrate(f"runtui: The list is incomplete. {workflow}")
-    return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
+    _print(histories, columns_in_text(), lambda history: workflow_record(history, now), WORKFLOW_PROPERTIES, output)
+    return _exit_code(missing)
 
 
 def show_person(session: SessionSpec, name: str, *, output: _OutputFormat) -> int:
@@ -142,13 +147,8 @@ async def _person(session: SessionSpec, name: str, output: _OutputFormat) -> int
         missing = await list_all(workspace)
         person = await _find(workspace, name)
         tasks, fault = await _read_person(workspace, person)
-        for line in _printed_tasks(newest_first(tasks), output):
-            print(line)
-    for workflow in missing:
-        narrate(f"runtui: The list is incomplete. {workflow}")
-    if fault is not None:
-        narrate(f"runtui: Not everything could be read. {fault}")
-    return int(ExitCode.NOT_DONE if missing or fault is not None else ExitCode.DONE)
+        _print(newest_first(tasks), (*PERSON_COLUMNS, _RUN), person_record, PERSON_PROPERTIES, output)
+    return _exit_code(missing, "Not everything could be read.", fault)
 
 
 async def _find(workspace: Workspace, typed: str) -> Person:
@@ -177,9 +177,3 @@ async def _read_person(workspace: Workspace, person: Person) -> tuple[Sequence[P
     await workspace.results.read(EVERY_RUN)
     stored = await asyncio.to_thread(workspace.store.results_of_person, person.id)
     return stored, workspace.results.progress.fault
-
-
-def _printed_tasks(tasks: Sequence[PersonResult], output: _OutputFormat) -> Iterator[str]:
-    if output == "table":
-        return column_lines((*PERSON_COLUMNS, _RUN), lambda: tasks, now_ticks(), standard_output(), is_chosen=False)
-    return record_lines(map(person_record, tasks), output, PERSON_PROPERTIES)
