@@ -29,7 +29,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless.bulk.commands import is_one, send_to
+from runtui.headless.bulk_commands import is_one, send_to
 from runtui.headless.changes import (
     EXIT_CODES,
     ChangeOptions,

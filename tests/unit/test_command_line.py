@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from runtui.cli import _command_line, command_parser, main
+from runtui.cli import command_parser, main
+from runtui.cli.commands import COMMANDS, TUI, Command
+from runtui.cli.program import _command_line
 from runtui.command_line import CommandLine
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.commands import COMMANDS, TUI, Command
 from runtui.options import OPTIONS
 
 ROOT = "https://graph.microsoft.com/beta"

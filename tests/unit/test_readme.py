@@ -15,8 +15,8 @@ import pytest
 from runtui import options
 from runtui.auth.token_store import cache_path
 from runtui.cli import command_parser
+from runtui.cli.commands import COMMANDS
 from runtui.errors import ExitCode
-from runtui.headless.commands import COMMANDS
 from runtui.headless.welcome import CONFIG, REGISTRATION
 from runtui.keys.actions import SCOPE_TITLES, in_scopes
 from runtui.keys.keymap import read_keys

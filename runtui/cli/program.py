@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui import __version__
+from runtui.cli.commands import COMMANDS, TUI, Command
 from runtui.errors import ExitCode, RuntuiError
-from runtui.headless.commands import COMMANDS, TUI, Command
 from runtui.options import GROUP_TITLES, LOG, OPTION_BY_NAME, OPTIONS, Option, nearest_words
 
 if TYPE_CHECKING:

@@ -211,7 +211,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="update", help="change properties of one run, or of many",
-        run="runtui.headless.bulk.commands:update", takes="session", options=_WRITING,
+        run="runtui.headless.bulk_commands:update", takes="session", options=_WRITING,
         arguments=(
             *_WHICH,
             Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
@@ -221,7 +221,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="undo", help="undo a change, or all that were sent with it",
-        run="runtui.headless.bulk.commands:undo", takes="line", options=_WRITING,
+        run="runtui.headless.bulk_commands:undo", takes="line", options=_WRITING,
         arguments=(
             Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
             Argument("--batch", action="store_true", help="undo every change of the bulk change that it belongs to"),
@@ -363,7 +363,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="completion", help="print what makes a shell complete runtui's commands and options",
-        run="runtui.cli:print_completion", takes="nothing",
+        run="runtui.cli.program:print_completion", takes="nothing",
         arguments=(Argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell"),),
         epilog="In bash: runtui completion bash >> ~/.bash_completion",
     ),

@@ -25,7 +25,7 @@ from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
 from runtui.headless import changes
-from runtui.headless.bulk.sending import send_many
+from runtui.headless.bulk_sending import send_many
 from runtui.headless.changes import ChangeOptions
 from runtui.headless.console import narrate, run_command
 from runtui.headless.session import connected, list_all, read_runs, stored_run

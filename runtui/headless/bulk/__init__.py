@@ -1,1 +1,0 @@
-"""Many changes by one command."""
