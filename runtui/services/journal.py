@@ -171,8 +171,8 @@ class Journal:
         """`foreground` comes before the recording of many changes; None: nobody types."""
         self.path = path
         self._foreground = foreground or Foreground()
-        self.changed: Announcer[int] = Announcer()
-        """Told the number of each entry that was opened or settled, in the thread that did it."""
+        self.changed: Announcer[Sequence[int]] = Announcer()
+        """Told the numbers of the entries that one commit has opened or settled, in the thread that did it."""
         self._lock = threading.RLock()
         self.set_aside: Path | None = None
         """The broken journal that was moved out of the way when this one was opened; None when there was none."""
@@ -208,8 +208,8 @@ class Journal:
             opened = self._insert(intents, rows)
             numbers = [found for found in opened if isinstance(found, int)]
             self._last = max(numbers, default=self._last)
-        for number in numbers:
-            self.changed.announce(number)
+        if numbers:
+            self.changed.announce(numbers)
         return opened
 
     def _insert(self, intents: Sequence[Intent], rows: Sequence[dict[str, Any]]) -> list[int | RunBusyError]:
@@ -282,8 +282,8 @@ class Journal:
                         news.append(row["number"])
                         _sealed(db, db.execute(*_update(settlement)))
             db.check()
-        for number in news:
-            self.changed.announce(number)
+        if news:
+            self.changed.announce(news)
         return refused
 
     def _sound_row(self, db: JournalConnection, client_request_id: str) -> sqlite3.Row:

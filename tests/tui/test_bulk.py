@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import pytest
 from textual import events
@@ -13,6 +14,7 @@ from textual import events
 from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.services.workspace import Workspace
+from runtui.tui import bridge
 from runtui.tui.features.bulk import sending
 from runtui.tui.resources import RESULTS
 from runtui.tui.widgets.field_form import FieldForm
@@ -41,8 +43,17 @@ async def ended(session: Session) -> None:
     await session.until(lambda: session.view == "results" and "open" not in session.text())
 
 
-async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_three(open_session: Opener) -> None:
-    graph = forty()
+async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_three(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, messages = forty(), list[Callable[..., object]]()
+
+    def counted(message: Any, hear: Callable[[object], object], news: object, *, only_newest: bool) -> None:
+        messages.append(hear)
+        announced(message, hear, news, only_newest=only_newest)
+
+    announced = bridge.Announced.__init__
+    monkeypatch.setattr(bridge.Announced, "__init__", counted)
     before = {run_id: dict(run) for run_id, run in graph.runs.items()}
     async with open_session(graph=graph, size=(80, 24)) as session:
         await type_keys(session, ["2", "ctrl+a"], "in one packet")
@@ -56,8 +67,11 @@ async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_thr
         assert "cancelProcessing" in text
         await type_keys(session, ["3"], "in one packet")
         assert graph.patches == []
+        messages.clear()
         await type_keys(session, ["8"], "in one packet")
         await ended(session)
+        # Each change goes through six states, and a key waits for every message before it.
+        assert len(messages) < 3 * 38
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
         assert "38 changes: 38 done." in status_of(session)
         assert not session.runs.table.marks

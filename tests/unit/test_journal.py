@@ -74,7 +74,7 @@ def test_an_intent_is_there_for_all_before_anything_is_sent(journal: Journal, ot
 
 def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, other: Journal) -> None:
     told: list[int] = []
-    journal.changed.subscribe(told.append)
+    journal.changed.subscribe(told.extend)
     some = intent()
     number = journal.open(some)
     journal.settle(
@@ -97,7 +97,7 @@ def test_an_outcome_once_known_never_changes(first: Outcome, then: Outcome, jour
     journal.settle(some.client_request_id, first, "answer")
     known = the(journal, number)
     told: list[int] = []
-    other.changed.subscribe(told.append)
+    other.changed.subscribe(told.extend)
     other.settle(some.client_request_id, then, "person", exchange=answer(b"late"), words="No.")
     assert the(journal, number) == known
     assert told == []
@@ -118,7 +118,7 @@ def test_what_is_unknown_can_become_known_and_keeps_what_was_answered(
 
 def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
     told: list[int] = []
-    journal.changed.subscribe(told.append)
+    journal.changed.subscribe(told.extend)
     with pytest.raises(JournalError, match="not in it"):
         journal.settle("nobody's", Outcome.DONE, "answer")
     assert (journal.entries(), told) == ([], [])

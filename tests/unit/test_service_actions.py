@@ -384,7 +384,7 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     monkeypatch.setattr(service.graph, "act", act)
     loop, all_recorded = asyncio.get_running_loop(), asyncio.Event()
     service.journal.changed.subscribe(
-        lambda number: loop.call_soon_threadsafe(all_recorded.set) if number == len(runs) else None
+        lambda numbers: loop.call_soon_threadsafe(all_recorded.set) if len(runs) in numbers else None
     )
     bulk, held = service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in runs]), asyncio.Event()
     bulk.changed.subscribe(lambda _bulk: held.set())

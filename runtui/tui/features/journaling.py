@@ -91,7 +91,7 @@ class Journaling(Feature):
             self._chrome.panel.choose("response")
             self._chrome.refresh()
 
-    def _journal_changed(self, _number: object) -> None:
+    def _journal_changed(self, _numbers: object) -> None:
         """An entry came, or became known."""
         if self.place in self._chrome.app.screen_stack:
             self.view.reload()

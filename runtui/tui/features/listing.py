@@ -37,7 +37,7 @@ class Listing(Feature):
         carry(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         carry(self._workspace.store.changed.subscribe, self._tell_of_ends)
         carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
-        carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended)
+        carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         self._chrome.show_runs = self._show_runs
 
     def show_stored(self) -> None:

@@ -176,10 +176,10 @@ class BulkSending(Feature):
 
     async def _follow(self, _news: None) -> None:
         """Some changes went on."""
-        self._is_due = False
         self._drawing.ask()
 
     def _draw(self) -> None:
+        self._is_due = False
         self._runs.table.tick()
         if self.place in self._chrome.app.screen_stack:
             self.view.reload()

@@ -7,7 +7,7 @@ run was made of which is what this session saw, else what the journal knows, els
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
@@ -55,7 +55,8 @@ class Following(Feature):
 
     def start(self) -> None:
         """Follow what became of the actions."""
-        self._chrome.carry(self._workspace.saves.changed.subscribe, self._save_changed)
+        changed = self._workspace.saves.changed
+        self._chrome.carry(lambda tell: changed.subscribe(_of_done_actions(tell)), self._save_changed)
         self._chrome.carry(
             self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
         )
@@ -136,12 +137,11 @@ class Following(Feature):
     # What an action has made, or stops
 
     def _save_changed(self, save: Save) -> None:
-        if save.action is None or save.outcome is not Outcome.DONE:
-            return
         self._note_made(save.run_id, save.new_run)
-        if save.action.name == "activate":
+        name = save.action.name if save.action is not None else ""
+        if name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
-        reading = self._read_tasks(save) if save.action.name == "resume" else self._follow(save)
+        reading = self._read_tasks(save) if name == "resume" else self._follow(save)
         self._chrome.app.run_worker(reading, group=_FOLLOW, description="follow a run")
 
     def _note_made(self, run_id: str, new_run: str) -> None:
@@ -182,3 +182,8 @@ class Following(Feature):
             is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
             if is_last and self._workspace.settings.bell:
                 self._chrome.app.bell()
+
+
+def _of_done_actions(tell: Callable[[Save], None]) -> Callable[[Save], None]:
+    """A listener that hears of each action once it is done: what many changes go through is no message each."""
+    return lambda save: tell(save) if save.action is not None and save.outcome is Outcome.DONE else None
