@@ -67,7 +67,7 @@ _ESCAPES: Final = (
     re.compile(r"&#?\w{1,8};"),  # &#43; &#x2B; &plus; in HTML
 )
 
-_BEGINS_ESCAPE: Final = re.compile(r"[\\%&]")
+_BEGIN_ESCAPES: Final = "\\%&"
 
 _PIECES: Final = re.compile(r"[^\W_]*")
 """The stretches of letters and digits in a secret, and empty ones between them."""
@@ -161,7 +161,7 @@ def _in_base64(value: str) -> Iterator[str]:
 def _readings(text: str) -> Iterator[str]:
     """The text as it is, and unescaped once, twice and so on."""
     yield text
-    if not _BEGINS_ESCAPE.search(text):
+    if not any(begin in text for begin in _BEGIN_ESCAPES):
         return
     if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
         return

@@ -94,8 +94,17 @@ def stored_id(raw: Mapping[str, Any], workflow_id: str) -> str:
     return storable(run_id)
 
 
+_TEXTS: Final = tuple(item for item in PROPERTIES if item.is_text)
+_MOMENTS: Final = tuple(
+    next(item for item in PROPERTIES if item.column == column)
+    for column in ("started", "scheduled", "last_updated", "completed")
+)
+"""The best moment to say when a run began comes first."""
+_COUNTS: Final = tuple(item for item in PROPERTIES if item.kind == "count")
+
 INDEXED: Final = (
-    *(column for item in PROPERTIES for column in (item.column, item.key_column)[: 2 if item.is_text else 1]),
+    *(column for item in _TEXTS for column in (item.column, item.key_column)),
+    *(item.column for item in (*_MOMENTS, *_COUNTS)),
     *("workflow_id", "severity", "recency", "touched"),
 )
 """What the store keeps of a run in columns of its own, beside the JSON. `*_key` is casefolded text, made for matching;
@@ -105,34 +114,25 @@ severity: the sort key of the status. recency: when the run began, or was to beg
 the latest moment known of the run: what "stuck" is measured from.
 """
 
-
-_INDEXED_PROPERTIES: Final = tuple((item.name, item.kind) for item in PROPERTIES)
-_STATUS, *_BEGAN = (INDEXED.index(column) for column in ("status", "started", "scheduled", "last_updated", "completed"))
-"""Where they stand among INDEXED: the status, and the moments at which a run began, the best first."""
+_TEXT_NAMES, _MOMENT_NAMES, _COUNT_NAMES = (tuple(item.name for item in kind) for kind in (_TEXTS, _MOMENTS, _COUNTS))
+_STATUS: Final = next(place for place, item in enumerate(_TEXTS) if item.key == "status")
 
 
 def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
-    """What the store keeps of a run as received, in the order of INDEXED. (`Property.read`, for all at once.)
-
-    Raises:
-        RuntuiError: when it has no id.
-    """
-    stored_id(raw, workflow_id)
-    indexed: list[str | int] = []
-    for name, kind in _INDEXED_PROPERTIES:
-        value = raw.get(name)
-        if kind == "count":
-            indexed.append(value if type(value) is int and INT32_MIN <= value <= INT32_MAX else ABSENT)
-        elif kind == "datetime":
-            indexed.append(_ticks(value) if isinstance(value, str) else ABSENT)
-        else:
-            text = storable(value) if isinstance(value, str) else ""
-            indexed += text, text.casefold()
-    moments = [indexed[place] for place in _BEGAN]
+    """What the store keeps of a run as received, in the order of INDEXED. (`Property.read`, for all at once.)"""
+    get = raw.get
+    texts = [storable(value) if isinstance(value := get(name), str) else "" for name in _TEXT_NAMES]
+    moments = [_ticks(value) if isinstance(value := get(name), str) else ABSENT for name in _MOMENT_NAMES]
+    counts = [
+        value if type(value := get(name)) is int and INT32_MIN <= value <= INT32_MAX else ABSENT
+        for name in _COUNT_NAMES
+    ]
+    severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
     recency = next((moment for moment in moments if moment != ABSENT), ABSENT)
-    severity = SEVERITY.get(str(indexed[_STATUS]), SEVERITY[""])
-    indexed += storable(workflow_id), severity, recency, max(map(int, moments))
-    return indexed
+    indexed: list[str | int] = []
+    for text in texts:
+        indexed += text, text.casefold()
+    return [*indexed, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
 
 
 def _ticks(text: str) -> int:

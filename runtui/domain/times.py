@@ -31,7 +31,7 @@ _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w"
 
 # The letters T and Z may be small (OData 4.01 ABNF); \d is ASCII alone, as JSON's digits are.
 _DATE_TIME: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))?", re.ASCII
+    r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -51,24 +51,21 @@ def parse_ticks(text: str) -> int:
         ValueError: with one sentence that says what is wrong.
     """
     match = _DATE_TIME.fullmatch(text)
-    if match is None or not (match[4] or match[5]):
+    if match is None or not match[5]:
         raise ValueError("A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00.")
-    minute, second, fraction, _, sign, hours, minutes = match.groups("")
-    if second > "59":
+    hour, minute, second, fraction, zone = match.groups("0")
+    if minute > "59" or second > "59":
         raise ValueError(_OFF_CLOCK)
     if len(fraction) > 7:
         raise ValueError("A DateTimeOffset has at most 7 fractional digits.")
-    ticks = _minute_ticks(minute) + int(second or 0) * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
-    if sign:
-        shift = _offset(hours, minutes)
-        ticks += shift if sign == "-" else -shift
-    return _on_calendar(ticks)
+    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int(second) * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
+    return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
 
 
 @lru_cache(maxsize=4_096)
-def _minute_ticks(text: str) -> int:
-    """A date-time of digits, to the minute. Runs share theirs with many others."""
-    return (_date(text[:10]).toordinal() - 1) * _DAY + _seconds_of_day(text[11:13], text[14:], None) * TICKS_PER_SECOND
+def _hour_ticks(text: str) -> int:
+    """A date-time of digits, to the hour. Runs share theirs with many others."""
+    return (_date(text[:10]).toordinal() - 1) * _DAY + _seconds_of_day(text[11:], "0", None) * TICKS_PER_SECOND
 
 
 def _date(text: str) -> date:
@@ -85,11 +82,13 @@ def _seconds_of_day(hour: str, minute: str, second: str | None) -> int:
     return hours * 3_600 + minutes * 60 + seconds
 
 
-def _offset(hours: str, minutes: str) -> int:
-    shift = int(hours) * _HOUR + int(minutes) * _MINUTE
-    if int(minutes) > 59 or shift > 14 * _HOUR:
+def _offset(zone: str) -> int:
+    """An offset such as "+01:00", in ticks."""
+    hours, minutes = int(zone[1:3]), int(zone[4:])
+    shift = hours * _HOUR + minutes * _MINUTE
+    if minutes > 59 or shift > 14 * _HOUR:
         raise ValueError("An offset lies between -14:00 and +14:00.")
-    return shift
+    return -shift if zone[0] == "-" else shift
 
 
 def _on_calendar(ticks: int) -> int:
@@ -248,13 +247,13 @@ def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
     match = _DATE_TIME.fullmatch(typed)
     if match is None:
         raise ValueError("Type a date-time such as 2026-11-20T09:15:03Z, or now, -2h, tomorrow 09:00.")
-    minute, second, fraction, *offset = match.groups()
-    if any(offset):
+    hour, minute, second, fraction, offset = match.groups()
+    if offset:
         parse_ticks(typed)
         return typed if second else f"{typed[:16]}:00{typed[16:]}"
     if fraction:
         raise ValueError("A time with a fraction needs Z or an offset such as +01:00 at its end.")
-    return _on_wall_clock(_date(minute[:10]), minute[11:13], minute[14:], second, zone)
+    return _on_wall_clock(_date(hour[:10]), hour[11:], minute, second, zone)
 
 
 def _whole_seconds(ticks: int) -> str:

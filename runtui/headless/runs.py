@@ -139,7 +139,7 @@ async def _list(session: SessionSpec, listing: _Listing) -> int:
         if listing.in_any_order:
             missing = await _print_as_read(workspace, listing)
         else:
-            missing = await list_all(workspace, full=listing.full)
+            missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
             _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")

@@ -25,6 +25,7 @@ from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import with_next_step
 from runtui.private_files import logs_kept
 from runtui.services.refresh import Progress, UnreadWorkflow
+from runtui.services.store_query import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 
@@ -82,12 +83,15 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         await token.aclose()
 
 
-async def list_all(workspace: Workspace, *, full: bool = False) -> tuple[UnreadWorkflow, ...]:
+async def list_all(
+    workspace: Workspace, *, full: bool = False, sort: str = EVERY_RUN.sort
+) -> tuple[UnreadWorkflow, ...]:
     """Bring the local store up to date; return the workflows that could not be read.
 
     Args:
         workspace: Whose store.
         full: Read all runs, also where the changes would do.
+        sort: The column that the runs are sorted by.
 
     Raises:
         RuntuiError: nothing could be read.
@@ -107,7 +111,7 @@ async def list_all(workspace: Workspace, *, full: bool = False) -> tuple[UnreadW
         narrate(str(error))  # filters then tell what was remembered before
     unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
     try:
-        await workspace.refresh.list_once(full=full)
+        await workspace.refresh.list_once(full=full, sorts={EVERY_RUN.sort, sort})
     finally:
         unsubscribe()
     progress = workspace.refresh.progress

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -201,11 +201,12 @@ class Refresh:
             await asyncio.wait([self._task])
             self._task = None
 
-    async def list_once(self, *, full: bool = False) -> None:
+    async def list_once(self, *, full: bool = False, sorts: Collection[str] | None = None) -> None:
         """Bring the store up to date, workflow by workflow; trouble ends up in `progress`, never raised.
 
         Args:
             full: Read all runs, also where the changes would do.
+            sorts: The columns by which the list is then sorted quickly; None: all.
         """
         full, self._full_asked = full or self._full_asked, False
         self._asked = False
@@ -218,7 +219,7 @@ class Refresh:
             if full:
                 self._doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
-            await asyncio.to_thread(self._store.complete_orders)
+            await asyncio.to_thread(self._store.complete_orders, sorts)
         except RuntuiError as error:
             listing.fault = error
         read_nothing = listing.fault is not None or len(listing.missing) == len(listing.names) > 0

@@ -145,7 +145,7 @@ class Store:
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
         self._findings = Findings()
-        self._missing_orders = missing_orders(self._writer)
+        self._missing_orders = set(missing_orders(self._writer))
         self._wanted_orders: set[str] = set()
         """Those of them that a list is sorted by."""
 
@@ -191,15 +191,13 @@ class Store:
         Raises:
             RuntuiError: when a run has no id; all the others are stored.
         """
-        sound: list[Mapping[str, Any]] = []
+        sound: dict[str, Mapping[str, Any]] = {}
         refused = None
         for raw in runs:
             try:
-                stored_id(raw, workflow_id)
+                sound[stored_id(raw, workflow_id)] = raw
             except RuntuiError as error:
                 refused = error
-            else:
-                sound.append(raw)
         with self.writing() as (db, changes):
             for key in [key for key in self._seen if key[0] == workflow_id and key[1] < listing]:
                 del self._seen[key]
@@ -220,9 +218,10 @@ class Store:
         Raises:
             RuntuiError: when one has no id; none is stored then.
         """
+        received = {stored_id(raw, workflow_id): raw for raw in raws}
         with self.writing() as (db, changes):
-            rows = put_runs(db, changes, workflow_id, raws, self.foreground)
-            self._answered |= {stored_id(raw, workflow_id): self._listing for raw in raws}
+            rows = put_runs(db, changes, workflow_id, received, self.foreground)
+            self._answered |= dict.fromkeys(received, self._listing)
             self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
@@ -230,12 +229,13 @@ class Store:
         with self.writing() as (db, changes):
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
 
-    def complete_orders(self) -> None:
-        """Make every order of the list quick, after a listing has stored the runs. A matter for a thread."""
-        while self._missing_orders:
+    def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
+        """Make some orders of the list quick, or every one (None), after a listing has stored the runs. A matter for a
+        thread."""
+        for key in self._missing_orders.copy() if sorts is None else self._missing_orders.intersection(sorts):
             with self.writing() as (db, _):
-                add_order(db, self._missing_orders[-1])
-            self._missing_orders.pop()
+                add_order(db, key)
+            self._missing_orders.discard(key)
 
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
@@ -428,7 +428,7 @@ class Store:
             self._readers.append(lost := self._writer)
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
-            self._missing_orders = missing_orders(self._writer)
+            self._missing_orders = set(missing_orders(self._writer))
             self._findings, self._seen, self._answered = Findings(), {}, {}
 
     @contextmanager

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import Column
-from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable, stored_id
+from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable
 from runtui.errors import RuntuiError
 from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
 from runtui.services.store_results import RESULT_TABLES, delete_results
@@ -204,7 +204,6 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
-        _INDEXES["status"],
     )
 
 
@@ -221,8 +220,8 @@ def _indexes() -> Iterator[tuple[str, str]]:
 
 
 _INDEXES: Final = dict(_indexes())
-"""All but the first order, by which the list opens, come once the runs are there: to make an index of a million runs
-costs a third of what it costs to carry it along while they come."""
+"""They come once the runs are there, or when a list is sorted so: to make an index of a million runs costs a third of
+what it costs to carry it along while they come."""
 
 
 class ChangedRuns:
@@ -287,17 +286,13 @@ def put_runs(
     db: sqlite3.Connection,
     changes: ChangedRuns,
     workflow_id: str,
-    runs: Iterable[Mapping[str, Any]],
+    received: Mapping[str, Mapping[str, Any]],
     foreground: Foreground,
     *,
     except_ids: Collection[str] = (),
 ) -> set[int]:
-    """Store runs as received; the row numbers of all of them, changed or not. Those in `except_ids` are left alone.
-
-    Raises:
-        RuntuiError: when a run has no id.
-    """
-    received = {stored_id(raw, workflow_id): raw for raw in runs}
+    """Store runs as received, by `stored_id`; the row numbers of all of them, changed or not. Those in `except_ids` are
+    left alone."""
     stored = _stored(db, tuple(received))
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
     workflow_id = storable(workflow_id)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,17 @@ def test_of_a_known_list_the_changes_are_read_and_every_run_is_printed(commands:
     _, whole, _ = listed(commands.server(), capsys)
     code, out, _ = listed(commands.server(), capsys)
     assert (code, sorted(out.splitlines())) == (ExitCode.DONE, sorted(whole.splitlines()))
+
+
+def test_a_list_makes_no_index_but_those_that_it_and_the_first_screen_are_sorted_by(
+    commands: Commands, capsys: Out
+) -> None:
+    list_runs(commands.server(), filter_text="", columns="", sort="users", limit=3, full=False, output="csv")
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    (file,) = commands.folder.glob("runs*.db")
+    with closing(sqlite3.connect(file)) as db:
+        indexes = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name GLOB 'run_by_*'")}
+    assert indexes == {"run_by_status", "run_by_users", "run_by_workflow_id"}
 
 
 @pytest.mark.parametrize(("status", "times"), [(500, 3), (502, 2), (503, 3), (504, 1), (429, 3)])

@@ -24,6 +24,7 @@ from runtui.domain.rows import (
     index_run,
     short_id,
     status_look,
+    stored_id,
 )
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.errors import RuntuiError
@@ -76,7 +77,7 @@ def test_every_int32_is_kept(count: int) -> None:
 @pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": ["a"]}])
 def test_a_run_without_an_id_is_refused_in_words(raw: dict[str, Any]) -> None:
     with pytest.raises(RuntuiError, match="workflow w-1 that has no id"):
-        index_run(raw, "w-1")
+        stored_id(raw, "w-1")
 
 
 json_values = st.recursive(
