@@ -215,7 +215,9 @@ async def test_a_page_down_is_one_step(open_session: Opener) -> None:
     """Each step of an animation is a frame that a slow line has to carry."""
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("greater_than_sign")
-        await session.panel_rested()
+        await session.until(
+            lambda: "users: " in session.inside(session.panel)
+        )  # the whole page: a part has less to scroll
         page = session.find(JsonView)
         seen: list[float] = []
 
