@@ -267,7 +267,17 @@ def _change(row: EntryRow, _now: int) -> ListCell:
 JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     title="Journal",
     columns=(
-        Column("number", "#", 2, 1, _number, GREATEST_FIRST, grows_to=7, value=lambda row: row.entry.number),
+        Column(
+            "number",
+            "#",
+            2,
+            1,
+            _number,
+            GREATEST_FIRST,
+            grows_to=7,
+            value=lambda row: row.entry.number,
+            order_name="number",
+        ),
         Column("opened", "sent", 5, 1, _opened, GREATEST_FIRST, "right", grows_to=12, value=_sent),
         Column("outcome", "outcome", 8, 1, _outcome, grows_to=10, value=_entry_urgency),
         Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),

@@ -220,9 +220,9 @@ async def test_another_order_is_that_of_all_entries(open_session: Opener, monkey
         await open_journal(session)
         assert order(session) == [5, 4]
         await session.press("S")
-        assert "● # ↓" in session.text()
+        assert "● number ↓" in session.text()
         await session.press("j", "enter", "S")
-        assert "● # ↑" in session.text()
+        assert "● number ↑" in session.text()
         assert order(session) == [1, 2, 3, 4, 5], "the picker after it waits for all entries"
         await session.press("escape", "s", "s")
         assert order(session)[0] == 3, "what was refused stands first"

@@ -92,6 +92,9 @@ async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open
     async with open_session(size=(80, 24)) as session:
         panel = session.panel
         assert shown(panel) is False
+        assert "  ] panel  " in session.text().splitlines()[-1], "why a run failed is a key away, and that is said"
+        await session.press("right_square_bracket")
+        assert "] panel" not in session.text().splitlines()[-1]
         await session.press("greater_than_sign")
         assert shown(panel) is True
         assert panel.has_focus_within

@@ -110,8 +110,6 @@ class Chrome:
         self.mounting = asyncio.Lock()
         """Held while a screen is being mounted: Textual 8.2.8 ends with an error when the app exits meanwhile."""
 
-    # The screens
-
     @property
     def front(self) -> Frame[Any]:
         """The frame in front; the palette or a notice may lie over it."""
@@ -439,6 +437,8 @@ class Frame(Screen[ScreenResultType]):
         self._status.show(chrome.status.text, chrome.status.severity)
         self._hints.actions = in_scopes(*self.scopes_of_keys)
         self._hints.context = chrome.context()
+        is_place = self.view.list is not None and self.view.scope != "help"
+        self._hints.opens_panel = is_place and not (self._shows_panel or chrome.is_zoomed)
         self._hints.typing = isinstance(self.focused, Input)
 
     @property

@@ -7,7 +7,7 @@ and READ-ONLY badges are never dropped, however narrow the screen; counts give w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from rich.cells import cell_len
@@ -22,7 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.domain.times import second_text
-from runtui.keys.actions import Action
+from runtui.keys.actions import ACTION_BY_ID, Action
 from runtui.services.refresh import Progress
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
@@ -196,6 +196,9 @@ class StatusLine(Static):
         self.update(Content(f"{_SIGNS[severity]} ") + content(text))
 
 
+_OPENS_PANEL: Final = replace(ACTION_BY_ID["next_tab"], label="panel")
+"""What the key of the next tab does while the panel is out of sight."""
+
 _HINT: Final = "hint"
 """What a cell of the hint bar knows: the id of its action."""
 
@@ -224,6 +227,8 @@ class HintBar(Widget):
     """The actions of the view that has the focus."""
     context: reactive[ActionContext] = reactive(ActionContext())
     """What decides which of them can run."""
+    opens_panel: reactive[bool] = reactive(False)
+    """Whether a list hides the panel, where it stands why a run failed."""
     typing: reactive[bool] = reactive(False)
     """Whether an input has the keys, so that letters and digits are text."""
 
@@ -233,7 +238,8 @@ class HintBar(Widget):
         disabled_style = self.get_visual_style("hint-bar--disabled")
         room = self.content_size.width
         parts: list[Content] = []
-        shown = hints(self.actions, self.context, typing=self.typing)
+        besides = (_OPENS_PANEL,) if self.opens_panel and not self.typing else ()
+        shown = hints((*self.actions, *besides), self.context, typing=self.typing)
         while sum(cell_len(f"{key} {action.label}  ") for action, key in shown) - 2 > room:
             del shown[-2 if len(shown) > 1 else -1]  # the help stands last, and stays
         for action, key in shown:

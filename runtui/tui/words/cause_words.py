@@ -86,7 +86,7 @@ def _count(number: int, what: str) -> str:
 
 def scope(of: str, progress: ReadingProgress) -> list[Content]:
     """What follows the title of the list: of which runs, by the filter of the list, and how far they were read."""
-    words = [Content("  of "), content(of, "$text-accent") if of else Content("all runs")]
+    words = [Content("  of the runs /"), content(of, "$text-accent")] if of else [Content("  of all runs")]
     if progress.read < progress.total:
         newest = "" if progress.reading or progress.fault is not None else "the newest "
         words.append(Content(f"  reasons of {newest}{progress.read} of {progress.total} runs"))
