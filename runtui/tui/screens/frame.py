@@ -138,6 +138,7 @@ class Chrome:
         if place in self.app.screen_stack:
             self.go_back_to(place)
             return
+        await self.prepare(place)
         async with self.mounting:
             await self.app.push_screen(place, answered)
 

@@ -212,8 +212,8 @@ class JsonView(ScrollView, can_focus=True):
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        width = self.scrollable_content_region.width
-        return strip.crop_extend(0, width, self.rich_style).apply_style(self.rich_style)
+        style = self.visual_style.rich_style  # unlike `rich_style`, it is kept
+        return strip.crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
 
     def notify_style_update(self) -> None:
         """Drop the lines drawn in the old colours."""

@@ -169,7 +169,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         line = source.position(row_id) if row_id is not None else None
         if line is None:
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
-        self.virtual_size = Size(self.size.width, self.total)
+        self.virtual_size = Size(0, self.total)  # no width: another one would lay the screen out once more
         self._place_cursor(line)
         self.call_next(self._tell_cursor_moved)
         # Where the wheel has left the cursor out of sight, it stays there.
@@ -321,7 +321,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         if self.size == self._laid_out_size:
             return
         self._laid_out_size = self.size
-        self.virtual_size = Size(self.size.width, self.total)
         untouched = self.is_untouched
         self.move_to(self.cursor)
         self.is_untouched = untouched
@@ -343,7 +342,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         if strip is None:
             if len(self._strips) >= _MOST_STRIPS:
                 self._strips.clear()
-            strip = self._strips[look] = self._draw(look).adjust_cell_length(look.width, self.rich_style)
+            style = self.visual_style.rich_style  # unlike `rich_style`, it is kept
+            strip = self._strips[look] = self._draw(look).adjust_cell_length(look.width, style)
         return strip
 
     def _look(self, line: int) -> LineLook:
