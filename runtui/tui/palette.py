@@ -11,6 +11,7 @@ from typing import Any
 
 from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input
 
 from runtui.keys.actions import Action, in_scopes
 from runtui.tui.actions import why_not
@@ -25,6 +26,10 @@ class Palette(CommandPalette):
         Binding("pagedown", "list_page('down')", "Next page", show=False),
         Binding("pageup", "list_page('up')", "Previous page", show=False),
     ]
+
+    def on_mount(self) -> None:
+        """An idle screen writes nothing, a cursor that blinks included."""
+        self.query_one(Input).cursor_blink = False
 
     async def action_list_page(self, direction: str) -> None:
         """Move one page of the list up or down."""

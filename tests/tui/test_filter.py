@@ -185,8 +185,9 @@ def hint_line(session: Session) -> str:
 
 async def test_tab_completes_a_field_then_its_values_with_their_counts(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
-        table, box = session.runs.table, session.find("#filter-input", Input)
+        table = session.runs.table
         await session.press("slash")
+        box = session.find("#filter-input", Input)
         assert "status:" in hint_line(session)
         assert "type:" in hint_line(session)
         await session.press("s", "t", "a", "t", "tab")
@@ -240,12 +241,13 @@ async def test_keys_typed_ahead_wait_for_the_values_that_a_tab_needs(
 async def test_earlier_filters_come_back_and_down_leads_through_them_to_the_list(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         problems = session.workspace.store.count(RunQuery(run_filter("is:problem")))
-        table, box = session.runs.table, session.find("#filter-input", Input)
+        table = session.runs.table
         for text in ("is:problem", "type:onDemand"):
             await session.press("slash", *["backspace"] * 20)
             await session.type(text)
             await session.press("enter")
         await session.press("slash", *["backspace"] * 20)
+        box = session.find("#filter-input", Input)
         await session.type("half")
         await session.press("up")
         assert (box.value, session.runs.filter_text) == ("type:onDemand", "type:onDemand")

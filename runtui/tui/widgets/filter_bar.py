@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 from textual import on
-from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.style import Style
@@ -136,6 +135,8 @@ class FilterBar(InputBar):
         history: History | None = None,
     ) -> None:
         super().__init__()
+        self._box = LineInput(placeholder=resource.filter_help, id="filter-input")
+        self._hint = Static(id="filter-hint", markup=False)
         self._resource = resource
         self._count_values = count_values
         self._history = history or History()
@@ -145,19 +146,13 @@ class FilterBar(InputBar):
         self._error: RuntuiError | None = None
         self._slip = ""
 
-    def compose(self) -> ComposeResult:
-        yield LineInput(placeholder=self._resource.filter_help, id="filter-input")
-        yield Static(id="filter-hint", markup=False)
-
-    @property
-    def _box(self) -> LineInput:
-        return self.query_one(LineInput)
-
     def on_mount(self) -> None:
         self.watch(self._box, "selection", self._cursor_moved, init=False)
 
     def open(self) -> None:
-        """Show the box and focus it; the next key goes into it already."""
+        """Show the box and focus it; the next key goes into it already. Lists that nobody filters mount none."""
+        if not self._box.is_attached:
+            self.mount(self._box, self._hint)
         self._counted.clear()
         super().open()
         self._show_hint()
@@ -260,7 +255,8 @@ class FilterBar(InputBar):
         return candidates(slot, self._resource.fields, counted)
 
     def on_resize(self) -> None:
-        self._show_hint()
+        if self.is_open:
+            self._show_hint()
 
     def _cursor_moved(self) -> None:
         if self.is_open:
@@ -285,7 +281,7 @@ class FilterBar(InputBar):
             self._say(content(fit(self._resource.filter_help, self._room).rstrip()))
 
     def _say(self, words: Content) -> None:
-        self.query_one("#filter-hint", Static).update(words)
+        self._hint.update(words)
 
     @property
     def _room(self) -> int:

@@ -146,7 +146,7 @@ class SidePanel(Pane):
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
         self.search = SearchBar(self._searched)
-        super().__init__(self._about, self._page, self._log, id=id)
+        super().__init__(self._about, self._page, id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty where there is none."""
@@ -191,7 +191,12 @@ class SidePanel(Pane):
         return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
-        """List the requests of this session, the newest first; the cursor stays on its request."""
+        """List the requests of this session, the newest first; the cursor stays on its request.
+
+        Most screens never show them, and mount no list for them.
+        """
+        if not self._log.is_attached:
+            self.mount(self._log, after=self._page)
         options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
         under_cursor = self._log.highlighted_option
         self._log.clear_options()
