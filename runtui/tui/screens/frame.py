@@ -139,8 +139,7 @@ class Chrome:
             self.go_back_to(place)
             return
         await self.prepare(place)
-        async with self.mounting:
-            await self.app.push_screen(place, answered)
+        await self.app.push_screen(place, answered)
 
     async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
         """Open a question over what is in sight, or close it where it is open already.
