@@ -138,7 +138,7 @@ class HelpView(ActionView[str]):
         """Another line: where it works, and the whole of it."""
         row = self.list.table.row_under_cursor()
         words = f"{row.section}: {row.words or row.keys}" if row is not None and row.keys else ""
-        self.query_one("#help-about", Static).update(content(words))
+        self.query_one("#help-about", Static).update(content(words), layout=False)
 
     def action_run_action(self) -> None:
         """Close the help, and run the action of the line."""
