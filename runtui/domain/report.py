@@ -83,7 +83,7 @@ class Report:
         elif self.title:
             yield f"{self.title}."
         elif self.ignored and self.outcome is Outcome.UNKNOWN:
-            yield f"The run, read back, does not show the change ({', '.join(self.ignored)}). It may still come."
+            yield f"The run, read back, does not show the change ({', '.join(self.ignored)}). It may still arrive."
         elif self.outcome is Outcome.UNKNOWN and not self.message:
             yield "runtui stopped waiting after it was sent: it may have been carried out or not."
         if self.ignored and self.outcome is Outcome.DONE:

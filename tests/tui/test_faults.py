@@ -242,7 +242,7 @@ async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Ope
     async with open_session(wire=wire) as session:
         await wire.hold_a_save(session)
         await session.press("q")
-        assert "Waiting for 1 save" in session.text()
+        assert "Waiting for 1 change in progress" in session.text()
         assert session.app.is_running
         await session.press("q")
         assert session.app.return_code == 0

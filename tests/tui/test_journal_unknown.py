@@ -88,7 +88,7 @@ async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session:
         await change(session)
         await session.until(lambda: " unknown" in status_of(session))
         assert "The run, read back, does not show the change" in status_of(session)
-        assert "It may still come." in status_of(session)
+        assert "It may still arrive." in status_of(session)
 
 
 async def test_nothing_is_sent_without_the_journal(open_session: Opener, tmp_path: Path) -> None:

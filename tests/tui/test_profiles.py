@@ -97,7 +97,7 @@ async def test_a_save_on_its_way_is_waited_for_and_then_the_other_is_opened(
     async with open_session(wire=wire, profiles=profiles, profile="prod") as session:
         await wire.hold_a_save(session)
         await session.press("P", "j", "enter")
-        assert "Waiting for 1 save" in session.text()
+        assert "Waiting for 1 change in progress" in session.text()
         assert session.app.return_code is None
         wire.released.set()
         await session.until(lambda: session.app.return_code == 0)

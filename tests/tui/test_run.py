@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtui.domain.columns import LONGEST
 from runtui.tui.features.opening import Opening
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -198,6 +199,16 @@ async def test_names_come_from_the_directory_where_the_results_have_ids_alone(op
         assert [person.name for person in session.workspace.store.people("u2@c", 9)] == ["Name u2"]
         await session.press("enter")
         assert "of Name " in session.text()
+
+
+async def test_reasons_have_their_room_before_they_are_there(open_session: Opener) -> None:
+    async with open_session(graph=Graph(answer_to_results=lambda: nameless("u1")), size=(160, 40)) as session:
+        await session.press("enter")
+        await session.until(lambda: session.app.wired[Opening].users.list.rows)
+        table = session.app.wired[Opening].users.list.table
+        shown = {column.key: cells for column, cells in table.arrangement.layout(table.size.width)}
+        assert shown["reason"] >= LONGEST
+        assert shown.get("task", 27) == 27
 
 
 class InParts(httpx.AsyncBaseTransport):

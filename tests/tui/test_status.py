@@ -158,3 +158,16 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
         await session.type("nowhere")
         await session.until(lambda: view.entry is None)
         await session.until(lambda: "The answer to a change appears here." in panel_text(session))
+
+
+async def test_a_sentence_too_long_for_its_lines_ends_in_a_mark(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), runs=5) as session:
+        session.set_status(" ".join(["It goes on and on."] * 20))
+        await session.settled()
+        said = session.text().splitlines()[-4:-1]
+        assert said[0].startswith(" · It goes on")
+        assert said[2].endswith("…")
+        assert "It goes on" not in session.text().splitlines()[-5], "three lines at the most"
+        await session.pilot.resize_terminal(200, 24)
+        await session.settled()
+        assert "…" not in "".join(session.text().splitlines()[-4:])

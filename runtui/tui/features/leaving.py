@@ -41,7 +41,7 @@ class Leaving(Feature):
             self._chrome.app.exit(return_code=0)
             return
         self._is_waiting = True
-        words = f"Waiting for {_counted(len(saves), 'save')} to end; {key_of('quit')} again leaves at once."
+        words = f"Waiting for {_counted(len(saves), 'change')} in progress; {key_of('quit')} again quits at once."
         self._chrome.set_status(words, "warning", self._is_saving)
         self._chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
 

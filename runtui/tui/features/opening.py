@@ -82,7 +82,7 @@ class Opening(Feature):
             return
         await self._chrome.prepare(self._users_place)
         self._opens_first = False
-        self.users.open(run_id, stored.workflow_name)
+        self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
         await self._chrome.open(self._users_place, self._left)
         self._chrome.app.run_worker(
             self._begin(run_id), group=awaited("users of a run"), exclusive=True, description="show a run"

@@ -11,6 +11,7 @@ from typing import Final
 
 from textual.content import Content
 
+from runtui.domain.columns import LONGEST
 from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import TaskRow, UserRow
@@ -22,6 +23,9 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.pages import task_page
 
 READING: Final = "Reading…"
+
+_ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
+"""What the users of a run with failures need for them, so that no column moves when the reasons come."""
 
 
 class UsersView(ActionView[None]):
@@ -45,8 +49,9 @@ class UsersView(ActionView[None]):
     def run_id(self) -> str | None:
         return self._run_id
 
-    def open(self, run_id: str, workflow_name: str) -> None:
-        """Begin with another run, or stay with the one that is open."""
+    def open(self, run_id: str, workflow_name: str, *, has_failures: bool) -> None:
+        """Begin with another run, or stay with the one that is open; reasons have their room before they are read."""
+        self.list.expected = _ROOM_FOR_REASONS if has_failures else {}
         if run_id != self._run_id:
             self._run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
             self.list.begin(READING)

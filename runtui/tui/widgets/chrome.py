@@ -173,17 +173,26 @@ def for_good() -> bool:
 _SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}
 
 
+_STATUS_LINES: Final = 3
+"""The most lines of a message; more would take the rows that it is about."""
+
+
 class StatusLine(Static):
-    """One message with its severity; the sign says it without colour."""
+    """One message with its severity; the sign says it without colour, and a mark where it is cut."""
 
     DEFAULT_CSS = """
-    StatusLine { height: auto; max-height: 3; padding: 0 1; display: none; }
+    StatusLine { height: auto; padding: 0 1; display: none; }
     StatusLine.-speaking { display: block; }
     """
 
     def __init__(self, *, id: str) -> None:
         super().__init__(markup=False, id=id)
         self.text = ""
+        self._said = Content("")
+
+    def on_resize(self) -> None:
+        """Wrap it anew."""
+        self._draw()
 
     def show(self, text: str, severity: Severity) -> None:
         """Replace the sentence; an empty one hides the line."""
@@ -193,11 +202,23 @@ class StatusLine(Static):
         for known in _SIGNS:
             self.set_class(known == severity, f"-{known}")
         self.set_class(bool(text), "-speaking")
-        self.update(Content(f"{_SIGNS[severity]} ") + content(text))
+        self._said = Content(f"{_SIGNS[severity]} ") + content(text)
+        self._draw()
+
+    def _draw(self) -> None:
+        width = max(1, self.app.size.width - 2)
+        lines = self._said.wrap(width, overflow="fold")
+        if len(lines) > _STATUS_LINES:
+            last = Content(fit(f"{lines[_STATUS_LINES - 1].plain.rstrip()} {ELLIPSIS}", width))
+            self.update(Content("\n").join([*lines[: _STATUS_LINES - 1], last]))
+        else:
+            self.update(self._said)
 
 
 _OPENS_PANEL: Final = replace(ACTION_BY_ID["next_tab"], label="panel")
 """What the key of the next tab does while the panel is out of sight."""
+_OPENS_PANEL_AT: Final = 2
+"""Its place among the hints: after what is done with the row."""
 
 _HINT: Final = "hint"
 """What a cell of the hint bar knows: the id of its action."""
@@ -238,8 +259,9 @@ class HintBar(Widget):
         disabled_style = self.get_visual_style("hint-bar--disabled")
         room = self.content_size.width
         parts: list[Content] = []
-        besides = (_OPENS_PANEL,) if self.opens_panel and not self.typing else ()
-        shown = hints((*self.actions, *besides), self.context, typing=self.typing)
+        shown = hints(self.actions, self.context, typing=self.typing)
+        if self.opens_panel and not self.typing:
+            shown.insert(_OPENS_PANEL_AT, (_OPENS_PANEL, _OPENS_PANEL.shown_key))
         while sum(cell_len(f"{key} {action.label}  ") for action, key in shown) - 2 > room:
             del shown[-2 if len(shown) > 1 else -1]  # the help stands last, and stays
         for action, key in shown:

@@ -7,7 +7,7 @@ place's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic
 
 from rich.cells import cell_len
@@ -79,6 +79,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.sort_by: Callable[[Order], None] = lambda _order: None
         """Shows the rows in an order; whoever has them sets it."""
         self._needs: Needs = ()
+        self.expected: Mapping[str, int] = {}
+        """The cells that columns need although the rows do not have their values yet, by key."""
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)
         self._empty.display = False
@@ -109,7 +111,8 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def measure(self, rows: Sequence[RowT]) -> None:
         """Make the columns as wide as these rows need them, which are about to be shown."""
-        self._needs = needs_of(self.resource.columns, rows[:MEASURED]) if rows else ()
+        needs = needs_of(self.resource.columns, rows[:MEASURED]) if rows else ()
+        self._needs = tuple((key, max(cells, self.expected.get(key, 0))) for key, cells in needs)
         self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:

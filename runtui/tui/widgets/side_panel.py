@@ -22,6 +22,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from runtui.domain.columns import panel_width
+from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange
 from runtui.keys.actions import in_scopes
@@ -38,8 +39,8 @@ TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
 _TAB: Final = "tab"
 """What a cell of the title knows: which tab's name it belongs to."""
 
-_LEAST_AT_RIGHT: Final = 9
-"""The cells that are kept at the right of what a page is about."""
+_LEAST_ID: Final = 9
+"""The cells that the id of a run keeps beside a long name."""
 
 ANOTHER_RUN: Final = "another run"
 """Said of a page that is not about the run under the cursor."""
@@ -277,9 +278,11 @@ class SidePanel(Pane):
         """What the page in sight is about; of another run than the one under the cursor that is said."""
         about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
         room = self._about.size.width or self._width - 2
-        # A name keeps what room there is: an id is known by its ends.
-        beside = max(_LEAST_AT_RIGHT, room - 1 - cell_len(plain(about.words)))
-        at_right = content(middle(about.at_right, min(room // 2, beside)), "$text-muted")
+        most = room // 2
+        if about.at_right == short_id(about.run_id):
+            # It is known by its ends as well, and leaves the room to the name.
+            most = min(most, max(_LEAST_ID, room - 1 - cell_len(plain(about.words))))
+        at_right = content(middle(about.at_right, most), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
         left = fit(about.words, max(0, room - 1 - at_right.cell_length))

@@ -51,7 +51,7 @@ def still_open(entry: Entry) -> str:
         return f"#{entry.number} is still in progress."
     return (
         f"#{entry.number} is still unknown: the run does not prove the change, or could not be read. "
-        f"It may still come; if you know better, {key_of('decide')} records it."
+        f"It may still arrive; if you know better, {key_of('decide')} records it."
     )
 
 

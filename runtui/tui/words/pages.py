@@ -149,7 +149,7 @@ def save_words(save: Save) -> str:
         return report.sentences(told.heading, *told.reasons(), action_words.instead(changes), kept, told.message)
     if save.conflicts and save.undoes is None:
         hint = f"{key_of('edit')} on the run resolves the conflict."
-    return report.sentences(told.heading, *told.reasons(), kept, told.message, hint)
+    return report.sentences(told.heading, *told.reasons(), hint, kept, told.message)
 
 
 def checked_again() -> str:
