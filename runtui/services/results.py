@@ -37,6 +37,9 @@ MOST_NAMES: Final = 100
 
 NAMES_AT_ONCE: Final = 4
 
+LINGER_SECONDS: Final = 1.0
+"""How long a reading goes on that nobody waits for: who goes from the panel to the run's own place asks again soon."""
+
 CONCURRENT_BATCHES: Final = 3
 """Requests for results under way at once, beside those of a listing."""
 
@@ -85,7 +88,7 @@ class _RunReading:
 
     task: asyncio.Task[None]
     waiting: int = 0
-    """Who waits for it: it ends with the last of them."""
+    """Who waits for it: it ends soon after the last of them left."""
 
 
 class ResultReader:
@@ -141,6 +144,14 @@ class ResultReader:
             task.cancel()
             await asyncio.wait([task])
 
+    async def close(self) -> None:
+        """End every reading; what was read stays."""
+        await self.stop()
+        if tasks := [reading.task for reading in self._runs.values()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
     async def read_run(self, workflow_id: str, run_id: str) -> None:
         """Read the results of one run into the store; all who ask for it at the same time wait for one reading.
 
@@ -150,16 +161,20 @@ class ResultReader:
         reading = self._runs.get(run_id)
         if reading is None or reading.task.done():
             task = asyncio.create_task(self._read_run(workflow_id, run_id), name="read the results of a run")
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # where nobody waits any more
             reading = self._runs[run_id] = _RunReading(task)
         reading.waiting += 1
         try:
             await asyncio.shield(reading.task)
         finally:
             reading.waiting -= 1
-            if not reading.waiting:
-                reading.task.cancel()
-                if self._runs.get(run_id) is reading:
-                    del self._runs[run_id]
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._give_up, run_id, reading)
+
+    def _give_up(self, run_id: str, reading: _RunReading) -> None:
+        if not reading.waiting:
+            reading.task.cancel()
+            if self._runs.get(run_id) is reading:
+                del self._runs[run_id]
 
     async def _read_run(self, workflow_id: str, run_id: str) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)

@@ -163,7 +163,7 @@ class Store:
     def next_listing(self) -> int:
         """The number of a listing that begins now; it must not be asked for earlier.
 
-        Pages of this listing do not overwrite a run that `put_run` stores from now on: that answer is newer.
+        A run that `put_run` stores from now on is overwritten only by a page that has a later change of it.
         """
         with self._turn:
             self._listing += 1
@@ -201,10 +201,10 @@ class Store:
         with self.writing() as (db, changes):
             for key in [key for key in self._seen if key[0] == workflow_id and key[1] < listing]:
                 del self._seen[key]
-            newer = {run_id for run_id, during in self._answered.items() if during >= listing}
+            answered = {run_id for run_id, during in self._answered.items() if during >= listing}
             while self._wanted_orders:
                 add_order(db, self._wanted_orders.pop())  # while they are few
-            rows = put_runs(db, changes, workflow_id, sound, self.foreground, except_ids=newer)
+            rows = put_runs(db, changes, workflow_id, sound, self.foreground, answered=answered)
             seen = self._seen.setdefault((workflow_id, listing), set())
             met = sorted(rows - seen)
             seen |= rows

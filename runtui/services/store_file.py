@@ -58,6 +58,7 @@ _AT_ONCE: Final = 1_000
 """Runs looked up by one statement: SQLite bounds the number of parameters."""
 
 _STATUS: Final = INDEXED.index("status")
+_LAST_UPDATED: Final = INDEXED.index("last_updated")
 
 _PUT: Final = f"REPLACE INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
 
@@ -289,10 +290,13 @@ def put_runs(
     received: Mapping[str, Mapping[str, Any]],
     foreground: Foreground,
     *,
-    except_ids: Collection[str] = (),
+    answered: Collection[str] = (),
 ) -> set[int]:
-    """Store runs as received, by `stored_id`; the row numbers of all of them, changed or not. Those in `except_ids` are
-    left alone."""
+    """Store runs as received, by `stored_id`; the row numbers of all of them, changed or not.
+
+    Those in `answered` were read one by one meanwhile, perhaps before, perhaps after: they are replaced only by what
+    the service changed later.
+    """
     stored = _stored(db, tuple(received))
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
     workflow_id = storable(workflow_id)
@@ -306,7 +310,9 @@ def put_runs(
             foreground.let_pass_in_thread()
         old, text = stored.get(run_id), json.dumps(raw)
         if old is not None:
-            if run_id in except_ids or (old.raw == text and old.workflow_id == workflow_id):
+            if old.raw == text and old.workflow_id == workflow_id:
+                continue
+            if run_id in answered and _last_updated(raw) <= _last_updated(json.loads(old.raw)):
                 continue
             rowid = old.rowid
             counts[old.status] -= 1
@@ -322,6 +328,11 @@ def put_runs(
     db.executemany("REPLACE INTO body VALUES (?, ?)", bodies)
     _add_counts(db, counts)
     return rowids
+
+
+def _last_updated(run: Mapping[str, Any]) -> int:
+    """In ticks; ABSENT where it does not say."""
+    return int(index_run(run, "")[_LAST_UPDATED])
 
 
 def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, *, kept: Collection[int] = ()) -> None:

@@ -203,7 +203,7 @@ class Workspace:
             await self.saves.abandon()
             await self.reconciler.stop()
             await self.refresh.stop()
-            await self.results.stop()
+            await self.results.close()
             await self._transport.aclose()
         self.preferences.close()
         self.drafts.close()

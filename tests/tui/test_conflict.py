@@ -56,7 +56,7 @@ async def type_a_draft(session: Session, text: str = "8") -> None:
 
 def move(graph: Graph, **values: Any) -> None:
     """Somebody else changes the run."""
-    graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | values
+    graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | {"lastUpdatedDateTime": "2026-11-20T11:00:00Z"} | values
 
 
 async def leave_and_meet(session: Session, graph: Graph, **values: Any) -> None:

@@ -127,8 +127,7 @@ async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener
     )
     async with open_session(size=(120, 50), wire=graph.wire) as session:
         await session.press("enter")
-        await session.until(lambda: "✗" in panel_text(session))
-        assert plain(ATTACK)[:20] in panel_text(session)
+        await session.until(lambda: plain(ATTACK)[:20] in panel_text(session))
         assert is_safe(session)
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
         await session.until(lambda: graph.patches and not session.workspace.saves.active())

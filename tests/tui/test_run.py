@@ -216,11 +216,13 @@ class InParts(httpx.AsyncBaseTransport):
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
+        self.asked = 0
         self.awaited = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if "more" not in str(request.url):
             return await self._inner.handle_async_request(request)
+        self.asked += 1
         self.awaited += 1
         try:
             await asyncio.Event().wait()
@@ -246,7 +248,7 @@ async def test_users_of_a_large_run_are_of_use_while_the_others_come(
         await session.press("enter")
         assert session.view == "tasks"
         assert "Reading…" in left_text(session)
-        assert wire.awaited == 1, "panel and place share one reading"
+        assert (wire.asked, wire.awaited) == (1, 1), "panel and place share one reading"
         await session.press("escape", "escape", "z")
         assert session.view == "runs"
         await session.press("j")

@@ -203,6 +203,15 @@ def test_an_answer_is_not_overwritten_by_a_page_of_the_listing_under_way(store: 
     assert store.window(RunQuery(), 0, 1)[0].status == "completed"
 
 
+def test_an_answer_asked_for_before_the_listing_gives_way_to_a_page_with_a_later_change(store: Store) -> None:
+    at_nine, at_ten = (f"2026-11-20T{hour}:00:00Z" for hour in ("09", "10"))
+    put(store, a_run(1, lastUpdatedDateTime=at_nine))
+    listing = store.next_listing()
+    store.put_run("w1", a_run(1, lastUpdatedDateTime=at_nine, totalUsersCount=9))
+    store.put_runs("w1", [a_run(1, lastUpdatedDateTime=at_ten, processingStatus="canceled")], listing)
+    assert store.window(RunQuery(), 0, 1)[0].status == "canceled"
+
+
 def test_a_run_answered_during_a_listing_that_does_not_have_it_stays(store: Store) -> None:
     listing = store.next_listing()
     store.put_run("w1", a_run(1))
