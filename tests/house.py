@@ -260,11 +260,16 @@ def _is_handed_on(node: ast.AST) -> bool:
     return any(_called(item) not in _SAYS_NOTHING_OF_USE for item in getattr(node, "decorator_list", ()))
 
 
+def _is_found(definition: ast.AST) -> bool:
+    """Whether it is a feature, which `tui.features.wiring` finds by the file that it stands in."""
+    return any(_called(base) == "Feature" for base in getattr(definition, "bases", ()))
+
+
 def unused_definitions() -> Iterator[str]:
     """Public classes, functions and constants that no file of the house refers to, but where they are defined."""
     for module in modules().values():
         for name, definition in module.definitions.items():
-            if not is_public(name) or _is_handed_on(definition):
+            if not is_public(name) or _is_handed_on(definition) or _is_found(definition):
                 continue
             if not _is_used_at_home(module, name, definition) and not _is_used_elsewhere(module, name):
                 yield f"{module.place}:{definition.lineno} {name}"
@@ -305,7 +310,7 @@ def unused_members() -> Iterator[str]:
         for name, function in _functions(owner).items():
             if not is_public(name) or _is_handed_on(function) or _is_called_by_a_library(owner, name):
                 continue
-            if name.removeprefix("action_") in ACTION_BY_ID:  # Frame.perform looks it up
+            if name.removeprefix("action_") in ACTION_BY_ID:  # Frame.action_perform looks it up
                 continue
             own = _inside(function)
             if all(use in own for _, use in _attributes()[name]):

@@ -18,8 +18,8 @@ _logger: Final = logging.getLogger("runtui.keys")
 
 Scope = Literal[
     "app", "table", "rows", "row", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit",
-    "conflict", "review", "journal", "filter", "picker", "columns", "name", "sign_in", "help", "panel", "text",
-    "search", "overview", "number", "results", "copies", "page", "line",
+    "conflict", "review", "journal", "filter", "picker", "columns", "sign_in", "help", "panel", "text", "search",
+    "overview", "results", "copies", "page", "line", "opened", "question",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -28,6 +28,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "row": "A row of a list",
     "wide": "Wide lists",
     "run": "A run",
+    "opened": "Every list but that of runs",
     "runs": "Runs",
     "users": "Users of a run",
     "tasks": "Tasks of a user",
@@ -38,7 +39,6 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "edit": "Form",
     "conflict": "Conflict",
     "review": "Review",
-    "number": "Review of many runs",
     "results": "Results of a bulk change",
     "journal": "Journal",
     "overview": "Overview",
@@ -46,79 +46,81 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "text": "Text in the side panel",
     "search": "Search box",
     "app": "Everywhere",
+    "question": "Every question",
     "picker": "Choosing from a list",
     "copies": "Choosing what to copy",
     "page": "Text to select",
     "columns": "Choosing columns",
-    "name": "Naming a view",
-    "line": "Typing a note or a time",
+    "line": "Typing a note, a name or a time",
     "sign_in": "Account and sign-in",
     "help": "Help",
 }
 
+VIEWS: Final[dict[Scope, tuple[Scope, ...]]] = {
+    "runs": ("rows", "row", "wide", "run"),
+    "users": ("rows", "row", "wide", "run", "opened"),
+    "tasks": ("rows", "row", "wide", "run", "opened"),
+    "causes": ("rows", "row", "wide", "opened"),
+    "person": ("rows", "row", "wide", "opened"),
+    "results": ("rows", "row", "wide", "opened"),
+    "overview": ("rows", "row", "opened"),
+    "journal": ("rows", "opened"),
+    "help": (),
+    "edit": (),
+    "conflict": (),
+    "review": ("question",),
+    "question": (),
+    "picker": ("question",),
+    "columns": ("question",),
+    "line": ("question",),
+    "people": ("question",),
+    "sign_in": (),
+}
+"""The scope of each view of a frame, and those that it has in common with others."""
+
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "people", "line"})
+"""The scopes in which an input has the focus: a letter there is text."""
+
+_WITHOUT_LINES: Final = TYPING | {"review", "question"}
+
 PLACES: Final[tuple[frozenset[Scope], ...]] = (
-    frozenset({"table", "rows", "row", "wide", "run", "runs", "panel", "app"}),
-    frozenset({"table", "rows", "row", "wide", "run", "users", "panel", "app"}),
-    frozenset({"table", "rows", "row", "wide", "run", "tasks", "panel", "app"}),
+    *(
+        frozenset({view, *shared, "panel", "app", *(() if view in _WITHOUT_LINES else ("table",))})
+        for view, shared in VIEWS.items()
+    ),
+    frozenset({"table", "picker", "copies", "question", "panel", "app"}),
     frozenset({"table", "text", "panel", "app"}),
-    frozenset({"table", "rows", "row", "wide", "causes", "panel", "app"}),
-    frozenset({"table", "rows", "row", "wide", "person", "panel", "app"}),
-    frozenset({"people", "app"}),
     frozenset({"filter"}),
     frozenset({"search"}),
-    frozenset({"edit", "panel", "app"}),
-    frozenset({"table", "conflict", "panel", "app"}),
-    frozenset({"review", "panel", "app"}),
-    frozenset({"number", "panel", "app"}),
-    frozenset({"table", "rows", "row", "wide", "results", "panel", "app"}),
-    frozenset({"table", "rows", "journal", "panel", "app"}),
-    frozenset({"table", "rows", "row", "overview", "panel", "app"}),
-    frozenset({"table", "picker", "panel", "app"}),
-    frozenset({"table", "picker", "copies", "panel", "app"}),
     frozenset({"page"}),
-    frozenset({"table", "columns", "panel", "app"}),
-    frozenset({"name", "panel", "app"}),
-    frozenset({"line", "panel", "app"}),
-    frozenset({"table", "sign_in", "panel", "app"}),
-    frozenset({"table", "help", "panel", "app"}),
 )
 """The scopes whose keys work at the same time."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "name", "people", "number", "line"})
-"""The scopes in which an input has the focus: a letter there is text."""
-
 Need = Literal[
-    "",
-    "server",
-    "run",
-    "row",
-    "list",
-    "marks",
-    "writing",
-    "editing",
-    "own change",
-    "new run",
-    "form",
-    "valid change",
-    "change",
-    "waiting change",
-    "bulk change",
-    "open change",
-    "failed change",
-    "done change",
-    "journal entry",
-    "undoable entry",
-    "unknown entry",
-    "checkable entry",
-    "profiles",
-    "account",
-    "signed in",
-    "no sign-in",
-    "code",
-    "demo",
-    "search",
+    "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
+    "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
+    "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code",
+    "demo", "search",
 ]  # fmt: skip
 """What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
+
+
+MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "filter": ("slash", "f7"),
+    "mark": ("space",),
+    "copy": ("y", "ctrl+y"),
+    "back": ("escape",),
+    "edit": ("e", "f4"),
+    "undo": ("u", "shift+f4"),
+    "act": ("a",),
+    "new-run": ("F",),
+    "next": ("n",),
+    "note": ("m",),
+    "details": ("enter", "f3"),
+    "choose": ("enter",),
+    "export": ("E",),
+}
+"""What actions of several scopes mean, and the default keys of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,8 @@ class Action:
 
     id: str
     scope: Scope
-    default_keys: tuple[str, ...]
-    """As Textual names keys, the one to show first."""
+    bound: str | tuple[str, ...]
+    """What it means, with those keys; or default keys of its own, as Textual names them, the one to show first."""
     label: str
     """One or two words for the hint line."""
     help: str
@@ -137,16 +139,25 @@ class Action:
     """Its place in the hint line, the largest first; 0 keeps it out."""
     needs: Need = ""
     meaning: str = ""
-    """The name that it shares with actions of other scopes that mean the same; empty where there is none."""
+    """What it means as well, although its keys are its own; empty where that is nothing that others mean."""
     call: str = ""
     """The Textual action to run, where that is not the one named by the id."""
     hinted: Need = ""
     """What has to be there besides for the hint line to show it; the key does not need it."""
 
     @property
+    def is_alone(self) -> bool:
+        """Whether it goes by its own name."""
+        return self.name == self.id.replace("_", "-")
+
+    @property
+    def default_keys(self) -> tuple[str, ...]:
+        return MEANINGS[self.bound] if isinstance(self.bound, str) else self.bound
+
+    @property
     def name(self) -> str:
-        """Its name in `[keys]`."""
-        return self.meaning or self.id.replace("_", "-")
+        """Its name in `[keys]`: what it means, else its own."""
+        return self.bound if isinstance(self.bound, str) else self.meaning or self.id.replace("_", "-")
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -203,48 +214,49 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("first_row", "table", ("g", "home"), "first", "Go to the first line."),
     Action("last_row", "table", ("G", "end"), "last", "Go to the last line."),
     # What every list has
-    Action("filter", "rows", ("slash", "f7"), "filter", "Filter the rows as you type.", 80),
+    Action("filter", "rows", "filter", "filter", "Filter the rows as you type.", 80),
     Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
     Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
     Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
     Action("columns", "rows", ("C",), "columns", "Choose the columns and their order."),
     # A row of most lists
-    Action("mark", "row", ("space",), "mark", "Toggle mark.", 60, "row"),
+    Action("mark", "row", "mark", "mark", "Toggle mark.", 60, "row"),
     Action("clear_marks", "row", ("U",), "clear marks", "Clear marks.", needs="marks"),
-    Action("copy", "row", ("y", "ctrl+y"), "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
+    Action("copy", "row", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
+    # A list that was opened over another place, and a question
+    Action("leave_place", "opened", "back", "back", "Clear the filter, then go back.", 80),
+    Action("leave_question", "question", "back", "back", "Go back; nothing is chosen or sent.", 80),
     # Lists with columns out of sight
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
     # A run, under the cursor or opened
-    Action("edit", "run", ("e", "f4"), "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
-    Action(
-        "undo",
-        "run",
-        ("u", "shift+f4"),
-        "undo",
-        "Undo the last change to this run.",
-        71,
-        "editing",
-        hinted="own change",
-    ),
+    Action("edit", "run", "edit", "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
+    Action("undo", "run", "undo", "undo", "Undo the last change to this run.", 71, "editing", hinted="own change"),
     Action("watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or not.", 0, "run"),
     Action(
         "act",
         "run",
-        ("a",),
+        "act",
         "actions",
         "Cancel or reprocess the run, or all marked runs; what else the service offers.",
         62,
-        "server",
         hinted="editing",
     ),
-    Action("new_run", "run", ("F",), "new run", "Go to the run that reprocesses it.", 86, "server", hinted="new run"),
-    Action("next_problem", "run", ("n",), "next", "Go to the next problem not handled yet.", 62, "", "next", "", "row"),
+    Action(
+        "new_run",
+        "run",
+        "new-run",
+        "new run",
+        "Go to the run that reprocesses it.",
+        86,
+        hinted="new run",
+    ),
+    Action("next_problem", "run", "next", "next", "Go to the next problem not handled yet.", 62, hinted="row"),
     Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
     Action("snooze", "run", ("b",), "snooze", "Put the run, or all marked runs, off until later.", needs="run"),
-    Action("note", "run", ("m",), "note", "Write a note to the run, or to all marked runs.", needs="run"),
+    Action("note", "run", "note", "note", "Write a note to the run, or to all marked runs.", 0, "run"),
     # The list of runs
-    Action("open_run", "runs", ("enter", "f3"), "open", "Open the run: its users.", 85, "run", meaning="details"),
+    Action("open_run", "runs", "details", "open", "Open the run: its users.", 85, "run"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
     Action("mark_all", "runs", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
     Action("mark_range", "runs", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
@@ -257,34 +269,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
-    Action("clear", "runs", ("escape",), "clear", "Clear the filter, then close the side panel.", meaning="back"),
+    Action("clear", "runs", "back", "clear", "Clear the filter, then close the side panel."),
     # One run
-    Action("open_user", "users", ("enter", "f3"), "open", "Open the user: the tasks.", 85, "", "details", "", "row"),
-    Action("leave_run", "users", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    Action("open_user", "users", "details", "open", "Open the user: the tasks.", 85, hinted="row"),
     # One user of a run
-    Action("open_task", "tasks", ("enter", "f3"), "JSON", "Go to the task in the panel.", 85, "row", meaning="details"),
-    Action("leave_user", "tasks", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    Action("open_task", "tasks", "details", "JSON", "Go to the task in the panel.", 85, "row"),
     # Causes
-    Action(
-        "cause_runs", "causes", ("enter", "f3"), "runs", "Show the runs of this cause.", 85, "row", meaning="details"
-    ),
-    Action("leave_causes", "causes", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    Action("cause_runs", "causes", "details", "runs", "Show the runs of this cause.", 85, "row"),
     # The question for a person
-    Action(
-        "choose_person",
-        "people",
-        ("enter",),
-        "show",
-        "Show what all workflows did for this person.",
-        90,
-        meaning="choose",
-    ),
+    Action("choose_person", "people", "choose", "show", "Show what all workflows did for this person.", 90),
     Action("person_up", "people", ("up",), "up", "Move one line up.", meaning="cursor-up"),
     Action("person_down", "people", ("down",), "down", "Move one line down.", meaning="cursor-down"),
-    Action("leave_people", "people", ("escape",), "back", "Go back; nobody is chosen.", 80, meaning="back"),
     # One person
-    Action("open_persons_run", "person", ("enter", "f3"), "open", "Open the run.", 85, "row", meaning="details"),
-    Action("leave_person", "person", ("escape",), "back", "Clear the filter, then go back.", 78, meaning="back"),
+    Action("open_persons_run", "person", "details", "open", "Open the run.", 85, "row"),
     # The filter box
     Action("keep_filter", "filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
     Action("complete", "filter", ("tab",), "complete", "Complete a field or a value, or take the next one.", 85),
@@ -304,7 +301,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("revert", "edit", ("f8",), "revert field", "Revert this field.", 50, "change"),
     Action("discard", "edit", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
-    Action("leave", "edit", ("escape",), "back", "Go back to the list; the draft is kept.", 80, meaning="back"),
+    Action("leave", "edit", "back", "back", "Go back to the list; the draft is kept.", 80),
     # A draft whose run has changed
     Action(
         "merge",
@@ -319,7 +316,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("theirs", "conflict", ("left",), "theirs", "Use the value that the run has now.", 85),
     Action("ours", "conflict", ("right",), "yours", "Use the value in your draft.", 84),
     Action("other", "conflict", ("space",), "switch", "Switch between theirs and yours."),
-    Action("merge_in_form", "conflict", ("e", "f4"), "edit", "Edit the merged values.", 60, "editing", meaning="edit"),
+    Action("merge_in_form", "conflict", "edit", "edit", "Edit the merged values.", 60, "editing"),
     Action(
         "discard_merge",
         "conflict",
@@ -329,191 +326,101 @@ ACTIONS: Final[tuple[Action, ...]] = (
         50,
         meaning="discard",
     ),
-    Action("leave_merge", "conflict", ("escape",), "back", "Go back; the draft is kept.", 80, meaning="back"),
+    Action("leave_merge", "conflict", "back", "back", "Go back; the draft is kept.", 80),
     # The review
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
-    Action("why", "review", ("m",), "why", "Say why, for the journal.", 84, meaning="note"),
-    Action("reject", "review", ("n",), "back", "Go back; nothing is sent.", 80),
-    Action("leave_review", "review", ("escape",), "back", "Go back; nothing is sent.", meaning="back"),
-    # The review of many runs
-    Action("leave_number", "number", ("escape",), "back", "Go back; nothing is sent.", 80, meaning="back"),
+    Action("why", "review", "note", "why", "Say why, for the journal.", 84),
+    Action("reject", "review", ("n",), "no", "Go back; nothing is sent."),
     # What became of many runs
-    Action(
-        "open_result",
-        "results",
-        ("enter", "f3"),
-        "details",
-        "Show the request and the response.",
-        90,
-        "row",
-        meaning="details",
-    ),
+    Action("open_result", "results", "details", "details", "Show the request and the response.", 90, "row"),
     Action(
         "result_run",
         "results",
-        ("F",),
+        "new-run",
         "run",
         "Go to the run that the action has made, or to its own.",
         86,
         "row",
-        "new-run",
     ),
     Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
-    Action(
-        "undo_bulk",
-        "results",
-        ("u", "shift+f4"),
-        "undo",
-        "Undo the changes that were done.",
-        82,
-        "done change",
-        meaning="undo",
-    ),
+    Action("undo_bulk", "results", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
     Action(
         "stop_bulk", "results", ("X",), "stop", "Stop what is not begun, or go on after a refusal.", 88, "open change"
     ),
-    Action("export_results", "results", ("E",), "export", "Export the results to a file.", 60, meaning="export"),
-    Action(
-        "leave_results",
-        "results",
-        ("escape",),
-        "back",
-        "Clear the filter, then go back; the changes go on.",
-        80,
-        meaning="back",
-    ),
+    Action("export_results", "results", "export", "export", "Export the results to a file.", 60),
     # The journal
-    Action(
-        "entry",
-        "journal",
-        ("enter", "f3"),
-        "details",
-        "Show the request and the response.",
-        90,
-        "journal entry",
-        meaning="details",
-    ),
-    Action(
-        "undo_entry", "journal", ("u", "shift+f4"), "undo", "Undo this change.", 85, "undoable entry", meaning="undo"
-    ),
+    Action("entry", "journal", "details", "details", "Show the request and the response.", 90, "journal entry"),
+    Action("undo_entry", "journal", "undo", "undo", "Undo this change.", 85, "undoable entry"),
     Action("check", "journal", ("l",), "check", "Check an unknown change now.", 75, "checkable entry"),
     Action("decide", "journal", ("d",), "decide", "Record whether an unknown change was done.", 68, "unknown entry"),
     Action(
         "copy_entry",
         "journal",
-        ("y", "ctrl+y"),
+        "copy",
         "copy",
         "Copy request ids, a command, the hand-over or more.",
         64,
         "journal entry",
-        meaning="copy",
     ),
     Action("all_servers", "journal", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
-    Action("export", "journal", ("E",), "export", "Export the changes to a file.", 60, hinted="journal entry"),
-    Action("leave_journal", "journal", ("escape",), "back", "Clear the filter, then go back.", 80, meaning="back"),
+    Action("export", "journal", "export", "export", "Export the changes to a file.", 60, hinted="journal entry"),
     # The overview
     Action(
-        "workflow_runs",
-        "overview",
-        ("enter", "f3"),
-        "its runs",
-        "Show the runs of the workflow, or of its day.",
-        90,
-        "row",
-        meaning="details",
+        "workflow_runs", "overview", "details", "its runs", "Show the runs of the workflow, or of its day.", 90, "row"
     ),
     Action(
         "new_workflow_run",
         "overview",
-        ("F",),
+        "new-run",
         "new run",
         "Go to the run that you started.",
         88,
         "row",
-        "new-run",
-        "",
-        "new run",
+        hinted="new run",
     ),
     Action("earlier_day", "overview", ("left",), "earlier day", "Go to the day before.", 86, "row"),
     Action("later_day", "overview", ("right",), "later day", "Go to the day after, then to all days.", 0, "row"),
     Action(
-        "leave_overview", "overview", ("escape",), "back", "Go back to all days, then to the list.", 80, meaning="back"
-    ),
-    Action(
         "act_on_workflow",
         "overview",
-        ("a",),
+        "act",
         "actions",
         "Clear the quarantine, run on demand, preview failures.",
         64,
         "row",
-        meaning="act",
     ),
     # The side panel
-    Action(
-        "next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 66, call="step_tab(1)"
-    ),
-    Action(
-        "previous_tab",
-        "panel",
-        ("left_square_bracket", "shift+f9"),
-        "previous tab",
-        "Show the previous tab.",
-        call="step_tab(-1)",
-    ),
-    Action(
-        "leave_panel",
-        "panel",
-        ("escape",),
-        "back",
-        "End the search, then go back to the left pane.",
-        85,
-        meaning="back",
-    ),
-    Action("search", "text", ("slash", "f7"), "search", "Search the text as you type.", 80, meaning="filter"),
-    Action(
-        "next_match",
-        "text",
-        ("n",),
-        "next",
-        "Go to the next match; without a search, as in the list.",
-        75,
-        meaning="next",
-    ),
+    Action("next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 66),
+    Action("previous_tab", "panel", ("left_square_bracket", "shift+f9"), "previous tab", "Show the previous tab."),
+    Action("leave_panel", "panel", "back", "back", "End the search, then go back to the left pane.", 85),
+    Action("search", "text", "filter", "search", "Search the text as you type.", 80),
+    Action("next_match", "text", "next", "next", "Go to the next match; without a search, as in the list.", 75),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
-    Action("copy_tab", "text", ("y", "ctrl+y"), "copy", "Copy something of what the tab shows.", 72, meaning="copy"),
+    Action("copy_tab", "text", "copy", "copy", "Copy something of what the tab shows.", 72),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
     Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
     # A list to choose from
-    Action("choose", "picker", ("enter",), "choose", "Choose the line under the cursor.", 90),
-    Action("choose_nothing", "picker", ("escape",), "back", "Go back; nothing is chosen.", 80, meaning="back"),
+    Action("choose", "picker", "choose", "choose", "Choose the line under the cursor.", 90),
     # What to copy
-    Action("copy_chosen", "copies", ("y", "ctrl+y"), "copy", "Copy what is under the cursor.", meaning="copy"),
+    Action("copy_chosen", "copies", "copy", "copy", "Copy what is under the cursor."),
     Action("copy_handoff", "copies", ("h",), "hand-over", "Copy the hand-over.", 86),
     Action("show_chosen", "copies", ("t",), "show", "Show the text, to select it in the terminal.", 75),
-    Action("save_chosen", "copies", ("E",), "to a file", "Write the text to a file.", 70, meaning="export"),
+    Action("save_chosen", "copies", "export", "to a file", "Write the text to a file.", 70),
     Action("close_page", "page", ("escape", "enter"), "close", "Go back.", 90, meaning="back"),
     # The columns
-    Action("toggle_column", "columns", ("space",), "show", "Show or hide the column.", 90, meaning="mark"),
+    Action("toggle_column", "columns", "mark", "show", "Show or hide the column.", 90),
     Action("column_up", "columns", ("minus", "shift+up"), "move up", "Move the column one place up.", 84),
     Action("column_down", "columns", ("plus", "shift+down"), "move down", "Move the column one place down.", 82),
     Action("automatic", "columns", ("0",), "automatic", "Show the columns that the width has room for.", 70),
-    Action("keep_columns", "columns", ("enter",), "apply", "Show these columns.", 88, meaning="choose"),
-    Action("leave_columns", "columns", ("escape",), "back", "Go back; the columns stay.", 80, meaning="back"),
-    # The name of a view
-    Action("keep_name", "name", ("enter",), "save", "Save the view under this name.", 90),
-    Action("leave_name", "name", ("escape",), "back", "Go back; nothing is saved.", 80, meaning="back"),
-    # A note, or a time
+    Action("keep_columns", "columns", "choose", "apply", "Show these columns.", 88),
+    # A note, a name or a time
     Action("keep_line", "line", ("enter",), "keep", "Keep what is typed.", 90),
-    Action("leave_line", "line", ("escape",), "back", "Go back; nothing is kept.", 80, meaning="back"),
     # The account
     Action("use_method", "sign_in", ("enter",), "sign in", "Sign in with the selected method.", 90, "no sign-in"),
-    Action(
-        "copy_code", "sign_in", ("y", "ctrl+y"), "copy", "Copy the code or the address.", 85, "code", meaning="copy"
-    ),
+    Action("copy_code", "sign_in", "copy", "copy", "Copy the code or the address.", 85, "code"),
     Action("sign_out", "sign_in", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
-    Action("leave_sign_in", "sign_in", ("escape",), "back", "Cancel the sign-in, or go back.", 80, meaning="back"),
+    Action("leave_sign_in", "sign_in", "back", "back", "Cancel the sign-in, or go back.", 80),
     # Everywhere
     Action("focus_left", "app", ("less_than_sign", "shift+f12"), "left pane", "Go to the left pane."),
     Action(
@@ -573,8 +480,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "quit", "app", ("q", "f10", "ctrl+q"), "quit", "Quit (waits for a change in progress).", 30, call="app.quit"
     ),
     Action("run_action", "help", ("enter",), "run", "Close the help and run the action of the line.", 85),
-    Action("filter_help", "help", ("slash", "f7"), "filter", "Filter the keys as you type.", 80, meaning="filter"),
-    Action("close", "help", ("escape",), "close", "Clear the filter, then close the help.", 90, meaning="back"),
+    Action("filter_help", "help", "filter", "filter", "Filter the keys as you type.", 80),
+    Action("close", "help", "back", "close", "Clear the filter, then close the help.", 90),
     Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),
 )
 

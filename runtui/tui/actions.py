@@ -23,7 +23,6 @@ from runtui.services.writing.undo import why_not as why_no_undo
 class ActionContext:
     """What decides whether an action can run now."""
 
-    connected: bool = False
     why_read_only: str | None = None
     """Why nothing can be changed; None when it can."""
     has_run: bool = False
@@ -83,16 +82,12 @@ def _may_edit(now: ActionContext) -> str | None:
         return why
     if now.saving:
         return "A change to this run is in progress; wait for the response."
-    return _needs_run(now) or _needs_server(now)
+    return _needs_run(now)
 
 
 def _may_open_form(now: ActionContext) -> str | None:
     """Of marked runs, those with a change in progress are left out."""
-    return (_may_write(now) or _needs_server(now)) if now.marked_runs else _may_edit(now)
-
-
-def _needs_server(now: ActionContext) -> str | None:
-    return None if now.connected else "Not connected yet."
+    return _may_write(now) if now.marked_runs else _may_edit(now)
 
 
 def _may_review(now: ActionContext) -> str | None:
@@ -114,7 +109,7 @@ def _needs_own_entry(now: ActionContext) -> str | None:
         return damage_sentence(now.entry)
     if now.is_elsewhere:
         return "This change was made on another server; start runtui on that one."
-    return _needs_entry(now) or _needs_server(now)
+    return _needs_entry(now)
 
 
 def _may_undo(now: ActionContext) -> str | None:
@@ -148,7 +143,6 @@ def _may_sign_in(now: ActionContext) -> str | None:
 
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
-    "server": _needs_server,
     "run": _needs_run,
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "list": lambda now: None if now.has_list else "There is no list here.",
@@ -189,7 +183,7 @@ def why_not(action: Action, now: ActionContext) -> str | None:
 def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
     """Textual's bindings for some scopes.
 
-    Tables and boxes act by themselves; all else runs through `Frame.perform`.
+    Tables and boxes act by themselves; all else runs through `Frame.action_perform`.
 
     Args:
         scopes: Where the actions belong to.
@@ -208,7 +202,9 @@ def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
 
 
 def _call(action: Action) -> str:
-    return action.call or (action.id if action.scope in ("table", "filter", "search") else f"perform('{action.id}')")
+    return action.call or (
+        action.id if action.scope in ("table", "filter", "search") else f"screen.perform('{action.id}')"
+    )
 
 
 def textual_keymap() -> Keymap:

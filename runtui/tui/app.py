@@ -24,11 +24,10 @@ from runtui.keys.actions import key_of
 from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings, textual_keymap
-from runtui.tui.bridge import Announced
-from runtui.tui.features.feature import Features
+from runtui.tui.features.feature import Announced, Features
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
-from runtui.tui.features.wiring import EVERY_FEATURE, Preparation, Stages
+from runtui.tui.features.wiring import Preparation, Stages, every_feature
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.palette import ActionProvider, Palette
@@ -130,7 +129,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.wired = Features(self.chrome, self.runs, EVERY_FEATURE)
+        self.wired = Features(self.chrome, self.runs, every_feature)
         self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""

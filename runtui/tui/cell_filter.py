@@ -25,6 +25,7 @@ from runtui.tui.filter_completion import FieldHelp, ValueCount
 
 _WORD: Final = re.compile(r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)')
 _SIGN: Final = re.compile(r"^[^\w\s] ")
+_MOST_VALUES: Final = 1_000
 _ALTERNATIVE: Final = re.compile(r'"([^"]*)"|([^,"]+)')
 
 
@@ -85,11 +86,11 @@ def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
     return tuple(FieldHelp(name, listed=column.key) for name, column in zip(names, columns, strict=True))
 
 
-def count_cells(column: Column[RowT], rows: Iterable[RowT], most: int = 1_000) -> list[ValueCount]:
+def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
     """What rows show in a column, without the sign before it, the commonest first."""
     now = now_ticks()
     counted = Counter(_SIGN.sub("", column.show(row, now).text) for row in rows)
-    return [(text, count) for text, count in counted.most_common(most) if text]
+    return [(text, count) for text, count in counted.most_common(_MOST_VALUES) if text]
 
 
 def _read(match: re.Match[str], keys: Mapping[str, str]) -> CellWord:

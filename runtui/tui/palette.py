@@ -56,7 +56,7 @@ class ActionProvider(Provider):
     def _run(self, action: Action) -> partial[Coroutine[Any, Any, None]]:
         frame = self.screen
         assert isinstance(frame, Frame)  # noqa: S101 - _actions lists nothing on another screen
-        return partial(frame.perform, action.id)
+        return partial(frame.action_perform, action.id)
 
     async def discover(self) -> Hits:
         """List every action while nothing is typed."""

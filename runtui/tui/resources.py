@@ -1,7 +1,7 @@
 """What can be listed, each declared once: its rows, columns, id, filter and words for an empty list.
 
-Invariant: a table, a filter bar and a title know a list by its `Resource` alone. A new list is one declaration here and
-a source of its rows.
+Invariant: a table, a filter bar and a title know a list by its `Resource` alone. What one place alone lists is declared
+where that place is.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
-from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow
-from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult
-from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
 from runtui.domain.triage.standing import Standing, standing
-from runtui.domain.triage.workflows import WORKFLOW_COLUMNS, WorkflowHistory
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
@@ -111,6 +107,22 @@ class Resource(Generic[RowT, RowId]):
     """What the filter box offers while a filter is typed."""
 
 
+def in_memory(
+    title: str, one: str, columns: tuple[Column[RowT], ...], id_of: Callable[[RowT], RowId], empty: str
+) -> Resource[RowT, RowId]:
+    """Rows that were read already: what a filter looks at is their cells; `one` is what one of them is called."""
+    return Resource(
+        title=title,
+        columns=columns,
+        id_of=id_of,
+        filter_help=cell_filter_help(columns),
+        read_filter=cell_filter(columns),
+        empty=empty,
+        nothing_found=f"No {one} matches the filter.",
+        fields=cell_fields(columns),
+    )
+
+
 def run_filter(text: str) -> Filter | None:
     """What a filter of runs means now; None when it is empty.
 
@@ -138,65 +150,6 @@ def triage_flag(row: RunRow) -> RowFlag | None:
     if row.triage is None:
         return None
     return signs.get(standing(row, now_ticks())) or (NOTED if row.triage.note else None)
-
-
-USERS: Final[Resource[UserRow, str]] = Resource(
-    title="Users",
-    columns=USER_COLUMNS,
-    id_of=lambda row: row.id,
-    filter_help=cell_filter_help(USER_COLUMNS),
-    read_filter=cell_filter(USER_COLUMNS),
-    empty="The run has no users.",
-    nothing_found="No user matches the filter.",
-    fields=cell_fields(USER_COLUMNS),
-)
-
-
-TASKS: Final[Resource[TaskRow, str]] = Resource(
-    title="Tasks",
-    columns=TASK_COLUMNS,
-    id_of=lambda row: row.result.id,
-    filter_help=cell_filter_help(TASK_COLUMNS),
-    read_filter=cell_filter(TASK_COLUMNS),
-    empty="No task of this user has begun.",
-    nothing_found="No task matches the filter.",
-    fields=cell_fields(TASK_COLUMNS),
-)
-
-
-WORKFLOWS: Final[Resource[WorkflowHistory, str]] = Resource(
-    title="Workflows",
-    columns=WORKFLOW_COLUMNS,
-    id_of=lambda row: row.workflow.id,
-    filter_help=cell_filter_help(WORKFLOW_COLUMNS),
-    read_filter=cell_filter(WORKFLOW_COLUMNS),
-    empty="There are no workflows.",
-    nothing_found="No workflow matches the filter.",
-)
-
-
-CAUSES: Final[Resource[CauseRow, str]] = Resource(
-    title="Causes",
-    columns=CAUSE_COLUMNS,
-    id_of=lambda row: row.cause.key,
-    filter_help=cell_filter_help(CAUSE_COLUMNS),
-    read_filter=cell_filter(CAUSE_COLUMNS),
-    empty="No task failed in these runs.",
-    nothing_found="No cause matches the filter.",
-    fields=cell_fields(CAUSE_COLUMNS),
-)
-
-
-PERSON: Final[Resource[PersonResult, str]] = Resource(
-    title="Tasks",
-    columns=PERSON_COLUMNS,
-    id_of=lambda task: task.id,
-    filter_help=cell_filter_help(PERSON_COLUMNS),
-    read_filter=cell_filter(PERSON_COLUMNS),
-    empty="No run had this user.",
-    nothing_found="No task matches the filter.",
-    fields=cell_fields(PERSON_COLUMNS),
-)
 
 
 _ID_CELLS: Final = 9
@@ -359,13 +312,6 @@ _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
     Column("number", "#", 2, 4, _recorded, grows_to=7, value=lambda row: row.save.entry or 0),
 )
 
-RESULTS: Final[Resource[ResultRow, str]] = Resource(
-    title="Results",
-    columns=_RESULT_COLUMNS,
-    id_of=lambda row: row.save.run_id,
-    filter_help=cell_filter_help(_RESULT_COLUMNS),
-    read_filter=cell_filter(_RESULT_COLUMNS),
-    empty="No run was changed.",
-    nothing_found="No change matches the filter.",
-    fields=cell_fields(_RESULT_COLUMNS),
+RESULTS: Final[Resource[ResultRow, str]] = in_memory(
+    "Results", "change", _RESULT_COLUMNS, lambda row: row.save.run_id, "No run was changed."
 )

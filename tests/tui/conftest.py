@@ -32,10 +32,9 @@ from runtui.sandbox.app import create_app
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
-from runtui.tui.features.editing import Editing
-from runtui.tui.features.journaling import Journaling
+from runtui.tui.features.changes.editing import Editing
+from runtui.tui.features.changes.journaling import Journaling, JournalView
 from runtui.tui.screens.frame import Frame
-from runtui.tui.screens.journal import JournalView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
@@ -311,9 +310,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
             async with app.run_test(size=size, notifications=True) as pilot:
                 session = Session(pilot, workspace, server, graph)
                 if ready:
-                    await session.until(
-                        lambda: workspace.connected and workspace.refresh.progress.finished_at is not None
-                    )
+                    await session.until(lambda: workspace.refresh.progress.finished_at is not None)
                     await session.until(lambda: session.runs.table.total > 0)
                     if not ahead and workspace.refresh.progress.fault is None:
                         await session.until(lambda: app.preparation.is_followed_up)

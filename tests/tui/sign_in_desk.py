@@ -21,8 +21,7 @@ from runtui.sandbox.app import create_app
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
-from runtui.tui.features.signing_in import SigningIn
-from runtui.tui.screens.sign_in import SignInView
+from runtui.tui.features.signing_in import SigningIn, SignInView
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
 from tests.contract.signing_in import Gate, GatedHttp, settings_for
@@ -88,12 +87,12 @@ class Desk:
 
     async def sees_sign_in(self) -> None:
         await self.session.until(lambda: self.session.view == "sign_in")
-        await self.session.until(lambda: "Device code" in self.session.text() or self.view.ends)
+        await self.session.until(lambda: "Device code" in self.session.text() or self.view.wait.ends)
 
     async def ask_for_code(self) -> str:
         """Begin by device code; the code."""
         await self.session.press("enter")
-        await self.session.until(lambda: self.view.ends)
+        await self.session.until(lambda: self.view.wait.ends)
         return self.authority.pending[-1]
 
     async def sign_in_by_code(self, **account: Any) -> None:

@@ -13,7 +13,7 @@ from textual.app import App
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks
 from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
-from runtui.tui.screens.bulk.results import ResultsView
+from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.text import middle
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of

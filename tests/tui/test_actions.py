@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -11,32 +10,30 @@ from rich.cells import cell_len
 from textual import events
 from textual.widgets import Input
 
-from runtui.keys.actions import ACTIONS, Action, Scope, in_scopes, remap
+from runtui.keys.actions import ACTIONS, VIEWS, Action, Scope, in_scopes, remap
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
-from runtui.tui.features.wiring import EVERY_FEATURE
+from runtui.tui.features.changes.bulk_sending import ResultsView
+from runtui.tui.features.changes.editing import ConflictView
+from runtui.tui.features.changes.journaling import JournalView
+from runtui.tui.features.copying import SelectionPage
+from runtui.tui.features.helping import HelpView, help_rows
+from runtui.tui.features.signing_in import SignInView
+from runtui.tui.features.triage.explaining import CausesView
+from runtui.tui.features.triage.overviewing import OverviewView
+from runtui.tui.features.triage.tracing import PeopleView, PersonView
+from runtui.tui.features.wiring import every_feature
 from runtui.tui.resources import run_filter
-from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
-from runtui.tui.screens.bulk.results import ResultsView
-from runtui.tui.screens.bulk.review import NumberReviewView
-from runtui.tui.screens.conflict import ConflictView
+from runtui.tui.screens.bulk_review import NumberReviewView
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import Frame
-from runtui.tui.screens.help import HelpView, help_rows
-from runtui.tui.screens.journal import JournalView
-from runtui.tui.screens.overview import OverviewView
-from runtui.tui.screens.picker import Picker
+from runtui.tui.screens.frame import ActionView, Frame
+from runtui.tui.screens.questions import ColumnChooser, LineQuestion, Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.screens.selection import SelectionPage
-from runtui.tui.screens.sign_in import SignInView
-from runtui.tui.screens.triage.causes import CausesView
-from runtui.tui.screens.triage.line import LineQuestion
-from runtui.tui.screens.triage.people import PeopleView, PersonView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.json_view import JsonView
@@ -46,7 +43,7 @@ from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = tuple(resolve_name(place) for place in EVERY_FEATURE)
+FEATURES: tuple[type, ...] = tuple(every_feature())
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
@@ -64,7 +61,6 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "edit": (FormView, *FEATURES),
     "conflict": (ConflictView, *FEATURES),
     "review": (ReviewView,),
-    "number": (NumberReviewView,),
     "results": (ResultsView, *FEATURES),
     "journal": (JournalView, *FEATURES),
     "overview": (OverviewView, *FEATURES),
@@ -72,11 +68,12 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "copies": FEATURES,
     "page": (SelectionPage,),
     "columns": (ColumnChooser,),
-    "name": (NameQuestion,),
     "line": (LineQuestion,),
+    "opened": (ActionView,),
+    "question": (ActionView, NumberReviewView),
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
-    "panel": (Frame,),
+    "panel": FEATURES,
     "text": (SidePanel, Frame, *FEATURES),
     "search": (SearchBar,),
     "app": (Frame, *FEATURES),
@@ -97,10 +94,9 @@ def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> N
 
 def contexts() -> Iterator[ActionContext]:
     yield ActionContext()
-    yield ActionContext(connected=True)
-    yield ActionContext(connected=True, has_run=True, why_read_only="It was made read-only.")
-    yield ActionContext(connected=True, has_run=True, saving=True)
-    yield ActionContext(connected=True, has_run=True, changes=1, errors=2, marks=3)
+    yield ActionContext(has_run=True, why_read_only="It was made read-only.")
+    yield ActionContext(has_run=True, saving=True)
+    yield ActionContext(has_run=True, changes=1, errors=2, marks=3)
 
 
 def test_reasons_are_sentences() -> None:
@@ -117,17 +113,17 @@ def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
 
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     runs: tuple[Scope, ...] = ("runs", "rows", "row", "run", "app")
-    on_a_run = {"connected": True, "has_run": True, "has_list": True, "has_row": True}
+    on_a_run = {"has_run": True, "has_list": True, "has_row": True}
     assert hinted(*runs, **on_a_run) == "edit open_run filter causes act help"
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
-    causes: tuple[Scope, ...] = ("causes", "rows", "row", "app")
-    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_causes copy mark help"
-    assert hinted(*causes, has_list=True) == "filter leave_causes journal overview sort help"
-    assert hinted("edit", "app", connected=True, has_run=True).startswith("review leave"), "what is the aim of a form"
-    assert "causes" not in hinted("edit", "app", connected=True, has_run=True)
+    causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
+    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_place copy mark help"
+    assert hinted(*causes, has_list=True) == "filter leave_place journal overview sort help"
+    assert hinted("edit", "app", has_run=True).startswith("review leave"), "what is the aim of a form"
+    assert "causes" not in hinted("edit", "app", has_run=True)
 
 
 async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:

@@ -14,8 +14,8 @@ from textual import events
 from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.services.workspace import Workspace
-from runtui.tui import bridge
-from runtui.tui.features.bulk import sending
+from runtui.tui.features import feature
+from runtui.tui.features.changes import bulk_sending
 from runtui.tui.resources import RESULTS
 from runtui.tui.widgets.field_form import FieldForm
 from tests.tui.conftest import Opener, Session
@@ -52,8 +52,8 @@ async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_thr
         messages.append(hear)
         announced(message, hear, news, only_newest=only_newest)
 
-    announced = bridge.Announced.__init__
-    monkeypatch.setattr(bridge.Announced, "__init__", counted)
+    announced = feature.Announced.__init__
+    monkeypatch.setattr(feature.Announced, "__init__", counted)
     before = {run_id: dict(run) for run_id, run in graph.runs.items()}
     async with open_session(graph=graph, size=(80, 24)) as session:
         await type_keys(session, ["2", "ctrl+a"], "in one packet")
@@ -144,14 +144,14 @@ async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pyte
     graph = Graph()
     async with open_session(graph=graph) as session:
         everything_ended = threading.Event()
-        read = sending.marked_runs
+        read = bulk_sending.marked_runs
 
         def read_late(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
             assert everything_ended.wait(20)
             return read(workspace, run_ids)
 
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
-        monkeypatch.setattr(sending, "marked_runs", read_late)
+        monkeypatch.setattr(bulk_sending, "marked_runs", read_late)
         session.app.post_message(events.Key("y", "y"))
         await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
         everything_ended.set()

@@ -11,8 +11,8 @@ from runtui.domain.triage.causes import cause_rows
 from runtui.domain.triage.checks import checklist_of
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
+from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter
-from runtui.tui.screens.triage.causes import CausesView
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply

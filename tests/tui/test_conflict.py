@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from runtui.domain.draft import Draft
-from runtui.tui.screens.conflict import ConflictView
+from runtui.tui.features.changes.editing import ConflictView
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 

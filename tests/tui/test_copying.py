@@ -8,10 +8,10 @@ import pytest
 
 from runtui.domain.text import visible
 from runtui.services.store import EVERY_RUN
+from runtui.tui.features.copying import SelectionPage
 from runtui.tui.features.opening import Opening
-from runtui.tui.features.overviewing import Overviewing
 from runtui.tui.features.triage.explaining import Explaining
-from runtui.tui.screens.selection import SelectionPage
+from runtui.tui.features.triage.overviewing import Overviewing
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 

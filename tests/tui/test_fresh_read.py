@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 
 from runtui.domain.draft import Draft
-from runtui.tui.features.editing import Editing
-from runtui.tui.screens.conflict import ConflictView
+from runtui.tui.features.changes.editing import ConflictView, Editing
 from runtui.tui.screens.form import DraftEditor
 from runtui.tui.widgets.field_form import FieldInput, FieldSelect
 from tests.tui.conftest import Opener, Session

@@ -14,8 +14,8 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
+from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
-from runtui.tui.screens.journal import JournalView
 from runtui.tui.text import fit
 from runtui.tui.widgets.row_list import needs_of
 from tests.tui.conftest import ROOT, Opener, Session
@@ -211,7 +211,7 @@ async def test_another_order_is_that_of_all_entries(open_session: Opener, monkey
         table = view(session).table
         return [row.entry.number for row in table._source.window(0, table.total)]
 
-    for module in ("services.journal_query", "tui.screens.journal"):
+    for module in ("services.journal_query", "tui.features.changes.journaling"):
         monkeypatch.setattr(f"runtui.{module}.PAGE", 2)
     async with open_session(runs=12) as session:
         for number in range(5):

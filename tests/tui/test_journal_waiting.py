@@ -11,8 +11,8 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.services.writing.save import Save, Step
-from runtui.tui.features import waiting
-from runtui.tui.features.waiting import Waiting
+from runtui.tui.features.changes import waiting
+from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.words import pages
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of

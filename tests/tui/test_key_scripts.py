@@ -21,7 +21,7 @@ from runtui.domain.times import now_ticks
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
-from runtui.tui.screens.sign_in import SignInView
+from runtui.tui.features.signing_in import SignInView
 from tests import canary
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
@@ -195,7 +195,7 @@ class Desk:
     async def see_code(self) -> None:
         """Begin another sign-in, up to the code to type."""
         await self.session.press("A", "enter")
-        await self.session.until(lambda: self.session.find(SignInView).ends)
+        await self.session.until(lambda: self.session.find(SignInView).wait.ends)
 
     def hold(self) -> None:
         """Let nothing of Graph and of the sign-in service come through."""

@@ -12,7 +12,8 @@ from textual.message import Message
 
 from runtui.domain.columns import Column, ListCell
 from runtui.tui.resources import ReadRows, Resource, RowFlag
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable
+from runtui.tui.widgets.line_painter import ColumnHeader
+from runtui.tui.widgets.line_table import LineTable
 
 HEIGHT = 10
 FAILED = ListCell("bad", "status-failed")

@@ -7,8 +7,7 @@ import re
 import pytest
 
 from runtui.domain.times import TICKS_PER_SECOND, day_text, format_ticks, now_ticks
-from runtui.tui.features.overviewing import Overviewing
-from runtui.tui.screens.overview import OverviewView
+from runtui.tui.features.triage.overviewing import Overviewing, OverviewView
 from tests.tui.conftest import Opener, Session
 
 
@@ -27,7 +26,7 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         view = await opened(session)
         store = session.workspace.store
         histories = {history.workflow.id: history for history in store.histories(30)}
-        assert len(view.list.rows) == len(store.workflows()) == view.table.total
+        assert len(view.list.rows) == len(store.workflows()) == view.list.table.total
         row = view.row
         assert row is not None
         await session.press("enter")
@@ -36,7 +35,7 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         assert row.workflow.name in session.text().splitlines()[2]
         await session.press("escape")
         assert (session.view, session.runs.filter_text) == ("overview", "")
-        assert view.table.cursor_id == row.workflow.id, "the cursor stays on its workflow"
+        assert view.list.table.cursor_id == row.workflow.id, "the cursor stays on its workflow"
         back = next(back for back in range(14) if row.days[-1 - back].problems)
         await session.press(*["left"] * (back + 1))
         assert f"{row.days[-1 - back].problems} of " in session.text().splitlines()[2]
@@ -53,14 +52,14 @@ async def test_the_days_that_there_is_room_for_are_in_sight(
 ) -> None:
     async with open_session(size=size, runs=40) as session:
         view = await opened(session)
-        layout = view.table.arrangement.layout(view.table.size.width)
+        layout = view.list.table.arrangement.layout(view.list.table.size.width)
         shown = [column.key for column, _ in layout if column.key.startswith("day")]
         assert shown == [f"day{back}" for back in reversed(range(days))]
         assert {column.key: width for column, width in layout}["workflow"] >= 12
         session.workspace.store.put_workflows([{"id": "w", "displayName": "Another"}])
         session.app.wired[Overviewing].follow_clock()
-        await session.until(lambda: "Another" in session.text() or len(view.list.rows) > view.table.size.height)
-        assert view.table.arrangement.layout(view.table.size.width) == layout
+        await session.until(lambda: "Another" in session.text() or len(view.list.rows) > view.list.table.size.height)
+        assert view.list.table.arrangement.layout(view.list.table.size.width) == layout
 
 
 async def test_steps_back_lead_from_the_day_to_the_workflow_and_to_the_list(open_session: Opener) -> None:
@@ -73,9 +72,9 @@ async def test_steps_back_lead_from_the_day_to_the_workflow_and_to_the_list(open
         await session.press(*["right"] * 3, "escape")
         assert (session.view, view.back) == ("overview", None)
         await session.press("slash", *"hire", "enter")
-        assert 0 < view.table.total < len(view.list.rows)
+        assert 0 < view.list.table.total < len(view.list.rows)
         await session.press("escape")
-        assert (session.view, view.table.total) == ("overview", len(view.list.rows))
+        assert (session.view, view.list.table.total) == ("overview", len(view.list.rows))
         await session.press("escape")
         assert session.view == "runs"
 
@@ -86,16 +85,16 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
         line = session.text().splitlines()[3]
         letters = re.search(r"(?:[MTWFS] ){12}[MTWFS]", line)
         assert letters is not None
-        today = letters.end() - 1 - view.table.region.x
-        await session.pilot.click(view.table, offset=(today - 2, 2))
+        today = letters.end() - 1 - view.list.table.region.x
+        await session.pilot.click(view.list.table, offset=(today - 2, 2))
         await session.settled()
-        assert (view.table.cursor, view.back) == (2, 1)
-        await session.pilot.click(view.table, offset=(5, 1))
+        assert (view.list.table.cursor, view.back) == (2, 1)
+        await session.pilot.click(view.list.table, offset=(5, 1))
         await session.settled()
-        assert (view.table.cursor, view.back) == (1, None)
+        assert (view.list.table.cursor, view.back) == (1, None)
         row = view.row
         assert row is not None
-        await session.pilot.click(view.table, offset=(today, 1), times=2)
+        await session.pilot.click(view.list.table, offset=(today, 1), times=2)
         await session.settled()
         assert session.view == "runs"
         assert session.runs.table.total == row.days[-1].runs
@@ -108,7 +107,7 @@ async def test_what_time_alone_changes_is_drawn(open_session: Opener, monkeypatc
         assert f"● {running.runs} running" in session.text()
         later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
         monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
-        monkeypatch.setattr("runtui.tui.screens.overview.now_ticks", lambda: later)
+        monkeypatch.setattr("runtui.tui.features.triage.overviewing.now_ticks", lambda: later)
         session.app.wired[Overviewing].follow_clock()
         await session.until(lambda: "running" not in session.text().splitlines()[1])
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))

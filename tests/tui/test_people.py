@@ -12,7 +12,7 @@ from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
 from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
-from runtui.tui.screens.triage.people import PeopleView, PersonView
+from runtui.tui.features.triage.tracing import PeopleView, PersonView
 from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words.people_words import about, in_lines
 from tests.tui.conftest import Opener, Session

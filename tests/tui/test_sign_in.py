@@ -55,7 +55,7 @@ async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:
         assert "Help" in desk.words, "the help is still there"
         await desk.session.press("escape")
         await desk.session.until(lambda: "account lee.admin@contoso.example" in desk.words)
-        assert desk.view.ends is None
+        assert desk.view.wait.ends is None
         await desk.session.press("escape")
         assert desk.session.view == "runs"
 
@@ -81,7 +81,7 @@ async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_els
         monkeypatch.setattr(
             "runtui.tui.words.sign_in_words.countdown", lambda _ends, _now: "Waiting for you: 0:07 left."
         )
-        desk.view.count_down()
+        desk.view.wait.count_down()
         await desk.session.until(lambda: "0:07 left" in desk.session.text())
         after = desk.session.text().splitlines()
         assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
@@ -107,7 +107,7 @@ async def test_a_code_that_ran_out_is_told_and_another_one_can_be_had(tmp_path: 
         desk.authority.expire(first)
         desk.polls.go_on()
         await desk.session.until(lambda: "The code has expired" in desk.words)
-        assert desk.view.ends is None
+        assert desk.view.wait.ends is None
         assert await desk.ask_for_code() != first
 
 
@@ -141,7 +141,7 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
     async with open_desk(tmp_path, size=(columns, 24)) as desk:
         await desk.sees_sign_in()
         await desk.session.press("down", "enter")
-        await desk.session.until(lambda: desk.view.ends)
+        await desk.session.until(lambda: desk.view.wait.ends)
         await desk.session.press("ctrl+y")
         address = desk.session.app.clipboard
         assert address.startswith("https://login.fake.test/")
@@ -177,7 +177,7 @@ async def test_a_browser_that_is_refused_is_told(tmp_path: Path) -> None:
     async with open_desk(tmp_path, method="browser") as desk:
         await desk.sees_sign_in()
         await desk.session.press("enter")
-        await desk.session.until(lambda: desk.view.ends)
+        await desk.session.until(lambda: desk.view.wait.ends)
         assert "Open this in any browser" in desk.words, "the profile's own way comes first"
         await desk.session.press("ctrl+y")
         await paste(desk, desk.authority.browse(desk.session.app.clipboard, None).url)

@@ -74,7 +74,7 @@ INHERITED: Final[dict[str, set[str]]] = {
 }
 """The private names that a class of ours inherits from Textual, and uses or replaces."""
 
-OURS: Final = {"tui/bridge.py": {"_hear"}}
+OURS: Final = {"tui/features/feature.py": {"_hear"}}
 """Names that belong to a class of the same module."""
 
 

@@ -27,7 +27,7 @@ from runtui.sandbox.scenarios import SCENARIOS
 from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
-from runtui.tui.screens.help import FILTER_HELP
+from runtui.tui.features.helping import FILTER_HELP
 from runtui.tui.themes import THEMES
 
 ROOT: Final = Path(__file__).parents[2]

@@ -1,1 +1,1 @@
-"""What a person can do across screens, one file a feature: it opens its screens itself."""
+"""What a person can do, one file a feature, with the place that it alone opens."""

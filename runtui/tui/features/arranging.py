@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partialmethod
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from rich.cells import cell_len
 from textual.content import Content
 
 from runtui.domain.columns import Order, natural_order
@@ -27,9 +26,10 @@ from runtui.domain.views import (
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.screens.arrangement import ColumnChooser, NameQuestion
-from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.text import fit
+from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, Picker, marked_lines
+
+LONGEST_NAME: Final = 24
+"""Characters of the name of a view."""
 
 
 class _Task(NamedTuple):
@@ -47,8 +47,7 @@ class Arranging(Feature):
         self._preferences = self._workspace.preferences
 
     def start(self) -> None:
-        """Say what of the last session is lost."""
-        self._chrome.carry(self._preferences.failed.subscribe, self._say)
+        self.hear(self._preferences.failed.subscribe, self._say)
         if self._preferences.fault is not None:
             self._say(self._preferences.fault)
         elif filter_text := self._runs.why_unfiltered:
@@ -60,7 +59,6 @@ class Arranging(Feature):
     # Order
 
     async def action_sort_order(self) -> None:
-        """Choose a column and a direction for the list in front."""
         listed = self._chrome.front.view.list
         if listed is None:
             return
@@ -70,24 +68,28 @@ class Arranging(Feature):
             for natural in (natural_order(column),)
             for order in (natural, natural._replace(descending=not natural.descending))
         ]
-        names = [f"{name} {'↓' if order.descending else '↑'}" for name, order in orders]
-        width = max(map(cell_len, names))
-        choices = []
-        for (_, order), name in zip(orders, names, strict=True):
-            words = order_words(order.key, descending=order.descending) if listed is self._runs.list else ""
-            choices.append(Choice(order, f"{_mark(order == listed.order)} {fit(name, width)}  {words}"))
+        present = next((at for at, (_, order) in enumerate(orders) if order == listed.order), None)
+        is_of_runs = listed is self._runs.list
+        rows = [
+            (
+                f"{name} {'↓' if order.descending else '↑'}",
+                order_words(order.key, descending=order.descending) if is_of_runs else "",
+            )
+            for name, order in orders
+        ]
+        lines = marked_lines(rows, present)
+        choices = [Choice(order, line) for (_, order), line in zip(orders, lines, strict=True)]
 
         def chosen(order: Order | None) -> None:
             if order is not None:
                 listed.sort_by(order)
 
-        at = next((at for at, (_, order) in enumerate(orders) if order == listed.order), 0)
-        await self._chrome.ask(Picker("sort", Content.assemble(("Sort by", "bold")), choices, at=at), chosen)
+        title = Content.styled("Sort by", "bold")
+        await self._chrome.ask(Picker("sort", title, choices, at=present or 0), chosen)
 
     # Columns
 
     async def action_columns(self) -> None:
-        """Choose the columns of the list in front."""
         listed = self._chrome.front.view.list
         if listed is None:
             return
@@ -108,11 +110,9 @@ class Arranging(Feature):
         await self._chrome.ask(ColumnChooser(columns, present, shown), chosen)
 
     def action_next_columns(self) -> None:
-        """Scroll the columns; the workflow stays."""
         self._scroll(1)
 
     def action_previous_columns(self) -> None:
-        """Scroll the columns back."""
         self._scroll(-1)
 
     def _scroll(self, by: int) -> None:
@@ -122,7 +122,6 @@ class Arranging(Feature):
     # Views
 
     def action_problems(self) -> None:
-        """Only what went wrong, or all again."""
         self._runs.filter_by("" if self._runs.filter_text == PROBLEMS else PROBLEMS)
 
     def show_view(self, number: int) -> None:
@@ -158,21 +157,23 @@ class Arranging(Feature):
         return view_of(self._runs.settings, self._preferences.kept.views)
 
     async def action_views(self) -> None:
-        """Show a view, save what is shown as one, or change one of the person's own."""
-        views, present = self._views, self._present
-        width = max(cell_len(view.name) for view in views)
+        views = self._views
+        present = views.index(self._present) if self._present in views else None
+        lines = marked_lines(
+            [(f"{at} {view.name}", _summary(view.settings)) for at, view in enumerate(views, 1)], present
+        )
         choices = [
             Choice(
                 _Task("show" if number <= len(BUILT_IN_VIEWS) else "change", number),
-                f"{_mark(view == present)} {number} {fit(view.name, width)}  {_summary(view.settings)}",
+                line,
                 "" if number <= len(BUILT_IN_VIEWS) else "Yours: show, rename, replace or delete it.",
             )
-            for number, view in enumerate(views, 1)
+            for number, line in enumerate(lines, 1)
         ]
         full = f"All {MOST_VIEWS} views are in use; delete one of yours first." if len(views) >= MOST_VIEWS else ""
         save = _Task("save", len(views) + 1)
         choices.append(Choice(save, "+ save what the list shows", _summary(self._runs.settings), refusal=full))
-        at = views.index(present) if present in views else len(views)
+        at = len(views) if present is None else present
         await self._chrome.ask(Picker("views", Content.assemble(("Views", "bold")), choices, at=at), self._do)
 
     async def _do(self, task: _Task | None) -> None:
@@ -209,8 +210,16 @@ class Arranging(Feature):
                 own[index] = own[index]._replace(name=name)
             self._keep(own, f"Saved: {task.number} shows {name}.")
 
-        taken = [view.name for view in self._views if view.name != name]
-        await self._chrome.ask(NameQuestion(name, taken), named)
+        taken = {view.name.casefold() for view in self._views if view.name != name}
+
+        def check(text: str) -> None:
+            if not text or len(text) > LONGEST_NAME:
+                raise ValueError(f"A name has 1 to {LONGEST_NAME} characters.")
+            if text.casefold() in taken:
+                raise ValueError(f"There is a view {text} already.")
+
+        title = "Rename the view" if name else "Save as a view"
+        await self._chrome.ask(LineQuestion("name", title, "A name for the view, such as leavers", name, check), named)
 
     def _keep(self, own: list[View], words: str) -> None:
         self._preferences.keep(views=tuple(own))
@@ -223,10 +232,6 @@ def _changes(number: int, name: str) -> Iterator[Choice[_Task]]:
     yield Choice(_Task("rename", number), "rename")
     yield Choice(_Task("replace", number), "replace by what the list shows")
     yield Choice(_Task("delete", number), "delete")
-
-
-def _mark(is_present: bool) -> str:
-    return "●" if is_present else "○"
 
 
 def _summary(settings: ListSettings) -> str:

@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from rich.cells import cell_len
+from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Static
 
 from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult
@@ -36,20 +41,21 @@ from runtui.services.sharing.handoff import (
     origin_of,
     requests_about,
 )
+from runtui.tui.actions import bindings
+from runtui.tui.features.changes.bulk_sending import ResultsView
+from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.signing_in import SignInView
+from runtui.tui.features.triage.explaining import CausesView
+from runtui.tui.features.triage.overviewing import OverviewView
+from runtui.tui.features.triage.tracing import PersonView
 from runtui.tui.keys import awaited
-from runtui.tui.resources import CAUSES, PERSON, RESULTS, RUNS, TASKS, USERS, WORKFLOWS, Resource, ResultRow
-from runtui.tui.screens.bulk.results import ResultsView
+from runtui.tui.resources import ResultRow
 from runtui.tui.screens.frame import ActionView
-from runtui.tui.screens.journal import JournalView
-from runtui.tui.screens.overview import OverviewView
-from runtui.tui.screens.picker import Picker
+from runtui.tui.screens.questions import Picker
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.screens.selection import SelectionPage, fits_on_page
-from runtui.tui.screens.sign_in import SignInView
-from runtui.tui.screens.triage.causes import CausesView
-from runtui.tui.screens.triage.people import PersonView
+from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import copies
 from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, HandoffOf, Way
@@ -71,17 +77,14 @@ class Copying(Feature):
     # The question
 
     def action_copy(self) -> None:
-        """Ask what to copy of the row under the cursor."""
         if (listed := self._chrome.front.view.list) is not None:
             listed.table.row_under_cursor(hold=True)
         self._ask(self._in_view())
 
     def action_copy_entry(self) -> None:
-        """Ask what to copy of the change under the cursor."""
         self._ask(self._in_view())
 
     def action_copy_tab(self) -> None:
-        """Ask what to copy of what the tab in front shows."""
         panel = self._chrome.panel
         match panel.in_front:
             case Exchange() as exchange:
@@ -92,15 +95,11 @@ class Copying(Feature):
                 self._ask(self._in_view() if panel.tab == "run" else None, of_tab=True)
 
     def _ask(self, made: _Made | None, *, of_tab: bool = False) -> None:
-        self._chrome.app.run_worker(self._choose(made, of_tab), group=awaited("copy"), description="find what to copy")
+        self.aside(self._choose(made, of_tab), awaited("copy"))
 
     async def _choose(self, made: _Made | None, of_tab: bool) -> None:
-        try:
-            offered = list(await asyncio.to_thread(made)) if made is not None else []
-            text = await asyncio.to_thread(self._chrome.panel.text) if of_tab else ""
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
-            return
+        offered = list(await asyncio.to_thread(made)) if made is not None else []
+        text = await asyncio.to_thread(self._chrome.panel.text) if of_tab else ""
         if text:
             offered.insert(0, copies.code_choice("text of the tab", "Text", text))
         if not offered:
@@ -108,22 +107,18 @@ class Copying(Feature):
             return
         self._offered = offered
         title = Content.styled("Copy", "bold")
-        await self._chrome.ask(Picker(_QUESTION, title, offered, shared=("copies",)), self._chosen)
+        await self._chrome.ask(Picker(_QUESTION, title, offered, more_scopes=("copies",)), self._chosen)
 
     def action_copy_chosen(self) -> None:
-        """Copy what is under the cursor."""
         self._answer(self._under_cursor, "clipboard")
 
     def action_show_chosen(self) -> None:
-        """Show what is under the cursor, to be selected."""
         self._answer(self._under_cursor, "page")
 
     def action_save_chosen(self) -> None:
-        """Write what is under the cursor to a file."""
         self._answer(self._under_cursor, "file")
 
     def action_copy_handoff(self) -> None:
-        """Copy the hand-over, wherever the cursor is."""
         self._answer(
             next((choice for choice in self._offered if choice.value.what == copies.HANDOFF), None), "clipboard"
         )
@@ -145,7 +140,7 @@ class Copying(Feature):
 
     def _chosen(self, copy: Copy | None) -> None:
         if copy is not None:
-            self._chrome.app.run_worker(self._copy(copy), group=awaited("copied"), exclusive=True, description="copy")
+            self.aside(self._copy(copy), awaited("copied"), exclusive=True)
 
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what is to be read first."""
@@ -153,10 +148,8 @@ class Copying(Feature):
         if run is None:
             await self._make(copy)
             return
-        self._chrome.set_status("Reading what the tasks of the run did…")
-        self._chrome.app.run_worker(
-            self._read_first(copy, run), group="hand over", exclusive=True, description="read for a hand-over"
-        )
+        words = "Reading what the tasks of the run did…"
+        self.aside(self._read_first(copy, run), "hand over", words, exclusive=True)
 
     def _unread(self, of: HandoffOf | None) -> tuple[str, str] | None:
         """The ids of workflow and run of a hand-over that lacks what the tasks did. It reads files."""
@@ -174,16 +167,11 @@ class Copying(Feature):
         await self._make(copy, lacks)
 
     async def _make(self, copy: Copy, lacks: str = "") -> None:
-        try:
-            if copy.handoff_of is not None:
-                copy = copy._replace(text=await self._handoff(copy.handoff_of))
-        except RuntuiError as error:
-            self._chrome.set_status(str(error), "error")
-            return
+        if copy.handoff_of is not None:
+            copy = copy._replace(text=await self._handoff(copy.handoff_of))
         await self._send(copy, lacks)
 
     async def action_copy_code(self) -> None:
-        """Copy the code of a sign-in, or the address to open."""
         view = self._chrome.front.view
         if isinstance(view, SignInView) and view.copied[0]:
             text, what = view.copied
@@ -227,10 +215,12 @@ class Copying(Feature):
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
         row = view.list.table.row_under_cursor() if view.list is not None else None
-        thing = _THINGS.get(type(view))
-        return partial(self._of, thing(view, row)) if thing is not None and row is not None else None
+        if view.list is None or row is None:
+            return None
+        thing = _THINGS[type(view)](view, row) if type(view) in _THINGS else Thing()
+        return partial(self._of, thing, copies.row_choice(view.list.resource.columns, row))
 
-    def _of(self, thing: Thing) -> list[CopyChoice]:
+    def _of(self, thing: Thing, row: CopyChoice) -> list[CopyChoice]:
         workspace = self._workspace
         stored = workspace.store.get(thing.run_id) if thing.run_id else None
         workflow_id = thing.workflow_id or (stored.workflow_id if stored is not None else "")
@@ -242,7 +232,7 @@ class Copying(Feature):
             address = workspace.client.read_target(workflow_id, thing.run_id, thing.result_id)
             choices.append(copies.link_choice(workspace.root, workflow_id))
             choices += copies.command_choices(shared_request("GET", address), workspace.root)
-        return [*choices, copies.row_choice(thing.resource.columns, thing.row), copies.json_choice(received)]
+        return [*choices, row, copies.json_choice(received)]
 
     def _of_entry(self, entry: Entry) -> list[CopyChoice]:
         if entry.damage:
@@ -271,12 +261,54 @@ class Copying(Feature):
         return copies.request_ids_choice(changes, requests_about(workspace, run_id))
 
 
+_LINES_OF_HINT: Final = 1
+
+
+class SelectionPage(Screen[None]):
+    """A text alone on the screen, to be selected in the terminal: the way to copy where there is no clipboard.
+
+    Nothing stands beside or before the text, so that selecting lines selects nothing else; and no line of it is broken,
+    since it would be selected as two. Under it stands how to go back.
+    """
+
+    BINDINGS = bindings("page", close_page="close_page")
+    DEFAULT_CSS = """
+    SelectionPage { layout: vertical; overflow: hidden; }
+    SelectionPage #selection-text { height: 1fr; width: 100%; text-wrap: nowrap; }
+    SelectionPage #selection-hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, text: str) -> None:
+        """Show a text that is redacted already."""
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        yield Static(content(self._text, newlines=True), id="selection-text", markup=False)
+        yield Static(id="selection-hint", markup=False)
+
+    def on_resize(self) -> None:
+        """Say how to go on, or that the terminal shows less than the text."""
+        words = "Select the text in your terminal"
+        if not fits_on_page(self._text, self.app.size):
+            words = "The terminal is too small for all of the text"
+        hint = f"{words}; {key_of('close_page')} goes back."
+        self.query_one("#selection-hint", Static).update(content(hint))
+
+    def action_close_page(self) -> None:
+        self.dismiss()
+
+
+def fits_on_page(text: str, size: Size) -> bool:
+    """Whether a terminal of that size, in cells, shows all of a text."""
+    lines = visible(text, newlines=True).split("\n")
+    return len(lines) <= size.height - _LINES_OF_HINT and all(cell_len(line) <= size.width for line in lines)
+
+
 class Thing(NamedTuple):
     """What is under the cursor of a list, as far as it can be copied."""
 
-    resource: Resource[Any, Any]
-    row: Any
-    lead: tuple[CopyChoice, ...]
+    lead: tuple[CopyChoice, ...] = ()
     """What is of it alone; the first is copied by two keys."""
     run_id: str = ""
     """The run that it is, or is a part of."""
@@ -292,46 +324,46 @@ class Thing(NamedTuple):
 
 def _run(view: RunsView, row: RunRow) -> Thing:
     lead = (copies.id_choice("run", row.id), *copies.marked_choices(view.table.marks))
-    return Thing(RUNS, row, lead, row.id, row.workflow_id, handoff_of=row.id, is_run=True)
+    return Thing(lead, row.id, row.workflow_id, handoff_of=row.id, is_run=True)
 
 
 def _result(view: ResultsView, row: ResultRow) -> Thing:
     run_id = row.save.run_id
     ids = (copies.id_choice("run", run_id), *copies.marked_choices(view.list.table.marks))
-    return Thing(RESULTS, row, (*ids, *copies.reason_choices(row.reason)), run_id, handoff_of=run_id, is_run=True)
+    return Thing((*ids, *copies.reason_choices(row.reason)), run_id, handoff_of=run_id, is_run=True)
 
 
 def _user(view: UsersView, row: UserRow) -> Thing:
     run_id, result = view.run_id or "", row.result
     why = copies.reason_choices(row.trouble.reason if row.trouble is not None else "")
     lead = (copies.id_choice("user", row.id), *why, copies.id_choice("run", run_id))
-    thing = Thing(USERS, row, lead, run_id, handoff_of=run_id)
+    thing = Thing(lead, run_id, handoff_of=run_id)
     return thing if result is None else thing._replace(result_id=result.id, received=result.received)
 
 
 def _task(view: TasksView, row: TaskRow) -> Thing:
     of_user = view.user.result if view.user is not None else None
-    thing = _of_task(TASKS, row, row.result, view.run_id or "")
+    thing = _of_task(row.result, view.run_id or "")
     return thing._replace(result_id=of_user.id if of_user is not None else "")
 
 
-def _of_task(resource: Resource[Any, Any], row: Any, task: TaskResult, run_id: str) -> Thing:
+def _of_task(task: TaskResult, run_id: str) -> Thing:
     ids = (copies.id_choice("task result", task.id), copies.id_choice("run", run_id))
     lead = (*copies.reason_choices(task.reason if task.is_failed else ""), *ids)
-    return Thing(resource, row, lead, run_id, handoff_of=run_id, received=task.received)
+    return Thing(lead, run_id, handoff_of=run_id, received=task.received)
 
 
 def _cause(view: CausesView, row: CauseRow) -> Thing:
     cause = row.cause
     lead = (*copies.reason_choices(cause.reason), copies.filter_choice(f"cause:{cause.key}"))
     of = CauseOfRuns(cause, runs_of_cause(view.shown, cause))
-    return Thing(CAUSES, row, lead, handoff_of=of, received=cause_record(cause))
+    return Thing(lead, handoff_of=of, received=cause_record(cause))
 
 
 def _workflow(_view: OverviewView, row: WorkflowHistory) -> Thing:
     workflow = row.workflow
     lead = (copies.id_choice("workflow", workflow.id),)
-    return Thing(WORKFLOWS, row, lead, workflow_id=workflow.id, received=workflow.received)
+    return Thing(lead, workflow_id=workflow.id, received=workflow.received)
 
 
 _THINGS: Final[Mapping[type[ActionView[Any]], Callable[[Any, Any], Thing]]] = {
@@ -339,8 +371,8 @@ _THINGS: Final[Mapping[type[ActionView[Any]], Callable[[Any, Any], Thing]]] = {
     ResultsView: _result,
     UsersView: _user,
     TasksView: _task,
-    PersonView: lambda _view, row: _of_task(PERSON, row, row.result, row.run_id),
+    PersonView: lambda _view, row: _of_task(row.result, row.run_id),
     CausesView: _cause,
     OverviewView: _workflow,
 }
-"""For each list: what its row is."""
+"""What the row of a list is, where there is more to it than its cells."""

@@ -1,15 +1,18 @@
 """What a feature is, and those of one session.
 
 Invariant: a feature is loaded and built when it is first asked for. Until then there is nothing that it could tell;
-from then on it follows the services.
+from then on it follows the services, which know no widget: they may announce from any thread, and what hears it runs on
+the event loop, in the order in which it was announced.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from pkgutil import resolve_name
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from inspect import isawaitable
+from typing import Generic, TypeVar
+
+from textual.message import Message
 
 from runtui.errors import RuntuiError
 from runtui.tui.actions import ActionContext
@@ -20,8 +23,37 @@ FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
 
 
+News = TypeVar("News")
+
+Subscribe = Callable[[Callable[[News], None]], object]
+"""How a service takes a listener."""
+
+
+class Announced(Message, Generic[News]):
+    """A service announced `news`; `hear` is what listens to it."""
+
+    def __init__(self, hear: Callable[[News], object], news: News, *, only_newest: bool) -> None:
+        super().__init__()
+        self._hear = hear
+        self._news = news
+        self._only_newest = only_newest
+
+    def can_replace(self, message: Message) -> bool:
+        """Of a flood of the same news the last one says as much as all of them."""
+        return self._only_newest and isinstance(message, Announced) and message._hear == self._hear
+
+    async def deliver(self) -> None:
+        """Call the listener, and wait for it."""
+        outcome = self._hear(self._news)
+        if isawaitable(outcome):
+            await outcome
+
+
 class Feature:
-    """What a person can do across screens: it has an `action_<id>` for each action of the registry that it owns."""
+    """What a person can do: it has an `action_<id>` for each action of the registry that it owns.
+
+    One that stands in a file of this package is found there.
+    """
 
     def __init__(self, features: Features) -> None:
         self._features = features
@@ -41,6 +73,20 @@ class Feature:
 
     def end(self) -> None:
         """The screens are gone."""
+
+    def hear(self, subscribe: Subscribe[News], hear: Callable[[News], object], *, only_newest: bool = False) -> None:
+        """Have what a service announces heard on the event loop, and awaited there.
+
+        Args:
+            subscribe: The service's way to take a listener.
+            hear: Listens.
+            only_newest: Whether announcements that wait may be dropped for a newer one.
+        """
+
+        def announce(news: News) -> None:
+            self._chrome.app.post_message(Announced(hear, news, only_newest=only_newest))
+
+        subscribe(announce)
 
     async def attempt(self, work: Awaitable[_T]) -> _T | None:
         """What comes of some work; what fails is told, and gives None."""
@@ -84,10 +130,10 @@ class Features:
     Args:
         chrome: The frame.
         runs: The list, in which they begin.
-        every: The places of their classes, such as `package.module:Class`, in the order in which they are built.
+        every: Gives the classes of all of them, in the order in which they are built.
     """
 
-    def __init__(self, chrome: Chrome, runs: RunsView, every: Sequence[str]) -> None:
+    def __init__(self, chrome: Chrome, runs: RunsView, every: Callable[[], Iterable[type[Feature]]]) -> None:
         self.chrome = chrome
         self.runs = runs
         self._every = every
@@ -106,8 +152,7 @@ class Features:
 
     def __iter__(self) -> Iterator[Feature]:
         """All of them, each built when it is its turn."""
-        for place in self._every:
-            kind: type[Feature] = resolve_name(place)
+        for kind in self._every():
             yield self[kind]
 
     @property

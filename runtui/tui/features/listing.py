@@ -33,11 +33,10 @@ class Listing(Feature):
         """What was said of the last listing, as long as that is incomplete."""
 
     def start(self) -> None:
-        carry = self._chrome.carry
-        carry(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
-        carry(self._workspace.store.changed.subscribe, self._tell_of_ends)
-        carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
-        carry(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
+        self.hear(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        self.hear(self._workspace.store.changed.subscribe, self._tell_of_ends)
+        self.hear(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.hear(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         self._chrome.show_runs = self._show_runs
 
     def show_stored(self) -> None:
@@ -124,7 +123,6 @@ class Listing(Feature):
         self._workspace.refresh.now(full=True)
 
     def action_pause(self) -> None:
-        """Pause or resume auto-refresh."""
         self._workspace.refresh.toggle_pause()
 
 

@@ -20,6 +20,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import GraphError
 from runtui.services.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.panes import Panes
 from runtui.tui.keys import awaited
 from runtui.tui.screens.run import READING, TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
@@ -63,14 +64,12 @@ class Opening(Feature):
         """Whether the first user is to be opened once the users are there."""
 
     def start(self) -> None:
-        """Follow the store, and what comes of a large run."""
-        self._chrome.carry(self._workspace.store.changed.subscribe, self._store_changed)
-        self._chrome.carry(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
+        self.hear(self._workspace.store.changed.subscribe, self._store_changed)
+        self.hear(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
 
     # enter on a run
 
     async def action_open_run(self) -> None:
-        """Open the run under the cursor."""
         if (run_id := self._chrome.hold_run()) is not None:
             await self.open_run(run_id)
 
@@ -84,9 +83,7 @@ class Opening(Feature):
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
         await self._chrome.open(self._users_place, self._left)
-        self._chrome.app.run_worker(
-            self._begin(run_id), group=awaited("users of a run"), exclusive=True, description="show a run"
-        )
+        self.aside(self._begin(run_id), awaited("users of a run"), exclusive=True)
 
     def _left(self, _answer: None) -> None:
         """Nobody looks at the users any more: what was read of them stays."""
@@ -104,9 +101,9 @@ class Opening(Feature):
             self._chrome.panel.read_again()
 
     def _read_again(self, run_id: str) -> None:
-        if self._workspace.connected and run_id == self.users.run_id:
+        if run_id == self.users.run_id:
             self._is_reading = True
-            self._chrome.app.run_worker(self._read(run_id), group=_READING, exclusive=True, description="read a run")
+            self.aside(self._read(run_id), _READING, exclusive=True)
 
     async def _read(self, run_id: str) -> None:
         """Read what a run did into the store, and show it; what cannot be read is said in its place."""
@@ -142,7 +139,7 @@ class Opening(Feature):
     def _part_came(self, run_id: str) -> None:
         """More users of a large run are there, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
-            self._chrome.app.run_worker(self._show_part(run_id), group=_SHOWING, description="show a part of a run")
+            self.aside(self._show_part(run_id), _SHOWING)
 
     async def _show_part(self, run_id: str) -> None:
         """Show what came by now, and rest: showing all that there is takes longer the more there is."""
@@ -167,9 +164,7 @@ class Opening(Feature):
         is_open = self._users_place in self._chrome.app.screen_stack
         if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
             return
-        self._chrome.app.run_worker(
-            self._follow(run_id), group="follow one run", exclusive=True, description="follow a run"
-        )
+        self.aside(self._follow(run_id), "follow one run", exclusive=True)
 
     async def _follow(self, run_id: str) -> None:
         known = await self._show_stored(run_id)
@@ -222,7 +217,6 @@ class Opening(Feature):
     # enter on a user
 
     async def action_open_user(self) -> None:
-        """Open the user under the cursor."""
         row, run_id = self.users.list.table.row_under_cursor(hold=True), self.users.run_id
         if row is None or run_id is None:
             self._opens_first = self._is_reading
@@ -232,19 +226,14 @@ class Opening(Feature):
         await self._chrome.prepare(self._tasks_place)
         self.tasks.open(run_id, row)
         await self._chrome.open(self._tasks_place)
-        self._chrome.app.run_worker(
-            self._show_tasks(run_id, row),
-            group=awaited("tasks of a user"),
-            exclusive=True,
-            description="show a user",
-        )
+        self.aside(self._show_tasks(run_id, row), awaited("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show what the tasks of a run did for a user, where that is still open."""
         subject_id = user.result.subject_id if user.result is not None else user.tasks[0].subject_id
-        tasks = await self.in_thread(partial(self._workspace.store.tasks_of, run_id, subject_id))
+        tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, subject_id)
         shown = self.tasks.user
-        if tasks is not None and shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
+        if shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
             self.tasks.show(user, in_sequence(tasks), is_whole=not self.users.progress)
 
     async def _open_first(self) -> None:
@@ -260,4 +249,4 @@ class Opening(Feature):
     async def action_open_task(self) -> None:
         """Go to the task in the panel."""
         self._chrome.panel.choose("run")
-        self._chrome.front.action_focus_panel()
+        self._features[Panes].action_focus_panel()

@@ -7,34 +7,43 @@ more than they need, and the later ones for nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
+from importlib import import_module
+from itertools import chain
+from pkgutil import walk_packages
 from typing import Final, NamedTuple
 
 from runtui.domain.properties import EDITABLE
-from runtui.tui.features.feature import Features
+from runtui.tui import features
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.listing import Listing
 
-EVERY_FEATURE: Final = (
-    "runtui.tui.features.listing:Listing",
-    "runtui.tui.features.leaving:Leaving",
-    "runtui.tui.features.switching:Switching",
-    "runtui.tui.features.arranging:Arranging",
-    "runtui.tui.features.opening:Opening",
-    "runtui.tui.features.editing:Editing",
-    "runtui.tui.features.waiting:Waiting",
-    "runtui.tui.features.triage.triaging:Triaging",
-    "runtui.tui.features.bulk.editing:BulkEditing",
-    "runtui.tui.features.bulk.sending:BulkSending",
-    "runtui.tui.features.triage.following:Following",
-    "runtui.tui.features.acting:Acting",
-    "runtui.tui.features.triage.explaining:Explaining",
-    "runtui.tui.features.triage.tracing:Tracing",
-    "runtui.tui.features.overviewing:Overviewing",
-    "runtui.tui.features.journaling:Journaling",
-    "runtui.tui.features.copying:Copying",
-    "runtui.tui.features.signing_in:SigningIn",
-)
-"""In the order in which they are built: those whose keys are pressed most come first."""
+PRESSED_MOST: Final = (
+    "listing", "panes", "switching", "arranging", "opening", "changes.editing", "triage.triaging",
+    "changes.bulk_editing",
+)  # fmt: skip
+"""The files of the features that are built first."""
+
+
+def every_feature() -> Iterator[type[Feature]]:
+    """The classes of all features: those in any file of this package, each loaded when it is its turn."""
+    yield from chain.from_iterable(map(_in_file, PRESSED_MOST))
+    yield from chain.from_iterable(_in_file(name) for name in _files() if name not in PRESSED_MOST)
+
+
+def _in_file(name: str) -> Iterator[type[Feature]]:
+    module = import_module(f"{features.__name__}.{name}")
+    for kind in vars(module).values():
+        if isinstance(kind, type) and Feature in kind.__bases__ and kind.__module__ == module.__name__:
+            yield kind
+
+
+@cache
+def _files() -> tuple[str, ...]:
+    here = f"{features.__name__}."
+    found = walk_packages(features.__path__, here)
+    return tuple(file.name.removeprefix(here) for file in found if not file.ispkg)
 
 
 class Stages(NamedTuple):
@@ -49,8 +58,8 @@ class Stages(NamedTuple):
 class Preparation:
     """What is done while keys rest, until nothing is left for a key to wait for."""
 
-    def __init__(self, features: Features) -> None:
-        self._features = features
+    def __init__(self, wired: Features) -> None:
+        self._wired = wired
         self.is_followed_up = False
         """Whether every feature is there, and has told what it found at the start."""
         self.is_prepared = False
@@ -63,22 +72,22 @@ class Preparation:
             rest: Waits until nothing that was typed is left to do.
             stages: Whom to tell how far it has come.
         """
-        from runtui.tui.features.editing import Editing
+        from runtui.tui.features.changes.editing import Editing
 
-        chrome = self._features.chrome
-        for _ in self._features:
+        chrome = self._wired.chrome
+        for _ in self._wired:
             await rest()
         stages.begin()
         await asyncio.to_thread(_prepare_editing)
-        await self._features[Listing].is_read.wait()
-        self._features[Editing].tell_of_unlisted_drafts()
+        await self._wired[Listing].is_read.wait()
+        self._wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
             for place in chrome.places:
                 await rest()
                 await chrome.prepare(place)
             # The first rows stand where they belong: from here on the cursor belongs to its run.
-            self._features.runs.table.row_under_cursor(hold=True)
+            self._wired.runs.table.row_under_cursor(hold=True)
             stages.prepared()
             self.is_prepared = True
 

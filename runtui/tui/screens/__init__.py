@@ -1,1 +1,1 @@
-"""What the left side of the screen shows: the list, the form, the review, the help. One file a view."""
+"""What the left side of the screen shows for more than one feature: the list, the form, the questions."""

@@ -18,7 +18,6 @@ from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import now_ticks
 from runtui.services.drafts import Drafts
-from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, middle
@@ -151,7 +150,6 @@ class FormView(ActionView[None]):
     """Shows one draft at a time."""
 
     scope = "edit"
-    BINDINGS = bindings("edit")
 
     def __init__(self, drafts: Drafts) -> None:
         """A form that keeps each state of its draft before it is drawn: what is seen is on its way to the disk."""

@@ -27,11 +27,10 @@ from textual.widgets import Input, OptionList
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, Scope, in_scopes, key_of, view_keys
+from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, VIEWS, Scope, in_scopes, view_keys
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
-from runtui.tui.bridge import News, Subscribe, carry
 from runtui.tui.keys import awaited
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp
@@ -180,10 +179,9 @@ class Chrome:
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
             profiles=len(self.profiles or ()),
-            connected=workspace.connected,
             why_read_only=entry_words.why_read_only(workspace),
             has_run=run_id is not None,
-            saving=workspace.connected and run_id is not None and workspace.saves.of_run(run_id) is not None,
+            saving=run_id is not None and workspace.saves.of_run(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marked_runs=marks if view.changes_marked else 0,
@@ -243,10 +241,6 @@ class Chrome:
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
 
-    def carry(self, subscribe: Subscribe[News], hear: Callable[[News], object], *, only_newest: bool = False) -> None:
-        """Hear what a service announces, on the event loop."""
-        carry(subscribe, self.app, hear, only_newest=only_newest)
-
 
 async def _nothing_to_show(_filter: str) -> None:
     """There is no list yet."""
@@ -257,9 +251,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     scope: ClassVar[Scope]
     """Which actions of the registry are for this view alone; itself, its list, its frame or a feature has an
-    `action_<id>` for each."""
-    shared: tuple[Scope, ...] = ()
-    """Which others it has in common with other views."""
+    `action_<id>` for each, and for those of the scopes that it shares."""
+    more_scopes: tuple[Scope, ...] = ()
+    """Whose actions there are besides."""
     changes_marked: ClassVar[bool] = False
     """Whether a change that begins here is for the marked rows, where there are some."""
     list: RowList[Any, Any] | None = None
@@ -267,6 +261,12 @@ class ActionView(Widget, Generic[ScreenResultType]):
     opens: ClassVar[str] = ""
     """The action that a double click on a row stands for, or a click on a choice."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Bind the keys of the view, before Textual looks at them."""
+        if "BINDINGS" not in vars(cls):
+            cls.BINDINGS = bindings(cls.scope, *VIEWS[cls.scope])
+        super().__init_subclass__(**options)
 
     def compose(self) -> ComposeResult:
         if self.list is not None:
@@ -320,12 +320,12 @@ class ActionView(Widget, Generic[ScreenResultType]):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
-            await self.action_perform(self.opens)
+            await self.frame.action_perform(self.opens)
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if self.opens:
-            await self.action_perform(self.opens)
+            await self.frame.action_perform(self.opens)
 
     def before(self, action_id: str) -> None:
         """Bring this view up to date before an action of its scope is asked whether it can run."""
@@ -338,9 +338,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
         """Close this view."""
         self.frame.dismiss(answer)
 
-    async def action_perform(self, action_id: str) -> None:
-        """What a key asks for."""
-        await self.frame.perform(action_id)
+    def action_leave_place(self) -> None:
+        """One step back: the filter first, then to where one came from."""
+        if self.list is None or not self.list.clear():
+            self.answer()
+
+    def action_leave_question(self) -> None:
+        self.answer()
 
 
 class Frame(Screen[ScreenResultType]):
@@ -368,7 +372,7 @@ class Frame(Screen[ScreenResultType]):
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(view, id="left")
-        self._panel = SidePanel(id="panel")
+        self.panel = SidePanel(id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
 
@@ -376,7 +380,7 @@ class Frame(Screen[ScreenResultType]):
         """The lines, and the two panes between them."""
         yield self._header
         yield self._strip
-        yield Horizontal(self._left, self._panel, id="body")
+        yield Horizontal(self._left, self.panel, id="body")
         yield self._status
         yield self._hints
 
@@ -402,7 +406,7 @@ class Frame(Screen[ScreenResultType]):
     @property
     def has_keys_in_panel(self) -> bool:
         """Whether keys go to the side panel."""
-        return self.focused is not None and self._panel in self.focused.ancestors_with_self
+        return self.focused is not None and self.panel in self.focused.ancestors_with_self
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -411,7 +415,7 @@ class Frame(Screen[ScreenResultType]):
 
     @property
     def _own_scopes(self) -> tuple[Scope, ...]:
-        return (self.view.scope, *self.view.shared)
+        return (self.view.scope, *VIEWS[self.view.scope], *self.view.more_scopes)
 
     @property
     def _panel_scopes(self) -> tuple[Scope, ...]:
@@ -430,19 +434,19 @@ class Frame(Screen[ScreenResultType]):
         self._header.headline = chrome.headline
         self._strip.trouble = chrome.trouble
         self._left.show_title(self.view.title(), active=not in_panel)
-        self._give_room()
+        self.give_room()
         self.view.show_in(chrome.panel)
-        chrome.panel.draw_on(self._panel, is_in_sight=self._shows_panel)
-        self._panel.mark_active(in_panel)
+        chrome.panel.draw_on(self.panel, is_in_sight=self.shows_panel)
+        self.panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
         self._hints.actions = in_scopes(*self.scopes_of_keys)
         self._hints.context = chrome.context()
         is_place = self.view.list is not None and self.view.scope != "help"
-        self._hints.opens_panel = is_place and not (self._shows_panel or chrome.is_zoomed)
+        self._hints.opens_panel = is_place and not (self.shows_panel or chrome.is_zoomed)
         self._hints.typing = isinstance(self.focused, Input)
 
     @property
-    def _shows_panel(self) -> bool:
+    def shows_panel(self) -> bool:
         """Whether the panel is in sight: below WIDE columns only where it was opened or a draft is."""
         if self.chrome.is_zoomed:
             return self.has_keys_in_panel
@@ -457,12 +461,12 @@ class Frame(Screen[ScreenResultType]):
             return (typed.scope, "app")
         return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
-    def _give_room(self) -> None:
+    def give_room(self) -> None:
         """Only the panes' own styles change: a class on the screen would have every widget's styles matched anew."""
         is_alone = self.chrome.is_zoomed and self.has_keys_in_panel
         self._left.display = not is_alone
-        self._panel.display = self._shows_panel
-        self._panel.set_class(is_alone, "-alone")
+        self.panel.display = self.shows_panel
+        self.panel.set_class(is_alone, "-alone")
 
     def zoom(self, zoomed: bool) -> None:
         """Give the pane with the focus the whole screen, or give it back."""
@@ -502,18 +506,18 @@ class Frame(Screen[ScreenResultType]):
         if event.filter:
             await self.chrome.show_runs(event.filter)
         else:
-            await self.perform("overview")
+            await self.action_perform("overview")
 
     # Actions
 
-    async def perform(self, action_id: str) -> None:
+    async def action_perform(self, action_id: str) -> None:
         """Run an action by its id, or say why not: whoever has it, the view, this frame, its panel or a feature."""
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
         if action.scope in self._own_scopes:
             self.view.before(action_id)
-        owners = chain((self.view, self.view.list, self, self._panel), self.chrome.owners)
+        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners)
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
         # Before the reason: a feature that was not asked for yet may be the one that knows it.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
@@ -532,8 +536,8 @@ class Frame(Screen[ScreenResultType]):
         action = ACTION_BY_ID[action_id]
         own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
         if action.scope in self.scopes:
-            await self.perform(action_id)
-        elif own is not None and not action.meaning:
+            await self.action_perform(action_id)
+        elif own is not None and action.is_alone:
             await self.app.run_action(own.binding.action, own.node)
         else:
             self.set_status(
@@ -550,51 +554,7 @@ class Frame(Screen[ScreenResultType]):
         event.stop()
         self.chrome.panel.choose(event.tab)
 
-    async def action_perform(self, action_id: str) -> None:
-        """What a key asks for."""
-        await self.perform(action_id)
-
-    def action_step_tab(self, by: int) -> None:
-        """To the next tab of the panel, or the one before; one out of sight opens as it was left."""
-        if self._shows_panel:
-            self.chrome.panel.step(by)
-        self.chrome.panel.open()
-        self.draw()
-
     def on_search_bar_changed(self, event: SearchBar.Changed) -> None:
         """There are matches to go to, or none any more."""
         event.stop()
         self.draw()
-
-    async def action_next_match(self) -> None:
-        """To the next match; where nothing is searched for, to the next run that needs a person."""
-        if self._panel.search.is_open:
-            self._panel.search.step(1)
-        elif ACTION_BY_ID["next_problem"].scope in self.scopes:
-            await self.perform("next_problem")
-        else:
-            self.set_status(f"Nothing is searched for; {key_of('search')} searches.", "warning")
-
-    def action_leave_panel(self) -> None:
-        """One step back: the search first, then from the panel, which stays as it is."""
-        if self._panel.search.is_open:
-            self._panel.search.close()
-            return
-        self.zoom(False)
-        self.view.take_focus()
-
-    def action_zoom(self) -> None:
-        """The pane with the focus alone, or both."""
-        self.zoom(not self.chrome.is_zoomed)
-
-    def action_focus_left(self) -> None:
-        if self.has_keys_in_panel:
-            self.zoom(False)
-        self.view.take_focus()
-
-    def action_focus_panel(self) -> None:
-        if not self.has_keys_in_panel:
-            self.zoom(False)
-        self.chrome.panel.open()
-        self._give_room()
-        self._panel.take_focus()

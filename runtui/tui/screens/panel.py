@@ -88,7 +88,7 @@ class Panel:
         if is_other:
             for tab, page in self._pages.items():
                 widget.show(tab, page)
-            self._bring(self.tab)
+            self.bring_forward(self.tab)
         widget.point_at(self._wanted.run_id)
         self._read_on()
 
@@ -124,18 +124,14 @@ class Panel:
     def choose(self, tab: Tab) -> None:
         """A person wants this tab in front."""
         self._chosen = tab
-        self._bring(tab)
-
-    def bring_forward(self, tab: Tab) -> None:
-        """A change brings a tab forward, until the cursor is on another run."""
-        self._bring(tab)
+        self.bring_forward(tab)
 
     def step(self, by: int) -> None:
         """To the next or the previous tab."""
         self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
 
-    def _bring(self, tab: Tab) -> None:
-        """Bring a tab into sight; the log is filled as it is now."""
+    def bring_forward(self, tab: Tab) -> None:
+        """Bring a tab into sight, a change until the cursor is on another run; the log is filled as it is now."""
         self.tab = tab
         if self._widget is not None:
             if tab == "log":
@@ -157,12 +153,12 @@ class Panel:
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         self._wanted, self._is_following = _Followed(run_id, state), True
         if is_other and self.tab != self._chosen and (finds is None or finds(before)):
-            self._bring(self._chosen)
+            self.bring_forward(self._chosen)
 
     def show_page(self, page: Page) -> None:
         """The cursor is on no run, or on what is told at once: this is about it."""
         if page.about.run_id != self._wanted.run_id and self.tab != self._chosen:
-            self._bring(self._chosen)
+            self.bring_forward(self._chosen)
         self._stop_reading()
         self._wanted = self._reading = _Followed(page.about.run_id, page)
         self._is_following = False
@@ -238,10 +234,10 @@ class Panel:
             run_id=run_id,
             stored=stored,
             tasks=results.tasks if results is not None else None,
-            is_reading=stored is not None and workspace.connected and (results is None or results.is_outdated),
+            is_reading=stored is not None and (results is None or results.is_outdated),
             has_draft=run_id in workspace.drafts,
         )
-        if stored is None or not workspace.connected:
+        if stored is None:
             return known
         row = next(iter(workspace.triage.rows([run_id])), None)
         known = replace(known, workflow=workflow_of(workspace.store, stored.workflow_id), row=row)

@@ -21,7 +21,6 @@ from textual.widgets import Button, Input, Static
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
-from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
@@ -106,7 +105,6 @@ class ReviewView(ActionView[str]):
     """
 
     scope = "review"
-    BINDINGS = bindings("review")
     DEFAULT_CSS = """
     ReviewView { height: 1fr; }
     ReviewView Button { margin: 0 2 0 0; }
@@ -143,7 +141,7 @@ class ReviewView(ActionView[str]):
 
     @on(Button.Pressed, "#review-yes")
     async def _pressed(self) -> None:
-        await self.action_perform("send")
+        await self.frame.action_perform("send")
 
     def action_send(self) -> None:
         """Send it, with the reason where one is required."""
@@ -163,7 +161,7 @@ class ReviewView(ActionView[str]):
         """Send nothing."""
         self.answer()
 
-    def action_leave_review(self) -> None:
+    def action_leave_question(self) -> None:
         self._sheet.leave()
 
 

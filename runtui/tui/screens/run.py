@@ -14,9 +14,8 @@ from textual.content import Content
 from runtui.domain.columns import LONGEST
 from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.run_users import TaskRow, UserRow
-from runtui.tui.actions import bindings
-from runtui.tui.resources import TASKS, USERS
+from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
+from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.read_list import ReadList
@@ -28,12 +27,19 @@ _ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
 """What the users of a run with failures need for them, so that no column moves when the reasons come."""
 
 
+USERS: Final[Resource[UserRow, str]] = in_memory(
+    "Users", "user", USER_COLUMNS, lambda row: row.id, "The run has no users."
+)
+
+TASKS: Final[Resource[TaskRow, str]] = in_memory(
+    "Tasks", "task", TASK_COLUMNS, lambda row: row.result.id, "No task of this user has begun."
+)
+
+
 class UsersView(ActionView[None]):
     """The users of a run."""
 
     scope = "users"
-    shared = ("rows", "row", "wide", "run")
-    BINDINGS = bindings("rows", "row", "wide", "run", "users")
     opens = "open_user"
     list: ReadList[UserRow, str]
 
@@ -61,7 +67,6 @@ class UsersView(ActionView[None]):
         self.list.put(rows, empty)
 
     def title(self) -> Content:
-        """Whose users, how many, and how they are listed; and how far they were read."""
         return self.list.heading(self.workflow_name, self.progress)
 
     def show_in(self, panel: Panel) -> None:
@@ -74,18 +79,11 @@ class UsersView(ActionView[None]):
         else:
             panel.follow(self._run_id)
 
-    def action_leave_run(self) -> None:
-        """One step back: the filter first, then to where one came from."""
-        if not self.list.clear():
-            self.answer()
-
 
 class TasksView(ActionView[None]):
     """What the tasks of a run did for one user."""
 
     scope = "tasks"
-    shared = ("rows", "row", "wide", "run")
-    BINDINGS = bindings("rows", "row", "wide", "run", "tasks")
     opens = "open_task"
     list: ReadList[TaskRow, str]
 
@@ -114,17 +112,10 @@ class TasksView(ActionView[None]):
             self.list.go_to(user.trouble.id)
 
     def title(self) -> Content:
-        """Whose tasks, how many, and how they are listed."""
         return self.list.heading(self.user.name if self.user is not None else "")
 
     def show_in(self, panel: Panel) -> None:
-        """The task under the cursor, in full."""
         row = self.list.table.row_under_cursor()
         panel.show_page(
             task_page(self._run_id or "", self.user.name if self.user is not None else "", row, now_ticks())
         )
-
-    def action_leave_user(self) -> None:
-        """One step back: the filter first, then to the users."""
-        if not self.list.clear():
-            self.answer()

@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
 from threading import Event
 from typing import Final, NamedTuple
 
 from textual.content import Content
 from textual.message_pump import MessagePump
 from textual.timer import Timer
-from textual.worker import WorkType
 
 from runtui.domain.columns import Arrangement, Order
 from runtui.domain.filters import FilterError
@@ -26,7 +24,6 @@ from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.actions import bindings
 from runtui.tui.keys import awaited
 from runtui.tui.resources import (
     DRAFT_KEPT,
@@ -108,9 +105,7 @@ class RunsView(ActionView[None]):
     """The list of runs."""
 
     scope = "runs"
-    shared = ("rows", "row", "wide", "run")
     changes_marked = True
-    BINDINGS = bindings("rows", "row", "wide", "run", "runs")
     opens = "open_run"
     list: RowList[RunRow, str]
     why_unfiltered = ""
@@ -166,7 +161,6 @@ class RunsView(ActionView[None]):
         return self.table.row_under_cursor()
 
     def show_in(self, panel: Panel) -> None:
-        """The run under the cursor."""
         if (row := self.row) is None:
             panel.show_page(NO_RUN)
         else:
@@ -184,7 +178,6 @@ class RunsView(ActionView[None]):
         return ListSettings(self.filter_text, self._query.sort, self._query.descending, self.columns)
 
     def title(self) -> Content:
-        """The view or the filter, how many of how many, order, marks."""
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
         if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
@@ -203,9 +196,9 @@ class RunsView(ActionView[None]):
     def _flag(self, row: RunRow) -> RowFlag | None:
         """What becomes of a change of the run, that its end is told, or what a person did about it; else None."""
         workspace = self._workspace
-        if workspace.connected and workspace.saves.of_run(row.id) is not None:
+        if workspace.saves.of_run(row.id) is not None:
             return SAVING
-        if workspace.connected and run_key(row.id) in workspace.reconciler.unsettled:
+        if run_key(row.id) in workspace.reconciler.unsettled:
             return OUTCOME_UNKNOWN
         if row.id in workspace.drafts:
             return DRAFT_KEPT
@@ -275,7 +268,7 @@ class RunsView(ActionView[None]):
             few = 0 if keep_line else await asyncio.to_thread(rows.count_first)
             if few == FIRST_ROWS:
                 self._draw(replace(rows, total=few), keep_line=False)
-                self._work(partial(count, keep=True), _COUNTING_THE_REST)
+                self.run_worker(count(keep=True), group=_COUNTING_THE_REST, description="count the rest")
             else:
                 await count(keep=keep_line)
 
@@ -289,12 +282,9 @@ class RunsView(ActionView[None]):
         for group in (_COUNTING, _COUNTING_THE_REST):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
-            self._work(find, _COUNTING)
+            self.run_worker(find(), group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
-
-    def _work(self, work: WorkType[None], group: str) -> None:
-        self.run_worker(work, group=group, description="find what a filter finds")
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown, self._more = rows.query, "+" if rows.total is not None else ""

@@ -203,7 +203,6 @@ class FilterBar(InputBar):
         self.post_message(self.Closed())
 
     def action_clear_filter(self) -> None:
-        """To the list, without a filter."""
         if self._error is None:
             self._history.keep(self._box.value.strip())
         self._box.value = ""
@@ -225,7 +224,6 @@ class FilterBar(InputBar):
         self._choose(1)
 
     def action_complete_back(self) -> None:
-        """The candidate before the one that is there."""
         self._choose(-1)
 
     def _choose(self, by: int) -> None:

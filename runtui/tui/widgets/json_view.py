@@ -93,17 +93,9 @@ class JsonView(ScrollView, can_focus=True):
     class LaidOut(Message):
         """The rest of a large text is there."""
 
-    def __init__(
-        self,
-        text: str = "",
-        *,
-        header: Sequence[Content] = (),
-        name: str | None = None,
-        id: str | None = None,
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(name=name, id=id, classes=classes)
-        self._asked = _Asked(text, tuple(header), frozenset(), False, UNWRAPPED)
+    def __init__(self, text: str = "", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._asked = _Asked(text, (), frozenset(), False, UNWRAPPED)
         """What was asked for last, shown by now or not."""
         self._header, self._changed = self._asked.header, self._asked.changed
         self._document = self._asked.document()

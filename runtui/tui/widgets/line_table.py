@@ -1,4 +1,4 @@
-"""One table for every list: a window of a few screens on ordered rows, drawn line by line.
+"""One table for every list: a window of a few screens on ordered rows.
 
 Invariant: the cursor and the marks belong to the ids of rows, never to line numbers. Rows may move, come and go; the
 cursor stays on its row and the row stays on its line of the screen. A change repaints the lines that differ, and
@@ -8,28 +8,20 @@ neither memory nor the cost of a key grows with the number of rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar, Final, Generic, NamedTuple, get_args
+from typing import ClassVar, Final, Generic, get_args
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.app import RenderResult
 from textual.geometry import Size
 from textual.message import Message
-from textual.reactive import reactive
 from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
-from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, ListCell, Role, RowT
+from runtui.domain.columns import Arrangement, Role, RowT
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import MARKED, UNDER_A_MARK, ReadRows, Resource, RowFlag, RowId, Rows
-from runtui.tui.text import fit
-
-_MOST_STRIPS: Final = 512
+from runtui.tui.widgets.line_painter import LineLook, LinePainter
 
 CLOCK_SECONDS: Final = 60
 """How often relative times are worked out again."""
@@ -37,60 +29,6 @@ CLOCK_SECONDS: Final = 60
 
 def no_flag(_row: object) -> None:
     """Rows that have no flag but their mark."""
-
-
-class LineLook(NamedTuple):
-    """Everything that the drawing of one line depends on; a line without cells is blank."""
-
-    width: int
-    sign: str = ""
-    cells: tuple[ListCell, ...] = ()
-    cursor: str = ""
-    """The component class of the cursor on it, without its prefix; empty when it stands elsewhere."""
-    cell: str = ""
-    """The key of the column under the cursor; empty when the cursor is on the whole row."""
-
-
-class ColumnHeader(Widget):
-    """The titles above a table; the sorted column carries an arrow, and a mark at an end says that there are more."""
-
-    class Chosen(Message):
-        """A title was clicked; `key` is that of its column."""
-
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
-
-    DEFAULT_CSS = "ColumnHeader { height: 1; }"
-
-    sort: reactive[tuple[str, bool]] = reactive(("", False))
-    """The key of the sorted column, and whether it runs downwards."""
-
-    arrangement: reactive[Arrangement[Any]] = reactive(Arrangement(()))
-
-    def __init__(self, columns: tuple[Column[Any], ...]) -> None:
-        super().__init__()
-        self.set_reactive(ColumnHeader.arrangement, Arrangement(columns))
-
-    def render(self) -> RenderResult:
-        from textual.content import Content
-
-        key, descending = self.sort
-        text = " " * GUTTER
-        for column, width in self.arrangement.layout(self.size.width):
-            title = column.title + (("↓" if descending else "↑") if column.key == key else "")
-            fits = cell_len(title) <= width
-            # The arrow of a title as wide as its column stands in the gap.
-            text += fit(title, width, align=column.align) + " " * GAP if fits else fit(title, width + GAP)
-        first = self.arrangement.first
-        has_more = first is not None and self.arrangement.hidden(self.size.width) > 0
-        marks = ("‹" if first else "", "›" if has_more else "")
-        return Content(f"{marks[0]}{text[len(marks[0]) : self.size.width - len(marks[1])]}{marks[1]}")
-
-    def on_click(self, event: events.Click) -> None:
-        column = self.arrangement.column_at(event.x, self.size.width)
-        if column is not None:
-            self.post_message(self.Chosen(column.key))
 
 
 class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
@@ -136,8 +74,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._start = 0
         self._rows: Sequence[RowT] = ()
         self._drawn: dict[int, LineLook] = {}
-        self._strips: dict[LineLook, Strip] = {}
-        self._styles: dict[str, Style] = {}
+        self._painter = LinePainter(self)
         self._now = now_ticks()
         self._laid_out_size = Size()
         self.total = 0
@@ -185,7 +122,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         if arrangement != self.arrangement:
             self.arrangement = arrangement
             self._drawn.clear()
-            self._strips.clear()
+            self._painter.forget()
             self.refresh()
 
     def tick(self) -> None:
@@ -327,8 +264,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._styles.clear()
-        self._strips.clear()
+        self._painter.forget()
 
     def on_focus(self) -> None:
         self._repaint_line(self.cursor)
@@ -338,13 +274,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
 
     def render_line(self, y: int) -> Strip:
         look = self._drawn[y] = self._look(self.scroll_offset.y + y)
-        strip = self._strips.get(look)
-        if strip is None:
-            if len(self._strips) >= _MOST_STRIPS:
-                self._strips.clear()
-            style = self.visual_style.rich_style  # unlike `rich_style`, it is kept
-            strip = self._strips[look] = self._draw(look).adjust_cell_length(look.width, style)
-        return strip
+        return self._painter.strip(look, self.arrangement)
 
     def _look(self, line: int) -> LineLook:
         row = self._row(line) if line < self.total else None
@@ -354,38 +284,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         cells = tuple(column.show(row, self._now) for column, _ in self.arrangement.layout(width))
         cursor = ("cursor" if self.has_focus else "cursor-blurred") if line == self.cursor else ""
         return LineLook(width, self.flag(row), cells, cursor, self.cell if cursor else "")
-
-    def _draw(self, look: LineLook) -> Strip:
-        """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
-        segments = [Segment(fit(look.sign, GUTTER), self._style("flag"))] if look.cells else []
-        for cell, (column, width) in zip(look.cells, self.arrangement.layout(look.width), strict=False):
-            text = fit(cell.text, width, align=column.align) + " " * GAP
-            segments.append(Segment(text, self._style(cell.role)))
-        strip = Strip(segments)
-        if not look.cursor:
-            return strip.simplify()
-        style = self._style(look.cursor)
-        role = next((cell.role for cell in look.cells if cell.role.startswith("status-")), None)
-        if role is not None:
-            style = self._style(role) + style.without_color
-        line = Strip([Segment(fit(strip.text, look.width), style)], look.width)
-        return line if not look.cell else self._with_cell(line, strip, look)
-
-    def _with_cell(self, line: Strip, plain: Strip, look: LineLook) -> Strip:
-        """The line of the cursor, but for the cell under it: that one looks as in any `plain` line, and marked."""
-        start = GUTTER
-        for column, width in self.arrangement.layout(look.width):
-            if column.key == look.cell:
-                cell = plain.crop(start, start + width).apply_style(self._style("cell"))
-                return Strip.join([line.crop(0, start), cell, line.crop(start + width, look.width)])
-            start += width + GAP
-        return line
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"line-table--{name}")
-        return style
 
     def _repaint_line(self, line: int) -> None:
         if 0 <= line - self.scroll_offset.y < self.size.height:

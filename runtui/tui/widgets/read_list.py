@@ -100,7 +100,6 @@ class ReadList(RowList[RowT, RowId]):
         return self.title(f"{counted}, {progress}" if progress else counted, self.filter_text, of)
 
     def clear(self) -> bool:
-        """Clear the filter; whether there was one."""
         had_filter = bool(self.filter_text)
         if had_filter:
             self.filter_bar.put("")
@@ -121,11 +120,9 @@ class ReadList(RowList[RowT, RowId]):
         self._show(keep_line=False)
 
     def action_next_columns(self) -> None:
-        """Scroll the columns; the flexible one stays."""
         self._scroll(1)
 
     def action_previous_columns(self) -> None:
-        """Scroll the columns back."""
         self._scroll(-1)
 
     def _scroll(self, by: int) -> None:

@@ -23,7 +23,8 @@ from runtui.keys.actions import key_of
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
+from runtui.tui.widgets.line_painter import ColumnHeader
+from runtui.tui.widgets.line_table import LineTable, no_flag
 
 MEASURED: Final = 500
 """Rows that the widths of columns are made for."""
@@ -120,6 +121,10 @@ class RowList(Widget, Generic[RowT, RowId]):
         self._header.arrangement = arrangement
         self.table.set_columns(arrangement)
 
+    def clear(self) -> bool:
+        """Clear the filter; whether there was one. Where rows are not in memory, it is the place that filters."""
+        return False
+
     def say(self, words: str) -> None:
         """Say why there are no rows; with no words there are some."""
         self._empty.display = bool(words)
@@ -155,17 +160,14 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.screen.set_focus(self.table)
 
     def action_filter(self) -> None:
-        """Open the filter box."""
         self.filter_bar.open()
 
     def action_sort(self) -> None:
-        """Sort by the next column, in its natural order: the worst or the newest first."""
         keys = [column.key for column in self.resource.columns]
         at = keys.index(self.order.key) + 1 if self.order.key in keys else 0
         self.sort_by(natural_order(self.resource.columns[at % len(keys)]))
 
     def action_reverse(self) -> None:
-        """Turn the order upside down."""
         self.sort_by(self.order._replace(descending=not self.order.descending))
 
     def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
@@ -184,7 +186,6 @@ class RowList(Widget, Generic[RowT, RowId]):
             self.post_message(self.Marked())
 
     def action_clear_marks(self) -> None:
-        """Take all marks back."""
         self.table.clear_marks()
         self.post_message(self.Marked())
 

@@ -191,7 +191,6 @@ class SearchBar(InputBar):
         self._searched().take_focus()
 
     def action_clear_search(self) -> None:
-        """To the text, with nothing marked."""
         self.close()
         self._searched().take_focus()
 

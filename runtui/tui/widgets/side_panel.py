@@ -25,7 +25,6 @@ from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange
-from runtui.keys.actions import in_scopes
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Pane, PaneTitle
@@ -116,7 +115,7 @@ class LogList(PagedList):
 class SidePanel(Pane):
     """Four tabs, one of them in sight, and under them the search."""
 
-    BINDINGS = bindings("text", **{action.id: f"screen.perform('{action.id}')" for action in in_scopes("text")})
+    BINDINGS = bindings("text")
     DEFAULT_CSS = """
     SidePanel > OptionList { height: 1fr; display: none; }
     SidePanel.-log > OptionList { display: block; }
@@ -243,7 +242,6 @@ class SidePanel(Pane):
         self.search.open()
 
     def action_previous_match(self) -> None:
-        """To the match before."""
         self.search.step(-1)
 
     def on_click(self, event: events.Click) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runtui.domain.bulk_draft import BulkDraft, runs_word
+from runtui.domain.bulk_draft import runs_word
 from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
 from runtui.services.writing.save import Save
@@ -48,21 +48,6 @@ def held_question(save: Save, left: int) -> str:
 def _refusal(save: Save) -> str:
     title = save.fault.title if save.fault is not None else "A change was refused"
     return f"{title} (run {save.run_id})."
-
-
-def nothing_to_send(bulk: BulkDraft) -> str:
-    """Every run is left out."""
-    return f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
-
-
-def gone(marked: int) -> str:
-    """Marked runs that are not in the list any more."""
-    return f"The {runs_word(marked)} that you marked {'is' if marked == 1 else 'are'} no longer in the list."
-
-
-def kept() -> str:
-    """The form was left with something typed."""
-    return f"What you typed is kept while the same runs are marked; {key_of('edit')} opens it again."
 
 
 def result_object(row: ResultRow) -> dict[str, Any]:

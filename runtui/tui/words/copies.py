@@ -23,7 +23,7 @@ from runtui.services.journal import Entry
 from runtui.services.sharing.commands import SharedRequest, azure_cli, curl, portal_link, powershell
 from runtui.services.sharing.markdown import code_block, code_span
 from runtui.services.store import RunQuery
-from runtui.tui.screens.picker import Choice
+from runtui.tui.screens.questions import Choice
 
 _PREVIEW: Final = 230
 """Characters of a text that are shown before it is copied."""

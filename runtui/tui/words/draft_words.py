@@ -11,7 +11,6 @@ from datetime import datetime
 from runtui.domain.draft import Conflict, Draft
 from runtui.domain.properties import EDITABLE
 from runtui.domain.times import clock_text
-from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
 
 
@@ -50,27 +49,9 @@ def caught_up(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
     return " ".join(words)
 
 
-def unread(fault: Fault) -> str:
-    """The run of the form could not be read."""
-    return (
-        f"The run could not be read: {fault.title}. The form shows the values of the list; "
-        "the run is read again before anything is sent."
-    )
-
-
 def overtaken() -> str:
     """Every edit of a draft has come true on the server."""
     return "The run already has every value of your draft; there is nothing to send."
-
-
-def given_up() -> str:
-    """A conflict is resolved, and no change is left."""
-    return "There is nothing to send: the run has every value that you chose."
-
-
-def unfit(draft: Draft) -> str:
-    """A draft that cannot be reviewed yet."""
-    return f"The conflict is resolved. Before the review, correct {', '.join(draft.errors())}."
 
 
 def kept(count: int) -> str:

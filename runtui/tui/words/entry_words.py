@@ -40,11 +40,6 @@ def found_at_start(entries: Collection[Entry]) -> str:
     return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 
 
-def settled(entry: Entry) -> str:
-    """What was unknown is known."""
-    return f"{entry.report.heading}. {', '.join(entry.change_words())}."
-
-
 def still_open(entry: Entry) -> str:
     """After a check that settled nothing."""
     if entry.outcome is None:
@@ -87,21 +82,6 @@ def nothing_to_undo(entries: Collection[Entry]) -> str:
     if any(entry.undone_by is not None for entry in entries):
         return f"All your changes to this run are undone; {key_of('journal')} shows them."
     return "You have not changed this run."
-
-
-def doubtful(doubt: str, key: str) -> str:
-    """Before a change is undone that may be somebody else's."""
-    return f"{doubt} Press {key} again to undo it all the same."
-
-
-def reading_to_undo(entry: Entry) -> str:
-    """Before the run is read."""
-    return f"Reading the run to undo #{entry.number}…"
-
-
-def may_be_undone(entry: Entry) -> str:
-    """The run was read, and the person is elsewhere by then."""
-    return f"#{entry.number} can be undone; {key_of('undo')} asks again."
 
 
 def exported(path: Path, count: int) -> str:

@@ -160,19 +160,9 @@ def cannot_write(sign_in: SignIn | None) -> str:
     return "The token lacks LifecycleWorkflows.ReadWrite.All; the service will probably refuse changes."
 
 
-def sign_out_question(key: str) -> str:
-    """Before signing out; pressing the same key again confirms."""
-    return f"Sign out? This deletes the tokens of this session. Press {key} again to sign out."
-
-
 def signed_out(settings: SignInSettings) -> str:
     file = " and their file" if settings.token_cache == "file" else ""  # noqa: S105 - a place
     return f"Signed out: the tokens{file} are deleted. Your browser is still signed in; sign out there as well."
-
-
-def canceled() -> str:
-    """After a person canceled the sign-in in progress."""
-    return "Sign-in canceled. Its code or address no longer works."
 
 
 def left_without(key: str, *, somebody_waited: bool) -> str:

@@ -1,19 +1,180 @@
-"""Why runs failed: the causes in the runs of the list, and the runs of one of them.
+"""Why runs failed: the causes in the runs of the list, one row for each task and reason, and the runs of one of them.
 
-Invariant: results are read in the background while the causes are open, and no longer. A cause is shown and marked
-within the runs that the list showed when the causes were opened.
+Invariant: the rows come from the store alone and are grouped in a thread, within the runs that the list showed when the
+causes were opened. Results are read in the background while the causes are open, and no longer. How much of it was read
+stands in the title; what cannot be read is said in place.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
+from textual import work
+from textual.content import Content
+
+from runtui.domain.results import Cause, TaskResult
+from runtui.domain.rows import RunRow
+from runtui.domain.times import now_ticks
+from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow, cause_rows
+from runtui.errors import RuntuiError
 from runtui.services.refresh import Progress
 from runtui.services.results import runs_of_cause
-from runtui.services.store import RunQuery
+from runtui.services.store import EVERY_RUN, RunQuery
+from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.screens.triage.causes import CausesView
+from runtui.tui.keys import awaited
+from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import REST_SECONDS, Panel
+from runtui.tui.screens.runs import Throttle
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words import cause_words
+
+MOST_FAILURES: Final = 100
+"""Failures of a cause among which those of different words, and different people, are looked for."""
+
+
+CAUSES: Final[Resource[CauseRow, str]] = in_memory(
+    "Causes", "cause", CAUSE_COLUMNS, lambda row: row.cause.key, "No task failed in these runs."
+)
+
+
+class CausesView(ActionView[None]):
+    """The list of causes.
+
+    Args:
+        workspace: Its store has the failed tasks.
+        runs: The table of the list: marks on a cause are marks on its runs.
+    """
+
+    scope = "causes"
+    list: ReadList[CauseRow, str]
+
+    def __init__(self, workspace: Workspace, runs: LineTable[RunRow, str]) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._store = workspace.store
+        self.list = ReadList(CAUSES, self._flag, name="causes")
+        self.shown = EVERY_RUN
+        """The runs whose failed tasks are grouped."""
+        self._runs = runs
+        self._runs_of: dict[str, frozenset[str]] = {}
+        """The runs of the causes that were marked here, by the causes' keys."""
+        self._marked: set[str] = set()
+        """The causes all of whose runs are marked."""
+        self._failures: tuple[str, Sequence[TaskResult]] = ("", ())
+        """The key of a cause, and its latest failures."""
+        self._drawing = Throttle(self, workspace.foreground, self._follow)
+
+    @property
+    def table(self) -> LineTable[CauseRow, str]:
+        return self.list.table
+
+    @property
+    def cause(self) -> Cause | None:
+        """The cause under the cursor."""
+        row = self.table.row_under_cursor()
+        return row.cause if row is not None else None
+
+    def open(self, query: RunQuery) -> None:
+        """Group the failed tasks of these runs; the next key waits for what the store has of them."""
+        self.shown = query
+        self._begin(query)
+
+    def reload(self) -> None:
+        """Group again what the store has, a few times a second at most."""
+        self._drawing.ask()
+
+    @work(group=awaited("causes"), exclusive=True, description="group failed tasks")
+    async def _begin(self, query: RunQuery) -> None:
+        await self._group(query)
+
+    @work(group="causes", exclusive=True, description="group failed tasks again")
+    async def _follow(self) -> None:
+        await self._group(self.shown)
+
+    async def _group(self, query: RunQuery) -> None:
+        try:
+            causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
+        except RuntuiError as error:
+            self.list.put((), str(error))
+            return
+        self._failures = ("", ())
+        if query == self.shown:
+            self.list.put(cause_rows(causes), cause_words.nothing(self._workspace.results.progress))
+            self._read_extensions([cause.extension_id for cause in causes])
+
+    @work(group="extensions of causes", description="read custom task extensions")
+    async def _read_extensions(self, ids: Sequence[str]) -> None:
+        """Call tasks by the extensions that they run."""
+        if await self._workspace.results.read_extensions(ids):
+            self.reload()
+
+    def title(self) -> Content:
+        of = self.shown.filter.text if self.shown.filter is not None else ""
+        return Content.assemble(self.list.heading(), *cause_words.scope(of, self._workspace.results.progress))
+
+    def show_in(self, panel: Panel) -> None:
+        cause = self.cause
+        if cause is None:
+            panel.show_page(cause_words.NO_CAUSE)
+            return
+        key, failures = self._failures
+        panel.show_page(cause_words.cause_page(cause, failures if key == cause.key else (), now_ticks()))
+        if key != cause.key:
+            self._read_failures(cause.key, self.shown)
+
+    @work(group="failures of a cause", exclusive=True, description="read the failures of a cause")
+    async def _read_failures(self, key: str, query: RunQuery) -> None:
+        await asyncio.sleep(REST_SECONDS)
+        try:
+            self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MOST_FAILURES)
+        except RuntuiError as error:
+            self.set_status(str(error), "error")
+        self.post_message(self.Changed())
+
+    # Marks: those of the runs
+
+    def _flag(self, row: CauseRow) -> RowFlag | None:
+        return MARKED if row.cause.key in self._marked else None
+
+    def action_mark(self) -> None:
+        """Mark all runs of the cause under the cursor; where all are marked, take their marks back."""
+        if (cause := self.cause) is not None:
+            self.run_worker(self._mark(cause), group=awaited("mark a cause"), description="mark the runs of a cause")
+            self.table.action_step(1)
+
+    async def _mark(self, cause: Cause) -> None:
+        try:
+            found = await asyncio.to_thread(self._store.ids, runs_of_cause(self.shown, cause))
+        except RuntuiError as error:
+            self.set_status(str(error), "error")
+            return
+        run_ids = self._runs_of[cause.key] = frozenset(found)
+        is_marked = not run_ids <= self._runs.marks
+        self._runs.mark_all(run_ids, marked=is_marked)
+        self._follow_marks()
+        self.set_status(cause_words.marked(cause, len(run_ids), is_marked=is_marked))
+        self.post_message(self.Changed())
+
+    def action_clear_marks(self) -> None:
+        self._runs.clear_marks()
+        self._follow_marks()
+        self.post_message(self.Changed())
+
+    def _follow_marks(self) -> None:
+        marks = self._runs.marks
+        before, self._marked = self._marked, {key for key, ids in self._runs_of.items() if ids and ids <= marks}
+        for key in before ^ self._marked:
+            self.table.flags_changed(key)
+
+    def resumed(self) -> None:
+        """Marks may have been set or cleared in the list."""
+        self._follow_marks()
 
 
 class Explaining(Feature):
@@ -26,13 +187,10 @@ class Explaining(Feature):
         """The screen of the causes; it stays mounted."""
 
     def start(self) -> None:
-        """Follow what is read, and read what a listing brought."""
-        carry = self._chrome.carry
-        carry(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
-        carry(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.hear(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
 
     async def action_causes(self) -> None:
-        """Show why tasks failed in the runs of the list, or close that."""
         if self._chrome.front is self.place:
             self.place.dismiss()
         else:

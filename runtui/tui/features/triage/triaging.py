@@ -27,9 +27,8 @@ from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
-from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.screens.questions import Choice, LineQuestion, Picker
 from runtui.tui.screens.run import TasksView, UsersView
-from runtui.tui.screens.triage.line import LineQuestion
 
 _logger: Final = logging.getLogger("runtui.triage")
 
@@ -60,7 +59,6 @@ class Triaging(Feature):
         """When it was last looked for snoozes that ended."""
 
     def start(self) -> None:
-        """Take over what the journal has, now and again."""
         self._chrome.app.set_interval(LOOK_SECONDS, self.follow)
         self.follow()
 
@@ -109,7 +107,6 @@ class Triaging(Feature):
     # What a person says of a run
 
     def action_handled(self) -> None:
-        """Mark runs as handled, or take that back where all of them are."""
         self.aside(self._toggle(self._targets()), _TRIAGE)
 
     async def _toggle(self, run_ids: Sequence[str]) -> None:
@@ -119,7 +116,6 @@ class Triaging(Feature):
         await self._mark(run_ids, "" if is_taken_back else "handled", words)
 
     async def action_snooze(self) -> None:
-        """Ask until when runs are put off."""
         run_ids = self._targets()
         choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
         choices.append(Choice(_TYPED, "another time…"))

@@ -16,7 +16,6 @@ from textual.widgets import Input, Static
 
 from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft, runs_word
 from runtui.keys.actions import key_of
-from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.review import Review, ReviewSheet, ReviewView, change_lines, notes_of, target_lines
@@ -32,8 +31,7 @@ class NumberReviewView(ActionView[str]):
     The answer is the reason, empty where none was typed.
     """
 
-    scope = "number"
-    BINDINGS = bindings("number")
+    scope = "question"
     DEFAULT_CSS = """
     NumberReviewView { height: 1fr; }
     NumberReviewView #review-number-label { width: auto; }
@@ -76,9 +74,9 @@ class NumberReviewView(ActionView[str]):
         elif self._sheet.why.has_keys:
             self.take_focus()
         else:
-            self.set_status(f"Type {self._number} to send; {key_of('leave_number')} goes back.")
+            self.set_status(f"Type {self._number} to send; {key_of('leave_question')} goes back.")
 
-    def action_leave_number(self) -> None:
+    def action_leave_question(self) -> None:
         self._sheet.leave()
 
 

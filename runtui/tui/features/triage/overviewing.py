@@ -1,13 +1,14 @@
-"""The overview: every workflow with its schedule, how its runs went, and a heat map of its days.
+"""The overview: every workflow with its schedule, how its runs went, a heat map of its days, and the way to its runs.
 
-Invariant: it is drawn from the store alone, which a thread reads. The cursor is on a workflow, and where a person has
-gone to it on one of its days; both stay when the rows are read again.
+Invariant: it is drawn from the store alone, which a thread reads, and follows it while it is open. The cursor is on a
+workflow, and where a person has gone to it on one of its days; both stay when the rows are read again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import date, timedelta
+from typing import Final
 
 from rich.cells import cell_len
 from textual import events, on, work
@@ -16,7 +17,7 @@ from textual.content import Content
 from runtui.domain.times import day_text, now_ticks, to_datetime
 from runtui.domain.triage.workflows import (
     HISTORY_DAYS,
-    WorkflowDay,
+    WORKFLOW_COLUMNS,
     WorkflowHistory,
     day_key,
     map_days,
@@ -26,24 +27,27 @@ from runtui.domain.triage.workflows import (
 )
 from runtui.errors import RuntuiError
 from runtui.services.store import Store
-from runtui.tui.actions import bindings
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.resources import WORKFLOWS
+from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import plain
-from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.workflow_pages import NO_WORKFLOW, day_title, workflow_page
+
+WORKFLOWS: Final[Resource[WorkflowHistory, str]] = in_memory(
+    "Workflows", "workflow", WORKFLOW_COLUMNS, lambda row: row.workflow.id, "There are no workflows."
+)
 
 
 class OverviewView(ActionView[None]):
     """The workflows of the tenant."""
 
     scope = "overview"
-    shared = ("rows", "row")
-    BINDINGS = bindings("rows", "row", "overview")
     list: ReadList[WorkflowHistory, str]
 
     def __init__(self, store: Store) -> None:
@@ -59,13 +63,9 @@ class OverviewView(ActionView[None]):
         """Asked when runs or workflows are others now."""
 
     @property
-    def table(self) -> LineTable[WorkflowHistory, str]:
-        return self.list.table
-
-    @property
     def row(self) -> WorkflowHistory | None:
         """The workflow under the cursor."""
-        return self.table.row_under_cursor()
+        return self.list.table.row_under_cursor()
 
     @property
     def day(self) -> date | None:
@@ -101,15 +101,15 @@ class OverviewView(ActionView[None]):
             self.list.put((), str(error))
             return
         self._longest = max((cell_len(plain(row.workflow.name)) for row in found), default=0)
-        self._draw_map()
+        self.list.set_columns(self.list.arranged())
         self.list.put(worst_first(found, now_ticks()))
         # They are read whole: from the first row on, the cursor belongs to its workflow.
-        self.table.row_under_cursor(hold=True)
+        self.list.table.row_under_cursor(hold=True)
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:
         """There is room for more days, or for fewer."""
-        self._draw_map()
+        self.list.set_columns(self.list.arranged())
         if self.back is not None:
             self._go_to(min(self.back, self._days - 1))
 
@@ -118,25 +118,17 @@ class OverviewView(ActionView[None]):
         """How many days the heat map has: some give way to the names of the workflows."""
         return map_days(self.size.width, self._longest)
 
-    def _draw_map(self) -> None:
-        self.list.set_columns(self.list.arranged())
-
     def title(self) -> Content:
-        """How many workflows, and the day under the cursor."""
         title = self.list.heading()
-        if self.row is None or self.day is None:
+        if self.row is None or self.day is None or self.back is None:
             return title
-        return Content.assemble(title, f"  {day_title(self.day, self._of_day(self.row))}")
+        return Content.assemble(title, f"  {day_title(self.day, self.row.days[-1 - self.back])}")
 
     def show_in(self, panel: Panel) -> None:
-        """The workflow under the cursor."""
         if self.row is None:
             panel.show_page(NO_WORKFLOW)
         else:
             panel.show_page(workflow_page(self.row, now_ticks()))
-
-    def _of_day(self, row: WorkflowHistory) -> WorkflowDay:
-        return row.days[-1 - self.back] if self.back is not None else row.total
 
     # Days
 
@@ -151,10 +143,10 @@ class OverviewView(ActionView[None]):
 
     def _go_to(self, back: int | None) -> None:
         self.back = back
-        self.table.move_to_cell("" if back is None else day_key(back))
+        self.list.table.move_to_cell("" if back is None else day_key(back))
         self.post_message(self.Changed())
 
-    def action_leave_overview(self) -> None:
+    def action_leave_place(self) -> None:
         """One step back: to all days, then the filter, then to where one came from."""
         if self.back is not None:
             self._go_to(None)
@@ -164,14 +156,69 @@ class OverviewView(ActionView[None]):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         """One click goes to a workflow, or to the day under the mouse; two show the runs."""
-        if event.widget is not self.table:
+        if event.widget is not self.list.table:
             return
-        column = self.table.arrangement.column_at(event.x, self.table.size.width)
+        column = self.list.table.arrangement.column_at(event.x, self.list.table.size.width)
         self._go_to(next((back for back in range(self._days) if column and day_key(back) == column.key), None))
         if event.chain == 2:
-            await self.action_perform("workflow_runs")
+            await self.frame.action_perform("workflow_runs")
 
 
 def _today() -> date:
     """The day in the local zone."""
     return to_datetime(now_ticks()).date()
+
+
+class Overviewing(Feature):
+    """The overview's place."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self.view = OverviewView(self._workspace.store)
+        self.place = self._chrome.place(self.view)
+        """The overview's screen; it stays mounted."""
+
+    def start(self) -> None:
+        self.hear(self._workspace.store.changed.subscribe, self._draw_again, only_newest=True)
+        # Runs get stuck and days end without a change of the store.
+        self._chrome.app.set_interval(CLOCK_SECONDS, self.follow_clock)
+
+    async def action_overview(self) -> None:
+        """Show the workflows, or go back."""
+        if self._chrome.front is self.place:
+            self.place.dismiss()
+        else:
+            await self._open()
+
+    async def _open(self) -> None:
+        await self._chrome.prepare(self.place)
+        self.view.open()
+        await self._chrome.open(self.place)
+
+    async def action_workflow_runs(self) -> None:
+        """Show the runs under the cursor in the list; one step back from there leads here again."""
+        if filter_text := self.view.filter_text:
+            self._chrome.go_back_to(self._runs.frame)
+            self._runs.filter_by(filter_text, self.view.in_words, self._open)
+
+    async def action_counts(self) -> None:
+        counts = self._chrome.trouble.counts
+        if not counts:
+            self._chrome.set_status("No run is in trouble.")
+            return
+
+        async def chosen(filter_text: str | None) -> None:
+            if filter_text is not None:
+                await self._chrome.show_runs(filter_text)
+
+        choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
+        await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
+
+    def follow_clock(self) -> None:
+        """Count again what counts from now."""
+        self._chrome.show_trouble()
+        self._draw_again()
+
+    def _draw_again(self, _ids: object = None) -> None:
+        if self.place in self._chrome.app.screen_stack:
+            self.view.drawing.ask()

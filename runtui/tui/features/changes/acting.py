@@ -1,10 +1,11 @@
-"""The service's own actions: from `a` on a run, a task or a workflow, over the choice, to the review.
+"""The service's own actions: from `a` on a run, a task or a workflow, over choice, to the review.
 
 Invariant: nothing is sent but what a review confirmed; what cannot be done is listed with the reason.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -26,15 +27,15 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
-from runtui.tui.features.bulk.editing import BulkEditing
-from runtui.tui.features.bulk.sending import BulkSending
-from runtui.tui.features.editing import Editing
+from runtui.tui.features.changes.bulk_editing import BulkEditing
+from runtui.tui.features.changes.bulk_sending import BulkSending
+from runtui.tui.features.changes.editing import Editing
+from runtui.tui.features.changes.following import recorded_run
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
-from runtui.tui.features.overviewing import Overviewing
-from runtui.tui.features.triage.following import Following
-from runtui.tui.screens.picker import Choice, Picker
-from runtui.tui.screens.triage.people import PeopleView
+from runtui.tui.features.triage.overviewing import Overviewing
+from runtui.tui.features.triage.tracing import PeopleView
+from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.words import action_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
@@ -55,7 +56,7 @@ class Acting(Feature):
         self._bulk_editing = features[BulkEditing]
         self._bulk_sending = features[BulkSending]
         self._opening = features[Opening]
-        self._following = features[Following]
+        self._overview = features[Overviewing].view
 
     # a: the list of actions
 
@@ -72,15 +73,14 @@ class Acting(Feature):
         if stored is None:
             self._chrome.front.set_status("This run is no longer in the list.", "warning")
             return
-        made = await self._following.recorded(run_id)
+        made = await asyncio.to_thread(recorded_run, self._workspace, run_id)
         choices = [*self._for_task(run_id, stored), *self._for_run(run_id, stored, made)]
         workflow = workflow_of(self._workspace.store, stored.workflow_id)
         choices += self._for_workflow(workflow or {"id": stored.workflow_id})
         await self._choose(stored.workflow_name, choices)
 
     async def action_act_on_workflow(self) -> None:
-        """Ask which action is wanted for the workflow under the cursor."""
-        if (row := self._features[Overviewing].view.row) is not None:
+        if (row := self._overview.row) is not None:
             workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 

@@ -1,17 +1,24 @@
 """Changing a run: from `e` on a run, over form, conflict and review, to what became of the change.
 
-Invariant: nothing is sent but what a review confirmed, and no draft is lost by one key. What took a while to find out
-takes the screen only from a person who still waits for it.
+Invariant: nothing is sent but what a review confirmed, and no draft is lost by one key. Nothing is chosen for anybody
+in silence: each property in conflict is shown with its three values, and the draft stays as it was until the person
+goes on. What took a while to find out takes the screen only from a person who still waits for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from runtui.domain.draft import Draft
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import Operation
 from runtui.domain.triage.workflows import Workflow
@@ -19,13 +26,160 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_of
 from runtui.services.writing.save import Save
+from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.features.waiting import Waiting
-from runtui.tui.screens.conflict import ConflictView, Merge
 from runtui.tui.screens.form import FormView
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.review import ReviewView, review_of
+from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
+from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words import draft_words, pages, sign_in_words
+
+_WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
+_TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
+_GAP: Final = 2
+
+
+class Merge(NamedTuple):
+    """A draft of chosen values, and whether it goes to the review at once or to the form first."""
+
+    draft: Draft
+    to_review: bool
+
+
+class ConflictView(ActionView[Merge]):
+    """Shows one draft against the run as it is by now; what was typed is chosen first.
+
+    Args:
+        draft: The draft as it was left.
+        now: The run as it is by now, Graph's JSON object.
+        workflow_name: Whose run it is.
+    """
+
+    scope = "conflict"
+    DEFAULT_CSS = """
+    ConflictView { layout: vertical; height: 1fr; }
+    ConflictView ChoiceList { height: 1fr; }
+    ConflictView #conflict-titles { height: 1; padding: 0 1; display: none; }
+    ConflictView.-table #conflict-titles { display: block; }
+    """
+
+    def __init__(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
+        super().__init__()
+        self.left, self._now, self._workflow_name = draft, now, workflow_name
+        self._conflicts = draft.conflicts(now)
+        self._choices = default_choices(draft, now)
+
+    @property
+    def draft(self) -> Draft:
+        """The draft that the values chosen make."""
+        return resolve(self.left, self._now, self._choices)
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="conflict-titles", markup=False)
+        yield ChoiceList(*("" for _ in self._conflicts), id="conflict-list")
+
+    def on_mount(self) -> None:
+        self._list.highlighted = 0
+        self._show()
+
+    @property
+    def _list(self) -> ChoiceList:
+        return self.query_one(ChoiceList)
+
+    def title(self) -> Content:
+        name, run_id = content(self._workflow_name), content(middle(self.left.run_id, 24))
+        return Content.assemble(("The run has changed", "bold"), "  ", name, "  ", run_id)
+
+    def take_focus(self) -> None:
+        self.screen.set_focus(self._list)
+
+    def show_in(self, panel: Panel) -> None:
+        panel.show_draft(self.draft)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Another width: lines or blocks."""
+        self._show()
+
+    def _show(self) -> None:
+        """Draw the choices, and tell what they make."""
+        width = (self._list.size.width or self.app.size.width) - 3
+        lines = _table(self._conflicts, self._choices, self.left)
+        is_table = cell_len(lines[0].plain) <= width
+        self.set_class(is_table, "-table")
+        self.query_one("#conflict-titles", Static).update(lines[0])
+        for index, conflict in enumerate(self._conflicts):
+            is_typed = conflict.field.name in self.left.edits
+            block = _block(conflict, self._choices[conflict.field.name], is_typed=is_typed, width=width)
+            self._list.replace_option_prompt_at_index(index, lines[index + 1] if is_table else block)
+        self.post_message(self.Changed())
+
+    def _choose(self, choose: Callable[[Side], Side]) -> None:
+        index = self._list.highlighted
+        if index is not None:
+            name = self._conflicts[index].field.name
+            self._choices[name] = choose(self._choices[name])
+            self._show()
+
+    def action_ours(self) -> None:
+        self._choose(lambda _: "ours")
+
+    def action_theirs(self) -> None:
+        self._choose(lambda _: "theirs")
+
+    def action_other(self) -> None:
+        self._choose(lambda choice: OTHER[choice])
+
+    def action_merge(self) -> None:
+        self.answer(Merge(self.draft, to_review=True))
+
+    def action_merge_in_form(self) -> None:
+        self.answer(Merge(self.draft, to_review=False))
+
+    def action_leave_merge(self) -> None:
+        self.answer()
+
+
+def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:
+    """One line a property, below the titles; as wide as its values."""
+    rows = [_TITLES, *(_row(conflict, choices[conflict.field.name], left) for conflict in conflicts)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [fit(cell, width) for cell, width in zip(row, widths, strict=True)]
+        lines.append(content((" " * _GAP).join(cells).rstrip()))
+    return lines
+
+
+def _row(conflict: Conflict, choice: Side, left: Draft) -> tuple[str, ...]:
+    opened, now, ours = (plain(value_word(value)) for value in (conflict.opened, conflict.now, conflict.ours))
+    if conflict.field.name not in left.edits:
+        ours = "as opened"
+    return (
+        conflict.field.name,
+        opened,
+        f"{_mark(choice, 'theirs')} {now}",
+        f"{_mark(choice, 'ours')} {ours}",
+        _WORDS[choice],
+    )
+
+
+def _block(conflict: Conflict, choice: Side, *, is_typed: bool, width: int) -> Content:
+    """Four lines a property, for narrow panes and long values."""
+    ours = value_word(conflict.ours) if is_typed else f"{value_word(conflict.ours)}  (not edited, as opened)"
+    lines = (
+        f"{conflict.field.name}: {_WORDS[choice]}",
+        f"    as opened  {plain(value_word(conflict.opened))}",
+        f"  {_mark(choice, 'theirs')} theirs     {plain(value_word(conflict.now))}",
+        f"  {_mark(choice, 'ours')} yours      {plain(ours)}",
+    )
+    return Content("\n").join(content(fit(line, width).rstrip()) for line in lines)
+
+
+def _mark(choice: Side, value: Side) -> str:
+    return "●" if choice == value else "○"
 
 
 class Editing(Feature):
@@ -41,10 +195,9 @@ class Editing(Feature):
         """The run whose change was confirmed last."""
 
     def start(self) -> None:
-        """Follow saves and drafts."""
         changed = self._workspace.saves.changed
-        self._chrome.carry(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
-        self._chrome.carry(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+        self.hear(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
+        self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     # e: the form
 
@@ -68,9 +221,7 @@ class Editing(Feature):
         draft, words = self._draft_of(run_id, stored)
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
-        self._chrome.app.run_worker(
-            self._read(draft), group="read the run", exclusive=True, description="read the run in the form"
-        )
+        self.aside(self._read(draft), "read the run", exclusive=True)
 
     def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
         """A new draft, or the one that was left over what does not touch it; and what to say of it."""
@@ -96,11 +247,15 @@ class Editing(Feature):
         answer = await self._workspace.client.peek(draft.workflow_id, draft.run_id)
         if answer.entity is not None:
             self.form.catch_up(draft.run_id, answer.entity)
-            await self.in_thread(partial(self._workspace.store.put_run, draft.workflow_id, answer.entity))
+            await asyncio.to_thread(self._workspace.store.put_run, draft.workflow_id, answer.entity)
             return
         in_sight = self._chrome.front.view.draft
         if answer.fault is not None and in_sight is not None and in_sight.run_id == draft.run_id:
-            self._chrome.set_status(f"{draft_words.unread(answer.fault)} {self._hint()}".strip(), "warning")
+            words = (
+                f"The run could not be read: {answer.fault.title}. The form shows the values of the list; "
+                f"the run is read again before anything is sent. {self._hint()}"
+            )
+            self._chrome.set_status(words.strip(), "warning")
 
     def _hint(self) -> str:
         """What speaks against a change before it is made."""
@@ -143,9 +298,10 @@ class Editing(Feature):
         with self._chrome.app.batch_update():
             await self._show_form(draft)
             if draft.errors():
-                self._chrome.front.set_status(draft_words.unfit(draft), "warning")
+                words = f"The conflict is resolved. Before the review, correct {', '.join(draft.errors())}."
+                self._chrome.front.set_status(words, "warning")
             elif not draft.changes():
-                self._chrome.front.set_status(draft_words.given_up())
+                self._chrome.front.set_status("There is nothing to send: the run has every value that you chose.")
             elif merge.to_review:
                 await self.review(draft)
             else:
@@ -213,15 +369,13 @@ class Editing(Feature):
             good = save.outcome is Outcome.DONE and not save.ignored and not save.unrecorded
             failed = save.outcome is Outcome.NOT_DONE
             severity: Severity = "success" if good else "error" if failed else "warning"
-            self._chrome.set_status(self._save_words(save), severity, lambda: not failed or self._is_kept(save))
+            is_of_draft = failed and save.undoes is None and save.action is None
+            holds = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
+            self._chrome.set_status(self._save_words(save), severity, holds)
         self._waiting.follow(save)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
             await self.open(save.run_id)
-
-    def _is_kept(self, save: Save) -> bool:
-        """Whether the draft of a save is there to be sent again; what was to be undone has none."""
-        return save.undoes is not None or save.action is not None or save.run_id in self._workspace.drafts
 
     def _is_looking_at(self, run_id: str) -> bool:
         """Whether the person still waits before this run: only then may its values in conflict take the screen.
@@ -259,12 +413,10 @@ class Editing(Feature):
             self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:
-        """Discard the draft in the form; the key has to be pressed twice."""
         if self.form.draft is not None:
             self._drop(self.form.draft, "discard")
 
     def action_discard_merge(self) -> None:
-        """Discard the draft as it was left; the key has to be pressed twice."""
         view = self._chrome.front.view
         if isinstance(view, ConflictView):
             self._drop(view.left, "discard_merge")

@@ -16,17 +16,17 @@ from textual.content import Content
 
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import REPROCESSED, STATUS, ServiceAction, reprocess
-from runtui.errors import RuntuiError
 from runtui.graph.root import run_key
+from runtui.services.workspace import Workspace
 from runtui.services.writing.drive import store_observed
 from runtui.services.writing.follow import FollowedRun, followed
 from runtui.services.writing.save import Save
 from runtui.tui.actions import ActionContext
-from runtui.tui.features.bulk.sending import BulkSending
+from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
-from runtui.tui.features.overviewing import Overviewing
-from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.features.triage.overviewing import Overviewing
+from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
 
 MOST_FOLLOWED: Final = 20
@@ -35,8 +35,12 @@ MOST_FOLLOWED: Final = 20
 _FOLLOW: Final = "follow"
 """The group of the workers that follow a run."""
 
-_LOOK: Final = "look for new runs"
-"""The group of the worker that asks the service by which runs one was reprocessed."""
+
+def recorded_run(workspace: Workspace, run_id: str) -> str:
+    """The newest run that the journal knows to be made of a run or a workflow; empty where it knows none. It reads
+    files."""
+    entries = workspace.journal.of_run(workspace.root, run_id)
+    return next((entry.new_run for entry in entries if entry.new_run), "")
 
 
 class Following(Feature):
@@ -54,15 +58,13 @@ class Following(Feature):
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
     def start(self) -> None:
-        """Follow what became of the actions."""
         changed = self._workspace.saves.changed
-        self._chrome.carry(lambda tell: changed.subscribe(_of_done_actions(tell)), self._save_changed)
-        self._chrome.carry(
+        self.hear(lambda tell: changed.subscribe(_of_done_actions(tell)), self._save_changed)
+        self.hear(
             self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
         )
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """Whether an action has made a run of the run or the workflow at hand."""
         view, row = self._chrome.front.view, self._overview.row
         at_hand = row.workflow.id if view is self._overview and row is not None else view.run_id or ""
         return replace(context, has_new_run=run_key(at_hand) in self._made)
@@ -99,17 +101,12 @@ class Following(Feature):
             await self._opening.open_run(made)
         else:
             look = self._look_for_new_runs(reprocess(workflow_id, run_id, "all"))
-            self.aside(look, _LOOK, "Looking for the run that reprocesses it…", exclusive=True)
+            self.aside(look, "look for new runs", "Looking for the run that reprocesses it…", exclusive=True)
 
     async def _known_run_of(self, run_id: str) -> str:
         """The newest run that is known to be made of a run or a workflow, and is listed; empty where there is none."""
-        made = self._made.get(run_key(run_id)) or await self.recorded(run_id)
+        made = self._made.get(run_key(run_id)) or await asyncio.to_thread(recorded_run, self._workspace, run_id)
         return made if made and self._workspace.store.get(made) is not None else ""
-
-    async def recorded(self, run_id: str) -> str:
-        """The newest run that the journal knows to be made of a run or a workflow; empty where it knows none."""
-        entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
-        return next((entry.new_run for entry in entries if entry.new_run), "")
 
     async def _look_for_new_runs(self, action: ServiceAction) -> None:
         """Ask the service by which runs one was reprocessed, and go there, where the person still waits for it."""
@@ -128,11 +125,13 @@ class Following(Feature):
             await self._opening.open_run(made[0]["id"])
             return
         choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words) for run in made]
-        await self._chrome.ask(Picker("act", Content("Runs that reprocess this one"), choices), self._chosen)
 
-    async def _chosen(self, run_id: str | None) -> None:
-        if run_id is not None:
-            await self._opening.open_run(run_id)
+        async def chosen(run_id: str | None) -> None:
+            if run_id is not None:
+                await self._opening.open_run(run_id)
+
+        title = Content.styled("Runs that reprocess this one", "bold")
+        await self._chrome.ask(Picker("new-runs", title, choices), chosen)
 
     # What an action has made, or stops
 
@@ -141,17 +140,15 @@ class Following(Feature):
         name = save.action.name if save.action is not None else ""
         if name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
-        reading = self._read_tasks(save) if name == "resume" else self._follow(save)
-        self._chrome.app.run_worker(reading, group=_FOLLOW, description="follow a run")
+        if name == "resume":  # what the tasks of a run did, once one of them goes on
+            self.aside(self._workspace.results.read_run(save.operation.workflow_id, save.run_id), _FOLLOW)
+        else:
+            self.aside(self._follow(save), _FOLLOW)
 
     def _note_made(self, run_id: str, new_run: str) -> None:
         if new_run:
             self._made[run_key(run_id)] = new_run
             self._chrome.refresh()
-
-    async def _read_tasks(self, save: Save) -> None:
-        """Read what the tasks of a run did, once one of them goes on."""
-        await self.attempt(self._workspace.results.read_run(save.operation.workflow_id, save.run_id))
 
     async def _readings(self, save: Save) -> AsyncIterator[FollowedRun]:
         """The run each time that it was read; of many, some are followed at a time."""
@@ -163,11 +160,7 @@ class Following(Feature):
         """Show a run as it goes on, and tell its end; what comes before that only where nothing else was said."""
         status = ""
         async for found in self._readings(save):
-            try:
-                await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)
-            except RuntuiError as error:
-                self._chrome.set_status(str(error), "error")
-                return
+            await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)
             self._bulk_sending.note_followed(save, found)
             if found.is_new:
                 self._note_made(save.run_id, str(found.run.get("id")))

@@ -18,8 +18,8 @@ from runtui.domain.rows import STATUS_LOOKS
 from runtui.keys.actions import SCOPE_TITLES, Scope, in_scopes
 from runtui.keys.names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
-from runtui.tui.actions import bindings
 from runtui.tui.cell_filter import cell_filter
+from runtui.tui.features.feature import Feature
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
@@ -104,7 +104,6 @@ class HelpView(ActionView[str]):
     """
 
     scope = "help"
-    BINDINGS = bindings("help")
     opens = "run_action"
     DEFAULT_CSS = """
     HelpView { layout: vertical; height: 1fr; }
@@ -119,18 +118,15 @@ class HelpView(ActionView[str]):
         self.list = ReadList(HELP, name="help")
 
     def compose(self) -> ComposeResult:
-        """The list, and the whole of what the cursor stands on."""
         yield self.list
         yield Static(id="help-about", markup=False)
 
     def on_mount(self) -> None:
-        """Fill the list; the first heading is no line to choose."""
         self.list.put(help_rows(self._here))
-        self.list.table.move_to(1)
+        self.list.table.move_to(1)  # the first heading is no line to choose
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
 
     def title(self) -> Content:
-        """How many lines there are, and the filter."""
         return self.list.heading()
 
     @on(LineTable.CursorMoved)
@@ -141,7 +137,6 @@ class HelpView(ActionView[str]):
         self.query_one("#help-about", Static).update(content(words), layout=False)
 
     def action_run_action(self) -> None:
-        """Close the help, and run the action of the line."""
         row = self.list.table.row_under_cursor()
         if row is not None and row.action_id:
             self.answer(row.action_id)
@@ -149,14 +144,21 @@ class HelpView(ActionView[str]):
             self.set_status("There is nothing to run on this line.", "warning")
 
     def action_filter_help(self) -> None:
-        """Open the filter box."""
         self.list.filter_bar.open()
 
     def action_close(self) -> None:
-        """One step back: the filter first, then to what was there."""
-        if not self.list.clear():
-            self.answer()
+        self.action_leave_place()
 
     def action_close_by_quit(self) -> None:
-        """Back to what was there."""
         self.answer()
+
+
+class Helping(Feature):
+    """Opening the help, and running what is chosen there."""
+
+    async def action_help(self) -> None:
+        async def chosen(action_id: str | None) -> None:
+            if action_id is not None:
+                await self._chrome.front.run_by_name(action_id)
+
+        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), chosen)

@@ -1,7 +1,7 @@
-"""Going back to what was sent: the journal, undo, settling what is unknown, export.
+"""The journal: every change that was sent, what became of it, and what can be done about it: undo, settle, export.
 
-Invariant: the journal is read and written in threads. What took a while to find out takes the screen only from a person
-who still waits for it.
+Invariant: the journal is read and written in threads, a page at a time. What cannot be undone or settled here says why.
+What took a while to find out takes the screen only from a person who still waits for it.
 """
 
 from __future__ import annotations
@@ -10,28 +10,139 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from sys import maxsize
 from typing import Any
 
+from textual import work
 from textual.content import Content
 
+from runtui.domain.columns import Order
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry
-from runtui.services.journal_query import EntryQuery, ExportFormat
+from runtui.services.journal import Entry, Journal
+from runtui.services.journal_query import PAGE, EntryQuery, ExportFormat
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
 from runtui.tui.actions import ActionContext
-from runtui.tui.features.bulk.sending import BulkSending
-from runtui.tui.features.editing import Editing
+from runtui.tui.features.changes.bulk_sending import BulkSending
+from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import Frame
-from runtui.tui.screens.journal import JournalView
-from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.resources import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
+from runtui.tui.screens.frame import ActionView, Frame
+from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.words import draft_words, entry_words
+from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.row_list import RowList
+from runtui.tui.words import draft_words, entry_words, pages
+
+
+class JournalView(ActionView[None]):
+    """The list of entries."""
+
+    scope = "journal"
+    list: RowList[EntryRow, int]
+
+    def __init__(self, journal: Journal, root: str) -> None:
+        """The journal as seen from the session with this root."""
+        super().__init__()
+        self.list = RowList(JOURNAL, name="journal")
+        self.list.order, self.list.sort_by = NEWEST_FIRST, self._sort_by
+        self.shown = EntryQuery(journal, root)
+        self.older: int | None = None
+        """Where the entries begin that are not read yet; None when all are."""
+        self._root = root
+        self.entries: list[Entry] = []
+        """Those that were read, newest first."""
+
+    @property
+    def table(self) -> LineTable[EntryRow, int]:
+        """The entries."""
+        return self.list.table
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry under the cursor."""
+        row = self.table.row_under_cursor()
+        return row.entry if row is not None else None
+
+    def show_in(self, panel: Panel) -> None:
+        entry = self.entry
+        if entry is None:
+            panel.show_page(pages.NO_ENTRY)
+        elif entry.damage or not same_server(entry.root, self._root):
+            panel.show_page(pages.foreign_page(entry))
+        else:
+            panel.follow(entry.run_id, entry)
+
+    def reload(self) -> None:
+        """Show the journal as it is now; filter and roots stay as they were left."""
+        self._show_page(self.shown, None, max(PAGE, len(self.entries)))
+
+    def _sort_by(self, order: Order) -> None:
+        self.list.order = order
+        self.reload()
+
+    def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
+        """Read on, where there is more."""
+        event.stop()
+        if self.older is not None:
+            self._show_page(self.shown, self.older, PAGE)
+
+    @work(group=awaited("journal"), exclusive=True, description="read the journal")
+    async def _show_page(self, query: EntryQuery, before: int | None, wanted: int) -> None:
+        order = self.list.order
+        if order != NEWEST_FIRST:
+            wanted = maxsize  # which entries come first, only all of them tell
+        try:
+            found, self.older = await asyncio.to_thread(query.page, before, wanted)
+        except RuntuiError as error:
+            self.list.say(str(error))
+            return
+        self.entries = [*(self.entries if before is not None else ()), *found]
+        rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
+        self.list.measure(rows.rows)
+        self.list.show(rows, keep_line=True, order=order)
+        # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
+        self.table.row_under_cursor(hold=True)
+        self.list.say("" if self.entries else self.list.not_found() if query.text else entry_words.nothing_sent())
+
+    def title(self) -> Content:
+        counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
+        title = self.list.title(counted, self.shown.text)
+        return Content.assemble(title, "  all roots" if self.shown.root is None else "")
+
+    def on_line_table_cursor_moved(self) -> None:
+        """Another entry, or none: the panel shows it."""
+        if self.frame in self.app.screen_stack:
+            self.frame.chrome.panel.show_entry(self.entry)
+
+    def _select(self, root: str | None, text: str) -> None:
+        self.shown = EntryQuery(self.shown.journal, root, text)
+        self._show_page(self.shown, None, PAGE)
+
+    # Filter
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        """Show what the filter finds."""
+        event.stop()
+        if event.text != self.shown.text:
+            self._select(self.shown.root, event.text)
+
+    def action_all_servers(self) -> None:
+        self._select(self._root if self.shown.root is None else None, self.shown.text)
+
+    def action_leave_place(self) -> None:
+        """One step back: the filter first, then to where one came from."""
+        if self.shown.text:
+            self.list.filter_bar.put("")
+            self._select(self.shown.root, "")
+        else:
+            self.answer()
 
 
 class Journaling(Feature):
@@ -41,7 +152,7 @@ class Journaling(Feature):
         super().__init__(features)
         self._editing = features[Editing]
         self._bulk_sending = features[BulkSending]
-        self.view = JournalView()
+        self.view = JournalView(self._workspace.journal, self._workspace.root)
         self.place = self._chrome.place(self.view)
         """The journal's screen; it stays mounted."""
         self._sent: set[int] = set()
@@ -50,11 +161,10 @@ class Journaling(Feature):
         """The runs whose last change of this session is done and undoes nothing."""
 
     def start(self) -> None:
-        """Follow the journal, and tell what was found from the last time."""
-        carry, reconciler = self._chrome.carry, self._workspace.reconciler
-        carry(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
-        carry(reconciler.failed.subscribe, self._tell_trouble)
-        carry(
+        reconciler = self._workspace.reconciler
+        self.hear(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
+        self.hear(reconciler.failed.subscribe, self._tell_trouble)
+        self.hear(
             # Whether it is of the first look is a matter of the moment at which it is announced.
             lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
             self._entry_settled,
@@ -63,7 +173,6 @@ class Journaling(Feature):
         self.tell_what_was_left()
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """The entry under the cursor, and whether the run there was changed."""
         run_id = self._chrome.front.view.run_id
         entry = self.view.entry if self._chrome.front.view is self.view else None
         is_elsewhere = entry is not None and not same_server(entry.root, self._workspace.root)
@@ -73,18 +182,16 @@ class Journaling(Feature):
     # The journal
 
     async def action_journal(self) -> None:
-        """Show the journal as it is now, or close it."""
         if self._chrome.front is self.place:
             self.place.dismiss()
             return
         await self._chrome.prepare(self.place)
-        self.view.open(self._workspace.journal, self._workspace.root)
+        self.view.reload()
         await self._chrome.open(self.place)
         if not self._chrome.context().waiting:
             self._chrome.set_status("")  # the journal tells it, entry by entry
 
     def action_entry(self) -> None:
-        """Show what was sent and what came back."""
         if self.view.entry is not None:
             self._chrome.panel.open()
             self._chrome.panel.show_entry(self.view.entry)
@@ -116,7 +223,6 @@ class Journaling(Feature):
             self._chrome.set_status(entry_words.still_open(entry), "warning", lambda: self._is_at(entry.number))
 
     async def action_decide(self) -> None:
-        """Ask what became of an unknown change, and record the answer."""
         if (entry := self.view.entry) is None:
             return
 
@@ -144,7 +250,7 @@ class Journaling(Feature):
             self.tell_what_was_left()
         elif entry.is_settled and not entry.batch:
             severity: Severity = "success" if entry.outcome is Outcome.DONE else "warning"
-            self._chrome.set_status(entry_words.settled(entry), severity)
+            self._chrome.set_status(f"{entry.report.heading}. {', '.join(entry.change_words())}.", severity)
         self._chrome.show_headline()
 
     def tell_what_was_left(self) -> None:
@@ -169,7 +275,6 @@ class Journaling(Feature):
     # u: undo
 
     def action_undo(self) -> None:
-        """Undo the last change to the run at hand."""
         if (run_id := self._chrome.hold_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
             self.aside(self._undo_last(run_id), awaited("find the last change"))
@@ -215,7 +320,7 @@ class Journaling(Feature):
         Where the change may be somebody else's, `action_id` has to be repeated with that in sight.
         """
         if doubt := doubt_of(entry):
-            question = entry_words.doubtful(doubt, key_of(action_id))
+            question = f"{doubt} Press {key_of(action_id)} again to undo it all the same."
             if not self._chrome.has_confirmed(question, is_looking):
                 return
         stored, mode = self._workspace.store.get(entry.run_id), self._workspace.settings.body_mode
@@ -244,19 +349,17 @@ class Journaling(Feature):
 
     async def _review_undo(self, entry: Entry, is_looking: Callable[[], bool]) -> None:
         """Read the run, and ask whether to send the change that undoes the entry, if the person still waits."""
-        self._chrome.set_status(entry_words.reading_to_undo(entry))
+        self._chrome.set_status(f"Reading the run to undo #{entry.number}…")
         draft = await draft_to_undo(entry, self._workspace.client, self._workspace.settings.body_mode)
         if is_looking():
             await self._editing.review(draft, undoes=entry.number)
         else:
-            self._chrome.set_status(entry_words.may_be_undone(entry))
+            self._chrome.set_status(f"#{entry.number} can be undone; {key_of('undo')} asks again.")
 
     # Export
 
     async def action_export(self) -> None:
-        """Ask in which format the entries are wanted as a file, and write it."""
-        if (query := self.view.shown) is None:
-            return
+        query = self.view.shown
         found = f"What the filter finds: {query.text}" if query.text else "Every entry"
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
         choices = [Choice(form, words) for form, words in entry_words.FORMATS.items()]

@@ -1,13 +1,14 @@
-"""Sending many changes: the question before them, what became of each, and what is done with those.
+"""Sending many changes: the question before them, what became of each as they end, and what is done with those.
 
-Invariant: nothing is sent but what a review confirmed. A change goes on wherever the person is; one sentence tells its
-end.
+Invariant: nothing is sent but what a review confirmed. A change goes on wherever the person is, and leaving its results
+stops nothing; one sentence tells its end. An outcome that is found out later takes the place of an unknown one.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -36,12 +37,131 @@ from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.bulk.results import BulkProgress, ResultsView
-from runtui.tui.screens.bulk.review import bulk_review
-from runtui.tui.screens.picker import Choice, Picker
+from runtui.tui.resources import RESULTS, ResultRow
+from runtui.tui.screens.bulk_review import bulk_review
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle
+from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
+from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words import bulk_words, entry_words, sign_in_words
+
+
+@dataclass(slots=True)
+class BulkProgress:
+    """One bulk change and how far each of its changes has come."""
+
+    bulk: Bulk
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    """The name of each run's workflow, by the run's id."""
+    saves: dict[int, Save] = field(default_factory=dict)
+    """By number, each as it was announced last."""
+    settled: dict[str, Entry] = field(default_factory=dict)
+    """By run id, what was found out of a change after it had ended."""
+    followed: dict[str, FollowedRun] = field(default_factory=dict)
+    """By run id, the run that its action has made, or stops, as it was read last."""
+    asked_about: Save | None = None
+    """The refusal about which a person was asked last."""
+
+    @property
+    def rows(self) -> list[ResultRow]:
+        """One for each change."""
+        return [
+            ResultRow(
+                self.saves.get(save.number, save),
+                self.workflows.get(save.run_id, ""),
+                self.settled.get(save.run_id),
+                self.followed.get(save.run_id),
+            )
+            for save in self.bulk.saves
+        ]
+
+    @property
+    def is_undo(self) -> bool:
+        """Whether it takes other changes back."""
+        return self.bulk.saves[0].undoes is not None
+
+    @property
+    def is_action(self) -> bool:
+        """Whether it carries out actions of the service."""
+        return self.bulk.saves[0].action is not None
+
+    @property
+    def held_by(self) -> Save | None:
+        """The refusal that holds the rest, while there is a rest."""
+        return None if self.bulk.has_ended else self.bulk.held_by
+
+    @property
+    def outcomes(self) -> Counter[Outcome | None]:
+        """How many changes ended how; None: those on their way."""
+        return Counter(row.outcome for row in self.rows)
+
+
+class ResultsView(ActionView[None]):
+    """The list of the changes."""
+
+    scope = "results"
+    list: ReadList[ResultRow, str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = ReadList(RESULTS, name="results", sort="outcome")
+        self.progress: BulkProgress | None = None
+        self.outcomes: Counter[Outcome | None] = Counter()
+        """Those that the list shows."""
+
+    @property
+    def row(self) -> ResultRow | None:
+        """The change under the cursor."""
+        return self.list.table.row_under_cursor()
+
+    @property
+    def chosen(self) -> Sequence[ResultRow]:
+        """The marked rows; all where none is marked."""
+        marks, rows = self.list.table.marks, self.progress.rows if self.progress is not None else []
+        return [row for row in rows if row.save.run_id in marks] if marks else rows
+
+    def open(self, progress: BulkProgress) -> None:
+        """Show a bulk change as it is now."""
+        if progress is not self.progress:
+            self.progress = progress
+            self.list.table.clear_marks()
+            self.list.begin("")
+        self.reload()
+
+    def reload(self) -> None:
+        """Follow what has ended since."""
+        if self.progress is not None:
+            self.outcomes = self.progress.outcomes
+            self.list.put(self.progress.rows)
+            self.post_message(self.Changed())
+
+    def title(self) -> Content:
+        progress = self.progress
+        if progress is None:
+            return Content()
+        counted = bulk_words.counted(self.outcomes)
+        if self.list.filter_text:
+            counted = f"{self.list.table.total} shown, {counted}"
+        parts = [self.list.title(counted, self.list.filter_text)]
+        if progress.is_undo:
+            parts.append(Content("  undo"))
+        if progress.held_by is not None:
+            parts.append(content("  held", "$text-warning"))
+        return Content("").join(parts)
+
+    def show_in(self, panel: Panel) -> None:
+        if (row := self.row) is not None:
+            panel.follow(row.save.run_id, row.outcome)
+
+    def on_line_table_cursor_moved(self) -> None:
+        """Another change: the panel shows its response."""
+        panel, row = self.frame.chrome.panel, self.row
+        if row is not None and panel.tab == "response" and self.frame in self.app.screen_stack:
+            panel.show_save(row.save)
+
 
 RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
 
@@ -66,7 +186,6 @@ class BulkSending(Feature):
         self._drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
-        """Follow what becomes of the changes."""
         saves, reconciler = self._workspace.saves, self._workspace.reconciler
 
         def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
@@ -81,11 +200,10 @@ class BulkSending(Feature):
 
             return noted
 
-        self._chrome.carry(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
-        self._chrome.carry(reconciler.changed.subscribe, self._entry_settled)
+        self.hear(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
+        self.hear(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """Whether there are results, and which outcomes are in sight."""
         outcomes = frozenset(self.view.outcomes) if self._chrome.front.view is self.view else frozenset()
         return replace(context, has_bulk=bool(self._changes), outcomes=outcomes)
 
@@ -110,7 +228,8 @@ class BulkSending(Feature):
         """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change.
         `sent` is called once they are on their way."""
         if not bulk.drafts:
-            self._chrome.set_status(bulk_words.nothing_to_send(bulk), "warning")
+            words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
+            self._chrome.set_status(words, "warning")
             return
 
         async def answered(why: str | None) -> None:
@@ -147,7 +266,7 @@ class BulkSending(Feature):
         progress = BulkProgress(under_way)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before anything is waited for: each state of a save is told once
-        self._chrome.carry(under_way.changed.subscribe, self._bulk_changed)
+        self.hear(under_way.changed.subscribe, self._bulk_changed)
         sent()
         if self._chrome.front.view is self._runs:
             self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
@@ -246,7 +365,6 @@ class BulkSending(Feature):
         await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
 
     async def action_open_result(self) -> None:
-        """Show what was sent and what came back."""
         if (row := self.view.row) is None:
             return
         number, panel = row.save.entry, self._chrome.panel
@@ -262,7 +380,6 @@ class BulkSending(Feature):
         self._chrome.refresh()
 
     async def action_retry(self) -> None:
-        """Review the changes that were not done: all, or the marked ones."""
         rows = [row for row in self.view.chosen if row.outcome is Outcome.NOT_DONE]
         undone = [row.save.undoes for row in rows if row.save.undoes is not None]
         if undone:
@@ -285,7 +402,6 @@ class BulkSending(Feature):
         return await self.drawn_up(operations, draw_up)
 
     async def action_undo_bulk(self) -> None:
-        """Review the changes that take back what was done: all, or the marked ones."""
         rows = [row for row in self.view.chosen if row.outcome is Outcome.DONE]
         numbers = [row.save.entry for row in rows if row.save.entry is not None]
         await self.review_undo(numbers)
@@ -305,7 +421,6 @@ class BulkSending(Feature):
         return drafts_to_undo(entries, {run_id: run.raw for run_id, run in runs.items()}, busy)
 
     async def action_export_results(self) -> None:
-        """Ask in which format the results are wanted as a file, and write it."""
         rows = list(self.view.chosen)
 
         def chosen(form: RecordFormat | None) -> None:

@@ -35,8 +35,6 @@ class Waiting(Feature):
 
     def _waiting(self) -> tuple[Save, ...]:
         """Those that wait, the one under the cursor first."""
-        if not self._workspace.connected:
-            return ()
         run_id = self._chrome.front.view.run_id
         active = self._workspace.saves.active()
         paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
@@ -66,7 +64,6 @@ class Waiting(Feature):
         self._chrome.set_status(self._told, "warning", waits)
 
     def action_stop_waiting(self) -> None:
-        """Stop a save that waits: the one under the cursor, or the oldest."""
         for save in self._waiting()[:1]:
             if not self._workspace.saves.stop(save.number):
                 self._chrome.set_status(

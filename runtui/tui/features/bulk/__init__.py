@@ -1,1 +1,0 @@
-"""Changing many runs: the form over them, sending, and what became of each."""

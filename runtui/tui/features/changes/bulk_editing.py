@@ -1,0 +1,220 @@
+"""Changing many runs: the marks, and the form over the marked runs.
+
+Invariant: the model is the only state; leaving the form loses nothing, and what is typed for some runs stays while the
+same runs are marked. A field that nobody touches keeps its value in every run. What is sent is a matter of
+`bulk_sending`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, drafts_of, mixed_values, model_of, runs_word
+from runtui.domain.draft import Draft, Edit
+from runtui.domain.triage.service_actions import Operation, ServiceAction
+from runtui.keys.actions import key_of
+from runtui.tui.actions import ActionContext
+from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
+from runtui.tui.features.changes.editing import Editing
+from runtui.tui.features.feature import Feature, Features
+from runtui.tui.keys import awaited
+from runtui.tui.screens.form import DraftEditor
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
+from runtui.tui.words import draft_words, sign_in_words
+
+
+class BulkFormView(ActionView[None]):
+    """Shows the model of some runs."""
+
+    scope = "edit"
+
+    def __init__(self, review: Callable[[], Awaitable[None]]) -> None:
+        """A form that `review` asks about."""
+        super().__init__(name="bulk-edit")
+        self._review = review
+        self.editor = DraftEditor()
+        self.runs: Sequence[MarkedRun] = ()
+        self._first: tuple[Draft, Operation] | None = None
+        """A model, and the draft of the first run that it would change."""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
+
+    @property
+    def run_id(self) -> str | None:
+        """None: keys act on many runs."""
+        return None
+
+    def open(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
+        """Show the model of some runs; the focus goes to processingStatus."""
+        self.runs = runs
+        self.editor.open(model, mixed_values(runs))
+
+    def take_focus(self) -> None:
+        self.editor.take_focus()
+
+    def title(self) -> Content:
+        """How many runs, what changed, and what is wrong."""
+        if self.draft is None:
+            return Content()
+        return Content.assemble((f"Edit {runs_word(len(self.runs))}", "bold"), self.editor.counts)
+
+    def show_in(self, panel: Panel) -> None:
+        """The request for the first run that would change, else for the first run."""
+        if self.draft is None or not self.runs:
+            return
+        if self._first is None or self._first[0] is not self.draft:
+            run = self.runs[0]
+            found = (drafts_of(self.draft, [run], ()).drafts for run in self.runs)
+            first = next((drafts[0] for drafts in found if drafts), None) if self.draft.changes() else None
+            self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.received, "changed")
+        panel.show_draft(self._first[1])
+
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
+
+    async def action_review(self) -> None:
+        """Show what would change, and ask."""
+        await self._review()
+
+    def action_leave(self) -> None:
+        """Back to the list; what was typed is kept."""
+        self.answer()
+
+    def action_discard(self) -> None:
+        """Take back all that was typed; the key has to be pressed twice."""
+        draft = self.draft
+        if draft is None:
+            return
+        question = draft_words.drop_question(draft, key_of("discard"))
+        if not self.frame.chrome.has_confirmed(question, lambda: self.draft is draft):
+            return
+        self.editor.draft = None
+        self.answer()
+        self.frame.chrome.set_status(draft_words.dropped(draft))
+
+    def action_changed_only(self) -> None:
+        """Say what is sent: here there is no choice."""
+        self.set_status("A change to many runs carries only what you change.")
+
+    def action_revert(self) -> None:
+        """Take back what was typed into the field with the focus."""
+        self.editor.revert()
+
+
+class BulkEditing(Feature):
+    """Marks, and the form of the marked runs."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._editing = features[Editing]
+        self._sending = features[BulkSending]
+        self.form = BulkFormView(self.review)
+        self.place = self._chrome.place(self.form, is_seldom=True)
+        """The screen of the form; it stays mounted once it was opened."""
+        self._marked: frozenset[str] = frozenset()
+        """The runs that the form is about."""
+        self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
+        """What was typed and not sent, and for which runs."""
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        is_in_front = self._chrome.front.view is self.form
+        return replace(context, marked_runs=len(self._marked)) if is_in_front else context
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The marked runs, where the list is in sight."""
+        return self._runs.table.marks if self._chrome.front.view is self._runs else frozenset()
+
+    # Marks
+
+    def action_mark_all(self) -> None:
+        self._mark(lambda shown: self._runs.table.mark_all(shown, marked=True))
+
+    def action_invert_marks(self) -> None:
+        def invert(shown: Collection[str]) -> None:
+            table = self._runs.table
+            marks = table.marks
+            table.mark_all(shown, marked=True)
+            table.mark_all(marks.intersection(shown), marked=False)
+
+        self._mark(invert)
+
+    def _mark(self, mark: Callable[[Collection[str]], None]) -> None:
+        query, store = self._runs.shown, self._workspace.store
+
+        async def find() -> None:
+            mark(await asyncio.to_thread(store.ids, query))
+            self._runs.post_message(self._runs.Changed())
+
+        self.aside(find(), awaited("mark runs"))
+
+    def action_mark_range(self) -> None:
+        self._runs.table.mark_range()
+        self._runs.post_message(self._runs.Changed())
+
+    # e: the form
+
+    async def action_edit(self) -> None:
+        """Open the marked runs, or the run under the cursor where none is marked."""
+        if marks := self.marks:
+            await self._open(marks)
+        else:
+            await self._editing.edit()
+
+    async def _open(self, marks: frozenset[str]) -> None:
+        runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))
+        if runs is None:
+            return
+        if not runs:
+            are = "is" if len(marks) == 1 else "are"
+            words = f"The {runs_word(len(marks))} that you marked {are} no longer in the list."
+            self._chrome.set_status(words, "warning")
+            return
+        self._marked = marks
+        typed_for, edits = self._typed
+        await self._chrome.prepare(self.place)
+        self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
+        await self._chrome.open(self.place, self._left)
+        self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
+        self._sending.show_request()
+
+    def _left(self, _answer: None) -> None:
+        """Keep what was typed."""
+        edits = self.form.draft.edits if self.form.draft is not None else {}
+        self._typed = self._marked, edits
+        if edits and self._chrome.front.view is self._runs:
+            words = f"What you typed is kept while the same runs are marked; {key_of('edit')} opens it again."
+            self._chrome.set_status(words, holds=lambda: self._typed == (self._runs.table.marks, edits))
+
+    # ctrl+s: the review
+
+    async def review(self) -> None:
+        """Show what would change for the runs of the form as they are now, and ask."""
+        model, marks = self.form.draft, self._marked
+        if model is None:
+            return
+
+        bulk = await self._sending.drawn_up(marks, partial(drafts_of, model))
+        if bulk is not None:
+            await self._sending.ask(bulk, sent=self._sent)
+
+    async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
+        """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
+        return await self._sending.drawn_up(self.marks, partial(actions_of, make))
+
+    def _sent(self) -> None:
+        """What was typed is on its way."""
+        self.form.editor.draft = None
+        self.place.dismiss()

@@ -1,0 +1,60 @@
+"""The two panes: which of them has the keys, how much room each has, and the tabs and the search of the side panel."""
+
+from __future__ import annotations
+
+from runtui.keys.actions import ACTION_BY_ID, key_of
+from runtui.tui.features.feature import Feature
+
+
+class Panes(Feature):
+    """Going from pane to pane, and from tab to tab."""
+
+    def action_next_tab(self) -> None:
+        self._step_tab(1)
+
+    def action_previous_tab(self) -> None:
+        self._step_tab(-1)
+
+    def _step_tab(self, by: int) -> None:
+        """To another tab of the panel; one out of sight opens as it was left."""
+        front = self._chrome.front
+        if front.shows_panel:
+            self._chrome.panel.step(by)
+        self._chrome.panel.open()
+        front.draw()
+
+    async def action_next_match(self) -> None:
+        """To the next match; where nothing is searched for, to the next run that needs a person."""
+        front = self._chrome.front
+        if front.panel.search.is_open:
+            front.panel.search.step(1)
+        elif ACTION_BY_ID["next_problem"].scope in front.scopes:
+            await front.action_perform("next_problem")
+        else:
+            front.set_status(f"Nothing is searched for; {key_of('search')} searches.", "warning")
+
+    def action_leave_panel(self) -> None:
+        """One step back: the search first, then from the panel, which stays as it is."""
+        front = self._chrome.front
+        if front.panel.search.is_open:
+            front.panel.search.close()
+        else:
+            front.zoom(False)
+            front.view.take_focus()
+
+    def action_zoom(self) -> None:
+        self._chrome.front.zoom(not self._chrome.is_zoomed)
+
+    def action_focus_left(self) -> None:
+        front = self._chrome.front
+        if front.has_keys_in_panel:
+            front.zoom(False)
+        front.view.take_focus()
+
+    def action_focus_panel(self) -> None:
+        front = self._chrome.front
+        if not front.has_keys_in_panel:
+            front.zoom(False)
+        self._chrome.panel.open()
+        front.give_room()
+        front.panel.take_focus()

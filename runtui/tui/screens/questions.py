@@ -1,0 +1,259 @@
+"""Questions that several features ask: for one thing of a list, for a line of text, for the columns of a list.
+
+Invariant: nothing happens here; the answer is what was chosen, or None. What cannot be chosen is shown, and says why; a
+line that cannot be used stays, with a sentence that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from runtui.domain.columns import Column
+from runtui.keys.actions import Scope, key_of
+from runtui.tui.actions import bindings
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.text import content, fit, plain
+from runtui.tui.widgets.inputs import ChoiceList, LineInput
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[Value]):
+    """One line of the list."""
+
+    value: Value
+    line: str
+    about: str = ""
+    """What is said below the list while the cursor stands on it."""
+    refusal: str = ""
+    """Why it cannot be chosen; empty when it can."""
+
+
+def marked_lines(rows: Sequence[tuple[str, str]], present: int | None) -> list[str]:
+    """Names, each with what it is, below each other; a mark stands before the present one."""
+    width = max((cell_len(name) for name, _ in rows), default=0)
+    return [f"{'●' if at == present else '○'} {fit(name, width)}  {words}" for at, (name, words) in enumerate(rows)]
+
+
+class Picker(ActionView[Value]):
+    """Asks for one of some values.
+
+    Args:
+        name: What is asked for, in one word: it is asked once at a time.
+        title: The first line.
+        choices: What there is; at least one.
+        at: Where the cursor stands at first.
+        about: What stands above the list.
+        more_scopes: Whose actions there are beside those of every list to choose from.
+    """
+
+    scope = "picker"
+    BINDINGS = bindings("picker", "copies", "question")
+    opens = "choose"
+    DEFAULT_CSS = """
+    Picker { layout: vertical; height: 1fr; }
+    Picker ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+    Picker Static { height: auto; max-height: 4; padding: 0 1; }
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: Content,
+        choices: Sequence[Choice[Value]],
+        *,
+        at: int = 0,
+        about: str = "",
+        more_scopes: tuple[Scope, ...] = (),
+    ) -> None:
+        super().__init__(name=name)
+        self.more_scopes = more_scopes
+        self._title = title
+        self._choices = choices
+        self._at = at
+        self._about = about
+
+    def compose(self) -> ComposeResult:
+        if self._about:
+            yield Static(content(self._about), markup=False)
+        yield ChoiceList(id="picker-list")
+        yield Static(id="picker-about", markup=False)
+
+    def on_mount(self) -> None:
+        choices = self.query_one(ChoiceList)
+        choices.add_options([Option(content(choice.line)) for choice in self._choices])
+        choices.highlighted = self._at
+
+    def title(self) -> Content:
+        return self._title
+
+    def take_focus(self) -> None:
+        self.screen.set_focus(self.query_one(ChoiceList))
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Another one under the cursor."""
+        event.stop()
+        about = self.query_one("#picker-about", Static)
+        about.display = bool(self._choices[event.option_index].about)
+        about.update(content(self._choices[event.option_index].about))
+
+    @property
+    def under_cursor(self) -> Choice[Value] | None:
+        index = self.query_one(ChoiceList).highlighted
+        return self._choices[index] if index is not None else None
+
+    def action_choose(self) -> None:
+        if (choice := self.under_cursor) is None:
+            return
+        if choice.refusal:
+            self.set_status(choice.refusal, "error")
+        else:
+            self.answer(choice.value)
+
+
+class LineQuestion(ActionView[str]):
+    """Asks for one line.
+
+    Args:
+        name: What is asked for, in one word: it is asked once at a time.
+        title: The first line.
+        about: What stands above the line.
+        text: What stands in the line at first.
+        check: Raises ValueError, with a sentence, for a line that cannot be used.
+    """
+
+    scope = "line"
+    DEFAULT_CSS = """
+    LineQuestion { layout: vertical; height: 1fr; }
+    LineQuestion Static { height: auto; padding: 0 1; }
+    """
+
+    def __init__(self, name: str, title: str, about: str, text: str, check: Callable[[str], object]) -> None:
+        super().__init__(name=name)
+        self._title, self._about, self._text, self._check = title, about, text, check
+
+    def compose(self) -> ComposeResult:
+        box = LineInput(id="line", select_on_focus=True)
+        box.value = plain(self._text)
+        yield Static(content(self._about), markup=False)
+        yield box
+
+    def title(self) -> Content:
+        return content(self._title, "bold")
+
+    def take_focus(self) -> None:
+        self.screen.set_focus(self.query_one(LineInput))
+
+    @on(Input.Submitted)
+    async def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        await self.frame.action_perform("keep_line")
+
+    def action_keep_line(self) -> None:
+        line = " ".join(self.query_one(LineInput).value.split())
+        try:
+            self._check(line)
+        except ValueError as error:
+            self.set_status(str(error), "warning")
+        else:
+            self.answer(line)
+
+
+class ColumnChooser(ActionView[tuple[str, ...]]):
+    """Asks which columns to show, in which order. The answer is their keys; none: those that the width has room for.
+
+    Args:
+        columns: All columns of the list.
+        chosen: The keys of the columns that were chosen, in their order; none: those that the width has room for.
+        shown: The keys of the columns in sight.
+    """
+
+    scope = "columns"
+    opens = "toggle_column"
+    DEFAULT_CSS = """
+    ColumnChooser { layout: vertical; height: 1fr; }
+    ColumnChooser ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:
+        super().__init__(name="columns")
+        self._columns = {column.key: column for column in columns}
+        self._is_automatic = not chosen
+        self._in_sight = tuple(shown)
+        self._begin(chosen or shown)
+
+    def _begin(self, chosen: Sequence[str]) -> None:
+        """The chosen columns in their order, then all others."""
+        self._chosen = set(chosen)
+        self._order = [*chosen, *(key for key in self._columns if key not in self._chosen)]
+
+    def compose(self) -> ComposeResult:
+        yield ChoiceList(id="column-list")
+
+    def on_mount(self) -> None:
+        self._draw(0)
+
+    def title(self) -> Content:
+        return Content.assemble(("Columns", "bold"), "  by the width" if self._is_automatic else "  yours")
+
+    def take_focus(self) -> None:
+        self.screen.set_focus(self._list)
+
+    @property
+    def _list(self) -> ChoiceList:
+        return self.query_one(ChoiceList)
+
+    def _draw(self, at: int) -> None:
+        self._list.clear_options()
+        self._list.add_options([Option(content(self._line(key))) for key in self._order])
+        self._list.highlighted = at
+        self.post_message(self.Changed())
+
+    def _line(self, key: str) -> str:
+        column = self._columns[key]
+        always = "  always shown" if column.flexible else ""
+        return f"{'■' if key in self._chosen else '□'} {column.name}{always}"
+
+    def action_toggle_column(self) -> None:
+        at = self._list.highlighted or 0
+        if self._columns[self._order[at]].flexible:
+            self.set_status("This column tells the rows apart; it is always shown.")
+            return
+        self._is_automatic = False
+        self._chosen ^= {self._order[at]}
+        self._draw(at)
+
+    def action_column_up(self) -> None:
+        self._move(-1)
+
+    def action_column_down(self) -> None:
+        self._move(1)
+
+    def _move(self, by: int) -> None:
+        at = self._list.highlighted or 0
+        if 0 <= at + by < len(self._order):
+            self._is_automatic = False
+            self._order.insert(at + by, self._order.pop(at))
+            self._draw(at + by)
+
+    def action_automatic(self) -> None:
+        self._is_automatic = True
+        self._begin(self._in_sight)
+        self._draw(0)
+
+    def action_keep_columns(self) -> None:
+        keys = tuple(key for key in self._order if key in self._chosen)
+        if not self._is_automatic and len(keys) < 2:
+            self.set_status(f"Show at least one more column; {key_of('toggle_column')} shows it.", "warning")
+        else:
+            self.answer(() if self._is_automatic else keys)
