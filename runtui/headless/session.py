@@ -23,7 +23,6 @@ from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.headless.identity import with_next_step
-from runtui.private_files import logs_kept
 from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.store_query import EVERY_RUN
 from runtui.services.workspace import Workspace
@@ -54,8 +53,7 @@ async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
             yield workspace
             await keep_exit_code()
         finally:
-            with logs_kept(session.store_file, workspace.journal.path):
-                await workspace.close()
+            await workspace.close()
 
 
 @asynccontextmanager

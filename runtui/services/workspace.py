@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
+from runtui.private_files import logs_kept
 from runtui.services.announcer import Announcer
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Entry, Journal
@@ -81,6 +82,7 @@ class Workspace:
         self.settings = settings
         self._wire = wire
         self.foreground = Foreground()
+        self._store_file = store_file
         self.store = Store(store_file, self.foreground)
         journal_file = store_file.with_name(JOURNAL_FILE)
         self.journal = Journal(journal_file, self.foreground)
@@ -206,9 +208,10 @@ class Workspace:
             await self.results.close()
             await self._transport.aclose()
         self.preferences.close()
-        self.drafts.close()
-        self.journal.close()
-        self.store.close()
+        with logs_kept(self._store_file, self.journal.path):
+            self.drafts.close()
+            self.journal.close()
+            self.store.close()
 
 
 WELL_BEHAVED: Final = "none"

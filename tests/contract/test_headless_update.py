@@ -12,10 +12,14 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from runtui.auth.tokens import StaticToken
+from runtui.command_line import SessionSpec
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless import changes
 from runtui.headless.changes import entry_to_undo, update_run
+from runtui.services.workspace import Workspace
+from tests import canary
 from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
 from tests.contract.test_save_end_to_end import Bend, answer_with, straight
 
@@ -312,12 +316,21 @@ def test_a_reason_is_kept_and_where_the_profile_requires_one_nothing_is_asked_wi
     assert [entry.why for entry in commands.entries()] == ["ticket 4711"]
 
 
+async def a_session_on_the_screen(spec: SessionSpec) -> None:
+    """What it opens and closes, without the screen."""
+    workspace = Workspace(spec.settings, spec.store_file, StaticToken(canary.TOKEN), wire=spec.wire)
+    workspace.connect(spec.settings.root)
+    assert not workspace.journal.entries()[1:]
+    await workspace.close()
+
+
 def test_a_change_by_a_command_costs_two_requests_and_no_new_log_of_a_database(commands: Commands, capsys: Out) -> None:
     """What the disk is waited for: each commit of the journal, and whatever is done with a log but to go on with it."""
     run_id, workflow_id = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=1", workflow=workflow_id) == 0
     logs = {path: path.stat().st_ino for path in commands.folder.glob("*.db-wal")}
     files = {path: path.stat().st_mtime_ns for path in commands.folder.glob("*.db")}
+    asyncio.run(a_session_on_the_screen(commands.server()))
     commands.line.sent.clear()
     assert commands.update(run_id, "failedTasksCount=2", workflow=workflow_id) == 0
     assert [method for method, _ in commands.line.sent] == ["GET", "PATCH"]

@@ -92,9 +92,11 @@ class BulkBench(Bench):
 async def bench(tmp_path: Path) -> AsyncIterator[BulkBench]:
     bench = BulkBench(tmp_path)
     yield bench
-    await bench.saves.abandon()
-    bench.journal.close()
-    bench.store.close()
+    try:
+        await asyncio.wait_for(bench.saves.abandon(), 10)
+    finally:
+        bench.journal.close()
+        bench.store.close()
 
 
 async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBench) -> None:
@@ -156,6 +158,13 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
 
 
+async def test_a_change_that_is_not_found_holds_the_rest_for_its_run_was_there(bench: BulkBench) -> None:
+    bench.answer_one("run-0", refused(404))
+    bulk = await bench.held(drafts())
+    assert bulk.held_by is not None
+    assert bulk.held_by.run_id == "run-0"
+
+
 async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> None:
     read = bench.graph.on_read
     bench.graph.on_read = lambda asked: refused(403, method="GET") if asked == "run-0" else read(asked)
@@ -208,11 +217,12 @@ async def test_what_was_sent_is_settled_while_a_refusal_holds_the_rest(bench: Bu
     assert set(bench.ended) == sent, "no reading that settles waits behind those that were not begun"
 
 
+@pytest.mark.parametrize("status", [404, 410])
 async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
-    bench: BulkBench, tmp_path: Path
+    status: int, bench: BulkBench, tmp_path: Path
 ) -> None:
     bench.graph.on_read = lambda asked: (
-        refused(404, method="GET") if asked == "run-0" else answered(bench.graph.runs[asked])
+        refused(status, method="GET") if asked == "run-0" else answered(bench.graph.runs[asked])
     )
     other = Journal(tmp_path / "journal.db")
     other.open(intent(root=ROOT, run_id="run-1", client_request_id="of the other"))
@@ -344,11 +354,20 @@ async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench)
     assert told == [None], "it has ended, and that is all"
 
 
+async def abandoned(saves: SaveQueue, released: asyncio.Event) -> None:
+    """Abandon them before what they wait for is released; it is in any case, or a defect would hang the tests."""
+    try:
+        async with asyncio.timeout(10):
+            await saves.abandon()
+    finally:
+        released.set()
+
+
 async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: BulkBench) -> None:
     bench.graph.gate.clear()
     bench.saves.submit_many(drafts(), holds=False)
     await bench.graph.arrived.get()
-    await bench.saves.abandon()
+    await abandoned(bench.saves, bench.graph.gate)
     assert len(bench.ended) == MANY
     outcomes = Counter(save.outcome for save in bench.ended.values())
     assert outcomes[Outcome.DONE] == 0
@@ -358,13 +377,15 @@ async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: 
 
 
 class TypingOn(Foreground):
-    """A person who begins to type, and does not stop."""
+    """A person who begins to type, and does not stop before a test says so."""
 
-    is_typing = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.rests = asyncio.Event()
+        self.rests.set()
 
     async def let_pass(self) -> None:
-        if self.is_typing:
-            await asyncio.Event().wait()
+        await self.rests.wait()
         await asyncio.sleep(0)
 
 
@@ -375,14 +396,14 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
     written = asyncio.Event()
 
     def write(asked: str) -> Answer:
-        typing.is_typing = True
+        typing.rests.clear()
         written.set()
         return answered(bench.graph.runs[asked], method="PATCH")
 
     bench.graph.on_write = write
     saves.submit_many(drafts(), holds=False)
     await asyncio.wait_for(written.wait(), 30)
-    await saves.abandon()
+    await abandoned(saves, typing.rests)
     outcomes = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
     assert {run_id for run_id, outcome in outcomes.items() if outcome is Outcome.DONE} == bench.canceled() != set()
     assert Outcome.UNKNOWN not in outcomes.values()

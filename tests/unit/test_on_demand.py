@@ -115,6 +115,9 @@ def test_what_is_not_known_to_be_its_run_proves_nothing(started: dict[str, Any])
         run("r2", subjectIds=None),
         run("r2", subjectIds=["u1"], totalUsersCount=0),
         run("r2", subjectIds=[], totalUsersCount=...),
+        run("r2", totalUsersCount=0),
+        run("r2", after=-1, subjectIds=None),
+        run("r2", after=WINDOW.total_seconds(), subjectIds=None),
         run("r2", scheduledDateTime=None),
     ],
 )
@@ -161,11 +164,17 @@ def test_without_something_to_compare_with_a_person_has_to_look(before: dict[str
     assert verdict(action(before=before), reading(run("r1")), ()) == (False, UNPROVABLE)
 
 
+def test_where_the_moment_of_sending_cannot_be_read_nothing_is_proved() -> None:
+    assert proved(action(before={AS_OF: "soon", RECENT_RUNS: []}), reading(run("r1"))) == []
+
+
 def test_where_the_runs_cannot_be_read_a_person_has_to_look() -> None:
     assert verdict(action(), Answer(exchange("GET"), {"id": "w1"}, None), ()) == (False, UNPROVABLE)
 
 
-@pytest.mark.parametrize("sent", ["", "no json", "[1]", '{"subjects": "u1"}', '{"subjects": []}'])
+@pytest.mark.parametrize(
+    "sent", ["", "no json", "[1]", '{"subjects": "u1"}', '{"subjects": ["u1"]}', '{"subjects": []}']
+)
 def test_a_body_that_names_nobody_is_the_run_of_nobody(sent: str) -> None:
     empty = run("r1", subjectIds=[], totalUsersCount=0)
     assert proved(action(body=sent), reading(empty)) == proved(action(body=sent), reading(run("r1"))) == []
