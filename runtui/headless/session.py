@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from runtui.auth.signin import SignIn, SignInError
 from runtui.command_line import SessionSpec, token_source
 from runtui.domain.report import length_words, wait_sentence
 from runtui.errors import RuntuiError
@@ -22,7 +21,6 @@ from runtui.graph.faults import Fault
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
-from runtui.headless.identity import with_next_step
 from runtui.private_files import logs_kept
 from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.store_query import EVERY_RUN
@@ -61,6 +59,13 @@ async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
 @asynccontextmanager
 async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
     """Get a token before anything is opened, and report a sign-in that expires during the command."""
+    if settings.sign_in is None:
+        yield
+        return
+    # A token that is given is used without a sign-in.
+    from runtui.auth.signin import SignIn, SignInError
+    from runtui.headless.identity import with_next_step
+
     if not isinstance(token, SignIn):
         yield
         return
