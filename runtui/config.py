@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
-from runtui.keys.keymap import NO_KEYS, Keys, read_keys
+from runtui.keys.names import NO_KEYS, Keys
 from runtui.options import (
     GROUP_TITLES,
     OPTION_BY_NAME,
@@ -127,9 +127,15 @@ def read_config(path: Path) -> Config:
         name: profile for name, profile in profiles.items() if isinstance(profile, dict)
     } if isinstance(profiles, dict) else {}  # fmt: skip
     default = data.get("default-profile", "")
-    keys = read_keys(data.get("keys", {}))
+    keys = _keys(data["keys"]) if "keys" in data else NO_KEYS
     problems = tuple(_problems(data, lines, keys))
     return Config(path, default if isinstance(default, str) else "", profiles, lines, problems, exists=True, keys=keys)
+
+
+def _keys(table: object) -> Keys:
+    from runtui.keys.keymap import read_keys  # with all actions, which no command needs
+
+    return read_keys(table)
 
 
 def choose(

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from runtui.auth.signin import SignIn, SignInError
 from runtui.command_line import SessionSpec, token_source
 from runtui.domain.report import length_words, wait_sentence
 from runtui.errors import RuntuiError
@@ -59,6 +58,12 @@ async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
 @asynccontextmanager
 async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
     """Get a token before anything is opened, and report a sign-in that expires during the command."""
+    if settings.sign_in is None:
+        yield
+        return
+    # A token that is given is used without a sign-in.
+    from runtui.auth.signin import SignIn, SignInError
+
     if not isinstance(token, SignIn):
         yield
         return

@@ -7,10 +7,10 @@ action, and the nearest name where there is no such action.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from runtui.keys.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
-from runtui.keys.names import is_text, key_text, read_key
+from runtui.keys.names import Keys, Mistake, is_text, key_text, read_key
 from runtui.options import nearest_words
 
 NAMES: Final = tuple(dict.fromkeys(action.name for action in ACTIONS))
@@ -22,23 +22,6 @@ EDITING_KEYS: Final = frozenset({
     *(f"ctrl+{letter}" for letter in "acdekuvwx"),
 })  # fmt: skip
 """What an input, and the form around it, do themselves."""
-
-
-class Mistake(NamedTuple):
-    """What is wrong with one entry of `[keys]`."""
-
-    name: str
-    sentence: str
-
-
-class Keys(NamedTuple):
-    """`[keys]` as read: the keys of the actions that it names, and what is wrong with it."""
-
-    by_name: Mapping[str, tuple[str, ...]]
-    mistakes: tuple[Mistake, ...]
-
-
-NO_KEYS: Final = Keys({}, ())
 
 
 def read_keys(table: object) -> Keys:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 
 def _textual_name(character: str) -> str:
@@ -111,3 +112,20 @@ def _split(text: str) -> tuple[list[str], str]:
     if len(last) > 1 or "ctrl" in modifiers:
         last = last.lower()
     return modifiers, _NAMES.get(last, last)
+
+
+class Mistake(NamedTuple):
+    """What is wrong with one entry of `[keys]`."""
+
+    name: str
+    sentence: str
+
+
+class Keys(NamedTuple):
+    """`[keys]` as read: the keys of the actions that it names, and what is wrong with it."""
+
+    by_name: Mapping[str, tuple[str, ...]]
+    mistakes: tuple[Mistake, ...]
+
+
+NO_KEYS: Final = Keys({}, ())

@@ -60,6 +60,9 @@ _AT_ONCE: Final = 1_000
 _STATUS: Final = INDEXED.index("status")
 _LAST_UPDATED: Final = INDEXED.index("last_updated")
 
+_as_json: Final = json.JSONEncoder().encode
+"""What `json.dumps` gives, which asks again for each run how it is to be written."""
+
 _PUT: Final = f"REPLACE INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
 
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
@@ -308,7 +311,7 @@ def put_runs(
     for number, (run_id, raw) in enumerate(received.items()):
         if number % _RUNS_IN_A_GO == 0:
             foreground.let_pass_in_thread()
-        old, text = stored.get(run_id), json.dumps(raw)
+        old, text = stored.get(run_id), _as_json(raw)
         if old is not None:
             if old.raw == text and old.workflow_id == workflow_id:
                 continue

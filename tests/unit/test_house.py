@@ -116,6 +116,12 @@ def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wa
     assert len(loaded) <= MODULES_AT_THE_START
 
 
+def test_a_command_with_a_token_loads_neither_the_keys_nor_the_sign_in() -> None:
+    code = "import sys, runtui.headless.runs; print(*(name for name in sys.modules if name[:7] == 'runtui.'))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"runtui.keys.actions", "runtui.auth.signin"}.isdisjoint(ran.stdout.split())
+
+
 @pytest.mark.parametrize(("source", "forbidden"), CONTRACTS)
 def test_import_linter_forbids_the_same_inside_functions(source: str, forbidden: str) -> None:
     assert any(
