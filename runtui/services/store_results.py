@@ -307,7 +307,8 @@ def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> 
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
-    """Those with `text` in name, UPN or id, whatever the case: first where one begins with it, by name."""
+    """Those with `text` in name, UPN or id, whatever the case: first where one begins with it, by name, then those
+    without a name."""
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
@@ -318,7 +319,7 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
         # One whose runs are all gone is nobody's result any more.
         " AND (EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid AND run_row > 0)"
         " OR EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid AND run_row > 0))"
-        " ORDER BY instr(key, char(10) || ?1) = 0, name COLLATE NOCASE, id LIMIT ?2",
+        " ORDER BY instr(key, char(10) || ?1) = 0, name IN ('', id), name COLLATE NOCASE, id LIMIT ?2",
         (wanted, most),
     )
     return [Person(*person) for person in found]

@@ -116,7 +116,7 @@ def test_what_is_no_user_is_known_by_its_tasks() -> None:
     (row,) = user_rows([], tasks)
     assert shown(row)["user"] == "provisioning object p1"
     assert shown(row)["status"] == "● running"
-    assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "since 1h ago: asked")
+    assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "for 1h: asked")
 
 
 def test_whatever_is_missing_makes_rows() -> None:
@@ -143,12 +143,12 @@ ARCHIVE = {
 @pytest.mark.parametrize(
     ("received", "words"),
     [
-        (ARCHIVE, "waits since 1h ago, times out in 30m: Archive mailbox (Logic App la-archive)"),
+        (ARCHIVE, "waiting for 1h, times out in 30m: Archive mailbox (Logic App la-archive)"),
         ({**ARCHIVE, "callbackConfiguration": {"timeoutDuration": "PT45M"}, "endpointConfiguration": None},
-         "waits since 1h ago, past its timeout of 45m 00s: Archive mailbox"),
+         "waiting for 1h, past its timeout of 45m 00s: Archive mailbox"),
         ({**ARCHIVE, "callbackConfiguration": {"timeoutDuration": "soon"}, "endpointConfiguration": {}},
-         "waits since 1h ago, times out in 2h at the latest: Archive mailbox"),
-        ({}, "waits since 1h ago, times out in 2h at the latest: ?"),
+         "waiting for 1h, times out in 2h at the latest: Archive mailbox"),
+        ({}, "waiting for 1h, times out in 2h at the latest: ?"),
     ],
 )  # fmt: skip
 def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict[str, Any], words: str) -> None:
@@ -158,11 +158,11 @@ def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict
 
 
 def test_what_is_not_known_of_an_extension_is_not_told() -> None:
-    assert waiting_words(waiting(), None, NOW) == "waits since 1h ago, times out in 2h at the latest: ext-1"
+    assert waiting_words(waiting(), None, NOW) == "waiting for 1h, times out in 2h at the latest: ext-1"
     later = NOW + 3 * 3_600 * TICKS_PER_SECOND
     assert "longer than the 3h 00m that any may wait" in waiting_words(waiting(), None, later)
-    assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waits: ext-1"
-    assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "since 1h ago: polling"
+    assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waiting: ext-1"
+    assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "for 1h: polling"
 
 
 QUARANTINED = {"processingStatus": "quarantined", "totalUsersCount": 412}

@@ -281,6 +281,8 @@ def test_people_are_found_by_name_upn_and_id(store: Store) -> None:
     assert store.people("nobody", 9) == []
     read(store, "r2")
     assert [person.name for person in store.people("", 9)] == ["Adele Vance", "Ben Walters"], "of no run any more"
+    read(store, "r2", task("No mail.", {"id": "0nameless"}))
+    assert [person.id for person in store.people("", 9)] == ["u1", "u2", "0nameless"], "names first"
 
 
 def test_a_name_that_is_known_outlives_a_result_with_the_id_alone(store: Store) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, STUCK_AFTER, severity, short_id, status_look, status_word
-from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text, since
+from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.received import object_in, text_in
 from runtui.domain.triage.workflows import Workflow
@@ -75,13 +75,16 @@ def _duration(text: str) -> int | None:
 
 def waiting_words(task: TaskResult, extension: Extension | None, now: int) -> str:
     """What a task that has begun and not ended waits for at `now` (ticks), since when, and when that times out."""
-    since_when = f"since {since(task.started, now)}" if task.started is not None else ""
+    how_long = ""
+    if task.started is not None:
+        begun = distance(task.started, now, is_recorded=True)
+        how_long = f"for {begun}" if begun != "now" else "begun just now"
     if not task.extension_id:
-        return ": ".join(filter(None, (since_when, task.processing_info)))
+        return ": ".join(filter(None, (how_long, task.processing_info)))
     known = extension or Extension(task.extension_id)
     which = f"{known.name} (Logic App {known.logic_app})" if known.logic_app else known.name
-    when = ", ".join(filter(None, (since_when, _due_words(task.started, known.timeout, now))))
-    return ". ".join(filter(None, (f"waits {when}: {which}" if when else f"waits: {which}", task.processing_info)))
+    when = ", ".join(filter(None, (how_long, _due_words(task.started, known.timeout, now))))
+    return ". ".join(filter(None, (f"waiting {when}: {which}" if when else f"waiting: {which}", task.processing_info)))
 
 
 def _due_words(started: int | None, timeout: int | None, now: int) -> str:

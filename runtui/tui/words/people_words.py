@@ -46,7 +46,7 @@ def about(text: str, found: int, most: int, progress: ReadingProgress) -> str:
     if reading and progress.fault is not None:
         reading += f" {progress.fault.title}."
     if found >= most:
-        return f"The first {most}; a longer name finds fewer.{reading}"
+        return f"The first {most}; type more of a name to find fewer.{reading}"
     if found:
         return reading.strip()
     if not text:
