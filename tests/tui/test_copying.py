@@ -75,7 +75,7 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
         assert json.loads(await copied(session, "y", "end", "enter")) == task.result.received
         await session.press("escape", "escape", "c")
         view = session.app.wired[Explaining].view
-        await session.until(lambda: view.cause is not None)
+        await session.until(lambda: not session.workspace.results.progress.reading and view.cause is not None)
         assert view.cause is not None
         assert (await copied(session, "y", "h")).startswith(f"# Hand-over: `{view.cause.task}`")
         await session.press("escape", "o")
@@ -90,6 +90,7 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
 async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opener) -> None:
     async with open_session() as session:
         await go_to_failed_run(session)
+        await session.until(lambda: "Reading what its" not in session.app.chrome.panel.text())  # which grows the log
         await session.press("e")  # reads the run
         await session.until(lambda: session.workspace.exchanges)
         await session.press("escape", "greater_than_sign")
