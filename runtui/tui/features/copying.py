@@ -134,7 +134,7 @@ class Copying(Feature):
             words = choice.refusal if choice is not None else "There is no hand-over of this."
             self._chrome.front.set_status(words, "warning")
         else:
-            self._chrome.front.view.answer(choice.value._replace(way=way))
+            self._chrome.front.dismiss(choice.value._replace(way=way))
 
     # The answer
 

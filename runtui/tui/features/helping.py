@@ -139,9 +139,9 @@ class HelpView(ActionView[str]):
     def action_run_action(self) -> None:
         row = self.list.table.row_under_cursor()
         if row is not None and row.action_id:
-            self.answer(row.action_id)
+            self.frame.dismiss(row.action_id)
         else:
-            self.set_status("There is nothing to run on this line.", "warning")
+            self.frame.set_status("There is nothing to run on this line.", "warning")
 
     def action_filter_help(self) -> None:
         self.list.filter_bar.open()
@@ -150,7 +150,7 @@ class HelpView(ActionView[str]):
         self.action_leave_place()
 
     def action_close_by_quit(self) -> None:
-        self.answer()
+        self.frame.dismiss()
 
 
 class Helping(Feature):

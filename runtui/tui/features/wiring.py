@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
 from importlib import import_module
 from itertools import chain
-from pkgutil import walk_packages
 from typing import Final, NamedTuple
 
 from runtui.domain.properties import EDITABLE
@@ -41,6 +40,8 @@ def _in_file(name: str) -> Iterator[type[Feature]]:
 
 @cache
 def _files() -> tuple[str, ...]:
+    from pkgutil import walk_packages
+
     here = f"{features.__name__}."
     found = walk_packages(features.__path__, here)
     return tuple(file.name.removeprefix(here) for file in found if not file.ispkg)

@@ -74,7 +74,7 @@ class NumberReviewView(ActionView[str]):
         elif self._sheet.why.has_keys:
             self.take_focus()
         else:
-            self.set_status(f"Type {self._number} to send; {key_of('leave_question')} goes back.")
+            self.frame.set_status(f"Type {self._number} to send; {key_of('leave_question')} goes back.")
 
     def action_leave_question(self) -> None:
         self._sheet.leave()

@@ -216,7 +216,7 @@ class FormView(ActionView[None]):
             moved = (field.name for field in EDITABLE if draft.text(field) != before.text(field))
             self.editor.replace_draft(draft, *moved)
             if words := draft_words.caught_up(before, draft, disputed):
-                self.set_status(words, "warning" if disputed else "information")
+                self.frame.set_status(words, "warning" if disputed else "information")
 
     def title(self) -> Content:
         """What changed, what is wrong, and whose run it is."""
@@ -232,7 +232,7 @@ class FormView(ActionView[None]):
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self.editor.replace_draft(self.draft.with_mode(mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.set_status(f"The request carries {words}.")
+        self.frame.set_status(f"The request carries {words}.")
 
     def action_revert(self) -> None:
         """Take back what was typed into the field with the focus, which then has the newest value."""

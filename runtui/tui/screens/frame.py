@@ -330,21 +330,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def before(self, action_id: str) -> None:
         """Bring this view up to date before an action of its scope is asked whether it can run."""
 
-    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Say something that goes with this view, or before that when it holds no longer."""
-        self.frame.set_status(text, severity, holds)
-
-    def answer(self, answer: ScreenResultType | None = None) -> None:
-        """Close this view."""
-        self.frame.dismiss(answer)
-
     def action_leave_place(self) -> None:
         """One step back: the filter first, then to where one came from."""
         if self.list is None or not self.list.clear():
-            self.answer()
+            self.frame.dismiss()
 
     def action_leave_question(self) -> None:
-        self.answer()
+        self.frame.dismiss()
 
 
 class Frame(Screen[ScreenResultType]):
@@ -422,7 +414,7 @@ class Frame(Screen[ScreenResultType]):
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Say something that goes with this screen."""
+        """Say something that goes with this screen, or before that when it holds no longer."""
         self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
 
     # Drawing

@@ -116,9 +116,9 @@ class Picker(ActionView[Value]):
         if (choice := self.under_cursor) is None:
             return
         if choice.refusal:
-            self.set_status(choice.refusal, "error")
+            self.frame.set_status(choice.refusal, "error")
         else:
-            self.answer(choice.value)
+            self.frame.dismiss(choice.value)
 
 
 class LineQuestion(ActionView[str]):
@@ -164,9 +164,9 @@ class LineQuestion(ActionView[str]):
         try:
             self._check(line)
         except ValueError as error:
-            self.set_status(str(error), "warning")
+            self.frame.set_status(str(error), "warning")
         else:
-            self.answer(line)
+            self.frame.dismiss(line)
 
 
 class ColumnChooser(ActionView[tuple[str, ...]]):
@@ -227,7 +227,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def action_toggle_column(self) -> None:
         at = self._list.highlighted or 0
         if self._columns[self._order[at]].flexible:
-            self.set_status("This column tells the rows apart; it is always shown.")
+            self.frame.set_status("This column tells the rows apart; it is always shown.")
             return
         self._is_automatic = False
         self._chosen ^= {self._order[at]}
@@ -254,6 +254,6 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def action_keep_columns(self) -> None:
         keys = tuple(key for key in self._order if key in self._chosen)
         if not self._is_automatic and len(keys) < 2:
-            self.set_status(f"Show at least one more column; {key_of('toggle_column')} shows it.", "warning")
+            self.frame.set_status(f"Show at least one more column; {key_of('toggle_column')} shows it.", "warning")
         else:
-            self.answer(() if self._is_automatic else keys)
+            self.frame.dismiss(() if self._is_automatic else keys)

@@ -80,17 +80,17 @@ class ReviewSheet(Widget):
     def send(self) -> None:
         """Answer with the reason; where one is required and there is none, go to its line."""
         if self.why.is_lacking:
-            self._view.set_status(WHY_FIRST, "warning", lambda: self.why.is_lacking)
+            self._view.frame.set_status(WHY_FIRST, "warning", lambda: self.why.is_lacking)
             self.why.take_focus()
         else:
-            self._view.answer(self.why.text)
+            self._view.frame.dismiss(self.why.text)
 
     def leave(self) -> None:
         """One step back: from the reason to the answers, then send nothing."""
         if self.why.has_keys:
             self._view.take_focus()
         else:
-            self._view.answer()
+            self._view.frame.dismiss()
 
     def action_scroll_facts(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
@@ -159,7 +159,7 @@ class ReviewView(ActionView[str]):
     @on(Button.Pressed, "#review-no")
     def action_reject(self) -> None:
         """Send nothing."""
-        self.answer()
+        self.frame.dismiss()
 
     def action_leave_question(self) -> None:
         self._sheet.leave()

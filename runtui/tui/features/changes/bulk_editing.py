@@ -90,7 +90,7 @@ class BulkFormView(ActionView[None]):
 
     def action_leave(self) -> None:
         """Back to the list; what was typed is kept."""
-        self.answer()
+        self.frame.dismiss()
 
     def action_discard(self) -> None:
         """Take back all that was typed; the key has to be pressed twice."""
@@ -101,12 +101,12 @@ class BulkFormView(ActionView[None]):
         if not self.frame.chrome.has_confirmed(question, lambda: self.draft is draft):
             return
         self.editor.draft = None
-        self.answer()
+        self.frame.dismiss()
         self.frame.chrome.set_status(draft_words.dropped(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: here there is no choice."""
-        self.set_status("A change to many runs carries only what you change.")
+        self.frame.set_status("A change to many runs carries only what you change.")
 
     def action_revert(self) -> None:
         """Take back what was typed into the field with the focus."""

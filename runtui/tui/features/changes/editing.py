@@ -133,13 +133,13 @@ class ConflictView(ActionView[Merge]):
         self._choose(lambda choice: OTHER[choice])
 
     def action_merge(self) -> None:
-        self.answer(Merge(self.draft, to_review=True))
+        self.frame.dismiss(Merge(self.draft, to_review=True))
 
     def action_merge_in_form(self) -> None:
-        self.answer(Merge(self.draft, to_review=False))
+        self.frame.dismiss(Merge(self.draft, to_review=False))
 
     def action_leave_merge(self) -> None:
-        self.answer()
+        self.frame.dismiss()
 
 
 def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:

@@ -142,7 +142,7 @@ class JournalView(ActionView[None]):
             self.list.filter_bar.put("")
             self._select(self.shown.root, "")
         else:
-            self.answer()
+            self.frame.dismiss()
 
 
 class Journaling(Feature):

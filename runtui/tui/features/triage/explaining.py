@@ -134,7 +134,7 @@ class CausesView(ActionView[None]):
         try:
             self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MOST_FAILURES)
         except RuntuiError as error:
-            self.set_status(str(error), "error")
+            self.frame.set_status(str(error), "error")
         self.post_message(self.Changed())
 
     # Marks: those of the runs
@@ -152,13 +152,13 @@ class CausesView(ActionView[None]):
         try:
             found = await asyncio.to_thread(self._store.ids, runs_of_cause(self.shown, cause))
         except RuntuiError as error:
-            self.set_status(str(error), "error")
+            self.frame.set_status(str(error), "error")
             return
         run_ids = self._runs_of[cause.key] = frozenset(found)
         is_marked = not run_ids <= self._runs.marks
         self._runs.mark_all(run_ids, marked=is_marked)
         self._follow_marks()
-        self.set_status(cause_words.marked(cause, len(run_ids), is_marked=is_marked))
+        self.frame.set_status(cause_words.marked(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:

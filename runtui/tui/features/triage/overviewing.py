@@ -151,7 +151,7 @@ class OverviewView(ActionView[None]):
         if self.back is not None:
             self._go_to(None)
         elif not self.list.clear():
-            self.answer()
+            self.frame.dismiss()
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:

@@ -123,9 +123,9 @@ class PeopleView(ActionView[Person]):
         """Answer with the person under the cursor, else with what is typed."""
         index = self.query_one(ChoiceList).highlighted
         if index is not None:
-            self.answer(self._found[index])
+            self.frame.dismiss(self._found[index])
         elif self._typed:
-            self.answer(Person("", self._typed, "", 0, 0))
+            self.frame.dismiss(Person("", self._typed, "", 0, 0))
 
 
 class PersonView(ActionView[None]):
@@ -251,7 +251,7 @@ class Tracing(Feature):
             self._is_told_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
-            self.view.set_status(people_words.nothing_known(reading), "error")
+            self.place.set_status(people_words.nothing_known(reading), "error")
 
     # enter on a task
 
