@@ -347,7 +347,6 @@ class Bulk:
 
     def _break_off(self, item: _Item) -> None:
         del self._items[item.save.number]
-        item.writing.close()
         self._driver.break_off(item.save)
 
     def _record_as_stopped(self, item: _Item, intent: Intent) -> None:
@@ -359,21 +358,18 @@ class Bulk:
 
     def _end_stopped(self, item: _Item, *, unrecorded: bool) -> None:
         del self._items[item.save.number]
-        item.writing.close()
         ended = replace(item.save, step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
         self._driver.end(ended)
         self._news.set()
 
     def _mind(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""
-        fault = save.fault
         if save.action is not None and save.entry is None:
             return  # the run itself spoke against it
-        is_refused = fault is not None and save.outcome_if_stopped is Outcome.NOT_DONE
-        if fault is None or not is_refused or not self._holds or self.is_stopped:
+        if not self._holds or self.is_stopped or save.fault is None or save.outcome_if_stopped is not Outcome.NOT_DONE:
             return
-        if self.held_by is None and fault.title not in self._accepted:
-            _logger.info("the rest is held: %s", fault.title)
+        if self.held_by is None and save.fault.title not in self._accepted:
+            _logger.info("the rest is held: %s", save.fault.title)
             self.held_by = save
 
     def _announce(self, save: Save) -> None:
@@ -398,8 +394,7 @@ def _may_be_repeated(fault: Fault | None) -> bool:
 
 def _is_gone(save: Save) -> bool:
     """Whether the run was not there to be read: of others that says nothing."""
-    exchange = save.exchange
-    return exchange is not None and exchange.method == "GET" and exchange.status in (404, 410)
+    return save.exchange is not None and save.exchange.status in (404, 410)
 
 
 def _settlement(effect: Settle) -> Settlement:

@@ -248,15 +248,19 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for operation, entity in observed:
         if isinstance(operation, ServiceAction) and operation.is_about_workflow:
-            store.put_workflows([{name: value for name, value in entity.items() if name not in (RECENT_RUNS, AS_OF)}])
-            started = [run for run in entity.get(RECENT_RUNS, ()) if run.get(SUBJECT_IDS) is not None]
-            without = [{name: value for name, value in run.items() if name != SUBJECT_IDS} for run in started]
-            runs.setdefault(operation.workflow_id, []).extend(without)
+            store.put_workflows([_without(entity, RECENT_RUNS, AS_OF)])
+            if started := [_without(run, SUBJECT_IDS) for run in entity.get(RECENT_RUNS, ())]:
+                runs.setdefault(operation.workflow_id, []).extend(started)
         elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
-            run = {name: value for name, value in entity.items() if name != REPROCESSED}
-            runs.setdefault(operation.workflow_id, []).extend((run, *entity.get(REPROCESSED, ())))
+            made = entity.get(REPROCESSED, ())
+            runs.setdefault(operation.workflow_id, []).extend((_without(entity, REPROCESSED), *made))
     for workflow_id, raws in runs.items():
         store.put_run(workflow_id, *raws)
+
+
+def _without(entity: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """An entity as it was received, without what was read besides."""
+    return {name: value for name, value in entity.items() if name not in names}
 
 
 async def whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
