@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.private_files import logs_kept
 from runtui.services.announcer import Announcer
-from runtui.services.drafts import Drafts
-from runtui.services.journal import Entry, Journal
 from runtui.services.preferences import Preferences
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Transport, Wire
+    from runtui.services.drafts import Drafts
+    from runtui.services.journal import Entry, Journal
     from runtui.services.refresh import Refresh
     from runtui.services.results import ResultReader
     from runtui.services.triage.memory import TriageMemory
@@ -84,9 +84,7 @@ class Workspace:
         self.foreground = Foreground()
         self._store_file = store_file
         self.store = Store(store_file, self.foreground)
-        journal_file = store_file.with_name(JOURNAL_FILE)
-        self.journal = Journal(journal_file, self.foreground)
-        self.drafts = Drafts(journal_file)
+        self._journal_file = store_file.with_name(JOURNAL_FILE)
         self.preferences = Preferences(settings.state_folder, settings.profile, settings.root)
         self._read_only_since: datetime | None = None
         """When a person made it read-only (local time)."""
@@ -142,6 +140,20 @@ class Workspace:
         self.triage = TriageMemory(self.journal, self.store, self.root)
         self.connected = True
 
+    @cached_property
+    def journal(self) -> Journal:
+        """What was sent; loaded after the first rows are in sight."""
+        from runtui.services.journal import Journal
+
+        return Journal(self._journal_file, self.foreground)
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        """What was typed and not sent; loaded after the first rows are in sight."""
+        from runtui.services.drafts import Drafts
+
+        return Drafts(self._journal_file)
+
     @property
     def sign_in(self) -> SignIn | None:
         """The sign-in behind the tokens; None for a token by hand."""
@@ -185,6 +197,8 @@ class Workspace:
 
     def _follow_save(self, save: Save) -> None:
         """A draft that was written is gone; what was not written is kept; an unknown outcome is looked at again."""
+        from runtui.domain.report import Outcome
+
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.operation:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
@@ -193,6 +207,8 @@ class Workspace:
 
     def _follow_entry(self, entry: Entry) -> None:
         """A draft that turns out to have been written is gone too."""
+        from runtui.domain.report import Outcome
+
         draft = self.drafts.get(entry.run_id)
         if draft is None or draft.errors() or entry.outcome is not Outcome.DONE or entry.action:
             return

@@ -7,7 +7,6 @@ since the VT102 knows is used: no erasing in a colour, no repeating, scrolling b
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +45,7 @@ _ATTRIBUTE_OFF: Final[Mapping[str, str]] = {
 }  # fmt: skip
 _SEEN_ON_BLANKS: Final = frozenset({"4", "7", "9", "21", "51", "52", "53"})
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
-_WIDE_EVERYWHERE: Final = re.compile("[\u1100-\u115f\u2e80-\uffdc\U00020000-\U0003fffd]")
+_WIDE_EVERYWHERE: Final = (("\u1100", "\u115f"), ("\u2e80", "\uffdc"), ("\U00020000", "\U0003fffd"))
 """The wide letters of East Asia. On the width of emoji, flags and joined graphemes terminals disagree."""
 _FIRST_EMOJI: Final = "\U0001f000"
 _LAST_EMOJI: Final = "\U0001ffff"
@@ -206,7 +205,7 @@ def _is_doubtful(text: str, after: str) -> bool:
     """Whether terminals disagree on how many cells `text` fills; `after` is the text of the next cell."""
     if len(text) > 1 or _FIRST_EMOJI <= text <= _LAST_EMOJI:
         return True
-    return not after and _WIDE_EVERYWHERE.match(text) is None
+    return not after and not any(first <= text <= last for first, last in _WIDE_EVERYWHERE)
 
 
 def _ends_of_doubtful(row: Row) -> set[int]:

@@ -346,11 +346,16 @@ class TerminalApp(App[int]):
         """
         return [] if self.screen.styles.background.a == 1 else super()._background_screens
 
-    async def mount_ahead(self, screen: Screen[Any]) -> None:
-        """Mount a screen that is not on the stack and lay it out: when it is pushed, it comes into sight at once."""
+    async def mount_ahead(self, screen: Screen[Any], *, draws: bool = False) -> None:
+        """Mount a screen that is not on the stack and lay it out: when it is pushed, it comes into sight at once.
+
+        With `draws` it is drawn too: then only what is another by then is drawn anew.
+        """
         self._get_screen(screen)
         await AwaitMount(screen, [screen])
         screen._refresh_layout(self.size)
+        if draws and screen is not self.screen:
+            screen._compositor.render_full_update()
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""

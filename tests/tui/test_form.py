@@ -420,4 +420,4 @@ async def test_a_surface_is_made_of_few_widgets(open_session: Opener) -> None:
         for key in ("e", "escape", "question_mark"):
             await session.press(key)
             counts[session.view] = len(session.front.query("*"))
-    assert counts == {"runs": 20, "edit": 52, "help": 21}
+    assert counts == {"runs": 17, "edit": 51, "help": 18}

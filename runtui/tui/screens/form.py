@@ -35,7 +35,7 @@ class DraftEditor(Widget):
     DEFAULT_CSS = """
     DraftEditor { layout: vertical; height: 1fr; }
     DraftEditor FieldForm { height: 1fr; }
-    DraftEditor #field-help { height: auto; max-height: 2; padding: 0 1; }
+    DraftEditor #field-help { height: 2; padding: 0 1; }
     """
 
     def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
@@ -143,7 +143,7 @@ class DraftEditor(Widget):
             reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
         warnings = "  ".join(f"! {sentence}" for sentence in self.draft.warnings())
         text = "  ".join(part for part in (field.help, reading, warnings) if part)
-        self.query_one("#field-help", Static).update(content(text))
+        self.query_one("#field-help", Static).update(content(text), layout=False)
 
 
 class FormView(ActionView[None]):

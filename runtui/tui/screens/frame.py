@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple
+from typing import Any, ClassVar, Final, Generic, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input, OptionList
@@ -28,6 +29,7 @@ from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
 from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, VIEWS, Scope, in_scopes, view_keys
+from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
@@ -52,9 +54,6 @@ from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
 from runtui.tui.words import entry_words, sign_in_words
-
-if TYPE_CHECKING:
-    from runtui.profiles import Profiles
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""
@@ -351,6 +350,7 @@ class Frame(Screen[ScreenResultType]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (STRIP_LINES, "-high"), (FRAMED_LINES, "-tall")]
     AUTO_FOCUS = ""
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # what has the keys draws itself, not the screen
 
     def __init__(self, chrome: Chrome, view: ActionView[ScreenResultType]) -> None:
         # By its classes the first layout is the right one already.
