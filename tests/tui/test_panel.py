@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from textual.widget import Widget
 from textual.widgets import OptionList
 
+from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.side_panel import Fact, _wrapped
+from runtui.tui.widgets.side_panel import Fact, _summary, _wrapped
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply
@@ -165,6 +168,17 @@ async def test_keys_act_after_a_click_beside_every_widget(open_session: Opener) 
         await session.press("slash")
         await session.type("onboard")
         assert "/onboard" in session.text().replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(FailureKind.CANCELLED, "given up"), (FailureKind.TIMEOUT, "no answer"), (None, "200")]
+)
+def test_the_log_tells_what_was_given_up_from_what_failed(kind: FailureKind | None, words: str) -> None:
+    failure = Failure(kind, "maybe", "It ended.") if kind is not None else None
+    began = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    status = 200 if kind is None else None
+    exchange = Exchange(1, "read run", "GET", "http://x/", (), None, began, 0.25, status, failure=failure)
+    assert f"  GET    {words}    250 ms  read run" in _summary(exchange)
 
 
 @pytest.mark.parametrize(

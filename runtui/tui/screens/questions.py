@@ -136,6 +136,7 @@ class LineQuestion(ActionView[str]):
     DEFAULT_CSS = """
     LineQuestion { layout: vertical; height: 1fr; }
     LineQuestion Static { height: auto; padding: 0 1; }
+    LineQuestion #line { padding: 0 1; }
     """
 
     def __init__(self, name: str, title: str, about: str, text: str, check: Callable[[str], object]) -> None:

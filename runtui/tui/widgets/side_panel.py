@@ -24,7 +24,7 @@ from textual.widgets.option_list import Option
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
-from runtui.graph.exchange import Exchange
+from runtui.graph.exchange import Exchange, FailureKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Pane, PaneTitle
@@ -84,6 +84,9 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
     "response": Page((Fact("The answer to a change appears here.", "$text-muted"),)),
 }
 """What the tabs of a change show where there is none."""
+
+
+_NOTHING_LOGGED: Final = "No request yet. Listings that went well are left out."
 
 
 class LogList(PagedList):
@@ -200,7 +203,7 @@ class SidePanel(Pane):
         options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
         under_cursor = self._log.highlighted_option
         self._log.clear_options()
-        self._log.add_options(options)
+        self._log.add_options(options or [Option(content(_NOTHING_LOGGED), disabled=True)])
         ids = [option.id for option in options]
         if under_cursor is not None and under_cursor.id in ids:
             self._log.highlighted = ids.index(under_cursor.id)
@@ -326,6 +329,7 @@ def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
 
 
 def _summary(exchange: Exchange) -> str:
-    answer = f"{exchange.status}" if exchange.status is not None else "no answer"
+    is_given_up = exchange.failure is not None and exchange.failure.kind is FailureKind.CANCELLED
+    answer = str(exchange.status or ("given up" if is_given_up else "no answer"))
     seconds = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else ""
     return f"{second_text(exchange.started_at)}  {exchange.method:5}  {answer}  {seconds:>8}  {exchange.purpose}"
