@@ -57,8 +57,8 @@ def _does(row: HelpRow, _now: int) -> ListCell:
 
 
 _COLUMNS: Final[tuple[Column[HelpRow], ...]] = (
-    Column("keys", "keys", _TYPED, 1, lambda row, _: ListCell(row.keys)),
-    Column("does", "does", 36, 1, _does, flexible=True),
+    Column("keys", "keys", 16, 1, lambda row, _: ListCell(row.keys), grows_to=_TYPED),
+    Column("does", "does", 44, 1, _does, flexible=True),
     Column("where", "where", 22, 9, lambda row, _: ListCell(row.section if row.keys else "", "muted")),
 )
 
