@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from textual.content import Content
-
 from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.times import moment_text, since
 from runtui.domain.triage.checks import checklist_of
 from runtui.services.results import ReadingProgress
-from runtui.tui.text import content
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
 TOLD_REASONS: Final = 2
@@ -84,13 +81,17 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def scope(of: str, progress: ReadingProgress) -> list[Content]:
-    """What follows the title of the list: of which runs, by the filter of the list, and how far they were read."""
-    words = [Content("  of the runs /"), content(of, "$text-accent")] if of else [Content("  of all runs")]
-    if progress.read < progress.total:
-        newest = "" if progress.reading or progress.fault is not None else "the newest "
-        words.append(Content(f"  reasons of {newest}{progress.read} of {progress.total} runs"))
-    return words
+def scope(filter_text: str) -> str:
+    """Whose causes they are, by the filter of the list of runs."""
+    return f"the runs /{filter_text}" if filter_text else "all runs"
+
+
+def how_far(progress: ReadingProgress) -> str:
+    """How far those runs were read, after the title of the list; empty once all are."""
+    if progress.read == progress.total:
+        return ""
+    newest = "" if progress.reading or progress.fault is not None else "the newest "
+    return f"  reasons of {newest}{progress.read} of {progress.total} runs"
 
 
 def nothing(progress: ReadingProgress) -> str:

@@ -115,8 +115,8 @@ class CausesView(ActionView[None]):
             self.reload()
 
     def title(self) -> Content:
-        of = self.shown.filter.text if self.shown.filter is not None else ""
-        return Content.assemble(self.list.heading(), *cause_words.scope(of, self._workspace.results.progress))
+        of = cause_words.scope(self.shown.filter.text if self.shown.filter is not None else "")
+        return Content.assemble(self.list.heading(of), cause_words.how_far(self._workspace.results.progress))
 
     def show_in(self, panel: Panel) -> None:
         cause = self.cause
