@@ -47,7 +47,7 @@ RowNumbers: TypeAlias = "array[int]"
 Revision: TypeAlias = tuple[int, int]
 """The state of the runs, and of the results where a filter asks about them."""
 
-_KEPT_FINDINGS: Final = 4
+_KEPT_FINDINGS: Final = 2
 
 _ROW: Final = ", ".join(
     ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in ROW_PROPERTIES))
