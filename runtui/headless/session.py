@@ -21,7 +21,6 @@ from runtui.graph.faults import Fault
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
-from runtui.headless.identity import with_next_step
 from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.store_query import EVERY_RUN
 from runtui.services.workspace import Workspace
@@ -63,6 +62,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         return
     # A token that is given is used without a sign-in.
     from runtui.auth.signin import SignIn, SignInError
+    from runtui.headless.identity import with_next_step
 
     if not isinstance(token, SignIn):
         yield
