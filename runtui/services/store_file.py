@@ -96,9 +96,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Another connection to the same file, which never waits for the writer and cannot write."""
+    """Another connection to the same file, which never waits for the writer and cannot write.
+
+    It keeps little of what it read: each thread has one, and the system keeps the pages of the file for all of them.
+    """
     db = _connect(path)
     db.execute("PRAGMA query_only = 1")
+    db.execute("PRAGMA cache_size = -256")  # KiB
     return db
 
 

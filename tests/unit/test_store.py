@@ -17,7 +17,7 @@ from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import RunQuery, Store
-from runtui.services.store_query import BrokenOffError, rows_of, texts, walk
+from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -390,6 +390,17 @@ def test_the_first_rows_are_those_of_all_and_those_are_in_order(store: Store, co
         other = query._replace(descending=not descending)
         assert store.count(other) == len(expected)
         assert ids(store, other) == expected[::-1]
+
+
+@pytest.mark.parametrize("text", FILTERS)
+def test_the_first_rows_are_found_along_the_order_and_nothing_is_sorted(text: str, store: Store, path: Path) -> None:
+    put(store, a_run(1))
+    store.complete_orders()
+    for sort in ("status", "users"):
+        query = RunQuery(parse_filter(text, NOW), sort)
+        steps = plans(path, lambda db: Findings().first(db, query, (0, 0), 9))  # noqa: B023
+        assert steps[0] in (f"SCAN run USING {kind}INDEX run_by_{sort}" for kind in ("", "COVERING "))
+        assert not any("TEMP B-TREE" in step for step in steps)
 
 
 def test_what_nobody_waits_for_any_more_is_broken_off(store: Store) -> None:
