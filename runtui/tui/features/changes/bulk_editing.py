@@ -170,8 +170,8 @@ class BulkEditing(Feature):
         """Open the marked runs, or the run under the cursor where none is marked."""
         if marks := self.marks:
             await self._open(marks)
-        else:
-            await self._editing.edit()
+        elif (run_id := self._chrome.hold_run()) is not None:
+            await self._editing.open(run_id)
 
     async def _open(self, marks: frozenset[str]) -> None:
         runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))

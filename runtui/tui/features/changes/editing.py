@@ -201,13 +201,11 @@ class Editing(Feature):
 
     # e: the form
 
-    async def edit(self) -> None:
-        """Open the run under the cursor, within the key: the next one may be meant for the form already."""
-        if (run_id := self._chrome.hold_run()) is not None:
-            await self.open(run_id)
-
     async def open(self, run_id: str) -> None:
-        """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any."""
+        """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any.
+
+        It is open within the key: the next one may be meant for the form already.
+        """
         stored = self._workspace.store.get(run_id)
         if stored is None:
             self._chrome.front.set_status("This run is no longer in the list.", "warning")
