@@ -81,6 +81,10 @@ HOMES: dict[Scope, tuple[type, ...]] = {
 """Who may have the actions of a scope: its view, the frame, or a feature."""
 
 
+def test_the_help_is_there_before_the_features_that_take_long_to_load() -> None:
+    assert "Helping" in [kind.__name__ for kind in FEATURES[:3]]
+
+
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
 def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> None:
     homes, call = HOMES[action.scope], (action.call or action.id).partition("(")[0]

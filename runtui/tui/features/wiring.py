@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtui.tui.features.changes.editing import Editing
 
 PRESSED_MOST: Final = (
-    "listing", "panes", "switching", "arranging", "opening", "changes.editing", "triage.triaging",
+    "listing", "panes", "helping", "switching", "arranging", "opening", "changes.editing", "triage.triaging",
     "changes.bulk_editing",
 )  # fmt: skip
 """The files of the features that are built first."""
