@@ -126,6 +126,7 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
         await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
         await session.until(lambda: list(causes.list.rows) == cause_rows(results.causes(causes.shown)))
         await session.until(lambda: "Users" in session.text())
+        await session.until(lambda: "Return of assets" in session.text())  # the extensions are called by their names
         await picture(session, "causes")
 
         await session.press("escape", "o", "j", "j", "j", *["left"] * 4)
@@ -245,6 +246,7 @@ async def edit_as_a_colleague(session: Session, **values: object) -> None:
 async def picture(session: Session, name: str) -> None:
     """Write screenshots/NAME.svg when asked to; otherwise its text has to be what the screen shows."""
     await session.panel_rested()
+    await session.until(lambda: "Reading what its tasks did" not in session.text())
     totals = session.workspace.store.totals()
     counts = tuple(tenant_counts(totals.by_status, totals.stuck))
     await session.until(lambda: session.app.chrome.trouble.counts == counts)
