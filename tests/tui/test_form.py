@@ -85,7 +85,7 @@ async def open_run(session: Session, **values: Any) -> dict[str, Any]:
     put_run(session, raw)
     await session.press("e")
     await session.until(lambda: session.view == "edit")
-    await session.until(lambda: '"@odata.type"' in session.text())
+    await session.until(lambda: '"@odata.type"' in session.text() and dict(draft_of(session).received) == raw)
     return raw
 
 
