@@ -51,7 +51,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_scroll_required",
     },
     "tui/output.py": {"_display", "_queue"},
-    "tui/terminal.py": {"_background_screens", "_refresh_layout"},
+    "tui/terminal.py": {"_background_screens", "_compositor", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 

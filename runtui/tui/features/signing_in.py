@@ -52,6 +52,9 @@ class WaitLine(Static):
     """Until when; None while it waits for nobody."""
     _clock: Timer | None = None
 
+    def __init__(self) -> None:
+        super().__init__(id="sign-in-wait", markup=False)
+
     def wait_until(self, ends: datetime | None) -> None:
         """Tell the time that is left, from now on; None: no longer."""
         self.ends = ends
@@ -89,7 +92,7 @@ class SignInView(ActionView[None]):
         """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
         self._copied = ""
         self._page: BrowserPage | None = None
-        self.wait = WaitLine(id="sign-in-wait", markup=False)
+        self.wait = WaitLine()
 
     def compose(self) -> ComposeResult:
         """Everything that any state needs; what a state does not need is not displayed."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Final, NamedTuple
 
 from textual.content import Content
 from textual.message_pump import MessagePump
 from textual.timer import Timer
+from textual.worker import Worker
 
 from runtui.domain.columns import Arrangement, Order
 from runtui.domain.filters import FilterError
@@ -268,7 +270,9 @@ class RunsView(ActionView[None]):
             few = 0 if keep_line else await asyncio.to_thread(rows.count_first)
             if few == FIRST_ROWS:
                 self._draw(replace(rows, total=few), keep_line=False)
-                self.run_worker(count(keep=True), group=_COUNTING_THE_REST, description="count the rest")
+                _: Worker[None] = self.run_worker(
+                    partial(count, keep=True), group=_COUNTING_THE_REST, description="count the rest"
+                )
             else:
                 await count(keep=keep_line)
 
@@ -282,7 +286,7 @@ class RunsView(ActionView[None]):
         for group in (_COUNTING, _COUNTING_THE_REST):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
-            self.run_worker(find(), group=_COUNTING, description="find what a filter finds")
+            _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
 
