@@ -197,7 +197,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
     Raises:
         UsageError: none waits, or several do and none was named.
     """
-    pages = workspace.client.task_results(workflow_id, run_id, pace=pace())
+    pages = workspace.client.results.of_tasks(workflow_id, run_id, pace=pace())
     tasks = [TaskResult(item) async for page in pages for item in page.items]
     found = [task for task in tasks if (task.id == wanted if wanted else task.is_waiting)]
     if len(found) == 1:

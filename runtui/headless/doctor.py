@@ -32,9 +32,10 @@ from runtui.command_line import CommandLine, token_source
 from runtui.config import Choices, Config, choose, read_config
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
-from runtui.graph.client import GraphClient, GraphError
+from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange
 from runtui.graph.network import tls_context
+from runtui.graph.pages import GraphError
 from runtui.graph.root import root_is_loopback
 from runtui.graph.transport import Transport
 from runtui.headless.config import problems_of

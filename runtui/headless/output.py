@@ -1,4 +1,4 @@
-"""Tables for people; records for programs are printed by `services.sharing.records.record_lines`.
+"""Tables for people; records for programs are printed by `services.sharing.formats.record_lines`.
 
 Invariant: foreign text is made visible. Rows are printed one by one as they come, but for `aligned`.
 """

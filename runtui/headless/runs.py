@@ -29,7 +29,7 @@ from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse
 from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.client import GraphError
+from runtui.graph.pages import GraphError
 from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
 from runtui.headless.output import column_lines, print_lines, standard_output
@@ -39,7 +39,7 @@ from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.refresh import UnreadWorkflow, UpToDate
-from runtui.services.sharing.records import RecordFormat, record_lines
+from runtui.services.sharing.formats import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.store_query import RunText, rows_of, texts
 from runtui.services.workspace import Workspace
@@ -310,7 +310,7 @@ def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) 
 async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> list[Mapping[str, Any]] | None:
     failed: list[Mapping[str, Any]] = []
     try:
-        async for page in workspace.client.task_results(workflow_id, run_id, pace=pace()):
+        async for page in workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()):
             failed += [item for item in page.items if item.get("processingStatus") == "failed"]
     except GraphError as error:
         narrate(f"The results of its tasks could not be read. {error}")

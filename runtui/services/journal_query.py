@@ -22,8 +22,7 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.options import nearest_words
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
-from runtui.services.sharing.markdown import code_block, code_span
-from runtui.services.sharing.records import RecordFormat, record_lines
+from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines
 
 EntryCondition: TypeAlias = Callable[[Entry], bool]
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from runtui.domain.rows import storable
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
-from runtui.graph.client import CollectionPage, GraphError
+from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store

@@ -22,7 +22,8 @@ from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import Extension, extension_of
 from runtui.errors import RuntuiError
-from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
+from runtui.graph.pages import GraphError
+from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import RunQuery, Store, UnreadRun
@@ -62,10 +63,14 @@ class ReadingProgress:
 
 
 class ResultSource(Protocol):
-    """The part of the Graph client that reads results."""
+    """Reads results."""
 
-    def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """The results of some runs, each (workflow id, run id), run by run."""
+
+
+class NameSource(Protocol):
+    """Says what the things are called that results name by their ids."""
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         """A custom task extension; None where it cannot be read."""
@@ -94,8 +99,9 @@ class _RunReading:
 class ResultReader:
     """Reads results on behalf of whoever looks at causes, people or a run."""
 
-    def __init__(self, client: ResultSource, store: Store) -> None:
-        self._client = client
+    def __init__(self, results: ResultSource, names: NameSource, store: Store) -> None:
+        self._results = results
+        self._names = names
         self._store = store
         self._task: asyncio.Task[None] | None = None
         self._query: RunQuery | None = None
@@ -179,7 +185,7 @@ class ResultReader:
     async def _read_run(self, workflow_id: str, run_id: str) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
-        async for found in self._client.results([(workflow_id, run_id)], pace=Pace()):
+        async for found in self._results.of_runs([(workflow_id, run_id)], pace=Pace()):
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
@@ -189,7 +195,7 @@ class ResultReader:
         unknown = sorted(set(ids) - self._asked_extensions - {""})
         self._asked_extensions.update(unknown)
         for extension_id in unknown:
-            received = await self._client.custom_task_extension(extension_id)
+            received = await self._names.custom_task_extension(extension_id)
             if received is not None:
                 self.extensions[extension_id] = extension_of(received)
         return not self.extensions.keys().isdisjoint(unknown)
@@ -210,7 +216,7 @@ class ResultReader:
         async def work() -> None:
             for user_id in unknown:
                 try:
-                    user = await self._client.user(user_id)
+                    user = await self._names.user(user_id)
                 except GraphError as error:
                     if error.exchange.status != HTTPStatus.NOT_FOUND:
                         raise
@@ -291,7 +297,7 @@ class ResultReader:
         as_of = {run.run_id: run.as_of for run in batch}
         part: int | None = None
         try:
-            async for found in self._client.results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
+            async for found in self._results.of_runs([(run.workflow_id, run.run_id) for run in batch], pace=pace):
                 if found.error is not None:
                     part = None
                     self._miss(found.error)

@@ -136,7 +136,7 @@ class Workspace:
         self.reconciler = Reconciler(self.client, self.journal, self.store, self.root)
         self.reconciler.changed.subscribe(self._follow_entry)
         self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
-        self.results = ResultReader(self.client, self.store)
+        self.results = ResultReader(self.client.results, self.client, self.store)
         self.triage = TriageMemory(self.journal, self.store, self.root)
         self.connected = True
 

@@ -19,7 +19,7 @@ import pytest
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
-from runtui.graph.client import ReadResults
+from runtui.graph.results import ReadResults
 from runtui.graph.retry import Pace
 from runtui.services.results import ResultReader
 from runtui.services.store import EVERY_RUN, RunQuery, Store
@@ -177,7 +177,7 @@ class EndlessResults:
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         raise AssertionError(extension_id)
 
-    async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         chance = random.Random(7)
         for _, run_id in runs:
@@ -189,7 +189,8 @@ async def test_reading_results_holds_as_much_for_many_runs_as_for_few(tmp_path: 
     for runs in (300, 900):
         store = Store(tmp_path / str(runs) / "runs.db")
         put_runs(store, runs, now)
-        reader = ResultReader(EndlessResults(), store)
+        service = EndlessResults()
+        reader = ResultReader(service, service, store)
         await read(reader, RunQuery(parse_filter("workflow=nowhere", now)))
         tracemalloc.start()
         await read(reader, EVERY_RUN)

@@ -13,8 +13,9 @@ import pytest
 
 from runtui.auth.tokens import StaticToken
 from runtui.domain.report import Outcome
-from runtui.graph.client import GraphClient, GraphError, RunUpdate, etag_of
+from runtui.graph.client import GraphClient, RunUpdate, etag_of
 from runtui.graph.exchange import Exchange
+from runtui.graph.pages import GraphError
 from runtui.graph.retry import Pace
 from runtui.graph.transport import Transport
 from tests.contract.test_graph_client import LCW, ROOT, Handler, client, items, pages, reply, token

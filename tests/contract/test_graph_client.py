@@ -12,7 +12,8 @@ import pytest
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
-from runtui.graph.client import MAX_EMPTY_PAGES, CollectionPage, GraphClient, GraphError, RunUpdate
+from runtui.graph.client import GraphClient, RunUpdate
+from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError
 from runtui.graph.transport import Transport
 
 ROOT = "https://graph.example/beta"
@@ -97,8 +98,8 @@ async def test_a_relative_next_link_starts_at_the_page_that_has_it(link: str, ad
     [
         (lambda graph: graph.workflows(), ""),
         (lambda graph: graph.runs("w 1"), "/w%201/runs"),
-        (lambda graph: graph.task_results("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults?$expand=subject"),
-        (lambda graph: graph.user_results("w1", "r1"), "/w1/runs/r1/userProcessingResults?$expand=subject"),
+        (lambda graph: graph.results.of_tasks("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults?$expand=subject"),
+        (lambda graph: graph.results.of_users("w1", "r1"), "/w1/runs/r1/userProcessingResults?$expand=subject"),
     ],
 )
 async def test_each_listing_has_its_address(

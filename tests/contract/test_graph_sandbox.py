@@ -15,8 +15,9 @@ from starlette.applications import Starlette
 from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks
-from runtui.graph.client import CollectionPage, GraphClient, GraphError, RunUpdate
+from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.exchange import Exchange
+from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 from runtui.services.results import ResultReader
@@ -85,7 +86,7 @@ async def test_one_run_and_what_became_of_its_tasks(graph: GraphClient) -> None:
     answer = await graph.run(workflow_id, run["id"])
     assert answer.entity is not None
     assert answer.entity.items() >= {name: run[name] for name in ("id", "processingStatus", "totalUsersCount")}.items()
-    tasks = await items(graph.task_results(workflow_id, run["id"]))
+    tasks = await items(graph.results.of_tasks(workflow_id, run["id"]))
     assert any(task["failureReason"] for task in tasks)
 
 
@@ -142,7 +143,7 @@ async def test_the_causes_of_23_runs_are_there_after_three_requests(
         left -= len(failed)
     assert left == 0
     exchanges.clear()
-    reader = ResultReader(graph, store)
+    reader = ResultReader(graph.results, graph, store)
     reader.read_in_background(EVERY_RUN)
     await until_read(reader)
     progress = reader.progress

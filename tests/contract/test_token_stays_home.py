@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from runtui.auth.msal_client import ServiceError
 from runtui.auth.signin import SignIn
 from runtui.domain.report import Outcome
-from runtui.graph.client import GraphClient, GraphError, RunUpdate
+from runtui.graph.client import GraphClient, RunUpdate
+from runtui.graph.pages import GraphError
 from runtui.graph.sign_in_http import SignInHttp
 from runtui.graph.transport import Transport
 from tests.contract.raw_server import RawServer, answer

@@ -10,9 +10,9 @@ from email.utils import format_datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
-from runtui.graph.client import CollectionPage, GraphError
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of
+from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Pace
 from runtui.services.store import RunQuery, Store
 

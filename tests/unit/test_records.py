@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runtui.services.sharing.records import csv_line
+from runtui.services.sharing.formats import csv_line
 
 
 def read(line: str) -> list[str]:

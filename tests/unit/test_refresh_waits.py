@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from runtui.graph.client import GraphError
 from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.faults import fault_of
+from runtui.graph.pages import GraphError
 from runtui.graph.retry import MOST_REPEATS
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh

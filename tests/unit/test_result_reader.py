@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from runtui.domain.filters import parse_filter
-from runtui.graph.client import RUNS_IN_BATCH, GraphError, ReadResults
+from runtui.graph.pages import GraphError
+from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
 from runtui.services.results import CONCURRENT_BATCHES, ResultReader
 from runtui.services.store import EVERY_RUN, RunQuery, Store
@@ -42,7 +43,7 @@ class FakeResults:
         self.asked_extensions.append(extension_id)
         return self.extensions.get(extension_id)
 
-    async def results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         self.at_once += 1
@@ -74,7 +75,7 @@ def service() -> FakeResults:
 
 @pytest.fixture
 def reader(service: FakeResults, store: Store) -> ResultReader:
-    return ResultReader(service, store)
+    return ResultReader(service, service, store)
 
 
 async def done(reader: ResultReader) -> None:

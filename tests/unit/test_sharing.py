@@ -28,6 +28,7 @@ from runtui.domain.triage.standing import NOTE
 from runtui.redact import MARK, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
+from runtui.services.sharing.formats import code_block, code_span, prose
 from runtui.services.sharing.handoff import (
     NAMED_CAUSES,
     NAMED_PEOPLE,
@@ -39,7 +40,6 @@ from runtui.services.sharing.handoff import (
     reduced,
     run_handoff,
 )
-from runtui.services.sharing.markdown import code_block, code_span, prose
 from runtui.services.store import RunResults, StoredRun
 from runtui.tui.words import copies
 from tests.unit.entries import an_entry

@@ -31,7 +31,7 @@ from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.services.refresh import UnreadWorkflow
 from runtui.services.results import ReadingProgress
-from runtui.services.sharing.records import RecordFormat, record_lines
+from runtui.services.sharing.formats import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.triage.people import find_user, read_person
 from runtui.services.workspace import Workspace

@@ -71,12 +71,12 @@ async def _users(workspace: Workspace, workflow_id: str, run_id: str) -> list[Us
     client, steady = workspace.client, pace()
     users = [
         UserResult(item)
-        async for page in client.user_results(workflow_id, run_id, pace=steady)
+        async for page in client.results.of_users(workflow_id, run_id, pace=steady)
         for item in page.items
     ]  # fmt: skip
     tasks = [
         TaskResult(item)
-        async for page in client.task_results(workflow_id, run_id, pace=steady)
+        async for page in client.results.of_tasks(workflow_id, run_id, pace=steady)
         for item in page.items
     ]  # fmt: skip
     return user_rows(users, tasks)

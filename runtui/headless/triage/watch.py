@@ -26,7 +26,7 @@ from runtui.domain.report import length_words
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.client import GraphError
+from runtui.graph.pages import GraphError
 from runtui.headless.console import narrate, run_command
 from runtui.headless.runs import run_record, stored_rows
 from runtui.headless.session import connected

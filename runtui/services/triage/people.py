@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.results import TaskResult
 from runtui.domain.triage.people import PersonResult
 from runtui.errors import RuntuiError
-from runtui.graph.client import GraphClient, GraphError
+from runtui.graph.client import GraphClient
+from runtui.graph.pages import GraphError
 from runtui.graph.retry import Pace
 from runtui.services.store import Person, Store
 
@@ -127,10 +128,10 @@ async def _tasks_in(
     """What the runs of one workflow did for a person."""
     workflow_id = str(workflow["id"])
     name = str(workflow.get("displayName") or workflow_id)
-    async for page in client.user_results_of(workflow_id, subject_id, pace=pace):
+    async for page in client.results.of_user(workflow_id, subject_id, pace=pace):
         for result in page.items:
             run_id = _run_of(result["id"], workflow_id, subject_id)
-            async for tasks in client.tasks_of_user(workflow_id, run_id, result["id"], pace=pace):
+            async for tasks in client.results.tasks_of_user(workflow_id, run_id, result["id"], pace=pace):
                 for task in tasks.items:
                     yield PersonResult(run_id, workflow_id, name, TaskResult(task))
 

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import UserRow, in_sequence, progress_words, user_rows, why_no_users
 from runtui.errors import RuntuiError
-from runtui.graph.client import GraphError
+from runtui.graph.pages import GraphError
 from runtui.services.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.panes import Panes

@@ -21,7 +21,7 @@ from runtui.graph.exchange import Exchange
 from runtui.redact import redact, redact_values
 from runtui.services.journal import Entry
 from runtui.services.sharing.commands import SharedRequest, azure_cli, curl, portal_link, powershell
-from runtui.services.sharing.markdown import code_block, code_span
+from runtui.services.sharing.formats import code_block, code_span
 from runtui.services.store import RunQuery
 from runtui.tui.screens.questions import Choice
 

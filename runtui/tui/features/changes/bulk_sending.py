@@ -27,7 +27,7 @@ from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
-from runtui.services.sharing.records import RecordFormat, record_lines
+from runtui.services.sharing.formats import RecordFormat, record_lines
 from runtui.services.store import stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk

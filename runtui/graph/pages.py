@@ -1,0 +1,151 @@
+"""Reading a collection of Graph: one GET as often as it makes sense, and the pages that follow it.
+
+Invariant: an answer reaches the caller only when it is a JSON object with a list of things that have ids. Next links
+are followed verbatim, below the same root only, and never twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtui.domain.report import Outcome
+from runtui.errors import ExitCode, RuntuiError
+from runtui.graph.batch import Headers
+from runtui.graph.exchange import Exchange
+from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.retry import Pace, Retry, retry_of
+from runtui.graph.root import linked
+from runtui.graph.transport import Transport
+
+PAGE_SIZE = 999
+"""Items asked for in one page; Graph documents no size for these collections and may send fewer."""
+
+MAX_EMPTY_PAGES = 50
+"""Empty pages in a row, each with a next link, that are believed. OData allows them; a loop looks the same."""
+
+# Members after an enum's sentinel are sent only to those who ask; without it they read "unknownFutureValue".
+ALL_ENUM_MEMBERS = "include-unknown-enum-members"
+
+
+def prefer(*preferences: str) -> Headers:
+    return (("Prefer", ", ".join(preferences)),)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPage:
+    """One page of a collection, each item with a non-empty `id`, and the exchange that brought it."""
+
+    items: tuple[dict[str, Any], ...]
+    exchange: Exchange
+
+
+class GraphError(RuntuiError):
+    """A listing that cannot go on: the fault, and the exchange it shows in."""
+
+    def __init__(self, fault: Fault, exchange: Exchange) -> None:
+        super().__init__(fault.title, fault.message, fault.hint)
+        self.fault = fault
+        self.exchange = exchange
+        self.exit_code = ExitCode.UNKNOWN if fault.outcome is Outcome.UNKNOWN else ExitCode.NOT_DONE
+
+
+class PageReader:
+    """Reads below one Graph root.
+
+    Args:
+        transport: Sends the requests.
+        page_size: Items asked for in one page.
+    """
+
+    def __init__(self, transport: Transport, page_size: int) -> None:
+        self.transport = transport
+        self._page_size = page_size
+
+    async def get(
+        self,
+        path_or_url: str,
+        purpose: str,
+        headers: Headers,
+        pace: Pace | None,
+        *,
+        alone: bool = False,
+        batch: str | None = None,
+    ) -> Exchange:
+        """GET as often as the pace says, and once more when the token was refused and there is another one.
+
+        `batch` is the body of a request for several GETs, which is a POST by form alone.
+        """
+        tries, has_new_token = 0, False
+        while True:
+            if pace is not None:
+                await pace.ready()
+            exchange = await self.transport.send(
+                "GET" if batch is None else "POST",
+                path_or_url,
+                purpose=purpose,
+                json_body=batch,
+                headers=headers,
+                alone=alone,
+            )
+            judged = exchange if batch is None else replace(exchange, method="GET")
+            retry = retry_of(judged, tries + 1, has_new_token=has_new_token)
+            if retry is Retry.NEW_TOKEN and await self.transport.renew_token(exchange):
+                has_new_token = True
+                continue
+            tries += 1
+            if pace is None or not pace.retry(judged, tries):
+                return exchange
+
+    def headers(self, most: int = PAGE_SIZE) -> Headers:
+        """A next link does not carry headers on, so each page asks again."""
+        return prefer(ALL_ENUM_MEMBERS, f"odata.maxpagesize={min(self._page_size, most)}")
+
+    async def pages(
+        self, path: str, purpose: str, pace: Pace | None, *, first: Exchange | None = None
+    ) -> AsyncIterator[CollectionPage]:
+        """Follow next links verbatim, under the same root only, until there is none; a link never twice.
+
+        A relative one starts at the page that has it. `first` is the answer to the first request, where it is known.
+        """
+        link: str | None = self.transport.url(path)
+        seen: set[str] = set()
+        empty = 0
+        while link is not None:
+            seen.add(link)
+            exchange = first or await self.get(link, purpose, self.headers(), pace)
+            first = None
+            body, items = await asyncio.to_thread(_page, exchange)  # too much to take apart between two keys
+            empty = 0 if items else empty + 1
+            yield CollectionPage(items, exchange)
+            found = as_received(body, exchange).get("@odata.nextLink") or None
+            link = linked(link, found) if isinstance(found, str) else None
+            if found is not None and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
+                raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
+
+
+def as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
+    """The body of an answer without anything hidden in it."""
+    received: dict[str, Any] = body if exchange.unredacted is None else exchange.json_as_received()
+    return received
+
+
+def object_of(exchange: Exchange) -> dict[str, Any]:
+    """The JSON object that a page is."""
+    body, fault = read_answer(exchange, writing=False)
+    if body is None or fault is not None:
+        raise GraphError(fault or mismatch(exchange, "The answer is empty.", writing=False), exchange)
+    return body
+
+
+def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    """A page, and its items."""
+    body = object_of(exchange)
+    items = body.get("value")
+    if not isinstance(items, list):
+        raise GraphError(mismatch(exchange, 'The answer has no list "value".', writing=False), exchange)
+    if not all(isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"] for item in items):
+        raise GraphError(mismatch(exchange, 'An item of the list has no "id".', writing=False), exchange)
+    return body, tuple(items)

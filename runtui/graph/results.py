@@ -1,0 +1,194 @@
+"""What runs did for their users and by their tasks: the results of one run, of one user, and of many runs by `$batch`.
+
+Invariant: results are asked for with their subjects expanded and in batches until the server refuses that; then they
+are asked for plainly, run by run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from runtui.graph.batch import (
+    BATCH_PATH,
+    MOST_BATCHED,
+    BatchItem,
+    answers_of,
+    as_throttled,
+    batch_of,
+    is_batch_refused,
+)
+from runtui.graph.exchange import Exchange, FailureKind
+from runtui.graph.pages import CollectionPage, GraphError, PageReader, object_of
+from runtui.graph.paths import run_path, segment, task_results_path, user_results_path, workflow_path
+from runtui.graph.retry import Pace, concerns_all
+from runtui.graph.root import refusal
+
+RUNS_IN_BATCH = MOST_BATCHED // 2
+"""Runs whose results fit into one request: those of its tasks, and those of its users."""
+
+MOST_RESULTS_HELD = 2_000
+"""Results of one run that are held at once: a run may have 10,000 users, with some tasks each."""
+
+BATCHED_PAGE_SIZE = 200
+"""Items of a page in a batch: twenty such pages with their subjects are well below the limit of an answer."""
+
+READ_RESULTS = "read results"
+"""The purpose of the requests for the results of several runs."""
+
+# A subject is its id alone, unless asked for.
+_EXPAND = "?$expand=subject"
+
+# How a server says that it does not expand: not known, not allowed to whoever asks, not there.
+_EXPAND_REFUSED = frozenset({400, 403, 501})
+
+# How a server says that it has no such collection.
+_NOT_OFFERED = frozenset({400, 404, 405, 501})
+
+_RESULT_PATHS = (user_results_path, task_results_path)
+
+
+class ReadResults(NamedTuple):
+    """Results of one run as received, or why they cannot all be read. A large run comes in several parts."""
+
+    run_id: str
+    tasks: Sequence[dict[str, Any]] = ()
+    users: Sequence[dict[str, Any]] = ()
+    ends: bool = True
+    """Whether these are the last of the run."""
+    error: GraphError | None = None
+
+
+class ResultsClient:
+    """Asks for results. Of a listing that cannot go on, GraphError tells why."""
+
+    def __init__(self, reader: PageReader) -> None:
+        self._reader = reader
+        self._expands = True
+        """Whether `$expand=subject` is asked for: until the server refuses it."""
+        self._batches = True
+        """Whether the root has a `$batch`: until it refuses one."""
+
+    def of_tasks(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+        """What became of each task in a run, page by page."""
+        return self._results(task_results_path(workflow_id, run_id), "list task results", pace)
+
+    def of_users(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+        """What became of each user of a run, page by page."""
+        return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
+
+    def of_user(self, workflow_id: str, subject_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+        """What became of one user in all runs of a workflow, page by page."""
+        subject = quote(f"subject/id eq '{subject_id.replace(chr(39), chr(39) * 2)}'", safe="")
+        path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
+        return self._reader.pages(path, "list user results", pace)
+
+    def tasks_of_user(
+        self, workflow_id: str, run_id: str, result_id: str, *, pace: Pace | None = None
+    ) -> AsyncIterator[CollectionPage]:
+        """What became of each task for one user of a run, by the id of the user's result; of a run that is not known,
+        `run_id` is empty."""
+        above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
+        path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
+        return self._reader.pages(path, "list task results", pace)
+
+    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        """All results of some runs, in as few requests as possible, run by run and part by part.
+
+        Args:
+            runs: The id of the workflow and the id of the run, for each.
+            pace: Shared with whoever asks the same service at the same time.
+
+        Raises:
+            GraphError: when no run could be read, for a reason that concerns every request.
+        """
+        found = await self._first_pages([path(*run) for run in runs for path in _RESULT_PATHS], pace)
+        for workflow_id, run_id in runs:
+            tasks: list[dict[str, Any]] = []
+            users: list[dict[str, Any]] = []
+            try:
+                # Users first: a list of them is of use before their tasks are there.
+                for path, held in ((user_results_path, users), (task_results_path, tasks)):
+                    is_first = True
+                    try:
+                        async for page in self._results_from(path(workflow_id, run_id), found, pace):
+                            held.extend(page.items)
+                            # Of many users the first are there at once.
+                            is_full = is_first and held is users and len(users) >= BATCHED_PAGE_SIZE
+                            is_first = False
+                            if is_full or len(tasks) + len(users) >= MOST_RESULTS_HELD:
+                                yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
+                                tasks.clear()
+                                users.clear()
+                    except GraphError as error:
+                        # A root may tell of tasks alone.
+                        if held is tasks or not is_first or error.exchange.status not in _NOT_OFFERED:
+                            raise
+            except GraphError as error:
+                yield ReadResults(run_id, error=error)
+            else:
+                yield ReadResults(run_id, tuple(tasks), tuple(users))
+
+    async def _results(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
+        """Results with their subjects expanded, and as they are where the server refuses that."""
+        if self._expands:
+            has_begun = False
+            try:
+                async for page in self._reader.pages(path + _EXPAND, purpose, pace):
+                    has_begun = True
+                    yield page
+            except GraphError as error:
+                if has_begun or error.exchange.status not in _EXPAND_REFUSED:
+                    raise
+            else:
+                return
+        async for page in self._reader.pages(path, purpose, pace):
+            self._expands = False
+            yield page
+
+    async def _first_pages(self, paths: Sequence[str], pace: Pace) -> dict[str, Exchange]:
+        """The answers to some GETs of results, by `$batch`: by path, with what is expanded in it.
+
+        What is missing is to be asked for alone: there is no `$batch`, or its answer is too large.
+        """
+        headers = self._reader.headers(BATCHED_PAGE_SIZE)
+        root = self._reader.transport.root
+        found: dict[str, Exchange] = {}
+        tries: Counter[str] = Counter()
+        waiting = [path + _EXPAND if self._expands else path for path in paths if not refusal(root, root + path)]
+        while self._batches and waiting:
+            part, waiting = waiting[:MOST_BATCHED], waiting[MOST_BATCHED:]
+            items = [BatchItem("GET", path, headers) for path in part]
+            batch = await self._reader.get(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(items))
+            if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):
+                object_of(batch)  # raises what is wrong
+            self._batches = not is_batch_refused(batch)
+            tries.update(part)
+            # The pages of twenty listings are too much to take apart between two keys.
+            answers = await asyncio.to_thread(list, answers_of(batch, root, items))
+            for path, answer in zip(part, answers, strict=True):
+                if answer is None:
+                    continue
+                if path.endswith(_EXPAND) and answer.status in _EXPAND_REFUSED:
+                    waiting.append(path.removesuffix(_EXPAND))
+                elif pace.retry(as_throttled(answer), tries[path]):
+                    waiting.append(path)
+                else:
+                    found[path] = answer
+        return found
+
+    async def _results_from(
+        self, path: str, found: Mapping[str, Exchange], pace: Pace
+    ) -> AsyncIterator[CollectionPage]:
+        """Results whose first page may be there already."""
+        for asked in (path + _EXPAND, path):
+            if asked in found:
+                async for page in self._reader.pages(asked, READ_RESULTS, pace, first=found[asked]):
+                    self._expands = self._expands and asked != path
+                    yield page
+                return
+        async for page in self._results(path, READ_RESULTS, pace):
+            yield page
