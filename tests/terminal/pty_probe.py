@@ -168,8 +168,11 @@ class PtyProbe:
 
     @property
     def lines(self) -> list[str]:
-        """The screen, line by line, without trailing spaces."""
-        return [line.rstrip() for line in self._screen.display]
+        """The screen, line by line, without trailing spaces.
+
+        Half a wide letter counts for nothing: what has been read may end where the other half is drawn over.
+        """
+        return ["".join(cell.data for cell in row).rstrip() for row in self.cells()]
 
     @property
     def text(self) -> str:
