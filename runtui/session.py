@@ -56,7 +56,7 @@ def open_screen(line: CommandLine) -> int:
         from runtui.headless.welcome import welcome
 
         print(welcome(config.path), file=sys.stderr)
-        return int(ExitCode.USAGE)
+        return ExitCode.USAGE
     spec = line.session()
     remap(config.checked_keys())
     return open_session(spec, profiles=Profiles(config, line.flags))
@@ -78,7 +78,7 @@ def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profi
         with keyboard_given_back():
             return asyncio.run(_run(spec, sandbox, profiles))
     except asyncio.CancelledError:
-        return int(ExitCode.NOT_DONE)
+        return ExitCode.NOT_DONE
 
 
 async def _run(spec: SessionSpec, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:

@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from runtui.domain.text import visible
 
         print(f"runtui: {visible(error, newlines=True)}", file=sys.stderr)
-        return int(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        return int(ExitCode.NOT_DONE)
+        return ExitCode.NOT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is told in a sentence, not in a traceback
         print(crash_sentence(error, reports), file=sys.stderr)
-        return int(ExitCode.NOT_DONE)
+        return ExitCode.NOT_DONE
 
 
 def _run(command: Command, given: dict[str, Any]) -> int:
@@ -69,7 +69,7 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
     module, _, function = command.run.partition(":")
     run = getattr(import_module(module), function)
-    code = int(ExitCode.DONE)
+    code: int = ExitCode.DONE
     try:
         code = run(*_first_argument(command, given), **own)
         sys.stdout.flush()
@@ -205,7 +205,7 @@ def print_completion(shell: str) -> int:
     parser = command_parser()
     fill(parser)
     print(shtab.complete(parser, shell))
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 def _scenario_list() -> str:

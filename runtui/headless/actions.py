@@ -223,7 +223,7 @@ def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> in
                 print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))
             if not tasks:
                 narrate("The service expects no task to fail.")
-            return int(ExitCode.DONE)
+            return ExitCode.DONE
 
     return run_command(previewed())
 

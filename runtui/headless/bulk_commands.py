@@ -149,7 +149,7 @@ async def _send_to(
         bulk = replace(bulk, left_out={**found.left_out, **bulk.left_out})
         names = {run.run_id: run.workflow_name for run in found.runs}
         code = await send_many(workspace, bulk, names, options)
-    return code if found.is_whole else max(code, int(ExitCode.NOT_DONE))
+    return code if found.is_whole else max(code, ExitCode.NOT_DONE)
 
 
 async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions) -> _Found:

@@ -62,10 +62,10 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
         narrate(*_review(workspace, bulk))
         if options.dry_run:
             lines.print_requests(workspace, bulk)
-            return int(ExitCode.DONE)
+            return ExitCode.DONE
         if bulk.drafts and not options.yes and not await _is_confirmed(len(bulk.drafts)):
             narrate("Not confirmed. Nothing was sent.")
-            return int(ExitCode.NOT_DONE)
+            return ExitCode.NOT_DONE
     lines.print_left_out(bulk)
     if bulk.drafts:
         sent = workspace.saves.submit_many(

@@ -323,7 +323,7 @@ async def sent(
         narrate(*_review(operation, facts, notes))
         if options.dry_run:
             _print_request(operation, method, url, options)
-            return int(ExitCode.DONE)
+            return ExitCode.DONE
         question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
         if not options.yes and not await confirmed(question):
             return await _print_outcome(operation, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)

@@ -54,7 +54,7 @@ def print_profiles(*, as_json: bool) -> int:
             for record in records
         ]
         print(*aligned([_COLUMNS, *rows]), sep="\n")
-    return int(ExitCode.DONE if all(record["problem"] is None for record in records) else ExitCode.NOT_DONE)
+    return ExitCode.DONE if all(record["problem"] is None for record in records) else ExitCode.NOT_DONE
 
 
 def _profiles(config: Config, chosen: str) -> Iterator[dict[str, object]]:
@@ -76,7 +76,7 @@ def print_path() -> int:
     """Print where the file is, or belongs; the exit code is NOT_DONE where there is none."""
     path = config_path()
     print(visible(path))
-    return int(ExitCode.DONE if path.exists() else ExitCode.NOT_DONE)
+    return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
 
 
 def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> int:
@@ -98,7 +98,7 @@ def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[
                 indent=2,
             )
         )
-        return int(ExitCode.DONE)
+        return ExitCode.DONE
     print(f"file     {visible(config.path)}{'' if config.exists else ' (there is none)'}")
     print(f"profile  {visible(choices.profile) or 'none'}{_from(choices.profile_where)}")
     rows: list[tuple[str, ...]] = []
@@ -114,7 +114,7 @@ def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[
     rows += [("",), ("Secrets (from the environment only)",)]
     rows += [(f"  {name}", "set" if is_set else "not set") for name, is_set in secrets.items()]
     print(*aligned(rows), sep="\n")
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 def _choice(choices: Choices, option: Option) -> dict[str, object]:
@@ -143,16 +143,16 @@ def check_config() -> int:
         config = read_config(path)
     except UsageError as error:
         print(visible(error.message))
-        return int(ExitCode.NOT_DONE)
+        return ExitCode.NOT_DONE
     problems = problems_of(config)
     for problem in problems:
         place = f"{config.path}:{problem.line}" if problem.line else f"{config.path}"
         print(visible(f"{place}: {problem.what}"))
     if problems:
-        return int(ExitCode.NOT_DONE)
+        return ExitCode.NOT_DONE
     what = f"{len(config.profiles)} profile{'' if len(config.profiles) == 1 else 's'}, no problem"
     print(f"{visible(config.path)}: {what if config.exists else 'not found, which is fine'}.")
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 def problems_of(config: Config) -> list[Problem]:

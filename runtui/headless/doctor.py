@@ -113,7 +113,7 @@ def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
     has_problem = any(finding.state == "problem" for finding in findings)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
     print(_json(findings) if as_json else "\n".join(_lines(findings, width)))
-    return int(ExitCode.NOT_DONE if has_problem else ExitCode.DONE)
+    return ExitCode.NOT_DONE if has_problem else ExitCode.DONE
 
 
 def _place() -> Iterator[Finding]:

@@ -83,7 +83,7 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
         print(line)
     damaged = [entry for entry in found if entry.damage]
     narrate(*(damage_sentence(entry) for entry in damaged))
-    return int(ExitCode.DONE if is_whole and not damaged else ExitCode.NOT_DONE)
+    return ExitCode.DONE if is_whole and not damaged else ExitCode.NOT_DONE
 
 
 def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
@@ -98,7 +98,7 @@ def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
         raise no_such_entry(number)
     for line in _full_entry(entry, output):
         print(line)
-    return int(ExitCode.DONE if not entry.damage else ExitCode.NOT_DONE)
+    return ExitCode.DONE if not entry.damage else ExitCode.NOT_DONE
 
 
 @contextmanager

@@ -143,7 +143,7 @@ async def _list(session: SessionSpec, listing: _Listing) -> int:
             _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
     for workflow in missing:
         narrate(f"runtui: The list is incomplete. {workflow}")
-    return int(ExitCode.NOT_DONE if missing else ExitCode.DONE)
+    return ExitCode.NOT_DONE if missing else ExitCode.DONE
 
 
 async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[UnreadWorkflow]:
@@ -277,7 +277,7 @@ async def _show(session: SessionSpec, run_id: str, workflow_id: str | None, as_j
     else:
         for line in _lines(report, now_ticks()):
             print(visible(line))
-    return int(ExitCode.DONE if report.failed is not None else ExitCode.NOT_DONE)
+    return ExitCode.DONE if report.failed is not None else ExitCode.NOT_DONE
 
 
 async def _report(workspace: Workspace, run_id: str, workflow_id: str) -> RunReport:

@@ -119,7 +119,7 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
     if not sign_in.is_person:
         narrate("Nothing was kept: this method signs in again with each command.")
         print(*identity_lines(settings, state, sign_in.scopes), sep="\n")
-        return int(ExitCode.DONE)
+        return ExitCode.DONE
     # Read back what the next command will find, an earlier account included.
     async with _opened(settings, environ) as after:
         found = await after.load()
@@ -127,7 +127,7 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
         narrate(str(found.trouble))
     print(*identity_lines(settings, state if found.trouble else found, sign_in.scopes), sep="\n")
     narrate(f"Kept in {settings.state_folder}, readable by you alone, until runtui logout.")
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 async def _as_person(sign_in: SignIn, no_browser: bool, environ: Mapping[str, str]) -> None:
@@ -219,18 +219,18 @@ async def _logout(settings: Settings) -> int:
         if not sign_in.is_person:
             print("Nothing is kept on this machine.")
             narrate(next_step(settings))
-            return int(ExitCode.DONE)
+            return ExitCode.DONE
         try:
             accounts = await sign_in.sign_out()
         except SignInError as error:
             raise with_next_step(error) from None
     if not accounts:
         print("Nobody was signed in.")
-        return int(ExitCode.DONE)
+        return ExitCode.DONE
     for account in accounts:
         print(visible(f"Deleted the tokens of {account}."))
     narrate("The browser is still signed in; sign out there as well if others use it.")
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 async def _whoami(settings: Settings, as_json: bool, environ: Mapping[str, str]) -> int:
@@ -243,4 +243,4 @@ async def _whoami(settings: Settings, as_json: bool, environ: Mapping[str, str])
     is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
     if is_expired:
         narrate(f"This token has expired. {next_step(settings)}")
-    return int(ExitCode.NOT_DONE if is_expired else ExitCode.DONE)
+    return ExitCode.NOT_DONE if is_expired else ExitCode.DONE

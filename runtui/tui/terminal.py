@@ -359,7 +359,7 @@ class TerminalApp(App[int]):
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""
-        self.exit(return_code=int(ExitCode.NOT_DONE))
+        self.exit(return_code=ExitCode.NOT_DONE)
 
     def _end_unless_leaving(self) -> None:
         """End, unless it is ending already: the first exit code stands."""
@@ -402,5 +402,5 @@ def tell_the_shell(app: TerminalApp) -> int:
     """Print the report of a crash, if any, once `app` has ended; the exit code of the process."""
     if app.crash is not None:
         print(app.crash, file=sys.stderr)
-        return app.return_code or int(ExitCode.NOT_DONE)
+        return app.return_code or ExitCode.NOT_DONE
     return app.return_code or 0

@@ -155,7 +155,7 @@ def _attended(order: dict[str, Any]) -> int:
         return attendant
     pid = os.fork()
     if not pid:
-        code = int(ExitCode.NOT_DONE)
+        code: int = ExitCode.NOT_DONE
         try:
             code = _carry_out(order)
         finally:

@@ -77,7 +77,7 @@ def hand_over(
             _write(text, file)
         for line in trouble:
             narrate(f"runtui: {line}")
-        return int(ExitCode.NOT_DONE if trouble else ExitCode.DONE)
+        return ExitCode.NOT_DONE if trouble else ExitCode.DONE
 
     return run_command(written())
 

@@ -85,7 +85,7 @@ def _exit_code(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiE
     lines = [f"The list is incomplete. {workflow}" for workflow in missing]
     lines += [f"{what} {fault}"] if fault is not None else []
     narrate(*(f"runtui: {line}" for line in lines))
-    return int(ExitCode.NOT_DONE if lines else ExitCode.DONE)
+    return ExitCode.NOT_DONE if lines else ExitCode.DONE
 
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:

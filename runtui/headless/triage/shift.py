@@ -33,7 +33,7 @@ def export_triage(line: CommandLine) -> int:
     with _memory_of(line) as (memory, root):
         for text in shift_lines(memory.all(), root):
             print(text)
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 def import_triage(line: CommandLine, file: str) -> int:
@@ -46,7 +46,7 @@ def import_triage(line: CommandLine, file: str) -> int:
         received = read_shift(_lines(file), root)
         taken = memory.take(received)
     narrate(f"Taken over: {taken} of {runs_word(len(received))}; what is newer here stays.")
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 def mark_handled(line: CommandLine, run_ids: Sequence[str], *, note: str | None, undo: bool) -> int:
@@ -88,7 +88,7 @@ def _mark(
         if note is not None:
             memory.note(run_ids, note, "")
     narrate(f"{words}: {runs_word(len(known))}.")
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 @contextmanager

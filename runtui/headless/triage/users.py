@@ -64,7 +64,7 @@ async def show_user(session: SessionSpec, run_id: str, workflow_id: str | None, 
     else:
         for line in _lines(row, workflow or workflow_id, run_id, now_ticks()):
             print(line)
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 async def _users(workspace: Workspace, workflow_id: str, run_id: str) -> list[UserRow]:

@@ -120,7 +120,7 @@ async def _watch(session: SessionSpec, order: _Order) -> int:
             told.forget()
         async with connected(session) as workspace:
             await _follow(workspace, order, told)
-    return int(ExitCode.DONE)
+    return ExitCode.DONE
 
 
 def _end_by_signals() -> None:
