@@ -434,7 +434,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
     Action("refresh_all", "app", ("ctrl+f5",), "refresh all", "Read all runs again, also those that have not changed."),
-    Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20),
+    Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
     Action(
         "causes",
         "app",
@@ -477,13 +477,23 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
     Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
     Action(
-        "quit", "app", ("q", "f10", "ctrl+q"), "quit", "Quit (waits for a change in progress).", 30, call="app.quit"
+        "quit",
+        "app",
+        ("q", "f10", "ctrl+q"),
+        "quit",
+        "Quit (waits for a change in progress).",
+        30,
+        call="app.quit",
+        hinted="list",
     ),
     Action("run_action", "help", ("enter",), "run", "Close the help and run the action of the line.", 85),
     Action("filter_help", "help", "filter", "filter", "Filter the keys as you type.", 80),
     Action("close", "help", "back", "close", "Clear the filter, then close the help.", 90),
     Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),
 )
+
+_PLAIN_KEYS: Final = frozenset({"left", "right", "enter", "escape", "tab", "shift+tab"})
+"""Keys that nobody has to look up."""
 
 ACTION_BY_ID: Final = {action.id: action for action in ACTIONS}
 
@@ -496,6 +506,19 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 def key_of(action_id: str) -> str:
     """The key to name in a sentence for an action."""
     return ACTION_BY_ID[action_id].shown_key
+
+
+def place_of(action: Action) -> str:
+    """Where its key works, as a sentence, such as "R retry works in: Results of a bulk change."."""
+    scopes = {same.scope for same in ACTIONS if same.name == action.name}
+    views = [SCOPE_TITLES[view] for view, shared in VIEWS.items() if scopes & {view, *shared}]
+    return f"{action.shown_key} {action.label} works in: {', '.join(views) or SCOPE_TITLES[action.scope]}."
+
+
+def with_key(key: str) -> Action | None:
+    """The first action of any place that has a key, as Textual names it; None for one that moves or confirms."""
+    found = next((action for action in ACTIONS if key in action.keys), None)
+    return None if found is None or found.scope == "table" or key in _PLAIN_KEYS else found
 
 
 def view_keys() -> Mapping[str, str]:

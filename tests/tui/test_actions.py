@@ -183,10 +183,10 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
         await session.press("e", "down", "down")
         hints = session.text().splitlines()[-1]
         assert "F1 help" in hints
-        assert "F10 quit" in hints
-        assert " q quit" not in hints
+        assert "F11 zoom" in hints
+        assert " z zoom" not in hints
         await session.press("up")
-        assert " q quit" in session.text().splitlines()[-1]
+        assert " z zoom" in session.text().splitlines()[-1]
         await session.press("escape", "slash")
         hints = session.text().splitlines()[-1]
         assert "enter keep" in hints
@@ -251,7 +251,7 @@ async def test_help_is_filtered_and_runs_what_is_chosen(open_session: Opener) ->
         assert "Form: Discard the draft" in session.text()
         await session.press("enter", "enter")
         assert session.view == "runs"
-        assert "shift+F8 discard works elsewhere: Form." in session.text()
+        assert "shift+F8 discard works in: Form, Conflict." in session.text()
         await session.press("question_mark", "slash")
         await session.type("clear marks")
         await session.press("enter", "enter")

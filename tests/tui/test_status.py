@@ -171,3 +171,21 @@ async def test_a_sentence_too_long_for_its_lines_ends_in_a_mark(open_session: Op
         await session.pilot.resize_terminal(200, 24)
         await session.settled()
         assert "…" not in "".join(session.text().splitlines()[-4:])
+
+
+async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        await session.press("R")
+        assert status_of(session) == "R retry works in: Results of a bulk change."
+        await session.press("j")
+        assert status_of(session) == "", "the next key that works takes it away"
+        await session.press("greater_than_sign", "e")
+        assert status_of(session) == "e edit works in the left pane; < goes there."
+        await session.press("less_than_sign", "P", "R")
+        assert status_of(session).startswith("There is no other profile"), "a graver sentence stays"
+        await open_form(session)
+        session.app.set_focus(session.form.row("processingStatus").control)
+        await session.press("i")
+        assert status_of(session) == "i all servers works in: Journal."
+        await session.press("enter")
+        assert status_of(session) == "", "the dropdown takes the key"

@@ -28,7 +28,7 @@ from textual.widgets import Input, OptionList
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, SCOPE_TITLES, VIEWS, Scope, in_scopes, view_keys
+from runtui.keys.actions import ACTION_BY_ID, VIEWS, Scope, in_scopes, key_of, place_of, view_keys, with_key
 from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
@@ -68,6 +68,8 @@ class Status(NamedTuple):
     text: str = ""
     severity: Severity = "information"
     holds: Holds = for_good
+    is_remark: bool = False
+    """Said of a key that does nothing here."""
 
 
 class Chrome:
@@ -532,9 +534,22 @@ class Frame(Screen[ScreenResultType]):
         elif own is not None and action.is_alone:
             await self.app.run_action(own.binding.action, own.node)
         else:
-            self.set_status(
-                f"{action.shown_key} {action.label} works elsewhere: {SCOPE_TITLES[action.scope]}.", "warning"
-            )
+            self.set_status(place_of(action), "warning")
+
+    def on_key(self, event: events.Key) -> None:
+        """Say where a key works that nothing here has, until the next that works; a graver sentence stays."""
+        action, status = with_key(event.key), self.chrome.status
+        if action is None and not status.is_remark:
+            return
+        if action is None or event.key in self.active_bindings:
+            if status.is_remark:
+                self.set_status("")
+        elif not status.text or status.severity == "information":
+            where = place_of(action)
+            if self.has_keys_in_panel and action.scope in self._own_scopes:
+                where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
+            self.set_status(where)
+            self.chrome.status = self.chrome.status._replace(is_remark=True)
 
     async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
         """A hint was clicked."""
