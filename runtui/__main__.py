@@ -1,6 +1,6 @@
 """Where the program begins; `python -m runtui` is the same as `runtui`.
 
-Invariant: the version is told without loading the command line.
+Invariant: the version is told, and the last list is shown, without loading the command line.
 """
 
 import sys
@@ -13,9 +13,27 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:
         print(f"runtui {__version__}")
         return 0
-    from runtui.cli import main
+    if sys.argv[1:2] and not sys.argv[1].startswith("-"):
+        from runtui.cli import main
 
-    return main()
+        return main()
+    return _screen()
+
+
+def _screen() -> int:
+    """Run a command line without a command; its last list is in sight while all else is loaded."""
+    from runtui.prelude.snapshot import SNAPSHOT
+    from runtui.prelude.terminal import TAKEOVER
+
+    try:
+        SNAPSHOT.show()
+        from runtui.cli import main
+
+        return main()
+    except KeyboardInterrupt:
+        return 1
+    finally:
+        TAKEOVER.give_back()
 
 
 if __name__ == "__main__":

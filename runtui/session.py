@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
 from runtui.keys.actions import remap
-from runtui.prelude import FirstPaint, first_paint, given_back_on_error, keyboard_given_back, require_terminal
+from runtui.prelude.first_paint import FirstPaint
+from runtui.prelude.snapshot import SNAPSHOT, placed
+from runtui.prelude.terminal import TAKEOVER, require_terminal, terminal_size, write
+from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 
@@ -75,8 +78,7 @@ def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profi
     """
     require_terminal()
     try:
-        with keyboard_given_back():
-            return asyncio.run(_run(spec, sandbox, profiles))
+        return asyncio.run(_run(spec, sandbox, profiles))
     except asyncio.CancelledError:
         return ExitCode.NOT_DONE
 
@@ -97,47 +99,64 @@ async def _one(
     typed_ahead: TypedAhead | None = None,
 ) -> Ended:
     """Run one screen. Where it follows another, `typed_ahead` holds the keys that the other read but did not handle."""
-    follows = typed_ahead is not None
     end_on_signals()
     settings = spec.settings
     workspace: Workspace | None = None
-    with given_back_on_error() if follows else nullcontext():
-        token = spec.token or token_source(settings)
+    token = spec.token or token_source(settings)
     try:
-        with first_paint(settings, sandbox, follows=follows) as paint:
-            workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-            kept = workspace.preferences.kept
-            has_rows = paint.show(workspace.store, kept)
-            gc.disable()  # what is loaded and built until the first rows stand is no garbage
-            if has_rows:
-                workspace.connect(await spec.root() if spec.root else settings.root)
-                await _load_screen()
-            else:
-                await _read_while_loading(spec, workspace, paint)
-            from runtui.tui import app as screen
-            from runtui.tui.features.leaving import Leaving
-            from runtui.tui.features.wiring import Stages
+        TAKEOVER.take()
+        workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
+        has_rows = _paint(workspace, sandbox)
+        gc.disable()  # what is loaded and built until the first rows stand is no garbage
+        if has_rows:
+            workspace.connect(await spec.root() if spec.root else settings.root)
+            await _load_screen()
+        else:
+            await _read_while_loading(spec, workspace, sandbox)
+        from runtui.tui import app as screen
+        from runtui.tui.features.leaving import Leaving
+        from runtui.tui.features.wiring import Stages
 
-            app = screen.RuntuiApp(
-                workspace,
-                takes_over=True,
-                sandbox=sandbox,
-                profiles=profiles,
-                typed_ahead=typed_ahead or (),
-                stages=Stages(partial(_begin, workspace), keep_from_collector),
-            )
+        app = screen.RuntuiApp(
+            workspace,
+            takes_over=True,
+            sandbox=sandbox,
+            profiles=profiles,
+            typed_ahead=typed_ahead or (),
+            stages=Stages(partial(_begin, workspace), keep_from_collector),
+        )
+        TAKEOVER.hand_over()
         code = await screen.run(app)
+        if app.is_followed:
+            TAKEOVER.follow()
+        if sandbox is None and typed_ahead is None:
+            _keep_snapshot(workspace, *app.size)
         if app.wired[Leaving].next_profile is None:
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
         return Ended(code, app.wired[Leaving].next_profile, app.keys.close())
     finally:
-        with given_back_on_error():
-            if workspace is not None:
-                await workspace.close()
-            if settings.sign_in is not None:
-                await _end_sign_in(token)
+        if workspace is not None:
+            await workspace.close()
+        if settings.sign_in is not None:
+            await _end_sign_in(token)
+
+
+def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
+    """Draw the first rows, or that they are being read; return whether there were any."""
+    paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
+    write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
+    return workspace.store.count(EVERY_RUN) > 0
+
+
+def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
+    """Have the next start show what a first paint would show now."""
+    if workspace.store.count(EVERY_RUN):
+        paint = FirstPaint(workspace.settings, columns, lines)
+        with suppress(OSError):  # the next start shows the same a little later
+            shown = paint.lines(workspace.store, workspace.preferences.kept)
+            SNAPSHOT.keep(workspace.settings.state_folder, columns, shown)
 
 
 async def _end_sign_in(token: object) -> None:
@@ -162,14 +181,14 @@ async def _load_screen() -> None:
         await asyncio.sleep(0)
 
 
-async def _read_while_loading(spec: SessionSpec, workspace: Workspace, paint: FirstPaint) -> None:
+async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:
     """Load the screen while the server answers, and show the first rows as soon as there are some."""
     loop = asyncio.get_running_loop()
-    kept, has_rows = workspace.preferences.kept, False
+    has_rows = False
 
     def show() -> None:
         nonlocal has_rows
-        has_rows = has_rows or paint.show(workspace.store, kept)
+        has_rows = has_rows or _paint(workspace, sandbox)
 
     loading = asyncio.create_task(_load_screen())
     try:
@@ -178,7 +197,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, paint: Fi
         workspace.refresh.start()
         await loading
         end()
-        paint.show(workspace.store, kept)
+        _paint(workspace, sandbox)
     finally:
         loading.cancel()
 

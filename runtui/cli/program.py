@@ -50,8 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(command: Command, given: dict[str, Any]) -> int:
     """Import a command's function and call it; `given` is everything that the command line says."""
-    with _log(command, given):
-        return _call(command, given)
+    from runtui.prelude.terminal import TAKEOVER
+
+    try:
+        with _log(command, given):
+            return _call(command, given)
+    finally:
+        TAKEOVER.give_back()  # before anything is told
 
 
 def _log(command: Command, given: dict[str, Any]) -> AbstractContextManager[None]:

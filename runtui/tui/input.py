@@ -22,7 +22,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from runtui.prelude import MOST_CELLS
+from runtui.prelude.terminal import MOST_CELLS
 
 ESCAPE_SECONDS: Final = 0.1
 """Seconds of silence after which the start of a sequence is taken for keys that a person pressed."""

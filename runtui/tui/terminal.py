@@ -37,7 +37,7 @@ from textual.worker import WorkerFailed
 
 from runtui.errors import ExitCode, RuntuiError
 from runtui.log import crash_sentence
-from runtui.prelude import terminal_size
+from runtui.prelude.terminal import terminal_size
 from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 

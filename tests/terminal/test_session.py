@@ -49,6 +49,42 @@ def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path:
         assert re.search("[✓✗●◌] ", first_paint)
 
 
+BLOCKED = """
+import os, sys
+sys.argv = ["runtui", *sys.argv[1:]]
+class Blocked:
+    def find_spec(self, name, *_):
+        if name == "runtui.cli":
+            os.read(0, 1)  # a key
+            raise ImportError("blocked")
+sys.meta_path.insert(0, Blocked())
+from runtui.__main__ import main
+raise SystemExit(main())
+"""
+"""The program up to where it loads the command line."""
+
+
+@pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c", "error"])
+def test_the_last_list_stands_before_anything_is_loaded(tmp_path: Path, ending: str) -> None:
+    with sandbox() as root, runtui(tmp_path, "--root", root, columns=80, rows=24) as terminal:
+        terminal.wait_for("30 runs.*as of")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+    env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(tmp_path)}
+    with PtyProbe((sys.executable, "-c", BLOCKED, "--root", root), env=env) as terminal:
+        terminal.wait_for(r"(?m)^  [✗■] (failed|quarantined) ")
+        if ending == "terminate":
+            terminal.process.terminate()
+        elif ending == "hang up":
+            terminal.hang_up()
+        else:
+            terminal.press("ctrl+c" if ending == "ctrl+c" else "x")
+        assert terminal.wait_for_exit() == 1
+        if ending != "hang up":
+            assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
+            assert (b"blocked" in terminal.received.rpartition(LEAVE_SCREEN)[2]) is (ending == "error")
+
+
 def test_a_server_that_does_not_start_leaves_a_sentence_on_a_restored_terminal(tmp_path: Path) -> None:
     script = (
         "import runtui.demo as demo, sys; from runtui.cli import main; "

@@ -9,10 +9,9 @@ from rich.cells import cell_len, set_cell_size
 
 from runtui.domain.columns import is_framed, list_width, pane_width
 from runtui.domain.views import ListSettings
-from runtui.prelude import FirstPaint
+from runtui.prelude.first_paint import FirstPaint
 from tests.tui.conftest import Opener
 
-_PLACED = re.compile(r"\x1b\[(\d+);1H([^\x1b]*(?:\x1b\[[\d;]*[mG][^\x1b]*)*)")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _COLUMN = re.compile(r"\x1b\[(\d+)G")
 
@@ -47,12 +46,11 @@ async def test_the_screen_draws_over_the_first_paint(
         session.runs.show_settings(settings)
         await session.press("g")
         table.tick()
-        monkeypatch.setattr("runtui.prelude.now_ticks", lambda: table._now)
-        written: list[str] = []
-        FirstPaint(session.workspace.settings, *size, written.append).show(
-            session.workspace.store, session.workspace.preferences.kept
-        )
-        painted = {int(line): placed(_COLOUR.sub("", text)) for line, text in _PLACED.findall("".join(written))}
+        monkeypatch.setattr("runtui.prelude.first_paint.now_ticks", lambda: table._now)
+        paint = FirstPaint(session.workspace.settings, *size)
+        lines = paint.lines(session.workspace.store, session.workspace.preferences.kept)
+        assert len(lines) == size[1]
+        painted = {number: placed(_COLOUR.sub("", line)) for number, line in enumerate(lines, 1)}
         assert table.size.width == list_width(*size)
         # A list that keeps changing is drawn a few times a second: its last page may be due still.
         await session.until(lambda: not session.runs.drawing._is_due)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from runtui.errors import RuntuiError
-from runtui.prelude import FirstPaint
+from runtui.prelude.first_paint import FirstPaint
 from runtui.sandbox.scenarios import summaries
 from runtui.tui.widgets.chrome import HintBar
 from tests.tui.conftest import Opener, Session
@@ -111,9 +111,6 @@ async def test_in_a_demo_the_hint_bar_shows_the_key_at_80_columns(open_session: 
 async def test_the_first_paint_shows_it_too(open_session: Opener) -> None:
     async with open_session(runs=3) as session:
         for sandbox, words in ((Sandbox("slow"), "SANDBOX: slow"), (Sandbox(), "SANDBOX"), (None, "SANDBOX")):
-            written: list[str] = []
-            FirstPaint(session.workspace.settings, 80, 24, written.append, sandbox).show(
-                session.workspace.store, session.workspace.preferences.kept
-            )
-            first = written[0].partition("\x1b[2;1H")[0]
+            paint = FirstPaint(session.workspace.settings, 80, 24, sandbox)
+            first = paint.lines(session.workspace.store, session.workspace.preferences.kept)[0]
             assert first.rstrip().endswith(words), first

@@ -12,7 +12,7 @@ from textual import events
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
-from runtui.prelude import MOST_CELLS
+from runtui.prelude.terminal import MOST_CELLS
 from runtui.tui.input import (
     ESCAPE_SECONDS,
     MOST_PASTED,

@@ -16,7 +16,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from runtui.errors import RuntuiError
 from runtui.log import crash_sentence, write_crash_report
-from runtui.prelude import require_terminal, terminal_size
+from runtui.prelude.terminal import require_terminal, terminal_size
 from runtui.tui.terminal import starting_theme
 
 

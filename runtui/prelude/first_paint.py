@@ -1,0 +1,132 @@
+"""The first paint: the stored rows on the terminal, before Textual is imported.
+
+Invariant: nothing here imports Textual, Rich or pydantic; foreign text passes through `visible`. The rows are where the
+list will be, so that the screen draws over them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+
+from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, coloured, is_framed, list_width, pane_width
+from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
+from runtui.domain.rows import RunRow
+from runtui.domain.text import cell_width, fit_cells, visible
+from runtui.domain.times import now_ticks
+from runtui.domain.views import ListSettings, order_title, view_of
+from runtui.keys.actions import view_keys
+from runtui.services.preferences import KeptChoices
+from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
+from runtui.services.workspace import SandboxControl, sandbox_badge
+from runtui.settings import Settings
+
+
+class FirstPaint:
+    """The screen as it will be, but for what is read or loaded first.
+
+    Args:
+        settings: This session's choices.
+        columns: Width of the terminal in cells.
+        height: Its lines.
+        sandbox: The demo's sandbox; None on a real server.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        columns: int,
+        height: int,
+        sandbox: SandboxControl | None = None,
+    ) -> None:
+        self._settings = settings
+        self._sandbox = sandbox
+        self._columns = columns
+        self._height = height
+        self._has_colours = "NO_COLOR" not in os.environ
+
+    def lines(self, store: Store, kept: KeptChoices) -> list[str]:
+        """All lines of the terminal, with the first rows, or that they are being read.
+
+        Args:
+            store: Where they are.
+            kept: Filter, order, columns and views of the last session.
+        """
+        settings = kept.runs
+        total, now = store.count(EVERY_RUN), now_ticks()
+        query = _query_of(settings, now)
+        arrangement = Arrangement(settings.run_columns, cells_of(store), bool(settings.columns))
+        layout = arrangement.layout(list_width(self._columns, self._height))
+        lines = [self._header()]
+        if self._height >= STRIP_LINES:
+            lines.append(self._strip(store) if total else "")
+        title = _title(kept, str(total) if query.filter is None else _count(store, query, total)) if total else ""
+        has_frame = is_framed(self._columns, self._height)
+        height = self._height - len(lines) - 1  # of the panes, over the line of hints
+        rows = store.window(query, 0, max(1, height - 2 - has_frame))
+        listed = [self._titles(layout)]
+        listed += [self._row(layout, row, now) for row in rows] or ["", "" if total else "  Reading the runs…"]
+        lines += self._framed(title, listed, height) if has_frame else [f" {title}", *listed]
+        return [*lines, *[""] * (self._height - len(lines))]
+
+    def _framed(self, title: str, listed: Sequence[str], height: int) -> Iterator[str]:
+        """The frames of both panes, the left one around a list."""
+        left = pane_width(self._columns)
+        widths = (left - 2, self._columns - left - 2)
+        title = fit_cells(title, min(widths[0] - 3, sum(map(cell_width, title))))
+        head = f"─ {title} " if title else ""
+        yield f"╭{head}{'─' * (widths[0] - sum(map(cell_width, head)))}╮╭{'─' * widths[1]}╮"
+        for line in (*listed, *[""] * (height - 2 - len(listed))):
+            yield f"│{line}\x1b[{left}G││\x1b[{self._columns}G│"
+        yield "".join(f"╰{'─' * width}╯" for width in widths)
+
+    def _header(self) -> str:
+        settings = self._settings
+        badges = [sandbox_badge(self._sandbox)] * settings.is_sandbox + ["READ-ONLY"] * settings.read_only
+        return fit_cells(f" runtui  {visible(settings.tenant)}   {'  '.join(badges)}", self._columns)
+
+    def _strip(self, store: Store) -> str:
+        totals = store.totals()
+        counts = tenant_counts(totals.by_status, totals.stuck)
+        parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys=view_keys())
+        return " " + strip_text([part._replace(text=self._coloured(part.text, part.role)) for part in parts])
+
+    def _titles(self, layout: Layout[RunRow]) -> str:
+        return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in layout)
+
+    def _row(self, layout: Layout[RunRow], row: RunRow, now: int) -> str:
+        parts = [" " * GUTTER]
+        for column, width in layout:
+            content = column.show(row, now)
+            text = fit_cells(visible(content.text), width, column.align)
+            parts += [self._coloured(text, content.role), " " * GAP]
+        return "".join(parts)
+
+    def _coloured(self, text: str, role: Role) -> str:
+        return coloured(text, role) if self._has_colours else text
+
+
+def _count(store: Store, query: RunQuery, total: int) -> str:
+    """How many runs a filter finds, of how many; nothing where that takes longer than the first rows may."""
+    return f"{store.count(query)} of {total}" if total < MANY_RUNS else ""
+
+
+def _title(kept: KeptChoices, counted: str) -> str:
+    settings = kept.runs
+    view = view_of(settings, kept.views)
+    name = view.name[:1].upper() + view.name[1:] if view is not None else "Runs"
+    filtered = f"/{settings.filter}" if settings.filter and view is None else ""
+    parts = (name, counted, filtered, order_title(settings.sort, descending=settings.descending))
+    return visible("  ".join(filter(None, parts)))
+
+
+def _query_of(settings: ListSettings, now: int) -> RunQuery:
+    """The rows that the screen will show; a filter that cannot be understood finds all of them, as there."""
+    found = None
+    if settings.filter:
+        from runtui.domain.filters import FilterError, parse_filter
+
+        with contextlib.suppress(FilterError):
+            found = parse_filter(settings.filter, now)
+    return RunQuery(found, settings.sort, settings.descending)
