@@ -14,6 +14,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
@@ -134,10 +135,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
 
-    def action_repaint(self) -> None:
-        """Draw over whatever another program wrote on the terminal."""
-        self.repaint_terminal()
-
     def action_command_palette(self) -> None:
         """Open the palette, once."""
         if not isinstance(self.screen, CommandPalette):
@@ -154,6 +151,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def call_when_caught_up(self, call: Callable[[], object]) -> None:
         """Call when all that the terminal has sent so far is on its way to the widgets."""
         self.keys.call_when_routed(call)
+
+    def update_styles(self, node: DOMNode, animate: bool = True) -> None:
+        """Match the styles of what is mounted: Textual 8.2.8 matches them while a widget is being built, too."""
+        if node.is_attached or node is self:
+            super().update_styles(node, animate)
 
     def on_mount(self) -> None:
         """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""

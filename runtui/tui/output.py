@@ -200,7 +200,7 @@ class DifferentialOutput(App[int]):
     _painter: FramePainter | None = None
     _line: TerminalLine | None = None
 
-    def repaint_terminal(self) -> None:
+    def action_repaint(self) -> None:
         """Send the whole screen again, over whatever another program wrote on it."""
         if self._open_line() is not None and self._painter is not None:
             self._painter.forget()
@@ -214,7 +214,7 @@ class DifferentialOutput(App[int]):
         is_first_report = event.pixel_size is not None and not line.has_told_size
         line.has_told_size = line.has_told_size or is_first_report
         if not is_first_report:
-            self.repaint_terminal()
+            self.action_repaint()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Replace Textual's, which writes every update in full."""

@@ -353,7 +353,7 @@ class TerminalApp(App[int]):
         """
         self._get_screen(screen)
         await AwaitMount(screen, [screen])
-        screen._refresh_layout(self.size)
+        lay_out(screen)
         if draws and screen is not self.screen:
             screen._compositor.render_full_update()
 
@@ -396,6 +396,11 @@ class TerminalApp(App[int]):
         if self.crash is None:
             self.crash = crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()
+
+
+def lay_out(screen: Screen[Any]) -> None:
+    """Lay a screen out for the size of the terminal, and draw it where it is in front."""
+    screen._refresh_layout(screen.app.size)
 
 
 def tell_the_shell(app: TerminalApp) -> int:

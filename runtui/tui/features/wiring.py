@@ -77,11 +77,11 @@ class Preparation:
             rest: Waits until nothing that was typed is left to do.
             stages: Whom to tell how far it has come.
         """
-        from runtui.tui.features.changes.editing import Editing
-
         chrome = self._wired.chrome
         for _ in self._wired:
             await rest()
+        from runtui.tui.features.changes.editing import Editing
+
         stages.begin()
         await asyncio.to_thread(_prepare_editing)
         await self._wired[Listing].is_read.wait()

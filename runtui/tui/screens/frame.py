@@ -35,7 +35,7 @@ from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.keys import awaited
 from runtui.tui.screens.panel import Panel
-from runtui.tui.terminal import TerminalApp
+from runtui.tui.terminal import TerminalApp, lay_out
 from runtui.tui.widgets.chrome import (
     HeaderLine,
     Headline,
@@ -363,6 +363,7 @@ class Frame(Screen[ScreenResultType]):
         self.chrome = chrome
         self.view = view
         self._theme_drawn = chrome.app.theme
+        self._told_size = chrome.app.size
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(view, id="left")
@@ -379,10 +380,11 @@ class Frame(Screen[ScreenResultType]):
         yield self._hints
 
     def post_message(self, message: Message) -> bool:
-        """Come into sight without matching every widget's styles anew, unless the theme is another one."""
-        if isinstance(message, events.ScreenResume):
-            message.refresh_styles = self._theme_drawn != self.chrome.app.theme
-            self._theme_drawn = self.chrome.app.theme
+        """Be told of another size only: Textual 8.2.8 tells the first one three times, and lays out each time."""
+        if isinstance(message, events.Resize):
+            if message.size == self._told_size:
+                return True
+            self._told_size = message.size
         return super().post_message(message)
 
     def on_mount(self) -> None:
@@ -392,10 +394,22 @@ class Frame(Screen[ScreenResultType]):
             listed.choose(keys)
         self.view.take_focus()
 
-    def on_screen_resume(self) -> None:
-        """This screen is in front: draw what changed meanwhile."""
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """This screen is in front: draw what changed meanwhile.
+
+        Textual 8.2.8 would match every widget's styles anew, lay out for toasts, and draw a new screen twice.
+        """
+        event.prevent_default()
         self.view.resumed()
         self.draw()
+        self.stack_updates += 1
+        if self._theme_drawn != self.chrome.app.theme:
+            self._theme_drawn = self.chrome.app.theme
+            self.update_node_styles(animate=False)
+        if self.outer_size != self.chrome.app.size:
+            lay_out(self)
+        else:
+            self.refresh()
 
     @property
     def has_keys_in_panel(self) -> bool:
