@@ -96,6 +96,12 @@ def register_environment_secrets(environ: Mapping[str, str] = os.environ) -> Non
             register_secret(value)
 
 
+def without_own_secrets(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for a program that a person names: without what was given to runtui alone."""
+    own = [name for name in environ if name.startswith("RUNTUI_") and name.endswith(_SECRET_ENDINGS)]
+    return {name: value for name, value in environ.items() if name not in own}
+
+
 def redact(text: str) -> str:
     """`text` without registered secrets and without anything that has the shape of a token."""
     if len(text) < _SHORTEST_TOKEN:

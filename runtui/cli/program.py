@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui import __version__
 from runtui.cli.commands import COMMANDS, TUI, Command
-from runtui.errors import ExitCode, RuntuiError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.options import GROUP_TITLES, LOG, OPTION_BY_NAME, OPTIONS, Option, nearest_words
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     from importlib import import_module
 
     own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
+    _check_texts(own.values())
     module, _, function = command.run.partition(":")
     run = getattr(import_module(module), function)
     code: int = ExitCode.DONE
@@ -82,6 +83,22 @@ def _call(command: Command, given: dict[str, Any]) -> int:
         # The interpreter flushes once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _check_texts(values: Iterable[object]) -> None:
+    """Refuse an argument that is no UTF-8, which Python hands over with lone surrogates: no file can hold it.
+
+    Raises:
+        UsageError: one is none. The name of a file is a `Path`, and may be.
+    """
+    for value in values:
+        if isinstance(value, list):
+            _check_texts(value)
+        elif isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise UsageError("An argument cannot be used", f"{value!r} is no UTF-8.") from None
 
 
 def _first_argument(command: Command, given: dict[str, Any]) -> tuple[Any, ...]:

@@ -15,7 +15,16 @@ from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks, ticks_of
-from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, REPROCESSED, SUBJECT_IDS, Operation, ServiceAction
+from runtui.domain.triage.service_actions import (
+    AS_OF,
+    MAKE_RUNS,
+    READ_BESIDES,
+    RECENT_RUNS,
+    REPROCESSED,
+    SUBJECT_IDS,
+    Operation,
+    ServiceAction,
+)
 from runtui.errors import RuntuiError, UsageError
 from runtui.graph.batch import (
     BATCH_PATH,
@@ -201,15 +210,16 @@ class GraphClient:
         path, wanted = object_path(action), action.task_result_id or action.run_id
         exchange = await self._reader.get(path, "read", prefer(ALL_ENUM_MEMBERS), None, alone=True)
         answer = _about(wanted, exchange, writing=False)
-        if action.name == "activate" and answer.entity is not None:
-            recent = await self._recent_runs(exchange, action.workflow_id, before)
-            return replace(answer, entity=answer.entity | recent)
-        if answer.entity is None or action.name != "activateWithScope":
+        if answer.entity is None or action.name not in MAKE_RUNS:
             return answer
+        # Only what is read here stands under these names: a server may send something of its own under them.
+        entity = {name: value for name, value in answer.entity.items() if name not in READ_BESIDES}
+        if action.name == "activate":
+            return replace(answer, entity=entity | await self._recent_runs(exchange, action.workflow_id, before))
         try:
             pages = self._reader.pages(f"{path}/{REPROCESSED}", "list reprocessed runs", None)
             made = [run async for page in pages for run in page.items]
-            return replace(answer, entity=answer.entity | {REPROCESSED: made})
+            return replace(answer, entity=entity | {REPROCESSED: made})
         except GraphError as error:
             return Answer(error.exchange, None, error.fault)
 

@@ -281,3 +281,17 @@ def test_a_person_decides_after_a_refusal(bulk: Bulk, monkeypatch: pytest.Monkey
     outcomes = Counter(line["outcome"] for line in told)
     assert outcomes["not done"] <= 80, "what was on the wire by then"
     assert outcomes["done"] == len(bulk.app.state.applied) > 0
+
+
+def test_a_defect_in_the_middle_is_told_at_once_and_every_run_has_an_end(
+    bulk: Bulk, capsys: Out, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise TypeError("nobody expects it")
+
+    monkeypatch.setattr("runtui.services.writing.drive.store_observed", defect)
+    bulk.change(text=PROBLEMS)
+    told, said = lines(capsys)
+    assert {line["runId"] for line in told if line["outcome"] == "not done"}.isdisjoint(bulk.statuses())
+    assert [record.getMessage().split()[0] for record in caplog.records if record.name == "asyncio"] == ["bulk"]
+    assert said.splitlines()[-1].startswith(f"{len(told)} runs: ")

@@ -27,10 +27,11 @@ DAY = 24 * 3600 * 10_000_000
 def triage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> Run:
     """Run the command on a state folder by its name, with two failed runs in its store; code, output, messages."""
 
-    def run(*arguments: str, folder: str = "mine", typed: str = "") -> tuple[int, str, str]:
+    def run(*arguments: str, folder: str = "mine", typed: str | io.RawIOBase = "") -> tuple[int, str, str]:
         state = tmp_path / folder
         monkeypatch.setenv("RUNTUI_STATE", str(state))
-        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(typed.encode())))
+        given = io.BytesIO(typed.encode()) if isinstance(typed, str) else io.BufferedReader(typed)
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=given))
         if not state.exists():
             store = Store(store_path(state, ROOT))
             runs = [{"id": f"r{number}", "processingStatus": "failed", "failedUsersCount": 2} for number in (1, 2)]
@@ -106,6 +107,28 @@ def test_an_odd_line_is_refused_by_its_number_and_nothing_is_imported(triage: Ru
     assert "Line 2: " in said
     assert words in said
     assert records(triage) == {}
+
+
+class Endless(io.RawIOBase):
+    """Digits without a line end, as /dev/zero has none; nobody needs a megabyte of them."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        self.given += len(room)
+        assert self.given < 2**20
+        room[:] = b"7" * len(room)
+        return len(room)
+
+
+def test_a_line_without_an_end_is_not_read_to_its_end(triage: Run) -> None:
+    code, out, said = triage("import", "-", typed=Endless())
+    assert (code, out) == (2, "")
+    assert "Line 1: It is longer than 16,384 characters." in said
 
 
 def test_hostile_text_stays_text(triage: Run) -> None:

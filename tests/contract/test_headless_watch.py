@@ -205,13 +205,16 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
 
 
 def test_a_command_gets_the_run_and_its_failure_ends_nothing(
-    commands: Commands, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    commands: Commands, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for secret in ("RUNTUI_TOKEN", "RUNTUI_CLIENT_SECRET", "RUNTUI_CERTIFICATE_PASSWORD", "MY_TOKEN"):
+        monkeypatch.setenv(secret, f"a-{secret}-of-some-length")
     program = tmp_path / "note it.py"
     program.write_text(
         "import json, os, sys, time\n"
         "run = json.loads(sys.stdin.readline())['run']\n"
         "print('seen', os.environ['RUNTUI_RUN_ID'] == run['id'], sys.argv[1:])\n"
+        "print('kept', [name for name in os.environ if name.endswith(('TOKEN', 'SECRET', 'PASSWORD'))])\n"
         "sys.exit(3)\n"
     )
     how = {"program": f"{sys.executable} '{program}' '$(id) `id`'", "count": 2}
@@ -219,6 +222,7 @@ def test_a_command_gets_the_run_and_its_failure_ends_nothing(
     captured = capfd.readouterr()
     assert len(captured.out.splitlines()) == 2
     assert captured.err.count("seen True ['$(id) `id`']") == 2
+    assert captured.err.count("kept ['MY_TOKEN']") == 2, "runtui's own secrets are not for every program"
     assert captured.err.count("failed with exit code 3.") == 2
     program.write_text("import time\ntime.sleep(600)\n")
     assert watched(commands, **how | {"program_seconds": 0.2, "count": 1}) == ExitCode.DONE

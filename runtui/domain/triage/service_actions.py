@@ -55,6 +55,12 @@ SUBJECT_IDS: Final = "subjectIds"
 AS_OF: Final = "asOf"
 """When they were read, by the service's clock."""
 
+READ_BESIDES: Final = frozenset({REPROCESSED, RECENT_RUNS, AS_OF})
+"""What is read besides the run or the workflow, and put under these names."""
+
+MAKE_RUNS: Final[frozenset[ActionName]] = frozenset({"activate", "activateWithScope"})
+"""The actions that start a run."""
+
 STATUS: Final = "processingStatus"
 
 USER_COUNTS: Final = ("successfulUsersCount", "failedUsersCount", "totalUsersCount")

@@ -22,10 +22,13 @@ from runtui.headless.journal import journal_in
 from runtui.private_files import explanation
 from runtui.services.store import Store
 from runtui.services.triage.memory import TriageMemory
-from runtui.services.triage.shift import read_shift, shift_lines
+from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
 from runtui.settings import store_path
 
 _STANDARD_INPUT: Final = "-"
+
+_MOST_BYTES: Final = 4 * LONGEST_LINE + 2
+"""What is read of a line: enough to see that it is too long."""
 
 
 def export_triage(line: CommandLine) -> int:
@@ -108,8 +111,9 @@ def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
 def _lines(file: str) -> Iterator[str]:
     try:
         with nullcontext(sys.stdin.buffer) if file == _STANDARD_INPUT else Path(file).open("rb") as opened:
-            for line in opened:
-                yield line.decode()
+            while line := opened.readline(_MOST_BYTES):
+                is_whole = line.endswith(b"\n") or len(line) < _MOST_BYTES
+                yield line.decode(errors="strict" if is_whole else "replace")
     except UnicodeDecodeError:
         what = "It is no UTF-8. Nothing was imported."
         raise UsageError("This is not a file of `runtui triage export`", what) from None

@@ -2,7 +2,7 @@
 
 Invariant: a run is remembered once its line is written and its command has ended, so a watch that is killed may tell
 the last run again and misses none. Listings, waits and retries are those of `services.refresh`. Foreign text reaches a
-command by its standard input and one variable, never by its words.
+command by its standard input and one variable, never by its words; a secret of runtui's does not reach it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from runtui.headless.runs import run_record, stored_rows
 from runtui.headless.session import connected
 from runtui.options import default_of
 from runtui.private_files import explanation, private_database
+from runtui.redact import without_own_secrets
 from runtui.services.refresh import Progress
 from runtui.services.store import EVERY_RUN, RunQuery, StoredRun
 from runtui.services.workspace import Workspace
@@ -250,7 +251,7 @@ async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
             *command.words,
             stdin=asyncio.subprocess.PIPE,
             stdout=_STDERR,
-            env={**os.environ, RUN_ID_VARIABLE: visible(run_id)},
+            env=without_own_secrets() | {RUN_ID_VARIABLE: visible(run_id)},
             start_new_session=True,
         )
     except OSError as error:

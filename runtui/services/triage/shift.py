@@ -86,6 +86,9 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
         if number > MOST_LINES:
             wrong.append(f"There are more than {MOST_LINES:,} lines.")
             break
+        if len(line) > LONGEST_LINE:
+            wrong.append(f"Line {number}: It is longer than {LONGEST_LINE:,} characters.")
+            break  # it may have no end
         if not line.strip():
             continue
         try:
@@ -100,8 +103,6 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
 
 
 def _read(line: str, root: str) -> RunTriage:
-    if len(line) > LONGEST_LINE:
-        raise ValueError(f"It is longer than {LONGEST_LINE:,} characters.")
     one = _Remembered.model_validate_json(line)
     if not same_server(one.root, root):
         raise ValueError(f"It is of another server: {one.root}.")

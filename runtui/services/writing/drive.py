@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.report import Outcome
-from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, REPROCESSED, SUBJECT_IDS, Operation, ServiceAction
+from runtui.domain.triage.service_actions import (
+    MAKE_RUNS,
+    READ_BESIDES,
+    RECENT_RUNS,
+    REPROCESSED,
+    SUBJECT_IDS,
+    Operation,
+    ServiceAction,
+)
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, RunUpdate
@@ -247,18 +255,24 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
     """
     runs: dict[str, list[Mapping[str, Any]]] = {}
     for operation, entity in observed:
-        if isinstance(operation, ServiceAction) and operation.is_about_workflow:
-            store.put_workflows([_without(entity, RECENT_RUNS, AS_OF)])
-            if started := [_without(run, SUBJECT_IDS) for run in entity.get(RECENT_RUNS, ())]:
-                runs.setdefault(operation.workflow_id, []).extend(started)
-        elif not (isinstance(operation, ServiceAction) and operation.task_result_id):
-            made = entity.get(REPROCESSED, ())
-            runs.setdefault(operation.workflow_id, []).extend((_without(entity, REPROCESSED), *made))
+        of_workflow = runs.setdefault(operation.workflow_id, [])
+        if not isinstance(operation, ServiceAction):
+            of_workflow.append(entity)
+        elif operation.is_about_workflow:
+            store.put_workflows([_without(entity, READ_BESIDES)])
+            # Of any other action nothing is read besides: what stands under the name then is the server's own.
+            if operation.name in MAKE_RUNS:
+                of_workflow.extend(_without(run, {SUBJECT_IDS}) for run in entity.get(RECENT_RUNS, ()))
+        elif operation.name in MAKE_RUNS:
+            of_workflow.extend((_without(entity, READ_BESIDES), *entity.get(REPROCESSED, ())))
+        elif not operation.task_result_id:
+            of_workflow.append(entity)
     for workflow_id, raws in runs.items():
-        store.put_run(workflow_id, *raws)
+        if raws:
+            store.put_run(workflow_id, *raws)
 
 
-def _without(entity: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _without(entity: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """An entity as it was received, without what was read besides."""
     return {name: value for name, value in entity.items() if name not in names}
 

@@ -11,16 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import status_word
-from runtui.domain.triage.service_actions import STATUS, UNDER_WAY, ActionName, ServiceAction
+from runtui.domain.triage.service_actions import MAKE_RUNS, STATUS, UNDER_WAY, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_runs
 from runtui.services.writing.save import Save
 
 FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 """Seconds between two readings; the last one repeats until the run has ended."""
-
-MAKE_RUNS: Final[frozenset[ActionName]] = frozenset({"activate", "activateWithScope"})
-"""The actions that start a run."""
 
 MOST_MISSED: Final = 8
 """Readings in a row that may bring nothing."""

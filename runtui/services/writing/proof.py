@@ -136,10 +136,12 @@ def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
 
 def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> list[str]:
     """The ids of the runs that an action has made: of one that reprocesses, those in its scope where they name theirs,
-    but for those that others have made; of one on demand, the one that is proved."""
+    but for those that others have made; of one on demand, the one that is proved; of any other, none."""
     if intent.action == "activate":
         started = started_runs(intent, entity, others)
         return [started.proof] if started is not None and started.proof else []
+    if intent.action != "activateWithScope":
+        return []
     known = {*(intent.before.get(REPROCESSED) or ()), *(other.new_run for other in others)}
     wanted = intent.sent.get("scope")
     found = []

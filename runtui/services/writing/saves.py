@@ -7,8 +7,8 @@ happens to one save is in `writing`; here is who may begin, who waits for whom, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -89,9 +89,7 @@ class SaveQueue:
         """
         self._check(draft, why)
         save = self._begin(draft, undoes, why=why, fresh=fresh)
-        task = asyncio.create_task(self._carry_out(save), name=f"save {save.number}")
-        self._tasks[save.number] = task
-        task.add_done_callback(lambda _done: self._tasks.pop(save.number, None))
+        self._begin_task(save.number, self._carry_out(save), f"save {save.number}")
         return save
 
     def submit_many(
@@ -119,10 +117,22 @@ class SaveQueue:
         numbers = undoes or [None] * len(drafts)
         saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
         bulk = Bulk(self._client, self._driver, batch, saves, holds=holds, foreground=self._foreground)
-        task = asyncio.create_task(self._carry_out_many(bulk), name=f"bulk {batch}")
-        self._tasks[saves[0].number] = task
-        task.add_done_callback(lambda _done: self._tasks.pop(saves[0].number, None))
+        self._begin_task(saves[0].number, self._carry_out_many(bulk), f"bulk {batch}")
         return bulk
+
+    def _begin_task(self, number: int, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start the task of a save, or of a bulk change under the number of its first."""
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.pop(number, None)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                # At once: a defect that is told when the task is collected may be told when nobody listens any more.
+                context = {"message": f"{name} failed", "exception": error, "task": task}
+                task.get_loop().call_exception_handler(context)
+
+        task = asyncio.create_task(work, name=name)
+        self._tasks[number] = task
+        task.add_done_callback(end)
 
     def _check(self, draft: Operation, why: str) -> None:
         refusal = self._refusal()
