@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -18,6 +19,7 @@ from runtui.auth.signin import SignIn
 from runtui.config import read_config
 from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
+from runtui.graph.transport import Transport
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
@@ -266,6 +268,12 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
     for manner, end in zip(MANNERS[1:], others, strict=True):
         differing = [pair for pair in zip(slowly.screen, end.screen, strict=False) if pair[0] != pair[1]]
         assert end == slowly, f"{manner}: {' '.join(keys)}: {differing}"
+
+
+@pytest.fixture(autouse=True)
+def a_held_request_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine keys take longer than an answer may."""
+    monkeypatch.setattr("runtui.graph.transport.Transport", partial(Transport, timeout_seconds=3_600.0))
 
 
 QUICK: Final = (1, 8, 18, 19)
