@@ -69,11 +69,12 @@ def test_what_is_answered_is_waited_for_no_longer_and_the_next_key_is(moment: Mo
 
 def test_work_that_waits_is_told_apart_from_none(moment: Moment) -> None:
     waiting = Foreground()
-    assert not waiting.is_asked
+    asked = [waiting.is_asked]
     waiting.let_pass_in_thread()
-    assert waiting.is_asked
+    asked.append(waiting.is_asked)
     moment.pass_by(9.0)
-    assert not waiting.is_asked
+    asked.append(waiting.is_asked)
+    assert asked == [False, True, False]
 
 
 async def test_the_event_loop_goes_on_between_two_pieces_and_longer_after_a_key() -> None:
