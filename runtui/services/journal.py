@@ -220,6 +220,7 @@ class Journal:
                 self._own_session().hold()
                 busy = self._busy(db, {intent.root for intent in intents})
                 for intent, row in zip(intents, rows, strict=True):
+                    self._foreground.let_pass_in_thread()
                     number = busy.get((intent.root, run_key(intent.run_id)))
                     if number is None:
                         opened.append(_sealed(db, db.execute(_INSERT, row | own)))
@@ -269,9 +270,14 @@ class Journal:
         """
         refused: list[JournalError | None] = []
         news: list[int] = []
+        updates = []
+        for settlement in settlements:
+            self._foreground.let_pass_in_thread()
+            updates.append(_update(settlement))
         with self._using(anywhere=True) as db:
             with _transaction(db):
-                for settlement in settlements:
+                for settlement, update in zip(settlements, updates, strict=True):
+                    self._foreground.let_pass_in_thread()
                     try:
                         row = self._sound_row(db, settlement.client_request_id)
                     except JournalError as error:
@@ -280,7 +286,7 @@ class Journal:
                     refused.append(None)
                     if row["outcome"] in (None, Outcome.UNKNOWN.value):
                         news.append(row["number"])
-                        _sealed(db, db.execute(*_update(settlement)))
+                        _sealed(db, db.execute(*update))
             db.check()
         if news:
             self.changed.announce(news)

@@ -82,7 +82,7 @@ __all__ = [
     "following",
     "row_of",
     "stored_runs",
-    "workflow_name_of",
+    "workflow_names_of",
     "workflow_of",
 ]
 
@@ -458,11 +458,12 @@ def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
     return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
 
 
-def workflow_name_of(store: Store, run_id: str) -> str:
-    """The name of a run's workflow; empty where the run is not listed."""
+def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:
+    """By id, the names of the workflows of some runs; what is not listed is left out."""
+    by_stored_id = {storable(run_id): run_id for run_id in run_ids}
+    query = "SELECT id, workflow_name FROM run WHERE id IN (SELECT value FROM json_each(?))"
     with store.reading() as db:
-        found = db.execute("SELECT workflow_name FROM run WHERE id = ?", (storable(run_id),)).fetchone()
-    return str(found[0]) if found else ""
+        return {by_stored_id[found]: name for found, name in db.execute(query, (json.dumps([*by_stored_id]),))}
 
 
 def cells_of(store: Store) -> Needs:

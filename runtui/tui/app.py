@@ -117,7 +117,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         stages: Stages | None = None,
     ) -> None:
         settings = workspace.settings
-        self.keys = KeyQueue(self, super().post_message, typed_ahead)
+        self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground)
         """What comes from the terminal, on its way to the widgets."""
         super().__init__(
             theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),

@@ -29,11 +29,16 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widgets import Input
 
+from runtui.services.writing.foreground import Foreground
+
 LOOKS_AT_ONCE: Final = 200
 """How often it is looked without a pause whether the app is settled; most keys take fewer turns of the loop."""
 
 PAUSE_SECONDS: Final = 0.002
 """The pause between two looks after that."""
+
+WATCH_SECONDS: Final = 0.004
+"""Between two looks on behalf of work that waits; most keys have taken effect by then."""
 
 FRAME_SECONDS: Final = 1 / 30
 """By then Textual has drawn what changed: it does so at most 60 times a second."""
@@ -69,13 +74,19 @@ class KeyQueue:
         app: Whose keys these are.
         route: Hands one event to the app's own queue.
         typed_ahead: Events that the screen before this one did not come to.
+        foreground: Told when all has taken effect, where work waits for that; None: there is no such work.
     """
 
     def __init__(
-        self, app: App[Any], route: Callable[[Message], bool], typed_ahead: Iterable[events.Event] = ()
+        self,
+        app: App[Any],
+        route: Callable[[Message], bool],
+        typed_ahead: Iterable[events.Event] = (),
+        foreground: Foreground | None = None,
     ) -> None:
         self._app = app
         self._route = route
+        self._foreground = foreground or Foreground()
         self._waiting: deque[events.Event | Callable[[], object]] = deque(typed_ahead)
         """What is to be routed, and between that whom to tell how far it has come."""
         self._routed: events.Event | None = None
@@ -86,6 +97,8 @@ class KeyQueue:
         """What did not come to rest in time; it is waited for again once it has."""
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._is_watched = False
+        """Whether it is looked again soon whether all has taken effect."""
 
     def __len__(self) -> int:
         """How many events are not routed yet."""
@@ -147,6 +160,17 @@ class KeyQueue:
             self._typing = focused if is_letter and isinstance(focused, Input) else None
             self._routed, self._routed_at = first, monotonic()
             self._route(first)
+            if self._foreground.is_asked and not self._is_watched:
+                self._is_watched = True
+                asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
+
+    def _watch(self) -> None:
+        """Tell once all has taken effect, for as long as work waits for that."""
+        if not self._is_closed and not self._waiting and not self._outstanding() - self.restless:
+            self._foreground.answered()
+        self._is_watched = self._foreground.is_waited_for and not self._is_closed
+        if self._is_watched:
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
     async def _ready_for(self, event: events.Event) -> None:
         """Wait until an event can be routed."""

@@ -10,6 +10,8 @@ import asyncio
 import sys
 import time
 from asyncio.events import Handle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,22 +30,35 @@ def name_of(handle: Handle) -> str:
     return str(getattr(callback, "__qualname__", callback))
 
 
-def watched(file: Path) -> None:
-    """Note every callback of an event loop that takes long, from now on."""
+@contextmanager
+def each_piece(note: Callable[[float, str], object]) -> Iterator[None]:
+    """Meanwhile, tell of each callback of an event loop how many milliseconds it took (CPU time), and what it was."""
     run: Any = Handle._run
-    began = time.monotonic()
 
     def timed(handle: Handle) -> None:
         name, before = name_of(handle), time.thread_time()
         run(handle)
-        took = (time.thread_time() - before) * 1000
+        note((time.thread_time() - before) * 1000, name)
+
+    setattr(Handle, "_run", timed)  # noqa: B010 - typeshed binds it
+    try:
+        yield
+    finally:
+        setattr(Handle, "_run", run)  # noqa: B010 - typeshed binds it
+
+
+def write_long_ones(file: Path) -> Callable[[float, str], None]:
+    """Have those that take long in the first seconds written into a file."""
+    began = time.monotonic()
+
+    def note(took: float, name: str) -> None:
         if took >= LONG_MILLISECONDS and time.monotonic() - began < FIRST_SECONDS:
             with file.open("a") as lines:
                 lines.write(f"{took:.0f} {name}\n")
 
-    setattr(Handle, "_run", timed)  # noqa: B010 - typeshed binds it
+    return note
 
 
 if __name__ == "__main__":
-    watched(Path(sys.argv[1]))
-    raise SystemExit(main(sys.argv[2:]))
+    with each_piece(write_long_ones(Path(sys.argv[1]))):
+        raise SystemExit(main(sys.argv[2:]))

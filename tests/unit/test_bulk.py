@@ -253,12 +253,12 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
 async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
     bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_store: Store, run_id: str) -> str:
-        if run_id == "run-7":
+    def broken(_store: Store, run_ids: Sequence[str]) -> dict[str, str]:
+        if "run-7" in run_ids:
             raise RuntuiError("The list cannot be read", "disk I/O error.", "Start runtui again.")
-        return "Onboard"
+        return dict.fromkeys(run_ids, "Onboard")
 
-    monkeypatch.setattr(drive, "workflow_name_of", broken)
+    monkeypatch.setattr(drive, "workflow_names_of", broken)
     await bench.all_ended(drafts())
     left = {run_id: save for run_id, save in bench.ended.items() if run_id not in bench.canceled()}
     assert "run-7" in left

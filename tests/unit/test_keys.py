@@ -16,6 +16,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from runtui.services.writing import foreground
+from runtui.services.writing.foreground import Foreground
 from runtui.tui import keys
 from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
 from tests.keys import drained
@@ -61,10 +63,12 @@ class Desk(App[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keys = KeyQueue(self, super().post_message)
+        self.foreground = Foreground()
+        self.keys = KeyQueue(self, super().post_message, foreground=self.foreground)
 
     def post_message(self, message: Message) -> bool:
         if is_from_terminal(message):
+            self.foreground.touch()
             self.keys.put(message)
             return True
         return super().post_message(message)
@@ -111,6 +115,21 @@ async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
         await drained(app.keys)
         assert app.got() == [["n"], ["b"]]
         assert routed == [0]
+
+
+async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreground, "MOST_SECONDS", 60.0)
+    app = Desk()
+    async with app.run_test():
+        first = app.query_one("#first", Slow)
+        with stuck(first):
+            await app.foreground.let_pass()
+            app.press("b")
+            await until(lambda: first.got)
+            work = asyncio.create_task(app.foreground.let_pass())
+            done, _ = await asyncio.wait([work], timeout=3 * keys.WATCH_SECONDS)
+            assert not done
+        await asyncio.wait_for(work, 10)
 
 
 async def test_keys_from_before_the_first_screen_wait_for_it() -> None:

@@ -31,7 +31,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.store import Store, workflow_name_of, workflow_of
+from runtui.services.store import Store, workflow_names_of, workflow_of
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
@@ -213,13 +213,11 @@ class WriteDriver:
     async def senders(self, saves: Sequence[Save]) -> list[Sender]:
         """Who sends some changes and where to, each with a request id of its own."""
         context, who = self._context, await self._context.who()
+        names = workflow_names_of(self._store, [save.run_id for save in saves])
         senders = []
         for operation in (save.operation for save in saves):
             method, url = self._client.target(operation)
-            name = (
-                workflow_name_of(self._store, operation.run_id)
-                or Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
-            )
+            name = names.get(operation.run_id) or Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
             senders.append(Sender(who, context.profile, context.tenant, context.root, name, method, url, str(uuid4())))
         return senders
 

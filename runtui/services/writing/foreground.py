@@ -9,8 +9,13 @@ from __future__ import annotations
 import time
 from typing import Final
 
-TAKES_EFFECT_SECONDS: Final = 0.01
-"""In this time a key is answered and the answer is drawn."""
+MOST_SECONDS: Final = 0.03
+"""The longest wait for what is typed at a time."""
+
+_LOOK_SECONDS: Final = 0.001
+"""Between two looks whether it was answered."""
+
+_LATELY_SECONDS: Final = 0.25
 
 PIECE_SECONDS: Final = 0.0003
 """What is computed between two turns of the event loop."""
@@ -20,22 +25,43 @@ class Foreground:
     """Says whether a person waits for an answer. Any thread may call anything."""
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._touched_at = self._until = self._asked_at = float("-inf")
 
     def touch(self) -> None:
-        """A person has typed something."""
-        self._until = time.monotonic() + TAKES_EFFECT_SECONDS
+        """A person has typed something. The wait for what was typed before becomes no longer by that."""
+        self._touched_at = time.monotonic()
+        if self._touched_at >= self._until:
+            self._until = self._touched_at + MOST_SECONDS
+
+    def answered(self) -> None:
+        """All that was typed has taken effect."""
+        self._until = float("-inf")
 
     def was_touched(self, seconds: float) -> bool:
         """Whether a person has typed something in the last `seconds`."""
-        return time.monotonic() < self._until - TAKES_EFFECT_SECONDS + seconds
+        return time.monotonic() < self._touched_at + seconds
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a person waits for what was typed to take effect."""
+        return time.monotonic() < self._until
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is work that has to know when what was typed is answered."""
+        return time.monotonic() < self._asked_at + _LATELY_SECONDS
 
     async def let_pass(self) -> None:
         """Between two pieces of work on the event loop: have everything else that is ready done first."""
         import asyncio  # the first rows are on the terminal before it is loaded
 
-        await asyncio.sleep(max(0.0, self._until - time.monotonic()))
+        await asyncio.sleep(0)
+        self._asked_at = time.monotonic()
+        while self.is_waited_for:  # noqa: ASYNC110 - any thread may answer, and it becomes longer by no key
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def let_pass_in_thread(self) -> None:
         """Between two pieces of work in a thread: let the event loop go on, which a thread that computes holds up."""
-        time.sleep(max(0.0, self._until - time.monotonic()))
+        self._asked_at = time.monotonic()
+        while self.is_waited_for:
+            time.sleep(_LOOK_SECONDS)
