@@ -142,7 +142,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="show", help="show one run and what failed in it, or what it did for one user",
-        run="runtui.headless.runs:show_run", takes="session", options=_READING,
+        run="runtui.headless.triage.show:show_run", takes="session", options=_READING,
         arguments=(
             *_RUN,
             Argument("--user", metavar="USER", help="the tasks of this user: a name, user principal name or id"),

@@ -1,4 +1,4 @@
-"""`runtui list` and `runtui show`: the runs of the screen's list, and one run as it is now.
+"""`runtui list`: the runs of the screen's list.
 
 Invariant: standard output is data. A table and CSV make foreign text visible; JSON carries each run as received, in
 ASCII, so that no character of it acts on a terminal.
@@ -8,36 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
-from runtui.domain.draft import Draft, value_word
 from runtui.domain.filters import parse_filter
 from runtui.domain.json_text import array_lines
-from runtui.domain.properties import EDITABLE, PROPERTIES
-from runtui.domain.report import sentences
-from runtui.domain.results import TaskResult, subjects_line
+from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
-from runtui.domain.text import visible
-from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
-from runtui.domain.triage.memory import RunTriage
-from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
-from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.pages import GraphError
-from runtui.headless.changes import changed
+from runtui.domain.times import now_ticks
+from runtui.errors import ExitCode, UsageError
 from runtui.headless.console import narrate, run_command
 from runtui.headless.output import column_lines, print_lines, standard_output
-from runtui.headless.session import connected, find_run, list_all, pace, read_run
-from runtui.headless.triage.users import show_user
+from runtui.headless.session import connected, list_all
 from runtui.options import nearest_words
-from runtui.services.journal import Entry
-from runtui.services.journal_query import entry_object
 from runtui.services.refresh import UnreadWorkflow, UpToDate
 from runtui.services.sharing.formats import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
@@ -46,9 +33,6 @@ from runtui.services.workspace import Workspace
 
 BATCH: Final = 1_000
 """Rows per query of the store."""
-
-SUBJECTS_IN_TEXT: Final = 20
-"""Subjects with a failed task that `runtui show` names."""
 
 _IN_A_PIPE: Final = ("status", "workflow", "started", "users", "failedTasks", "type", "id")
 """The columns of a table that is no terminal's, where nobody asks for others."""
@@ -235,160 +219,3 @@ def run_record(run: StoredRun) -> dict[str, Any]:
 def _flat_record(loaded: _Loaded) -> dict[str, Any]:
     run_id, run = loaded
     return {**run.raw, "id": run_id, "workflow": run.workflow_name, "workflowId": run.workflow_id}
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """Everything that `runtui show` prints about a run."""
-
-    run: Mapping[str, Any]
-    workflow_id: str
-    workflow: str
-    failed: Sequence[Mapping[str, Any]] | None
-    """The task results that failed, as received; None when they could not be read."""
-    draft: Draft | None
-    open_changes: Sequence[Entry]
-    """Journal entries with an unknown outcome, newest first."""
-    reasons: Sequence[Entry]
-    """Those that say why they were made, newest first."""
-    row: RunRow | None
-    """The run with what is remembered of it; None where that cannot be read."""
-
-
-def show_run(
-    session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None, user: str | None = None
-) -> int:
-    """Print one run, or what it did for one user; the exit code, which is NOT_DONE where results cannot be read.
-
-    Raises:
-        RuntuiError: the run cannot be found or read, or no user or several have that name; nothing is printed then.
-    """
-    if user is not None:
-        return run_command(show_user(session, run_id, workflow_id, user, as_json))
-    return run_command(_show(session, run_id, workflow_id, as_json))
-
-
-async def _show(session: SessionSpec, run_id: str, workflow_id: str | None, as_json: bool) -> int:
-    async with connected(session) as workspace:
-        workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-        report = await _report(workspace, run_id, workflow_id)
-    if as_json:
-        print(json.dumps(_object(report)))
-    else:
-        for line in _lines(report, now_ticks()):
-            print(visible(line))
-    return ExitCode.DONE if report.failed is not None else ExitCode.NOT_DONE
-
-
-async def _report(workspace: Workspace, run_id: str, workflow_id: str) -> RunReport:
-    run = await read_run(workspace, workflow_id, run_id)
-    stored = workspace.store.get(run_id)
-    changes = _changes(workspace, run_id)
-    return RunReport(
-        run,
-        workflow_id,
-        stored.workflow_name if stored is not None else "",
-        await _failed_tasks(workspace, run_id, workflow_id),
-        workspace.drafts.get(run_id),
-        [entry for entry in changes if not entry.is_settled],
-        [entry for entry in changes if entry.why],
-        await asyncio.to_thread(_remembered, workspace, workflow_id, run),
-    )
-
-
-def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) -> RunRow | None:
-    """The run as it was read, in the local store, with what is remembered of it."""
-    try:
-        workspace.store.put_run(workflow_id, run)
-        workspace.triage.follow()
-        return next(iter(workspace.triage.rows([run["id"]])), None)
-    except RuntuiError as error:
-        narrate(str(error))
-        return None
-
-
-async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> list[Mapping[str, Any]] | None:
-    failed: list[Mapping[str, Any]] = []
-    try:
-        async for page in workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()):
-            failed += [item for item in page.items if item.get("processingStatus") == "failed"]
-    except GraphError as error:
-        narrate(f"The results of its tasks could not be read. {error}")
-        return None
-    return failed
-
-
-def _changes(workspace: Workspace, run_id: str) -> list[Entry]:
-    try:
-        return workspace.journal.of_run(workspace.settings.root, run_id)
-    except RuntuiError as error:
-        narrate(str(error))
-        return []
-
-
-def _object(report: RunReport) -> dict[str, Any]:
-    draft = report.draft
-    return {
-        "workflowId": report.workflow_id,
-        "workflow": report.workflow,
-        "run": report.run,
-        "failedTasks": report.failed,
-        "draft": changed(draft.changes()) if draft is not None else None,
-        "unsettled": [entry_object(entry) for entry in report.open_changes],
-        "reasons": [{"entry": entry.number, "why": entry.why} for entry in report.reasons],
-        "triage": _triage_object(report.row, now_ticks()) if report.row is not None else None,
-    }
-
-
-def _triage_object(row: RunRow, now: int) -> dict[str, Any]:
-    """How a run stands, why it is back, and what is remembered of it, as `runtui triage export` says that."""
-    known = row.triage or RunTriage(row.id)
-    return {"standing": standing(row, now), "comeback": comeback(known, row, now), **triage_record(known)}
-
-
-def _lines(report: RunReport, now: int) -> Iterator[str]:
-    yield f"{'run':27} {report.run.get('id')}"
-    yield f"{'workflow':27} {report.workflow or report.workflow_id}"
-    for field in EDITABLE:
-        value = report.run.get(field.name)
-        distance = since if field.is_recorded else ago
-        when = _when(value, now, distance) if field.kind == "datetime" and isinstance(value, str) else ""
-        yield f"{field.name:27} {value_word(value)}{when}"
-    if took := _took(report.run):
-        yield f"{'took':27} {took}"
-    if report.row is not None:
-        facts = triage_facts(report.row, now, lambda ticks: f"{local_text(ticks)}, {ago(ticks, now)}")
-        yield from (f"{name:27} {words}" for name, words in facts)
-    yield from (f"{'why':27} {entry.why}  (#{entry.number})" for entry in report.reasons)
-    yield from _failures(report.failed)
-    if report.draft is not None:
-        yield f"There is an unsent draft: {', '.join(report.draft.edits)}."
-    for entry in report.open_changes:
-        yield f"Changed by you: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
-
-
-def _when(value: str, now: int, distance: Callable[[int, int], str]) -> str:
-    try:
-        ticks = parse_ticks(value)
-    except ValueError:
-        return ""
-    return f"  ({local_text(ticks)}, {distance(ticks, now)})"
-
-
-def _took(run: Mapping[str, Any]) -> str:
-    try:
-        return duration_text(parse_ticks(run["completedDateTime"]) - parse_ticks(run["startedDateTime"]))
-    except (KeyError, TypeError, ValueError):
-        return ""
-
-
-def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
-    """Each reason once, the most frequent first, then the subjects."""
-    if not failed:
-        yield "The results of its tasks are unknown." if failed is None else "No task failed."
-        return
-    results = [TaskResult(item) for item in failed]
-    reasons = Counter((result.task_name, result.reason) for result in results)
-    for (name, reason), count in reasons.most_common():
-        yield f"✗ {name} ({count}×): {reason}"
-    yield subjects_line(results, SUBJECTS_IN_TEXT, " (--json lists all)")

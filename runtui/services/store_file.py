@@ -63,7 +63,11 @@ _LAST_UPDATED: Final = INDEXED.index("last_updated")
 _as_json: Final = json.JSONEncoder().encode
 """What `json.dumps` gives, which asks again for each run how it is to be written."""
 
-_PUT: Final = f"REPLACE INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
+_PUT: Final = (
+    f"INSERT INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
+    f" ON CONFLICT (rowid) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in RUN_TABLE[1:])}"
+)
+"""REPLACE would write every index of a run anew, also those in which nothing changes."""
 
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 """SQLite's words for: this file is not ours (no database, a broken one, other tables)."""
@@ -343,15 +347,16 @@ def _last_updated(run: Mapping[str, Any]) -> int:
 
 
 def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, *, kept: Collection[int] = ()) -> None:
-    found = db.execute("SELECT rowid, id, status FROM run WHERE workflow_id = ?", (workflow_id,))
-    gone = [(rowid, run_id, status) for rowid, run_id, status in found if rowid not in kept]
-    rowids = [(rowid,) for rowid, _, _ in gone]
-    db.executemany("DELETE FROM run WHERE rowid = ?", rowids)
-    db.executemany("DELETE FROM body WHERE rowid = ?", rowids)
-    delete_results(db, [rowid for rowid, _, _ in gone])
-    counts = Counter(status for _, _, status in gone)
-    _add_counts(db, {status: -runs for status, runs in counts.items()})
-    changes.ids.update(run_id for _, run_id, _ in gone)
+    found = db.execute("SELECT rowid FROM run WHERE workflow_id = ?", (workflow_id,))
+    gone = [(rowid,) for (rowid,) in found if rowid not in kept]
+    counts: Counter[str] = Counter()
+    for row in gone:
+        [(run_id, status)] = db.execute("DELETE FROM run WHERE rowid = ? RETURNING id, status", row)
+        changes.ids.add(run_id)
+        counts[status] -= 1
+    db.executemany("DELETE FROM body WHERE rowid = ?", gone)
+    delete_results(db, [rowid for (rowid,) in gone])
+    _add_counts(db, counts)
 
 
 def put_workflow(db: sqlite3.Connection, changes: ChangedRuns, raw: Mapping[str, Any]) -> None:

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from runtui.domain.filters import FilterError
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
 from runtui.errors import ExitCode, RuntuiError
-from runtui.headless.runs import show_run
 from runtui.headless.triage.lists import list_causes, show_person
+from runtui.headless.triage.show import show_run
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.headless_commands import ROOT, Commands
 from tests.contract.test_headless_incomplete import Refusing

@@ -15,7 +15,7 @@ from runtui.cli import main
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless.runs import show_run
+from runtui.headless.triage.show import show_run
 from runtui.services.drafts import Drafts
 from runtui.services.workspace import JOURNAL_FILE
 from tests.contract.headless_commands import ROOT, Commands
