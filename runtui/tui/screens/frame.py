@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import Any, ClassVar, Final, Generic, NamedTuple
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import Screen, ScreenResultType
@@ -387,6 +388,10 @@ class Frame(Screen[ScreenResultType]):
             self._told_size = message.size
         return super().post_message(message)
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Leave it to a layout to draw what it moves: Textual 8.2.8 draws everything once more then."""
+        return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
+
     def on_mount(self) -> None:
         """Give the view the keys, and its list the columns that were chosen for it."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
@@ -409,7 +414,8 @@ class Frame(Screen[ScreenResultType]):
         if self.outer_size != self.chrome.app.size:
             lay_out(self)
         else:
-            self.refresh()
+            for part in self.children:  # a screen that is to be laid out and drawn is drawn twice, its parts once
+                part.refresh()
 
     @property
     def has_keys_in_panel(self) -> bool:

@@ -186,13 +186,16 @@ class StatusLine(Static):
     """
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(markup=False, id=id)
+        super().__init__(markup=False, id=id, classes="-information")
         self.text = ""
         self._said = Content("")
+        self._width = 0
+        """The cells of a line, for which it is wrapped."""
 
     def on_resize(self) -> None:
-        """Wrap it anew."""
-        self._draw()
+        """Wrap it anew; what comes into sight has its size already."""
+        if self._width != max(1, self.app.size.width - 2):
+            self._draw()
 
     def show(self, text: str, severity: Severity) -> None:
         """Replace the sentence; an empty one hides the line."""
@@ -206,7 +209,7 @@ class StatusLine(Static):
         self._draw()
 
     def _draw(self) -> None:
-        width = max(1, self.app.size.width - 2)
+        self._width = width = max(1, self.app.size.width - 2)
         lines = self._said.wrap(width, overflow="fold")
         if len(lines) > _STATUS_LINES:
             last = Content(fit(f"{lines[_STATUS_LINES - 1].plain.rstrip()} {ELLIPSIS}", width))

@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Generic, get_args
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -56,6 +57,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     DEFAULT_CSS = """
     LineTable { scrollbar-size: 0 0; overflow-x: hidden; }
     """
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more rows or fewer move nothing else
 
     class CursorMoved(Message):
         """The cursor stands on another row or on none, or the rows were shown anew."""
@@ -106,7 +109,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         line = source.position(row_id) if row_id is not None else None
         if line is None:
             line = min(self.cursor, max(0, self.total - 1)) if keep_line else 0
-        self.virtual_size = Size(0, self.total)  # no width: another one would lay the screen out once more
+        self.virtual_size = Size(0, self.total)
         self._place_cursor(line)
         self.call_next(self._tell_cursor_moved)
         # Where the wheel has left the cursor out of sight, it stays there.
@@ -265,6 +268,9 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._painter.forget()
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Match no styles anew: none depend on who has the keys, but that of the cursor, which is drawn."""
 
     def on_focus(self) -> None:
         self._repaint_line(self.cursor)
