@@ -1,12 +1,11 @@
 """`runtui demo`: the sandbox as a separate process, and the terminal UI on it.
 
-Invariant: the sandbox starts before anything else is imported, and never outlives the screen: it ends when its
-standard input closes, however this process ended.
+Invariant: the sandbox starts before anything else of the session is imported, and never outlives the screen: it ends
+when its standard input closes, however this process ended.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -67,6 +66,8 @@ class SandboxProcess:
         Raises:
             RuntuiError: the server ended instead.
         """
+        import asyncio  # which is loaded while the server starts
+
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
             line = await asyncio.to_thread(self._process.stdout.readline)
@@ -89,6 +90,8 @@ class SandboxProcess:
             UsageError: there is no such scenario.
             RuntuiError: the server has ended.
         """
+        import asyncio
+
         answer = await asyncio.to_thread(self._ask, name)
         if "scenario" not in answer:
             raise UsageError("The scenario stays as it was", answer["error"])
@@ -137,20 +140,20 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
     Raises:
         UsageError: an option or a key of config.toml cannot be used, or the scenario needs a sign-in.
     """
-    from runtui.config import read_config
-    from runtui.keys.actions import remap
-    from runtui.settings import config_path
-
     if scenario != "none":
         from runtui.sandbox.scenarios import check_sign_in, scenario_named
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
-    remap(read_config(config_path()).checked_keys())
-    settings = line.demo_settings()
     sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
     try:
         from runtui.command_line import SessionSpec
+        from runtui.config import read_config
+        from runtui.keys.actions import remap
         from runtui.session import open_session
+        from runtui.settings import config_path
+
+        remap(read_config(config_path()).checked_keys())
+        settings = line.demo_settings()
 
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
             if sign_in:

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode
@@ -28,12 +28,6 @@ from runtui.settings import Settings
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
-
-_SCREEN: Final = (
-    "rich.console", "textual.geometry", "textual.css.stylesheet", "textual.screen", "textual.command", "textual.app",
-    "runtui.tui.resources", "runtui.tui.screens.frame", "runtui.tui.app",
-)  # fmt: skip
-"""What the screen is made of, each with what it imports in turn: a step of at most 40 ms."""
 
 
 class Ended(NamedTuple):
@@ -175,14 +169,14 @@ def end_on_signals() -> None:
 
 
 async def _load_screen() -> None:
-    """Import the screen, in steps between which other things may happen."""
-    for module in _SCREEN:
-        import_module(module)
-        await asyncio.sleep(0)
+    """Import the screen, which takes longest of all: in a thread, so that nothing else waits for it."""
+    await asyncio.to_thread(import_module, "runtui.tui.app")
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:
-    """Load the screen while the server answers, and show the first rows as soon as there are some."""
+    """Load what reads the server, then the screen while it answers; show the first rows as soon as there are some."""
+    from runtui.graph.network import load_httpx
+
     loop = asyncio.get_running_loop()
     has_rows = False
 
@@ -190,16 +184,15 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: 
         nonlocal has_rows
         has_rows = has_rows or _paint(workspace, sandbox)
 
-    loading = asyncio.create_task(_load_screen())
-    try:
-        workspace.connect(await spec.root() if spec.root else workspace.settings.root)
-        end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
-        workspace.refresh.start()
-        await loading
-        end()
-        _paint(workspace, sandbox)
-    finally:
-        loading.cancel()
+    loading = asyncio.create_task(asyncio.to_thread(load_httpx))
+    root = await spec.root() if spec.root else workspace.settings.root
+    await loading
+    workspace.connect(root)
+    end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
+    workspace.refresh.start()
+    await _load_screen()
+    end()
+    _paint(workspace, sandbox)
 
 
 def _begin(workspace: Workspace) -> None:

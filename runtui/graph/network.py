@@ -32,6 +32,7 @@ def load_httpx() -> None:
     if "httpx" not in sys.modules:
         sys.modules["httpx._main"] = None  # type: ignore[assignment]
         try:
+            import httpcore  # noqa: F401 - which httpx loads for its first client
             import httpx  # noqa: F401
         finally:
             del sys.modules["httpx._main"]
