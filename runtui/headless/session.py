@@ -21,6 +21,7 @@ from runtui.graph.faults import Fault
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
+from runtui.services.journal_file import broken_journal
 from runtui.services.refresh import Progress, UnreadWorkflow
 from runtui.services.store_query import EVERY_RUN
 from runtui.services.workspace import Workspace
@@ -46,8 +47,8 @@ async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
         workspace = Workspace(settings, session.store_file, token, wire=session.wire)
         try:
             workspace.connect(settings.root)
-            if (trouble := workspace.reconciler.broken) is not None:
-                narrate(str(trouble))
+            if (aside := workspace.journal.set_aside) is not None:
+                narrate(str(broken_journal(aside)))
             yield workspace
             await keep_exit_code()
         finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
-    from runtui.graph.transport import Transport, Wire
+    from runtui.graph.transport import Wire
     from runtui.services.drafts import Drafts
     from runtui.services.journal import Entry, Journal
     from runtui.services.refresh import Refresh
@@ -52,16 +53,10 @@ class Workspace:
     root: str
     """The Graph root as the journal names it."""
     client: GraphClient
-    saves: SaveQueue
-    """The write path."""
     refresh: Refresh
     """The listing."""
-    results: ResultReader
-    reconciler: Reconciler
-    """What finds out the outcome of unknown changes."""
     triage: TriageMemory
     """What people remember of the runs."""
-    _transport: Transport
 
     def __init__(
         self,
@@ -91,10 +86,11 @@ class Workspace:
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.exchanged: Announcer[Exchange] = Announcer()
         self._token = token
-        self.connected = False
+        self._ends = AsyncExitStack()
+        """Ends what was connected, the newest first."""
 
     def connect(self, root: str) -> None:
-        """Build client, listing and write path for a root and start listing.
+        """Build client and listing for a root; what else a session needs of it is built when it is asked for.
 
         Raises:
             UsageError: when the root is none that may be used.
@@ -102,14 +98,10 @@ class Workspace:
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
-        from runtui.services.results import ResultReader
         from runtui.services.triage.memory import TriageMemory
-        from runtui.services.writing.drive import WriteContext
-        from runtui.services.writing.reconcile import Reconciler
-        from runtui.services.writing.saves import SaveQueue
 
         settings = self.settings
-        self._transport = Transport(
+        transport = Transport(
             root,
             token=self._token,
             ca_file=settings.ca_file,
@@ -117,28 +109,53 @@ class Workspace:
             on_exchange=self._keep,
             wire=self._wire,
         )
-        self.client = GraphClient(self._transport, patch_path=settings.patch_path, page_size=settings.page_size)
-        self.root = self._transport.root
+        self._ends.push_async_callback(transport.aclose)
+        self.client = GraphClient(transport, patch_path=settings.patch_path, page_size=settings.page_size)
+        self.root = transport.root
         self.drafts.load(self.root)
         # They are read first, from the same file: what they found broken is the journal.
         self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
-        context = WriteContext(self.root, settings.tenant, settings.profile, self.account)
-        self.saves = SaveQueue(
+        self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
+        self._ends.push_async_callback(self.refresh.stop)
+        self.triage = TriageMemory(self.journal, self.store, self.root)
+
+    @cached_property
+    def saves(self) -> SaveQueue:
+        """The write path."""
+        from runtui.services.writing.drive import WriteContext
+        from runtui.services.writing.saves import SaveQueue
+
+        saves = SaveQueue(
             self.client,
             self.store,
             self.journal,
-            context,
+            WriteContext(self.root, self.settings.tenant, self.settings.profile, self.account),
             refusal=self.why_read_only,
-            requires_why=settings.require_why,
+            requires_why=self.settings.require_why,
             foreground=self.foreground,
         )
-        self.saves.changed.subscribe(self._follow_save)
-        self.reconciler = Reconciler(self.client, self.journal, self.store, self.root)
-        self.reconciler.changed.subscribe(self._follow_entry)
-        self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
-        self.results = ResultReader(self.client.results, self.client, self.store)
-        self.triage = TriageMemory(self.journal, self.store, self.root)
-        self.connected = True
+        saves.changed.subscribe(self._follow_save)
+        self._ends.push_async_callback(saves.abandon)
+        return saves
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """What finds out the outcome of unknown changes."""
+        from runtui.services.writing.reconcile import Reconciler
+
+        reconciler = Reconciler(self.client, self.journal, self.store, self.root)
+        reconciler.changed.subscribe(self._follow_entry)
+        self._ends.push_async_callback(reconciler.stop)
+        return reconciler
+
+    @cached_property
+    def results(self) -> ResultReader:
+        """What runs did for their users."""
+        from runtui.services.results import ResultReader
+
+        results = ResultReader(self.client.results, self.client, self.store)
+        self._ends.push_async_callback(results.close)
+        return results
 
     @cached_property
     def journal(self) -> Journal:
@@ -217,12 +234,7 @@ class Workspace:
 
     async def close(self) -> None:
         """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned."""
-        if self.connected:
-            await self.saves.abandon()
-            await self.reconciler.stop()
-            await self.refresh.stop()
-            await self.results.close()
-            await self._transport.aclose()
+        await self._ends.aclose()
         self.preferences.close()
         with logs_kept(self._store_file, self.journal.path):
             self.drafts.close()
