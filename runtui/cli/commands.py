@@ -67,7 +67,7 @@ def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Call
 
 
 def _format(*names: str) -> Argument:
-    words = f"(default: {names[0]})"
+    words = f"how to print it (default: {names[0]})"
     return Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words)
 
 

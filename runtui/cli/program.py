@@ -135,7 +135,8 @@ class _Parser(argparse.ArgumentParser):
     """The parser of one command. It gets its arguments when it is used: of all the commands one runs."""
 
     def __init__(self, *, command: Command, **how: Any) -> None:
-        super().__init__(epilog=command.epilog or None, **how)
+        description = f"{command.help[:1].upper()}{command.help[1:]}."
+        super().__init__(description=description, epilog=command.epilog or None, **how)
         self._command = command
         self._is_filled = False
 
@@ -165,6 +166,7 @@ def command_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; what it parses has the `Command` under "command"."""
     parser = argparse.ArgumentParser(
         prog="runtui",
+        usage="runtui [-h] [--version] [options] [COMMAND ...]",
         description="Triage Microsoft Entra lifecycle-workflow runs from the keyboard.",
         epilog="Try it: runtui demo",
     )
@@ -175,7 +177,7 @@ def command_parser() -> argparse.ArgumentParser:
 
 
 def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], metavar: str) -> None:
-    parsers = parser.add_subparsers(metavar=metavar, parser_class=_Parser)
+    parsers = parser.add_subparsers(metavar=metavar, parser_class=_Parser, prog=parser.prog)
     for command in commands:
         parsers.add_parser(command.name, help=command.help, command=command)
 
@@ -187,6 +189,9 @@ def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
         _add_commands(parser, command.parts, "PART")
     for argument in command.arguments:
         parser.add_argument(*argument.names, **argument.how)
+    if command.options and command is not TUI:
+        # The options of a session are listed below: in the usage they would hide what is the command's own.
+        parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [options]"
     if _has_profile(command):
         words = 'a profile in config.toml; "" for none (default: default-profile, or the only one)'
         parser.add_argument("--profile", default=argparse.SUPPRESS, metavar="NAME", help=words)

@@ -122,8 +122,8 @@ class Column(NamedTuple, Generic[RowT]):
     flexible: bool = False
     """Whether it takes the room that is left; one column of a list does."""
     grows_to: int = 0
-    """The most cells it takes: those that it needs, or where nobody knows that, some of the room to spare. 0: it keeps
-    its width."""
+    """The most cells it takes: those that it needs, or where nobody knows that, some of the room to spare. Above
+    LONGEST it is prose, which is cut where others need the room. 0: it keeps its width."""
     value: Callable[[RowT], str | int] | None = None
     """What rows in memory are ordered by; None: the text of the cell."""
     order_name: str = ""
@@ -203,11 +203,12 @@ def list_layout(
     kept = narrowest + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
         kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
-        # What it needs beyond its width, it takes of none that is always shown.
-        needs_most = min(needed.get(column.key, 0), column.grows_to)
-        cells = max(column.width, needs_most if is_chosen else min(needs_most, room - GAP - kept))
         least = name or (COMFORT if column.priority > FAVOURED else 0)
         least = max(narrowest, min(least, width // 2) if is_chosen else least)
+        # What it needs beyond its width, it takes of none that is always shown.
+        needs_most = min(needed.get(column.key, 0), column.grows_to)
+        spare = room - GAP - (least if column.grows_to > LONGEST else kept)
+        cells = max(column.width, needs_most if is_chosen else min(needs_most, spare))
         left = room - cells - GAP
         is_crowded = left < (LEGIBLE if column.priority == ESSENTIAL else least)
         if is_crowded and (len(shown) > 1 if is_chosen else column.priority >= ESSENTIAL):

@@ -6,17 +6,18 @@ where that place is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Order, Role, RowT, in_order
-from runtui.domain.draft import value_word
+from runtui.domain.draft import MISSING, value_word
 from runtui.domain.filter_tree import Filter
 from runtui.domain.filters import parse_filter
 from runtui.domain.report import Outcome
 from runtui.domain.rows import RUN_COLUMNS, RunRow
-from runtui.domain.times import clock_text, now_ticks, ticks_of, to_datetime
+from runtui.domain.times import clock_text, now_ticks, parse_ticks, ticks_of, to_datetime
+from runtui.domain.triage.service_actions import STATUS
 from runtui.domain.triage.standing import Standing, standing
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
@@ -183,7 +184,7 @@ def _entry_urgency(row: EntryRow) -> int:
 
 def _outcome(row: EntryRow, _now: int) -> ListCell:
     sign, role = _OUTCOMES[row.entry.outcome] if not row.entry.damage else ("!", "status-problem")
-    return ListCell(f"{sign} {outcome_word(row.entry)}", role)
+    return ListCell(f"{sign} {'undone' if row.entry.undone_by is not None else outcome_word(row.entry)}", role)
 
 
 def _number(row: EntryRow, _now: int) -> ListCell:
@@ -202,19 +203,33 @@ def _workflow(row: EntryRow, _now: int) -> ListCell:
     return ListCell(row.entry.workflow_name or row.entry.workflow_id)
 
 
-def _change(row: EntryRow, _now: int) -> ListCell:
-    """What changed in short; before it what the entry has to do with another one, or with another server."""
+def _change(row: EntryRow, now: int) -> ListCell:
+    """What changed in short, after the server where that is another one, before the change that it undoes."""
     entry = row.entry
     if entry.damage:
         return ListCell(entry.damage)
-    parts = []
-    if not same_server(entry.root, row.root):
-        parts.append(f"at {entry.root.partition('://')[2]}")
-    if entry.undoes is not None:
-        parts.append(f"undoes #{entry.undoes}")
-    if entry.undone_by is not None:
-        parts.append(f"undone by #{entry.undone_by}")
-    return ListCell(": ".join([*parts, ", ".join(entry.change_words())]))
+    server = "" if same_server(entry.root, row.root) else f"at {entry.root.partition('://')[2]}: "
+    changes = entry.change_words() if entry.action else _by_the_clock(entry, now)
+    undoes = f" (undoes #{entry.undoes})" if entry.undoes is not None else ""
+    return ListCell(f"{server}{', '.join(changes)}{undoes}")
+
+
+def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
+    """Each changed property, from what to what; a status names itself, and moments are as in other columns where that
+    tells them apart."""
+    for name, value in entry.after.items():
+        values = (entry.before.get(name, MISSING), value)
+        was, became = (_clock_word(each, now) for each in values)
+        if was == became:
+            was, became = map(value_word, values)
+        yield f"{was} → {became}" if name == STATUS else f"{name}: {was} → {became}"
+
+
+def _clock_word(value: object, now: int) -> str:
+    try:
+        return clock_text(to_datetime(parse_ticks(str(value))), to_datetime(now))
+    except (ValueError, OverflowError):
+        return value_word(value)
 
 
 JOURNAL: Final[Resource[EntryRow, int]] = Resource(
@@ -235,7 +250,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
         Column("outcome", "outcome", 8, 1, _outcome, grows_to=10, value=_entry_urgency),
         Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
         Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.entry.run_id, _ID_CELLS), "muted")),
-        Column("change", "change", 28, 1, _change, flexible=True),
+        Column("change", "change", 30, 1, _change, flexible=True),
     ),
     id_of=lambda row: row.entry.number,
     filter_help=ENTRY_FILTER_HELP,

@@ -125,3 +125,12 @@ def _without_unsafe(text: str) -> str:
     """Return `text` in the same number of cells: what took none is gone, what took some is U+FFFD."""
     replaced = UNSAFE.sub(lambda match: _REPLACEMENT * cell_len(match[0]), text)
     return set_cell_size(replaced, cell_len(text))
+
+
+def in_lines(text: Content, width: int, most: int) -> Content:
+    """A text of at most so many lines of `width` cells, with a mark where it is cut."""
+    lines = text.wrap(width, overflow="fold")
+    if len(lines) <= most:
+        return text
+    last = Content(fit(f"{lines[most - 1].plain.rstrip()} {ELLIPSIS}", width))
+    return Content("\n").join([*lines[: most - 1], last])

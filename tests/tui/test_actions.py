@@ -198,7 +198,7 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
 async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("question_mark")
-        assert session.text().splitlines()[3].strip() == "Runs", "where one is stands first"
+        assert session.text().splitlines()[3].strip() == "A run", "where one is stands first"
         await session.press("end")
         assert "being saved" in session.text()
         for key in ("escape", "q", "question_mark", "f1"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
-from runtui.domain.times import now_ticks
+from runtui.domain.times import now_ticks, ticks_of
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.features.changes.journaling import JournalView
@@ -23,6 +24,7 @@ from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
 from tests.tui.test_undo import change, view_of
 from tests.tui.wires import Graph
+from tests.unit.entries import an_entry
 from tests.unit.intents import intent
 
 OTHER_ROOT = "https://graph.example/beta"
@@ -85,7 +87,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
             assert words in line
         assert f"{first.opened_at.astimezone():%H:%M}" in lines[2]
-        assert "processingStatus: failed → " in lines[2]
+        assert "failed → " in lines[2]
 
 
 def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
@@ -94,9 +96,20 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     (entry,) = journal.of_run(ROOT, "run-1")
     journal.close()
     (row,) = entry_rows([entry], ROOT).rows
-    assert texts(row, 80)[-1] == "processingStatus: failed → canceled"
-    assert "run-1" not in texts(row, 70)
-    assert texts(row, 100)[-2:] == ["run-1", "processingStatus: failed → canceled"]
+    assert texts(row, 80)[-1] == "failed → canceled"
+    assert "run-1" not in texts(row, 60)
+    assert texts(row, 100)[-2:] == ["run-1", "failed → canceled"]
+
+
+def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() -> None:
+    now, later = datetime(2026, 11, 20, 12, tzinfo=UTC).astimezone(), datetime(2025, 2, 3, tzinfo=UTC).astimezone()
+    before = {"a": later.isoformat(), "b": "2026-11-20T09:15:03.1Z"}
+    after = {"a": now.isoformat(), "b": "2026-11-20T09:15:03.2Z"}
+    entry = an_entry(2, before=before, after=after, undoes=1)
+    (change,) = (column for column in JOURNAL.columns if column.key == "change")
+    text = change.show(EntryRow(entry, ROOT), ticks_of(now)).text
+    told = f"a: {later.day} Feb 2025 → {now:%H:%M}, b: 2026-11-20T09:15:03.1Z → 2026-11-20T09:15:03.2Z"
+    assert text.endswith(f"{told} (undoes #1)"), "moments of the same minute are told apart"
 
 
 def texts(row: EntryRow, width: int) -> list[str]:

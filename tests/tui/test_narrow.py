@@ -34,6 +34,10 @@ async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
         await session.press("e", "enter", "down", "enter")
         await check()
         form = session.form
+        await session.pilot.resize_terminal(60, 16)
+        await session.pilot.pause()
+        assert "\n processingStatus *" in session.text(), "labels keep their left edge"
+        await session.pilot.resize_terminal(80, 24)
         await session.press(*["down"] * (len(EDITABLE) - 1))
         row = form.focused_row()
         assert row is not None

@@ -71,6 +71,7 @@ async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
         assert {task.result.subject_id for task in shown} == {person.id}
         assert [task.moment for task in shown] == sorted((task.moment for task in shown), reverse=True)
         assert any(task.result.is_failed for task in shown)
+        assert all(task.workflow_name in session.text() for task in shown[:5]), "names are whole; the panel has reasons"
         # A row leads to its run, and back to the same row.
         await session.press("j", "enter")
         await session.until(lambda: session.view == "users")

@@ -157,7 +157,7 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
         await session.press("slash")
         await session.type("nowhere")
         await session.until(lambda: view.entry is None)
-        await session.until(lambda: "The answer to a change appears here." in panel_text(session))
+        await session.until(lambda: "The response to a change appears here." in panel_text(session))
 
 
 async def test_a_sentence_too_long_for_its_lines_ends_in_a_mark(open_session: Opener) -> None:
@@ -181,8 +181,11 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         assert status_of(session) == "", "the next key that works takes it away"
         await session.press("greater_than_sign", "e")
         assert status_of(session) == "e edit works in the left pane; < goes there."
-        await session.press("less_than_sign", "P", "R")
-        assert status_of(session).startswith("There is no other profile"), "a graver sentence stays"
+        await session.press("less_than_sign", "P", "j")
+        assert status_of(session) == "", "a refusal goes with the next key, too"
+        session.app.chrome.set_status("The disk is full.", "error")
+        await session.press("R")
+        assert status_of(session) == "The disk is full.", "a graver sentence stays"
         await open_form(session)
         session.app.set_focus(session.form.row("processingStatus").control)
         await session.press("i")

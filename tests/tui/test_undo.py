@@ -205,7 +205,7 @@ async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener
             assert "Undo change #1?" in session.text()
             await session.press(key)
             await session.until(lambda: view_of(session) == "journal")
-        await session.until(lambda: "undone by #2" in session.text())
+        await session.until(lambda: "✓ undone" in session.text())
         assert "undoes #1" in session.text()
         await session.press("escape")
         assert view_of(session) == "edit"

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 
 from runtui.domain.text import UNSAFE
-from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, middle, palette_help, plain
+from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, in_lines, middle, palette_help, plain
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -104,3 +104,8 @@ def test_the_second_wall_takes_commands_and_hostile_links_out() -> None:
     (painted,) = CONTROL_FILTER.apply([command, link], BLACK)
     assert painted.text == "go"
     assert painted.style == Style(bold=True)
+
+
+@pytest.mark.parametrize(("text", "told"), [("one two", "one two"), ("one two three four", "one\ntwo …")])
+def test_what_has_too_many_lines_ends_in_a_mark(text: str, told: str) -> None:
+    assert in_lines(Content(text), 5, 2).plain.rstrip() == told

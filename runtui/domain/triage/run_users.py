@@ -240,7 +240,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
         grows_to=24, value=lambda row: severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
-    Column("reason", "reason", 36, 3, lambda row, now: _cell(row.why(now)), flexible=True),
+    Column("reason", "reason", 24, 3, lambda row, now: _cell(row.why(now)), flexible=True),
     Column("task", "task", 16, 5, lambda row, _: _cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(

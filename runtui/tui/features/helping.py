@@ -74,11 +74,13 @@ HELP: Final[Resource[HelpRow, int]] = Resource(
 
 
 def help_rows(here: Iterable[Scope]) -> list[HelpRow]:
-    """Every key by the place where it works, `here` first, then what can be typed as a filter, and the signs."""
+    """Every key by the place where it works, `here` first and of that what is done with a run; then what can be typed
+    as a filter, and the signs."""
     return [HelpRow(number, *row) for number, row in enumerate(_rows(here))]
 
 
 def _rows(here: Iterable[Scope]) -> Iterator[tuple[str, str, str, str]]:
+    here = sorted(here, key=lambda scope: scope != "run")
     for scope in dict.fromkeys((*here, *SCOPE_TITLES)):
         title = SCOPE_TITLES[scope]
         yield title, "", "", ""

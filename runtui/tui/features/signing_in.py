@@ -21,7 +21,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
-from runtui.auth.errors import SignInError
+from runtui.auth.errors import SignInError, not_signed_in
 from runtui.errors import FieldError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
@@ -127,7 +127,8 @@ class SignInView(ActionView[None]):
         )
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
-        if why and trouble is None:
+        is_told = sign_in.state.account is None and why == str(not_signed_in())
+        if why and trouble is None and not is_told:
             lines += [Content(""), content(why, "$text-warning")]
         lines += [Content(""), *_trouble_lines(trouble)] if trouble is not None else []
         self._stop_waiting()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -20,9 +20,12 @@ from runtui.domain.times import now_ticks
 from runtui.services.drafts import Drafts
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.text import content, middle
+from runtui.tui.text import content, in_lines, middle
 from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, moment_reading
 from runtui.tui.words import draft_words
+
+_HELP_LINES: Final = 2
+"""The lines below the fields: warnings stand first there, and the rest gives way."""
 
 
 class DraftEditor(Widget):
@@ -142,8 +145,13 @@ class DraftEditor(Widget):
         if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
             reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
         warnings = "  ".join(f"! {sentence}" for sentence in self.draft.warnings())
-        text = "  ".join(part for part in (field.help, reading, warnings) if part)
-        self.query_one("#field-help", Static).update(content(text), layout=False)
+        text = content("  ".join(part for part in (warnings, field.help, reading) if part))
+        help_line = self.query_one("#field-help", Static)
+        help_line.update(in_lines(text, max(1, help_line.content_size.width), _HELP_LINES), layout=False)
+
+    def on_resize(self) -> None:
+        """Cut the help anew."""
+        self.call_after_refresh(self._show_help)
 
 
 class FormView(ActionView[None]):

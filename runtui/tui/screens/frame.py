@@ -29,7 +29,7 @@ from textual.widgets import Input, OptionList
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, VIEWS, Scope, in_scopes, key_of, place_of, view_keys, with_key
+from runtui.keys.actions import ACTION_BY_ID, TYPING, VIEWS, Scope, in_scopes, key_of, place_of, view_keys, with_key
 from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
@@ -70,7 +70,7 @@ class Status(NamedTuple):
     severity: Severity = "information"
     holds: Holds = for_good
     is_remark: bool = False
-    """Said of a key that does nothing here."""
+    """Whether it tells why a key did nothing; the next one takes it away."""
 
 
 class Chrome:
@@ -187,7 +187,7 @@ class Chrome:
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marked_runs=marks if view.changes_marked else 0,
-            has_list=listed is not None,
+            has_list=listed is not None and view.scope != "help",
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )
@@ -536,7 +536,8 @@ class Frame(Screen[ScreenResultType]):
         # Before the reason: a feature that was not asked for yet may be the one that knows it.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
         if reason := why_not(action, self.chrome.context()):
-            self.set_status(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
+            say = self.set_status if self.view.scope in TYPING else self._remark  # what is typed next may cure it
+            say(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
         outcome = run()
         if isawaitable(outcome):
@@ -554,7 +555,7 @@ class Frame(Screen[ScreenResultType]):
         elif own is not None and action.is_alone:
             await self.app.run_action(own.binding.action, own.node)
         else:
-            self.set_status(place_of(action), "warning")
+            self._remark(place_of(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that nothing here has, until the next that works; a graver sentence stays."""
@@ -564,12 +565,16 @@ class Frame(Screen[ScreenResultType]):
         if action is None or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")
-        elif not status.text or status.severity == "information":
+        elif status.is_remark or not status.text or status.severity == "information":
             where = place_of(action)
             if self.has_keys_in_panel and action.scope in self._own_scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
-            self.set_status(where)
-            self.chrome.status = self.chrome.status._replace(is_remark=True)
+            self._remark(where)
+
+    def _remark(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+        """Say why a key does nothing, until the next that does."""
+        self.set_status(text, severity, holds)
+        self.chrome.status = self.chrome.status._replace(is_remark=True)
 
     async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
         """A hint was clicked."""

@@ -27,7 +27,7 @@ from runtui.services.refresh import Progress
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
-from runtui.tui.text import ELLIPSIS, content, fit, plain
+from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +209,8 @@ class StatusLine(Static):
         self._draw()
 
     def _draw(self) -> None:
-        self._width = width = max(1, self.app.size.width - 2)
-        lines = self._said.wrap(width, overflow="fold")
-        if len(lines) > _STATUS_LINES:
-            last = Content(fit(f"{lines[_STATUS_LINES - 1].plain.rstrip()} {ELLIPSIS}", width))
-            self.update(Content("\n").join([*lines[: _STATUS_LINES - 1], last]))
-        else:
-            self.update(self._said)
+        self._width = max(1, self.app.size.width - 2)
+        self.update(in_lines(self._said, self._width, _STATUS_LINES))
 
 
 _OPENS_PANEL: Final = replace(ACTION_BY_ID["next_tab"], label="panel")

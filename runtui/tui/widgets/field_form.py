@@ -250,8 +250,9 @@ class FieldForm(VerticalScroll, can_focus=False):
             yield FieldRow(field)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Hide the notes where the fields need their room."""
+        """Hide the notes where the fields need their room, and then the edge."""
         self.query(FieldRow).set_class(event.size.width < ROOMY, "-tight")
+        self.query("FieldRow, .form--group").set_class(event.size.width < ROOMY - _NOTE, "-edgeless")
 
     def row(self, name: str) -> FieldRow:
         return self.query_one(f"#field-{name}", FieldRow)

@@ -81,7 +81,7 @@ class Page:
 
 NOTHING_SENT: Final[Mapping[Tab, Page]] = {
     "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
-    "response": Page((Fact("The answer to a change appears here.", "$text-muted"),)),
+    "response": Page((Fact("The response to a change appears here.", "$text-muted"),)),
 }
 """What the tabs of a change show where there is none."""
 

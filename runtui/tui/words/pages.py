@@ -22,8 +22,8 @@ from runtui.domain.times import (
     ago,
     clock_text,
     duration_text,
-    local_text,
     moment_text,
+    now_ticks,
     since,
     ticks_of,
     to_datetime,
@@ -212,7 +212,7 @@ def _labelled(*facts: tuple[str, str]) -> list[Fact]:
 
 
 def _local(moment: datetime | None) -> str:
-    return local_text(ticks_of(moment)) if moment is not None else ""
+    return moment_text(ticks_of(moment), now_ticks()) if moment is not None else ""
 
 
 def about_run(run_id: str, workflow_name: str) -> About:

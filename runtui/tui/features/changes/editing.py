@@ -20,7 +20,7 @@ from textual.widgets import Static
 
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.domain.report import Outcome
-from runtui.domain.triage.service_actions import Operation
+from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
@@ -392,7 +392,14 @@ class Editing(Feature):
         is_of_run = save.action is None or not save.action.is_about_workflow
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
+        elif save.outcome is Outcome.DONE and self._is_moved(save):
+            words += f" The cursor goes with the run; {key_of('next_problem')} goes to the next problem."
         return words
+
+    def _is_moved(self, save: Save) -> bool:
+        """Whether a change has moved the row under the cursor to others of its status."""
+        is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
+        return is_seen and any(change.field.name == STATUS for change in save.operation.changes())
 
     # Drafts
 

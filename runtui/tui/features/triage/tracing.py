@@ -19,6 +19,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
+from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult, newest_first
 from runtui.errors import RuntuiError
@@ -40,8 +41,15 @@ MOST_FOUND: Final = 50
 """People that are offered; a longer name finds fewer."""
 
 
+def _names_first(column: Column[PersonResult]) -> Column[PersonResult]:
+    """The same column where the panel has each reason whole: tasks and workflows need no room of a reason."""
+    if column.flexible:
+        return column._replace(flexible=False, priority=ESSENTIAL + 1, grows_to=400)
+    return column._replace(flexible=True, grows_to=0) if column.key == "task" else column
+
+
 PERSON: Final[Resource[PersonResult, str]] = in_memory(
-    "Tasks", "task", PERSON_COLUMNS, lambda task: task.id, "No run had this user."
+    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, "No run had this user."
 )
 
 
