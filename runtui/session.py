@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import select
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec, token_source
-from runtui.errors import ExitCode
+from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, placed
-from runtui.prelude.terminal import TAKEOVER, require_terminal, terminal_size, write
+from runtui.prelude.terminal import LEAST_CELLS, TAKEOVER, require_terminal, terminal_size, write
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
@@ -28,6 +31,9 @@ from runtui.settings import Settings
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
+
+
+_READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
 
 
 class Ended(NamedTuple):
@@ -103,8 +109,9 @@ async def _one(
         has_rows = _paint(workspace, sandbox)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         if has_rows:
-            workspace.connect(await spec.root() if spec.root else settings.root)
-            await _load_screen()
+            with nullcontext() if typed_ahead else _previewing(workspace, sandbox):
+                workspace.connect(await spec.root() if spec.root else settings.root)
+                await _load_screen()
         else:
             await _read_while_loading(spec, workspace, sandbox)
         from runtui.tui import app as screen
@@ -146,9 +153,9 @@ def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
     """Have the next start show what a first paint would show now."""
-    if workspace.store.count(EVERY_RUN):
-        paint = FirstPaint(workspace.settings, columns, lines)
-        with suppress(OSError):  # the next start shows the same a little later
+    paint = FirstPaint(workspace.settings, columns, lines)
+    with suppress(OSError, RuntuiError):  # without it the next start shows the same a little later
+        if workspace.store.count(EVERY_RUN):
             shown = paint.lines(workspace.store, workspace.preferences.kept)
             SNAPSHOT.keep(workspace.settings.state_folder, columns, shown)
 
@@ -171,6 +178,35 @@ def end_on_signals() -> None:
 async def _load_screen() -> None:
     """Import the screen, which takes longest of all: in a thread, so that nothing else waits for it."""
     await asyncio.to_thread(import_module, "runtui.tui.app")
+
+
+@contextmanager
+def _previewing(workspace: Workspace, sandbox: SandboxControl | None) -> Iterator[None]:
+    """Answer keys that move the cursor on the first rows."""
+    from runtui.prelude.preview import Preview
+
+    columns, lines = terminal_size()
+    paint = FirstPaint(workspace.settings, columns, lines, sandbox)
+    preview = Preview(paint, workspace.store, workspace.preferences.kept)
+    loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def read() -> None:
+        data = b""
+        with suppress(OSError):  # the screen says what is wrong with the terminal
+            data = os.read(keyboard, _READ_BYTES)
+        if not data or not preview.feed(data):
+            loop.remove_reader(keyboard)
+
+    if columns >= LEAST_CELLS[0] and lines >= LEAST_CELLS[1]:
+        loop.add_reader(keyboard, read)
+        if select.select([keyboard], [], [], 0)[0]:
+            read()
+    try:
+        yield
+    finally:
+        loop.remove_reader(keyboard)
+        TAKEOVER.typed = preview.typed
+        TAKEOVER.is_ahead = len(preview.typed) > 1
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:

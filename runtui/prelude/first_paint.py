@@ -45,39 +45,47 @@ class FirstPaint:
         self._columns = columns
         self._height = height
         self._has_colours = "NO_COLOR" not in os.environ
+        self._has_frame = is_framed(columns, height)
+        above = 1 + (height >= STRIP_LINES)
+        self._pane = height - above - 1
+        """The lines of a pane: between what is above it and the line of hints."""
+        self.rows = max(1, self._pane - 2 - self._has_frame)
+        """How many rows the list shows."""
 
-    def lines(self, store: Store, kept: KeptChoices) -> list[str]:
+    def lines(self, store: Store, kept: KeptChoices, top: int = 0, cursor: int | None = None) -> list[str]:
         """All lines of the terminal, with the first rows, or that they are being read.
 
         Args:
             store: Where they are.
             kept: Filter, order, columns and views of the last session.
+            top: The number of the row that the list begins with.
+            cursor: The number of the row under the cursor; None: none shows it yet.
         """
         settings = kept.runs
         total, now = store.count(EVERY_RUN), now_ticks()
-        query = _query_of(settings, now)
+        query = query_of(settings, now)
         arrangement = Arrangement(settings.run_columns, cells_of(store), bool(settings.columns))
         layout = arrangement.layout(list_width(self._columns, self._height))
         lines = [self._header()]
         if self._height >= STRIP_LINES:
             lines.append(self._strip(store) if total else "")
         title = _title(kept, str(total) if query.filter is None else _count(store, query, total)) if total else ""
-        has_frame = is_framed(self._columns, self._height)
-        height = self._height - len(lines) - 1  # of the panes, over the line of hints
-        rows = store.window(query, 0, max(1, height - 2 - has_frame))
         listed = [self._titles(layout)]
-        listed += [self._row(layout, row, now) for row in rows] or ["", "" if total else "  Reading the runs…"]
-        lines += self._framed(title, listed, height) if has_frame else [f" {title}", *listed]
+        for number, row in enumerate(store.window(query, top, self.rows), top):
+            listed.append(self._under_cursor(layout, row, now) if number == cursor else self._row(layout, row, now))
+        if len(listed) == 1:
+            listed += ["", "" if total else "  Reading the runs…"]
+        lines += self._framed(title, listed) if self._has_frame else [f" {title}", *listed]
         return [*lines, *[""] * (self._height - len(lines))]
 
-    def _framed(self, title: str, listed: Sequence[str], height: int) -> Iterator[str]:
+    def _framed(self, title: str, listed: Sequence[str]) -> Iterator[str]:
         """The frames of both panes, the left one around a list."""
         left = pane_width(self._columns)
         widths = (left - 2, self._columns - left - 2)
         title = fit_cells(title, min(widths[0] - 3, sum(map(cell_width, title))))
         head = f"─ {title} " if title else ""
         yield f"╭{head}{'─' * (widths[0] - sum(map(cell_width, head)))}╮╭{'─' * widths[1]}╮"
-        for line in (*listed, *[""] * (height - 2 - len(listed))):
+        for line in (*listed, *[""] * (self._pane - 2 - len(listed))):
             yield f"│{line}\x1b[{left}G││\x1b[{self._columns}G│"
         yield "".join(f"╰{'─' * width}╯" for width in widths)
 
@@ -103,6 +111,11 @@ class FirstPaint:
             parts += [self._coloured(text, content.role), " " * GAP]
         return "".join(parts)
 
+    def _under_cursor(self, layout: Layout[RunRow], row: RunRow, now: int) -> str:
+        cells = (fit_cells(visible(column.show(row, now).text), width, column.align) for column, width in layout)
+        line = fit_cells(" " * GUTTER + (" " * GAP).join(cells), list_width(self._columns, self._height))
+        return f"\x1b[7m{line}\x1b[0m"
+
     def _coloured(self, text: str, role: Role) -> str:
         return coloured(text, role) if self._has_colours else text
 
@@ -121,7 +134,7 @@ def _title(kept: KeptChoices, counted: str) -> str:
     return visible("  ".join(filter(None, parts)))
 
 
-def _query_of(settings: ListSettings, now: int) -> RunQuery:
+def query_of(settings: ListSettings, now: int) -> RunQuery:
     """The rows that the screen will show; a filter that cannot be understood finds all of them, as there."""
     found = None
     if settings.filter:

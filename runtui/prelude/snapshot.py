@@ -78,9 +78,10 @@ SNAPSHOT: Final = Snapshot()
 """Of the command of this process."""
 
 
-def placed(lines: Sequence[str]) -> str:
-    """What draws lines from the top of the screen, each over all that its line held."""
-    return "".join(f"\x1b[{number};1H\x1b[2K{line}" for number, line in enumerate(lines, 1))
+def placed(lines: Sequence[str], shown: Sequence[str] = ()) -> str:
+    """What draws lines from the top of the screen, each over all that its line held; none that is shown already."""
+    numbered = (number for number, line in enumerate(lines) if [line] != list(shown[number : number + 1]))
+    return "".join(f"\x1b[{number + 1};1H\x1b[2K{lines[number]}" for number in numbered)
 
 
 def _digest(arguments: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final, TextIO
 
+LEAST_CELLS: Final = (60, 16)
+"""The columns and lines of the smallest terminal in which keys act on anything: on what every view shows."""
 MOST_CELLS: Final = 1_000
 """The most columns and lines that are used: more than an 8K screen has in a font of 8x16 pixels."""
 
@@ -69,12 +71,17 @@ class Takeover:
         """The keyboard's modes as they were found; None: they are as they were found."""
         self._has_screen = False
         """Whether the alternate screen is on, and nobody else turns it off."""
+        self.typed: list[bytes] = []
+        """What was read of the keyboard already, and the screen is to read first."""
+        self.is_ahead = False
+        """Whether the terminal shows what the first of it does, and the screen does not yet."""
 
     def take(self) -> None:
         """Turn the alternate screen on, without a cursor, and have keys come as the screen will read them.
 
         Until the screen has handlers of its own, a hang-up and SIGTERM end the process by an exception.
         """
+        self.is_ahead = False
         if self._modes is None:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, _end)
@@ -91,6 +98,10 @@ class Takeover:
     def hand_over(self) -> None:
         """Leave the alternate screen, with what is on it, to somebody who turns it off."""
         self._has_screen = False
+
+    def caught_up(self) -> None:
+        """The screen has done what the terminal shows."""
+        self.is_ahead = False
 
     def give_back(self) -> None:
         """Restore what was taken and is not restored yet."""

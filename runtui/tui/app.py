@@ -22,6 +22,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from runtui.keys.actions import key_of
+from runtui.prelude.terminal import LEAST_CELLS
 from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings, textual_keymap
@@ -48,8 +49,7 @@ def style_sheets() -> list[Path]:
     return [folder / f"{name}.tcss" for name in SHEETS]
 
 
-LEAST_SIZE: Final = Size(60, 16)
-"""The smallest terminal, in cells, in which every view shows what its keys act on."""
+LEAST_SIZE: Final = Size(*LEAST_CELLS)
 
 
 class TooSmall(Screen[None]):

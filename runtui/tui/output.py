@@ -31,6 +31,7 @@ from textual.app import App
 from textual.drivers._writer_thread import WriterThread
 from textual.strip import Strip
 
+from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.screen_diff import DEFAULT_PEN, Pen, ScreenDiff, cells
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ class TerminalLine:
         return self._app.is_running and self.writer.is_alive()
 
     def is_behind(self) -> bool:
-        """Whether output is queued, or the terminal does not accept any."""
-        return not self.writer._queue.empty() or not self._poll.poll(0)
+        """Whether output is queued, or the terminal does not accept any, or it is the screen that is behind."""
+        return TAKEOVER.is_ahead or not self.writer._queue.empty() or not self._poll.poll(0)
 
     def write(self, data: str) -> None:
         self.writer.write(data)

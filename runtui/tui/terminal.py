@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -37,7 +38,7 @@ from textual.worker import WorkerFailed
 
 from runtui.errors import ExitCode, RuntuiError
 from runtui.log import crash_sentence
-from runtui.prelude.terminal import terminal_size
+from runtui.prelude.terminal import TAKEOVER, terminal_size
 from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
@@ -239,6 +240,11 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         parser = InputParser(self._debug)
+        typed, TAKEOVER.typed = TAKEOVER.typed, []
+        for data in typed:
+            self._hand_over(parser.feed(data))
+            caught_up = partial(self._app.call_after_refresh, TAKEOVER.caught_up)
+            self._loop.call_soon_threadsafe(self._app.call_when_caught_up, caught_up)
         quiet_since = monotonic()
         while not self.exit_event.is_set():
             patience = parser.patience

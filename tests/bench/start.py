@@ -21,6 +21,7 @@ from tests.bench.terminal import RUNTUI, STOCK, Stopwatch
 from tests.terminal.sandbox_process import sandbox_process
 
 ROW_OF_A_RUN = r"[✗■] (failed|quarantined) "
+ROW_UNDER_CURSOR = b"\x1b[7m"
 HELP = r"─ Help "
 PASS = "python -c pass"
 BARE = "bare Textual app"
@@ -66,6 +67,17 @@ def stored_first_key() -> Pairs:
     with with_stored_rows() as (command, env):
         while True:
             yield until(HELP, command, env, "?"), bare_first_key()
+
+
+def stored_first_move() -> Pairs:
+    """A cursor key is answered on the rows of the store, before the screen stands."""
+    with with_stored_rows() as (command, env):
+        while True:
+            with Stopwatch(command, env=env) as terminal:
+                terminal.press("down")
+                terminal.wait_for_output(ROW_UNDER_CURSOR)
+                moved = terminal.milliseconds_until(ROW_OF_A_RUN)
+            yield moved, bare_first_key()
 
 
 def bare_first_key() -> float:
@@ -119,6 +131,7 @@ def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
 
 ROWS = (
     Row("list in the store: rows on the screen", "ms wall", PASS, 3, stored_rows, rounds=9),
+    Row("list in the store: first cursor key answered", "ms wall", BARE, 1.2, stored_first_move, rounds=9),
     Row("list in the store: first key answered", "ms wall", BARE, 1.2, stored_first_key, rounds=9),
     Row("demo: rows on the screen", "ms wall", BARE, 1.2, demo_rows, rounds=9),
     Row("demo: first key answered", "ms wall", BARE, 1.6, demo_first_key, rounds=9),

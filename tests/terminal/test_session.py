@@ -49,6 +49,28 @@ def test_rows_stand_before_the_screen_does_and_early_keys_are_not_lost(tmp_path:
         assert re.search("[✓✗●◌] ", first_paint)
 
 
+def test_the_first_rows_answer_cursor_keys_and_the_screen_gets_every_key(tmp_path: Path) -> None:
+    with sandbox() as root, runtui(tmp_path, "--root", root) as terminal:
+        terminal.wait_for("30 runs.*as of")
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+        with runtui(tmp_path, "--root", root) as second:
+            second.press("j", "down", "end", "home", "down")
+            second.wait_for_output(b"\x1b[7m")
+            second.press("down", "enter")
+            second.wait_for("Users of ")
+            second.press("esc")
+            second.wait_for("30 runs.*as of")
+            second.press("q")
+            assert second.wait_for_exit() == 0
+        before, _, after = second.received.partition(TEXTUAL_STARTS)
+        under_cursor = re.findall(rb"\x1b\[7m([^\x1b]*)", before)
+        assert under_cursor
+        opened = re.search(rb"Users of ([^\x1b]*\w)", after)
+        assert opened is not None
+        assert opened[1].split()[0] in under_cursor[-1]
+
+
 BLOCKED = """
 import os, sys
 sys.argv = ["runtui", *sys.argv[1:]]

@@ -6,10 +6,13 @@ import re
 
 import pytest
 from rich.cells import cell_len, set_cell_size
+from textual import events
 
 from runtui.domain.columns import is_framed, list_width, pane_width
 from runtui.domain.views import ListSettings
 from runtui.prelude.first_paint import FirstPaint
+from runtui.prelude.preview import Preview
+from runtui.tui.terminal import InputParser
 from tests.tui.conftest import Opener
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -62,3 +65,65 @@ async def test_the_screen_draws_over_the_first_paint(
         if is_framed(*size):
             for line in (3, session.left.region.bottom):
                 assert re.sub("[^╭╮╰╯]", " ", shown[line - 1]) == re.sub("[^╭╮╰╯]", " ", painted[line])
+
+
+UNDER_CURSOR = re.compile(r"\x1b\[(\d+);1H\x1b\[2K│?\x1b\[7m([^\x1b]*)")
+UP, DOWN, PAGE_UP, PAGE_DOWN, HOME, END = b"\x1b[A", b"\x1bOB", b"\x1b[5~", b"\x1b[6~", b"\x1b[H", b"\x1b[4~"
+MOVES = [
+    [b"j"],
+    [DOWN * 40, b"kk", UP],
+    [PAGE_DOWN, PAGE_UP[:2], PAGE_UP[2:] + b"\x1b", b"[6~"],
+    [END, PAGE_UP, UP * 3, HOME, UP],
+    [b"G", UP * 50, b"j", b"G", PAGE_DOWN],
+    [PAGE_DOWN * 20, b"g", PAGE_DOWN],
+]
+"""What arrives from a terminal, read by read."""
+
+
+def pressed(data: bytes) -> list[str]:
+    """The keys that Textual makes of it."""
+    keys: list[str] = []
+    for event in InputParser().feed(data):
+        assert isinstance(event, events.Key)
+        keys.append(event.key)
+    return keys
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_preview_moves_the_cursor_as_the_screen_does(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size, runs=60) as session:
+        table, workspace = session.runs.table, session.workspace
+        written: list[str] = []
+        monkeypatch.setattr("runtui.prelude.preview.write", written.append)
+        for reads in MOVES:
+            preview = Preview(FirstPaint(workspace.settings, *size), workspace.store, workspace.preferences.kept)
+            written.clear()
+            assert all(preview.feed(data) for data in reads)
+            assert preview.typed == [b"".join(reads), b""]
+            await session.press("g", *pressed(b"".join(reads)))
+            line, shown = UNDER_CURSOR.findall("".join(written))[-1]
+            assert int(line) == table.region.y + table.cursor - table.scroll_offset.y + 1
+            row = table.row_under_cursor()
+            assert row is not None
+            assert row.workflow_name[:10] in shown
+
+
+async def test_a_preview_ends_at_the_first_other_key_and_hands_everything_on(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(size=(80, 24), runs=60) as session:
+        workspace = session.workspace
+        monkeypatch.setattr("runtui.prelude.preview.write", lambda _text: None)
+        for reads, typed in [
+            ([b"?"], [b"?"]),
+            ([b"jj", b"e", b"j"], [b"jj", b"ej"]),
+            ([b"j\x1b", b"x"], [b"j", b"\x1bx"]),
+            ([b"\x1b[200~jj"], [b"\x1b[200~jj"]),
+            ([b"j\xff"], [b"j", b"\xff"]),
+            ([b"\x1b[B\x1b[1;5B"], [b"\x1b[B", b"\x1b[1;5B"]),
+        ]:
+            preview = Preview(FirstPaint(workspace.settings, 80, 24), workspace.store, workspace.preferences.kept)
+            assert not [preview.feed(data) for data in reads][-1]
+            assert preview.typed == typed
