@@ -33,8 +33,6 @@ _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w"
 _DATE_TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
-_TO_THE_MINUTE: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}", re.ASCII)
-_REST: Final = re.compile(r"(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -42,7 +40,6 @@ _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
 _DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
 _SHIFT: Final = re.compile(r"(?:now)?\s*([+-])\s*(\S+)", re.ASCII)
 _DAY_SHIFT: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
-_NO_DATE_TIME: Final = "A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00."
 _OFF_CLOCK: Final = "Hours go from 00 to 23, minutes and seconds from 00 to 59."
 _OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
 
@@ -53,25 +50,22 @@ def parse_ticks(text: str) -> int:
     Raises:
         ValueError: with one sentence that says what is wrong.
     """
-    rest = _REST.fullmatch(text, 16)
-    if rest is None:
-        raise ValueError(_NO_DATE_TIME)
-    second, fraction, zone = rest.groups("0")
-    if second > "59":
+    match = _DATE_TIME.fullmatch(text)
+    if match is None or not match[5]:
+        raise ValueError("A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00.")
+    hour, minute, second, fraction, zone = match.groups("0")
+    if minute > "59" or second > "59":
         raise ValueError(_OFF_CLOCK)
     if len(fraction) > 7:
         raise ValueError("A DateTimeOffset has at most 7 fractional digits.")
-    ticks = _minute_ticks(text[:16]) + int(second) * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
+    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int(second) * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
     return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
 
 
-@lru_cache(maxsize=16_384)
-def _minute_ticks(text: str) -> int:
-    """A date-time to the minute, in ticks. Runs share theirs with many others."""
-    if not _TO_THE_MINUTE.fullmatch(text):
-        raise ValueError(_NO_DATE_TIME)
-    seconds = _seconds_of_day(text[11:13], text[14:], None)
-    return (_date(text[:10]).toordinal() - 1) * _DAY + seconds * TICKS_PER_SECOND
+@lru_cache(maxsize=4_096)
+def _hour_ticks(text: str) -> int:
+    """A date-time of digits, to the hour. Runs share theirs with many others."""
+    return (_date(text[:10]).toordinal() - 1) * _DAY + _seconds_of_day(text[11:], "0", None) * TICKS_PER_SECOND
 
 
 def _date(text: str) -> date:
