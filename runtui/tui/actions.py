@@ -50,6 +50,8 @@ class ActionContext:
     """How many runs a change is for; 0 where it is for the run under the cursor."""
     outcomes: frozenset[Outcome | None] = frozenset()
     """How the changes in sight have ended, of those to many runs; None: one is on its way."""
+    is_action: bool = False
+    """Those changes are actions of the service."""
     has_bulk: bool = False
     """Many runs were changed in this session."""
     profiles: int = 0
@@ -134,6 +136,8 @@ def _may_retry(now: ActionContext) -> str | None:
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
+    if now.is_action:
+        return "An action cannot be undone."
     return _may_write(now) or (None if Outcome.DONE in now.outcomes else "There is no change that was done.")
 
 

@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from textual.app import App
 
+from runtui.domain.rows import short_id
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks
 from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
@@ -129,8 +130,10 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
         assert session.app.chrome.front.view.run_id == row.save.new_run
         await session.press("escape")
         assert session.view == "results"
+        assert "Results  9  outcome ↑  reprocess the failed users, only the tasks" in session.text()
+        assert "u undo" not in session.text()
         await session.press("u")
-        await told(session, "There is nothing to send: 9 that cannot be undone.")
+        await told(session, "An action cannot be undone.")
 
 
 async def test_read_only_every_action_says_why_and_sends_nothing(open_session: Opener, tenant: Tenant) -> None:
@@ -181,7 +184,7 @@ async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_mak
         await session.press("F")
         shown = session.app.chrome.front.view.run_id
         assert shown is not None
-        assert shown in "".join(words.split())
+        assert f"Onboard pre-hire, new run {short_id(shown)}, has ended: " in words
         await session.press("escape", "o", "slash", *"pre-hire", "enter")
         assert "F new run" in session.text()
         await session.press("F")

@@ -168,7 +168,7 @@ async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session
         await session.type("38")
         await ended(session)
         assert "38 changes: 35 done, 3 not done." in status_of(session)
-        assert "Results  38, 3 not done" in session.text()
+        assert "Results  38, 3 not done  outcome ↑  processingStatus → canceled" in session.text()
         assert session.text().count("completed by now") == 3
         assert statuses(graph) == {"canceled": 35, "completed": 3, "inProgress": 2}
         await type_keys(session, ["E", "enter"], "slowly")

@@ -102,6 +102,7 @@ async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
     show(graph)
     (entry,) = await session.reconciler.check_all()
     assert session.outcome(number) == (entry.outcome, entry.known_by) == (Outcome.DONE, "read-back")
+    assert entry.words == "", "what was not known is known"
     assert session.reconciler.unsettled == {}
     row = next(row for row in session.store.window(EVERY_RUN, 0, 99) if row.id == "r1")
     assert row.status == "failed", "the list shows what was read"

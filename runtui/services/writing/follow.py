@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from runtui.domain.rows import status_word
+from runtui.domain.rows import short_id, status_word
 from runtui.domain.triage.service_actions import MAKE_RUNS, STATUS, UNDER_WAY, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_runs
@@ -51,8 +51,16 @@ class FollowedRun(NamedTuple):
 
     @property
     def words(self) -> str:
-        """How far it has come."""
-        what = f"The {'new ' if self.is_new else ''}run {self.run.get('id')}"
+        """How far it has come; its id in full."""
+        return self._told_of(f"The {'new ' if self.is_new else ''}run {self.run.get('id')}")
+
+    def words_of(self, workflow_name: str) -> str:
+        """How far it has come, by the name of its workflow."""
+        return self._told_of(
+            f"{workflow_name}, new run {short_id(str(self.run.get('id')))}," if self.is_new else workflow_name
+        )
+
+    def _told_of(self, what: str) -> str:
         return f"{what} {'has ended:' if self.has_ended else 'is'} {self.status}{self.users}."
 
     @property

@@ -271,7 +271,8 @@ class Reconciler:
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy, new_run: str = "") -> Entry:
         settle, request_id = self._journal.settle, entry.client_request_id
-        await asyncio.to_thread(settle, request_id, outcome, known_by, words=entry.words, new_run=new_run)
+        words = entry.words if known_by == "person" else ""  # why it was in doubt is no trouble of one that is proved
+        await asyncio.to_thread(settle, request_id, outcome, known_by, words=words, new_run=new_run)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
         self._remember(await asyncio.to_thread(self._journal.unsettled, self._root))
         self.settled[settled.number] = settled

@@ -8,13 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from runtui.domain.bulk_draft import runs_word
+from runtui.domain.bulk_draft import BulkDraft, runs_word
 from runtui.domain.report import Outcome
 from runtui.keys.actions import key_of
 from runtui.services.writing.save import Save
 from runtui.tui.resources import ResultRow
 
 ENDED: Final = (Outcome.DONE, Outcome.NOT_DONE, Outcome.UNKNOWN)
+
+
+def what(bulk: BulkDraft) -> str:
+    """What is changed, or carried out, in a few words."""
+    if bulk.action is not None:
+        return bulk.action.words
+    changes = [(name, after) for name, _, after in bulk.changes()]
+    names = ", ".join(name for name, _ in changes)
+    if bulk.undoes:
+        return f"undo of {names}"
+    return f"{names} → {changes[0][1]}" if len(changes) == 1 else names
 
 
 def counted(outcomes: Mapping[Outcome | None, int]) -> str:

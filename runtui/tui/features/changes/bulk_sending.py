@@ -6,6 +6,7 @@ stops nothing; one sentence tells its end. An outcome that is found out later ta
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,8 @@ class BulkProgress:
     """One bulk change and how far each of its changes has come."""
 
     bulk: Bulk
+    words: str = ""
+    """What it changes, or carries out."""
     workflows: Mapping[str, str] = field(default_factory=dict)
     """The name of each run's workflow, by the run's id."""
     saves: dict[int, Save] = field(default_factory=dict)
@@ -146,10 +149,9 @@ class ResultsView(ActionView[None]):
         if self.list.filter_text:
             counted = f"{self.list.table.total} shown, {counted}"
         parts = [self.list.title(counted, self.list.filter_text)]
-        if progress.is_undo:
-            parts.append(Content("  undo"))
         if progress.held_by is not None:
             parts.append(content("  held", "$text-warning"))
+        parts.append(content(f"  {progress.words}", "$text-muted"))
         return Content("").join(parts)
 
     def show_in(self, panel: Panel) -> None:
@@ -204,8 +206,10 @@ class BulkSending(Feature):
         self.hear(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:
-        outcomes = frozenset(self.view.outcomes) if self._chrome.front.view is self.view else frozenset()
-        return replace(context, has_bulk=bool(self._changes), outcomes=outcomes)
+        progress = self.view.progress if self._chrome.front.view is self.view else None
+        outcomes = frozenset(self.view.outcomes) if progress is not None else frozenset()
+        is_action = progress is not None and progress.is_action
+        return replace(context, has_bulk=bool(self._changes), outcomes=outcomes, is_action=is_action)
 
     # The review
 
@@ -273,6 +277,7 @@ class BulkSending(Feature):
         run_ids = [draft.run_id for draft in bulk.drafts]
         runs = await self.in_thread(lambda: marked_runs(self._workspace, run_ids))
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
+        progress.words = await asyncio.to_thread(bulk_words.what, bulk)
         await self._show(progress)
 
     # The results

@@ -15,6 +15,7 @@ from typing import Final
 from textual.content import Content
 
 from runtui.domain.report import Outcome
+from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import REPROCESSED, STATUS, ServiceAction, reprocess
 from runtui.graph.root import run_key
 from runtui.services.workspace import Workspace
@@ -167,10 +168,11 @@ class Following(Feature):
             before, status = status, str(found.run.get(STATUS))
             is_free = found.has_ended or self._chrome.status.text in ("", self._told)
             if not save.batch and status != before and is_free:
-                self._told = found.words
+                name = visible(save.intent.workflow_name) if save.intent is not None else ""
+                self._told = found.words_of(name) if name else found.words
                 good = status in ("completed", "canceled")
                 severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
-                self._chrome.set_status(found.words, severity)
+                self._chrome.set_status(self._told, severity)
                 self._chrome.refresh()
             is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
             if is_last and self._workspace.settings.bell:
