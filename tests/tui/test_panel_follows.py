@@ -217,4 +217,4 @@ async def test_a_run_that_is_damaged_on_disk_is_told_in_the_panel(open_session: 
             db.execute("UPDATE body SET raw = '{'")
         await session.press("j")
         await session.panel_rested()
-        assert "Start runtui again" in " ".join(panel_lines(session))
+        assert "again: the runs are then read anew." in " ".join(panel_lines(session)), session.text()
