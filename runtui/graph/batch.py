@@ -97,8 +97,9 @@ def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:
 def unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
     """An item of a batch without an answer of its own: the batch was refused as a whole, or nobody knows."""
     exchange = as_item(batch, root, item)
-    if batch.failure is not None or batch.status != HTTPStatus.OK or batch.is_foreign:
+    if batch.failure is not None or not 200 <= (batch.status or 0) < 300 or batch.is_foreign:
         return exchange
+    # Also a batch without a body (204) says nothing of this request, which alone such an answer would.
     return replace(exchange, failure=Failure(FailureKind.CUT, "maybe", "The batch has no answer to this request."))
 
 

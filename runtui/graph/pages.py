@@ -24,7 +24,8 @@ PAGE_SIZE = 999
 """Items asked for in one page; Graph documents no size for these collections and may send fewer."""
 
 MAX_EMPTY_PAGES = 50
-"""Empty pages in a row, each with a next link, that are believed. OData allows them; a loop looks the same."""
+"""Pages in a row, each with a next link, that are believed though they bring nothing: empty ones, which OData allows,
+and such as came before. A loop looks the same, also one whose links are always new."""
 
 # Members after an enum's sentinel are sent only to those who ask; without it they read "unknownFutureValue".
 ALL_ENUM_MEMBERS = "include-unknown-enum-members"
@@ -112,17 +113,20 @@ class PageReader:
         """
         link: str | None = self.transport.url(path)
         seen: set[str] = set()
+        brought: set[int] = set()
         empty = 0
         while link is not None:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
             body, items = await asyncio.to_thread(_page, exchange)  # too much to take apart between two keys
-            empty = 0 if items else empty + 1
+            ids = hash(tuple(item["id"] for item in items))
+            empty = 0 if items and ids not in brought else empty + 1
+            brought.add(ids)
             yield CollectionPage(items, exchange)
-            found = as_received(body, exchange).get("@odata.nextLink") or None
-            link = linked(link, found) if isinstance(found, str) else None
-            if found is not None and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
+            found = as_received(body, exchange).get("@odata.nextLink")
+            link = linked(link, found) if found and isinstance(found, str) else None
+            if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
 
 

@@ -169,6 +169,8 @@ class Refresh:
         """How many listings in a row read nothing."""
         self._last_page_at = 0.0
         """In the loop's time, when the last page came."""
+        self.is_broken = False
+        """Whether nothing is listed any more, by a defect; `progress` has the fault."""
         self.progress = Progress()
         self.changed: Announcer[Progress] = Announcer()
         self.up_to_date: Announcer[UpToDate] = Announcer()
@@ -178,6 +180,16 @@ class Refresh:
         """List now, and go on listing."""
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Tell of a defect that ends the listing: a list that nobody reads any more must not look like one."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
+        what = f"A defect of runtui ended it ({type(error).__name__})."
+        self.is_broken = True
+        self._say(listing=False, fault=RuntuiError("The runs are read no longer", what, "Start runtui again."))
 
     def now(self, *, full: bool = False) -> None:
         """List at once, paused or not; during a listing: once more after it."""

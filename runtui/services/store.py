@@ -43,6 +43,7 @@ from runtui.services.store_file import (
     open_writer,
     put_runs,
     put_workflow,
+    store_error,
 )
 from runtui.services.store_query import (
     EVERY_RUN,
@@ -320,13 +321,13 @@ class Store:
         sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
         with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
-        return StoredRun(json.loads(found[0]), *found[1:]) if found else None
+            return StoredRun(json.loads(found[0]), *found[1:]) if found else None
 
     def workflows(self) -> list[dict[str, Any]]:
         """The workflows as received, by name."""
         with self.reading() as db:
             found = db.execute("SELECT name, raw FROM workflow").fetchall()
-        return [json.loads(raw) for _, raw in sorted(found, key=lambda workflow: workflow[0].casefold())]
+            return [json.loads(raw) for _, raw in sorted(found, key=lambda workflow: workflow[0].casefold())]
 
     def totals(self, now: int | None = None) -> Totals:
         """The counts over all runs; `now` (ticks) decides which are stuck."""
@@ -408,8 +409,8 @@ class Store:
                     yield db
                 finally:
                     db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreError(self._path, error) from error
+        except (sqlite3.Error, json.JSONDecodeError) as error:
+            raise store_error(self._path, error) from error
 
     def _reader(self) -> sqlite3.Connection:
         """This thread's connection to the file that is at the path."""
@@ -447,8 +448,8 @@ class Store:
                 except BaseException:
                     self._writer.rollback()
                     raise
-            except sqlite3.Error as error:
-                raise StoreError(self._path, error) from error
+            except (sqlite3.Error, json.JSONDecodeError) as error:
+                raise store_error(self._path, error) from error
         if changes:
             self.changed.announce(changes.news())
 

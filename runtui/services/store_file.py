@@ -9,17 +9,27 @@ announced from. A run that has not changed is neither written nor noted.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import Column
 from runtui.domain.rows import INDEXED, RUN_COLUMNS, RunRow, index_run, storable
 from runtui.errors import RuntuiError
-from runtui.private_files import BUSY_SECONDS, FileIds, explanation, files_at, private_database, remove_log_of
+from runtui.private_files import (
+    BUSY_SECONDS,
+    FileIds,
+    create_private,
+    explanation,
+    files_at,
+    private_database,
+    remove_log_of,
+)
 from runtui.services.store_results import RESULT_TABLES, delete_results
 from runtui.services.triage.projection import TRIAGE_TABLE
 from runtui.services.writing.foreground import Foreground
@@ -69,16 +79,34 @@ _PUT: Final = (
 )
 """REPLACE would write every index of a run anew, also those in which nothing changes."""
 
+_DAMAGED: Final = ("malformed", "Could not decode", "not a database")
+"""What is said of a damaged file: by SQLite of its pages and of JSON in it, by Python of a text that is no UTF-8."""
+
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 """SQLite's words for: this file is not ours (no database, a broken one, other tables)."""
 
 
 class StoreError(RuntuiError):
-    """The local store cannot be read or written: a full disk, a folder without permission."""
+    """The local store cannot be read or written: a full disk, a folder without permission, a damaged file."""
 
-    def __init__(self, path: Path, reason: object) -> None:
-        what, cure = explanation(path, reason, "Free disk space, or set RUNTUI_STATE to a folder of your own.")
+    def __init__(self, path: Path, reason: object, cure: str = "") -> None:
+        what, cure = explanation(path, reason, cure or "Free disk space, or set RUNTUI_STATE to a folder of your own.")
         super().__init__("The local store failed", what, cure)
+
+
+def store_error(path: Path, error: sqlite3.Error | JSONDecodeError) -> StoreError:
+    """Why the store failed. Of a damaged file it is noted beside it, so that it is begun anew when it is opened next:
+    a copy of what the server has is not to stay in anybody's way."""
+    is_damaged = isinstance(error, JSONDecodeError) or any(sign in str(error) for sign in _DAMAGED)
+    if not is_damaged:
+        return StoreError(path, error)
+    with suppress(OSError):
+        os.close(create_private(_note_of_damage(path)))
+    return StoreError(path, error, "Start runtui again: the runs are then read anew.")
+
+
+def _note_of_damage(path: Path) -> Path:
+    return path.with_name(path.name + ".damaged")
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -88,6 +116,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
         StoreError: when there can be no such file.
     """
     try:
+        if (note := _note_of_damage(path)).exists():
+            with suppress(FileNotFoundError):
+                _set_aside(path)
+            note.unlink(missing_ok=True)
         try:
             return _open_private(path)
         except sqlite3.DatabaseError as error:

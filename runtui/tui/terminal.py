@@ -36,6 +36,7 @@ from textual.theme import Theme
 from textual.widget import AwaitMount
 from textual.worker import WorkerFailed
 
+from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.log import crash_sentence
 from runtui.prelude.terminal import TAKEOVER, terminal_size
@@ -400,7 +401,8 @@ class TerminalApp(App[int]):
         if isinstance(error, WorkerFailed):
             error = error.error
         if self.crash is None:
-            self.crash = crash_sentence(error, self._crash_folder)
+            is_told = isinstance(error, RuntuiError)  # such as a damaged store: it says itself what to do
+            self.crash = f"runtui: {visible(error)}" if is_told else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()
 
 

@@ -146,14 +146,24 @@ async def test_a_next_link_to_elsewhere_is_refused_before_anything_is_sent(link:
     assert caught.value.exit_code is ExitCode.NOT_DONE
 
 
+ODD_LINKS: tuple[Any, ...] = (5, 0, False, [], {})
+
+
 @pytest.mark.parametrize(
     ("bodies", "says"),
     [
         ([{"value": [{"id": "a"}], "@odata.nextLink": f"{LCW}?$skip=1"}] * 2, "nowhere new"),
-        ([{"value": [{"id": "a"}], "@odata.nextLink": 5}], "nowhere new"),
+        *(([{"value": [{"id": "a"}], "@odata.nextLink": odd}], "nowhere new") for odd in ODD_LINKS),
         ([{"value": [{"id": "a"}], "@odata.nextLink": "workflows"}], "nowhere new"),
         (
             [{"value": [], "@odata.nextLink": f"{LCW}?$skip={number}"} for number in range(MAX_EMPTY_PAGES + 1)],
+            "nowhere new",
+        ),
+        (
+            [
+                {"value": [{"id": f"a{number % 3}"}], "@odata.nextLink": f"{LCW}?$skiptoken={number}"}
+                for number in range(MAX_EMPTY_PAGES + 4)
+            ],
             "nowhere new",
         ),
         ([{}], 'no list "value"'),

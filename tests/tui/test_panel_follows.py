@@ -209,3 +209,12 @@ async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Ope
 
 def tab_of(session: Session) -> str:
     return session.panel.tab
+
+
+async def test_a_run_that_is_damaged_on_disk_is_told_in_the_panel(open_session: Opener) -> None:
+    async with open_session(runs=20) as session:
+        with session.workspace.store.writing() as (db, _):
+            db.execute("UPDATE body SET raw = '{'")
+        await session.press("j")
+        await session.panel_rested()
+        assert "again: the runs are then read anew." in " ".join(panel_lines(session)), session.text()

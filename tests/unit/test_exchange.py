@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtui.graph.batch import BatchItem, unanswered
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
+from runtui.graph.faults import read_answer
 from tests import canary
 
 
@@ -120,3 +122,14 @@ def test_what_is_hidden_is_read_only_to_be_sent_back() -> None:
 )
 def test_how_far_the_servers_clock_is_ahead_is_told_by_the_end_of_its_answer(date: str, ahead: float | None) -> None:
     assert exchange(seconds=1.5, response_headers=(("Date", date),)).clock_ahead == ahead
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 206, 207])
+def test_a_batch_that_says_nothing_of_a_change_is_no_answer_to_it(status: int) -> None:
+    """Alone, a 204 would say that it was done."""
+    item = BatchItem("PATCH", "/workflowBase/runs/r1", (), "{}")
+    alone = unanswered(exchange(method="POST", status=status), "https://graph.example/beta", item)
+    entity, fault = read_answer(alone, writing=True)
+    assert entity is None
+    assert fault is not None
+    assert fault.message == "The batch has no answer to this request."

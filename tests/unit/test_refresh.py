@@ -321,3 +321,20 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
     assert healthy == max(interval, took * LISTING_SHARE)
     assert healthy <= seconds <= max(healthy, LONGEST_WAIT)
     assert seconds <= rest_seconds(interval, took, failures + 1)
+
+
+async def test_a_defect_that_ends_the_listing_is_told(store: Store) -> None:
+    """Otherwise the list would look as if it were read on and on."""
+    graph = FakeGraph(joiner=[[run("a")]])
+    graph.workflows_error = TypeError("a defect")
+    refresh = Refresh(graph, store, interval=NEVER)
+    told: list[type[BaseException]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(type(context["exception"])))
+    ends = watch(refresh)
+    refresh.start()
+    progress = await next_end(ends)
+    assert (
+        str(progress.fault)
+        == "The runs are read no longer. A defect of runtui ended it (TypeError). Start runtui again."
+    )
+    assert (refresh.is_broken, told) == (True, [TypeError])

@@ -261,3 +261,42 @@ def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -
     assert set(ids(other)) == set(ids(store)) == {"r1", "r2"}
     other.close()
     store.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE body SET raw = '{'",
+        "UPDATE body SET raw = CAST(x'ff' AS TEXT)",
+        "UPDATE run SET status = CAST(x'ff' AS TEXT)",
+    ],
+)
+def test_what_is_damaged_inside_is_told_and_begun_anew_at_the_next_start(damage: str, path: Path) -> None:
+    store = Store(path)
+    put_one(store)
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    with pytest.raises(StoreError, match="Start runtui again: the runs are then read anew"):
+        (store.get("r1"), store.window(EVERY_RUN, 0, 9))
+    store.close()
+    for _ in range(2):
+        again = Store(path)
+        assert ids(again) in ([], ["r1"])
+        assert again.get("r9") is None
+        put_one(again)
+        assert again.get("r1") is not None
+        again.close()
+    assert path.with_name(path.name + ".aside").exists()
+    assert {mode(file) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_another_trouble_leaves_the_file_alone(path: Path) -> None:
+    store = Store(path)
+    put_one(store)
+    store.close()
+    with pytest.raises(StoreError, match="Free disk space"), store.writing():
+        pass
+    again = Store(path)
+    assert ids(again) == ["r1"]
+    again.close()

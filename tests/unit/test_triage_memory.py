@@ -238,12 +238,20 @@ def test_two_runtui_at_once_take_nothing_back_from_each_other(
     other_store.close()
 
 
-def test_a_row_that_something_else_wrote_is_left_out(memory: TriageMemory, store: Store, journal: Journal) -> None:
+@pytest.mark.parametrize("damage", ["state = 'odd'", "note = CAST(x'ff' AS TEXT)", "who = x'00'", "changed = 'soon'"])
+def test_a_row_that_is_none_of_ours_is_left_out(
+    damage: str, memory: TriageMemory, store: Store, journal: Journal
+) -> None:
     put(store, a_run(1), a_run(2))
     memory.mark(["r1", "r2"], "handled", "lee")
-    journal.execute("UPDATE triage SET state = 'odd', stamp = 99 WHERE run_id = :run_id", [{"run_id": "r1"}])
+    damaged = f"UPDATE triage SET {damage}, stamp = 99 WHERE run_id = :run_id"
+    journal.execute(damaged, [{"run_id": "r1"}])
     memory.follow()
     assert found(store, "triage:handled") == ["r2"]
+    memory.mark(["r1", "r2"], "handled", "lee")
+    memory.note(["r1"], "as it should be", "lee")
+    memory.follow()
+    assert found(store, "triage:handled") == ["r1", "r2"]
 
 
 @pytest.mark.parametrize(

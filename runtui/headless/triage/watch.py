@@ -163,7 +163,8 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
         await listed.wait()
         listed.clear()
         progress = workspace.refresh.progress
-        if (fault := progress.fault) is not None and (not was_read or _is_refused(workspace, fault)):
+        is_final = not was_read or workspace.refresh.is_broken
+        if (fault := progress.fault) is not None and (is_final or _is_refused(workspace, fault)):
             raise fault
         trouble.tell(str(progress.complaint or await _read_results(workspace, order) or ""))
         if fault is None:
@@ -356,7 +357,9 @@ class ToldRuns:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 why = "Another runtui watches with this filter; it would take runs from this one."
                 raise RuntuiError("It is watched already", why, "End that one first.") from error
-            cure = "Delete it to begin anew; what matches is then printed again."
+            is_full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+            anew = "Delete it to begin anew; what matches is then printed again."
+            cure = "Free disk space and try again." if is_full else anew
             raise RuntuiError("The watch cannot be remembered", f"{self._path}: {error}.", cure) from error
         except OSError as error:
             what, cure = explanation(self._path, error, "Free disk space and try again.")

@@ -162,7 +162,7 @@ class TriageMemory:
 
 
 def _sound(row: sqlite3.Row) -> sqlite3.Row | None:
-    """A row as runtui writes it; None for one that something else wrote."""
+    """A row as runtui writes it; None for one that something else wrote, or that is no text any more."""
     empty = (*RunTriage(""), 0)
     is_sound = row["state"] in TRIAGE_STATES and all(map(isinstance, row, map(type, empty)))
-    return row if is_sound else None
+    return row if is_sound and all(storable(text) == text for text in row if isinstance(text, str)) else None

@@ -227,7 +227,13 @@ class Panel:
         self._news_shown = news
 
     def _known(self, run_id: str) -> pages.KnownRun:
-        """What is on this machine about a run. It reads files."""
+        """What is on this machine about a run; what cannot be read is said in the page. It reads files."""
+        try:
+            return self._stored(run_id)
+        except RuntuiError as error:
+            return pages.KnownRun(run_id=run_id, stored=None, note=str(error))
+
+    def _stored(self, run_id: str) -> pages.KnownRun:
         workspace = self._workspace
         stored, results = workspace.store.get(run_id), workspace.store.results_of(run_id)
         known = pages.KnownRun(

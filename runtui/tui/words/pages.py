@@ -257,7 +257,7 @@ class KnownRun:
 def run_page(known: KnownRun, now: int) -> Page:
     """A run at `now` (ticks): why it failed, what a person did about it, its times, and the object as received."""
     if known.stored is None:
-        gone = Fact("This run is not in the list.", "$text-muted")
+        gone = Fact(known.note, "$text-warning") if known.note else Fact("This run is not in the list.", "$text-muted")
         return Page((gone,), about=About(known.run_id, short_id(known.run_id)))
     run = known.stored.raw
     values = {item.key: item.read(run) for item in PROPERTIES}
