@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.config import Choices, Config, choose, no_config, read_config
 from runtui.errors import UsageError
@@ -47,8 +47,7 @@ class SessionSpec:
         return self.store or store_path(self.settings.state_folder, self.settings.root)
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """The session options of a command line."""
 
     flags: Mapping[str, Any]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -50,8 +49,7 @@ class Problem(NamedTuple):
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The file as read: `profiles` holds the raw values, by profile, and `lines` their lines."""
 
     path: Path
@@ -79,8 +77,7 @@ class Config:
         return _place(self.path, self.lines.get((_KEYS, name), self.lines.get(("", "keys"), 0)))
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(NamedTuple):
     """The options of one session: the profile's name ("" without one), and every value that was given anywhere."""
 
     profile: str

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
 from runtui.errors import FieldError
@@ -41,8 +41,7 @@ class Missing:
 MISSING: Final = Missing()
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """What was typed into one field, and the value it stands for, or why it stands for none."""
 
     text: str
@@ -50,8 +49,7 @@ class Edit:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One property that would be written with another value than the one received."""
 
     field: Property
@@ -59,8 +57,7 @@ class Change:
     after: str | int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """One property that moved on the server after the run was opened: the three values."""
 
     field: Property

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 # Read left to right: an escaped backslash, a surrogate pair, or a surrogate alone. Only the last is no character.
 _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
@@ -57,8 +57,7 @@ class FailureKind(Enum):
     """The program stopped waiting for the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a request has no whole answer.
 
     `sent` is "no" only where it is proved that the server cannot have seen the request; `what` is one sentence. `hint`

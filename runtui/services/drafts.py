@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -198,7 +197,7 @@ class Drafts:
 def _row(root: str, kept: Kept) -> tuple[str, ...]:
     draft = kept.draft
     received = hide_secrets(json.dumps(draft.received))
-    edits = json.dumps({name: redact_values(asdict(edit)) for name, edit in draft.edits.items()})
+    edits = json.dumps({name: redact_values(edit._asdict()) for name, edit in draft.edits.items()})
     return root, draft.run_id, draft.workflow_id, draft.mode, received, edits, kept.changed_at.isoformat()
 
 

@@ -64,8 +64,7 @@ MOST_NAMED: Final = 3
 """Workflows that are named where not all of them can be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadWorkflow:
+class UnreadWorkflow(NamedTuple):
     """A workflow whose runs could not be read."""
 
     workflow_id: str
