@@ -20,6 +20,7 @@ from runtui.keys.names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.cell_filter import cell_filter
 from runtui.tui.features.feature import Feature
+from runtui.tui.palette import Palette
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
@@ -156,11 +157,14 @@ class HelpView(ActionView[str]):
 
 
 class Helping(Feature):
-    """Opening the help, and running what is chosen there."""
+    """Opening the help and the palette, and running what is chosen there."""
 
     async def action_help(self) -> None:
-        async def chosen(action_id: str | None) -> None:
-            if action_id is not None:
-                await self._chrome.front.run_by_name(action_id)
+        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), self._run)
 
-        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), chosen)
+    async def action_palette(self) -> None:
+        await self._chrome.app.push_screen(Palette(self._chrome.front), self._run)
+
+    async def _run(self, action_id: str | None) -> None:
+        if action_id is not None:
+            await self._chrome.front.run_by_name(action_id)
