@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
@@ -24,7 +23,6 @@ from runtui.tui.palette import Palette
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 
 FILTER_HELP = """\
@@ -119,12 +117,14 @@ class HelpView(ActionView[str]):
         super().__init__(name="help")
         self._here = tuple(here)
         self.list = ReadList(HELP, name="help")
+        self._about = Static(id="help-about", markup=False)
 
     def compose(self) -> ComposeResult:
         yield self.list
-        yield Static(id="help-about", markup=False)
+        yield self._about
 
     def on_mount(self) -> None:
+        self.list.table.tell_line = self._show_about
         self.list.put(help_rows(self._here))
         self.list.table.move_to(1)  # the first heading is no line to choose
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
@@ -132,12 +132,11 @@ class HelpView(ActionView[str]):
     def title(self) -> Content:
         return self.list.heading()
 
-    @on(LineTable.CursorMoved)
     def _show_about(self) -> None:
         """Another line: where it works, and the whole of it."""
         row = self.list.table.row_under_cursor()
         words = f"{row.section}: {row.words or row.keys}" if row is not None and row.keys else ""
-        self.query_one("#help-about", Static).update(content(words), layout=False)
+        self._about.update(content(words), layout=False)
 
     def action_run_action(self) -> None:
         row = self.list.table.row_under_cursor()
