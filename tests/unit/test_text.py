@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.segment import ControlType, Segment
 from rich.style import Style
 from textual.color import Color
+from textual.content import Content
 from textual.fuzzy import Matcher
 
 from runtui.domain.text import UNSAFE
