@@ -473,7 +473,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
     Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 64, "demo", hinted="list"),
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
-    Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10, call="app.command_palette"),
+    Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
     Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
     Action(

@@ -13,7 +13,6 @@ from rich.console import RenderableType
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.geometry import Size
@@ -32,7 +31,6 @@ from runtui.tui.features.listing import Listing
 from runtui.tui.features.wiring import Preparation, Stages, every_feature
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
-from runtui.tui.palette import ActionProvider, Palette
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
@@ -101,9 +99,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     """
 
     TITLE = "runtui"
-    ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {ActionProvider}
-    COMMAND_PALETTE_BINDING = ""
+    ENABLE_COMMAND_PALETTE = False  # Textual's own
     BINDINGS: ClassVar = []
 
     def __init__(
@@ -134,11 +130,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
-
-    def action_command_palette(self) -> None:
-        """Open the palette, once."""
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(Palette(id="--command-palette"))
 
     def post_message(self, message: Message) -> bool:
         """Have what comes from the terminal wait for its turn; all else goes the usual way."""

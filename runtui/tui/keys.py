@@ -10,7 +10,7 @@ so (`awaited`). What never comes to rest is waited for once, for a limited time.
 
 What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_keys.py`: the queue
 of a message pump and whether it waits there, `App._registry`, `App._dom_ready`, what the animator and a screen still
-have to do, and the palette's group of workers.
+have to do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from typing import Any, Final, TypeGuard
 from textual import events
 from textual._queue import Queue
 from textual.app import App
-from textual.command import CommandPalette
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widgets import Input
@@ -223,7 +222,7 @@ class KeyQueue:
 
 
 def _is_awaited(group: str) -> bool:
-    return group.startswith(_AWAITED) or group == CommandPalette._GATHER_COMMANDS_GROUP
+    return group.startswith(_AWAITED)
 
 
 def _is_due(screen: Any) -> bool:

@@ -5,72 +5,106 @@ Invariant: it lists the actions of the visible view; one that cannot run now is 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.widgets import Input
+from textual.containers import Vertical
+from textual.content import Content
+from textual.fuzzy import Matcher
+from textual.screen import ModalScreen
+from textual.style import Style
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
 
-from runtui.keys.actions import Action, in_scopes
+from runtui.keys.actions import in_scopes
 from runtui.tui.actions import why_not
+from runtui.tui.drawn_once import DrawnOnce
 from runtui.tui.screens.frame import Frame
-from runtui.tui.text import content, highlighted, palette_help
+from runtui.tui.text import content, highlighted
+from runtui.tui.widgets.inputs import LineInput, PagedList
+
+_MATCH: Final = Style(underline=True)
 
 
-class Palette(CommandPalette):
-    """Textual's palette, whose page keys do nothing while its list is not shown: Textual 8.2.8 raises KeyError."""
+class FoundActions(PagedList, can_focus=False):
+    """What is found; the keys stay with the line above."""
 
+    has_cursor = True
+
+
+class Palette(DrawnOnce[str], ModalScreen[str]):
+    """Asks for an action; its answer is the id of one.
+
+    Args:
+        frame: The screen whose actions are listed.
+    """
+
+    AUTO_FOCUS = "LineInput"
     BINDINGS = [
-        Binding("pagedown", "list_page('down')", "Next page", show=False),
-        Binding("pageup", "list_page('up')", "Previous page", show=False),
+        Binding("escape", "dismiss", show=False),
+        Binding("up", "move('cursor_up')", show=False),
+        Binding("down", "move('cursor_down')", show=False),
+        Binding("pageup", "move('page_up')", show=False),
+        Binding("pagedown", "move('page_down')", show=False),
+        Binding("ctrl+home,shift+home", "move('first')", show=False),
+        Binding("ctrl+end,shift+end", "move('last')", show=False),
     ]
+    DEFAULT_CSS = """
+    Palette > Vertical { margin: 3 0 1 0; }
+    Palette LineInput { margin: 0 1 1 1; }
+    Palette FoundActions { height: 1fr; overflow-y: scroll; scrollbar-size: 0 1; }
+    """
 
-    def on_mount(self) -> None:
-        """An idle screen writes nothing, a cursor that blinks included."""
-        self.query_one(Input).cursor_blink = False
-
-    async def action_list_page(self, direction: str) -> None:
-        """Move one page of the list up or down."""
-        if (commands := self.query_one(CommandList)).scrollable_content_region:
-            await commands.run_action(f"page_{direction}")
-
-
-class ActionProvider(Provider):
-    """Feeds Textual's palette."""
-
-    def _actions(self) -> list[tuple[Action, str]]:
-        """The actions of the visible view, each with its help, or with the reason why it cannot run."""
-        frame = self.screen
-        if not isinstance(frame, Frame):
-            return []
+    def __init__(self, frame: Frame[Any]) -> None:
+        super().__init__()
         now = frame.chrome.context()
-        actions = in_scopes(*frame.scopes)
-        return [
+        self._actions = [
             (action, why_not(action, now) or f"{action.help} ({action.shown_key})")
-            for action in actions
+            for action in in_scopes(*frame.scopes)
             if action.id != "palette"
         ]
+        self._found = FoundActions()
 
-    def _run(self, action: Action) -> partial[Coroutine[Any, Any, None]]:
-        frame = self.screen
-        assert isinstance(frame, Frame)  # noqa: S101 - _actions lists nothing on another screen
-        return partial(frame.action_perform, action.id)
+    def compose(self) -> ComposeResult:
+        yield Vertical(LineInput(placeholder="Search for commands…"), self._found)
 
-    async def discover(self) -> Hits:
-        """List every action while nothing is typed."""
-        for action, words in self._actions():
-            yield DiscoveryHit(content(_name(action)), self._run(action), text=_name(action), help=palette_help(words))
+    def on_mount(self) -> None:
+        self._search("")
 
-    async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for action, words in self._actions():
-            score = matcher.match(f"{_name(action)} {action.help}")
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._search(event.value.strip())
+
+    def _search(self, text: str) -> None:
+        """List the actions that match a text, the best first; all of them in their order where it is empty."""
+        matcher = Matcher(text, match_style=_MATCH)
+        found: list[tuple[float, Option]] = []
+        for action, words in self._actions:
+            name = action.label.capitalize()
+            score = matcher.match(f"{name} {action.help}") if text else 1
             if score > 0:
-                name = _name(action)
-                yield Hit(score, highlighted(matcher, name), self._run(action), text=name, help=palette_help(words))
+                shown = (highlighted(matcher, name) if text else content(name)).stylize_before("bold")
+                option = Option(Content.assemble(shown, "\n", content(words)), id=action.id)
+                found.append((score, option))
+        options = [option for _, option in sorted(found, key=lambda entry: -entry[0])]
+        self._found.clear_options()
+        self._found.add_options(options or [Option(content("No action matches."), disabled=True)])
+        self._found.highlighted = 0 if options else None
 
+    async def action_move(self, how: str) -> None:
+        """Move the cursor of the list."""
+        await self._found.run_action(how)
 
-def _name(action: Action) -> str:
-    return f"{action.label.capitalize()}"
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if (option := self._found.highlighted_option) is not None:
+            self.dismiss(option.id)
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.dismiss(event.option.id)

@@ -7,7 +7,7 @@ as visible marks; `ControlFilter` removes whatever got past them from every segm
 
 from __future__ import annotations
 
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
 from rich.segment import Segment
@@ -41,14 +41,6 @@ def highlighted(matcher: Matcher, text: object) -> Content:
         if not shown.plain[offset].isspace():
             shown = shown.stylize(matcher.match_style, offset, offset + 1)
     return shown
-
-
-def palette_help(text: object) -> str:
-    """`text` as the help of a palette entry.
-
-    It is Content whatever its annotation says: the palette parses every `str` as markup and leaves Content alone.
-    """
-    return cast("str", content(text))
 
 
 def fit(text: object, width: int, *, align: Literal["left", "right"] = "left") -> str:

@@ -57,6 +57,11 @@ def sent(key: str, *, after: Sequence[str] = (), back: Sequence[str] = ()) -> Ca
     return pairs
 
 
+def help_page() -> Callable[[], Pairs]:
+    """The bytes of the second page of the help: a page down from the first line moves the cursor alone."""
+    return sent("pagedown", after=("?", "pagedown"), back=("home", "pagedown"))
+
+
 def sent_beside_stock(key: str, stock_key: str, *, back: str = "") -> Callable[[], Pairs]:
     """The bytes that a key sends by itself, beside those of a DataTable."""
 
@@ -117,7 +122,7 @@ ROWS = (
     Row("page down", "B", "DataTable", 0.4, sent_beside_stock("pagedown", "pagedown")),
     Row("one row changes", "B", "DataTable, one cell", 0.1, sent_beside_stock("space", "u")),
     Row("cursor down and the panel", "B", CHANGED_CELLS, 1.5, sent("down"), rounds=15),
-    Row("page down in help", "B", CHANGED_CELLS, 1.15, sent("pagedown", after=("?",), back=("home",))),
+    Row("page down in help", "B", CHANGED_CELLS, 1.15, help_page()),
     Row("next tab of the panel", "B", CHANGED_CELLS, 1.15, sent("]")),
     Row("resize", "B", "the cells of the screen", 1.15, resized),
     Row("idle for 10 s", "B", "nothing", 1, idle(), rounds=1),

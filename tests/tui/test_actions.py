@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from textual import events
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from runtui.keys.actions import ACTIONS, VIEWS, Action, Scope, in_scopes, remap
 from runtui.keys.keymap import read_keys
@@ -245,7 +245,13 @@ async def test_help_is_filtered_and_runs_what_is_chosen(open_session: Opener) ->
             session.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await session.settled()
         assert (session.view, session.runs.filter_text) == ("runs", "is:problem")
-        await session.press("question_mark", "slash")
+        await session.press("question_mark")
+        table = session.find("#help-table", LineTable)
+        table.action_page(1)
+        row = table.row_under_cursor()
+        assert row is not None
+        assert row.words in str(session.find("#help-about", Static).content), "told at once: in the frame of the page"
+        await session.press("slash")
         await session.type("discard press")
         assert "of" in session.text().splitlines()[2]
         assert "Form: Discard the draft" in session.text()

@@ -61,7 +61,7 @@ async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: O
 async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await type_keys(session, ["ctrl+p", *"list of keys", "enter"], "in one packet")
-        await session.until(lambda: session.app.screen.id != "--command-palette")
+        await session.until(lambda: session.app.screen is session.front)
         assert session.view == "help"
 
 

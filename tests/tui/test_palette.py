@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from textual.command import CommandList
+from runtui.tui.palette import FoundActions
+from tests.tui.conftest import Opener, Session
 
-from tests.tui.conftest import Opener
+
+def found(session: Session) -> list[str]:
+    """The names of what is found."""
+    return [str(option.prompt).split("\n")[0] for option in session.app.screen.query_one(FoundActions).options]
 
 
-async def test_a_page_key_while_the_hits_are_not_on_the_screen_does_nothing(open_session: Opener) -> None:
-    """Textual 8.2.8 ends with a KeyError there."""
+async def test_page_keys_move_the_cursor_and_do_nothing_where_there_is_none(open_session: Opener) -> None:
     async with open_session() as session:
-        await session.press("ctrl+p")
-        hits = session.app.screen.query_one(CommandList)
-        await session.until(lambda: hits.option_count > 2)
-        hits.display = False
-        await session.pilot.pause()
-        hits.clear_options().add_options(["one", "two", "three"])
-        hits.highlighted = 1
-        await session.press("pageup", "escape", "escape")
+        await session.press("ctrl+p", "pagedown")
+        below = session.app.screen.query_one(FoundActions).highlighted
+        assert below is not None
+        assert below > 5
+        await session.press("pageup", "z", "q", "x", "pagedown", "pageup", "down", "enter")
+        assert found(session) == ["No action matches."]
+        await session.press("escape")
         assert session.view == "runs"
+        assert session.app.screen is session.front
 
 
 async def test_an_action_runs_from_the_palette(open_session: Opener) -> None:
     async with open_session() as session:
         await session.press("ctrl+p")
+        assert len(found(session)) > 40
         await session.type("problems")
-        await session.until(lambda: "Show only runs" in session.text())
+        assert "Show only runs" in session.text()
+        assert found(session)[0] == "Problems"
         await session.press("enter")
         await session.until(lambda: session.runs.filter_text == "is:problem")
+
+
+async def test_the_palette_is_of_the_place_in_front(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.press("o", "ctrl+p")
+        assert "Edit" not in found(session), "the overview has no form"
+        await session.type("list of keys")
+        await session.press("down", "up", "enter")
+        await session.until(lambda: session.view == "help")

@@ -163,8 +163,8 @@ async def test_the_first_frame_of_a_question_has_its_page(
     first_frame: list[str] = []
     resumed = Frame.on_screen_resume
 
-    def on_screen_resume(self: Frame[None], event: events.ScreenResume) -> None:
-        resumed(self, event)
+    def on_screen_resume(self: Frame[None]) -> None:
+        resumed(self)
         if self.view.scope == "review":
             page = self.query_one(JsonView)
             first_frame[:] = [page._draw_text(number).text.strip() for number in range(page.line_count)]

@@ -10,7 +10,6 @@ import pytest
 from textual import events
 from textual._queue import Queue
 from textual.app import App, ComposeResult
-from textual.command import CommandPalette
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -32,7 +31,6 @@ from tests.keys import drained
         (App[None](), ["_registry", "_dom_ready"]),
         (App[None]().animator, ["_animations"]),
         (Screen[None](), ["_layout_required", "_scroll_required", "_callbacks"]),
-        (CommandPalette, ["_GATHER_COMMANDS_GROUP"]),
         (App[None](), ["_get_screen"]),
     ],
     ids=lambda value: "" if isinstance(value, list) else type(value).__name__,

@@ -14,7 +14,6 @@ from typing import Any, Final
 import pytest
 from textual._animator import Animator
 from textual.app import App
-from textual.command import CommandPalette
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -40,7 +39,6 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_animations",
         "_callbacks",
         "_dom_ready",
-        "_GATHER_COMMANDS_GROUP",
         "_is_mounted",
         "_layout_required",
         "_message_queue",
@@ -175,7 +173,6 @@ def has(owner: Any, name: str) -> bool:
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
-    (CommandPalette, "_GATHER_COMMANDS_GROUP"),
 ], ids=lambda pair: f"{pair[0].__name__}.{pair[1]}")  # fmt: skip
 def test_each_private_name_still_exists(owner_and_name: tuple[type, str]) -> None:
     owner, name = owner_and_name

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 
 from runtui.domain.text import UNSAFE
-from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, in_lines, middle, palette_help, plain
+from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, in_lines, middle, plain
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -34,7 +34,6 @@ def test_what_the_palette_shows_is_literal() -> None:
     assert shown.plain == "[b]go ␛ on"
     assert [(span.start, span.end) for span in shown.spans] == [(3, 4), (4, 5)]
     assert highlighted(Matcher("zz"), "[/x]").spans == []
-    assert isinstance(palette_help("previous tab ([)"), Content)
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,6 @@ TEXT_ARGUMENT: Final = {
     "TabPane": (0, "title"),
     "Collapsible": (None, "title"),
     "Tree": (0, "label"),
-    "Hit": (1, "match_display"),
-    "DiscoveryHit": (0, "display"),
 }
 """What cannot be told: the position and the name of the argument that it parses."""
 
@@ -49,7 +47,6 @@ MAKES_CONTENT: Final = {
     "Content.assemble",
     "Text",
     "highlighted",
-    "palette_help",
 }
 """Calls whose result is drawn literally."""
 
@@ -125,8 +122,6 @@ def text_arguments(call: ast.Call) -> Iterator[ast.expr]:
     for keyword in call.keywords:
         if keyword.arg in MARKUP_KEYWORDS or (keyword.arg is not None and keyword.arg == name):
             yield keyword.value
-        if keyword.arg == "help" and last_name(call.func) in {"Hit", "DiscoveryHit"}:
-            yield keyword.value
 
 
 def careless_classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
@@ -196,8 +191,6 @@ BAD: Final = [
     "TabPane(run.id, child)",
     "Collapsible(child, title=name)",
     "Static(markup=False, tooltip=name)",
-    "DiscoveryHit(content(x), action, help=text)",
-    "Hit(score, highlighted(matcher, x), action, help=f'{x} ([)')",
     "self.border_title = f'run {name}'",
     "self.border_title = plain(name)",
     "self.tooltip = name",
@@ -225,7 +218,7 @@ GOOD: Final = [
     "self.app.sub_title = plain(name)",
     "self.title = f'runs of {plain(tenant)}'",
     "self.title = TITLE",
-    "Hit(score, highlighted(matcher, x), action, help=palette_help(text))",
+    "Option(highlighted(matcher, x))",
     "class Note(Static):\n  def __init__(self):\n    super().__init__(id='x', markup=False)\nNote(name)",
     "class Line(Widget):\n  def render(self) -> Content:\n    return Content(name)",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
@@ -20,10 +19,10 @@ from runtui.keys.names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.cell_filter import cell_filter
 from runtui.tui.features.feature import Feature
+from runtui.tui.palette import Palette
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 
 FILTER_HELP = """\
@@ -118,12 +117,14 @@ class HelpView(ActionView[str]):
         super().__init__(name="help")
         self._here = tuple(here)
         self.list = ReadList(HELP, name="help")
+        self._about = Static(id="help-about", markup=False)
 
     def compose(self) -> ComposeResult:
         yield self.list
-        yield Static(id="help-about", markup=False)
+        yield self._about
 
     def on_mount(self) -> None:
+        self.list.table.tell_line = self._show_about
         self.list.put(help_rows(self._here))
         self.list.table.move_to(1)  # the first heading is no line to choose
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
@@ -131,12 +132,11 @@ class HelpView(ActionView[str]):
     def title(self) -> Content:
         return self.list.heading()
 
-    @on(LineTable.CursorMoved)
     def _show_about(self) -> None:
         """Another line: where it works, and the whole of it."""
         row = self.list.table.row_under_cursor()
         words = f"{row.section}: {row.words or row.keys}" if row is not None and row.keys else ""
-        self.query_one("#help-about", Static).update(content(words), layout=False)
+        self._about.update(content(words), layout=False)
 
     def action_run_action(self) -> None:
         row = self.list.table.row_under_cursor()
@@ -156,11 +156,14 @@ class HelpView(ActionView[str]):
 
 
 class Helping(Feature):
-    """Opening the help, and running what is chosen there."""
+    """Opening the help and the palette, and running what is chosen there."""
 
     async def action_help(self) -> None:
-        async def chosen(action_id: str | None) -> None:
-            if action_id is not None:
-                await self._chrome.front.run_by_name(action_id)
+        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), self._run)
 
-        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), chosen)
+    async def action_palette(self) -> None:
+        await self._chrome.app.push_screen(Palette(self._chrome.front), self._run)
+
+    async def _run(self, action_id: str | None) -> None:
+        if action_id is not None:
+            await self._chrome.front.run_by_name(action_id)

@@ -114,6 +114,7 @@ class DraftEditor(Widget):
         """Follow each control: within the key that changes it, before the screen can show it."""
         for row in self.form.query(FieldRow):
             self.watch(row.control, "value", self._typed, init=False)
+        self.watch(self.screen, "focused", self._entered, init=False)
 
     def _typed(self) -> None:
         if not self.form.is_filling:
@@ -124,11 +125,11 @@ class DraftEditor(Widget):
         """Draw what follows from the draft, the newest one once; the frame does the same with what is around it."""
         self._draw()
 
-    def on_field_form_field_entered(self, event: FieldForm.FieldEntered) -> None:
-        """Say what the field means."""
-        self._field = event.field
-        self._focused = event.form.row(event.field.name).control
-        self._show_help()
+    def _entered(self) -> None:
+        """Say what the field means that gets the keys, in the frame that shows it."""
+        if (row := self.form.focused_row()) is not None:
+            self._field, self._focused = row.field, row.control
+            self._show_help()
 
     def _draw(self) -> None:
         if self.draft is not None and self.draft is not self._drawn:
@@ -194,7 +195,7 @@ class FormView(ActionView[None]):
     def before(self, action_id: str) -> None:
         self.editor.before(action_id)
 
-    def on_field_form_field_entered(self) -> None:
+    def on_descendant_focus(self) -> None:
         """A dropdown may have closed."""
         self._follow_the_run()
 

@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Self
+from typing import Any, ClassVar, Final, Generic, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import Reactive
-from textual.screen import Screen, ScreenResultType
+from textual.screen import ScreenResultType
 from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
@@ -34,9 +33,10 @@ from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
+from runtui.tui.drawn_once import DrawnOnce
 from runtui.tui.keys import awaited
 from runtui.tui.screens.panel import Panel
-from runtui.tui.terminal import TerminalApp, lay_out
+from runtui.tui.terminal import TerminalApp
 from runtui.tui.widgets.chrome import (
     HeaderLine,
     Headline,
@@ -341,7 +341,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
         self.frame.dismiss()
 
 
-class Frame(Screen[ScreenResultType]):
+class Frame(DrawnOnce[ScreenResultType]):
     """One view in the frame: a place, or a question with an answer.
 
     Args:
@@ -363,8 +363,6 @@ class Frame(Screen[ScreenResultType]):
         super().__init__(classes=f"{of_width} {of_height}")
         self.chrome = chrome
         self.view = view
-        self._theme_drawn = chrome.app.theme
-        self._told_size = chrome.app.size
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(view, id="left")
@@ -380,18 +378,6 @@ class Frame(Screen[ScreenResultType]):
         yield self._status
         yield self._hints
 
-    def post_message(self, message: Message) -> bool:
-        """Be told of another size only: Textual 8.2.8 tells the first one three times, and lays out each time."""
-        if isinstance(message, events.Resize):
-            if message.size == self._told_size:
-                return True
-            self._told_size = message.size
-        return super().post_message(message)
-
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Leave it to a layout to draw what it moves: Textual 8.2.8 draws everything once more then."""
-        return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
-
     def on_mount(self) -> None:
         """Give the view the keys, and its list the columns that were chosen for it."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
@@ -399,23 +385,10 @@ class Frame(Screen[ScreenResultType]):
             listed.choose(keys)
         self.view.take_focus()
 
-    def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """This screen is in front: draw what changed meanwhile.
-
-        Textual 8.2.8 would match every widget's styles anew, lay out for toasts, and draw a new screen twice.
-        """
-        event.prevent_default()
+    def on_screen_resume(self) -> None:
+        """This screen is in front: draw what changed meanwhile."""
         self.view.resumed()
         self.draw()
-        self.stack_updates += 1
-        if self._theme_drawn != self.chrome.app.theme:
-            self._theme_drawn = self.chrome.app.theme
-            self.update_node_styles(animate=False)
-        if self.outer_size != self.chrome.app.size:
-            lay_out(self)
-        else:
-            for part in self.children:  # a screen that is to be laid out and drawn is drawn twice, its parts once
-                part.refresh()
 
     @property
     def has_keys_in_panel(self) -> bool:

@@ -20,7 +20,6 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
@@ -223,18 +222,6 @@ class FieldForm(VerticalScroll, can_focus=False):
     FieldForm .form--group { height: 1; }
     """
 
-    class FieldEntered(Message):
-        """Another field has the focus."""
-
-        def __init__(self, form: FieldForm, field: Property) -> None:
-            super().__init__()
-            self.form = form
-            self.field = field
-
-        @property
-        def control(self) -> FieldForm:
-            return self.form
-
     def __init__(self) -> None:
         super().__init__()
         self.is_filling = False
@@ -324,12 +311,6 @@ class FieldForm(VerticalScroll, can_focus=False):
     def _input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_next()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Announce the focused field."""
-        row = next((node for node in event.widget.ancestors if isinstance(node, FieldRow)), None)
-        if row is not None:
-            self.post_message(self.FieldEntered(self, row.field))
 
 
 def _as_received(draft: Draft, field: Property, text: str) -> str:

@@ -12,6 +12,8 @@ from rich.style import Style
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
@@ -106,6 +108,10 @@ class PagedList(OptionList):
     """A list of options with the cursor of every list: in reverse, which Textual leaves out of an option's style. Page
     keys do nothing before it is laid out, where Textual's raise KeyError."""
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # a list of another length moves nothing
+    has_cursor = False
+    """Whether the cursor is shown although the keys are elsewhere."""
+
     def __init__(self, *options: str, id: str | None = None) -> None:
         super().__init__(*options, id=id, compact=True, markup=False)
 
@@ -114,7 +120,7 @@ class PagedList(OptionList):
         is_under_cursor = any(
             style is not None and style.meta.get("option", -1) == self.highlighted for _, style, _ in strip
         )
-        return strip.apply_style(_REVERSE) if is_under_cursor and self.has_focus else strip
+        return strip.apply_style(_REVERSE) if is_under_cursor and (self.has_focus or self.has_cursor) else strip
 
     def action_page_up(self) -> None:
         if self.scrollable_content_region:

@@ -80,7 +80,7 @@ class JsonView(ScrollView, can_focus=True):
     JsonView {
         height: 1fr;
         overflow-x: hidden;
-        scrollbar-gutter: stable;
+        overflow-y: scroll;
         & > .json-view--key { color: $text-primary; }
         & > .json-view--string { color: $text-success; }
         & > .json-view--number { color: $text-warning; }

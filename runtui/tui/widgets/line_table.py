@@ -88,6 +88,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._last_marked: RowId | None = None
         self.cell = ""
         """The key of the column that the cursor is on; empty: it is on the whole row."""
+        self.tell_line: Callable[[], object] = lambda: None
+        """Called at once when the cursor is on another row, for what is drawn with it; whoever draws that sets it."""
         self.is_untouched = True
         """Whether nobody has moved the cursor, acted on its row or asked for other rows yet."""
 
@@ -211,6 +213,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.cursor = line
         row = self._row(line) if self.total else None
         before, self.cursor_id = self.cursor_id, None if row is None else self.resource.id_of(row)
+        if self.cursor_id != before:
+            self.tell_line()
         return self.cursor_id != before
 
     def _scroll_to_line(self, top: int) -> None:
