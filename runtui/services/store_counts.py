@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
+from runtui.domain.rows import ABSENT, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
 from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory, task_names
+from runtui.services.store_file import ACTIVE
 
 # The SQL below is put together from numbers that the domain declares; every moment and id is a parameter.
 # ruff: noqa: S608
 
 _PROBLEM: Final = f"severity IN ({', '.join(map(str, PROBLEM_SEVERITIES))})"
-_STUCK: Final = f"SELECT count(*) FROM run WHERE severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))}) AND touched < ?"
+_STUCK: Final = f"SELECT count(*) FROM run WHERE {ACTIVE} AND touched < ?"
 _FAILURES: Final = f"SELECT count(*) FROM run WHERE {_PROBLEM} AND recency >= ? AND recency < ?"
 _DAY: Final = (
     f"SELECT count(*), total({_PROBLEM}), total(severity = {SEVERITY['completed']}), total(max(failed_users, 0))"

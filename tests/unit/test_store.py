@@ -17,6 +17,7 @@ from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import RunQuery, Store
+from runtui.services.store_counts import failures_by_day, totals
 from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
@@ -325,6 +326,14 @@ def plans(path: Path, act: Callable[[sqlite3.Connection], object]) -> list[str]:
         act(explained)  # type: ignore[arg-type]
     db.close()
     return explained.plans
+
+
+def test_what_the_first_lines_of_the_screen_count_reads_no_run(store: Store, path: Path) -> None:
+    put(store, *(a_run(number, processingStatus="inProgress") for number in range(20)))
+    store.complete_orders()
+    for count in (lambda db: totals(db, NOW), lambda db: failures_by_day(db, 1, NOW)):
+        *_, of_runs = plans(path, count)
+        assert of_runs.startswith("SEARCH run USING COVERING INDEX")
 
 
 @pytest.mark.parametrize("descending", [True, False])
