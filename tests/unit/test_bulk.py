@@ -123,13 +123,20 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert stored.raw["processingStatus"] == "canceled"
 
 
-async def test_what_one_of_them_meets_holds_up_no_other(bench: BulkBench) -> None:
+@pytest.mark.parametrize("status", [429, 401, 412])
+async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
-    bench.answer_one("run-5", refused(429, wait="0"))
+    bench.graph.renewals = 1
+    bench.graph.on_read = lambda asked: answered(
+        {**bench.graph.runs[asked], "@odata.etag": f'W/"{len(bench.graph.calls)}"'}
+    )
+    answer = refused(status, wait="0")
+    answer = replace(answer, exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
+    bench.answer_one("run-5", answer)
     await bench.all_ended(drafts(), holds=True)
     assert bench.ended["run-3"].conflicts
     assert bench.ended["run-3"].outcome is Outcome.NOT_DONE
-    assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again after the wait"
+    assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again"
     others = {save.outcome for run_id, save in bench.ended.items() if run_id != "run-3"}
     assert others == {Outcome.DONE}
     assert bench.canceled() == set(bench.graph.runs) - {"run-3"}
