@@ -20,6 +20,7 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
 from runtui.services.journal import Intent, Journal, RunBusyError
+from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import LANES, Bulk
@@ -122,19 +123,27 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert stored.raw["processingStatus"] == "canceled"
 
 
-async def test_what_one_of_them_meets_holds_up_no_other(bench: BulkBench) -> None:
+@pytest.mark.parametrize("status", [429, 401, 412])
+async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
-    bench.answer_one("run-5", refused(429, wait="0"))
+    bench.graph.renewals = 1
+    bench.graph.on_read = lambda asked: answered(
+        {**bench.graph.runs[asked], "@odata.etag": f'W/"{len(bench.graph.calls)}"'}
+    )
+    answer = refused(status, wait="0")
+    answer = replace(answer, exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
+    bench.answer_one("run-5", answer)
     await bench.all_ended(drafts(), holds=True)
     assert bench.ended["run-3"].conflicts
     assert bench.ended["run-3"].outcome is Outcome.NOT_DONE
-    assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again after the wait"
+    assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again"
     others = {save.outcome for run_id, save in bench.ended.items() if run_id != "run-3"}
     assert others == {Outcome.DONE}
     assert bench.canceled() == set(bench.graph.runs) - {"run-3"}
 
 
-async def test_a_long_pause_of_one_is_stopped_by_itself(bench: BulkBench) -> None:
+@pytest.mark.parametrize("is_abandoned", [False, True])
+async def test_a_long_pause_of_one_is_stopped_by_itself(is_abandoned: bool, bench: BulkBench) -> None:
     bench.answer_one("run-5", refused(429, wait="250"))
     bulk = bench.saves.submit_many(drafts(), holds=False)
     paused, told = asyncio.Event(), list[bool]()
@@ -143,7 +152,10 @@ async def test_a_long_pause_of_one_is_stopped_by_itself(bench: BulkBench) -> Non
     await asyncio.wait_for(paused.wait(), 30)
     (left,) = bench.saves.active()
     assert (left.run_id, left.step) == ("run-5", Step.PAUSED)
-    bulk.stop()
+    if is_abandoned:
+        await bench.saves.abandon()
+    else:
+        bulk.stop()
     await bench.ends(bulk)
     assert told == [True], "a pause holds nothing"
     assert not [
@@ -267,11 +279,14 @@ async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
     assert {save.fault and save.fault.title for save in left.values()} == {"The list cannot be read"}
 
 
-@pytest.mark.parametrize("is_abandoned", [False, True])
+@pytest.mark.parametrize(
+    ("is_stopped", "is_abandoned", "can_record"),
+    [(True, False, True), (True, True, True), (False, True, True), (True, False, False)],
+)
 async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
-    is_abandoned: bool, bench: BulkBench, monkeypatch: pytest.MonkeyPatch
+    is_stopped: bool, is_abandoned: bool, can_record: bool, bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Abandoned right after it, what was recorded and not sent is not done all the same."""
+    """Abandoned, at once or right after it, what was recorded and not sent is not done all the same."""
     bench.answer_one("run-0", refused(403))
     bench.graph.gate.clear()
     open_many, loop = bench.journal.open_many, asyncio.get_running_loop()
@@ -287,7 +302,11 @@ async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
     monkeypatch.setattr(bench.journal, "open_many", once_all_are_read)
     bulk = await bench.held(drafts())
     sent = len(bench.graph.bodies)
-    bulk.stop()
+    if not can_record:
+        full = JournalError(bench.journal.path, "the disk is full")
+        monkeypatch.setattr(bench.journal, "settle_many", lambda settlements: [full] * len(settlements))
+    if is_stopped:
+        bulk.stop()
     if is_abandoned:
         await abandoned(bench.saves, bench.graph.gate)
     await bench.ends(bulk)
@@ -300,10 +319,13 @@ async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
     assert done == bench.canceled()
     entries = bench.journal.entries()
     assert len(entries) > sent, "some were recorded and wait to be sent"
+    assert {save.unrecorded for save in left if save.entry is not None} == {not can_record}
+    assert not any(save.unrecorded for save in left if save.entry is None)
+    if not can_record:
+        return
     stopped = [entry for entry in entries if bench.ended[entry.run_id].stopped]
     broken_off = {"runtui stopped waiting for it."} if is_abandoned else set()
     assert {entry.words for entry in stopped} - broken_off <= {"It was stopped before it was sent."}
-    assert not any(save.unrecorded for save in left)
     assert {entry.run_id for entry in entries if entry.outcome is Outcome.DONE} == done
     assert {entry.outcome for entry in entries} == {Outcome.DONE, Outcome.NOT_DONE}
 

@@ -144,6 +144,27 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     assert service.entry.workflow_name == "Onboard", "also where it is about no run of the list"
 
 
+async def test_of_two_new_runs_nobody_says_which_is_ours(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A colleague may reprocess the run at the same moment: neither is told, recorded nor followed."""
+    monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))
+
+    def act(_: ServiceAction) -> Answer:
+        service.run = {**service.run, REPROCESSED: [NEW_RUN, {**NEW_RUN, "id": "r10"}]}
+        return answered(method="POST")
+
+    class Client:
+        async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
+            return service.graph.on_observe(action)
+
+        async def peek(self, workflow_id: str, run_id: str) -> Answer:
+            raise AssertionError(run_id)
+
+    service.graph.on_act = act
+    save = await service.act(REPROCESS)
+    assert (save.outcome, save.new_run, service.entry.new_run) == (Outcome.DONE, "", "")
+    assert [found async for found in follow.followed(Client(), save)] == []
+
+
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
 @pytest.mark.parametrize("lost", [LOST, refused(503, Outcome.UNKNOWN, method="POST"), refused(409, method="POST")])
 async def test_what_the_service_shows_settles_an_answer_that_was_lost(

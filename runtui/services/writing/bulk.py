@@ -164,7 +164,6 @@ class Bulk:
 
         for start in range(0, len(self.saves), _AT_ONCE):
             await self._take_in_all(map(begin, self.saves[start : start + _AT_ONCE]))
-        self._news.set()
 
     async def _take_in_all(self, going_on: Iterable[_Item | None]) -> None:
         """Work through some changes, None for one that has ended, and take in together what they ask for next.
@@ -232,9 +231,8 @@ class Bulk:
 
     def _answered(self, item: _Item, reply: object) -> _Item | None:
         """Give a change its reply; None where it has ended by that."""
-        is_sent = isinstance(item.effect, Send)
         goes_on = self._advance(item, reply)
-        if is_sent and not _may_be_repeated(item.save.fault):
+        if not _may_be_repeated(item.save.fault):
             self._mind(item.save)
         return item if goes_on else None
 
@@ -316,7 +314,6 @@ class Bulk:
             self._driver.end(end.value)
             if not isinstance(reply, RunBusyError) and not _is_gone(end.value):
                 self._mind(end.value)
-            self._news.set()
             return False
         item.save = item.effect.save
         return True
@@ -360,7 +357,6 @@ class Bulk:
         del self._items[item.save.number]
         ended = replace(item.save, step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
         self._driver.end(ended)
-        self._news.set()
 
     def _mind(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""

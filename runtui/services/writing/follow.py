@@ -84,7 +84,8 @@ async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
         readings += 1
         if not run_id:
             reading = await client.observe(action, before=intent.before)
-            run_id = next(iter(new_runs(intent, reading.entity or {})), "")
+            made = new_runs(intent, reading.entity or {})
+            run_id = made[0] if len(made) == 1 else ""
         run = (await client.peek(action.workflow_id, run_id)).entity if run_id else None
         missed = missed + 1 if run is None else 0
         if run is not None:

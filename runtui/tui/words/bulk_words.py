@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from runtui.domain.bulk_draft import BulkDraft, runs_word
 from runtui.domain.report import Outcome
+from runtui.domain.rows import short_id
+from runtui.domain.text import visible
 from runtui.keys.actions import key_of
 from runtui.services.writing.save import Save
 from runtui.tui.resources import ResultRow
@@ -58,7 +60,8 @@ def held_question(save: Save, left: int) -> str:
 
 def _refusal(save: Save) -> str:
     title = save.fault.title if save.fault is not None else "A change was refused"
-    return f"{title} (run {save.run_id})."
+    name = visible(save.intent.workflow_name) if save.intent is not None else ""
+    return f"{title} ({f'{name}, ' if name else ''}run {short_id(save.run_id)})."
 
 
 def result_object(row: ResultRow) -> dict[str, Any]:
