@@ -45,7 +45,9 @@ class PathReader:
         while waiting:
             segment = waiting.pop()
             depth = len(segments)
-            fitting = [template for template in templates if depth < len(template) and _fits(template[depth], segment)]
+            longer = [template for template in templates if depth < len(template)]
+            fits = {pattern: _fits(pattern, segment) for pattern in {template[depth] for template in longer}}
+            fitting = [template for template in longer if fits[template[depth]]]
             keyed = _KEYED.fullmatch(segment)
             if not fitting and keyed is not None:
                 waiting += [keyed[3] or keyed[2].replace("''", "'"), keyed[1]]
