@@ -53,7 +53,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
     ]
     DEFAULT_CSS = """
     Palette > Vertical { margin: 3 0 1 0; }
-    Palette LineInput { margin: 0 1 1 1; }
+    Palette LineInput { margin: 0 0 1 0; }
     Palette FoundActions { height: 1fr; overflow-y: scroll; scrollbar-size: 0 1; }
     """
 
@@ -68,7 +68,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._found = FoundActions()
 
     def compose(self) -> ComposeResult:
-        yield Vertical(LineInput(placeholder="Search for commands…"), self._found)
+        yield Vertical(LineInput(placeholder="Search for an action…"), self._found)
 
     def on_mount(self) -> None:
         self._search("")
