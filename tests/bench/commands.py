@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
@@ -50,6 +52,13 @@ HTTPX_GET = """
 import sys, httpx
 url = sys.argv[1] + "/identityGovernance/lifecycleWorkflows/workflows"
 httpx.get(url, headers={"Authorization": "Bearer any-token-will-do"}).raise_for_status()
+"""
+
+HTTPX_PATCH = """
+import sys, httpx
+url = f"{sys.argv[1]}/workflowBase/runs/{sys.argv[2]}"
+body = {"@odata.type": "#microsoft.graph.identityGovernance.run", "failedTasksCount": int(sys.argv[3])}
+httpx.patch(url, headers={"Authorization": "Bearer any-token-will-do"}, json=body).raise_for_status()
 """
 
 
@@ -131,10 +140,23 @@ def shown(reference: str) -> Callable[[], Pairs]:
     return pairs
 
 
+def updated() -> Pairs:
+    """A change of one run, which the store has."""
+    with sandbox_process() as sandbox, TemporaryDirectory() as state:
+        env = {"RUNTUI_TOKEN": TOKEN, "RUNTUI_STATE": state}
+        listed = run((*RUNTUI, "list", "--root", sandbox.root, "--format", "jsonl"), env)
+        run_id = json.loads(listed.splitlines()[0])["run"]["id"]
+        update = (*RUNTUI, "update", run_id, "--root", sandbox.root, "--yes", "--set")
+        for value in map(str, count(1)):
+            ours = cpu_of((*update, f"failedTasksCount={value}"), env)
+            yield ours, cpu_of(("python", "-c", HTTPX_PATCH, sandbox.root, run_id, value))
+
+
 ROWS = (
     Row("runtui --version", "ms", "python -c pass", 2, version),
     Row("runtui workflows", "ms", "httpx.get in one line", 1.2, shown(HTTPX_GET)),
     Row("runtui workflows", "ms", "its 16 requests with httpx", 1.2, shown(HTTPX_SAME)),
+    Row("runtui update", "ms", "httpx.patch in one line", 1.2, updated),
     Row(f"runtui list, {RUNS:,} runs, first line", "ms wall", "httpx loop", 2.5, first_line),
     Row(f"runtui list, {RUNS:,} runs, new", "ms", "httpx loop", 2.5, listing(is_known=False), rounds=3),
     Row(f"runtui list, {RUNS:,} runs, known", "ms", "httpx loop", 1.5, listing(is_known=True), rounds=3),
