@@ -51,14 +51,14 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
 def pytest_collection() -> Generator[None, object, object]:
     """Have the collector walk over what the tests leave, and seldom: not over every module and test, again and again.
 
-    The garbage of some eight screens is let lie, which is less memory than the modules take.
+    The garbage of some four screens is let lie, which is less memory than the modules take.
     """
     gc.disable()
     found = yield
     gc.collect()
     gc.freeze()
     gc.enable()
-    gc.set_threshold(1_000_000, 1, 1)
+    gc.set_threshold(500_000, 1, 1)
     return found
 
 
