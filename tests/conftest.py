@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import signal
 from collections.abc import Generator, Iterator
 
@@ -33,6 +35,31 @@ def all_that_is_logged(tmp_path_factory: pytest.TempPathFactory, nothing_leaks: 
     yield
     logger.removeHandler(handler)
     handler.close()
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Three workers on two cores: a test that waits, for a thread, a process or a terminal, leaves its core to another.
+
+    PYTEST_XDIST_AUTO_NUM_WORKERS is taken as it is.
+    """
+    cores = yield
+    return cores if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else cores * 3 // 2
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Have the collector walk over what the tests leave, and seldom: not over every module and test, again and again.
+
+    The garbage of some four screens is let lie, which is less memory than the modules take.
+    """
+    gc.disable()
+    found = yield
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    gc.set_threshold(500_000, 1, 1)
+    return found
 
 
 @pytest.hookimpl(wrapper=True)

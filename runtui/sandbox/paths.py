@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -64,6 +65,7 @@ class PathReader:
         return segments, known
 
 
+@lru_cache(4_096)
 def _fits(pattern: str, segment: str) -> bool:
     """Whether a segment is one that a pattern stands for."""
     if pattern.startswith("{"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from starlette.applications import Starlette
 
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import create_app
+from runtui.sandbox.database import Database
 
 WORKFLOWS = "/identityGovernance/lifecycleWorkflows/workflows"
 NEWER_MEMBERS = {"Prefer": "include-unknown-enum-members"}
@@ -70,9 +72,19 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def seeded() -> Iterator[Database]:
+    """The tenant as the clock finds it, to be copied: seeding it takes a sixth of a test."""
+    database: Database = create_app(clock=Clock()).state.database
+    yield database
+    database.close()
+
+
 @pytest.fixture
-def sandbox_app(clock: Clock) -> Iterator[Starlette]:
-    app = create_app(clock=clock)
+def sandbox_app(clock: Clock, seeded: Database) -> Iterator[Starlette]:
+    with patch.object(Database, "_insert"):
+        app = create_app(clock=clock)
+    seeded._sql.backup(app.state.database._sql)
     yield app
     app.state.database.close()
 

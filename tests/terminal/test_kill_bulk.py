@@ -41,6 +41,9 @@ RUNS: Final = 160
 BATCHES: Final = 3 * RUNS // MOST_BATCHED
 """Requests of a command: the review reads the runs, then each is read and changed."""
 
+THIRD: Final = BATCHES // 3
+"""Of every three commands, one is killed early, one in the middle and one late."""
+
 DWELL: Final = 0.03
 """Seconds that the server takes before and after a batch, so that random kills meet all moments of it."""
 
@@ -164,17 +167,17 @@ async def place_in(folder: Path) -> AsyncIterator[Place]:
         app.state.database.close()
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(200, marks=pytest.mark.slow)])
 async def test_after_a_kill_at_any_moment_of_many_changes_the_same_command_ends_them(
     kills: int, tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
     reached: list[int] = []
     async with place_in(tmp_path) as place:
-        for value in range(100_000, 100_000 + kills):
+        for number, value in enumerate(range(100_000, 100_000 + kills)):
             async with asyncio.timeout(PATIENCE):
                 writer = place.update(value, place.run_ids)
-                await place.arrive(chance.randint(1, BATCHES), writer)
+                await place.arrive(chance.randint(1, THIRD) + number % 3 * THIRD, writer)
                 await asyncio.sleep(chance.uniform(0, 2 * DWELL))
                 await writer.kill()
                 async with place.session() as workspace:

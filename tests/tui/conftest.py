@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -71,7 +70,7 @@ draw_frame = Compositor.render_update
 def leave_for_later(
     self: Compositor, full: bool = False, screen_stack: list[Screen[Any]] | None = None, simplify: bool = False
 ) -> Any:
-    """Draw a whole picture, or else nothing yet: a frame is drawn once the screen has come to rest, or is looked at."""
+    """Draw a whole picture, or else nothing yet: a frame is drawn once a test's keys have led to a screen at rest."""
     if full:
         return draw_frame(self, full, screen_stack, simplify)
     visible_screen_stack.set(screen_stack or [])
@@ -83,14 +82,6 @@ def no_multiplexer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copy to the terminal, wherever the tests run."""
     for name in ("TMUX", "STY"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def what_is_loaded_is_not_garbage() -> None:
-    """Have the collector walk over what the tests make, and seldom: not over every module, again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 2)  # all of them after some ten screens, or a worker grows by a gigabyte
 
 
 @dataclass
@@ -117,10 +108,9 @@ class Session:
             await asyncio.sleep(0)
             while getattr(loop, "_ready"):  # noqa: ASYNC110, B009 - typeshed does not know it
                 await asyncio.sleep(0)
-            if self.app._resize_event is not None:
-                await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
-            elif not self._draw():
+            if self.app._resize_event is None:
                 return True
+            await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
 
     def _draw(self) -> bool:
         """Draw what has changed since the last frame; whether that was anything."""
@@ -131,6 +121,8 @@ class Session:
 
     async def _pause(self, delay: float | None = None) -> None:
         await self._rested()
+        while self._draw():
+            await self._rested()
         if delay is not None:
             await asyncio.sleep(delay)
         self.app.screen._on_timer_update()
@@ -206,10 +198,11 @@ class Session:
         self.app.chrome.set_status(text)
 
     async def press(self, *keys: str) -> None:
-        """Press keys one by one, each time waiting until the screen has followed."""
+        """Press keys one by one, each time waiting until all has followed; what the last one led to is drawn."""
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
-            await self.settled()
+            await self._rested()
+        await self.settled()
 
     async def type(self, text: str) -> None:
         """Type text into what has the focus, faster than the screen follows; then wait until it has."""
@@ -229,7 +222,6 @@ class Session:
                     await self.pilot.pause()
                     return
             await asyncio.sleep(0.01)
-            self._draw()
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     async def panel_rested(self) -> None:
@@ -258,6 +250,14 @@ class Session:
         region = pane.content_region
         lines = self.text().splitlines()[region.y : region.bottom]
         return "\n".join(line[region.x : region.right].rstrip() for line in lines)
+
+
+def stands(session: Session, *, ahead: bool) -> bool:
+    """Whether the list is read and has rows, and what was to come after it has come."""
+    progress, preparation = session.workspace.refresh.progress, session.app.preparation
+    if progress.finished_at is None or session.runs.table.total == 0:
+        return False
+    return preparation.is_prepared if ahead else preparation.is_followed_up or progress.fault is not None
 
 
 Opener = Callable[..., AbstractAsyncContextManager[Session]]
@@ -310,13 +310,8 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
             async with app.run_test(size=size, notifications=True) as pilot:
                 session = Session(pilot, workspace, server, graph)
                 if ready:
-                    await session.until(lambda: workspace.refresh.progress.finished_at is not None)
-                    await session.until(lambda: session.runs.table.total > 0)
-                    if not ahead and workspace.refresh.progress.fault is None:
-                        await session.until(lambda: app.preparation.is_followed_up)
-                    if ahead:
-                        await session.until(lambda: app.preparation.is_prepared)
-                    else:
+                    await session.until(lambda: stands(session, ahead=ahead))
+                    if not ahead:
                         session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
                 yield session
                 assert not app.keys.restless, "keys waited in vain"

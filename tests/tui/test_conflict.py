@@ -59,9 +59,17 @@ def move(graph: Graph, **values: Any) -> None:
     graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | {"lastUpdatedDateTime": "2026-11-20T11:00:00Z"} | values
 
 
-async def leave_and_meet(session: Session, graph: Graph, **values: Any) -> None:
-    """Leave the form, let the run move and the list be read again, and open the run."""
-    await session.press("escape")
+def leave_a_draft(session: Session, total: str = "38") -> None:
+    """Have the draft that `type_a_draft` types, as an earlier session leaves it."""
+    stored = session.workspace.store.get(PATCH_OF)
+    assert stored is not None
+    draft = Draft(PATCH_OF, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)
+    session.workspace.drafts.keep(draft.typed("totalUsersCount", total, 0))
+    session.runs.table.flags_changed(PATCH_OF)
+
+
+async def meet(session: Session, graph: Graph, **values: Any) -> None:
+    """Let the run move and the list be read again, and open the run."""
     move(graph, **values)
     await session.press("r")
 
@@ -78,7 +86,8 @@ async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
+        await session.press("escape")
+        await meet(session, graph, processingStatus="queued", failedTasksCount=77)
         assert view_of(session) == "conflict"
         line = next(line for line in session.inside(session.left).splitlines() if "processingStatus  " in line)
         assert line.split() == ["processingStatus", "failed", "○", "queued", "●", "canceled", "yours"]
@@ -94,8 +103,8 @@ async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener
 async def test_keys_choose_and_the_request_follows(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="queued", failedTasksCount=77)
 
         def values() -> tuple[Any, Any]:
             body = merged(session).body()
@@ -119,8 +128,8 @@ async def test_keys_choose_and_the_request_follows(open_session: Opener) -> None
 async def test_enter_goes_to_the_review_and_y_sends_what_was_chosen(open_session: Opener, key: str) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued", failedTasksCount=77)
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="queued", failedTasksCount=77)
         await session.press("down", "right", key)
         await session.until(lambda: view_of(session) == "review")
         assert "queued  →  canceled" in session.text()
@@ -136,8 +145,8 @@ async def test_enter_goes_to_the_review_and_y_sends_what_was_chosen(open_session
 async def test_back_from_the_review_is_the_form_with_the_values_chosen(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued")
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="queued")
         await session.press("enter", "n")
         assert view_of(session) == "edit"
         assert "was queued" in session.text()
@@ -148,8 +157,8 @@ async def test_back_from_the_review_is_the_form_with_the_values_chosen(open_sess
 async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued")
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="queued")
         await session.press("left", "e")
         assert view_of(session) == "edit"
         draft = session.draft
@@ -160,8 +169,8 @@ async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
 async def test_when_nothing_is_left_to_send_the_form_says_so(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session, text="")
-        await leave_and_meet(session, graph, processingStatus="queued")
+        leave_a_draft(session, total="3")
+        await meet(session, graph, processingStatus="queued")
         await session.press("left", "enter")
         assert view_of(session) == "edit"
         assert "There is nothing to send" in status_of(session)
@@ -172,8 +181,8 @@ async def test_when_nothing_is_left_to_send_the_form_says_so(open_session: Opene
 async def test_text_in_error_is_not_lost_and_is_corrected_before_the_review(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session, text="x")
-        await leave_and_meet(session, graph, processingStatus="queued", totalUsersCount=4)
+        leave_a_draft(session, total="3x")
+        await meet(session, graph, processingStatus="queued", totalUsersCount=4)
         await session.press("enter")
         assert view_of(session) == "edit"
         assert "correct totalUsersCount" in status_of(session)
@@ -185,7 +194,8 @@ async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await type_a_draft(session)
         before = session.workspace.drafts.get(PATCH_OF)
-        await leave_and_meet(session, graph, processingStatus="queued")
+        await session.press("escape")
+        await meet(session, graph, processingStatus="queued")
         await session.press("left", "escape")
         assert view_of(session) == "runs"
         assert session.workspace.drafts.get(PATCH_OF) is before
@@ -199,7 +209,8 @@ async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: 
     graph = Graph()
     async with open_session(wire=graph.wire, body_mode="changed") as session:
         await type_a_draft(session)
-        await leave_and_meet(session, graph, failedTasksCount=77)
+        await session.press("escape")
+        await meet(session, graph, failedTasksCount=77)
         assert view_of(session) == "edit"
         assert "Your draft of" in status_of(session)
 
@@ -207,8 +218,8 @@ async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: 
 async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session, text="")
-        await leave_and_meet(session, graph, processingStatus="canceled")
+        leave_a_draft(session, total="3")
+        await meet(session, graph, processingStatus="canceled")
         assert view_of(session) == "edit"
         assert "already has every value of your draft" in status_of(session)
         assert PATCH_OF not in session.workspace.drafts
@@ -217,8 +228,8 @@ async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) ->
 async def test_the_values_of_a_hostile_run_are_text(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="[/x]\x1b[2J" + "w" * 60)
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="[/x]\x1b[2J" + "w" * 60)
         assert "[/x]␛[2Jwww" in session.text()
         assert "processingStatus: yours" in session.text(), "too wide for a line: a block"
 
@@ -226,8 +237,8 @@ async def test_the_values_of_a_hostile_run_are_text(open_session: Opener) -> Non
 async def test_at_80_columns_long_values_stand_below_each_other(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, size=(80, 24)) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, scheduledDateTime="2026-11-21T09:15:04.1234567Z", failedTasksCount=77)
+        leave_a_draft(session)
+        await meet(session, graph, scheduledDateTime="2026-11-21T09:15:04.1234567Z", failedTasksCount=77)
         for words in (
             "scheduledDateTime: theirs",
             "    as opened  2026-11-20T09:15:04.9206151Z",
@@ -245,8 +256,8 @@ async def test_at_80_columns_long_values_stand_below_each_other(open_session: Op
 async def test_a_read_only_session_sees_the_values_and_sends_nothing(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued")
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="queued")
         session.workspace.toggle_read_only()
         await session.press("enter")
         assert view_of(session) == "conflict"
@@ -256,8 +267,8 @@ async def test_a_read_only_session_sees_the_values_and_sends_nothing(open_sessio
 async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await type_a_draft(session)
-        await leave_and_meet(session, graph, processingStatus="queued")
+        leave_a_draft(session)
+        await meet(session, graph, processingStatus="queued")
         await session.press("D")
         words = "Press D again to discard the draft: processingStatus canceled, totalUsersCount 38."
         assert words in status_of(session)
@@ -292,8 +303,8 @@ class Held:
 
 async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
     """Send a draft whose run moves meanwhile, and press keys before that is known."""
-    await type_a_draft(session)
-    await session.press("ctrl+s", "y")
+    leave_a_draft(session)
+    await session.press("e", "ctrl+s", "y")
     await session.until(held.arrived.is_set)
     await session.press(*keys)
     move(held.graph, processingStatus="queued")

@@ -83,7 +83,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
         await open_journal(session)
         assert not status_of(session), "the journal tells it"
         assert [entry.number for entry in shown(session)] == [3, 2, 1]
-        lines = [line for line in session.text().splitlines() if "Onboard" in line]
+        lines = [line for line in session.inside(session.left).splitlines() if "Onboard" in line]
         for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
             assert words in line
         assert f"{first.opened_at.astimezone():%H:%M}" in lines[2]

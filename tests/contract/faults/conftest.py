@@ -14,17 +14,28 @@ from tests.contract.faults.meddling import MeddlingProxy
 from tests.contract.loopback import loopback
 
 
+@pytest.fixture(scope="session")
+def run_at_rest() -> dict[str, str]:
+    """The workflow and the id of a completed run, once a test has looked for one: every test has the same tenant."""
+    return {}
+
+
 @pytest.fixture(params=[False, True], ids=["one", "many"])
 async def trial(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    sandbox: Sandbox,
+    run_at_rest: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[Trial]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    workflow_id = (await sandbox.get(WORKFLOWS))["value"][0]["id"]
-    run = (await sandbox.get(f"{WORKFLOWS}/{workflow_id}/runs", filter="processingStatus eq 'completed'"))["value"][0]
+    if not run_at_rest:
+        workflow_id = (await sandbox.get(WORKFLOWS))["value"][0]["id"]
+        runs = await sandbox.get(f"{WORKFLOWS}/{workflow_id}/runs", filter="processingStatus eq 'completed'")
+        run_at_rest.update(workflow_id=workflow_id, run_id=runs["value"][0]["id"])
     async with loopback(sandbox.app) as root, MeddlingProxy(root) as line:
-        facts = {"workflow_id": workflow_id, "run_id": run["id"], "is_bulk": request.param}
-        trial = Trial(sandbox.app, line, tmp_path, monkeypatch, **facts)
+        trial = Trial(sandbox.app, line, tmp_path, monkeypatch, **run_at_rest, is_bulk=request.param)
         yield trial
         await trial.close()
