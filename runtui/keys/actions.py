@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS
@@ -186,6 +187,8 @@ def remap(keys: Mapping[str, tuple[str, ...]]) -> None:
     """
     _remapped.clear()
     _remapped.update(keys)
+    keys_of.cache_clear()
+    with_key.cache_clear()
     for name, pressed in keys.items():
         _logger.info("keys of %s: %s", name, " ".join(pressed) or "none")
 
@@ -515,6 +518,13 @@ def place_of(action: Action) -> str:
     return f"{action.shown_key} {action.label} works in: {', '.join(views) or SCOPE_TITLES[action.scope]}."
 
 
+@lru_cache(maxsize=64)
+def keys_of(scopes: tuple[Scope, ...]) -> frozenset[str]:
+    """The keys of all actions of some scopes, as Textual names them."""
+    return frozenset(key for action in in_scopes(*scopes) for key in action.keys)
+
+
+@lru_cache(maxsize=256)
 def with_key(key: str) -> Action | None:
     """The first action of any place that has a key, as Textual names it; None for one that moves or confirms."""
     found = next((action for action in ACTIONS if key in action.keys), None)

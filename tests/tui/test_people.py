@@ -14,7 +14,7 @@ from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
 from runtui.tui.widgets.inputs import ChoiceList
-from runtui.tui.words.people_words import about, in_lines
+from runtui.tui.words.people_words import about, in_lines, not_found
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -160,6 +160,11 @@ async def test_escape_leaves_the_question_and_reads_no_more(open_session: Opener
         assert session.view == "runs"
         await session.type("@@")
         assert session.view == "people", "the key is text in the box"
+
+
+def test_who_is_not_found_may_be_in_a_run_that_is_not_read_yet() -> None:
+    assert not_found("Nobody.", ReadingProgress(read=3, total=35)).startswith("Nobody. 32 runs are not")
+    assert not_found("Nobody.", ReadingProgress(read=35, total=35)) == "Nobody."
 
 
 def test_why_runs_are_not_read_stands_below_the_people() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 
 import pytest
 
+from runtui.services.refresh import Progress
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_conflict import type_a_draft
 from tests.tui.test_faults import graph_error, status_of
@@ -192,3 +194,13 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         assert status_of(session) == "i all servers works in: Journal."
         await session.press("enter")
         assert status_of(session) == "", "the dropdown takes the key"
+
+
+async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session: Opener) -> None:
+    async with open_session(runs=0, ready=False) as session:
+        await session.until(lambda: "There are no runs." in session.text())
+        told = session.workspace.refresh.changed
+        told.announce(Progress(listing=True, waiting_until=datetime.now(UTC)))
+        await session.until(lambda: "The server is busy or out of reach; runtui asks again at" in session.text())
+        told.announce(Progress(listing=True))
+        await session.until(lambda: "Reading the runs…" in session.text())

@@ -7,16 +7,19 @@ server nothing: it follows the store.
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Final
 
 from runtui.domain.rows import status_look
 from runtui.domain.text import visible
+from runtui.domain.times import second_text
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.refresh import Progress
 from runtui.services.store import Store
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import RUNS
+from runtui.tui.screens.runs import READING_RUNS
 
 MOST_WATCHED: Final = 100
 """Each of them is looked up when the store changes."""
@@ -31,6 +34,8 @@ class Listing(Feature):
         """Set once the runs were listed for the first time."""
         self._complaint = ""
         """What was said of the last listing, as long as that is incomplete."""
+        self._waits_until: datetime | None = None
+        """When the first listing goes on, as it was told."""
 
     def start(self) -> None:
         self.hear(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
@@ -49,6 +54,10 @@ class Listing(Feature):
         self._chrome.show_headline()
         if not progress.listing and (progress.finished_at or progress.complaint):
             self._listing_ended(progress)
+        elif progress.finished_at is None and progress.waiting_until != self._waits_until:
+            self._waits_until = until = progress.waiting_until
+            again = "The server is busy or out of reach; runtui asks again at"
+            self._runs.say_when_empty(READING_RUNS if until is None else f"{again} {second_text(until)}.")
         self._chrome.refresh()
 
     def _listing_ended(self, progress: Progress) -> None:

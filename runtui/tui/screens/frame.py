@@ -28,7 +28,18 @@ from textual.widgets import Input, OptionList
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
-from runtui.keys.actions import ACTION_BY_ID, TYPING, VIEWS, Scope, in_scopes, key_of, place_of, view_keys, with_key
+from runtui.keys.actions import (
+    ACTION_BY_ID,
+    TYPING,
+    VIEWS,
+    Scope,
+    in_scopes,
+    key_of,
+    keys_of,
+    place_of,
+    view_keys,
+    with_key,
+)
 from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
@@ -535,7 +546,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         action, status = with_key(event.key), self.chrome.status
         if action is None and not status.is_remark:
             return
-        if action is None or event.key in self.active_bindings:
+        if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")
         elif status.is_remark or not status.text or status.severity == "information":

@@ -48,6 +48,9 @@ from runtui.tui.words.pages import NO_RUN
 _COUNTING: Final = awaited("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
 
+READING_RUNS: Final = "Reading the runs…"
+"""Said in place of the rows, until the first are read."""
+
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 
@@ -128,7 +131,7 @@ class RunsView(ActionView[None]):
         """What another place asked for last; in force until the filter is another one."""
         self.watched: set[str] = set()
         """The runs whose end is told."""
-        self._empty_words = "Reading the runs…"
+        self._empty_words = READING_RUNS
         self.drawing = Throttle(self, workspace.foreground, self.reload)
         """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
         kept = workspace.preferences.kept.runs

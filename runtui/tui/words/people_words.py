@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
 from runtui.services.store import Person
 from runtui.services.triage.people import PersonReading
@@ -52,6 +53,13 @@ def about(text: str, found: int, most: int, progress: ReadingProgress) -> str:
     if not text:
         return f"Nobody's results were read yet. Type a sign-in name or an id.{reading}"
     return f"Nobody by that name in the results read so far.{reading} Enter looks it up as a sign-in name or an id."
+
+
+def not_found(why: object, progress: ReadingProgress) -> str:
+    """Why nobody is shown, and that more names may become known."""
+    left = progress.total - progress.read
+    more = f" {left} runs are not read yet: {key_of('people')} reads on, and then finds their users by name."
+    return f"{why}{more if left > 1 else ''}"
 
 
 def workflows_read(reading: PersonReading) -> str:

@@ -253,7 +253,7 @@ class Tracing(Feature):
                     words = people_words.workflows_read(reading)
                     self.view.show(person, reading.tasks, words, people_words.nothing_known(reading))
         except RuntuiError as error:
-            self.view.show(person, (), "", str(error))
+            self.view.show(person, (), "", people_words.not_found(error, self._workspace.results.progress))
             return
         if not reading.is_offered:
             self._is_told_by_runs = True
