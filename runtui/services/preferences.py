@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.rows import RUN_COLUMN_BY_KEY
+from runtui.domain.rows import RUN_COLUMN_BY_KEY, storable
 from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS, ListSettings, View
 from runtui.errors import RuntuiError
 from runtui.private_files import NotPrivateError, open_private, private_folder, replace_private
@@ -186,4 +186,4 @@ def _settings_from(found: Mapping[str, Any]) -> ListSettings:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(value)
-    return value
+    return storable(value)

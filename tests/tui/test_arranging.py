@@ -51,6 +51,11 @@ async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_sessi
         assert headline(session).startswith("Runs  240  ")
         await session.press("8")
         assert "There is no view 8; v saves what the list shows as one." in said(session)
+        before = headline(session)
+        session.workspace.preferences.keep(views=(View("of another runtui", ListSettings("started>=garbage")),))
+        await session.press("7")
+        assert "View 7 cannot be shown." in said(session)
+        assert headline(session) == before
 
 
 async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(open_session: Opener) -> None:

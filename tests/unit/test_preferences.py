@@ -120,6 +120,12 @@ def test_a_column_that_this_version_does_not_know_is_left_out(tmp_path: Path) ->
     assert opened(tmp_path).kept.runs == ListSettings("status:failed", "status", True, ("id", "workflow"))
 
 
+def test_text_that_no_file_and_no_database_can_hold_becomes_text(tmp_path: Path) -> None:
+    """JSON may carry a lone surrogate."""
+    keep(tmp_path, runs=ListSettings("id:x\ud800"))
+    assert opened(tmp_path).kept.runs.filter == "id:x?"
+
+
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("mine")
     the_file(tmp_path).symlink_to(tmp_path / "elsewhere")

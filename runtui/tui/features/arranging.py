@@ -134,7 +134,10 @@ class Arranging(Feature):
             self._runs.filter_by("")
         else:
             settings = views[number - 1].settings
-            self._runs.show_settings(settings._replace(columns=settings.columns or self._runs.columns))
+            try:
+                self._runs.show_settings(settings._replace(columns=settings.columns or self._runs.columns))
+            except RuntuiError as error:  # an older runtui, or somebody's hand, wrote it
+                self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
 
     action_view_1 = partialmethod(show_view, 1)
     action_view_2 = partialmethod(show_view, 2)

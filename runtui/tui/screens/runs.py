@@ -247,10 +247,11 @@ class RunsView(ActionView[None]):
 
     def show_settings(self, settings: ListSettings) -> None:
         """Show these runs, in this order and these columns."""
+        query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
         self.list.filter_bar.put(settings.filter)
         self.filter_text = settings.filter
         self.columns = settings.columns
-        self._query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
+        self._query = query
         self.list.order = Order(settings.sort, settings.descending)
         self._count_and_draw(keep_line=False)
 
