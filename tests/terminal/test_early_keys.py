@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtui.keys.actions import ACTIONS
-from tests.terminal.test_session import runtui
+from tests.terminal.test_session import ENTER_SCREEN, runtui, sandbox
 from tests.tui.keyboard import sent
 
 LEAVING = {"q", "f10", "ctrl+q"}
@@ -51,6 +53,46 @@ def test_ctrl_q_pressed_early_leaves(tmp_path: Path) -> None:
         terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
         terminal.press("ctrl+q")
         assert terminal.wait_for_exit() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["j", "down", "pagedown", "k"],
+        ["G", "pageup", "?"],
+        ["down", "down", "enter"],
+        ["end", "up", "space", "j", "space"],
+        ["pagedown", "/", *"fail"],
+        ["G", "g", "j", "tab"],
+        ["k", "up", "home", "down", "c"],
+    ],
+)
+def test_keys_on_the_first_rows_end_where_later_ones_do(tmp_path: Path, keys: list[str]) -> None:
+    def ends(state: Path, milliseconds: int | None) -> str:
+        shutil.copytree(tmp_path / "stored", state)
+        with runtui(state, "--root", root, "--refresh", "0") as terminal:
+            if milliseconds is None:
+                terminal.wait_for("30 runs.*as of")
+                for key in keys:
+                    terminal.wait_until_quiet(0.3)
+                    terminal._write(sent(key))
+            else:
+                terminal.wait_for_output(ENTER_SCREEN)
+                terminal.wait_until_quiet(milliseconds / 1000)
+                terminal._write("".join(map(sent, keys)))
+            terminal.wait_for("as of|Help")
+            terminal.wait_until_quiet(1.5)
+            return re.sub(r" *\b(as of [\d:]+|\d+[smhd]\b)", " then", terminal.text)
+
+    with sandbox() as root:
+        with runtui(tmp_path / "stored", "--root", root) as terminal:
+            terminal.wait_for("30 runs.*as of")
+            terminal.press("q")
+            assert terminal.wait_for_exit() == 0
+        slowly = ends(tmp_path / "slowly", None)
+        for milliseconds in (1, 100, 300):
+            assert ends(tmp_path / str(milliseconds), milliseconds) == slowly
 
 
 @pytest.mark.slow
