@@ -8,7 +8,7 @@ once, in the model, for all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -148,7 +148,8 @@ def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDr
     of those with a change in progress."""
     kept: list[Draft] = []
     left_out: dict[str, LeftOut] = {}
-    for run_id, draft in drafts.items():
+    for run_id in _once(drafts):
+        draft = drafts[run_id]
         if draft is None:
             left_out[run_id] = GONE
         elif run_id in busy:
@@ -178,7 +179,8 @@ def actions_of(
     states: Counter[str] = Counter()
     users: Counter[str] = Counter()
     left_out = dict.fromkeys(gone, GONE)
-    for run in runs:
+    listed = {run.run_id: run for run in runs}
+    for run in map(listed.__getitem__, _once(listed)):
         action = make(run.workflow_id, run.run_id)
         state = value_word(run.received.get(STATUS, MISSING))
         if run.run_id in busy:
@@ -207,6 +209,14 @@ def by_count(values: Counter[str]) -> str:
 def runs_word(count: int) -> str:
     """A number of runs in words."""
     return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _once(run_ids: Iterable[str]) -> Iterable[str]:
+    """Each run once: a server may list one in several spellings of its id, whose case says nothing."""
+    first: dict[str, str] = {}
+    for run_id in run_ids:
+        first.setdefault(run_id.lower(), run_id)
+    return first.values()
 
 
 def _values(runs: Collection[MarkedRun], field: Property) -> list[Any]:

@@ -507,3 +507,11 @@ async def test_a_read_only_session_sends_none_of_them(tmp_path: Path, some: list
     assert bench.graph.calls == []
     bench.journal.close()
     bench.store.close()
+
+
+async def test_one_run_in_two_spellings_is_refused_and_waits_for_nothing(bench: BulkBench) -> None:
+    """Its second change would wait for the first one, which begins with the second."""
+    (draft,) = drafts(1)
+    with pytest.raises(UsageError, match="in different spellings of its id"):
+        bench.saves.submit_many([draft, replace(draft, run_id="RUN-0")])
+    assert bench.saves.active() == ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from runtui.domain.bulk_draft import MarkedRun, by_count, common_values, drafts_of, mixed_values, model_of
+from runtui.domain.bulk_draft import MarkedRun, actions_of, by_count, common_values, drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.times import parse_ticks
+from runtui.domain.triage.service_actions import cancel
 
 NOW = parse_ticks("2026-11-26T06:00:00Z")
 
@@ -90,3 +91,10 @@ def test_what_was_typed_stays_until_all_runs_have_it() -> None:
 
 def test_many_values_are_told_by_the_commonest() -> None:
     assert by_count(Counter({"a": 5, "b": 3, "": 2, "c": 1, "d": 1})) == "5 a, 3 b, 2 empty, 2 with 2 other values"
+
+
+def test_a_run_that_is_listed_in_two_spellings_of_its_id_is_changed_once() -> None:
+    runs = [MarkedRun(name, "w1", "", {"id": name, "processingStatus": "inProgress"}) for name in ("a_1", "b_2", "A_1")]
+    model = Draft("", "", {}, "changed").with_values({"processingStatus": "canceled"})
+    assert [draft.run_id for draft in drafts_of(model, runs, ()).drafts] == ["a_1", "b_2"]
+    assert [action.run_id for action in actions_of(cancel, runs, ()).drafts] == ["a_1", "b_2"]

@@ -111,6 +111,8 @@ class SaveQueue:
         busy = next((draft for draft in drafts if self.of_run(draft.run_id) is not None), None)
         if busy is not None:
             raise UsageError("Nothing was sent", f"A change to run {busy.run_id} is in progress.")
+        if len({run_key(draft.run_id) for draft in drafts}) < len(drafts):
+            raise UsageError("Nothing was sent", "One run stands there twice, in different spellings of its id.")
         for draft in drafts:
             self._check(draft, why)
         batch = uuid4().hex
