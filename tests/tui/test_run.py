@@ -126,7 +126,7 @@ async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) ->
         await session.press("enter")
         await session.until(lambda: "could not be read" in session.text())
         assert "may not" in session.text() or "403" in session.text() or "Reports.Read.All" in session.text()
-        await session.press("enter", "space", "s", "I", "G")
+        await session.press("space", "s", "I", "G", "enter")
         assert "There is nothing under the cursor." in session.status.text or "no user" in session.status.text
         assert session.view == "users"
 
