@@ -462,7 +462,14 @@ async def test_where_a_reason_is_required_nothing_is_sent_without_one(
     assert [entry.why for entry in journal.entries()] == ["The report of Monday."]
 
 
-@pytest.mark.parametrize("texts", [{"failedTasksCount": "x"}, {"processingStatus": "inProgress"}])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"failedTasksCount": "x"},
+        {"failedTasksCount": "x", "processingStatus": "failed"},
+        {"processingStatus": "inProgress"},
+    ],
+)
 async def test_a_draft_without_a_change_or_with_an_error_is_not_sent(
     texts: dict[str, Any], saves: SaveQueue, graph: FakeGraph
 ) -> None:

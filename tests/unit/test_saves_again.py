@@ -135,10 +135,11 @@ async def test_what_may_be_on_the_wire_cannot_be_stopped(bench: Bench) -> None:
 
 async def test_breaking_off_in_flight_is_unknown_here_and_in_the_journal(bench: Bench) -> None:
     bench.graph.gate.clear()
-    bench.saves.submit(draft())
+    sent, behind = bench.saves.submit(draft()), bench.saves.submit(draft())
     await bench.graph.arrived.get()
     await bench.saves.abandon()
-    assert bench.news[-1].outcome is Outcome.UNKNOWN
+    ends = {save.number: (save.outcome, save.stopped, save.row_is_stale) for save in bench.news if not save.active}
+    assert ends == {sent.number: (Outcome.UNKNOWN, False, True), behind.number: (Outcome.NOT_DONE, True, False)}
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
     assert bench.journal.unsettled(ROOT) == bench.journal.entries()
 

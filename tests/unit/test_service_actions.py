@@ -301,6 +301,14 @@ async def test_a_run_that_another_action_has_made_proves_nothing(service: Servic
     assert [entry.new_run for entry in service.journal.entries()] == ["r9", "r10"]
 
 
+async def test_two_new_runs_settle_an_unknown_action_and_neither_is_called_ours(service: Service) -> None:
+    service.answer_actions((LOST, False))
+    await service.act(REPROCESS)
+    service.run = {**service.run, REPROCESSED: [NEW_RUN, {**NEW_RUN, "id": "r10"}]}
+    await reconciler_of(service).check_all()
+    assert (service.entry.outcome, service.entry.new_run) == (Outcome.DONE, "")
+
+
 async def test_a_new_run_in_another_scope_proves_nothing(service: Service) -> None:
     service.answer_actions((LOST, False))
     await service.act(REPROCESS)
