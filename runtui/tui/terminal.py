@@ -6,7 +6,7 @@ and what has not been acted on is not read into memory either, but for a few key
 
 What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_terminal.py`: its
 parser of key and mouse sequences with what that knows about the terminal; of the driver, its input thread, its size,
-`_app`, `_loop`, `_mouse` and `_debug`; of the app, what handles an error that nobody has caught.
+`_app`, `_file`, `_loop`, `_mouse` and `_debug`; of the app, what handles an error that nobody has caught.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from rich.console import Console
 from textual import events
@@ -172,6 +173,38 @@ class InputParser:
         self._parser.last_x, self._parser.last_y = old.last_x, old.last_y
 
 
+class TerminalFile:
+    """What Textual's thread writes to: a terminal that may be gone at any moment, also before a signal says so.
+
+    Args:
+        file: The terminal.
+        gone: Called once it is gone; what is written from then on goes nowhere.
+    """
+
+    def __init__(self, file: TextIO, gone: Callable[[], object]) -> None:
+        self._file = file
+        self._gone = gone
+        self.fileno = file.fileno
+
+    def write(self, text: str) -> None:
+        with self._unless_gone():
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with self._unless_gone():
+            self._file.flush()
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            silence_output()
+            self._gone()
+
+
 class TerminalDriver(LinuxDriver):
     """Textual's driver with an input thread that survives whatever arrives, and that reads no faster than the app acts.
 
@@ -193,6 +226,9 @@ class TerminalDriver(LinuxDriver):
         It gives the terminal back through a queue, and waits for ever where the signal came while that was locked.
         """
         super().__init__(app, **options)
+        assert self._file is not None  # noqa: S101 - there is no screen without standard error
+        file = TerminalFile(self._file, partial(self._loop.call_soon_threadsafe, app.hang_up))
+        self._file = file  # type: ignore[assignment] # all that Textual does with it is there
         self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
         self._loop.add_signal_handler(signal.SIGCONT, self._go_on)
 
@@ -376,7 +412,7 @@ class TerminalApp(App[int]):
     def hang_up(self) -> None:
         """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks.
 
-        Both the signal and the thread that reads may find it dead.
+        The signal, the thread that reads and the one that writes may find it dead.
         """
         if isinstance(self._driver, LinuxDriver):
             if self._driver.exit_event.is_set():

@@ -1,6 +1,6 @@
 """A small app for every way to end: keys crash it in a handler, a worker, a timer or its input, or let it quit.
 
-It can also be too busy for further keys.
+It can also be too busy for further keys, and write more than a terminal takes at once.
 
 Run as `python -m tests.terminal.leaving_app CRASH_FOLDER`; a file `unmounted` there shows that it ended in order.
 """
@@ -19,6 +19,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Static
 
+from runtui.log import strays_reported
 from runtui.tui.terminal import InputParser, TerminalApp, starting_theme, tell_the_shell
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
@@ -34,6 +35,7 @@ class LeavingApp(TerminalApp):
         Binding("t", "crash_in_timer", "Crash in a timer"),
         Binding("i", "crash_in_input", "Crash in the input thread"),
         Binding("b", "be_busy", "Be busy"),
+        Binding("f", "flood", "Write much"),
         Binding("x", "quit", "Quit"),
     ]
 
@@ -86,6 +88,11 @@ class LeavingApp(TerminalApp):
 
         InputParser.feed = feed  # type: ignore[method-assign]
 
+    def action_flood(self) -> None:
+        """Write far more than what lies between a program and its terminal."""
+        assert self._driver is not None
+        self._driver.write("flood" * 200_000)
+
     async def action_be_busy(self) -> None:
         """Come to no other key until there is a file `go`."""
         while not (self._folder / "go").exists():  # noqa: ASYNC110 - it comes from another process
@@ -94,5 +101,6 @@ class LeavingApp(TerminalApp):
 
 if __name__ == "__main__":
     app = LeavingApp(Path(sys.argv[1]))
-    app.run()
+    with strays_reported(Path(sys.argv[1])):
+        app.run()
     sys.exit(tell_the_shell(app))

@@ -69,3 +69,14 @@ def test_a_dropped_line_ends_the_program_in_order(tmp_path: Path, before: tuple[
         assert terminal.wait_for_exit() == 1
     assert (tmp_path / "unmounted").exists()
     assert not (tmp_path / "still-reading").exists()  # it would spin for as long as saves take to end
+
+
+def test_a_line_dropped_while_something_is_written_is_no_crash(tmp_path: Path) -> None:
+    with probe(tmp_path) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("f")
+        terminal.wait_for("floodflood")  # and nobody reads the rest
+        terminal.hang_up()
+        assert terminal.wait_for_exit() == 1
+    assert (tmp_path / "unmounted").exists()
+    assert not list(tmp_path.glob("crash-*"))

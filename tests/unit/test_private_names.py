@@ -63,6 +63,7 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_driver",
         "_exception",
         "_fatal_error",
+        "_file",
         "_get_screen",
         "_get_terminal_size",
         "_loop",

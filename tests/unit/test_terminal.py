@@ -119,6 +119,8 @@ def test_textual_still_runs_its_input_in_a_thread_that_is_overridden() -> None:
     assert "self._get_terminal_size()" in inspect.getsource(LinuxDriver.start_application_mode)
     for name in ("_app", "_loop", "_mouse", "_debug"):
         assert f"self.{name} = " in inspect.getsource(Driver.__init__)
+    assert "self._file = sys.__stderr__" in inspect.getsource(LinuxDriver.__init__)
+    assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
 
 
 @pytest.mark.parametrize(
