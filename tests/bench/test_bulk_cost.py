@@ -42,7 +42,7 @@ MOST_OF_IDLE = 1.5
 MOST_MILLISECONDS = 20.0
 """A key that is answered within 50 feels immediate."""
 
-MOST_PIECE_MILLISECONDS = 3.0
+MOST_PIECE_MILLISECONDS = 5.0
 
 KEYS = 60
 
@@ -189,6 +189,7 @@ async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(
                     await asyncio.sleep(0.02)
                 return sorted(waited), sorted(computed)
 
+            await change_all(workspace, "completed")  # what is done for the first time
             idle = await costs()
             workspace.saves.submit_many(drafts(workspace, "canceled"))
             busy = await costs()
