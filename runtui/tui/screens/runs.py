@@ -55,14 +55,14 @@ RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 
 
-MOST_PUT_OFF: Final = 3
-"""How often a drawing that is due is put off while a person types: one second together with `RELOAD_SECONDS`."""
+MOST_PUT_OFF: Final = 7
+"""How often a drawing that is due is put off while a person types: two seconds together with `RELOAD_SECONDS`."""
 
 
 class Throttle:
     """Runs `call` when asked: at once, then at most once in `RELOAD_SECONDS`, the last time after the last request.
 
-    While a person types it waits for a pause between two keys, up to a second.
+    While a person types it waits for a pause between two keys, up to two seconds.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
