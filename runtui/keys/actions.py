@@ -101,7 +101,7 @@ Need = Literal[
     "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
     "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
     "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code",
-    "demo", "search",
+    "demo", "search", "shell",
 ]  # fmt: skip
 """What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
 
@@ -478,6 +478,14 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
     Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
+    Action(
+        "suspend",
+        "app",
+        ("ctrl+z",),
+        "suspend",
+        "Give the terminal back to the shell; `fg` comes back.",
+        needs="shell",
+    ),
     Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
     Action(
         "quit",

@@ -61,7 +61,7 @@ _SENT_AS: Final = {
 }
 """What a terminal sends in the place of some keys."""
 
-_TAKEN: Final = {"ctrl+c": "copies the selected text", "ctrl+z": "suspends a program"}
+_TAKEN: Final = {"ctrl+c": "copies the selected text"}
 
 
 def key_text(key: str) -> str:

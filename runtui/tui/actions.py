@@ -65,6 +65,8 @@ class ActionContext:
     """Something is looked for in the side panel."""
     is_demo: bool = False
     """The server is a sandbox of our own, that can simulate faults."""
+    has_shell: bool = False
+    """A shell waits that can bring this process back."""
 
 
 Reason = Callable[[ActionContext], str | None]
@@ -175,6 +177,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",
+    "shell": lambda now: None if now.has_shell else "No shell waits here that could bring runtui back.",
     "demo": lambda now: None if now.is_demo else "Only the sandbox of `runtui demo` can simulate faults.",
 }
 

@@ -119,6 +119,19 @@ def silence_output() -> None:
     os.close(null)
 
 
+def shell_waits() -> bool:
+    """Whether the parent is a shell with job control, which can bring this process back after a stop.
+
+    It has put this process into a group of its own: else the group would be orphaned, as POSIX calls it, and a stop
+    would be for good.
+    """
+    parent = os.getppid()
+    try:
+        return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgrp()
+    except OSError:  # it is gone, or somebody else's
+        return False
+
+
 class InputParser:
     """Turns what a terminal sends into Textual's events.
 

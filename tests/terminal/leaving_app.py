@@ -20,7 +20,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from runtui.log import strays_reported
-from runtui.tui.terminal import InputParser, TerminalApp, starting_theme, tell_the_shell
+from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, starting_theme, tell_the_shell
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 
@@ -36,6 +36,7 @@ class LeavingApp(TerminalApp):
         Binding("i", "crash_in_input", "Crash in the input thread"),
         Binding("b", "be_busy", "Be busy"),
         Binding("f", "flood", "Write much"),
+        Binding("z", "suspend", "Suspend"),
         Binding("x", "quit", "Quit"),
     ]
 
@@ -92,6 +93,13 @@ class LeavingApp(TerminalApp):
         """Write far more than what lies between a program and its terminal."""
         assert self._driver is not None
         self._driver.write("flood" * 200_000)
+
+    def action_suspend(self) -> None:
+        """Stop, or say why not."""
+        if shell_waits():
+            self.action_suspend_process()
+        else:
+            self.query_one(Static).update("nobody would bring it back")
 
     async def action_be_busy(self) -> None:
         """Come to no other key until there is a file `go`."""

@@ -80,3 +80,22 @@ def test_a_line_dropped_while_something_is_written_is_no_crash(tmp_path: Path) -
         assert terminal.wait_for_exit() == 1
     assert (tmp_path / "unmounted").exists()
     assert not list(tmp_path.glob("crash-*"))
+
+
+@pytest.mark.parametrize("has_shell", [True, False])
+def test_it_is_suspended_where_a_shell_can_bring_it_back(tmp_path: Path, has_shell: bool) -> None:
+    job = f"{sys.executable} -m tests.terminal.leaving_app {tmp_path}"
+    shell = f"set -m; {job}; echo the shell has it; read answer; fg; echo it ended"
+    command = ["sh", "-c", shell] if has_shell else job.split()
+    with PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, timeout=20) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("z")
+        if has_shell:
+            terminal.wait_for("the shell has it")
+            terminal.press("enter")
+            terminal.wait_for("ready")
+        else:
+            terminal.wait_for("nobody would bring it back")
+        terminal.press("x")
+        assert terminal.wait_for_exit() == 0
+    assert (b"it ended" in terminal.received) is has_shell

@@ -1,4 +1,4 @@
-"""Leaving: for good, or for another profile.
+"""Leaving: for good, for another profile, or for the shell and back.
 
 Invariant: a save on its way is waited for, for a limited time, and the person is told what leaving before its end would
 mean. Drafts are on disk.
@@ -44,6 +44,10 @@ class Leaving(Feature):
         words = f"Waiting for {_counted(len(saves), 'change')} in progress; {key_of('quit')} again quits at once."
         self._chrome.set_status(words, "warning", self._is_saving)
         self._chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
+
+    def action_suspend(self) -> None:
+        """Stop until the shell goes on with this process; what is on its way is answered then."""
+        self._chrome.app.action_suspend_process()
 
     async def _leave_after_saves(self) -> None:
         """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""

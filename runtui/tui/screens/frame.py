@@ -47,7 +47,7 @@ from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.drawn_once import DrawnOnce
 from runtui.tui.keys import awaited
 from runtui.tui.screens.panel import Panel
-from runtui.tui.terminal import TerminalApp
+from runtui.tui.terminal import TerminalApp, shell_waits
 from runtui.tui.widgets.chrome import (
     HeaderLine,
     Headline,
@@ -191,6 +191,7 @@ class Chrome:
         context = ActionContext(
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
+            has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
             why_read_only=entry_words.why_read_only(workspace),
             has_run=run_id is not None,
