@@ -6,7 +6,10 @@ import gc
 import logging
 import os
 import signal
+import sqlite3
 from collections.abc import Generator, Iterator
+from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -68,6 +71,37 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
     return report
+
+
+connect_in_earnest = sqlite3.connect
+"""As SQLite opens a file."""
+
+UNWAITED = "PRAGMA synchronous = OFF"
+"""What is written is on the disk when the system likes, which is soon enough for whoever reads it."""
+
+
+@cache
+def hasty(kind: Any) -> Any:
+    """Such a connection, which never waits for the disk, whatever the program asks for."""
+
+    class Hasty(kind):  # type: ignore[misc]
+        def execute(self, sql: str, *values: Any) -> Any:
+            if sql == "PRAGMA journal_mode = WAL":  # it writes
+                super().execute(UNWAITED)
+            return super().execute(UNWAITED if sql.startswith("PRAGMA synchronous = ") else sql, *values)
+
+    return Hasty
+
+
+@pytest.fixture(autouse=True)
+def nobody_pulls_the_plug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process writes has to outlive the process, and no loss of power: a test would wait for it the most."""
+
+    def connect(*values: Any, factory: Any = sqlite3.Connection, **options: Any) -> Any:
+        return connect_in_earnest(*values, factory=hasty(factory), **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,12 @@
-"""runtui with all that Python logs, at DEBUG, on standard error; `crash` ends as a broken terminal UI does."""
+"""runtui with all that Python logs, at DEBUG, on standard error; `crash` ends as a broken terminal UI does.
+
+Several commands, with a `+` between them, run one after the other; each ends its output with a form feed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -39,4 +43,11 @@ if __name__ == "__main__":
         logging.getLogger(name).setLevel(logging.DEBUG)
     if sys.argv[1] == "crash":
         sys.exit(asyncio.run(crash()))
-    sys.exit(main(sys.argv[1:]))
+    commands = [[*words] for between, words in itertools.groupby(sys.argv[1:], "+".__eq__) if not between]
+    if len(commands) == 1:
+        sys.exit(main(commands[0]))
+    codes = []
+    for command in commands:
+        codes.append(main(command))
+        print("\f", flush=True)
+    sys.exit(max(codes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any, Final
 
 import pytest
@@ -84,20 +85,20 @@ async def keys(sandbox: Sandbox, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("template", [path for path in READS if not path.endswith("/$count")])
-@pytest.mark.parametrize("newer", [True, False])
-async def test_an_answer_is_as_the_service_declares_it(sandbox: Sandbox, template: str, newer: bool) -> None:
+async def test_an_answer_is_as_the_service_declares_it(sandbox: Sandbox, template: str) -> None:
     type_name, is_collection = expected(template)
     found: list[str] = []
-    seen = 0
+    seen: Counter[bool] = Counter()
     for path in dict.fromkeys(await filled(sandbox, template)):
-        answer = await sandbox.get(path, headers=NEWER_MEMBERS if newer else {"Prefer": "odata.maxpagesize=999"})
-        assert "/$metadata#" in answer.pop("@odata.context")
-        values = answer["value"] if is_collection else [answer]
-        seen += len(values)
-        for value in values:
-            found += deviations(value, type_name, newer=newer, at=path)
+        for newer in (True, False):
+            answer = await sandbox.get(path, headers=NEWER_MEMBERS if newer else {"Prefer": "odata.maxpagesize=999"})
+            assert "/$metadata#" in answer.pop("@odata.context")
+            values = answer["value"] if is_collection else [answer]
+            seen[newer] += len(values)
+            for value in values:
+                found += deviations(value, type_name, newer=newer, at=path)
     assert found == []
-    assert seen > 0, "nothing was judged"
+    assert min(seen[True], seen[False]) > 0, "nothing was judged"
 
 
 EXPANDED: Final = [

@@ -83,6 +83,13 @@ class Loud:
             assert ran.code == 0, ran.err
         return every
 
+    async def in_turn(self, *commands: Sequence[str]) -> list[str]:
+        """Run commands one after the other in one process, which is quicker still; what each of them printed."""
+        words = [word for command in commands for word in (*command, "+")]
+        *outputs, rest = (await self(*words)).out.split("\f\n")
+        assert (len(outputs), rest) == (len(commands), "")
+        return outputs
+
     async def _run(self, *arguments: str) -> Ran:
         command = (sys.executable, "-m", "tests.contract.loud_runtui", *arguments)
         async with self.place.process(*command, RUNTUI_CLIENT_SECRET=canary.SECRET) as process:
@@ -122,9 +129,9 @@ async def test_nothing_of_a_sign_in_is_found_anywhere_else(tmp_path: Path, monke
         assert str(report) in crashed.err
         assert "Illegal header value b'Bearer [redacted]'" in report.read_text()
         forms = [("journal", "--format", form) for form in ("table", "json", "jsonl", "csv", "md")]
-        for told in await loud.together(*forms, ("journal", "1")):
-            assert run in told.out
-        await loud.together(("whoami",), ("whoami", "--json"), ("config", "show"), ("profiles",), ("doctor", "--json"))
+        for told in await loud.in_turn(*forms, ("journal", "1")):
+            assert run in told
+        await loud.in_turn(("whoami",), ("whoami", "--json"), ("config", "show"), ("profiles",), ("doctor", "--json"))
         (cache,) = place.caches
         assert stat.S_IMODE(cache.stat().st_mode) == 0o600
         assert artefacts.in_data(cache.read_bytes()) >= {"refresh_token", "access_token", "id_token"}

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
+from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui, sandbox
 
 
-@pytest.fixture(scope="module")
-def root() -> Iterator[str]:
+def test_what_is_typed_is_offered_at_the_next_start(tmp_path: Path) -> None:
     with sandbox() as root:
-        yield root
-
-
-@pytest.mark.parametrize("ending", ["kill -9", "hang up", "esc and q"])
-def test_what_is_typed_is_offered_at_the_next_start(tmp_path: Path, root: str, ending: str) -> None:
-    with runtui(tmp_path, "--root", root) as terminal:
-        terminal.wait_for("30 runs.*as of")
-        terminal.press("G", "e")
-        terminal.wait_for("(?m)^(╭─)? Edit ")
-        terminal.press("down", "down", "down", "down", "down", "down")
-        terminal.wait_for("How many users the run is for")
-        terminal.type("7 of them, I think")
-        terminal.wait_for("7 of them, I think")
-        if ending == "kill -9":
+        with runtui(tmp_path, "--root", root) as terminal:
+            terminal.wait_for("30 runs.*as of")
+            terminal.press("G", "e")
+            terminal.wait_for("(?m)^(╭─)? Edit ")
+            type_of_users(terminal, "7 of them")
             terminal.process.kill()
-        elif ending == "hang up":
+            terminal.wait_for_exit()
+        with runtui(tmp_path, "--root", root) as terminal:
+            find_the_draft(terminal, "7 of them")
+            type_of_users(terminal, "8 of them, I think")
             terminal.hang_up()
-        else:
-            terminal.press("esc")
-            terminal.wait_for("The draft is kept")
-            terminal.press("q")
-        terminal.wait_for_exit()
-    with runtui(tmp_path, "--root", root) as terminal:
-        terminal.wait_for("1 draft; ")
-        terminal.press("G")
-        terminal.wait_for("(?m)^.?~ ")
-        terminal.press("e")
-        terminal.wait_for("7 of them, I think")
-        terminal.wait_for("Your draft of")
-        terminal.press("esc")
-        terminal.wait_for("The draft is kept")
-        terminal.press("q")
-        assert terminal.wait_for_exit() == 0
+            terminal.wait_for_exit()
+        with runtui(tmp_path, "--root", root) as terminal:
+            find_the_draft(terminal, "8 of them, I think")
+            type_of_users(terminal, "9 in all")
+            leave(terminal)
+        with runtui(tmp_path, "--root", root) as terminal:
+            find_the_draft(terminal, "9 in all")
+            leave(terminal)
+
+
+def type_of_users(terminal: PtyProbe, text: str) -> None:
+    """Say anew how many users the run is for."""
+    terminal.press("down", "down", "down", "down", "down", "down")
+    terminal.wait_for("How many users the run is for")
+    terminal.type(text)
+    terminal.wait_for(f"{text} ")
+
+
+def find_the_draft(terminal: PtyProbe, text: str) -> None:
+    """See that there is a draft, on which run, and that the form opens with it."""
+    terminal.wait_for("1 draft; ")
+    terminal.press("G")
+    terminal.wait_for("(?m)^.?~ ")
+    terminal.press("e")
+    terminal.wait_for(f"{text} ")
+    terminal.wait_for("Your draft of")
+
+
+def leave(terminal: PtyProbe) -> None:
+    """Leave the form, and then the program, in order."""
+    terminal.press("esc")
+    terminal.wait_for("The draft is kept")
+    terminal.press("q")
+    assert terminal.wait_for_exit() == 0

@@ -34,8 +34,10 @@ ARRANGED = (
 )
 
 
-@pytest.mark.parametrize("size", [(80, 24), (99, 24), (100, 30), (120, 40), (201, 50)])
-@pytest.mark.parametrize("hostile", [False, True])
+@pytest.mark.parametrize(
+    ("size", "hostile"),
+    [((80, 24), False), ((80, 24), True), ((99, 24), True), ((100, 30), True), ((120, 40), False), ((201, 50), True)],
+)
 async def test_the_screen_draws_over_the_first_paint(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], hostile: bool
 ) -> None:

@@ -7,6 +7,7 @@ import re
 
 from runtui.domain.rows import RUN_COLUMNS
 from runtui.domain.text import UNSAFE
+from runtui.domain.views import ListSettings
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
 from runtui.services.store import EVERY_RUN
 from runtui.tui.text import plain
@@ -28,17 +29,15 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
         names = {workflow["displayName"] for workflow in store.workflows()}
         assert names >= set(HOSTILE_TEXTS)
         for text in HOSTILE_TEXTS:
-            await session.press("slash")
             word = re.findall(r"[a-z]{3,}", text)[0]
-            await session.type(f'wf:"{word}"')
-            await session.press("enter")
+            session.runs.show_settings(ListSettings(f'wf:"{word}"'))
+            await session.press("g")
             assert table.total > 0
             row = session.runs.row
             assert row is not None
             assert plain(row.workflow_name)[:12] in session.text()
             assert is_safe(session)
-            await session.press("escape")
-        await session.press("slash")
+        await session.press("escape", "slash")
         await session.type("[/x]")
         await session.press("enter")
         assert table.total > 0

@@ -15,7 +15,7 @@ from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 120])
 async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_leads_to_the_list(
     tmp_path: Path, columns: int
 ) -> None:
@@ -136,7 +136,7 @@ async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Pa
         await listed(desk)
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 120])
 async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: Path, columns: int) -> None:
     async with open_desk(tmp_path, size=(columns, 24)) as desk:
         await desk.sees_sign_in()

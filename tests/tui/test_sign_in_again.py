@@ -37,7 +37,7 @@ async def send_a_change(desk: Desk) -> str:
     return run_id
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 120])
 async def test_a_save_goes_on_with_the_same_item_after_a_sign_in(tmp_path: Path, columns: int) -> None:
     async with open_desk(tmp_path, size=(columns, 24), prepare=is_in) as desk:
         await listed(desk)

@@ -16,6 +16,7 @@ import pytest
 
 from runtui.services import journal_file
 from runtui.services.journal_file import STEPS, JournalError, damaged_files, open_journal
+from tests.conftest import connect_in_earnest
 
 DRAFT = ("r", "run", "w", "full", "{}", "{}", "2026-11-20T10:00:00Z")
 
@@ -220,7 +221,10 @@ def test_a_file_that_somebody_else_holds_for_too_long_is_not_taken_for_a_broken_
 
 
 @pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
-def test_an_intent_is_on_the_disk_itself(durable: bool, synchronous: int, path: Path) -> None:
+def test_an_intent_is_on_the_disk_itself(
+    durable: bool, synchronous: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "connect", connect_in_earnest)
     with closing(open_journal(path, durable=durable)) as db:
         assert db.execute("PRAGMA synchronous").fetchone()[0] == synchronous
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
