@@ -74,7 +74,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def seeded() -> Iterator[Database]:
-    """The tenant as the clock finds it, to be copied: seeding it takes a sixth of a test."""
+    """The tenant as the clock finds it, to be copied: to plan and seed it takes a sixth of a test."""
     database: Database = create_app(clock=Clock()).state.database
     yield database
     database.close()
@@ -82,7 +82,8 @@ def seeded() -> Iterator[Database]:
 
 @pytest.fixture
 def sandbox_app(clock: Clock, seeded: Database) -> Iterator[Starlette]:
-    with patch.object(Database, "_insert"):
+    plans = [*seeded._plans.values()]
+    with patch.object(Database, "_insert"), patch("runtui.sandbox.app.plan_runs", return_value=plans):
         app = create_app(clock=clock)
     seeded._sql.backup(app.state.database._sql)
     yield app

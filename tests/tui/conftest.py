@@ -103,14 +103,17 @@ class Session:
     async def _rested(self, timeout: float = 0.0) -> bool:  # noqa: ASYNC109 - as the pilot calls it
         """Wait until no event is left, and nothing in this process has anything to do at once."""
         loop = asyncio.get_running_loop()
+        ready = getattr(loop, "_ready")  # noqa: B009 - typeshed does not know it
         while True:
-            await drained(self.app.keys)
             await asyncio.sleep(0)
-            while getattr(loop, "_ready"):  # noqa: ASYNC110, B009 - typeshed does not know it
+            while ready:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-            if self.app._resize_event is None:
+            # What looks at every widget looks when there is nothing else to do.
+            await drained(self.app.keys)
+            if self.app._resize_event is not None:
+                await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
+            elif not ready:
                 return True
-            await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
 
     def _draw(self) -> bool:
         """Draw what has changed since the last frame; whether that was anything."""
