@@ -428,6 +428,8 @@ class Frame(DrawnOnce[ScreenResultType]):
 
     def draw(self) -> None:
         """Draw the lines and the panel as things stand; what is the same is not drawn."""
+        if not self.is_attached:  # the app is being left, and takes no widget any more
+            return
         chrome, in_panel = self.chrome, self.has_keys_in_panel
         chrome.drop_outdated_status()
         self._header.headline = chrome.headline
