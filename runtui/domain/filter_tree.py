@@ -10,7 +10,8 @@ Conditions are never NULL, so that NOT is their opposite.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
@@ -25,7 +26,8 @@ Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 """A condition on the table `run` of the store, and its parameters."""
 
 
-class FilterField(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FilterField:
     """What stands before an operator."""
 
     name: str
@@ -101,7 +103,8 @@ FILTER_FIELDS: Final = (
 """Every property, and what is worked out of several."""
 
 
-class HasText(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HasText:
     """Plain text: part of the workflow's name, the run's id, status or type, whatever the case."""
 
     text: str
@@ -111,7 +114,8 @@ class HasText(NamedTuple):
         return f"({' OR '.join(f'instr({name}, ?)' for name in columns)})", (self.text.casefold(),) * len(columns)
 
 
-class IsOneOf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class IsOneOf:
     """An enumeration is one of these: a known name exactly, anything else as the beginning of a name. "" is: none."""
 
     field: FilterField
@@ -132,7 +136,8 @@ class IsOneOf(NamedTuple):
         return f"({' OR '.join(conditions)})", tuple(keys)
 
 
-class TextIs(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TextIs:
     """A text has this in it, or (`whole`) is this, whatever the case."""
 
     field: FilterField
@@ -144,7 +149,8 @@ class TextIs(NamedTuple):
         return sql, (self.text.casefold(),)
 
 
-class InResults(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class InResults:
     """A result of the run has this in it, or (`whole`) is this, whatever the case."""
 
     field: FilterField
@@ -156,7 +162,8 @@ class InResults(NamedTuple):
         return f"run.rowid IN ({rows})", (self.text.casefold(),)
 
 
-class CountIs(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CountIs:
     """A count compares to a number; a run without that count never does."""
 
     field: FilterField
@@ -167,7 +174,8 @@ class CountIs(NamedTuple):
         return f"({self.field.sql} {self.operator} ? AND {self.field.sql} > {ABSENT})", (self.value,)
 
 
-class TimeIs(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TimeIs:
     """A time compares to a stretch of time, `first` up to but without `end` (ticks): a day, a minute, one tick.
 
     "After" a day is after its end. A run without that time never compares.
@@ -192,7 +200,8 @@ class TimeIs(NamedTuple):
         return f"({sql} AND {self.field.present or column} > {ABSENT})", values
 
 
-class Absent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Absent:
     """A count or a time is not there."""
 
     field: FilterField
@@ -201,7 +210,8 @@ class Absent(NamedTuple):
         return f"{self.field.present or self.field.sql} = {ABSENT}", ()
 
 
-class IsFlag(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class IsFlag:
     """A run has a flag; `now` (ticks) decides what is stuck, and which snooze has ended."""
 
     flag: Flag
@@ -211,7 +221,8 @@ class IsFlag(NamedTuple):
         return (_triage if self.flag in TRIAGE_FLAGS else _is)(self.flag, self.now)
 
 
-class Not(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Not:
     """The part does not hold."""
 
     part: Node
@@ -221,7 +232,8 @@ class Not(NamedTuple):
         return f"NOT {sql}", values
 
 
-class AllOf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AllOf:
     """Every part holds."""
 
     parts: tuple[Node, ...]
@@ -230,7 +242,8 @@ class AllOf(NamedTuple):
         return _join(" AND ", self.parts)
 
 
-class AnyOf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AnyOf:
     """At least one part holds."""
 
     parts: tuple[Node, ...]
@@ -242,7 +255,8 @@ class AnyOf(NamedTuple):
 Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
 
 
-class Filter(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Filter:
     """A filter as typed, and what it means."""
 
     text: str
