@@ -174,10 +174,11 @@ class Draft:
         return replace(self, received=fresh, edits=MappingProxyType(edits))
 
     def revealed(self, received: Mapping[str, Any]) -> Draft:
-        """The draft with the true value where a secret is hidden in one, for sending it back; `received` is the run as
-        it is now, with nothing hidden."""
-        hidden = {name: received[name] for name, value in self.received.items() if name in received and _hides(value)}
-        return replace(self, received={**self.received, **hidden})
+        """The draft with the true value where a secret is hidden in one, for sending it back, or without it where that
+        is not known; `received` is the run as it is now, with nothing hidden."""
+        hidden = {name for name, value in self.received.items() if _hides(value)}
+        kept = {name: value for name, value in self.received.items() if name not in hidden}
+        return replace(self, received={**kept, **{name: received[name] for name in hidden.intersection(received)}})
 
     def warnings(self) -> tuple[str, ...]:
         """Sentences that inform and never block: real counters need not add up."""

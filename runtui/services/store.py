@@ -36,6 +36,7 @@ from runtui.services.store_file import (
     ChangedRuns,
     StoreError,
     add_order,
+    begin_write,
     delete_runs,
     missing_orders,
     open_again,
@@ -439,7 +440,7 @@ class Store:
         with self._turn:
             try:
                 self._open_again()
-                self._writer.execute("BEGIN IMMEDIATE")
+                begin_write(self._writer, self._path)
                 try:
                     yield self._writer, changes
                     if changes.many or changes.ids:

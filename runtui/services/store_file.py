@@ -29,6 +29,7 @@ from runtui.private_files import (
     files_at,
     private_database,
     remove_log_of,
+    size_and_time,
 )
 from runtui.services.store_results import RESULT_TABLES, delete_results
 from runtui.services.triage.projection import TRIAGE_TABLE
@@ -135,6 +136,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
             return _open_private(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(path, error) from error
+
+
+def begin_write(db: sqlite3.Connection, path: Path) -> None:
+    """Begin a transaction that writes. With a log that is empty it does not wait for the disk: what SQLite waits for
+    there is that a loss of power leaves nothing old in the log."""
+    has_log = size_and_time(path.with_name(path.name + "-wal"))[0] > 0
+    db.execute(f"PRAGMA synchronous = {'NORMAL' if has_log else 'OFF'}")
+    db.execute("BEGIN IMMEDIATE")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

@@ -1,17 +1,21 @@
-"""The question before a write, and ctrl+c, on a real terminal and without one."""
+"""The question before a write, ctrl+c, and what a write waits for, on a real terminal and without one."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from shutil import which
 
 import pytest
 
 from runtui.services.journal import Journal
 from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import store_path
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
 
@@ -42,10 +46,10 @@ def environment(state: Path) -> dict[str, str]:
     }
 
 
-def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command without a terminal."""
+def run(state: Path, *arguments: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """A command without a terminal, run by another one."""
     return subprocess.run(
-        [*RUNTUI, *arguments], env=environment(state), capture_output=True, text=True, check=False,
+        [*under, *RUNTUI, *arguments], env=environment(state), capture_output=True, text=True, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -152,3 +156,18 @@ def test_without_a_terminal_a_change_needs_yes(tmp_path: Path, server: SandboxPr
     assert "sending…" in done.stderr
     undone = run(tmp_path, "undo", "1", "--yes")
     assert (undone.returncode, undone.stdout) == (0, "#2 done (200 OK), #1 undone.\n")
+
+
+@pytest.mark.skipif(which("strace") is None, reason="strace counts the system calls")
+def test_a_change_waits_for_the_disk_three_times(tmp_path: Path, server: SandboxProcess) -> None:
+    """For its intent, for the name of the file that this is in, and for its outcome: the store is only a copy."""
+    server.behave("none")
+    state, calls = tmp_path / "state", tmp_path / "calls"
+    listed = run(state, "list", "--root", server.root, "--format", "jsonl").stdout.splitlines()
+    with closing(sqlite3.connect(store_path(state, server.root))) as store:
+        store.execute("SELECT revision FROM state").fetchone()  # after a longer list the log is in the file
+    tracing = ("strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(calls))
+    changed = run(state, *change(json.loads(listed[-1])["run"]["id"], server), "--yes", under=tracing)
+    assert changed.stdout == "#1 done (200 OK).\n"
+    waited = [Path(call.partition("<")[2].partition(">")[0]).name for call in calls.read_text().splitlines()]
+    assert list(filter(None, waited)) == ["journal.db-wal", "state", "journal.db-wal"]

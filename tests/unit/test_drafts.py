@@ -111,6 +111,10 @@ def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, pa
         fresh = {**RUN, "processingStatus": now}
         assert not any(conflict.field.name == "processingStatus" for conflict in left.conflicts(fresh))
         assert left.revealed(fresh).body()["processingStatus"] == now, "a mark never goes back"
+    fresh = {name: value for name, value in RUN.items() if name != "processingStatus"}
+    assert "processingStatus" not in left.revealed(fresh).body(), "nobody knows what it is by now"
+    fresh["failedTasksCount"] = 3
+    assert left.revealed(fresh).body()["failedTasksCount"] == 2, "what is not hidden goes back as it was opened"
 
 
 def test_it_tells_when_something_was_typed_last(drafts: Drafts, path: Path) -> None:
