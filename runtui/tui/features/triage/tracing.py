@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult, newest_first
+from runtui.domain.triage.run_users import PERSON_COLUMNS, PersonResult, newest_first
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, Person
 from runtui.services.triage.people import find_user, read_person
