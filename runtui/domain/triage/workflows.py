@@ -160,11 +160,8 @@ class Workflow:
         return OVERDUE if self.next_run is not None and self.next_run < now - _LATE_AFTER else ON_SCHEDULE
 
     def warnings(self, now: int, held_users: int | None = None) -> Iterator[str]:
-        """What keeps it from running for those it should run for, in sentences.
-
-        Args:
-            now: In ticks.
-            held_users: The users of its last run in quarantine, where there is one.
+        """What keeps it from running for those it should run for, in sentences; `held_users` are those of its last run
+        in quarantine.
         """
         state = self.schedule(now)
         if (held := self.quarantine) is not None:

@@ -30,10 +30,8 @@ class Leaving(Feature):
         self._is_waiting = False
 
     def leave(self, next_profile: Settings | None) -> None:
-        """Leave once no save is on its way, or when asked a second time.
-
-        Args:
-            next_profile: What is opened in the place of this session; None: nothing.
+        """Leave once no save is on its way, or when asked a second time; None opens nothing in the place of this
+        session.
         """
         self.next_profile = next_profile
         self.stop_asking_all()

@@ -37,12 +37,8 @@ TOLD_FAILURES: Final = 2
 
 
 def refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, Any] | None = None) -> str:
-    """Why an action cannot be sent now, as a sentence; empty when it can.
-
-    Args:
-        workspace: The services.
-        action: The action.
-        received: What it is about; None: that is not asked.
+    """Why an action cannot be sent now, as a sentence; empty when it can. What it is about, as received, is asked where
+    it is given.
     """
     if (why := entry_words.why_read_only(workspace)) is not None:
         return why

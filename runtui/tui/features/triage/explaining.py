@@ -44,12 +44,7 @@ CAUSES: Final[Resource[CauseRow, str]] = in_memory(
 
 
 class CausesView(ActionView[None]):
-    """The list of causes.
-
-    Args:
-        workspace: Its store has the failed tasks.
-        runs: The table of the list: marks on a cause are marks on its runs.
-    """
+    """The list of causes. Marks on a cause are marks on its runs in the table of the list."""
 
     scope = "causes"
     list: ReadList[CauseRow, str]

@@ -54,11 +54,7 @@ PERSON: Final[Resource[PersonResult, str]] = in_memory(
 
 
 class PeopleView(ActionView[Person]):
-    """Asks for a person by name, sign-in name or id; the answer may know no more than what was typed.
-
-    Args:
-        workspace: Its store has everybody whose results were read.
-    """
+    """Asks for a person by name, sign-in name or id; the answer may know no more than what was typed."""
 
     scope = "people"
     opens = "choose_person"
@@ -161,13 +157,8 @@ class PersonView(ActionView[None]):
         self.person = person
 
     def show(self, person: Person, tasks: Iterable[PersonResult], reading: str = "", empty: str | None = None) -> None:
-        """Show what was read of a person, if that is still the one that is open.
-
-        Args:
-            person: Whose tasks they are.
-            tasks: All that are known.
-            reading: How far the reading is, for the title.
-            empty: Said where there are none.
+        """Show all tasks that are known of a person, if that is still the one that is open; `reading` stands in the
+        title, `empty` is said where there are none.
         """
         if self.person is not None and person.id == self.person.id:
             self._reading = reading
