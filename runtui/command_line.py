@@ -94,11 +94,6 @@ class CommandLine(NamedTuple):
     def settings_to_undo(self, root: str, tenant: str, profile: str) -> Settings:
         """The settings to go back to the server of a change: on its profile, if config.toml still has it.
 
-        Args:
-            root: The Graph root of the change.
-            tenant: The name that was shown for its tenant.
-            profile: The name of its profile; "" without one.
-
         Raises:
             UsageError: a value cannot be used.
         """

@@ -145,12 +145,8 @@ def choose(
 ) -> Choices:
     """Merge all sources, the strongest last.
 
-    Args:
-        config: The file.
-        flags: Values of the command line, by option name, as text or already read.
-        profile: The profile that the command line names; "" uses none.
-        environ: The environment.
-        groups: The groups of options that are read from the environment.
+    `flags` are values of the command line, by option name, as text or already read; `profile` is the one that it names,
+    "" for none. Only options of `groups` are read from the environment.
 
     Raises:
         UsageError: a value cannot be used, or there is no such profile.

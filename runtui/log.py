@@ -28,11 +28,7 @@ _logger: Final = logging.getLogger("runtui")
 
 @contextmanager
 def logged_to(path: Path, command: str) -> Iterator[None]:
-    """Append to a log file while a command runs.
-
-    Args:
-        path: The file; it is made where there is none.
-        command: The name of the command, for the first line.
+    """Append to a log file while a command runs, whose name the first line has; the file is made where there is none.
 
     Raises:
         UsageError: the file cannot be written, is not the user's own, or is a link or no regular file.

@@ -219,12 +219,8 @@ def read_profile(config: Config, name: str, environ: Mapping[str, str] = os.envi
 
 
 class Profiles:
-    """The profiles that a session can switch to.
-
-    Args:
-        config: The file.
-        flags: The options of the command line, by name. Those about the server only hold for the first profile.
-        environ: The environment.
+    """The profiles that a session can switch to. `flags` are the options of the command line, by name; those about the
+    server only hold for the first profile.
     """
 
     def __init__(self, config: Config, flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> None:

@@ -139,12 +139,7 @@ def parse_authority(text: str) -> str:
 
 
 def check_pair(root: str, authority: str, *, unsafe: bool = False) -> None:
-    """Check that tokens of a sign-in service may go to a Graph root.
-
-    Args:
-        root: As `parse_root` returns it.
-        authority: As `parse_authority` returns it.
-        unsafe: Whether a person set unsafe-endpoint.
+    """Check that tokens of a sign-in service may go to a Graph root; `unsafe`: a person set unsafe-endpoint.
 
     Raises:
         UsageError: they do not belong together.

@@ -193,13 +193,10 @@ _BY_ERROR: Final[Mapping[str, _Words]] = {
 def from_oauth_error(
     answer: Mapping[str, Any], *, client_id: str = "", scopes: tuple[str, ...] = (), method: str = ""
 ) -> SignInError:
-    """Translate an OAuth error response (RFC 6749, section 5.2).
+    """Translate an OAuth error response (RFC 6749, section 5.2), the JSON of the sign-in service.
 
-    Args:
-        answer: The JSON of the sign-in service, with `error`.
-        client_id: This application's, named where an administrator has to grant consent.
-        scopes: The scopes requested, named there too.
-        method: The profile's `sign-in`; it tells rejected credentials apart.
+    `client_id` and `scopes` are named where an administrator has to grant consent; `method`, the profile's `sign-in`,
+    tells rejected credentials apart.
     """
     error, suberror = _redacted(answer, "error"), _redacted(answer, "suberror")
     description = _redacted(answer, "error_description")

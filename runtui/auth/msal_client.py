@@ -146,15 +146,9 @@ class _GuardedHttp:
 class MsalClient:
     """Gets tokens from MSAL. Safe to use from several threads; every method blocks.
 
-    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`.
-
-    Args:
-        settings: How to sign in.
-        root: The Graph root, as `parse_root` gives it; the scopes requested are its own.
-        state_folder: Where the token store lies.
-        http: Makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`); called once, in a thread.
-        environ: Where secrets are looked up when they are needed.
-        clock: The present in seconds since 1970.
+    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`. The scopes requested
+    are those of the Graph root. `http` makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`), once, in a thread;
+    secrets are looked up in `environ` when they are needed; `clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -207,10 +201,8 @@ class MsalClient:
     def renew(self, home_account_id: str, *, claims: str = "", is_refused: bool = False) -> SignedIn:
         """A token that is valid for some time; the stored one unless it is due, refused, or lacks the claims.
 
-        Args:
-            home_account_id: Whose; empty for the account that the settings name.
-            claims: Claims that the server requires (JSON).
-            is_refused: Whether the server refused the last token.
+        An empty `home_account_id` stands for the account that the settings name; `claims` are those that the server
+        requires (JSON).
 
         Raises:
             SignInError: there is none.

@@ -72,11 +72,7 @@ class SignInState:
 
 class SignIn:
     """A token source (`auth.tokens.TokenSource`) that signs in as the settings of its client say. Made on the event
-    loop.
-
-    Args:
-        client: Asks MSAL; it is closed with the sign-in.
-        pause: Waits some seconds between two polls.
+    loop; the client is closed with it. `pause` waits some seconds between two polls.
     """
 
     def __init__(self, client: MsalClient, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -192,10 +188,8 @@ class SignIn:
     ) -> Account:
         """Sign in with a browser (authorization code with PKCE). Cancel the task to give up: nothing is stored then.
 
-        Args:
-            show: Receives the page; `BrowserPage.paste` takes the final address where the browser is elsewhere.
-            open_page: Opens the address (`webbrowser.open`), in a session with a browser of its own; called in a
-                thread. None: the person opens it.
+        `show` gets the page, whose `paste` takes the final address where the browser is elsewhere. `open_page` opens
+        the address in a thread (`webbrowser.open`); without it the person does.
 
         Raises:
             SignInError: declined, blocked, or not completed within 15 minutes; or it was somebody else.

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING, Draft, Edit, value_word
 from runtui.domain.properties import EDITABLE, Property
+from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import (
     STATUS,
     USER_COUNTS,
@@ -202,13 +203,13 @@ def by_count(values: Counter[str]) -> str:
     others = len(values) - TOLD_VALUES
     if others > 0:
         left = values.total() - sum(count for _, count in values.most_common(TOLD_VALUES))
-        told.append(f"{left} with {others} other value{'' if others == 1 else 's'}")
+        told.append(f"{left} with {count_words(others, 'other value')}")
     return ", ".join(told)
 
 
 def runs_word(count: int) -> str:
     """A number of runs in words."""
-    return f"{count} run{'' if count == 1 else 's'}"
+    return count_words(count, "run")
 
 
 def _once(run_ids: Iterable[str]) -> Iterable[str]:

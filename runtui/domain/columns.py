@@ -184,14 +184,9 @@ def list_layout(
     """The columns in a list of `width` cells, each with its own width; with GAP between them they fill it, beside the
     gutter and one blank at the right end.
 
-    On a screen too narrow for the essential columns the flexible one gives way, down to one cell.
-
-    Args:
-        columns: One of them is flexible.
-        width: In cells.
-        needs: What is known of their values.
-        is_chosen: Whether a person chose them, so that none is preferred: those that do not fit lie at the right.
-        first: How many of the others are left out at the left; from 1 on none is preferred either.
+    On a screen too narrow for the essential columns the flexible one, of which there is one, gives way, down to one
+    cell. `is_chosen`: a person chose them, so none is preferred, and those that do not fit lie at the right. `first` of
+    the others are left out at the left; from 1 on none is preferred either.
     """
     needed = dict(needs)
     flexible = next(column for column in columns if column.flexible)

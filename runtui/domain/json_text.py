@@ -81,10 +81,7 @@ class _Span(NamedTuple):
 class Document:
     """The lines of a text, counted from 0, as far as `lay_out` has come. One thread lays out, another may read.
 
-    Args:
-        text: JSON by the letter of RFC 8259, or anything else.
-        columns: The cells of a line.
-        width: The cells that some characters take.
+    A line has `columns` cells; `width` measures the cells of some characters.
     """
 
     def __init__(self, text: str, columns: int = UNWRAPPED, width: Callable[[str], int] = len) -> None:

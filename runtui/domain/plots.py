@@ -103,16 +103,11 @@ class StripPart(NamedTuple):
 def tenant_strip(
     counts: Sequence[TenantCount], failures: Sequence[int], width: int, keys: Mapping[str, str]
 ) -> list[StripPart]:
-    """The parts that fit in `width` cells.
+    """The parts that fit in `width` cells; every character takes one.
 
     What does not fit goes in this order: a word of the failures by day, the keys of the counts, the failures by day,
-    every second blank, the words from the right, the counts from the right.
-
-    Args:
-        counts: The runs by kind.
-        failures: Runs with trouble by day, the newest last.
-        width: In cells; every character of the strip takes one.
-        keys: By filter, the key that sets it.
+    every second blank, the words from the right, the counts from the right. `failures` are runs with trouble by day,
+    the newest last; `keys` are those that set a filter, by filter.
     """
     for parts in _forms(counts, failures, keys):
         if len(strip_text(parts)) <= width:

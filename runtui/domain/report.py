@@ -114,12 +114,8 @@ def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
 
 
 def wait_sentence(left: float, status: int | None, asked: float | None = None) -> str:
-    """That something is sent again in `left` seconds, and why not at once.
-
-    Args:
-        left: Seconds until then.
-        status: What the service answered.
-        asked: The seconds that it asks for, where that is longer than the wait; None where it is not.
+    """That something is sent again in `left` seconds, and why not at once: by the status of the answer, or because the
+    service asks for more seconds than that (`asked`).
     """
     if asked is not None:
         why = f"The service asks to wait {length_words(asked)}"

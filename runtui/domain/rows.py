@@ -257,14 +257,7 @@ _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 
 
 def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_users: int, most_failed: int) -> Needs:
-    """The cells of the widest values among some runs, for the columns that hold what is not bounded by its kind.
-
-    Args:
-        statuses: Every status among them.
-        workflow_names: Every name of a workflow among them.
-        most_users: The greatest number of users of one.
-        most_failed: The greatest number of failed users of one.
-    """
+    """The cells of the widest values among some runs, for the columns that hold what is not bounded by its kind."""
     users = 2 * _digits(most_users) + 1 + (2 + _digits(most_failed) if most_failed > 0 else 0)
     return (
         ("status", max(map(_cells, map(_status_text, statuses)), default=0)),

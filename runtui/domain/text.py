@@ -141,3 +141,8 @@ def cell_width(letter: str) -> int:
     if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1
+
+
+def count_words(number: int, noun: str, plural: str = "") -> str:
+    """A number of things: "1 run", "2 runs"; `plural` where that is not the noun with an s."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

@@ -174,12 +174,8 @@ def parse_duration(text: str) -> int:
 
 
 def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
-    """How far a moment is, in one unit and at most seven cells: "3s", "12m", "2h", "5d"; "in 4m" where it is to come.
-
-    Args:
-        ticks: The moment.
-        now: From where it is counted (ticks).
-        is_recorded: Whether the service wrote it down as it came: where its clock is a little ahead it is "now".
+    """How far a moment is from `now`, in one unit and at most seven cells: "3s", "12m", "2h", "5d"; "in 4m" where it is
+    to come. One that the service wrote down as it came (`is_recorded`) is "now" where its clock is a little ahead.
     """
     if is_recorded and 0 < ticks - now <= _CLOCK_SKEW:
         return "now"

@@ -12,7 +12,7 @@ from typing import Final
 
 from runtui.command_line import CommandLine
 from runtui.config import PROFILE_VARIABLE, Choices, Config, Problem, default_profile, read_config
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.errors import ExitCode, UsageError
 from runtui.headless.output import aligned
 from runtui.keys.names import key_text
@@ -150,7 +150,7 @@ def check_config() -> int:
         print(visible(f"{place}: {problem.what}"))
     if problems:
         return ExitCode.NOT_DONE
-    what = f"{len(config.profiles)} profile{'' if len(config.profiles) == 1 else 's'}, no problem"
+    what = f"{count_words(len(config.profiles), 'profile')}, no problem"
     print(f"{visible(config.path)}: {what if config.exists else 'not found, which is fine'}.")
     return ExitCode.DONE
 

@@ -30,7 +30,7 @@ from runtui import __version__
 from runtui.auth.claims import WRITE_PERMISSION, read_claims
 from runtui.command_line import CommandLine, token_source
 from runtui.config import Choices, Config, choose, read_config
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange
@@ -327,7 +327,7 @@ def _journal_state(path: Path) -> Finding:
         return problem("journal", f"{path} was written by a newer runtui.", "Use that one, or another RUNTUI_STATE.")
     if answer != "ok":
         return problem("journal", f"{path} is broken: {answer}.", "Keep a copy: runtui sets it aside when it starts.")
-    return ok("journal", f"{count} entr{'y' if count == 1 else 'ies'}, sound.")
+    return ok("journal", f"{count_words(count, 'entry', 'entries')}, sound.")
 
 
 def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Finding:

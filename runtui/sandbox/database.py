@@ -98,14 +98,8 @@ class ResultPage(NamedTuple):
 
 
 class Database:
-    """The workflows, runs and results of one seeded tenant, and its people.
-
-    Args:
-        workflows: Its workflows.
-        plans: Its runs.
-        seed: Which tenant it is.
-        clock: The present in ticks.
-        names: Takes the place of the display names of its people.
+    """The workflows, runs and results of one seeded tenant, and its people, whose display names `names` take the place
+    of.
     """
 
     def __init__(
@@ -176,14 +170,9 @@ class Database:
     def sums(
         self, entity: EntityType, owner: Mapping[str, str], window: Window, sums: Mapping[str, str], by: str = ""
     ) -> list[dict[str, Any]]:
-        """Sums over what was scheduled in a window: for all that `owner` has, or one row for each value of `by`.
-
-        Args:
-            entity: What is summed up.
-            owner: Owner columns and their values.
-            window: When it was scheduled.
-            sums: SQL expressions by the names of the results.
-            by: A column, which is then among the results.
+        """Sums over what was scheduled in a window: for all that `owner` has (owner columns and their values), or one
+        row for each value of the column `by`, which is then among the results. `sums` are SQL expressions by the names
+        of the results.
         """
         moments = Condition('"scheduledDateTime" BETWEEN ? AND ?', window)
         scope = self._scope(entity, owner, moments)

@@ -132,13 +132,7 @@ def fault_response(request: Request, fault: GraphError) -> Response:
 
 
 class SandboxState:
-    """What scenarios change beside the requests: the tenant, and who is signed in.
-
-    Args:
-        database: The tenant.
-        pause: Waits some seconds; a test hands in its own.
-        authority: The sign-in; None where any token will do.
-    """
+    """What scenarios change beside the requests: the tenant, and who is signed in, where the sandbox has a sign-in."""
 
     def __init__(self, database: Database, pause: Pause = asyncio.sleep, authority: Authority | None = None) -> None:
         self.database = database

@@ -19,10 +19,8 @@ _KEYED: Final = re.compile(r"([\w$.]+)\((?:'((?:[^']|'')*)'|(\d+))\)", re.ASCII)
 
 
 class PathReader:
-    """Finds the way through some routes.
-
-    Args:
-        templates: Their paths; a segment in braces stands for any key, one that ends in `({…})` for a function.
+    """Finds the way through the paths of some routes, in which a segment in braces stands for any key, one that ends in
+    `({…})` for a function.
     """
 
     def __init__(self, templates: Iterable[str]) -> None:

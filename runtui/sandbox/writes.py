@@ -141,13 +141,8 @@ def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> di
 def _complex(
     value: Any, name: str, types: Mapping[str, tuple[str, ...]], *, declared: str = ""
 ) -> tuple[str, dict[str, Any]]:
-    """A value of one of some complex types: its type, and a value for each of its properties.
-
-    Args:
-        value: The value as it was sent.
-        name: The name of the parameter.
-        types: The types, with their properties.
-        declared: The type that the parameter has without an `@odata.type`; empty where that is abstract.
+    """A parameter of one of some complex types, which are given with their properties: its type, and a value for each.
+    Without an `@odata.type` it is of the `declared` type, which is empty where that is abstract.
     """
     written = value.get("@odata.type", declared) if isinstance(value, dict) else None
     type_name = str(written).removeprefix("#").removeprefix(f"{_NAMESPACE}.")

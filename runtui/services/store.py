@@ -66,7 +66,7 @@ from runtui.services.writing.foreground import Foreground
 
 if TYPE_CHECKING:
     from runtui.domain.results import Cause, TaskResult
-    from runtui.domain.triage.people import PersonResult
+    from runtui.domain.triage.run_users import PersonResult
     from runtui.domain.triage.workflows import WorkflowHistory
 
 __all__ = [

@@ -18,7 +18,7 @@ from runtui.domain.results import Cause, TaskResult, UserResult
 from runtui.domain.rows import ABSENT, storable
 
 if TYPE_CHECKING:
-    from runtui.domain.triage.people import PersonResult
+    from runtui.domain.triage.run_users import PersonResult
 
 # The SQL below is put together from conditions that `domain.filters` builds; whatever comes from a person or a server
 # is a parameter.
@@ -328,7 +328,7 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
 def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonResult]:
     """What tasks did for somebody, over all runs that were read, newest first."""
     # Much that the first rows of a session do not need.
-    from runtui.domain.triage.people import PersonResult
+    from runtui.domain.triage.run_users import PersonResult
 
     found = db.execute(
         f"SELECT run.id, workflow_id, workflow_name, {_NAMED} FROM task_result JOIN task_body USING (rowid)"

@@ -14,7 +14,7 @@ from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
 from runtui.tui.widgets.inputs import ChoiceList
-from runtui.tui.words.people_words import about, in_lines, not_found
+from runtui.tui.words.triage_words import found_people, person_lines, why_no_person
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -163,14 +163,14 @@ async def test_escape_leaves_the_question_and_reads_no_more(open_session: Opener
 
 
 def test_who_is_not_found_may_be_in_a_run_that_is_not_read_yet() -> None:
-    assert not_found("Nobody.", ReadingProgress(read=3, total=35)).startswith("Nobody. 32 runs are not")
-    assert not_found("Nobody.", ReadingProgress(read=35, total=35)) == "Nobody."
+    assert why_no_person("Nobody.", ReadingProgress(read=3, total=35)).startswith("Nobody. 32 runs are not")
+    assert why_no_person("Nobody.", ReadingProgress(read=35, total=35)) == "Nobody."
 
 
 def test_why_runs_are_not_read_stands_below_the_people() -> None:
     progress = ReadingProgress(read=1, total=35, fault=RuntuiError("Access denied"))
-    assert about("anna", 2, 50, progress) == "1 of 35 runs are read. Access denied."
-    assert "0 of 9 runs are read. Enter looks" in about("anna", 0, 50, ReadingProgress(total=9, reading=True))
+    assert found_people("anna", 2, 50, progress) == "1 of 35 runs are read. Access denied."
+    assert "0 of 9 runs are read. Enter looks" in found_people("anna", 0, 50, ReadingProgress(total=9, reading=True))
 
 
 def test_people_stand_below_each_other_and_the_nameless_are_called_by_what_they_have() -> None:
@@ -180,9 +180,9 @@ def test_people_stand_below_each_other_and_the_nameless_are_called_by_what_they_
         Person("333", "", "no-name@contoso.example", 1, 0),
         Person("4", "x" * 90, "y" * 90, 1, 0),
     ]
-    lines = in_lines(people)
+    lines = person_lines(people)
     assert lines[0].startswith("Anna Ricci  ")
     assert lines[2].startswith("no-name@contoso.example ")
     assert [line.split()[-1] for line in lines] == ["1", "22", "333", "4"]
     assert len({cell_len(line.rstrip(person.id)) for line, person in zip(lines, people, strict=True)}) == 1
-    assert in_lines([]) == []
+    assert person_lines([]) == []

@@ -9,8 +9,8 @@ import pytest
 from runtui.domain.columns import LEGIBLE, list_layout
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
-from runtui.domain.triage.people import PERSON_COLUMNS
 from runtui.domain.triage.run_users import (
+    PERSON_COLUMNS,
     TASK_COLUMNS,
     USER_COLUMNS,
     UserRow,

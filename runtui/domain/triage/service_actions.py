@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import Draft
 from runtui.domain.rows import status_word
+from runtui.domain.text import count_words
 from runtui.domain.triage.workflows import Workflow
 
 ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clearQuarantine", "resume"]
@@ -248,8 +249,7 @@ def action_words(name: str, body: str) -> str:
                 words = next((known.words for known in SCOPES.values() if known[:2] == wanted), " ".join(wanted))
                 return f"reprocess {words}"
             case "activate":
-                count = len(sent["subjects"])
-                return f"run the workflow on demand for {count} user{'' if count == 1 else 's'}"
+                return f"run the workflow on demand for {count_words(len(sent['subjects']), 'user')}"
             case "clearQuarantine":
                 return "clear the quarantine of the workflow"
             case "resume":

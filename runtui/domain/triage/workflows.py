@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import heat_cell
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.domain.times import (
     MAX_TICKS,
     TICKS_PER_SECOND,
@@ -160,11 +160,8 @@ class Workflow:
         return OVERDUE if self.next_run is not None and self.next_run < now - _LATE_AFTER else ON_SCHEDULE
 
     def warnings(self, now: int, held_users: int | None = None) -> Iterator[str]:
-        """What keeps it from running for those it should run for, in sentences.
-
-        Args:
-            now: In ticks.
-            held_users: The users of its last run in quarantine, where there is one.
+        """What keeps it from running for those it should run for, in sentences; `held_users` are those of its last run
+        in quarantine.
         """
         state = self.schedule(now)
         if (held := self.quarantine) is not None:
@@ -439,7 +436,7 @@ def _trigger(trigger: Mapping[str, Any]) -> str:
 def _time_trigger(days: int | None, attribute: str) -> str:
     if not days:
         return f"on {attribute}"
-    return f"{abs(days)} {'day' if abs(days) == 1 else 'days'} {'after' if days > 0 else 'before'} {attribute}"
+    return f"{count_words(abs(days), 'day')} {'after' if days > 0 else 'before'} {attribute}"
 
 
 def _scope(scope: Mapping[str, Any]) -> str:

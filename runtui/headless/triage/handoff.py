@@ -44,17 +44,10 @@ def hand_over(
     file: Path | None,
     output: Literal["md", "json"],
 ) -> int:
-    """Print a hand-over, or write it to a file; the exit code, which is NOT_DONE where something could not be read.
+    """Print a hand-over, or write it to a new file; the exit code, which is NOT_DONE where something could not be read.
 
-    Args:
-        session: Where the run is.
-        subject: The id of a run, or "#12" for the run of a change; empty with a cause.
-        workflow_id: The workflow of the run; None to find it.
-        cause_number: The line of `runtui causes` from 1; None for a run.
-        filter_text: Of which runs the causes are.
-        reduce_people: Whether to leave out names.
-        file: A new file; None for standard output.
-        output: The form.
+    `subject` is the id of a run, or "#12" for the run of a change; it is empty with the number of a cause, the line of
+    `runtui causes` from 1. `filter_text` says of which runs the causes are.
 
     Raises:
         RuntuiError: there is no such run, change or cause, or the file cannot be written; nothing is printed then.

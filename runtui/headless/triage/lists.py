@@ -17,7 +17,7 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
-from runtui.domain.triage.people import PERSON_COLUMNS, PERSON_PROPERTIES, PersonResult, newest_first, person_record
+from runtui.domain.triage.run_users import PERSON_COLUMNS, PERSON_PROPERTIES, PersonResult, newest_first, person_record
 from runtui.domain.triage.workflows import (
     HISTORY_DAYS,
     WORKFLOW_PROPERTIES,

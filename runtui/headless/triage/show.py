@@ -1,6 +1,7 @@
-"""`runtui show`: one run as it is now, with its failures, its draft, and what people say of it.
+"""`runtui show`: one run as it is now, with its failures, its draft, and what people say of it; or one user of it.
 
-Invariant: standard output is data: text makes what is foreign visible, and JSON carries the run as received, in ASCII.
+Invariant: standard output is data: text makes what is foreign visible, and JSON carries what was received, in ASCII. Of
+the users, nothing is printed unless exactly one is meant.
 """
 
 from __future__ import annotations
@@ -16,24 +17,35 @@ from runtui.command_line import SessionSpec
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.properties import EDITABLE
 from runtui.domain.report import sentences
-from runtui.domain.results import TaskResult, subjects_line
-from runtui.domain.rows import RunRow
+from runtui.domain.results import TaskResult, UserResult, subjects_line
+from runtui.domain.rows import RunRow, status_look
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
 from runtui.domain.triage.memory import RunTriage
+from runtui.domain.triage.run_users import (
+    TaskRow,
+    UserRow,
+    user_rows,
+    users_named,
+    why_no_users,
+)
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
-from runtui.errors import ExitCode, RuntuiError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
 from runtui.headless.changes import changed
 from runtui.headless.console import narrate, run_command
+from runtui.headless.output import aligned
 from runtui.headless.session import connected, find_run, pace, read_run
-from runtui.headless.triage.users import show_user
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
 
 SUBJECTS_IN_TEXT: Final = 20
 """Subjects with a failed task that are named."""
+
+_NAMED: Final = 10
+"""Users that are named where a name fits several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ def show_run(
         RuntuiError: the run cannot be found or read, or no user or several have that name; nothing is printed then.
     """
     if user is not None:
-        return run_command(show_user(session, run_id, workflow_id, user, as_json))
+        return run_command(_show_user(session, run_id, workflow_id, user, as_json))
     return run_command(_show(session, run_id, workflow_id, as_json))
 
 
@@ -191,3 +203,87 @@ def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
     for (name, reason), count in reasons.most_common():
         yield f"✗ {name} ({count}×): {reason}"
     yield subjects_line(results, SUBJECTS_IN_TEXT, " (--json lists all)")
+
+
+async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None, user: str, as_json: bool) -> int:
+    """Print what a run did for a user, task by task."""
+    async with connected(session) as workspace:
+        workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
+        rows = await _users(workspace, workflow_id, run_id)
+        if not rows:
+            run = await read_run(workspace, workflow_id, run_id)
+            held_by = workflow_of(workspace.store, workflow_id)
+            raise RuntuiError("No users", why_no_users(run, held_by, now_ticks()))
+        row = _the_one(rows, user)
+        await workspace.results.read_extensions(task.extension_id for task in row.tasks if task.is_waiting)
+        stored = workspace.store.get(run_id)
+    row = row._replace(extensions=workspace.results.extensions)
+    workflow = stored.workflow_name if stored is not None else ""
+    if as_json:
+        told = {
+            "workflowId": workflow_id,
+            "workflow": workflow,
+            "runId": run_id,
+            "user": row.result.received if row.result is not None else None,
+            "tasks": [task.received for task in row.tasks],
+        }
+        print(json.dumps(told))
+    else:
+        for line in _user_lines(row, workflow or workflow_id, run_id, now_ticks()):
+            print(line)
+    return ExitCode.DONE
+
+
+async def _users(workspace: Workspace, workflow_id: str, run_id: str) -> list[UserRow]:
+    client, steady = workspace.client, pace()
+    users = [
+        UserResult(item)
+        async for page in client.results.of_users(workflow_id, run_id, pace=steady)
+        for item in page.items
+    ]  # fmt: skip
+    tasks = [
+        TaskResult(item)
+        async for page in client.results.of_tasks(workflow_id, run_id, pace=steady)
+        for item in page.items
+    ]  # fmt: skip
+    return user_rows(users, tasks)
+
+
+def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:
+    found = users_named(rows, user)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RuntuiError("No such user", f"None of the {len(rows)} users of this run is called {user!r}.")
+    names = ", ".join(f"{row.name} ({row.id})" for row in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    raise UsageError("Which user?", f"{user!r} fits {len(found)} users: {names}{more}.", "Name one by its id.")
+
+
+def _user_lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[str]:
+    """A heading for the user, and each task with what it has to say below it."""
+    facts = {
+        "user": row.name,
+        "user principal name": row.user_principal_name,
+        "id": row.id if row.name != row.id else "",
+        "status": row.status,
+        "workflow": workflow,
+        "run": run_id,
+    }
+    for name, value in facts.items():
+        if value:
+            yield visible(f"{name:27} {value}")
+    if not row.tasks:
+        yield "No task of this user has begun."
+    tasks = [row.row_of(task) for task in row.tasks]
+    for line, task in zip(aligned([_cells(task, now) for task in tasks]), tasks, strict=True):
+        yield line
+        said = (task.said(now), task.result.processing_info)
+        yield from (visible(f"      {words}") for words in dict.fromkeys(said) if words)
+
+
+def _cells(row: TaskRow, now: int) -> Sequence[str]:
+    task = row.result
+    began = f"{local_text(task.started)} ({since(task.started, now)})" if task.started is not None else "not begun"
+    took = f"took {duration_text(task.took)}" if task.took is not None else ""
+    return (f"{task.sequence or '?'}", f"{status_look(task.status).glyph} {task.status}", task.task_name, began, took)

@@ -274,11 +274,7 @@ async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
 
 
 class ToldRuns:
-    """The runs that match and were told of, of one filter on one server; held by one watch at a time.
-
-    Args:
-        settings: Of the session: whose profile or root, and the state folder.
-        filter_text: The filter.
+    """The runs that match a filter and were told of, on the server of a session; held by one watch at a time.
 
     Raises:
         RuntuiError: the file cannot be used, or another watch holds it.

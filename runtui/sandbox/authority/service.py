@@ -70,13 +70,8 @@ class AuthorityResponse:
 
 
 class Authority:
-    """One tenant's sign-in service.
-
-    Args:
-        clock: The present in ticks.
-        base: Its own address, as its discovery document names it.
-        directory: Its users and applications, and the service that its tokens are for.
-        random: Where codes, keys and tokens come from.
+    """One tenant's sign-in service. `base` is its own address, as its discovery document names it; codes, keys and
+    tokens come from `random`.
     """
 
     def __init__(
@@ -95,13 +90,8 @@ class Authority:
         self.browsers = AuthorizationCodes(self._realm, self.issuer)
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
-        """Answer one request. Never raises.
-
-        Args:
-            method: The verb.
-            path: The path, without the query.
-            headers: The request's headers, their names in lower case.
-            form: The parameters: the query of a GET, the form of a POST.
+        """Answer one request. Never raises. The names of headers are in lower case; `form` holds the query of a GET,
+        the form of a POST.
         """
         endpoint, tenant = route(method, path)
         try:

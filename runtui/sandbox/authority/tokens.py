@@ -69,13 +69,9 @@ class Issuer:
         return to_base64url(self._realm.random.randbytes(size))
 
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
-        """The response of the token endpoint to a user's sign-in, or to a refresh of one.
-
-        Args:
-            grant: The sign-in.
-            scope: The scopes requested.
-            claims: The request's `claims`; JSON, or empty.
-            is_interactive: Whether the user is there: no earlier challenge stands against the new token.
+        """The response of the token endpoint to a user's sign-in, or to a refresh of one. `claims` are those of the
+        request (JSON, or empty). With `is_interactive` the user is there: no earlier challenge stands against the new
+        token.
         """
         scopes = self._directory.scopes(scope, grant.principal, grant.application)
         response = self.access_token_response(grant, scopes, claims, is_fresh=is_interactive)
@@ -128,12 +124,8 @@ class Issuer:
         return self._wanted_claims(principal.object_id)
 
     def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
-        """Graph's verdict on an access token: who sent it, or why it is refused (401 or 403). Never raises.
-
-        Args:
-            token: What the request carries after "Bearer".
-            write: Whether the request changes anything.
-            action: The name of the action that it is, if it is one.
+        """Graph's verdict on an access token: who sent it, or why it is refused (401 or 403). Never raises. A request
+        that changes anything is a `write`; `action` is its name if it is one.
         """
         claims = self._read(token)
         if isinstance(claims, GraphError):

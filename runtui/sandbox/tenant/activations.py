@@ -27,14 +27,8 @@ _LONGEST: Final = 12 * TICKS_PER_SECOND
 def started_by_hand(
     workflow: Workflow, subjects: Mapping[int, Cause | None], now: int, execution_type: str, **details: Any
 ) -> RunPlan:
-    """The plan of a run for some people.
-
-    Args:
-        workflow: What runs.
-        subjects: The numbers of the people, and why each fails in it.
-        now: The present in ticks.
-        execution_type: How it was started.
-        details: Other fields of the plan.
+    """The plan of a run that begins now, for people by their numbers, each with why it fails; `details` are other
+    fields of the plan.
     """
     failing = [number for number, cause in subjects.items() if cause is not None]
     others = [number for number, cause in subjects.items() if cause is None]

@@ -136,12 +136,8 @@ DEFAULT_USER_PROPERTIES: Final = 11
 
 
 class People:
-    """The people of one tenant.
-
-    Args:
-        seed: Which tenant.
-        names: Takes the place of the first display names.
-        deleted: The ids of those who are not there any more.
+    """The people of one tenant. `names` take the place of the first display names; who is `deleted`, by id, is not
+    there any more.
     """
 
     def __init__(self, seed: int, names: tuple[str, ...] = (), deleted: Container[str] = ()) -> None:

@@ -51,15 +51,8 @@ async def hand_over(
     ending: str = "txt",
     environ: Mapping[str, str] = os.environ,
 ) -> HandedOver:
-    """Hand a text to the clipboard in the first way that is there.
-
-    Args:
-        text: What is copied.
-        send_osc52: Writes a text to the terminal as OSC 52.
-        folder: The state folder, for a file.
-        fits_on_page: Whether a text can be selected from one page.
-        ending: Of the name of a file.
-        environ: Where tmux and the kind of terminal are looked up.
+    """Hand a text to the clipboard in the first way that is there; tmux and the kind of terminal are looked up in
+    `environ`. `folder` is the state folder, for a file, whose name ends in `ending`.
     """
     text = redact(text)
     if environ.get("TMUX") and await _in_tmux(text):

@@ -18,6 +18,7 @@ from runtui.auth.clouds import cloud_of_root
 from runtui.domain.draft import value_word
 from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.rows import RunRow
+from runtui.domain.text import count_words
 from runtui.domain.times import format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
 from runtui.domain.triage.service_actions import action_words
@@ -222,7 +223,10 @@ def cause_handoff(
         runs=tuple(run_ids),
         more_runs=max(0, cause.runs - len(run_ids)),
         changes=tuple(changes),
-        open_points=(f"{_count(cause.users, 'user')} in {_count(cause.runs, 'run')} failed.", *_open_changes(changes)),
+        open_points=(
+            f"{count_words(cause.users, 'user')} in {count_words(cause.runs, 'run')} failed.",
+            *_open_changes(changes),
+        ),
         origin=origin,
     )
 
@@ -358,11 +362,11 @@ def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, result
         yield "The run changed after its results were read."
     failed = {task.subject_id for task in results.tasks if task.is_failed}
     if failed:
-        yield f"{_count(len(failed), 'user')} with a failed task."
+        yield f"{count_words(len(failed), 'user')} with a failed task."
     waiting = [task for task in results.tasks if task.is_waiting]
     if waiting:
         first = min((task.started for task in waiting if task.started is not None), default=None)
-        yield f"{_count(len(waiting), 'task')} not ended{f', the first begun {_moment(first)}' if first else ''}."
+        yield f"{count_words(len(waiting), 'task')} not ended{f', the first begun {_moment(first)}' if first else ''}."
         yield from list(dict.fromkeys(filter(None, (task.processing_info for task in waiting))))[:NAMED_WORDINGS]
 
 
@@ -406,10 +410,6 @@ def _iso(moment: datetime) -> str:
 def _moment(ticks: int | None) -> str:
     """A moment to the second; empty for none."""
     return "" if ticks is None else f"{format_ticks(ticks)[:19].replace('T', ' ')} UTC"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # Telling
@@ -457,7 +457,7 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
     for failure in record["causes"]:
         yield from _failure_lines(failure)
     if record["moreCauses"]:
-        yield from ("", f"And {_count(record['moreCauses'], 'more cause')}.")
+        yield from ("", f"And {count_words(record['moreCauses'], 'more cause')}.")
     yield from _section("Runs", record["runs"], lambda run_id: f"- {code_span(run_id)}")
     if record["moreRuns"]:
         yield f"- and {record['moreRuns']} more"
@@ -483,7 +483,7 @@ def _section(title: str, items: Sequence[Any], line: Callable[[Any], str]) -> It
 
 
 def _failure_lines(failure: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", f"## Failed: {code_span(failure['task'])}, {_count(failure['users'], 'user')}")
+    yield from ("", f"## Failed: {code_span(failure['task'])}, {count_words(failure['users'], 'user')}")
     for reason in failure["reasons"]:
         yield from ("", *code_block(reason, "text"))
     if failure["people"]:

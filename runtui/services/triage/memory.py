@@ -57,13 +57,8 @@ _TAKE: Final = _upsert(
 
 
 class TriageMemory:
-    """What people remember of the runs of one server. Its methods read and write files, in any thread, and raise
-    RuntuiError where a file cannot be used.
-
-    Args:
-        journal: Has the file with the truth.
-        store: Has the runs, and the mirror.
-        root: The Graph root; all names of its server share one memory.
+    """What people remember of the runs of one server, under all names that it has. The journal has the truth, the store
+    the mirror. Its methods read and write files, in any thread, and raise RuntuiError where a file cannot be used.
     """
 
     def __init__(self, journal: Journal, store: Store, root: str) -> None:
@@ -108,13 +103,9 @@ class TriageMemory:
         return is_first
 
     def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NEVER) -> list[str]:
-        """Give runs another state as they are now; those that are in the store, by id.
+        """Give runs another state as they are now (empty: take theirs back); those that are in the store, by id.
 
-        Args:
-            run_ids: Which.
-            state: Which state; empty takes the one back that they have.
-            who: Who says so; empty where nobody is known.
-            until: When a snooze ends (ticks); NEVER: once the run changes.
+        `until` is when a snooze ends (ticks); NEVER: once the run changes. `who` is empty where nobody is known.
         """
         now, rows = now_ticks(), self.rows(run_ids)
         known = [marked(RunTriage(row.id, who=who, changed=now), row, state, now, until=until) for row in rows]

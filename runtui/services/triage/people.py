@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.results import TaskResult
-from runtui.domain.triage.people import PersonResult
+from runtui.domain.triage.run_users import PersonResult
 from runtui.errors import RuntuiError
 from runtui.graph.client import GraphClient
 from runtui.graph.pages import GraphError

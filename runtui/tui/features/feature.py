@@ -75,12 +75,8 @@ class Feature:
         """The screens are gone."""
 
     def hear(self, subscribe: Subscribe[News], hear: Callable[[News], object], *, only_newest: bool = False) -> None:
-        """Have what a service announces heard on the event loop, and awaited there.
-
-        Args:
-            subscribe: The service's way to take a listener.
-            hear: Listens.
-            only_newest: Whether announcements that wait may be dropped for a newer one.
+        """Have what a service announces heard on the event loop, and awaited there. With `only_newest` an announcement
+        that waits may be dropped for a newer one.
         """
 
         def announce(news: News) -> None:
@@ -101,13 +97,9 @@ class Feature:
         return await self.attempt(asyncio.to_thread(call))
 
     def aside(self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False) -> None:
-        """Do what takes a while beside the screen; what fails is told.
-
-        Args:
-            work: What is done.
-            group: Of the worker; of one that `awaited` names, the next key waits for it.
-            saying: Stands in the status line meanwhile.
-            exclusive: Whether it takes the place of what the group does.
+        """Do what takes a while beside the screen, with a sentence in the status line meanwhile; what fails is told.
+        For a worker of a group that `awaited` names, the next key waits. An `exclusive` one takes the place of what its
+        group does.
         """
         is_under_way = True
         if saying:
@@ -125,12 +117,8 @@ class Feature:
 
 
 class Features:
-    """The features of one session, by their classes.
-
-    Args:
-        chrome: The frame.
-        runs: The list, in which they begin.
-        every: Gives the classes of all of them, in the order in which they are built.
+    """The features of one session, by their classes, of which `every` gives all in the order in which they are
+    built.
     """
 
     def __init__(self, chrome: Chrome, runs: RunsView, every: Callable[[], Iterable[type[Feature]]]) -> None:

@@ -98,10 +98,8 @@ def _rows(here: Iterable[Scope]) -> Iterator[tuple[str, str, str, str]]:
 
 
 class HelpView(ActionView[str]):
-    """The list of keys and words; its answer is the id of the action to run.
-
-    Args:
-        here: Whose keys work where the help is opened, the nearest first.
+    """The list of keys and words; its answer is the id of the action to run. `here` are the scopes whose keys work
+    where it is opened, the nearest first.
     """
 
     scope = "help"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from runtui.domain.report import Outcome
+from runtui.domain.text import count_words
 from runtui.keys.actions import key_of
 from runtui.services.writing.save import Save
 from runtui.settings import Settings
@@ -29,10 +30,8 @@ class Leaving(Feature):
         self._is_waiting = False
 
     def leave(self, next_profile: Settings | None) -> None:
-        """Leave once no save is on its way, or when asked a second time.
-
-        Args:
-            next_profile: What is opened in the place of this session; None: nothing.
+        """Leave once no save is on its way, or when asked a second time; None opens nothing in the place of this
+        session.
         """
         self.next_profile = next_profile
         self.stop_asking_all()
@@ -41,7 +40,7 @@ class Leaving(Feature):
             self._chrome.app.exit(return_code=0)
             return
         self._is_waiting = True
-        words = f"Waiting for {_counted(len(saves), 'change')} in progress; {key_of('quit')} again quits at once."
+        words = f"Waiting for {count_words(len(saves), 'change')} in progress; {key_of('quit')} again quits at once."
         self._chrome.set_status(words, "warning", self._is_saving)
         self._chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
 
@@ -83,11 +82,7 @@ class Leaving(Feature):
 
 def _left_open(saves: Sequence[Save]) -> str:
     """What leaving now would mean for saves on their way."""
-    counted, key = _counted(len(saves), "save"), key_of("quit")
+    counted, key = count_words(len(saves), "save"), key_of("quit")
     if all(save.may_be_stopped for save in saves):
         return f"{counted} not sent yet. {key} leaves all the same and cancels; drafts are kept."
     return f"{counted} without an answer. {key} leaves all the same: the outcome is unknown."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

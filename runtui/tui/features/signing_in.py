@@ -112,13 +112,8 @@ class SignInView(ActionView[None]):
         return None if rows.has_class("-gone") or rows.highlighted is None else self._ways[rows.highlighted]
 
     def open(self, sign_in: SignIn, *, why: str = "", trouble: SignInError | None = None, demo: str = "") -> None:
-        """Show who is signed in and the ways to sign in.
-
-        Args:
-            sign_in: Whose state it is.
-            why: Why somebody has to sign in now; empty when nobody has to.
-            trouble: What went wrong with the last attempt.
-            demo: Where a demo's own sign-in can be opened; empty on a real one.
+        """Show who is signed in and the ways to sign in: why somebody has to, what went wrong with the last attempt,
+        and where a demo's own sign-in can be opened.
         """
         self._names = (sign_in.settings.authority, demo)
         # No browser finds the name of a demo's sign-in by itself.

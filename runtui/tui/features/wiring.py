@@ -71,11 +71,8 @@ class Preparation:
         """Whether what is not in sight at first is mounted."""
 
     async def prepare(self, rest: Callable[[], Awaitable[None]], stages: Stages) -> None:
-        """Whenever keys rest, load what was not asked for yet, then mount its places.
-
-        Args:
-            rest: Waits until nothing that was typed is left to do.
-            stages: Whom to tell how far it has come.
+        """Whenever keys rest (`rest` waits until nothing that was typed is left to do), load what was not asked for
+        yet, then mount its places.
         """
         chrome = self._wired.chrome
         for _ in self._wired:

@@ -12,6 +12,7 @@ from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Change
 from runtui.domain.report import Outcome, sentences
 from runtui.domain.rows import short_id
+from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import (
     CANCELABLE,
     CANCELED,
@@ -36,12 +37,8 @@ TOLD_FAILURES: Final = 2
 
 
 def refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, Any] | None = None) -> str:
-    """Why an action cannot be sent now, as a sentence; empty when it can.
-
-    Args:
-        workspace: The services.
-        action: The action.
-        received: What it is about; None: that is not asked.
+    """Why an action cannot be sent now, as a sentence; empty when it can. What it is about, as received, is asked where
+    it is given.
     """
     if (why := entry_words.why_read_only(workspace)) is not None:
         return why
@@ -76,7 +73,7 @@ def previewed(answer: Answer) -> tuple[str, bool]:
     if not tasks:
         return "Preview: the service expects no task to fail.", True
     said = "; ".join(f"{task.get('name')}: {task.get('failureReason')}" for task in tasks[:TOLD_FAILURES])
-    return f"Preview: {len(tasks)} {'task' if len(tasks) == 1 else 'tasks'} would fail. {said}", False
+    return f"Preview: {count_words(len(tasks), 'task')} would fail. {said}", False
 
 
 def ended(save: Save) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from runtui.domain.report import Outcome
+from runtui.domain.text import count_words
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ExportFormat
@@ -36,7 +37,7 @@ def found_at_start(entries: Collection[Entry]) -> str:
     unknown = sum(not entry.is_settled for entry in entries)
     parts = [f"{done} done, seen on read-back"] if done else []
     parts += [f"{unknown} unknown"] if unknown else []
-    changes = "1 change" if len(entries) == 1 else f"{len(entries)} changes"
+    changes = count_words(len(entries), "change")
     return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 
 
@@ -86,7 +87,7 @@ def nothing_to_undo(entries: Collection[Entry]) -> str:
 
 def exported(path: Path, count: int) -> str:
     """A file was written."""
-    return f"{count} {'entry' if count == 1 else 'entries'} written to {path}"
+    return f"{count_words(count, 'entry', 'entries')} written to {path}"
 
 
 def why_read_only(workspace: Workspace) -> str | None:
@@ -103,5 +104,5 @@ def read_only(why: str | None, saves: int) -> str:
     """Changes are refused now, or allowed; `saves` are in progress and are not stopped by it."""
     if why is None:
         return "Changes are allowed."
-    left = f" {saves} {'change' if saves == 1 else 'changes'} in progress will still be sent." if saves else ""
+    left = f" {count_words(saves, 'change')} in progress will still be sent." if saves else ""
     return f"{why}{left}"

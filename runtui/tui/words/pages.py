@@ -40,7 +40,7 @@ from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.store import StoredRun
 from runtui.services.writing.save import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page
-from runtui.tui.words import action_words, cause_words
+from runtui.tui.words import action_words, triage_words
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
@@ -368,7 +368,7 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
     if task.took is not None:
         facts.append(Fact(f"{'took':10} {duration_text(task.took)}", "$text-muted"))
     if task.is_failed or why_doubtful(task):
-        facts += cause_words.what_to_check(task.definition_id)
+        facts += triage_words.what_to_check(task.definition_id)
     about = About(run_id, f"{look.glyph} {task.task_name}", where or name)
     return Page(tuple(facts), json.dumps(task.received, indent=2, ensure_ascii=False), about=about)
 

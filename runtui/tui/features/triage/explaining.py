@@ -32,7 +32,7 @@ from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.words import cause_words
+from runtui.tui.words import triage_words
 
 MOST_FAILURES: Final = 100
 """Failures of a cause among which those of different words, and different people, are looked for."""
@@ -44,12 +44,7 @@ CAUSES: Final[Resource[CauseRow, str]] = in_memory(
 
 
 class CausesView(ActionView[None]):
-    """The list of causes.
-
-    Args:
-        workspace: Its store has the failed tasks.
-        runs: The table of the list: marks on a cause are marks on its runs.
-    """
+    """The list of causes. Marks on a cause are marks on its runs in the table of the list."""
 
     scope = "causes"
     list: ReadList[CauseRow, str]
@@ -105,7 +100,7 @@ class CausesView(ActionView[None]):
             return
         self._failures = ("", ())
         if query == self.shown:
-            self.list.put(cause_rows(causes), cause_words.nothing(self._workspace.results.progress))
+            self.list.put(cause_rows(causes), triage_words.why_no_causes(self._workspace.results.progress))
             self._read_extensions([cause.extension_id for cause in causes])
 
     @work(group="extensions of causes", description="read custom task extensions")
@@ -115,16 +110,16 @@ class CausesView(ActionView[None]):
             self.reload()
 
     def title(self) -> Content:
-        of = cause_words.scope(self.shown.filter.text if self.shown.filter is not None else "")
-        return Content.assemble(self.list.heading(of), cause_words.how_far(self._workspace.results.progress))
+        of = triage_words.causes_of(self.shown.filter.text if self.shown.filter is not None else "")
+        return Content.assemble(self.list.heading(of), triage_words.reasons_read(self._workspace.results.progress))
 
     def show_in(self, panel: Panel) -> None:
         cause = self.cause
         if cause is None:
-            panel.show_page(cause_words.NO_CAUSE)
+            panel.show_page(triage_words.NO_CAUSE)
             return
         key, failures = self._failures
-        panel.show_page(cause_words.cause_page(cause, failures if key == cause.key else (), now_ticks()))
+        panel.show_page(triage_words.cause_page(cause, failures if key == cause.key else (), now_ticks()))
         if key != cause.key:
             self._read_failures(cause.key, self.shown)
 
@@ -158,7 +153,7 @@ class CausesView(ActionView[None]):
         is_marked = not run_ids <= self._runs.marks
         self._runs.mark_all(run_ids, marked=is_marked)
         self._follow_marks()
-        self.frame.set_status(cause_words.marked(cause, len(run_ids), is_marked=is_marked))
+        self.frame.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:
@@ -225,4 +220,4 @@ class Explaining(Feature):
         found = runs_of_cause(query, cause).filter
         self.place.dismiss()
         if found is not None:
-            self._runs.filter_by(found.text, cause_words.in_words(cause), partial(self._open, query))
+            self._runs.filter_by(found.text, triage_words.cause_title(cause), partial(self._open, query))

@@ -37,7 +37,7 @@ from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.words.workflow_pages import NO_WORKFLOW, day_title, workflow_page
+from runtui.tui.words.triage_words import NO_WORKFLOW, day_title, workflow_page
 
 WORKFLOWS: Final[Resource[WorkflowHistory, str]] = in_memory(
     "Workflows", "workflow", WORKFLOW_COLUMNS, lambda row: row.workflow.id, "There are no workflows."

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.people import PERSON_COLUMNS, PersonResult, newest_first
+from runtui.domain.triage.run_users import PERSON_COLUMNS, PersonResult, newest_first
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, Person
 from runtui.services.triage.people import find_user, read_person
@@ -35,7 +35,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.words import pages, people_words
+from runtui.tui.words import pages, triage_words
 
 MOST_FOUND: Final = 50
 """People that are offered; a longer name finds fewer."""
@@ -54,11 +54,7 @@ PERSON: Final[Resource[PersonResult, str]] = in_memory(
 
 
 class PeopleView(ActionView[Person]):
-    """Asks for a person by name, sign-in name or id; the answer may know no more than what was typed.
-
-    Args:
-        workspace: Its store has everybody whose results were read.
-    """
+    """Asks for a person by name, sign-in name or id; the answer may know no more than what was typed."""
 
     scope = "people"
     opens = "choose_person"
@@ -105,9 +101,9 @@ class PeopleView(ActionView[Person]):
             return
         people = self.query_one(ChoiceList)
         people.clear_options()
-        people.add_options([Option(content(line)) for line in people_words.in_lines(self._found)])
+        people.add_options([Option(content(line)) for line in triage_words.person_lines(self._found)])
         people.highlighted = 0 if self._found else None
-        about = people_words.about(text, len(self._found), MOST_FOUND, self._workspace.results.progress)
+        about = triage_words.found_people(text, len(self._found), MOST_FOUND, self._workspace.results.progress)
         self.query_one("#people-about", Static).update(content(about))
         self.post_message(self.Changed())
 
@@ -161,13 +157,8 @@ class PersonView(ActionView[None]):
         self.person = person
 
     def show(self, person: Person, tasks: Iterable[PersonResult], reading: str = "", empty: str | None = None) -> None:
-        """Show what was read of a person, if that is still the one that is open.
-
-        Args:
-            person: Whose tasks they are.
-            tasks: All that are known.
-            reading: How far the reading is, for the title.
-            empty: Said where there are none.
+        """Show all tasks that are known of a person, if that is still the one that is open; `reading` stands in the
+        title, `empty` is said where there are none.
         """
         if self.person is not None and person.id == self.person.id:
             self._reading = reading
@@ -175,11 +166,11 @@ class PersonView(ActionView[None]):
             self.post_message(self.Changed())
 
     def title(self) -> Content:
-        title = self.list.heading(people_words.named(self.person) if self.person is not None else "")
+        title = self.list.heading(triage_words.person_name(self.person) if self.person is not None else "")
         return Content.assemble(title, content(f"  {self._reading}" if self._reading else ""))
 
     def show_in(self, panel: Panel) -> None:
-        row, name = self.row, people_words.named(self.person) if self.person is not None else ""
+        row, name = self.row, triage_words.person_name(self.person) if self.person is not None else ""
         if row is None:
             panel.show_page(pages.NO_TASK)
         else:
@@ -216,7 +207,9 @@ class Tracing(Feature):
             asking.search()
         elif self._is_told_by_runs and (person := self.view.person) is not None:
             progress = self._workspace.results.progress
-            await self._show_stored(person, people_words.runs_read(progress), people_words.nothing_in_runs(progress))
+            await self._show_stored(
+                person, triage_words.runs_read(progress), triage_words.why_no_tasks_in_runs(progress)
+            )
 
     async def _chosen(self, person: Person | None) -> None:
         await self._workspace.results.stop()
@@ -250,16 +243,16 @@ class Tracing(Feature):
                 person = self.view.person = await find_user(self._workspace.client, person.name)
             async with aclosing(read_person(self._workspace.client, self._workspace.store, person.id)) as readings:
                 async for reading in readings:
-                    words = people_words.workflows_read(reading)
-                    self.view.show(person, reading.tasks, words, people_words.nothing_known(reading))
+                    words = triage_words.workflows_read(reading)
+                    self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
         except RuntuiError as error:
-            self.view.show(person, (), "", people_words.not_found(error, self._workspace.results.progress))
+            self.view.show(person, (), "", triage_words.why_no_person(error, self._workspace.results.progress))
             return
         if not reading.is_offered:
             self._is_told_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
-            self.place.set_status(people_words.nothing_known(reading), "error")
+            self.place.set_status(triage_words.why_no_tasks(reading), "error")
 
     # enter on a task
 

@@ -17,6 +17,7 @@ from textual.content import Content
 
 from runtui.domain.bulk_draft import runs_word
 from runtui.domain.filters import all_of
+from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, SNOOZES, TriageState, snooze_end
 from runtui.domain.triage.standing import standing
@@ -208,7 +209,7 @@ class Triaging(Feature):
         if is_news or ended:
             self._show()
         if ended:
-            words = "1 snooze" if ended == 1 else f"{ended} snoozes"
+            words = count_words(ended, "snooze")
             self._chrome.set_status(f"{words} ended; {key_of('next_problem')} goes to the next problem.")
 
 
@@ -225,4 +226,4 @@ def _left_words(left: int | None, key: str, does: str) -> str:
 
 
 def _problems(count: int) -> str:
-    return "1 problem" if count == 1 else f"{count or 'no'} problems"
+    return count_words(count, "problem") if count else "no problems"

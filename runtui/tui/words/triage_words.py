@@ -1,0 +1,271 @@
+"""What is said of causes, people and workflows: pages of the side panel, titles, and why a list is empty or incomplete.
+
+Invariant: no widget is touched here; foreign text leaves as a `Fact` or a body, which the panel makes safe, but in the
+lines of people, which are safe already. What was not received is not told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from rich.cells import cell_len
+
+from runtui.domain.plots import HEAT_LEGEND
+from runtui.domain.results import Cause, TaskResult, fold_reason
+from runtui.domain.text import count_words
+from runtui.domain.times import ago, day_text, moment_text, since
+from runtui.domain.triage.checks import checklist_of
+from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
+from runtui.keys.actions import key_of
+from runtui.services.results import ReadingProgress
+from runtui.services.store import Person
+from runtui.tui.text import fit, plain
+from runtui.tui.widgets.side_panel import About, Fact, Page
+
+if TYPE_CHECKING:
+    from runtui.services.triage.people import PersonReading
+
+# Causes
+
+TOLD_REASONS: Final = 2
+TOLD_WORKFLOWS: Final = 8
+TOLD_PEOPLE: Final = 8
+"""What the page of a cause names at most."""
+
+NO_CAUSE: Final = Page((Fact("No cause is selected.", "$text-muted"),))
+"""What the panel shows beside an empty list of causes."""
+
+
+def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
+    """A whole cause: how much it hit and since when, reasons as received, what to check, workflows, people.
+
+    `failures` are the latest ones as far as they are known: they tell the reasons and the people.
+    """
+    others = [reason for reason in dict.fromkeys(failure.reason for failure in failures) if reason != cause.reason]
+    people = list(dict.fromkeys(failure.subject_name for failure in failures))
+    counts = f"{count_words(cause.users, 'user')} in {count_words(cause.runs, 'run')}"
+    facts = [Fact(counts, "bold")]
+    facts += [
+        Fact(f"{name:9} {moment_text(ticks, now)}, {since(ticks, now)}", "$text-muted")
+        for name, ticks in (("since", cause.first), ("last seen", cause.last))
+        if ticks is not None
+    ]
+    facts += [Fact(""), Fact(cause.reason)]
+    facts += what_to_check(cause.definition_id)
+    facts += _named("Workflows", cause.workflows, TOLD_WORKFLOWS, len(cause.workflows))
+    facts += _named("Users", people, TOLD_PEOPLE, cause.users)
+    if others:
+        facts += [Fact(""), Fact("Also in these words", "bold"), *map(Fact, others[:TOLD_REASONS])]
+    return Page(tuple(facts), about=About("", f"✗ {cause.task}", style="bold $text-error"))
+
+
+def what_to_check(definition_id: str) -> list[Fact]:
+    """The checklist of a task definition, under a heading; nothing where there is none."""
+    checklist = checklist_of(definition_id)
+    if checklist is None:
+        return []
+    lines = [Fact(f"· {line}") for line in checklist.lines]
+    return [Fact(""), Fact("What to check", "bold"), *lines, Fact(checklist.source, "$text-muted")]
+
+
+def _named(title: str, names: Sequence[str], most: int, total: int) -> list[Fact]:
+    """The first names, one a line, and how many more there are."""
+    if not names:
+        return []
+    told = [Fact(f"  {name}") for name in names[:most]]
+    if more := total - len(told):
+        told.append(Fact(f"  and {more} more", "$text-muted"))
+    return [Fact(""), Fact(title, "bold"), *told]
+
+
+def cause_title(cause: Cause) -> str:
+    """A cause as it stands in the title of its runs."""
+    return f"{cause.task}: {fold_reason(cause.reason)}"
+
+
+def marks_set(cause: Cause, runs: int, *, is_marked: bool) -> str:
+    """What marking the runs of a cause did."""
+    if is_marked:
+        return f"Marked {count_words(runs, 'run')} in the list: {cause.task}."
+    return f"Cleared {count_words(runs, 'mark')}: {cause.task}."
+
+
+def causes_of(filter_text: str) -> str:
+    """Whose causes they are, by the filter of the list of runs."""
+    return f"the runs /{filter_text}" if filter_text else "all runs"
+
+
+def reasons_read(progress: ReadingProgress) -> str:
+    """How far those runs were read, after the title of the list; empty once all are."""
+    if progress.read == progress.total:
+        return ""
+    newest = "" if progress.reading or progress.fault is not None else "the newest "
+    return f"  reasons of {newest}{progress.read} of {progress.total} runs"
+
+
+def why_no_causes(progress: ReadingProgress) -> str:
+    """Why there is no cause."""
+    if progress.fault is not None:
+        return f"Why tasks failed could not be read. {progress.fault}"
+    if progress.reading:
+        return "Reading why tasks failed…"
+    return "No task failed in these runs."
+
+
+# People
+
+NO_RUN_OF_USER: Final = "No run had this user."
+
+
+_MOST_CELLS: Final = (26, 8, 36)
+"""Of a name, the failures and a sign-in name, where people stand below each other."""
+
+
+def person_lines(people: Sequence[Person]) -> list[str]:
+    """A line for each: name, failures, sign-in name and id, each below the others of its kind; a narrow screen cuts
+    what is last."""
+    rows = [(person_name(person), _failed(person), person.user_principal_name) for person in people]
+    columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
+    widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
+    lines = ["  ".join(fit(text, width) for text, width in zip(row, widths, strict=True) if width) for row in rows]
+    return [f"{line}  {person.id}" for line, person in zip(lines, people, strict=True)]
+
+
+def _failed(person: Person) -> str:
+    return f"✗ {person.failures}" if person.failures else ""
+
+
+def person_name(person: Person) -> str:
+    return person.name or person.user_principal_name or person.id
+
+
+def found_people(text: str, found: int, most: int, progress: ReadingProgress) -> str:
+    """What stands below the people that were found."""
+    reading = f" {progress.read} of {progress.total} runs are read." if progress.read < progress.total else ""
+    if reading and progress.fault is not None:
+        reading += f" {progress.fault.title}."
+    if found >= most:
+        return f"The first {most}; type more of a name to find fewer.{reading}"
+    if found:
+        return reading.strip()
+    if not text:
+        return f"Nobody's results were read yet. Type a sign-in name or an id.{reading}"
+    return f"Nobody by that name in the results read so far.{reading} Enter looks it up as a sign-in name or an id."
+
+
+def why_no_person(why: object, progress: ReadingProgress) -> str:
+    """Why nobody is shown, and that more names may become known."""
+    left = progress.total - progress.read
+    more = f" {left} runs are not read yet: {key_of('people')} reads on, and then finds their users by name."
+    return f"{why}{more if left > 1 else ''}"
+
+
+def workflows_read(reading: PersonReading) -> str:
+    """How far the reading of a person is; empty once all is read."""
+    return "" if reading.read == reading.total else f"read in {reading.read} of {reading.total} workflows"
+
+
+def runs_read(progress: ReadingProgress) -> str:
+    """How far the results of runs are read, where they alone tell of a person; empty once all are."""
+    return "" if progress.read == progress.total else f"read in {progress.read} of {progress.total} runs"
+
+
+def why_no_tasks(reading: PersonReading) -> str:
+    """Why there is no task, or why some are missing."""
+    if reading.fault is not None and reading.is_offered:
+        missing = reading.total - reading.read
+        return f"{missing} of {reading.total} workflows could not be read. {reading.fault}"
+    return "Reading…" if reading.read < reading.total else NO_RUN_OF_USER
+
+
+def why_no_tasks_in_runs(progress: ReadingProgress) -> str:
+    """The same, where the results of runs alone tell."""
+    if progress.fault is not None:
+        return f"Not every run could be read. {progress.fault}"
+    return "Reading…" if progress.reading else NO_RUN_OF_USER
+
+
+# Workflows
+
+NO_WORKFLOW: Final = Page((Fact("No workflow is selected.", "$text-muted"),))
+"""What the panel shows beside an empty overview."""
+
+_SWITCHES: Final = {True: "yes", False: "no", None: "not known"}
+
+
+def workflow_page(history: WorkflowHistory, now: int) -> Page:
+    """A workflow at `now` (ticks)."""
+    workflow = history.workflow
+    facts = [*_schedule(history, now), Fact(""), *_outcomes(history), Fact(""), *_conditions(history)]
+    facts += [Fact(""), Fact(HEAT_LEGEND, "$text-muted")]
+    body = json.dumps(workflow.received, indent=2, ensure_ascii=False)
+    return Page(tuple(facts), body, about=About(words=workflow.name))
+
+
+def day_title(day: date, of_day: WorkflowDay) -> str:
+    """A day of a workflow in the title of the overview."""
+    return f"{day_text(day)}: {_runs_of(of_day, '')}"
+
+
+def _runs_of(day: WorkflowDay, what: str = " runs") -> str:
+    if not day.runs:
+        return "no run"
+    if not day.problems:
+        return f"{count_words(day.runs, 'run')}, no problem"
+    users = f", {count_words(day.failed_users, 'failed user')}" if day.failed_users else ""
+    return f"{day.problems} of {day.runs}{what} with problems{users}"
+
+
+def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
+    workflow = history.workflow
+    state = workflow.schedule(now)
+    is_trouble = state.role == "status-problem"
+    yield Fact(f"{state.glyph} {state.word}", "bold $text-warning" if is_trouble else "bold")
+    for sentence in workflow.warnings(now, history.held_users):
+        yield Fact(sentence, "$text-warning" if is_trouble else "")
+    if step := workflow.next_step(now):
+        yield Fact(f"→ {step}", "$text-accent")
+    for label, value in (
+        ("enabled", _SWITCHES[workflow.is_enabled]),
+        ("scheduled", _SWITCHES[workflow.is_scheduled]),
+        ("next run", _moment(workflow.next_run, now)),
+        (
+            "last run",
+            f"{moment_text(history.last_run, now)}, {since(history.last_run, now)}" if history.last_run else "none",
+        ),
+        ("limits", " or ".join(workflow.limits)),
+    ):
+        if value:
+            yield Fact(f"{label:10} {value}", "$text-muted")
+
+
+def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
+    """How its runs went, over all the days that are known."""
+    total, days = history.total, len(history.days)
+    yield Fact(f"{f'{days} days':10} {_runs_of(total)}")
+    if history.success_rate is not None:
+        yield Fact(f"success    {history.success_rate} % of the runs that ended")
+
+
+def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
+    workflow = history.workflow
+    for label, value in (
+        ("category", workflow.category),
+        ("version", str(workflow.version) if workflow.version is not None else ""),
+        ("runs", workflow.trigger),
+        ("about", workflow.description),
+    ):
+        if value:
+            yield Fact(f"{label:10} {value}", "$text-muted")
+    tasks = workflow.tasks or history.tasks_begun
+    if tasks:
+        yield Fact("tasks:" if workflow.tasks else "tasks of its last run that was read:", "$text-muted")
+    for number, task in enumerate(tasks, 1):
+        yield Fact(f"{number:2} {task}")
+
+
+def _moment(ticks: int | None, now: int) -> str:
+    return f"{moment_text(ticks, now)}, {ago(ticks, now)}" if ticks is not None else ""
