@@ -3,6 +3,7 @@
 Invariant: the version is told, and the last list is shown, without loading the command line.
 """
 
+import gc
 import sys
 
 from runtui import __version__
@@ -13,11 +14,14 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:
         print(f"runtui {__version__}")
         return 0
-    if sys.argv[1:2] and not sys.argv[1].startswith("-"):
-        from runtui.cli import main
+    try:
+        if sys.argv[1:2] and not sys.argv[1].startswith("-"):
+            from runtui.cli import main
 
-        return main()
-    return _screen()
+            return main()
+        return _screen()
+    finally:
+        gc.freeze()  # the process ends: garbage that is left in it need not be found
 
 
 def _screen() -> int:

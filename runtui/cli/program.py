@@ -7,6 +7,7 @@ that goes away, as with `| head`, ends a command quietly.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -74,7 +75,10 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
     _check_texts(own.values())
     module, _, function = command.run.partition(":")
+    gc.disable()  # what is imported is no garbage
     run = getattr(import_module(module), function)
+    gc.freeze()
+    gc.enable()
     code: int = ExitCode.DONE
     try:
         code = run(*_first_argument(command, given), **own)
