@@ -47,12 +47,10 @@ class SandboxProcess:
         self.scenario = scenario
         self.authority = ""
         self._turn = threading.Lock()
-        command = [sys.executable, "-m", "runtui", "sandbox", "--until-stdin-closes", "--scenario", scenario]
-        command += ["--runs", str(runs), "--seed", str(seed), *(["--hostile"] if hostile else [])]
-        command += ["--sign-in"] if sign_in else []
+        tenant = {"runs": runs, "seed": seed, "hostile": hostile, "scenario": scenario, "sign_in": sign_in}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
+            [sys.executable, "-m", "runtui.sandbox.server", json.dumps(tenant)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -210,7 +210,8 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None) -> Iterato
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:
-    """Load what reads the server, then the screen while it answers; show the first rows as soon as there are some."""
+    """Load what reads the server, then the screen while it starts and answers; show the first rows as soon as there
+    are some."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
@@ -220,13 +221,18 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: 
         nonlocal has_rows
         has_rows = has_rows or _paint(workspace, sandbox)
 
+    async def load_rest() -> None:
+        await loading
+        await _load_screen()
+
     loading = asyncio.create_task(asyncio.to_thread(load_httpx))
+    loading_rest = asyncio.create_task(load_rest())
     root = await spec.root() if spec.root else workspace.settings.root
     await loading
     workspace.connect(root)
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
-    await _load_screen()
+    await loading_rest
     end()
     _paint(workspace, sandbox)
 

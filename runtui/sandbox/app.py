@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,7 +18,6 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
@@ -30,6 +29,9 @@ from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
 from runtui.sandbox.writes import action_routes, update_run
+
+if TYPE_CHECKING:
+    from runtui.sandbox.authority.service import Authority
 
 _PREFIXES: Final = ("/beta", "/v1.0")
 

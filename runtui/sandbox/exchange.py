@@ -12,7 +12,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,10 +21,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.database import Database
 from runtui.sandbox.entities import RUN
 from runtui.sandbox.errors import GraphError, unauthenticated
+
+if TYPE_CHECKING:
+    from runtui.sandbox.authority.service import Authority
 
 _DIAGNOSTIC: Final = (
     '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import uvicorn
@@ -32,9 +32,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
-from runtui.sandbox.authority.service import Authority
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.scenarios import summaries
+
+if TYPE_CHECKING:
+    from runtui.sandbox.authority.service import Authority
 
 HOST: Final = "127.0.0.1"
 AUTHORITY_PATH: Final = "/authority"
@@ -72,7 +74,11 @@ def main(
         RuntuiError: the port cannot be used.
         UsageError: there is no such scenario, or it needs a sign-in.
     """
-    authority = Authority() if sign_in else None
+    authority = None
+    if sign_in:
+        from runtui.sandbox.authority.service import Authority
+
+        authority = Authority()
     app = create_app(runs=runs, seed=seed, hostile=hostile, scenario=scenario, authority=authority)
     try:
         listener = socket.create_server((HOST, port), backlog=128)
@@ -248,3 +254,7 @@ def _lines_of_input() -> Iterator[str]:
             yield from (line.decode(errors="replace").strip() for line in lines if line.strip())
     except OSError:
         pass  # it cannot be read any more: as good as its end
+
+
+if __name__ == "__main__":  # for a demo, which waits for it: the command line would have to be loaded first
+    raise SystemExit(main(port=0, until_stdin_closes=True, **json.loads(sys.argv[1])))
