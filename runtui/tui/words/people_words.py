@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from runtui.domain.triage.run_users import UserRow
 from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
 from runtui.services.store import Person
@@ -39,6 +40,11 @@ def _failed(person: Person) -> str:
 
 def named(person: Person) -> str:
     return person.name or person.user_principal_name or person.id
+
+
+def in_full(person: Person | UserRow) -> str:
+    """Name, sign-in name and id: who is meant beyond doubt, before something is done for them."""
+    return "  ".join(dict.fromkeys(filter(None, (person.name, person.user_principal_name, person.id))))
 
 
 def about(text: str, found: int, most: int, progress: ReadingProgress) -> str:
