@@ -135,7 +135,27 @@ def _report_folder() -> Path:
         return Path(tempfile.gettempdir(), f"runtui-{os.getuid()}")
 
 
-class _Parser(argparse.ArgumentParser):
+class _SuggestingParser(argparse.ArgumentParser):
+    """A parser that names what a mistyped word was probably meant to be."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Refuse unknown arguments here: argparse would report them for the program, with the program's usage."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            meant = nearest_words(unknown[0], known) if unknown[0].startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")
+        return parsed, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of the choices. What was meant stands alone: among all commands it would not be seen."""
+        if action.choices is not None and value not in action.choices:
+            names = [str(name) for name in action.choices]
+            offered = nearest_words(str(value), names) or f" Possible: {', '.join(names)}."
+            raise argparse.ArgumentError(action, f"there is no {value!r}.{offered}")
+
+
+class _Parser(_SuggestingParser):
     """The parser of one command. It gets its arguments when it is used: of all the commands one runs."""
 
     def __init__(self, *, command: Command, **how: Any) -> None:
@@ -151,14 +171,8 @@ class _Parser(argparse.ArgumentParser):
             _fill(self, self._command)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Refuse unknown arguments here: argparse would report them for the program, with the program's usage."""
         self.fill()
-        parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            meant = nearest_words(unknown[0], known) if unknown[0].startswith("-") else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")
-        return parsed, unknown
+        return super().parse_known_args(args, namespace)
 
     def format_help(self) -> str:
         """The help; the scenarios are listed when it is printed."""
@@ -168,7 +182,7 @@ class _Parser(argparse.ArgumentParser):
 
 def command_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; what it parses has the `Command` under "command"."""
-    parser = argparse.ArgumentParser(
+    parser = _SuggestingParser(
         prog="runtui",
         usage="runtui [-h] [--version] [options] [COMMAND ...]",
         description="Triage Microsoft Entra lifecycle-workflow runs from the keyboard.",

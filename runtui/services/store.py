@@ -84,6 +84,7 @@ __all__ = [
     "following",
     "row_of",
     "stored_runs",
+    "workflow_name_of",
     "workflow_names_of",
     "workflow_of",
 ]
@@ -458,6 +459,13 @@ class Store:
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
     """A workflow as received; None when it is not listed."""
     return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
+
+
+def workflow_name_of(store: Store, run_id: str, workflow_id: str) -> str:
+    """The name of a run's workflow; its id where neither is listed."""
+    if (stored := store.get(run_id)) is not None:
+        return stored.workflow_name
+    return str((workflow_of(store, workflow_id) or {}).get("displayName") or workflow_id)
 
 
 def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:

@@ -79,17 +79,18 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._search(event.value.strip())
 
     def _search(self, text: str) -> None:
-        """List the actions that match a text, the best first; all of them in their order where it is empty."""
+        """List the actions that match a text, the best first, whose name begins with it before all others; all of them
+        in their order where it is empty."""
         matcher = Matcher(text, match_style=_MATCH)
-        found: list[tuple[float, Option]] = []
+        found: list[tuple[bool, float, Option]] = []
         for action, words in self._actions:
             name = action.label.capitalize()
             score = matcher.match(f"{name} {action.help}") if text else 1
             if score > 0:
                 shown = (highlighted(matcher, name) if text else content(name)).stylize_before("bold")
                 option = Option(Content.assemble(shown, "\n", content(words)), id=action.id)
-                found.append((score, option))
-        options = [option for _, option in sorted(found, key=lambda entry: -entry[0])]
+                found.append((name.lower().startswith(text.lower()), score, option))
+        options = [option for *_, option in sorted(found, key=lambda entry: entry[:2], reverse=True)]
         self._found.clear_options()
         self._found.add_options(options or [Option(content("No action matches."), disabled=True)])
         self._found.highlighted = 0 if options else None

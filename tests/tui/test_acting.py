@@ -176,7 +176,9 @@ async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_mak
         await session.until(lambda: session.view == "users" and "✗" in session.text())
         await session.press("a")
         await session.until(lambda: "on demand for 1 user" in session.text())
-        await session.press("G", "k", "enter", "y")
+        await session.press("G", "k", "enter")
+        assert re.search(r" user +\S+ \S+  \S+@contoso.com ", session.text()), "whom it is for"
+        await session.press("y")
         await told(session, "run the workflow on demand for 1 user.")
         assert tenant.actions == ["activate"]
         await told(session, "has ended: ", lambda: tenant.wait(1))

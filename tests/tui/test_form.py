@@ -214,6 +214,7 @@ async def test_times_relative_ones_and_null(open_session: Opener) -> None:
         await session.press("down")
         assert under(session, "completedDateTime").startswith("was empty")
         assert len(under(session, "completedDateTime")) > len("was empty ")
+        assert row_of(session, "completedDateTime").told.note == "", "a wrong text is not called one that is not set"
         await session.press("up", "f8")
         assert under(session, "completedDateTime") == ""
         await go_to(session, "scheduledDateTime")
@@ -243,6 +244,14 @@ async def test_the_dropdown_is_worked_by_keys_and_by_typing(open_session: Opener
         assert draft_of(session).body()["processingStatus"] == "unknownFutureValue"
         assert any("placeholder" in warning for warning in draft_of(session).warnings())
         assert "placeholder" in session.text()
+
+
+async def test_every_meaning_of_a_dropdown_is_whole_on_a_small_screen(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await open_run(session, processingStatus="failed")
+        await session.press("enter")
+        for meaning in ("all tasks failed for all users", "held back: too many users at once"):
+            assert meaning in session.text()
 
 
 async def test_an_unknown_value_is_offered_as_received_and_goes_back_untouched(open_session: Opener) -> None:

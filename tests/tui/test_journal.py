@@ -254,6 +254,13 @@ async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener
         record(session.workspace.journal, 7)
         await session.until(lambda: len(shown(session)) == 4)
         assert view(session).entry == entry
+        await session.press("escape", "J")
+        assert view(session).entry == entry, "nothing came since it was in sight"
+        await session.press("escape")
+        record(session.workspace.journal, 8)
+        await session.press("J")
+        await session.until(lambda: len(shown(session)) == 5)
+        assert view(session).entry == shown(session)[0], "what was sent since is what it is opened for"
 
 
 async def test_a_look_settles_what_the_run_shows_by_now(open_session: Opener) -> None:
@@ -284,6 +291,7 @@ async def test_a_person_decides_what_became_of_a_change(open_session: Opener) ->
             assert now.outcome is Outcome.UNKNOWN
         await session.press("d")
         assert "What became of #1?" in session.text()
+        assert "processingStatus: failed → " in session.text(), "a property has its own name"
         await session.press("j", "j", "enter")
         await session.until(lambda: "#1 not done, as you decided" in status_of(session))
         now = session.workspace.journal.entry(entry.number)

@@ -124,6 +124,8 @@ async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_sessio
         sandbox.scenario = "none"
         await session.press("j")
         assert status_of(session) == ""
+        await session.press("M", "home", "enter")
+        assert status_of(session) == "Everything works."
 
 
 async def test_what_is_asked_about_an_entry_goes_with_the_cursor(open_session: Opener) -> None:

@@ -54,6 +54,17 @@ async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> 
         assert len(graph.patches) == 2
 
 
+async def test_a_change_is_not_shown_under_the_number_of_the_entry_seen_before(open_session: Opener) -> None:
+    async with open_session() as session:
+        entry = await change(session)
+        await session.press("J", "enter")
+        await session.until(lambda: f"#1 {entry.workflow_name}" in session.text())
+        await session.press("escape", "escape")
+        await change(session)
+        await session.until(lambda: "#2 done (200 OK)" in session.text())
+        assert f"#1 {entry.workflow_name}" not in session.text()
+
+
 @pytest.mark.parametrize("place", ["runs", "journal"])
 async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place: str, open_session: Opener) -> None:
     graph = Graph()

@@ -118,7 +118,11 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
         (["list", "--theme", "light"], "usage: runtui list", "unrecognized arguments: --theme light"),
         (["config", "show", "--jsn"], "usage: runtui config show", "Did you mean --json?"),
         (["--them", "light", "show", "a", "b"], "usage: runtui show", "unrecognized arguments: b"),
-        (["--fliter", "x"], "usage: runtui", "argument COMMAND: invalid choice: 'x'"),
+        (["--fliter", "x"], "usage: runtui", "argument COMMAND: there is no 'x'. Possible: demo, list, show,"),
+        (["lits"], "usage: runtui", "argument COMMAND: there is no 'lits'. Did you mean list?"),
+        (["--them", "light", "--fult"], "usage: runtui", "unrecognized arguments: --fult. Did you mean --"),
+        (["triage", "exprt"], "usage: runtui triage", "argument PART: there is no 'exprt'. Did you mean export?"),
+        (["list", "-o", "jsn"], "usage: runtui list", "argument -o/--format: there is no 'jsn'. Did you mean json?"),
     ],
 )
 def test_a_wrong_flag_is_answered_by_the_command_that_does_not_have_it(

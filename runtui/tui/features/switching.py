@@ -10,6 +10,7 @@ from textual.content import Content
 
 from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
+from runtui.services.workspace import WELL_BEHAVED
 from runtui.settings import Settings
 from runtui.tui.features.feature import Feature
 from runtui.tui.features.leaving import Leaving
@@ -59,7 +60,8 @@ class Switching(Feature):
         async def simulate(name: str) -> None:
             await sandbox.use_scenario(name)
             self._chrome.show_headline()
-            words = f"Simulating: {sandbox.scenarios[name]}"
+            words = sandbox.scenarios[name]
+            words = words if name == WELL_BEHAVED else f"Simulating: {words}"
             self._chrome.set_status(words, holds=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 

@@ -27,11 +27,11 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import fault_of
 from runtui.services.journal import Entry
-from runtui.services.store import workflow_of
+from runtui.services.store import workflow_name_of, workflow_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
 from runtui.tui.text import plain
-from runtui.tui.widgets.side_panel import NOTHING_SENT, TABS, About, Page, SidePanel, Tab
+from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, About, Page, SidePanel, Tab
 from runtui.tui.words import pages
 
 REST_SECONDS: Final = 0.1
@@ -76,6 +76,8 @@ class Panel:
         """The save that the Response tab shows."""
         self._told: Entry | Exchange | None = None
         """What Request and Response are of, where that is over."""
+        self._changed_run = NOTHING_NAMED
+        """What stands above the last draft or save: its run is looked up once, and not at each key."""
         self._chosen: Tab = "run"
         """The tab that a person chose."""
         self.tab: Tab = "run"
@@ -310,11 +312,10 @@ class Panel:
 
     def _about(self, run_id: str, workflow_id: str) -> About:
         """A run by its workflow's name and its id."""
-        known = self._pages.get("request", Page()).about
-        if known.run_id == run_id:
-            return known
-        stored = self._workspace.store.get(run_id)
-        return pages.about_run(run_id, stored.workflow_name if stored is not None else workflow_id)
+        if self._changed_run.run_id != run_id:
+            name = workflow_name_of(self._workspace.store, run_id, workflow_id)
+            self._changed_run = pages.about_run(run_id, name)
+        return self._changed_run
 
     def _show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
         self._pages[tab] = page

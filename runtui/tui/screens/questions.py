@@ -205,7 +205,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         self._draw(0)
 
     def title(self) -> Content:
-        return Content.assemble(("Columns", "bold"), "  by the width" if self._is_automatic else "  yours")
+        return Content.assemble(("Columns", "bold"), "  as many as fit" if self._is_automatic else "  yours")
 
     def take_focus(self) -> None:
         self.screen.set_focus(self._list)

@@ -127,7 +127,9 @@ class FieldRow(Widget):
         FieldInput {{ margin: 0 {_NOTE} 0 {_LABEL}; }}
         FieldSelect, &.-tight FieldInput {{ margin: 0 0 0 {_LABEL}; }}
         FieldSelect #label {{ height: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
-        FieldSelect > SelectOverlay {{ width: 62; text-wrap: nowrap; text-overflow: ellipsis; }}
+        FieldSelect > SelectOverlay {{
+            width: 62; max-width: 100vw; constrain: inside inside; text-wrap: nowrap; text-overflow: ellipsis;
+        }}
     }}
     """
 
@@ -198,7 +200,7 @@ class FieldRow(Widget):
         if self.field.kind == "count":
             return self.field.type_name
         edit = draft.edits.get(self.field.name)
-        if edit is None and self.mixed:
+        if (edit is None and self.mixed) or self.field.name in draft.errors():
             return ""
         value = draft.received.get(self.field.name) if edit is None else edit.value
         distance = since if edit is None and self.field.is_recorded else ago

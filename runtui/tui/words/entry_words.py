@@ -61,7 +61,7 @@ DECISIONS: Final[dict[Outcome, str]] = {
 def decision(entry: Entry) -> str:
     """Before a person decides what became of an unknown change."""
     changes = ", ".join(entry.change_words())
-    return f"{changes[:1].upper()}{changes[1:]}. Your answer is recorded in the journal and cannot be changed."
+    return f"{changes}. Your answer is recorded in the journal and cannot be changed."
 
 
 def undoable(entries: Sequence[Entry]) -> Entry | None:

@@ -18,6 +18,7 @@ from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, day_text, moment_text, since
 from runtui.domain.triage.checks import checklist_of
+from runtui.domain.triage.run_users import UserRow
 from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
 from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
@@ -140,6 +141,11 @@ def _failed(person: Person) -> str:
 
 def person_name(person: Person) -> str:
     return person.name or person.user_principal_name or person.id
+
+
+def person_in_full(person: Person | UserRow) -> str:
+    """Name, sign-in name and id: who is meant beyond doubt, before something is done for them."""
+    return "  ".join(dict.fromkeys(filter(None, (person.name, person.user_principal_name, person.id))))
 
 
 def found_people(text: str, found: int, most: int, progress: ReadingProgress) -> str:

@@ -36,7 +36,7 @@ from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.overviewing import Overviewing
 from runtui.tui.features.triage.tracing import PeopleView
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.words import action_words
+from runtui.tui.words import action_words, triage_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
 
@@ -131,7 +131,7 @@ class Acting(Feature):
         workflow_id = str(workflow["id"])
         yield self._choice(clear_quarantine(workflow_id), workflow)
         users = self._users()
-        on_demand = self._choice(run_on_demand(workflow_id, users), workflow)
+        on_demand = self._choice(run_on_demand(workflow_id, [user.id for user in users]), workflow, users)
         if not users:
             ask = partial(self._ask_for_person, workflow_id)
             on_demand = _choice(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
@@ -139,27 +139,32 @@ class Acting(Feature):
         about = "The service says which tasks would fail as the workflow stands. Nothing is changed."
         yield _choice(partial(self._preview, workflow_id), "preview task failures of the workflow", about)
 
-    def _users(self) -> list[str]:
-        """The ids of the marked users, else of the one under the cursor, where users are in sight."""
+    def _users(self) -> list[UserRow]:
+        """The marked users, else of the one under the cursor, where users are in sight."""
         rows = self._opening.users.list
         if self._chrome.front.view is not self._opening.users:
             return []
         marked = [row for row in rows.rows if row.id in rows.table.marks]
         chosen = marked or [row for row in (rows.table.row_under_cursor(hold=True),) if row is not None]
-        return [row.id for row in chosen if _is_user(row)]
+        return [row for row in chosen if _is_user(row)]
 
-    def _choice(self, action: ServiceAction, received: Mapping[str, Any]) -> Choice[_Step]:
+    def _choice(
+        self, action: ServiceAction, received: Mapping[str, Any], users: Sequence[UserRow] = ()
+    ) -> Choice[_Step]:
         refusal = action_words.refusal(self._workspace, action, received)
         lacks = action_words.lacks(self._workspace.sign_in, action.name)
         about = " ".join(filter(None, (lacks, *consequences(action, received))))
-        return _choice(partial(self._review, action, received), action.words, about, refusal)
+        return _choice(partial(self._review, action, received, users), action.words, about, refusal)
 
     # The review
 
-    async def _review(self, action: ServiceAction, received: Mapping[str, Any]) -> None:
+    async def _review(
+        self, action: ServiceAction, received: Mapping[str, Any], users: Sequence[Person | UserRow] = ()
+    ) -> None:
         lacks = action_words.lacks(self._workspace.sign_in, action.name)
         hint = " ".join(filter(None, (lacks, action_words.in_doubt(self._workspace, action))))
-        await self._editing.review(action, hint=hint, notes=[*consequences(action, received)])
+        people = [("user", triage_words.person_in_full(user)) for user in users]
+        await self._editing.review(action, hint=hint, notes=[*consequences(action, received)], people=people)
 
     # On demand
 
@@ -169,7 +174,7 @@ class Acting(Feature):
         async def chosen(person: Person | None) -> None:
             await self._workspace.results.stop()
             if person is not None and person.id:
-                await self._review(run_on_demand(workflow_id, [person.id]), {})
+                await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
             elif person is not None:
                 looking = self._find_person(workflow_id, person.name)
                 self.aside(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
@@ -181,7 +186,7 @@ class Acting(Feature):
         view = self._chrome.front.view
         person = await find_user(self._workspace.client, name)
         if self._chrome.is_in_front(view):
-            await self._review(run_on_demand(workflow_id, [person.id]), {})
+            await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
 
     # A preview
 

@@ -21,10 +21,9 @@ from textual.widgets import Static
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
-from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
-from runtui.services.store import StoredRun, workflow_of
+from runtui.services.store import StoredRun, workflow_name_of
 from runtui.services.writing.save import Save
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import Feature, Features
@@ -260,10 +259,7 @@ class Editing(Feature):
         return sign_in_words.cannot_write(self._workspace.sign_in)
 
     def _workflow_name(self, draft: Operation) -> str:
-        stored = self._workspace.store.get(draft.run_id)
-        if stored is not None:
-            return stored.workflow_name
-        return Workflow(workflow_of(self._workspace.store, draft.workflow_id) or {"id": draft.workflow_id}).name
+        return workflow_name_of(self._workspace.store, draft.run_id, draft.workflow_id)
 
     # ctrl+s: the values in conflict, if any, and the review
 
@@ -306,7 +302,13 @@ class Editing(Feature):
                 self._chrome.front.set_status("")
 
     async def review(
-        self, draft: Operation, *, undoes: int | None = None, hint: str | None = None, notes: Sequence[str] = ()
+        self,
+        draft: Operation,
+        *,
+        undoes: int | None = None,
+        hint: str | None = None,
+        notes: Sequence[str] = (),
+        people: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Ask whether to send a draft or an action.
 
@@ -315,6 +317,7 @@ class Editing(Feature):
             undoes: The entry of the journal that it takes back.
             hint: What speaks against it; None: what speaks against a change of a run.
             notes: What follows from it, in sentences.
+            people: For whom it is, as pairs of what they are and who.
         """
 
         def answered(why: str | None) -> None:
@@ -326,6 +329,7 @@ class Editing(Feature):
         target = (
             ("workflow", self._workflow_name(draft)),
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
+            *people,
             ("tenant", self._workspace.settings.tenant),
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),

@@ -79,9 +79,10 @@ class JournalView(ActionView[None]):
         else:
             panel.follow(entry.run_id, entry)
 
-    def reload(self) -> None:
-        """Show the journal as it is now; filter and roots stay as they were left."""
-        self._show_page(self.shown, None, max(PAGE, len(self.entries)))
+    def reload(self, *, is_opened: bool = False) -> None:
+        """Show the journal as it is now; filter and roots stay as they were left. Where it is opened the cursor goes to
+        what was sent since it was last in sight."""
+        self._show_page(self.shown, None, max(PAGE, len(self.entries)), goes_to_news=is_opened)
 
     def _sort_by(self, order: Order) -> None:
         self.list.order = order
@@ -94,8 +95,10 @@ class JournalView(ActionView[None]):
             self._show_page(self.shown, self.older, PAGE)
 
     @work(group=awaited("journal"), exclusive=True, description="read the journal")
-    async def _show_page(self, query: EntryQuery, before: int | None, wanted: int) -> None:
-        order = self.list.order
+    async def _show_page(
+        self, query: EntryQuery, before: int | None, wanted: int, *, goes_to_news: bool = False
+    ) -> None:
+        order, newest = self.list.order, self.entries[0].number if self.entries else 0
         if order != NEWEST_FIRST:
             wanted = maxsize  # which entries come first, only all of them tell
         try:
@@ -107,6 +110,8 @@ class JournalView(ActionView[None]):
         rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
         self.list.measure(rows.rows)
         self.list.show(rows, keep_line=True, order=order)
+        if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
+            self.table.move_to(0)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)
         self.list.say("" if self.entries else self.list.not_found() if query.text else entry_words.nothing_sent())
@@ -186,7 +191,7 @@ class Journaling(Feature):
             self.place.dismiss()
             return
         await self._chrome.prepare(self.place)
-        self.view.reload()
+        self.view.reload(is_opened=True)
         await self._chrome.open(self.place)
         if not self._chrome.context().waiting:
             self._chrome.set_status("")  # the journal tells it, entry by entry
