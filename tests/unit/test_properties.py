@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -300,13 +301,10 @@ def test_when_two_values_are_one_to_the_service(field: Property, left: object, r
     assert field.same(right, left) is same
 
 
-def test_a_check_loads_the_validators_and_not_the_models_of_pydantic() -> None:
-    code = "import sys; from runtui.domain.properties import EDITABLE\n"
-    code += "for _ in range(2):\n"
-    code += "    print('pydantic_core' in sys.modules, 'pydantic' in sys.modules)\n"
-    code += "    [item.problem(0) for item in EDITABLE]"
+def test_declaring_the_fields_does_not_load_pydantic() -> None:
+    code = "import sys, runtui.domain.draft; print('pydantic' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines() == ["False False", "True False"]
+    assert re.fullmatch(r"False\s*", ran.stdout)
 
 
 UPDATED, USERS = EDITABLE_BY_NAME["lastUpdatedDateTime"], EDITABLE_BY_NAME["totalUsersCount"]
