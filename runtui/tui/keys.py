@@ -26,7 +26,7 @@ from textual._queue import Queue
 from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.widgets import Input
+from textual.widget import Widget
 
 from runtui.services.writing.foreground import Foreground
 
@@ -61,6 +61,11 @@ def awaited(group: str) -> str:
     return f"{_AWAITED}{group}"
 
 
+def takes_key(focused: Widget | None, key: events.Key) -> bool:
+    """Whether a key is text to what has the focus."""
+    return focused is not None and focused.check_consume_key(key.key, key.character)
+
+
 def is_from_terminal(message: Message) -> TypeGuard[events.InputEvent | events.Paste]:
     """Whether a message is a key, a paste or the mouse, on its way from the terminal to the app."""
     return isinstance(message, events.InputEvent | events.Paste) and not message.is_forwarded
@@ -90,8 +95,8 @@ class KeyQueue:
         """What is to be routed, and between that whom to tell how far it has come."""
         self._routed: events.Event | None = None
         self._routed_at = 0.0
-        self._typing: Input | None = None
-        """The input that took the event routed last, where that was a letter."""
+        self._typing: Widget | None = None
+        """The widget that took the event routed last, where that was a letter."""
         self.restless: set[object] = set()
         """What did not come to rest in time; it is waited for again once it has."""
         self._task: asyncio.Task[None] | None = None
@@ -155,8 +160,8 @@ class KeyQueue:
             await self._ready_for(first)
             self._waiting.popleft()
             focused = self._app.focused
-            is_letter = isinstance(first, events.Key) and first.is_printable
-            self._typing = focused if is_letter and isinstance(focused, Input) else None
+            is_text = isinstance(first, events.Key) and takes_key(focused, first)
+            self._typing = focused if is_text else None
             self._routed, self._routed_at = first, monotonic()
             self._route(first)
             if self._foreground.is_asked and not self._is_watched:

@@ -26,6 +26,7 @@ from textual.widget import Widget
 
 from runtui.auth.tokens import StaticToken, TokenSource
 from runtui.domain.draft import Draft
+from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import SandboxControl, Workspace
@@ -35,6 +36,7 @@ from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.journaling import Journaling, JournalView
 from runtui.tui.screens.frame import Frame
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
@@ -162,6 +164,29 @@ class Session:
     def form(self) -> FieldForm:
         """The fields of the form."""
         return self.app.wired[Editing].form.editor.form
+
+    @property
+    def field(self) -> str | None:
+        """The name of the field that has the keys; None when the form has not got them."""
+        return self.form.field.name if self.form.has_focus else None
+
+    def text_in(self, name: str) -> str:
+        """The text of a field."""
+        field, draft = EDITABLE_BY_NAME[name], self.app.wired[Editing].form.draft
+        assert draft is not None
+        return self.form.edit.text if self.field == name and not field.choices else plain(draft.text(field))
+
+    def under(self, name: str) -> str:
+        """What stands under a field."""
+        _, *told = [line.strip.text.strip() for line in self.form.lines if line.field and line.field.name == name]
+        return " ".join(told)
+
+    async def go_to(self, name: str) -> None:
+        """Give a field the keys, its text selected."""
+        self.form.take_focus()
+        await self.pilot.pause()
+        self.form.enter(name)
+        await self.pilot.pause()
 
     @property
     def journal(self) -> JournalView:

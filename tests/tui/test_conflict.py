@@ -48,7 +48,7 @@ async def type_a_draft(session: Session, text: str = "8") -> None:
     await session.press("enter")
     await session.type("canceled")
     await session.press("enter")
-    session.find("#field-totalUsersCount FieldInput").focus()
+    await session.go_to("totalUsersCount")
     await session.pilot.pause()
     await session.press("end")
     await session.type(text)

@@ -10,7 +10,6 @@ import pytest
 from runtui.domain.draft import Draft
 from runtui.services.drafts import Drafts
 from runtui.services.journal_file import STEPS, open_journal
-from runtui.tui.widgets.field_form import FieldSelect
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, a_run
 
@@ -40,7 +39,7 @@ def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:
 async def type_into_a_count(session: Session, text: str) -> None:
     await session.press("e")
     await session.until(lambda: view_of(session) == "edit")
-    session.form.row("totalUsersCount").control.focus()
+    await session.go_to("totalUsersCount")
     await session.pilot.pause()
     await session.press("end")
     await session.type(text)
@@ -121,7 +120,7 @@ async def test_there_is_nothing_to_drop_in_a_form_nobody_touched(open_session: O
     async with open_session(wire=Graph().wire) as session:
         await session.press("e")
         await session.until(lambda: view_of(session) == "edit")
-        assert isinstance(session.app.focused, FieldSelect)
+        assert session.field == "processingStatus"
         await session.press("shift+f8", "shift+f8")
         assert view_of(session) == "edit"
         assert status_of(session) == "Nothing has changed yet."

@@ -12,7 +12,6 @@ from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from runtui.tui.text import plain
-from runtui.tui.widgets.field_form import FieldInput, FieldRow, FieldSelect
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -44,24 +43,15 @@ def draft_of(session: Session) -> Draft:
     return draft
 
 
-def row_of(session: Session, name: str) -> FieldRow:
-    return session.form.row(name)
-
-
 def under(session: Session, name: str) -> str:
-    """What stands under a field, in sight."""
-    told = row_of(session, name).told
-    return " ".join(filter(None, (told.was, told.error)))
+    return session.under(name)
 
 
-async def go_to(session: Session, name: str) -> FieldInput | FieldSelect:
+async def go_to(session: Session, name: str) -> None:
     """Give a field the keys, the cursor behind its text."""
-    control = row_of(session, name).control
-    control.focus()
-    await session.pilot.pause()
-    if isinstance(control, FieldInput):
+    await session.go_to(name)
+    if session.form.takes_letters:
         await session.press("end")
-    return control
 
 
 def put_run(session: Session, run: dict[str, Any]) -> None:
@@ -92,7 +82,7 @@ async def open_run(session: Session, **values: Any) -> dict[str, Any]:
 async def test_the_draft_follows_every_key_and_the_request_with_it(open_session: Opener) -> None:
     async with open_session() as session:
         raw = await open_run(session, failedUsersCount=3)
-        assert isinstance(session.app.focused, FieldSelect)
+        assert session.field == "processingStatus"
         assert "Nothing has changed yet." in session.text()
         assert draft_of(session).edits == {}
         await go_to(session, "failedUsersCount")
@@ -133,7 +123,7 @@ async def test_what_is_typed_takes_the_place_of_a_field_that_was_just_entered(op
     async with open_session() as session:
         await open_run(session, totalUsersCount=2, startedDateTime=None)
         await session.press(*["tab"] * 6)
-        assert session.app.focused is row_of(session, "totalUsersCount").control
+        assert session.field == "totalUsersCount"
         await session.type("57")
         assert draft_of(session).body()["totalUsersCount"] == 57
         await session.press("shift+tab", "tab", "end")
@@ -167,29 +157,27 @@ async def test_a_moment_of_seven_digits_is_whole_where_there_is_room(
 async def test_pastes_are_understood_or_refused_and_never_lost(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await open_run(session)
-        control = await go_to(session, "totalUsersCount")
+        await go_to(session, "totalUsersCount")
         for pasted in (" 42 ", "42\n", "\t42\r\n", "+42"):
             await clear(session)
-            control.post_message(events.Paste(pasted))
+            session.form.post_message(events.Paste(pasted))
             await session.pilot.pause()
             assert draft_of(session).body()["totalUsersCount"] == 42
         await clear(session)
-        control.post_message(events.Paste("1,000"))
+        session.form.post_message(events.Paste("1,000"))
         await session.pilot.pause()
         assert draft_of(session).body()["totalUsersCount"] == 1000
-        assert isinstance(control, FieldInput)
-        assert control.value == "1,000", "what is typed is not rewritten"
+        assert session.form.edit.text == "1,000", "what is typed is not rewritten"
         await clear(session)
-        control.post_message(events.Paste("first\nsecond\x1b[31m"))
+        session.form.post_message(events.Paste("first\nsecond\x1b[31m"))
         await session.pilot.pause()
-        assert control.value == "first second␛[31m"
+        assert session.form.edit.text == "first second␛[31m"
         await session.press("down")
         assert "A count is a whole number" in under(session, "totalUsersCount")
-        control.focus()
-        control.select_all()
-        control.post_message(events.Paste("7"))
+        await session.press("up")
+        session.form.post_message(events.Paste("7"))
         await session.pilot.pause()
-        assert control.value == "7", "a paste takes the place of what is selected"
+        assert session.form.edit.text == "7", "a paste takes the place of what is selected"
 
 
 async def test_times_relative_ones_and_null(open_session: Opener) -> None:
@@ -214,7 +202,8 @@ async def test_times_relative_ones_and_null(open_session: Opener) -> None:
         await session.press("down")
         assert under(session, "completedDateTime").startswith("was empty")
         assert len(under(session, "completedDateTime")) > len("was empty ")
-        assert row_of(session, "completedDateTime").told.note == "", "a wrong text is not called one that is not set"
+        line = next(line for line in session.form.lines if line.field is EDITABLE_BY_NAME["completedDateTime"])
+        assert line.strip.text.endswith(" " * 11), "a wrong text is not called one that is not set"
         await session.press("up", "f8")
         assert under(session, "completedDateTime") == ""
         await go_to(session, "scheduledDateTime")
@@ -239,7 +228,7 @@ async def test_the_dropdown_is_worked_by_keys_and_by_typing(open_session: Opener
         assert session.view == "edit"
         await session.press("f8")
         assert draft_of(session).edits == {}
-        assert row_of(session, "processingStatus").control.value == "failed"
+        assert session.text_in("processingStatus") == "failed"
         await session.press("enter", "end", "enter")
         assert draft_of(session).body()["processingStatus"] == "unknownFutureValue"
         assert any("placeholder" in warning for warning in draft_of(session).warnings())
@@ -249,9 +238,19 @@ async def test_the_dropdown_is_worked_by_keys_and_by_typing(open_session: Opener
 async def test_every_meaning_of_a_dropdown_is_whole_on_a_small_screen(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await open_run(session, processingStatus="failed")
-        await session.press("enter")
+        await session.press("enter", "end")
         for meaning in ("all tasks failed for all users", "held back: too many users at once"):
             assert meaning in session.text()
+
+
+async def test_the_scrollbar_that_an_open_dropdown_needs_covers_nothing(open_session: Opener) -> None:
+    async with open_session(size=(100, 30)) as session:
+        await open_run(session, processingStatus="failed")
+        assert not session.form.show_vertical_scrollbar
+        assert "▼" in session.text()
+        await session.press("enter")
+        assert session.form.max_scroll_y
+        assert "▲" in session.text()
 
 
 async def test_an_unknown_value_is_offered_as_received_and_goes_back_untouched(open_session: Opener) -> None:
@@ -263,9 +262,9 @@ async def test_an_unknown_value_is_offered_as_received_and_goes_back_untouched(o
         await go_to(session, "failedTasksCount")
         await session.type("4")
         assert draft_of(session).body()["processingStatus"] == "pausedByPolicy"
-        select = await go_to(session, "processingStatus")
+        await go_to(session, "processingStatus")
         await session.press("enter", "end", "enter", "enter", "home", "enter")
-        assert select.value == "pausedByPolicy"
+        assert session.text_in("processingStatus") == "pausedByPolicy"
         assert list(draft_of(session).edits) == ["failedTasksCount"]
 
 
@@ -274,18 +273,14 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
         for odd in ODD_VALUES.values():
             raw = await open_run(session, **odd)
             assert draft_of(session).edits == {}, "opening changes nothing"
-            control = await go_to(session, "totalUnprocessedTasksCount")
-            assert isinstance(control, FieldInput)
-            control.value = "6"
-            await session.pilot.pause()
+            await session.go_to("totalUnprocessedTasksCount")
+            await session.type("6")
             body = draft_of(session).body()
             assert body["totalUnprocessedTasksCount"] == 6
             for field in EDITABLE:
                 if field.required and field.name != "totalUnprocessedTasksCount":
                     assert body[field.name] == raw[field.name]
-            for row in session.app.query(FieldRow):
-                row.control.focus()
-            await session.pilot.pause()
+            await session.press(*["tab"] * len(EDITABLE))
             assert list(draft_of(session).edits) == ["totalUnprocessedTasksCount"]
             assert "\x1b" not in session.text()
             await go_to(session, "totalUnprocessedTasksCount")
@@ -296,9 +291,8 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
 async def test_text_that_is_typed_back_is_no_edit_even_when_signs_stand_for_it(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         raw = await open_run(session, totalUsersCount="1\n2\x1b")
-        control = await go_to(session, "totalUsersCount")
-        assert isinstance(control, FieldInput)
-        assert control.value == plain(raw["totalUsersCount"]) != raw["totalUsersCount"]
+        await go_to(session, "totalUsersCount")
+        assert session.form.edit.text == plain(raw["totalUsersCount"]) != raw["totalUsersCount"]
         await session.type("3")
         assert list(draft_of(session).edits) == ["totalUsersCount"]
         await session.press("backspace")
@@ -331,7 +325,7 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         await open_run(session)
         assert draft_of(session).run_id == second
         assert draft_of(session).edits == {}
-        assert session.app.focused is row_of(session, "processingStatus").control
+        assert session.field == "processingStatus"
         assert under(session, "totalUnprocessedTasksCount") == ""
         await session.press("enter")
         assert "as received" not in session.text()
@@ -381,14 +375,13 @@ async def test_keys_walk_the_fields_in_order_and_scroll_at_80x24(open_session: O
         await open_run(session)
         seen = []
         for _ in EDITABLE:
-            row = session.form.focused_row()
-            assert row is not None
-            seen.append(row.field.name)
-            assert row.field.name in session.text(), "the field with the keys is in sight"
+            assert session.field is not None
+            seen.append(session.field)
+            assert session.field in session.text(), "the field with the keys is in sight"
             await session.press("down")
         assert seen == [field.name for field in EDITABLE]
         await session.press("up", "enter")
-        assert session.app.focused is row_of(session, EDITABLE[0].name).control or session.app.focused is not None
+        assert session.field == EDITABLE[0].name, "enter goes on, round at the end"
 
 
 async def test_keys_typed_ahead_are_all_in_the_review(open_session: Opener) -> None:
@@ -429,4 +422,4 @@ async def test_a_surface_is_made_of_few_widgets(open_session: Opener) -> None:
         for key in ("e", "escape", "question_mark"):
             await session.press(key)
             counts[session.view] = len(session.front.query("*"))
-    assert counts == {"runs": 17, "edit": 51, "help": 18}
+    assert counts == {"runs": 17, "edit": 15, "help": 18}

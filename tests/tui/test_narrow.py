@@ -39,10 +39,8 @@ async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
         assert "\n processingStatus *" in session.text(), "labels keep their left edge"
         await session.pilot.resize_terminal(80, 24)
         await session.press(*["down"] * (len(EDITABLE) - 1))
-        row = form.focused_row()
-        assert row is not None
-        assert row.field is EDITABLE[-1]
-        assert form.region.contains_region(row.control.region), "the form scrolls to the field with the keys"
+        assert form.field is EDITABLE[-1]
+        assert EDITABLE[-1].name in session.text(), "the form scrolls to the field with the keys"
         await session.press("ctrl+s")
         await check()
         await session.press("escape", "question_mark")

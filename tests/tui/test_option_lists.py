@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 
-from runtui.domain.properties import PROCESSING_STATUS
-from runtui.tui.widgets.field_form import FieldSelect
 from runtui.tui.widgets.inputs import PagedList
 
 
 class Lists(App[None]):
     def compose(self) -> ComposeResult:
         yield PagedList("one", "two", "three")
-        yield FieldSelect(PROCESSING_STATUS)
 
 
 async def test_page_keys_before_the_layout_do_nothing_and_work_after_it() -> None:
@@ -30,12 +27,3 @@ async def test_page_keys_before_the_layout_do_nothing_and_work_after_it() -> Non
         await pilot.pause()
         await options.run_action("page_down")
         assert options.highlighted == 2
-
-
-async def test_the_dropdown_opens_pages_and_chooses() -> None:
-    app = Lists()
-    async with app.run_test(notifications=True) as pilot:
-        select = app.query_one(FieldSelect)
-        select.focus()
-        await pilot.press("enter", "pagedown", "up", "enter")
-        assert select.value == PROCESSING_STATUS.names[-2]

@@ -25,8 +25,7 @@ async def open_form(session: Session) -> None:
 
 
 async def go_to(session: Session, name: str) -> None:
-    session.form.row(name).control.focus()
-    await session.pilot.pause()
+    await session.go_to(name)
 
 
 async def test_a_refusal_goes_when_its_reason_does(open_session: Opener) -> None:
@@ -191,7 +190,7 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         await session.press("R")
         assert status_of(session) == "The disk is full.", "a graver sentence stays"
         await open_form(session)
-        session.app.set_focus(session.form.row("processingStatus").control)
+        await session.go_to("processingStatus")
         await session.press("i")
         assert status_of(session) == "i all servers works in: Journal."
         await session.press("enter")

@@ -80,7 +80,7 @@ async def test_a_field_has_an_edge_in_every_theme(open_session: Opener, theme: s
         form = session.form
         lines = session.app.screen._compositor.render_strips(session.app.size)
         for field in EDITABLE:
-            region = form.row(field.name).control.region
+            region = form.region_of(field.name)
             styles = [segment.style for segment in lines[region.y].crop(region.x - 2, region.x + 3)]
             label, control = styles[0], styles[-1]
             assert label is not None
@@ -97,7 +97,7 @@ async def test_the_cursor_and_what_is_selected_are_seen_without_colours(open_ses
     async with open_session(graph=Graph(), theme=theme) as session:
         await session.press("e", *["tab"] * 2)
         await session.until(lambda: session.view == "edit")
-        region = session.form.row("scheduledDateTime").control.region
+        region = session.form.region_of("scheduledDateTime")
 
         def reversed_text() -> str:
             line = session.app.screen._compositor.render_strips(session.app.size)[region.y]

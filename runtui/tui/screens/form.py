@@ -11,21 +11,32 @@ from typing import Any, Final
 
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
-from runtui.domain.properties import EDITABLE, Property
-from runtui.domain.times import now_ticks
+from runtui.domain.properties import EDITABLE
+from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.services.drafts import Drafts
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.text import content, in_lines, middle
-from runtui.tui.widgets.field_form import FieldForm, FieldRow, FieldSelect, moment_reading
+from runtui.tui.text import content, in_lines, middle, plain
+from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.words import draft_words
 
 _HELP_LINES: Final = 2
 """The lines below the fields: warnings stand first there, and the rest gives way."""
+
+
+class HelpLines(Widget):
+    """What a field means, what its text stands for, and what speaks against the draft, as far as there is room."""
+
+    DEFAULT_CSS = f"HelpLines {{ height: {_HELP_LINES}; padding: 0 1; }}"
+
+    text: reactive[Content] = reactive(Content())
+
+    def render(self) -> Content:
+        return in_lines(self.text, max(1, self.content_size.width), _HELP_LINES)
 
 
 class DraftEditor(Widget):
@@ -38,7 +49,6 @@ class DraftEditor(Widget):
     DEFAULT_CSS = """
     DraftEditor { layout: vertical; height: 1fr; }
     DraftEditor FieldForm { height: 1fr; }
-    DraftEditor #field-help { height: 2; padding: 0 1; }
     """
 
     def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
@@ -47,18 +57,12 @@ class DraftEditor(Widget):
         self.draft: Draft | None = None
         self.newer: Mapping[str, Any] = {}
         """The run as read since the draft was opened, Graph's JSON object; empty until then."""
-        self._drawn: Draft | None = None
-        """The draft that fields and help stand for."""
-        self._field: Property | None = None
-        self._focused: Widget | None = None
+        self.form = FieldForm()
+        self._help = HelpLines()
 
     def compose(self) -> ComposeResult:
-        yield FieldForm()
-        yield Static(id="field-help", markup=False)
-
-    @property
-    def form(self) -> FieldForm:
-        return self.query_one(FieldForm)
+        yield self.form
+        yield self._help
 
     @property
     def counts(self) -> str:
@@ -70,89 +74,61 @@ class DraftEditor(Widget):
 
     def open(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Show a draft, `mixed` as in `FieldForm.load`; the focus goes to processingStatus."""
-        self.draft = self._drawn = draft
-        self.newer = {}
+        self.draft, self.newer = draft, {}
         self.form.load(draft, mixed)
-        self._focused = self.query(FieldSelect).first()
-        self.take_focus()
-
-    def take_focus(self) -> None:
-        """Back to the field that had the keys; in a new draft to processingStatus."""
-        if self._focused is not None:
-            self.screen.set_focus(self._focused)
+        self._show_help()
+        self.form.take_focus()
 
     def before(self, action_id: str) -> None:
-        """What is typed by now counts; a review that will be refused also brings the errors into sight."""
-        self.take_typed()
-        self._draw()
-        if action_id == "review" and self.draft is not None and self.draft.errors():
-            self.form.focus_error()
+        """A review that will be refused brings the first error into sight."""
+        if action_id == "review" and self.draft is not None and (errors := self.draft.errors()):
+            self.form.enter(next(field.name for field in EDITABLE if field.name in errors))
 
-    def take_typed(self) -> None:
-        """Make the draft say what the controls say, and keep it."""
-        if self.draft is not None:
-            draft = self.form.typed_over(self.draft, now_ticks())
-            if draft is not self.draft:
-                self.draft = draft
-                self._keep(draft)
-
-    def replace_draft(self, draft: Draft, *names: str) -> None:
-        """Go on with another draft, whose texts go into the fields of these names."""
-        self.form.put(draft, *names)
-        self.draft, self._drawn = draft, None
+    def replace_draft(self, draft: Draft) -> None:
+        """Go on with another draft, whose texts go into the fields."""
+        self.draft = draft
         self._keep(draft)
-        self._draw()
+        self.form.put(draft, self.newer)
+        self._show_help()
         self.post_message(ActionView.Changed())
 
     def revert(self) -> None:
-        """Take back what was typed into the field with the focus."""
-        row = self.form.focused_row()
-        if row is not None and self.draft is not None:
-            self.replace_draft(self.draft.reverted(row.field.name), row.field.name)
+        """Take back what was typed into the field with the keys."""
+        if self.draft is not None:
+            self.replace_draft(self.draft.reverted(self.form.field.name))
 
-    def on_mount(self) -> None:
-        """Follow each control: within the key that changes it, before the screen can show it."""
-        for row in self.form.query(FieldRow):
-            self.watch(row.control, "value", self._typed, init=False)
-        self.watch(self.screen, "focused", self._entered, init=False)
-
-    def _typed(self) -> None:
-        if not self.form.is_filling:
-            self.take_typed()
+    def on_field_form_edited(self, event: FieldForm.Edited) -> None:
+        """Make the draft say what the field says, keep it, and draw what follows from it."""
+        event.stop()
+        draft = self.draft
+        if draft is None:
+            return
+        received = draft.received_text(event.field)
+        # The received text itself, where both look the same on the screen.
+        text = received if event.text == plain(received) else event.text
+        if text != draft.text(event.field):
+            self.draft = draft.typed(event.field.name, text, now_ticks())
+            self._keep(self.draft)
             self.post_message(ActionView.Changed())
+        self.form.show(self.draft or draft, self.newer)
+        self._show_help()
 
-    def on_action_view_changed(self) -> None:
-        """Draw what follows from the draft, the newest one once; the frame does the same with what is around it."""
-        self._draw()
-
-    def _entered(self) -> None:
-        """Say what the field means that gets the keys, in the frame that shows it."""
-        if (row := self.form.focused_row()) is not None:
-            self._field, self._focused = row.field, row.control
-            self._show_help()
-
-    def _draw(self) -> None:
-        if self.draft is not None and self.draft is not self._drawn:
-            self._drawn = self.draft
-            self.form.show(self.draft, self.newer)
-            self._show_help()
+    def on_field_form_entered(self, event: FieldForm.Entered) -> None:
+        """Say what the field means, in the frame that shows it."""
+        event.stop()
+        self._show_help()
+        self.post_message(ActionView.Changed())
 
     def _show_help(self) -> None:
-        if self._field is None or self.draft is None:
+        draft, field = self.draft, self.form.field
+        if draft is None:
             return
-        field = self._field
-        reading = moment_reading(self.draft.text(field), now_ticks()) if field.kind == "datetime" else ""
-        edit = self.draft.edits.get(field.name)
+        reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""
+        edit = draft.edits.get(field.name)
         if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
             reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
-        warnings = "  ".join(f"! {sentence}" for sentence in self.draft.warnings())
-        text = content("  ".join(part for part in (warnings, field.help, reading) if part))
-        help_line = self.query_one("#field-help", Static)
-        help_line.update(in_lines(text, max(1, help_line.content_size.width), _HELP_LINES), layout=False)
-
-    def on_resize(self) -> None:
-        """Cut the help anew."""
-        self.call_after_refresh(self._show_help)
+        warnings = "  ".join(f"! {sentence}" for sentence in draft.warnings())
+        self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
 class FormView(ActionView[None]):
@@ -181,7 +157,7 @@ class FormView(ActionView[None]):
         self.editor.open(draft)
 
     def take_focus(self) -> None:
-        self.editor.take_focus()
+        self.editor.form.take_focus()
 
     def resumed(self) -> None:
         """The run may have been read meanwhile."""
@@ -195,8 +171,9 @@ class FormView(ActionView[None]):
     def before(self, action_id: str) -> None:
         self.editor.before(action_id)
 
-    def on_descendant_focus(self) -> None:
-        """A dropdown may have closed."""
+    def on_field_form_menu_closed(self, event: FieldForm.MenuClosed) -> None:
+        """What was kept from moving below the dropdown may move."""
+        event.stop()
         self._follow_the_run()
 
     def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
@@ -212,9 +189,8 @@ class FormView(ActionView[None]):
         Not below a review, whose request must stay as it is shown, nor below an open dropdown: that would close.
         """
         newer = self.editor.newer
-        if not newer or not self.screen.is_active or self.editor.form.is_choosing:
+        if not newer or not self.screen.is_active or self.editor.form.menu is not None:
             return
-        self.editor.take_typed()
         before = self.draft
         if before is None:
             return
@@ -222,8 +198,7 @@ class FormView(ActionView[None]):
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)
         if draft is not before or disputed != self._disputed:
             self._disputed = disputed
-            moved = (field.name for field in EDITABLE if draft.text(field) != before.text(field))
-            self.editor.replace_draft(draft, *moved)
+            self.editor.replace_draft(draft)
             if words := draft_words.caught_up(before, draft, disputed):
                 self.frame.set_status(words, "warning" if disputed else "information")
 
@@ -247,3 +222,12 @@ class FormView(ActionView[None]):
         """Take back what was typed into the field with the focus, which then has the newest value."""
         self.editor.revert()
         self._follow_the_run()
+
+
+def moment_reading(text: str, now: int) -> str:
+    """A date-time as local time and distance from `now` (ticks); empty where the text is no date-time."""
+    try:
+        ticks = parse_ticks(text)
+    except ValueError:
+        return ""
+    return f"{moment_text(ticks, now)}, {ago(ticks, now)}"

@@ -23,7 +23,7 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
+from textual.widgets import OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.draft import Draft
@@ -444,7 +444,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         self._hints.context = chrome.context()
         is_place = self.view.list is not None and self.view.scope != "help"
         self._hints.opens_panel = is_place and not (self.shows_panel or chrome.is_zoomed)
-        self._hints.typing = isinstance(self.focused, Input)
+        self._hints.typing = self.focused is not None and self.focused.check_consume_key("a", "a")
 
     @property
     def shows_panel(self) -> bool:

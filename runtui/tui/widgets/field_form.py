@@ -1,330 +1,371 @@
-"""The form: one row per editable property, made from `domain.properties`.
+"""The form: the fields of a draft as lines, made from `domain.properties`, and one cursor among them.
 
 Invariant: the form shows a draft and reports what is typed; it decides nothing. Text is never lost or rewritten while
 someone types, and an error stands under its field while the text there is no value. A field that gets the keys is
-selected whole: what is typed takes its place.
+selected whole: what is typed takes its place. It is one widget, which draws the lines that a key changes and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
-from rich.cells import cell_len
-from rich.text import Text
-from textual import events, on
-from textual.app import ComposeResult
+from textual import events
+from textual.actions import SkipAction
 from textual.binding import Binding
-from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.geometry import Size
-from textual.widget import Widget
-from textual.widgets import Input, Select, Static
+from textual.geometry import Offset, Region, Size
+from textual.message import Message
+from textual.reactive import Reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
 from runtui.domain.draft import Draft
-from runtui.domain.properties import EDITABLE, OpenEnum, Property
-from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks, since
-from runtui.tui.text import content, fit, plain
-from runtui.tui.widgets.inputs import LineInput
+from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
+from runtui.tui.text import plain
+from runtui.tui.widgets.field_edit import LINE_EDIT_KEYS, ChoiceMenu, LineEdit
+from runtui.tui.widgets.form_painter import FormLine, FormPainter, Keyed, ShownDraft, left_of_fields, width_of
 
-MIXED: Final = "(mixed)"
-"""Stands in a field of several runs that have several values."""
-
-
-class FieldInput(LineInput):
-    """One line of free text."""
-
-    def __init__(self) -> None:
-        super().__init__(select_on_focus=True)
-
-    def on_blur(self) -> None:
-        """Scroll a long text back to its start."""
-        self.cursor_position = 0
-
-    def show(self, text: str) -> None:
-        """Set the text, selected as on focus where it has the focus."""
-        self.value = plain(text)
-        if self.has_focus:
-            self.select_all()
-        else:
-            self.cursor_position = 0
-
-    def text_over(self, known: str) -> str:
-        """The typed text; `known` itself where only its visible form is in the box."""
-        return known if self.value == plain(known) else self.value
+_WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "escape", "space", "home", "end", "pageup", "pagedown")
+_CLIPBOARD: Final = ("ctrl+x", "ctrl+c", "super+c", "ctrl+v")
 
 
-class FieldSelect(Select[str], inherit_bindings=False):
-    """A dropdown with a meaning beside each value; the value as received is always among them."""
+class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
+    """All fields of a draft, in groups; keys go to one of them."""
 
-    BINDINGS = [Binding("enter,space", "show_overlay", "open")]
-
-    def __init__(self, choices: OpenEnum) -> None:
-        self._choices = choices
-        self._offered: tuple[str, ...] = choices.names
-        self._is_mixed = False
-        super().__init__(self._options_of(choices.names), value=choices.names[0], allow_blank=False, compact=True)
-
-    def offer(self, received: str, chosen: str, *, is_mixed: bool = False) -> None:
-        """Offer every known value, unknown ones first, and select `chosen`; the empty one is called mixed where it
-        stands for several."""
-        self._is_mixed = is_mixed
-        strangers = dict.fromkeys(text for text in (received, chosen) if not self._choices.is_known(text))
-        offered = (*strangers, *self._choices.names)
-        self.expanded = False
-        if offered != self._offered or "" in offered:
-            self._offered = offered
-            self.set_options(self._options_of(offered))
-        self.value = chosen
-
-    def show(self, text: str) -> None:
-        self.value = text
-
-    def text_over(self, known: str) -> str:
-        """The selected value; `known` where none is."""
-        return known if self.value is Select.NULL else str(self.value)
-
-    def _options_of(self, values: Sequence[str]) -> list[tuple[Text, str]]:
-        width = max(cell_len(plain(value)) for value in values)
-        nothing = MIXED if self._is_mixed else ""
-        return [(Text(f"{fit(value or nothing, width)}  {self._meaning(value)}"), value) for value in values]
-
-    def _meaning(self, value: str) -> str:
-        if not value and self._is_mixed:
-            return "each run keeps its own"
-        return self._choices.meaning(value) if value else "no value received"
-
-
-_LABEL: Final = 29
-_NOTE: Final = 11
-"""Cells of the label before a field, and of the note behind it."""
-
-
-class Told(NamedTuple):
-    """What stands around a field."""
-
-    is_changed: bool = False
-    note: str = ""
-    was: str = ""
-    """Its old value; empty where that is its value."""
-    error: str = ""
-    """Why its text is no value; empty where it is one."""
-
-
-class FieldRow(Widget):
-    """Label, control and note of one property, and under them its old value and its error.
-
-    All but the control it draws itself: a form opens and follows a key as fast as it has few widgets.
-    """
-
-    DEFAULT_CSS = f"""
-    FieldRow {{
-        height: auto;
-        text-wrap: nowrap;
-        text-overflow: ellipsis;
-        FieldInput {{ margin: 0 {_NOTE} 0 {_LABEL}; }}
-        FieldSelect, &.-tight FieldInput {{ margin: 0 0 0 {_LABEL}; }}
-        FieldSelect #label {{ height: 1; text-wrap: nowrap; text-overflow: ellipsis; }}
-        FieldSelect > SelectOverlay {{
-            width: 62; max-width: 100vw; constrain: inside inside; text-wrap: nowrap; text-overflow: ellipsis;
-        }}
-    }}
-    """
-
-    def __init__(self, field: Property) -> None:
-        super().__init__(id=f"field-{field.name}")
-        self.field = field
-        self.control = FieldInput() if field.choices is None else FieldSelect(field.choices)
-        self.mixed = ""
-        """The values by count, where the draft stands for several runs that have several."""
-        self.told = Told()
-
-    def compose(self) -> ComposeResult:
-        yield self.control
-
-    def render(self) -> Content:
-        """The first line, around the control, and the lines under it."""
-        told, room = self.told, self.content_size.width
-        star = Content.styled(" *", "$text-accent") if self.field.required else Content("")
-        first = content(self.field.name, "bold" if told.is_changed else "") + star
-        if told.note and not self.has_class("-tight"):
-            gap = " " * (room - _NOTE + 1 - first.cell_length)
-            first = Content.assemble(first, gap, content(fit(told.note, _NOTE - 1), "$text-muted"))
-        return Content("\n").join([first, *self._under(room)])
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's
-        """The line of the control, and those under it."""
-        return 1 + len(self._under(width))
-
-    def _under(self, room: int) -> list[Content]:
-        told = ((self.told.was, "$text-warning"), (self.told.error, "$text-error"))
-        width = max(1, room - _LABEL - 1)
-        lines = [line for text, style in told if text for line in content(text, style).wrap(width, overflow="fold")]
-        return [Content(" " * _LABEL) + line for line in lines]
-
-    def put(self, draft: Draft) -> None:
-        """Set the control to the draft's text of the field."""
-        text, control = draft.text(self.field), self.control
-        if isinstance(control, FieldSelect):
-            control.offer(draft.received_text(self.field), text, is_mixed=bool(self.mixed))
-        else:
-            control.placeholder = MIXED if self.mixed else ""
-            control.show(text)
-
-    def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Update old value, value on the server and error from the draft."""
-        is_changed = self.field.name in draft.edits
-        told = Told(
-            is_changed,
-            self._reading(draft) if self.field.choices is None else "",
-            self._was(draft, now) if is_changed else "",
-            draft.errors().get(self.field.name, ""),
+    ALLOW_SELECT = False
+    BINDINGS = [
+        Binding(key, f"press('{key}')", show=False) for key in dict.fromkeys((*_WALK, *LINE_EDIT_KEYS, *_CLIPBOARD))
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"field-form--{name}"
+        for name in (
+            *("group", "name", "changed", "required", "note", "was", "error", "placeholder"),
+            *("field", "field-focus", "invalid", "selection", "cursor", "choice", "choice-cursor"),
         )
-        self.set_class(bool(told.error), "-invalid")
-        if told != self.told:
-            before, self.told = self.told, told
-            self.refresh(layout=(before.was, before.error) != (told.was, told.error))
-
-    def _was(self, draft: Draft, now: Mapping[str, Any]) -> str:
-        if self.mixed:
-            return f"was {self.mixed}"
-        received = draft.received.get(self.field.name)
-        was = f"was {self.field.text(received) or 'empty'}"
-        value = now.get(self.field.name, received)
-        return was if self.field.same(received, value) else f"{was}, {self.field.text(value) or 'empty'} on the server"
-
-    def _reading(self, draft: Draft) -> str:
-        """The note beside a field: the type of a count, the distance of a date-time from now."""
-        if self.field.kind == "count":
-            return self.field.type_name
-        edit = draft.edits.get(self.field.name)
-        if (edit is None and self.mixed) or self.field.name in draft.errors():
-            return ""
-        value = draft.received.get(self.field.name) if edit is None else edit.value
-        distance = since if edit is None and self.field.is_recorded else ago
-        try:
-            return distance(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
-        except ValueError:
-            return "no date"
-
-
-ROOMY: Final = 1 + _LABEL + 29 + _NOTE
-"""Cells of a form from which on a note fits beside a date-time of seven fractional digits and the cursor behind it:
-edge, label, field, note."""
-
-
-class FieldForm(VerticalScroll, can_focus=False):
-    """All fields of a draft, in groups."""
-
-    BINDINGS = [Binding("up", "previous", "previous field"), Binding("down", "next", "next field")]
-    DEFAULT_CSS = """
-    FieldForm { scrollbar-size-vertical: 1; }
-    FieldForm .form--group { height: 1; }
+    }
     """
+    | Class | Description |
+    | :- | :- |
+    | `field-form--group` | The name of some fields together. |
+    | `field-form--name`, `field-form--changed` | The name of a field, as received or changed. |
+    | `field-form--required` | The star behind the name of a field that a request needs. |
+    | `field-form--field`, `field-form--field-focus` | The text of a field, and of the one that has the keys. |
+    | `field-form--invalid` | A text that is no value. |
+    | `field-form--selection`, `field-form--cursor` | What is typed over next. |
+    | `field-form--placeholder` | What stands in a field without a text. |
+    | `field-form--note` | The type of a count, the distance of a date-time from now. |
+    | `field-form--was`, `field-form--error` | The lines under a field. |
+    | `field-form--choice`, `field-form--choice-cursor` | The values to choose from. |
+    """
+    DEFAULT_CSS = """
+    FieldForm { scrollbar-size-vertical: 1; overflow-x: hidden; }
+    """
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more lines or fewer move nothing else
+
+    class Edited(Message):
+        """The text of a field is another one."""
+
+        def __init__(self, field: Property, text: str) -> None:
+            super().__init__()
+            self.field = field
+            self.text = text
+
+    class Entered(Message):
+        """Another field has the keys."""
+
+    class MenuClosed(Message):
+        """Nothing is being chosen any more."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_filling = False
-        """Whether the texts that change now are not typed."""
+        self.field = EDITABLE[0]
+        """The property whose field has the keys, when the form has them."""
+        self.menu: ChoiceMenu | None = None
+        """What is chosen from; None while no dropdown is open."""
+        self.edit = LineEdit()
+        """The text of that field, where it is none of a dropdown."""
+        self.shown: ShownDraft | None = None
+        self.lines: list[FormLine] = []
+        """What is drawn, from the top."""
+        self._painter = FormPainter(self)
+        self._enters_at: int | None = None
+        """The field that gets the keys when they come back by tab: after the last one the first, and the other way."""
+        self._is_selecting = False
 
-    def compose(self) -> ComposeResult:
-        """Lay the groups out, each under its name."""
-        group = None
-        for field in EDITABLE:
-            if field.group != group:
-                group = field.group
-                yield Static(group or "", classes="form--group", markup=False)
-            yield FieldRow(field)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Hide the notes where the fields need their room, and then the edge."""
-        self.query(FieldRow).set_class(event.size.width < ROOMY, "-tight")
-        self.query("FieldRow, .form--group").set_class(event.size.width < ROOMY - _NOTE, "-edgeless")
-
-    def row(self, name: str) -> FieldRow:
-        return self.query_one(f"#field-{name}", FieldRow)
+    # What is shown
 
     def load(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Show another draft, from the top; `mixed` are the values by count of fields that have several."""
-        self.scroll_home(animate=False)
-        for row in self.query(FieldRow):
-            row.mixed = mixed.get(row.field.name, "")
-        self.put(draft, *(field.name for field in EDITABLE))
-        self.show(draft, draft.received)
+        self.shown = ShownDraft(draft, draft.received, mixed)  # of the one before nothing is left
+        self.menu = None
+        self.field = next(field for field in EDITABLE if field.choices)
+        self.put(draft, draft.received)
+        self._scroll_to_line(0)
 
-    def put(self, draft: Draft, *names: str) -> None:
-        """Set some fields' controls to the draft's texts."""
-        with self._filling():
-            for row in map(self.row, names):
-                row.put(draft)
-
-    @contextmanager
-    def _filling(self) -> Iterator[None]:
-        """Mark the changes made within as not typed."""
-        self.is_filling = True
-        try:
-            yield
-        finally:
-            self.is_filling = False
+    def put(self, draft: Draft, now: Mapping[str, Any]) -> None:
+        """Show a draft with texts that were not typed; the field with the keys is selected where it has another."""
+        text = draft.text(self.field)
+        if self.field.choices is None and self.edit.text != plain(text):
+            self.edit.show(text)
+        self.show(draft, now)
 
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Update every row from the draft; `now` is the run on the server, empty while unread."""
-        for row in self.query(FieldRow):
-            row.show(draft, now)
+        """Show a draft that says what was typed; `now` is the run on the server, empty while unread."""
+        self.shown = ShownDraft(draft, now, self.shown.mixed if self.shown is not None else {})
+        self._draw()
+        if self.has_focus:
+            self._keep_in_sight()
+
+    def enter(self, name: str) -> None:
+        """Give the keys to a field, selected whole."""
+        self._close_menu()
+        self.field = EDITABLE_BY_NAME[name]
+        if self.field.choices is None and self.shown is not None:
+            self.edit.show(self.shown.draft.text(self.field))
+        self._draw()
+        self._keep_in_sight()
+        self.post_message(self.Entered())
+
+    def take_focus(self) -> None:
+        """Take the keys, with the field that had them."""
+        self._enters_at = None
+        self.screen.set_focus(self)
+
+    # Keys
 
     @property
-    def is_choosing(self) -> bool:
-        return any(select.expanded for select in self.query(FieldSelect))
+    def takes_letters(self) -> bool:
+        """Whether a letter is text here."""
+        return self.field.choices is None or self.menu is not None
 
-    def typed_over(self, draft: Draft, now: int) -> Draft:
-        """The draft with the texts of the controls; "-2h" counts from `now` (ticks)."""
-        for row in self.query(FieldRow):
-            known = draft.text(row.field)
-            text = row.control.text_over(known)
-            if text != known:
-                draft = draft.typed(row.field.name, _as_received(draft, row.field, text), now)
-        return draft
+    def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - Textual's
+        return character is not None and character.isprintable() and self.takes_letters
 
-    def focus_error(self) -> None:
-        """Focus the first field with an error."""
-        for row in self.query(FieldRow).filter(".-invalid"):
-            row.control.focus()
-            break
-
-    def focused_row(self) -> FieldRow | None:
-        """The row whose control has the focus."""
-        focused = self.screen.focused
-        return next((row for row in self.query(FieldRow) if focused is not None and row in focused.ancestors), None)
-
-    def action_next(self) -> None:
-        self.screen.focus_next("FieldInput, FieldSelect")
-
-    def action_previous(self) -> None:
-        self.screen.focus_previous("FieldInput, FieldSelect")
-
-    @on(Input.Changed)
-    @on(Select.Changed)
-    def _control_changed(self, event: Input.Changed | Select.Changed) -> None:
-        event.stop()  # whoever has to know watches the values
-
-    @on(Input.Submitted)
-    def _input_submitted(self, event: Input.Submitted) -> None:
+    def on_key(self, event: events.Key) -> None:
+        """Take a letter in."""
+        if not (event.is_printable and event.character and self.takes_letters):
+            return
+        if self.menu is not None:
+            if event.key == "space":
+                return
+            self.menu.type(event.character)
+            self._draw()
+            self._keep_in_sight()
+        else:
+            self.edit.insert(event.character)
+            self._edited()
         event.stop()
-        self.action_next()
+        event.prevent_default()
 
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        if self.field.choices is None:
+            self.edit.paste(event.text)
+            self._edited()
 
-def _as_received(draft: Draft, field: Property, text: str) -> str:
-    """The typed text; the received text itself where both look the same on the screen."""
-    received = draft.received_text(field)
-    return received if text == plain(received) else text
+    def action_press(self, key: str) -> None:
+        """Follow a key, or leave it to what is around."""
+        if self.menu is not None:
+            self._press_in_menu(key)
+        elif key in ("tab", "shift+tab"):
+            self._walk(1 if key == "tab" else -1, leaves=True)
+        elif key in ("up", "down"):
+            self._walk(1 if key == "down" else -1)
+        elif self.field.choices is not None:
+            if key not in ("enter", "space"):
+                raise SkipAction
+            self._open_menu()
+        elif key == "enter":
+            self._walk(1)
+        elif key in _CLIPBOARD:
+            self._use_clipboard(key)
+        elif key not in LINE_EDIT_KEYS:
+            raise SkipAction
+        elif self.edit.press(key):
+            self._edited()
+        else:
+            self._draw()
 
+    def _walk(self, step: int, *, leaves: bool = False) -> None:
+        """Go to another field: round at the ends, or on to the next widget."""
+        at = EDITABLE.index(self.field) + step
+        if leaves and not 0 <= at < len(EDITABLE):
+            self._enters_at = at % len(EDITABLE)
+            raise SkipAction
+        self.enter(EDITABLE[at % len(EDITABLE)].name)
 
-def moment_reading(text: str, now: int) -> str:
-    """A date-time as local time and distance from `now` (ticks); empty where the text is no date-time."""
-    try:
-        ticks = parse_ticks(text)
-    except ValueError:
-        return ""
-    return f"{moment_text(ticks, now)}, {ago(ticks, now)}"
+    def _use_clipboard(self, key: str) -> None:
+        if key == "ctrl+v":
+            self.edit.paste(self.app.clipboard)
+            self._edited()
+        elif not self.edit.selected:
+            raise SkipAction
+        else:
+            self.app.copy_to_clipboard(self.edit.selected)
+            if key == "ctrl+x":
+                self.edit.insert("")
+                self._edited()
+
+    def _edited(self) -> None:
+        """Report the text; it is drawn with what follows from it."""
+        self.post_message(self.Edited(self.field, self.edit.text))
+
+    def _press_in_menu(self, key: str) -> None:
+        assert self.menu is not None  # noqa: S101 - asked before
+        if key in ("enter", "space"):
+            self._choose(self.menu.cursor)
+        elif key in ("tab", "shift+tab"):
+            self._walk(1 if key == "tab" else -1)
+        elif key == "escape":
+            self._close_menu()
+            self._draw()
+        elif key in _WALK:
+            self.menu.move(key)
+            self._draw()
+            self._keep_in_sight()
+
+    def _open_menu(self) -> None:
+        shown, field = self.shown, self.field
+        if shown is not None and field.choices is not None:
+            values = shown.draft.received_text(field), shown.draft.text(field)
+            self.menu = ChoiceMenu(field.choices, *values, shown.nothing(field))
+            self._draw()
+            self._keep_in_sight()
+
+    def _choose(self, line: int) -> None:
+        """Take a value of the menu."""
+        assert self.menu is not None  # noqa: S101 - asked before
+        self.post_message(self.Edited(self.field, self.menu.values[line]))
+        self._close_menu()
+        self._draw()
+
+    def _close_menu(self) -> None:
+        if self.menu is not None:
+            self.menu = None
+            self.post_message(self.MenuClosed())
+
+    # Focus and mouse
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Match no styles anew: none depend on who has the keys."""
+
+    def on_focus(self, event: events.Focus) -> None:
+        """Select the field that gets the keys; not when it is the terminal that has got them back."""
+        if self._enters_at is not None and not event.from_app_focus:
+            self.field = EDITABLE[self._enters_at]
+            self._enters_at = None
+        if event.from_app_focus:
+            self._draw()
+        else:
+            self.enter(self.field.name)
+
+    def on_blur(self) -> None:
+        self._close_menu()
+        self._draw()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Go to a field, or take a value of the menu."""
+        at = event.y + self.scroll_offset.y
+        line = self.lines[at] if 0 <= at < len(self.lines) else None
+        if line is None or line.field is None:
+            return
+        if line.choice is not None:
+            self._choose(line.choice)
+            return
+        was_open = self.menu is not None
+        if line.field is not self.field:
+            self.enter(line.field.name)
+        if self.field.choices is not None:
+            self._close_menu() if was_open else self._open_menu()
+        else:
+            self.edit.point(event.x - left_of_fields(self._width))
+            self._is_selecting = True
+            self.capture_mouse()
+        self._draw()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Select up to where the mouse is drawn."""
+        if self._is_selecting:
+            self.edit.point(event.x - left_of_fields(self._width), selects=True)
+            self._draw()
+
+    def on_mouse_up(self) -> None:
+        if self._is_selecting:
+            self._is_selecting = False
+            self.release_mouse()
+
+    # Drawing
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    def on_resize(self) -> None:
+        self._draw()
+        self._keep_in_sight()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painter.forget()
+        self._draw()
+
+    def render_line(self, y: int) -> Strip:
+        at = y + self.scroll_offset.y
+        strip = self.lines[at].strip if at < len(self.lines) else Strip([])
+        return strip.adjust_cell_length(self._width, self.visual_style.rich_style)
+
+    def _draw(self) -> None:
+        """Lay the lines out anew, and repaint those that are others."""
+        if not self._width or self.shown is None:
+            return
+        before, width = self.lines, self._width
+        self.lines = self._laid_out(self.shown)
+        if len(before) != len(self.lines):
+            self._tell_height()
+            if self._width != width:  # the scrollbar has come or gone
+                self.lines = self._laid_out(self.shown)
+        for at in range(max(len(before), len(self.lines))):
+            if before[at : at + 1] != self.lines[at : at + 1]:
+                self.refresh_line(at)
+        if self.has_focus:
+            own = self.region_of(self.field.name)
+            cell = self.edit.cursor_cell(own.width) if self.field.choices is None else 0
+            self.app.cursor_position = own.offset + Offset(cell, 0)
+
+    def _laid_out(self, shown: ShownDraft) -> list[FormLine]:
+        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
+        return list(self._painter.lines(shown, keyed, self._width))
+
+    def region_of(self, name: str) -> Region:
+        """The cells of a field's text on the screen; above or below the form where it is scrolled out of sight."""
+        field, (x, y, _, _) = EDITABLE_BY_NAME[name], self.content_region
+        line = next((at for at, line in enumerate(self.lines) if line.field is field), 0)
+        left, width = left_of_fields(self._width), width_of(field, self._width)
+        return Region(x + left, y + line - self.scroll_offset.y, width, 1)
+
+    def _tell_height(self) -> None:
+        """Bring the scrollbar up to date, which Textual 8.2.8 does within a layout only."""
+        self.virtual_size = Size(0, len(self.lines))
+        self.show_vertical_scrollbar = len(self.lines) > self.content_size.height
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = len(self.lines)
+
+    def _keep_in_sight(self) -> None:
+        """Scroll no further than needed to the field with the keys, what stands under it, and its group's name."""
+        own = [at for at, line in enumerate(self.lines) if line.field is self.field]
+        if not own:
+            return
+        first, last = own[0], own[-1]
+        if self.menu is not None:
+            last = first + 1 + self.menu.cursor
+        elif first and self.lines[first - 1].field is None:
+            first -= 1
+        top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
+        self._scroll_to_line(min(max(top, last - height + 1), first if self.menu is None else last))
+
+    def _scroll_to_line(self, top: int) -> None:
+        top = max(0, min(top, len(self.lines) - self.scrollable_content_region.height))
+        if top != self.scroll_offset.y:
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)

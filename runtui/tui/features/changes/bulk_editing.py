@@ -62,7 +62,7 @@ class BulkFormView(ActionView[None]):
         self.editor.open(model, mixed_values(runs))
 
     def take_focus(self) -> None:
-        self.editor.take_focus()
+        self.editor.form.take_focus()
 
     def title(self) -> Content:
         """How many runs, what changed, and what is wrong."""

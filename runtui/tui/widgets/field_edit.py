@@ -1,0 +1,230 @@
+"""What the field with the keys is edited with, drawn by the form: a line of text, or the values to choose from.
+
+Invariant: the cursor of a line and the other end of its selection stand between 0 and the length of the text, and no
+key leads between a letter and a mark that combines with it; keys are those of Textual's `Input`. The value as received
+is always among those to choose from, and unknown ones stand first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from runtui.domain.properties import OpenEnum
+from runtui.tui.text import fit, plain
+
+_WORD_START: Final = re.compile(r"(?<=\W)\w")
+
+_MOVES: Final[Mapping[str, str]] = {
+    "left": "letter before",
+    "right": "letter after",
+    "ctrl+left": "word before",
+    "ctrl+right": "word after",
+    "home": "start",
+    "ctrl+a": "start",
+    "end": "end",
+    "ctrl+e": "end",
+}
+"""Keys that move the cursor, and where to."""
+
+_DELETIONS: Final[Mapping[str, str]] = {
+    "backspace": "letter before",
+    "delete": "letter after",
+    "ctrl+d": "letter after",
+    "ctrl+w": "word before",
+    "ctrl+backspace": "word after",
+    "alt+backspace": "word after",
+    "ctrl+u": "start",
+    "super+backspace": "start",
+    "ctrl+k": "end",
+}
+"""Keys that delete from the cursor, and up to where; what is selected is deleted instead."""
+
+_SELECTIONS: Final[Mapping[str, str]] = {
+    "shift+left": "letter before",
+    "shift+right": "letter after",
+    "ctrl+shift+left": "word before",
+    "ctrl+shift+right": "word after",
+    "shift+home": "start",
+    "shift+end": "end",
+}
+"""Keys that move the cursor alone, so that what lies between is selected."""
+
+_SELECT_ALL: Final = "ctrl+shift+a"
+
+_PAGE: Final = 8
+"""Values that a page key goes on by."""
+
+LINE_EDIT_KEYS: Final = (*_MOVES, *_SELECTIONS, *_DELETIONS, _SELECT_ALL)
+"""Every key that `LineEdit.press` acts on."""
+
+
+class EditLook(NamedTuple):
+    """The styles of a line that has the keys; those of selection and cursor go over the one of the text."""
+
+    text: Style
+    selection: Style
+    cursor: Style
+
+
+class LineEdit:
+    """The text, and where keys act on it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.cursor = 0
+        self.anchor = 0
+        """The other end of the selection; the cursor itself where nothing is selected."""
+        self._left = 0
+        """The first cell in sight."""
+
+    @property
+    def selection(self) -> tuple[int, int]:
+        return min(self.anchor, self.cursor), max(self.anchor, self.cursor)
+
+    @property
+    def selected(self) -> str:
+        return self.text[slice(*self.selection)]
+
+    def show(self, text: str) -> None:
+        """Take another text, selected whole: what is typed takes its place."""
+        self.text = plain(text)
+        self.select_all()
+
+    def select_all(self) -> None:
+        self.anchor, self.cursor = 0, len(self.text)
+
+    def insert(self, text: str) -> None:
+        """Put a text in the place of the selection."""
+        start, end = self.selection
+        self.text = f"{self.text[:start]}{text}{self.text[end:]}"
+        self.cursor = self.anchor = start + len(text)
+
+    def paste(self, text: str) -> None:
+        """The same with a text from elsewhere: its lines joined by blanks, every character visible."""
+        self.insert(plain(" ".join(text.split())))
+
+    def press(self, key: str) -> bool:
+        """Act on a key of LINE_EDIT_KEYS; whether the text is another one now."""
+        before = self.text
+        if key in _DELETIONS:
+            if not self.selected:
+                self.anchor = self._place(_DELETIONS[key])
+            self.insert("")
+        elif key == _SELECT_ALL:
+            self.select_all()
+        elif key in _SELECTIONS:
+            self.cursor = self._place(_SELECTIONS[key])
+        else:
+            start, end = self.selection
+            lets_go = start != end and key in ("left", "right")
+            self.cursor = (start if key == "left" else end) if lets_go else self._place(_MOVES[key])
+            self.anchor = self.cursor
+        return self.text != before
+
+    def _place(self, name: str) -> int:
+        """Where a move from the cursor ends."""
+        text, at = self.text, self.cursor
+        if name == "start":
+            return 0
+        if name == "end":
+            return len(text)
+        if name == "word before":
+            return max((match.start() for match in _WORD_START.finditer(text[:at])), default=0)
+        if name == "word after":
+            found = _WORD_START.search(text, at + 1)
+            return found.start() if found is not None else len(text)
+        step = -1 if name == "letter before" else 1
+        at += step
+        while 0 < at < len(text) and not cell_len(text[at]):
+            at += step
+        return max(0, min(at, len(text)))
+
+    # In cells
+
+    def point(self, cell: int, *, selects: bool = False) -> None:
+        """Put the cursor on the letter at a cell of the window; with `selects`, select up to there."""
+        cell, at = max(0, cell + self._left), 0
+        while at < len(self.text) and cell_len(self.text[: at + 1]) <= cell:
+            at += 1
+        self.cursor = at
+        if not selects:
+            self.anchor = at
+
+    def cursor_cell(self, width: int) -> int:
+        """The cell of the cursor in a window of `width` cells, which scrolls no further than it has to."""
+        cell = cell_len(self.text[: self.cursor])
+        self._left = max(cell - width + 1, min(self._left, cell))
+        return cell - self._left
+
+    def strip(self, width: int, look: EditLook) -> Strip:
+        """What a window of `width` cells shows."""
+        self.cursor_cell(width)
+        end = self.cursor + 1
+        while end < len(self.text) and not cell_len(self.text[end]):
+            end += 1
+        line = f"{self.text} "
+        start, stop = self.selection
+        segments = []
+        edges = sorted({0, start, stop, self.cursor, end, len(line)})
+        for first, last in pairwise(edges):
+            style = look.text
+            if start <= first < stop:
+                style += look.selection
+            if first == self.cursor:
+                style += look.cursor
+            segments.append(Segment(line[first:last], style))
+        return Strip(segments).crop(self._left, self._left + width).extend_cell_length(width, look.text)
+
+
+class ChoiceMenu:
+    """A list with a cursor, which goes round at its ends.
+
+    Args:
+        choices: The enumeration.
+        received: The value as received.
+        chosen: The value of the field, where the cursor begins.
+        nothing: What stands for no value, and its meaning.
+    """
+
+    def __init__(self, choices: OpenEnum, received: str, chosen: str, nothing: tuple[str, str]) -> None:
+        strangers = dict.fromkeys(text for text in (received, chosen) if not choices.is_known(text))
+        self.values = (*strangers, *choices.names)
+        self.lines = choice_lines(self.values, choices, nothing)
+        """A line for each value."""
+        self.cursor = self.values.index(chosen)
+        self._typed = ""
+
+    @property
+    def value(self) -> str:
+        return self.values[self.cursor]
+
+    def move(self, key: str) -> None:
+        """Follow a key that moves."""
+        self._typed = ""
+        last = len(self.values) - 1
+        steps = {"up": (self.cursor or last + 1) - 1, "down": (self.cursor + 1) % (last + 1), "home": 0, "end": last}
+        steps |= {"pageup": max(0, self.cursor - _PAGE), "pagedown": min(last, self.cursor + _PAGE)}
+        self.cursor = steps[key]
+
+    def type(self, letter: str) -> None:
+        """Go to the first line that has what was typed; where none has, begin anew with the last letter."""
+        for typed in (f"{self._typed}{letter}".casefold(), letter.casefold()):
+            found = [at for at, line in enumerate(self.lines) if typed in line.casefold()]
+            if found:
+                starting = (at for at in found if self.values[at].casefold().startswith(typed))
+                self._typed, self.cursor = typed, next(starting, found[0])
+                return
+
+
+def choice_lines(values: tuple[str, ...], choices: OpenEnum, nothing: tuple[str, str]) -> list[str]:
+    """Some values of an enumeration, each with its meaning in the same column; `nothing` is said for no value."""
+    width = max(cell_len(plain(value or nothing[0])) for value in values)
+    return [f"{fit(value or nothing[0], width)}  {choices.meaning(value) if value else nothing[1]}" for value in values]

@@ -1,0 +1,194 @@
+"""How the form is drawn: a line for each field, and what stands under it.
+
+Invariant: the lines follow from a draft and from where the keys are, so that a line is repainted only when it is
+another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from runtui.domain.draft import Draft
+from runtui.domain.properties import EDITABLE, Property
+from runtui.domain.times import ago, now_ticks, parse_ticks, since
+from runtui.tui.text import content, fit, plain
+from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit, choice_lines
+
+MIXED: Final = "(mixed)"
+"""Stands in a field of several runs that have several values."""
+
+_LABEL: Final = 29
+_NOTE: Final = 11
+"""Cells of the label before a field, and of the note behind it."""
+
+_ROOMY: Final = 1 + _LABEL + 29 + _NOTE
+"""Cells of a form from which on a note fits beside a date-time of seven fractional digits and the cursor behind it:
+edge, label, field, note."""
+
+
+class ShownDraft(NamedTuple):
+    """What the form shows."""
+
+    draft: Draft
+    now: Mapping[str, Any]
+    """The run on the server, Graph's JSON object; empty while unread."""
+    mixed: Mapping[str, str] = MappingProxyType({})
+    """The values by count of the fields where the draft stands for several runs that have several."""
+
+    def nothing(self, field: Property) -> tuple[str, str]:
+        """What stands for no value of an enumeration, and its meaning."""
+        return (MIXED, "each run keeps its own") if field.name in self.mixed else ("", "no value received")
+
+
+class Keyed(NamedTuple):
+    """The field that has the keys."""
+
+    field: Property
+    edit: LineEdit
+    """Its text, where it is none of a dropdown."""
+    menu: ChoiceMenu | None
+    has_focus: bool
+
+
+class FormLine(NamedTuple):
+    """A line of the form."""
+
+    strip: Strip
+    field: Property | None = None
+    """The property that it is about; None for the name of a group."""
+    choice: int | None = None
+    """The value that it offers, by its place in the menu."""
+
+
+def left_of_fields(width: int) -> int:
+    """The cells before the fields of a form so wide: the names, and a blank edge where there is room for it."""
+    return _LABEL + int(width >= _ROOMY - _NOTE)
+
+
+def width_of(field: Property, width: int) -> int:
+    """The cells of a field in a form so wide."""
+    room = width - left_of_fields(width)
+    return max(1, room - _NOTE if field.choices is None and width >= _ROOMY else room)
+
+
+class FormPainter:
+    """Draws the lines of a widget that has the component classes of `FieldForm`."""
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._styles: dict[str, Style] = {}
+
+    def forget(self) -> None:
+        """The styles are others now."""
+        self._styles.clear()
+
+    def lines(self, shown: ShownDraft, keyed: Keyed, width: int) -> Iterator[FormLine]:
+        """All of them, from the top."""
+        errors, left, group = shown.draft.errors(), " " * left_of_fields(width), None
+        for field in EDITABLE:
+            if field.group != group:
+                group = field.group
+                yield FormLine(self._strip((left[_LABEL:], "name"), (group or "", "group")))
+            error = errors.get(field.name, "")
+            box = self._box(field, shown, keyed, width_of(field, width), is_wrong=bool(error))
+            yield FormLine(
+                Strip.join([self._label(field, shown.draft, left), box, self._note(field, shown, width)]), field
+            )
+            if field is keyed.field and keyed.menu is not None:
+                yield from self._menu(keyed.menu, field, width)
+            for text, name in ((_was(field, shown), "was"), (error, "error")):
+                for line in _folded(text, width - len(left) - 1):
+                    yield FormLine(self._strip((left, "name"), (line, name)), field)
+
+    def _label(self, field: Property, draft: Draft, left: str) -> Strip:
+        star = " *" if field.required else ""
+        name = (field.name, "changed" if field.name in draft.edits else "name")
+        gap = left[len(left[_LABEL:]) + cell_len(field.name) + len(star) :]
+        return self._strip((left[_LABEL:], "name"), name, (star, "required"), (gap, "name"))
+
+    def _note(self, field: Property, shown: ShownDraft, width: int) -> Strip:
+        room = width - left_of_fields(width) - width_of(field, width)
+        return self._strip((f" {fit(_reading(field, shown), room - 1)}" if room else "", "note"))
+
+    def _box(self, field: Property, shown: ShownDraft, keyed: Keyed, width: int, *, is_wrong: bool) -> Strip:
+        has_keys = field is keyed.field and keyed.has_focus
+        look = self._style("field-focus" if has_keys else "field")
+        if field.choices is not None:
+            chosen = shown.draft.text(field)
+            line = choice_lines((chosen, *field.choices.names), field.choices, shown.nothing(field))[0]
+            arrow = " ▲" if field is keyed.field and keyed.menu is not None else " ▼"
+            return Strip([Segment(fit(line, width - 2), look), Segment(arrow, look + self._mark("placeholder"))])
+        text = keyed.edit.text if has_keys else plain(shown.draft.text(field))
+        if is_wrong:
+            look += self._mark("invalid")
+        if not text and field.name in shown.mixed:
+            strip = Strip([Segment(fit(MIXED, width), look + self._mark("placeholder"))])
+            first = strip.crop(0, 1).apply_style(self._mark("cursor")) if has_keys else strip.crop(0, 1)
+            return Strip.join([first, strip.crop(1)])
+        if has_keys:
+            return keyed.edit.strip(width, EditLook(look, self._mark("selection"), self._mark("cursor")))
+        return Strip([Segment(text, look)]).adjust_cell_length(width, look)
+
+    def _menu(self, menu: ChoiceMenu, field: Property, width: int) -> Iterator[FormLine]:
+        """The values, under their field or as far left of it as their meanings need."""
+        room = min(max(map(cell_len, menu.lines)) + 1, width)
+        indent = " " * min(left_of_fields(width), width - room)
+        for at, line in enumerate(menu.lines):
+            name = "choice-cursor" if at == menu.cursor else "choice"
+            yield FormLine(self._strip((indent, "name"), (fit(line, room), name)), field, at)
+
+    def _strip(self, *parts: tuple[str, str]) -> Strip:
+        return Strip([Segment(text, self._style(name)) for text, name in parts if text])
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self._widget.get_component_rich_style(f"field-form--{name}")
+        return style
+
+    def _mark(self, name: str) -> Style:
+        """A style that goes over that of a field."""
+        style = self._styles.get(name)
+        if style is None:
+            style = self._widget.get_component_rich_style(f"field-form--{name}", partial=True)
+            self._styles[name] = style
+        return style
+
+
+def _folded(text: str, width: int) -> list[str]:
+    return [line.plain for line in content(text).wrap(max(1, width), overflow="fold")] if text else []
+
+
+def _was(field: Property, shown: ShownDraft) -> str:
+    """The old value of a changed field, and the one on the server where that is another; empty for an unchanged one."""
+    if field.name not in shown.draft.edits:
+        return ""
+    if field.name in shown.mixed:
+        return f"was {shown.mixed[field.name]}"
+    received = shown.draft.received.get(field.name)
+    was = f"was {field.text(received) or 'empty'}"
+    value = shown.now.get(field.name, received)
+    return was if field.same(received, value) else f"{was}, {field.text(value) or 'empty'} on the server"
+
+
+def _reading(field: Property, shown: ShownDraft) -> str:
+    """The note beside a field: the type of a count, the distance of a date-time from now."""
+    if field.kind == "count":
+        return field.type_name
+    edit = shown.draft.edits.get(field.name)
+    if (edit is None and field.name in shown.mixed) or field.name in shown.draft.errors():
+        return ""
+    value = shown.draft.received.get(field.name) if edit is None else edit.value
+    distance = since if edit is None and field.is_recorded else ago
+    try:
+        return distance(parse_ticks(value), now_ticks()) if isinstance(value, str) else "not set"
+    except ValueError:
+        return "no date"
