@@ -22,9 +22,8 @@ from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
-from runtui.sandbox.functions import function_routes
-from runtui.sandbox.paths import CanonicalPaths, PathReader
-from runtui.sandbox.reads import read_routes
+from runtui.sandbox.reads import function_routes, read_routes
+from runtui.sandbox.requests import CanonicalPaths, PathReader
 from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
