@@ -8,6 +8,8 @@ whether it arrives on the loopback port or is pasted, and only once.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -72,6 +74,28 @@ class DeviceCode:
     """The https address to type them at. Foreign text."""
     expires_at: datetime
     """UTC, at most 15 minutes from the start."""
+
+
+BEWARE_CODE: Final = "Never enter a code that someone sent you."
+
+
+def who_asks() -> str:
+    """The machine and the user that ask for a sign-in, for a person to compare with what they started."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # an id without a name
+        user = str(os.getuid())
+    return f"This request comes from runtui on {socket.gethostname()} as user {user}."
+
+
+def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a browser can be opened on this machine: not over SSH, and with a display."""
+    if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
+        return False
+    return sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 async def device_code_flow(

@@ -63,7 +63,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         return
     # A token that is given is used without a sign-in.
     from runtui.auth.signin import SignIn, SignInError
-    from runtui.headless.identity import with_next_step
+    from runtui.headless.sign_in import with_next_step
 
     if not isinstance(token, SignIn):
         yield
