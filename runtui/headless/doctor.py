@@ -264,7 +264,6 @@ def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
 
 
 def language(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Whether text beyond ASCII can be shown."""
     encoding = sys.stdout.encoding or locale.getencoding()
     found = next((f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "not set")
     if encoding.lower().replace("-", "") != "utf8":
@@ -331,7 +330,6 @@ def _journal_state(path: Path) -> Finding:
 
 
 def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Finding:
-    """Which certificates are trusted."""
     if settings.root.startswith("http:"):
         return ok("trust", "No certificate is needed: the root is plain http on this machine.")
     try:

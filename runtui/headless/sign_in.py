@@ -81,7 +81,6 @@ def whoami(session: SessionSpec, *, as_json: bool) -> int:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
-    """Open the sign-in of the settings and close it at the end."""
     source = token_source(replace(settings, sign_in=settings.sign_in or SUPPLIED_TOKEN))
     assert isinstance(source, SignIn)  # noqa: S101 - every way of signing in is one
     try:
@@ -256,12 +255,10 @@ def with_next_step(error: SignInError, settings: Settings | None = None) -> Runt
 
 
 def identity_json(settings: Settings, state: SignInState, scopes: Sequence[str]) -> str:
-    """Who is signed in, as one JSON object."""
     return json.dumps(_facts(settings, state, scopes), indent=2)
 
 
 def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]) -> Iterator[str]:
-    """Who is signed in, one fact a line."""
     facts = _facts(settings, state, scopes)
     words = {
         "account": facts["account"] or "the token does not say",

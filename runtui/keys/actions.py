@@ -167,7 +167,6 @@ class Action:
 
     @property
     def shown_key(self) -> str:
-        """The first key as a person reads it."""
         return key_text(self.keys[0])
 
     @property
@@ -485,7 +484,6 @@ ACTION_BY_ID: Final = {action.id: action for action in ACTIONS}
 
 
 def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
-    """The actions of some scopes, in their declared order."""
     return tuple(action for action in ACTIONS if action.scope in scopes)
 
 

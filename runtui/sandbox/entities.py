@@ -135,7 +135,6 @@ class EntityType:
         return tuple(map(values.get, self.columns))
 
     def by_column(self, row: Row) -> dict[str, Any]:
-        """The values of a row by the names of its columns."""
         return dict(zip(self.columns, row, strict=True))
 
     def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:

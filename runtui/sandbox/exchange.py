@@ -97,7 +97,6 @@ class TokenGuard:
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
-    """The bearer token of a request; empty without one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 

@@ -73,8 +73,6 @@ def workflows(_request: Request) -> Collection:
 
 
 def of_workflow(entity: EntityType, name: str) -> Finder:
-    """What belongs to the workflow in the path."""
-
     def find(request: Request) -> Collection:
         workflow_id = request.path_params["workflow_id"]
         row_of(request, workflows(request), workflow_id)
@@ -92,8 +90,6 @@ def runs(request: Request) -> Collection:
 
 
 def of_run(entity: EntityType, name: str) -> Finder:
-    """What belongs to the run in the path."""
-
     def find(request: Request) -> Collection:
         run_id, found = request.path_params["run_id"], runs(request)
         row_of(request, found, run_id)
@@ -133,7 +129,6 @@ def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
 
 
 def everywhere(entity: EntityType, name: str) -> Finder:
-    """What belongs to the tenant."""
     return lambda _request: Collection(entity, {}, f"{ROOT}/{name}")
 
 
@@ -363,8 +358,6 @@ Function = Callable[[Request, Window], dict[str, Any]]
 
 
 def _summary(find: Finder, sums: Mapping[str, str], type_name: str) -> Function:
-    """The sums over a collection."""
-
     def compute(request: Request, window: Window) -> dict[str, Any]:
         entity, owner, _ = find(request)
         (totals,) = database_of(request).sums(entity, owner, window, sums)
@@ -383,7 +376,6 @@ def _by_category(request: Request, window: Window) -> dict[str, Any]:
 
 
 def _runs_of_workflows(request: Request, window: Window) -> Iterator[dict[str, Any]]:
-    """The workflows that ran, each with its sums."""
     database = database_of(request)
     for sums in database.sums(RUN, {}, window, _RUNS_AND_USERS, by="workflowId"):
         yield WORKFLOW.by_column(database.one(WORKFLOW, sums["workflowId"], {}) or ()) | sums

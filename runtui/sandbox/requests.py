@@ -73,7 +73,6 @@ def preferences_of(request: Request) -> Preferences:
 
 
 def context_of(request: Request, metadata: str, select: Iterable[str] | None = None) -> str:
-    """The `@odata.context` of an answer."""
     columns = f"({','.join(select)})" if select else ""
     return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}/$metadata#{metadata}{columns}"
 
@@ -122,7 +121,6 @@ class PathReader:
         self._templates = [template.strip("/").split("/") for template in templates]
 
     def canonical(self, path: str) -> str:
-        """A path as the routes write it."""
         return "/" + "/".join(self._read(path)[0])
 
     def first_unknown(self, path: str) -> str:

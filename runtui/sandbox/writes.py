@@ -160,7 +160,6 @@ def _complex(
 
 
 def _reference(value: Any, name: str) -> str:
-    """The id of the entity that a parameter names."""
     key = value.get("id") if isinstance(value, dict) else None
     if not isinstance(key, str) or not key:
         raise bad_request(f"'{name}' is to name an entity by its 'id'.", target=name)
@@ -168,7 +167,6 @@ def _reference(value: Any, name: str) -> str:
 
 
 def _references(value: Any, name: str) -> list[str]:
-    """The ids of one or more entities, each once."""
     if not isinstance(value, list) or not value:
         raise bad_request(f"'{name}' is to be a collection of at least one entity.", target=name)
     return list(dict.fromkeys(_reference(item, name) for item in value))

@@ -101,7 +101,6 @@ class Handoff:
 
 
 async def origin_of(workspace: Workspace) -> Origin:
-    """This session, now."""
     settings = workspace.settings
     return Origin(await workspace.account(), settings.profile, settings.tenant, workspace.root, datetime.now(UTC))
 
@@ -231,7 +230,6 @@ def reduced(handoff: Handoff) -> Handoff:
 
 
 def _record(handoff: Handoff) -> dict[str, Any]:
-    """A hand-over for a program, redacted."""
     record = {
         "title": handoff.title,
         "facts": dict(handoff.facts),

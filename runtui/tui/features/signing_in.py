@@ -146,7 +146,6 @@ class SignInView(ActionView[None]):
         self.take_focus()
 
     def show_code(self, code: DeviceCode) -> None:
-        """Show what to type, and where."""
         address = self._here(code.verification_uri)
         self._copied = code.user_code
         key = key_of("copy_code")
@@ -230,7 +229,6 @@ class SignInView(ActionView[None]):
         self.query_one(f"#sign-in-{part}", Static).update(what)
 
     def _say_below(self, what: Content) -> None:
-        """Say something at the input."""
         self._update("problem", what)
         self.query_one("#sign-in-problem").remove_class("-gone")
 

@@ -102,7 +102,6 @@ def signed_in(account: Account, *, goes_on: bool) -> str:
 
 
 def standing(state: SignInState) -> tuple[str, ...]:
-    """Who is signed in: one line for each fact."""
     if state.account is None:
         return ("Nobody is signed in.",)
     nowhere = "not in the token"
