@@ -21,10 +21,10 @@ from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
-from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
+from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
 from runtui.sandbox.reads import function_routes, read_routes
-from runtui.sandbox.requests import CanonicalPaths, PathReader
-from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
+from runtui.sandbox.requests import PathReader, canonical_paths
+from runtui.sandbox.scenarios import ScenarioSwitch, simulation
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
 from runtui.sandbox.writes import action_routes, update_run
@@ -89,9 +89,9 @@ def create_app(
 
 def _create_starlette(authority: Authority | None) -> Starlette:
     """The paths, and what stands around them, from the outside in."""
-    layers = [Middleware(CanonicalPaths, _PATHS), Middleware(ScenarioMiddleware), Middleware(GraphEnvelope)]
+    layers = [Middleware(canonical_paths, _PATHS), Middleware(simulation), Middleware(graph_envelope)]
     if authority is not None:
-        layers.append(Middleware(TokenGuard, authority))
+        layers.append(Middleware(token_guard, authority))
     return Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in _PREFIXES],
         middleware=layers,

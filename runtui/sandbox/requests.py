@@ -166,14 +166,11 @@ def _fits(pattern: str, segment: str) -> bool:
     return name.casefold() == written.casefold() and bool(has_parameters) == bool(has_arguments)
 
 
-class CanonicalPaths:
+def canonical_paths(app: ASGIApp, reader: PathReader) -> ASGIApp:
     """ASGI middleware: every path as the routes write it, whoever sees it next."""
 
-    def __init__(self, app: ASGIApp, reader: PathReader) -> None:
-        self._app = app
-        self._reader = reader
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path"] = reader.canonical(scope["path"])
+        await app(scope, receive, send)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope["path"] = self._reader.canonical(scope["path"])
-        await self._app(scope, receive, send)
+    return answer
