@@ -23,7 +23,7 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import Scope
 from runtui.services.preferences import Preferences
 from runtui.tui.actions import bindings
-from runtui.tui.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
+from runtui.tui.filtering import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.tui.keys import awaited
 from runtui.tui.resources import Resource
 from runtui.tui.text import ELLIPSIS, content, fit, plain

@@ -12,8 +12,7 @@ from textual.content import Content
 
 from runtui.domain.columns import Arrangement, Column, Order, RowT, in_order, natural_order
 from runtui.domain.times import now_ticks
-from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
-from runtui.tui.filter_completion import ValueCount
+from runtui.tui.filtering import CellFilter, ValueCount, cell_filter, count_cells
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
