@@ -90,12 +90,8 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
 async def list_all(
     workspace: Workspace, *, full: bool = False, sort: str = EVERY_RUN.sort
 ) -> tuple[UnreadWorkflow, ...]:
-    """Bring the local store up to date; return the workflows that could not be read.
-
-    Args:
-        workspace: Whose store.
-        full: Read all runs, also where the changes would do.
-        sort: The column that the runs are sorted by.
+    """Bring the local store up to date; return the workflows that could not be read. `full` reads all runs, also where
+    the changes would do; `sort` is the column that the runs are sorted by.
 
     Raises:
         RuntuiError: nothing could be read.

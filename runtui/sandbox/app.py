@@ -57,19 +57,13 @@ def create_app(
     clock: Callable[[], int] = now_ticks,
     pause: Pause = asyncio.sleep,
 ) -> Starlette:
-    """Make the sandbox with a freshly seeded tenant.
+    """Make the sandbox with a freshly seeded tenant of so many runs; the same seed gives the same runs, counted back
+    from now.
 
     `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), oldest first, and
-    `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment.
-
-    Args:
-        runs: How many runs the tenant has.
-        seed: Which tenant; the same seed gives the same runs, counted back from now.
-        hostile: Whether names and texts attack terminals and markup.
-        scenario: A name of `scenarios.SCENARIOS`.
-        authority: Issues the tokens that it takes; None for any token.
-        clock: The present in ticks; a test hands in its own.
-        pause: Waits some seconds, for slow scenarios; a test hands in its own.
+    `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment. With
+    `hostile` names and texts attack terminals and markup. The `authority` issues the tokens that it takes; without one
+    it takes any. Clock (ticks) and pause (seconds) are a test's own.
 
     Raises:
         UsageError: there is no such scenario, or it needs an authority.

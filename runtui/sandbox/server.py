@@ -60,15 +60,11 @@ def main(
     scenario: str = "none",
     sign_in: bool = False,
 ) -> int:
-    """Serve a freshly seeded tenant until SIGTERM or SIGINT.
+    """Serve a freshly seeded tenant on a loopback port (0: any that is free) until SIGTERM or SIGINT, or until standard
+    input ends because the parent process is gone.
 
-    Each line of standard input is the name of a scenario to switch to. `runs`, `seed`, `hostile` and `scenario` are
-    those of `create_app`.
-
-    Args:
-        port: The loopback port; 0 for any that is free.
-        until_stdin_closes: Whether to stop when standard input ends too, because the parent process is gone.
-        sign_in: Whether it takes only tokens of its own sign-in, which is served beside Graph.
+    Each line of standard input is the name of a scenario to switch to. With `sign_in` it takes only tokens of its own
+    sign-in, which is served beside Graph; the rest is as for `create_app`.
 
     Raises:
         RuntuiError: the port cannot be used.

@@ -113,12 +113,8 @@ def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
 
 
 def candidates(slot: Slot, fields: Iterable[FieldHelp], counted: Sequence[ValueCount] = ()) -> tuple[Candidate, ...]:
-    """What can stand in a slot, the likeliest first: by what begins as typed, then by what has it in it.
-
-    Args:
-        slot: Where.
-        fields: Those of the language.
-        counted: The values that the rows have, the commonest first; they come before those that no row has.
+    """What can stand in a slot, the likeliest first: by what begins as typed, then by what has it in it. The values
+    that the rows have (`counted`, the commonest first) come before those that no row has.
     """
     if slot.is_closed:
         return ()

@@ -38,10 +38,8 @@ _GAP: Final = "  "
 
 
 class History:
-    """What stood in a box before, the latest last, and where a person looks in it.
-
-    Args:
-        preferences: Where it is kept for the next start; None: nowhere.
+    """What stood in a box before, the latest last, and where a person looks in it; kept for the next start by
+    `preferences`.
     """
 
     def __init__(self, preferences: Preferences | None = None) -> None:
@@ -92,12 +90,8 @@ class _Choice(NamedTuple):
 
 
 class FilterBar(InputBar):
-    """The box and the line under it; hidden until it is opened.
-
-    Args:
-        resource: Its filter language.
-        count_values: The values that the rows have; None where nobody knows.
-        history: The earlier filters; None: those of this session.
+    """The box and the line under it; hidden until it is opened. `count_values` gives the values that the rows have,
+    where somebody knows.
     """
 
     scope: ClassVar[Scope] = "filter"

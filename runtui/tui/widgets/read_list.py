@@ -20,14 +20,8 @@ from runtui.tui.widgets.row_list import RowList
 
 
 class ReadList(RowList[RowT, RowId]):
-    """Shows rows that were read already.
-
-    Args:
-        resource: The columns; its `read_filter` is that of `cell_filter`.
-        flag: What stands before a row; None where that is its mark or nothing.
-        name: In one word, for the id of the table.
-        sort: The key of the column that the rows are sorted by at first; empty: as they come.
-        scrolls: Whether its columns can be scrolled.
+    """Shows rows that were read already. What stands before a row is its mark or nothing, unless `flag` says otherwise.
+    They are sorted by the column `sort` at first; empty: as they come.
     """
 
     def __init__(
@@ -57,11 +51,8 @@ class ReadList(RowList[RowT, RowId]):
         self._empty_words = resource.empty
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
-        """Show rows; cursor, marks, filter and order stay.
-
-        Args:
-            rows: All that there are.
-            empty: Said where there are none; None: what the resource says.
+        """Show rows; cursor, marks, filter and order stay. Where there are none, `empty` is said, else what the
+        resource says.
         """
         self.rows, self._cells = rows, ()
         self.measure(rows)
