@@ -78,7 +78,6 @@ class CommandLine(NamedTuple):
         return settings_of(choices)
 
     def session(self) -> SessionSpec:
-        """A session on the chosen server; see `settings`."""
         return SessionSpec(settings=self.settings())
 
     def demo_settings(self) -> Settings:

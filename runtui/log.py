@@ -20,7 +20,7 @@ from typing import Final
 
 from runtui import __version__
 from runtui.errors import UsageError
-from runtui.private_files import NotPrivateError, create_private, open_private, private_folder
+from runtui.private_files import create_private, explanation, open_private, private_folder
 from runtui.redact import redact, register_environment_secrets
 
 _logger: Final = logging.getLogger("runtui")
@@ -58,10 +58,8 @@ def _opened(path: Path) -> int:
     hint = "Choose another file for --log."
     try:
         return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except NotPrivateError as error:
-        raise UsageError("The log cannot be written", error.sentence, hint) from None
     except OSError as error:
-        raise UsageError("The log cannot be written", f"{path}: {error.strerror}.", hint) from None
+        raise UsageError("The log cannot be written", explanation(path, error, "")[0], hint) from None
 
 
 class _LogHandler(logging.Handler):

@@ -35,7 +35,9 @@ class NotPrivateError(PermissionError):
 
 def explanation(path: Path, reason: object, cure: str) -> tuple[str, str]:
     """Why a file cannot be used, in a sentence, and the next step; `cure` is the step where `reason` names none."""
-    return (reason.sentence, reason.cure) if isinstance(reason, NotPrivateError) else (f"{path}: {reason}.", cure)
+    if isinstance(reason, NotPrivateError):
+        return reason.sentence, reason.cure
+    return f"{path}: {reason.strerror or reason if isinstance(reason, OSError) else reason}.", cure
 
 
 def private_folder(path: Path) -> None:
@@ -82,12 +84,7 @@ def create_private(path: Path) -> int:
 
 
 def open_private(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Open a file of the user's own and make it 0600; return its descriptor.
-
-    Args:
-        path: The file.
-        flags: `O_` constants; with O_CREAT a missing file is made.
-    """
+    """Open a file of the user's own and make it 0600; return its descriptor. With O_CREAT a missing file is made."""
     try:
         # Without blocking, because the path may be a pipe.
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)

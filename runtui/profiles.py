@@ -69,7 +69,6 @@ def _values_of(choices: Choices, settings: type[Settings | SignInSettings]) -> d
 
 
 def _server(choices: Choices) -> tuple[Cloud | None, str]:
-    """The cloud, if it is one, and the root."""
     if not names_server(choices):
         raise UsageError(
             "No server is chosen",
@@ -205,7 +204,6 @@ class Profile:
 
 
 def sign_in_word(settings: Settings) -> str:
-    """The sign-in method, for a list."""
     return "token" if settings.sign_in is None else settings.sign_in.method
 
 

@@ -8,12 +8,14 @@ whether it arrives on the loopback port or is pasted, and only once.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from runtui.auth.errors import SignInError, from_oauth_error
@@ -44,9 +46,22 @@ _PAGE: Final = (
 _DONE: Final = "<!doctype html><title>runtui</title><p>You can close this window and return to the terminal."
 _NOT_OURS: Final = "<!doctype html><title>runtui</title><p>This does not belong to the sign-in in progress."
 
-_T = TypeVar("_T")
-_RunBlocking = Callable[[Callable[[], _T]], Awaitable[_T]]
-"""Runs a blocking call beside the event loop; its failures are SignInError."""
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to sign in.
+
+    `app` is a MSAL application whose cache is thrown away unless the attempt succeeds; `claims` is JSON or empty; `run`
+    runs a blocking call beside the event loop, and its failures are SignInError.
+    """
+
+    app: Any
+    scopes: tuple[str, ...]
+    claims: str
+    run: Callable[[Callable[[], Any]], Awaitable[Any]]
+
+    def error(self, answer: Mapping[str, Any]) -> SignInError:
+        return from_oauth_error(answer, client_id=self.app.client_id, scopes=self.scopes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,69 +76,80 @@ class DeviceCode:
     """UTC, at most 15 minutes from the start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceCodeFlow:
-    """One attempt to sign in by device code.
+BEWARE_CODE: Final = "Never enter a code that someone sent you."
 
-    `app` is a MSAL application whose cache is thrown away unless the attempt succeeds; `claims` is JSON or empty.
+
+def who_asks() -> str:
+    """The machine and the user that ask for a sign-in, for a person to compare with what they started."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # an id without a name
+        user = str(os.getuid())
+    return f"This request comes from runtui on {socket.gethostname()} as user {user}."
+
+
+def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a browser can be opened on this machine: not over SSH, and with a display."""
+    if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
+        return False
+    return sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
+async def device_code_flow(
+    attempt: Attempt, show: Callable[[DeviceCode], None], pause: Callable[[float], Awaitable[None]]
+) -> Mapping[str, Any]:
+    """Show the code, poll until it was used, and return the token response; `pause` waits some seconds.
+
+    Raises:
+        SignInError: declined, expired or blocked.
     """
+    app, claims = attempt.app, attempt.claims or None
+    flow = await attempt.run(lambda: app.initiate_device_flow(list(attempt.scopes), claims_challenge=claims))
+    if not isinstance(flow.get("user_code"), str) or not isinstance(flow.get("device_code"), str):
+        raise attempt.error(flow)
+    register_secret(flow["device_code"])
+    life = _clamped(flow.get("expires_in"), 1, _LONGEST_SECONDS)
+    ends = time.monotonic() + life
+    show(
+        DeviceCode(
+            user_code=flow["user_code"],
+            verification_uri=_https_address(flow.get("verification_uri")),
+            expires_at=datetime.fromtimestamp(time.time() + life, UTC),
+        )
+    )
+    wait = _interval(flow)
+    while time.monotonic() + wait < ends:
+        await pause(wait)
+        answer, wait = await _poll(attempt, flow)
+        if "access_token" in answer:
+            return answer
+        if answer.get("error") not in _PENDING:
+            raise attempt.error(answer)
+    raise from_oauth_error({"error": "expired_token"})
 
-    app: Any
-    scopes: tuple[str, ...]
-    claims: str
-    run: _RunBlocking[Any]
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def __call__(self, show: Callable[[DeviceCode], None]) -> Mapping[str, Any]:
-        """Show the code, poll until it was used, and return the token response.
-
-        Raises:
-            SignInError: declined, expired or blocked.
-        """
-        claims = self.claims or None
-        flow = await self.run(lambda: self.app.initiate_device_flow(list(self.scopes), claims_challenge=claims))
-        if not isinstance(flow.get("user_code"), str) or not isinstance(flow.get("device_code"), str):
-            raise from_oauth_error(flow, client_id=self.app.client_id, scopes=self.scopes)
-        register_secret(flow["device_code"])
-        life = _clamped(flow.get("expires_in"), 1, _LONGEST_SECONDS)
-        ends = time.monotonic() + life
-        show(
-            DeviceCode(
-                user_code=flow["user_code"],
-                verification_uri=_https_address(flow.get("verification_uri")),
-                expires_at=datetime.fromtimestamp(time.time() + life, UTC),
+async def _poll(attempt: Attempt, flow: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
+    """The response to one poll, and the seconds until the next. A network failure counts as pending."""
+    interval = flow["interval"] = _interval(flow)
+    # Our clock keeps the interval; MSAL would print a warning about its own.
+    flow.pop("latest_attempt_at", None)
+    try:
+        answer = await attempt.run(
+            lambda: attempt.app.acquire_token_by_device_flow(
+                flow, claims_challenge=attempt.claims or None, exit_condition=lambda _flow: True
             )
         )
-        wait = _interval(flow)
-        while time.monotonic() + wait < ends:
-            await self.pause(wait)
-            answer, wait = await self._poll(flow)
-            if "access_token" in answer:
-                return answer
-            if answer.get("error") not in _PENDING:
-                raise from_oauth_error(answer, client_id=self.app.client_id, scopes=self.scopes)
-        raise from_oauth_error({"error": "expired_token"})
-
-    async def _poll(self, flow: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
-        """The response to one poll, and the seconds until the next. A network failure counts as pending."""
-        interval = flow["interval"] = _interval(flow)
-        # Our clock keeps the interval; MSAL would print a warning about its own.
-        flow.pop("latest_attempt_at", None)
-        claims = self.claims or None
-        try:
-            answer = await self.run(
-                lambda: self.app.acquire_token_by_device_flow(
-                    flow, claims_challenge=claims, exit_condition=lambda _flow: True
-                )
-            )
-        except SignInError as error:
-            if not error.is_passing:
-                raise
-            return {"error": "temporarily_unavailable"}, max(interval, min(error.pause, _LONGEST_INTERVAL))
-        if not isinstance(answer.get("access_token", ""), str) or not ("access_token" in answer or "error" in answer):
-            # Neither yes nor no: poll until it is one.
-            return {"error": "temporarily_unavailable"}, interval
-        return answer, _interval(flow)
+    except SignInError as error:
+        if not error.is_passing:
+            raise
+        return {"error": "temporarily_unavailable"}, max(interval, min(error.pause, _LONGEST_INTERVAL))
+    if not isinstance(answer.get("access_token", ""), str) or not ("access_token" in answer or "error" in answer):
+        # Neither yes nor no: poll until it is one.
+        return {"error": "temporarily_unavailable"}, interval
+    return answer, _interval(flow)
 
 
 class BrowserPage:
@@ -177,58 +203,48 @@ class BrowserPage:
         return "200 OK", _DONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserFlow:
-    """One attempt to sign in with a browser. `app` and `claims` are as for `DeviceCodeFlow`."""
+async def browser_flow(
+    attempt: Attempt, username: str, show: Callable[[BrowserPage], None], open_page: Callable[[str], object] | None
+) -> Mapping[str, Any]:
+    """Show the page, wait for the browser to come back, and return the token response.
 
-    app: Any
-    scopes: tuple[str, ...]
-    claims: str
-    username: str
-    run: _RunBlocking[Any]
-
-    async def __call__(
-        self, show: Callable[[BrowserPage], None], open_page: Callable[[str], object] | None
-    ) -> Mapping[str, Any]:
-        """Show the page, wait for the browser to come back, and return the token response.
-
-        Raises:
-            SignInError: declined, blocked, or not completed in time.
-        """
-        async with _listening() as (port, pages):
-            flow = await self.run(
-                lambda: self.app.initiate_auth_code_flow(
-                    list(self.scopes),
-                    redirect_uri=f"http://localhost:{port}",
-                    response_mode=_ASKED_MODE,
-                    login_hint=self.username or None,
-                    # Whoever is signed in in the browser need not be the one who is meant.
-                    prompt=None if self.username else "select_account",
-                    claims_challenge=self.claims or None,
-                )
+    Raises:
+        SignInError: declined, blocked, or not completed in time.
+    """
+    app = attempt.app
+    async with _listening() as (port, pages):
+        flow = await attempt.run(
+            lambda: app.initiate_auth_code_flow(
+                list(attempt.scopes),
+                redirect_uri=f"http://localhost:{port}",
+                response_mode=_ASKED_MODE,
+                login_hint=username or None,
+                # Whoever is signed in in the browser need not be the one who is meant.
+                prompt=None if username else "select_account",
+                claims_challenge=attempt.claims or None,
             )
-            url = flow["auth_uri"].replace(f"response_mode={_ASKED_MODE}", "response_mode=query")
-            page = BrowserPage(url, flow["redirect_uri"], flow["state"])
-            pages.append(page)
-            show(page)
-            if open_page is not None:
-                await self.run(lambda: open_page(page.url))
-            try:
-                async with asyncio.timeout(_LONGEST_SECONDS):
-                    landed = await page.landed
-            except TimeoutError:
-                raise SignInError(
-                    "The sign-in was not completed", "No browser came back in time.", "Sign in again.",
-                    needs_person=True,
-                ) from None  # fmt: skip
-        if "error" in landed:
-            raise from_oauth_error(landed, client_id=self.app.client_id, scopes=self.scopes)
-        answer: Mapping[str, Any] = await self.run(
-            lambda: self.app.acquire_token_by_auth_code_flow(flow, dict(landed), scopes=None)
         )
-        if "access_token" not in answer:
-            raise from_oauth_error(answer, client_id=self.app.client_id, scopes=self.scopes)
-        return answer
+        url = flow["auth_uri"].replace(f"response_mode={_ASKED_MODE}", "response_mode=query")
+        page = BrowserPage(url, flow["redirect_uri"], flow["state"])
+        pages.append(page)
+        show(page)
+        if open_page is not None:
+            await attempt.run(lambda: open_page(page.url))
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                landed = await page.landed
+        except TimeoutError:
+            raise SignInError(
+                "The sign-in was not completed", "No browser came back in time.", "Sign in again.", needs_person=True
+            ) from None
+    if "error" in landed:
+        raise attempt.error(landed)
+    answer: Mapping[str, Any] = await attempt.run(
+        lambda: app.acquire_token_by_auth_code_flow(flow, dict(landed), scopes=None)
+    )
+    if "access_token" not in answer:
+        raise attempt.error(answer)
+    return answer
 
 
 def _interval(flow: Mapping[str, Any]) -> int:

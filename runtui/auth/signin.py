@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from runtui.auth.accounts import AccessToken, Account, SignedIn
 from runtui.auth.claims import WRITE_PERMISSION, read_claims, wanted_claims
 from runtui.auth.errors import SignInError, not_signed_in, unreachable
-from runtui.auth.flows import BrowserFlow, BrowserPage, DeviceCode, DeviceCodeFlow
+from runtui.auth.flows import Attempt, BrowserPage, DeviceCode, browser_flow, device_code_flow
 from runtui.auth.msal_client import PERSON_METHODS, MsalClient, translate_errors
 from runtui.errors import RuntuiError
 
@@ -176,12 +176,7 @@ class SignIn:
         Raises:
             SignInError: declined, expired or blocked; or somebody other than `settings.username` signed in.
         """
-
-        async def flow(app: Any, claims: str) -> Mapping[str, Any]:
-            attempt = DeviceCodeFlow(app=app, scopes=self.scopes, claims=claims, run=self._run, pause=self._pause)
-            return await attempt(show)
-
-        return await self._sign_in(flow)
+        return await self._sign_in(lambda attempt: device_code_flow(attempt, show, self._pause))
 
     async def browser(
         self, show: Callable[[BrowserPage], None], *, open_page: Callable[[str], object] | None = None
@@ -194,13 +189,8 @@ class SignIn:
         Raises:
             SignInError: declined, blocked, or not completed within 15 minutes; or it was somebody else.
         """
-
-        async def flow(app: Any, claims: str) -> Mapping[str, Any]:
-            username = self.settings.username
-            attempt = BrowserFlow(app=app, scopes=self.scopes, claims=claims, username=username, run=self._run)
-            return await attempt(show, open_page)
-
-        return await self._sign_in(flow)
+        username = self.settings.username
+        return await self._sign_in(lambda attempt: browser_flow(attempt, username, show, open_page))
 
     async def sign_out(self) -> list[Account]:
         """Delete every token of this session, and the file with them; return whose they were.
@@ -274,11 +264,11 @@ class SignIn:
             self._token = None
             self._fail(trouble)
 
-    async def _sign_in(self, flow: Callable[[Any, str], Awaitable[Mapping[str, Any]]]) -> Account:
+    async def _sign_in(self, flow: Callable[[Attempt], Awaitable[Mapping[str, Any]]]) -> Account:
         _logger.info("sign-in by %s for %s", self.settings.method, " ".join(self.scopes))
         app, staging = await self._run(self._client.stage)
         trouble = self._state.trouble
-        answer = await flow(app, trouble.claims if trouble else "")
+        answer = await flow(Attempt(app, self.scopes, trouble.claims if trouble else "", self._run))
         account = await self._run(lambda: self._client.staged_account(staging, answer))
         # From here on it is too late to give up: it is stored, and every watcher hears of it.
         await asyncio.shield(self._begin(self._commit(staging, account, answer)))

@@ -18,7 +18,6 @@ from typing import Any, Final, TypeAlias
 
 from runtui.auth.errors import SignInError
 from runtui.private_files import (
-    NotPrivateError,
     explanation,
     locked_file,
     open_private,
@@ -35,7 +34,7 @@ _LARGEST: Final = 8 * 1024 * 1024
 """Bytes; a larger file makes no sense."""
 
 
-def _unusable(path: Path, reason: object) -> SignInError:
+def _unusable(path: Path, reason: OSError) -> SignInError:
     """Why a file cannot be used: others may write to its folder, a link is in its place, the disk is full."""
     message, cure = explanation(path, reason, "Correct that.")
     hint = f'{cure} Or keep tokens in memory only: token-cache = "memory".'
@@ -115,8 +114,7 @@ class FileTokenStore:
         try:
             yield
         except OSError as error:
-            reason = error if isinstance(error, NotPrivateError) else error.strerror or error
-            raise _unusable(self.path, reason) from error
+            raise _unusable(self.path, error) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -131,13 +131,8 @@ def model_of(runs: Collection[MarkedRun], edits: Mapping[str, Edit]) -> Draft:
 
 
 def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str] = ()) -> BulkDraft:
-    """The change that a model would make to some runs.
-
-    Args:
-        model: What was typed, without errors.
-        runs: As they are now.
-        busy: The ids of those with a change in progress.
-        gone: The ids of those that are not listed any more.
+    """The change that a model (typed, without errors) would make to some runs, of which some have a change in progress
+    (`busy`), and some are not listed any more (`gone`).
     """
     values = {name: edit.value for name, edit in model.edits.items()}
     drafts = (Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values) for run in runs)
@@ -168,13 +163,8 @@ def actions_of(
     busy: Collection[str],
     gone: Collection[str] = (),
 ) -> BulkDraft:
-    """An action on each of some runs that it can help.
-
-    Args:
-        make: Makes it, from the id of the workflow and the id of the run.
-        runs: As they are now.
-        busy: The ids of those with a change in progress.
-        gone: The ids of those that were marked and are not listed any more.
+    """An action on each of some runs that it can help; `make` makes it, from the id of the workflow and the id of the
+    run. Some runs have a change in progress (`busy`), some were marked and are not listed any more (`gone`).
     """
     actions: list[ServiceAction] = []
     states: Counter[str] = Counter()

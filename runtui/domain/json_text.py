@@ -190,7 +190,6 @@ class Document:
         return self._last[1]
 
     def _tokens(self, start: int) -> list[Token]:
-        """The tokens of the item that begins at `start`."""
         whole = self._whole(start)
         tokens = self._last[2]
         if not tokens:
@@ -212,7 +211,6 @@ class Document:
         return min(INDENT * depth + INDENT * goes_on, self.columns // 2)
 
     def _add(self, span: _Span) -> None:
-        """Add the line or lines of `span`."""
         start, depth, length = span
         for offset in self._breaks(start, depth, length):
             self._starts.append(start)

@@ -148,5 +148,4 @@ def part_at(parts: Sequence[StripPart], cell: int) -> StripPart | None:
 
 
 def strip_text(parts: Sequence[StripPart]) -> str:
-    """The parts in one line."""
     return "".join(part.text + " " * part.behind for part in parts).rstrip(" ")

@@ -148,7 +148,6 @@ class Property:
 
     @property
     def type_name(self) -> str:
-        """The type as the API page writes it."""
         if self.choices is not None:
             return self.choices.name
         return {"count": "Int32", "datetime": "DateTimeOffset"}.get(self.kind, "String")

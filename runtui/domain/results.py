@@ -41,7 +41,6 @@ class _Result:
 
     @property
     def took(self) -> int | None:
-        """From its start to its end."""
         return None if self.started is None or self.completed is None else self.completed - self.started
 
     @property
@@ -80,7 +79,6 @@ class TaskResult(_Result):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has begun and not ended."""
         return self.status == "inProgress"
 
     @property

@@ -110,7 +110,6 @@ def now_ticks() -> int:
 
 
 def ticks_of(moment: datetime) -> int:
-    """An aware datetime in ticks."""
     return parse_ticks(moment.isoformat())
 
 

@@ -89,7 +89,6 @@ def order_title(sort: str, *, descending: bool) -> str:
 
 
 def order_words(sort: str, *, descending: bool) -> str:
-    """What an order puts first."""
     kind = RUN_COLUMN_BY_KEY[sort].order_name or _KINDS.get(sort, "text")
     downwards, upwards = _ORDERS.get(kind, ("Z to A", "A to Z"))
     return downwards if descending else upwards

@@ -63,11 +63,6 @@ def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Ite
     """The answers to the items of a batch, in their order; None for one that it does not hold once, and legibly.
 
     Nothing is read before it is asked for.
-
-    Args:
-        exchange: The batch, asked for by `batch_of`.
-        root: The root of the paths.
-        items: What was asked for.
     """
     if exchange.failure is not None or exchange.status != HTTPStatus.OK or exchange.is_foreign:
         shown = received = {}

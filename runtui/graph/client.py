@@ -113,12 +113,7 @@ class RunUpdate(NamedTuple):
 
 
 class GraphClient:
-    """The requests of runtui, on one Graph root.
-
-    Args:
-        transport: Sends them.
-        patch_path: Where a change of a run goes, with {runId} and perhaps {workflowId} in it.
-        page_size: Items asked for in one page.
+    """The requests of runtui, on one Graph root. `patch_path` is where a change of a run goes.
 
     Ids are opaque. One that cannot be part of an address (empty, or with a slash or a control character in it) is
     refused by the transport's guard: the answer is then a fault, and nothing was sent.
@@ -228,10 +223,8 @@ class GraphClient:
         is new since then has the ids of its users, None where they cannot be read. Empty where the runs cannot be read,
         or where nothing says when.
 
-        Args:
-            now: An answer of a moment ago.
-            workflow_id: The workflow.
-            before: What was kept of an earlier reading, before the action was sent; None: this is that reading.
+        `now` is an answer of a moment ago; `before` what was kept of a reading before the action was sent; None: this
+        is it.
         """
         kept = before or {}
         as_of = kept.get(AS_OF) or (format_ticks(ticks_of(now.answered_at)) if now.answered_at is not None else "")

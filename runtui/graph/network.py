@@ -92,11 +92,8 @@ class Proxy:
 
 
 def proxy_of(root: str, chosen: str = "") -> Proxy | None:
-    """The proxy between us and a parsed root; None where there is none.
-
-    Args:
-        root: The Graph root.
-        chosen: The option `proxy`; it stands above the environment. Empty without.
+    """The proxy between us and a parsed root; None where there is none. `chosen`, the option, stands above the
+    environment.
     """
     if root_is_loopback(root):
         return None

@@ -54,12 +54,7 @@ class GraphError(RuntuiError):
 
 
 class PageReader:
-    """Reads below one Graph root.
-
-    Args:
-        transport: Sends the requests.
-        page_size: Items asked for in one page.
-    """
+    """Reads below one Graph root, `page_size` items at a time."""
 
     def __init__(self, transport: Transport, page_size: int) -> None:
         self.transport = transport

@@ -96,11 +96,7 @@ class ResultsClient:
         return self._reader.pages(path, "list task results", pace)
 
     async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
-        """All results of some runs, in as few requests as possible, run by run and part by part.
-
-        Args:
-            runs: The id of the workflow and the id of the run, for each.
-            pace: Shared with whoever asks the same service at the same time.
+        """All results of some runs (workflow id, run id), in as few requests as possible, run by run and part by part.
 
         Raises:
             GraphError: when no run could be read, for a reason that concerns every request.

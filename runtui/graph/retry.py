@@ -91,13 +91,10 @@ class Wait:
 
 
 class Backoff:
-    """The waits of those who ask one service side by side.
+    """The waits of those who ask one service side by side, none of which is longer than `longest` seconds.
 
     When the service asks one of them to slow down, all of them wait; what else befalls one is no matter of the others.
-
-    Args:
-        tell: Told of each wait that is longer than those before it, and of None when nobody waits.
-        longest: No wait is longer than these seconds.
+    `tell` is told of each wait that is longer than those before it, and of None when nobody waits.
     """
 
     def __init__(self, tell: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
@@ -131,12 +128,9 @@ class Backoff:
 
 
 class Pace:
-    """When the GETs of one job may be sent, and which are sent again.
-
-    Args:
-        backoff: Shared with the jobs that ask the same service at the same time; None for one of its own.
-        failed_before: Whether this job failed the last time. It is then not repeated after a fault of the server's:
-            the next time will tell.
+    """When the GETs of one job may be sent, and which are sent again. The back-off is shared with the jobs that ask the
+    same service at the same time. A job that failed the last time is not repeated after a fault of the server's: the
+    next time will tell.
     """
 
     def __init__(self, backoff: Backoff | None = None, *, failed_before: bool = False) -> None:
@@ -164,14 +158,10 @@ def retry_of(
     has_new_token: bool = False,
     for_change: bool = False,
 ) -> Retry:
-    """What has to come before a request is sent again, by the table above.
+    """What has to come before a request that was sent `tries` times is sent again, by the table above.
 
-    Args:
-        exchange: The request and its answer.
-        tries: How often it was sent (from 1).
-        outcome: What became of it; a change that may have been applied is not sent again.
-        has_new_token: Whether another token was had for it already.
-        for_change: Whether a change depends on it, so that a person may be asked for a token that is missing.
+    A change that may have been applied is not sent again (`outcome`). `has_new_token`: another token was had for it
+    already. `for_change`: a change depends on it, so that a person may be asked for a token that is missing.
     """
     is_read = exchange.method == "GET"
     if outcome is not Outcome.NOT_DONE:

@@ -46,12 +46,8 @@ class SignInAnswer:
 
 
 class SignInHttp:
-    """MSAL's `http_client`. Safe to use from several threads; every method blocks.
-
-    Args:
-        ca_file: A PEM file of certificates to trust besides those of the operating system.
-        proxy: The proxy to go through; empty for what HTTPS_PROXY and NO_PROXY say.
-        timeout_seconds: How long each step of a request may take.
+    """MSAL's `http_client`. Safe to use from several threads; every method blocks. Without a proxy it goes by
+    HTTPS_PROXY and NO_PROXY; each step of a request may take `timeout_seconds`.
 
     Raises:
         ServiceError: the file cannot be used, or a proxy needs what is not installed.
@@ -137,11 +133,8 @@ class SignInHttp:
 
 
 class DemoSignInHttp(SignInHttp):
-    """The way to the sandbox's sign-in: what is asked of a name that no host can have goes to this machine.
-
-    Args:
-        name: The sign-in service as MSAL knows it, such as https://login.fake.test.
-        place: Where it really answers, on this machine.
+    """The way to the sandbox's sign-in: what is asked of a `name` that no host can have, such as
+    https://login.fake.test, goes to a `place` on this machine.
 
     Raises:
         ServiceError: it is not on this machine.

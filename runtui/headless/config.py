@@ -80,7 +80,6 @@ def print_path() -> int:
 
 
 def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> int:
-    """Print every option with its value and source; the exit code."""
     config, choices = line.choices()
     secrets = {name: bool(environ.get(name)) for name in SECRET_VARIABLES}
     if as_json:

@@ -40,7 +40,7 @@ from runtui.graph.root import root_is_loopback
 from runtui.graph.transport import Transport
 from runtui.headless.config import problems_of
 from runtui.options import OPTION_BY_NAME
-from runtui.private_files import NotPrivateError, private_folder
+from runtui.private_files import explanation, private_folder
 from runtui.profiles import names_server, settings_of
 from runtui.redact import redact
 from runtui.services.journal_file import STEPS, damaged_files
@@ -98,13 +98,8 @@ _ENDLESS: Final = 1_000_000
 
 
 def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
-    """Run every check and print the findings; the exit code is NOT_DONE when there is a problem.
-
-    Args:
-        line: The options of the command line.
-        offline: Ask no server.
-        as_json: Print one JSON object instead of text.
-    """
+    """Run every check, offline without those that ask a server, and print the findings; the exit code is NOT_DONE when
+    there is a problem."""
     findings = list(_place())
     chosen, settings = _choices(line)
     findings += chosen
@@ -161,7 +156,7 @@ def _file(config: Config) -> Iterator[Finding]:
         return
     problems = problems_of(config)
     if not problems:
-        yield ok("config", f"{config.path}: {len(config.profiles)} profiles, no problem.")
+        yield ok("config", f"{config.path}: {count_words(len(config.profiles), 'profile')}, no problem.")
     for found in problems:
         place = f"{config.path}, line {found.line}" if found.line else f"{config.path}"
         yield warning("config", f"{place}: {found.what}", "Correct it; runtui config check lists every problem.")
@@ -264,7 +259,6 @@ def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
 
 
 def language(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Whether text beyond ASCII can be shown."""
     encoding = sys.stdout.encoding or locale.getencoding()
     found = next((f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "not set")
     if encoding.lower().replace("-", "") != "utf8":
@@ -285,12 +279,8 @@ def state(folder: Path) -> Iterator[Finding]:
             private_folder(folder)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".runtui-doctor-"):
             pass
-    except NotPrivateError as error:
-        yield problem("state folder", error.sentence, error.cure)
-        return
     except OSError as error:
-        own = "Set RUNTUI_STATE to a folder of your own."
-        yield problem("state folder", f"{place} is not writable: {error.strerror}.", own)
+        yield problem("state folder", *explanation(place, error, "Set RUNTUI_STATE to a folder of your own."))
         return
     free = shutil.disk_usage(place).free
     words = f"{folder} {'is writable' if place == folder else 'will be created'}, {free / 2**30:.1f} GiB free."
@@ -331,7 +321,6 @@ def _journal_state(path: Path) -> Finding:
 
 
 def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Finding:
-    """Which certificates are trusted."""
     if settings.root.startswith("http:"):
         return ok("trust", "No certificate is needed: the root is plain http on this machine.")
     try:

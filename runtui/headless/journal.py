@@ -58,14 +58,8 @@ def journal(
 
 
 def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: int | None, output: JournalFormat) -> int:
-    """Print the entries that match, newest first; the exit code, NOT_DONE where entries cannot be read.
-
-    Args:
-        folder: The state folder.
-        root: Only entries of this Graph root; None: of all.
-        filter_text: See ENTRY_FILTER_HELP.
-        limit: The newest so many; None: all.
-        output: The format.
+    """Print the entries that match, of one Graph root or of all, the newest first; the exit code, which is NOT_DONE
+    where entries cannot be read.
 
     Raises:
         RuntuiError: the filter cannot be used, or the journal cannot be read.

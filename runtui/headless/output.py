@@ -47,14 +47,8 @@ def column_lines(
     """Rows below a line of titles, each column as wide as its widest cell.
 
     A terminal gets what its width has room for: columns that nobody chose are left out by their priority, and grow as
-    far as on the screen; then the widest are cut, with a mark.
-
-    Args:
-        columns: In their order.
-        rows: The rows, which are gone through twice; none is kept.
-        now: The moment that times are told from (ticks).
-        paper: What they are printed on.
-        is_chosen: Whether a person asked for these columns.
+    far as on the screen; then the widest are cut, with a mark. The rows are gone through twice, and none is kept; times
+    are told from `now` (ticks).
     """
     widths = {column.key: _cells(column.title) for column in columns}
     for row in rows():

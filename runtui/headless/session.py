@@ -63,7 +63,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         return
     # A token that is given is used without a sign-in.
     from runtui.auth.signin import SignIn, SignInError
-    from runtui.headless.identity import with_next_step
+    from runtui.headless.sign_in import with_next_step
 
     if not isinstance(token, SignIn):
         yield
@@ -90,12 +90,8 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
 async def list_all(
     workspace: Workspace, *, full: bool = False, sort: str = EVERY_RUN.sort
 ) -> tuple[UnreadWorkflow, ...]:
-    """Bring the local store up to date; return the workflows that could not be read.
-
-    Args:
-        workspace: Whose store.
-        full: Read all runs, also where the changes would do.
-        sort: The column that the runs are sorted by.
+    """Bring the local store up to date; return the workflows that could not be read. `full` reads all runs, also where
+    the changes would do; `sort` is the column that the runs are sorted by.
 
     Raises:
         RuntuiError: nothing could be read.

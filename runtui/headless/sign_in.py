@@ -7,23 +7,23 @@ could be used by others is in either. A cancelled sign-in leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
-import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+import json
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError
+from runtui.auth.claims import WRITE_PERMISSION
+from runtui.auth.flows import BEWARE_CODE, has_browser, who_asks
+from runtui.auth.msal_client import PERSON_METHODS
+from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError, SignInState
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.domain.report import length_words
 from runtui.domain.text import visible
-from runtui.errors import ExitCode, FieldError, UsageError
+from runtui.errors import ExitCode, FieldError, RuntuiError, UsageError
 from runtui.headless.console import PassingLine, count_seconds, narrate, run_command, typed_lines
-from runtui.headless.identity import identity_json, identity_lines, next_step, short_scopes, with_next_step
 from runtui.headless.welcome import REGISTRATION
 from runtui.profiles import names_server
 from runtui.settings import Settings, SignInSettings
@@ -44,10 +44,6 @@ def nothing_to_sign_in_with(why: str) -> UsageError:
 def login(line: CommandLine, *, no_browser: bool = False) -> int:
     """Sign in, keep the tokens for later commands, and print who is signed in; the exit code.
 
-    Args:
-        line: How to sign in, and for which root.
-        no_browser: Open no browser.
-
     Raises:
         UsageError: there is no sign-in method, or its tokens would not be kept.
         RuntuiError: the sign-in failed.
@@ -62,7 +58,7 @@ def login(line: CommandLine, *, no_browser: bool = False) -> int:
     if method.method == "token":
         what = f"The token comes from {method.token_file}, which another program keeps fresh."
         raise UsageError("There is nothing to sign in to", what, "runtui whoami shows whose token it is.")
-    return run_command(_login(settings, no_browser, os.environ))
+    return run_command(_login(settings, no_browser))
 
 
 def logout(session: SessionSpec) -> int:
@@ -74,25 +70,18 @@ def logout(session: SessionSpec) -> int:
     return run_command(_logout(session.settings))
 
 
-def whoami(session: SessionSpec, *, as_json: bool, environ: Mapping[str, str] = os.environ) -> int:
+def whoami(session: SessionSpec, *, as_json: bool) -> int:
     """Print who is signed in, from what is kept on this machine: no server is asked. The exit code.
 
     Raises:
         RuntuiError: nobody is signed in.
     """
-    return run_command(_whoami(session.settings, as_json, environ))
-
-
-def is_local(environ: Mapping[str, str]) -> bool:
-    """Whether this session has a display, so that a browser opened here would be seen."""
-    remote = any(environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY"))
-    return not remote and (sys.platform == "darwin" or any(environ.get(it) for it in ("DISPLAY", "WAYLAND_DISPLAY")))
+    return run_command(_whoami(session.settings, as_json))
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, environ: Mapping[str, str] = os.environ) -> AsyncIterator[SignIn]:
-    """Open the sign-in of the settings and close it at the end."""
-    source = token_source(replace(settings, sign_in=settings.sign_in or SUPPLIED_TOKEN), environ)
+async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
+    source = token_source(replace(settings, sign_in=settings.sign_in or SUPPLIED_TOKEN))
     assert isinstance(source, SignIn)  # noqa: S101 - every way of signing in is one
     try:
         yield source
@@ -100,14 +89,14 @@ async def _opened(settings: Settings, environ: Mapping[str, str] = os.environ) -
         await source.aclose()
 
 
-async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str]) -> int:
-    async with _opened(settings, environ) as sign_in:
+async def _login(settings: Settings, no_browser: bool) -> int:
+    async with _opened(settings) as sign_in:
         if sign_in.is_person and sign_in.settings.token_cache == "memory":  # noqa: S105 - a place
             raise UsageError("The tokens would not be kept", next_step(settings))
         narrate(f"Signing in to {settings.tenant}, asking for {', '.join(short_scopes(sign_in.scopes))}.")
         try:
             if sign_in.is_person:
-                await _as_person(sign_in, no_browser, environ)
+                await _as_person(sign_in, no_browser)
             else:
                 await sign_in()
         except SignInError as error:
@@ -121,7 +110,7 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
         print(*identity_lines(settings, state, sign_in.scopes), sep="\n")
         return ExitCode.DONE
     # Read back what the next command will find, an earlier account included.
-    async with _opened(settings, environ) as after:
+    async with _opened(settings) as after:
         found = await after.load()
     if found.trouble is not None:
         narrate(str(found.trouble))
@@ -130,12 +119,12 @@ async def _login(settings: Settings, no_browser: bool, environ: Mapping[str, str
     return ExitCode.DONE
 
 
-async def _as_person(sign_in: SignIn, no_browser: bool, environ: Mapping[str, str]) -> None:
+async def _as_person(sign_in: SignIn, no_browser: bool) -> None:
     if sign_in.settings.method == "device-code":
         await _accompanied(sign_in.device_code, _show_code)
         return
     opens = sign_in.settings.method == "interactive" and not no_browser
-    if opens and not is_local(environ):
+    if opens and not has_browser():
         narrate("This session has no display to open a browser on.")
         opens = False
 
@@ -167,7 +156,7 @@ async def _show_code(code: DeviceCode) -> None:
     narrate(
         f"Open       {code.verification_uri}",
         f"and enter  {code.user_code}",
-        _origin("Never enter a code that someone sent you."),
+        f"{who_asks()} {BEWARE_CODE}",
     )
     line = PassingLine()
     try:
@@ -184,7 +173,7 @@ async def _show_page(page: BrowserPage) -> None:
         page.url,
         f"At the end the browser opens {page.redirect_uri}. If it cannot connect, copy the address from the browser, "
         "paste it here and press enter. ctrl+c cancels.",
-        _origin("Never send that address to anybody."),
+        f"{who_asks()} Never send that address to anybody.",
     )
     async for line in typed_lines():
         if not line:
@@ -195,15 +184,6 @@ async def _show_page(page: BrowserPage) -> None:
             narrate(f"{error} Try again.")
         else:
             return
-
-
-def _origin(warning: str) -> str:
-    """Who asks, so that nobody confirms a request made by someone else."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.geteuid())
-    return f"This request comes from runtui on {socket.gethostname()}, run by {user}. {warning}"
 
 
 def _open_page(url: str) -> None:
@@ -233,8 +213,8 @@ async def _logout(settings: Settings) -> int:
     return ExitCode.DONE
 
 
-async def _whoami(settings: Settings, as_json: bool, environ: Mapping[str, str]) -> int:
-    async with _opened(settings, environ) as sign_in:
+async def _whoami(settings: Settings, as_json: bool) -> int:
+    async with _opened(settings) as sign_in:
         state = await sign_in.load()
         scopes = () if sign_in.settings.method == "token" else sign_in.scopes
     if state.trouble is not None:
@@ -244,3 +224,93 @@ async def _whoami(settings: Settings, as_json: bool, environ: Mapping[str, str])
     if is_expired:
         narrate(f"This token has expired. {next_step(settings)}")
     return ExitCode.NOT_DONE if is_expired else ExitCode.DONE
+
+
+# Who is signed in, and the next step. The claims of a token are hints, not proof.
+
+
+def next_step(settings: Settings) -> str:
+    """How to get another token, as a sentence."""
+    how = settings.sign_in
+    if how is None:
+        return "Set another token in RUNTUI_TOKEN, or unset it."
+    if how.method == "token":
+        return f"The token is in {how.token_file}."
+    if how.method not in PERSON_METHODS:
+        return "Try the sign-in: runtui login."
+    if how.token_cache == "memory":  # noqa: S105 - a place
+        return 'token-cache is "memory": sign in inside runtui, or set it to "file" and run runtui login.'
+    if settings.profile:
+        return f"Sign in: runtui login --profile {shlex.quote(settings.profile)}"
+    return "Sign in: runtui login with the same options."
+
+
+def with_next_step(error: SignInError, settings: Settings | None = None) -> RuntuiError:
+    """A sign-in error for a person at a shell, with the next step; with the settings of the command, if a sign-in would
+    help that."""
+    hint = error.hint
+    if settings is not None and error.needs_person:
+        hint = f"{hint} {next_step(settings)}".strip()
+    return RuntuiError(error.title, error.message, "\n".join(filter(None, (hint, " · ".join(error.reference)))))
+
+
+def identity_json(settings: Settings, state: SignInState, scopes: Sequence[str]) -> str:
+    return json.dumps(_facts(settings, state, scopes), indent=2)
+
+
+def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]) -> Iterator[str]:
+    facts = _facts(settings, state, scopes)
+    words = {
+        "account": facts["account"] or "the token does not say",
+        "tenant": facts["tenantId"] or "the token does not say",
+        "profile": facts["profile"] or "none",
+        "root": facts["root"],
+        "method": facts["method"],
+        "expires": _ending(state.expires_at, facts["method"]),
+        "scopes": ", ".join(short_scopes(scopes)) or "those of the token",
+        "changes": _permission(settings, state.can_write),
+    }
+    return (f"{name:8} {visible(value)}" for name, value in words.items())
+
+
+def short_scopes(scopes: Sequence[str]) -> list[str]:
+    """Scopes without their resource."""
+    return [scope.rpartition("/")[2] for scope in scopes]
+
+
+def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dict[str, Any]:
+    how, account = settings.sign_in, state.account
+    # An app is known before it signs in.
+    program = (
+        how.client_id or "managed identity" if how is not None and how.method not in ("token", *PERSON_METHODS) else ""
+    )
+    return {
+        "account": (account.username if account else program) or None,
+        "tenantId": (account.tenant_id if account else how.tenant_id if how else "") or None,
+        "profile": settings.profile or None,
+        "root": settings.root,
+        "method": how.method if how else "token",
+        "expiresAt": state.expires_at.isoformat(timespec="seconds") if state.expires_at else None,
+        "scopes": list(scopes),
+        "canWrite": False if settings.read_only else state.can_write,
+    }
+
+
+def _ending(moment: datetime | None, method: str) -> str:
+    if moment is None:
+        supplied = "the token does not say"
+        return supplied if method == "token" else "no token yet: requested when needed"
+    left = (moment - datetime.now(UTC)).total_seconds()
+    when = f"{moment:%Y-%m-%d %H:%M} UTC"
+    renewal = "" if method == "token" else "; renewed automatically"
+    return f"{when}, in {length_words(left)}{renewal}" if left > 0 else f"{when}, expired{renewal}"
+
+
+def _permission(settings: Settings, can_write: bool | None) -> str:
+    if settings.read_only:
+        return "refused: this session is read-only"
+    if can_write is None:
+        return "unknown: no token says so"
+    if can_write:
+        return "allowed by the token; a person also needs a directory role"
+    return f"not allowed: the token lacks {WRITE_PERMISSION}"

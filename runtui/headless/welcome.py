@@ -31,11 +31,7 @@ read-only = true"""
 
 
 def welcome(path: Path) -> str:
-    """The first steps, for a terminal.
-
-    Args:
-        path: Where config.toml belongs.
-    """
+    """The first steps, for a terminal; `path` is where config.toml belongs."""
     return "\n".join(
         (
             "No server is set up yet. To use your tenant:",

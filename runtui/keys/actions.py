@@ -167,7 +167,6 @@ class Action:
 
     @property
     def shown_key(self) -> str:
-        """The first key as a person reads it."""
         return key_text(self.keys[0])
 
     @property
@@ -245,15 +244,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         62,
         hinted="editing",
     ),
-    Action(
-        "new_run",
-        "run",
-        "new-run",
-        "new run",
-        "Go to the run that reprocesses it.",
-        86,
-        hinted="new run",
-    ),
+    Action("new_run", "run", "new-run", "new run", "Go to the run that reprocesses it.", 86, hinted="new run"),
     Action("next_problem", "run", "next", "next", "Go to the next problem not handled yet.", 62, hinted="row"),
     Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
     Action("snooze", "run", ("b",), "snooze", "Put the run, or all marked runs, off until later.", needs="run"),
@@ -263,13 +254,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
     Action("mark_all", "runs", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
     Action("mark_range", "runs", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
-    Action(
-        "invert_marks",
-        "runs",
-        ("asterisk",),
-        "invert marks",
-        "Invert the marks of the list.",
-    ),
+    Action("invert_marks", "runs", ("asterisk",), "invert marks", "Invert the marks of the list."),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
     Action("clear", "runs", "back", "clear", "Clear the filter, then close the side panel."),
@@ -337,13 +322,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # What became of many runs
     Action("open_result", "results", "details", "details", "Show the request and the response.", 90, "row"),
     Action(
-        "result_run",
-        "results",
-        "new-run",
-        "run",
-        "Go to the run that the action has made, or to its own.",
-        86,
-        "row",
+        "result_run", "results", "new-run", "run", "Go to the run that the action has made, or to its own.", 86, "row"
     ),
     Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
     Action("undo_bulk", "results", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
@@ -479,12 +458,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
     Action(
-        "suspend",
-        "app",
-        ("ctrl+z",),
-        "suspend",
-        "Give the terminal back to the shell; `fg` comes back.",
-        needs="shell",
+        "suspend", "app", ("ctrl+z",), "suspend", "Give the terminal back to the shell; `fg` comes back.", needs="shell"
     ),
     Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
     Action(
@@ -510,7 +484,6 @@ ACTION_BY_ID: Final = {action.id: action for action in ACTIONS}
 
 
 def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
-    """The actions of some scopes, in their declared order."""
     return tuple(action for action in ACTIONS if action.scope in scopes)
 
 

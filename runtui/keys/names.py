@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 
 def _textual_name(character: str) -> str:
-    """Textual's name of a punctuation character."""
     name = unicodedata.name(character).lower().replace("-", "_").replace(" ", "_")
     return _SHORTENED.get(name, name)
 

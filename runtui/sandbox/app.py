@@ -21,11 +21,10 @@ from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
-from runtui.sandbox.exchange import GraphEnvelope, Pause, SandboxState, TokenGuard, fault_response, graph_headers
-from runtui.sandbox.functions import function_routes
-from runtui.sandbox.paths import CanonicalPaths, PathReader
-from runtui.sandbox.reads import read_routes
-from runtui.sandbox.scenarios import ScenarioMiddleware, ScenarioSwitch
+from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
+from runtui.sandbox.reads import function_routes, read_routes
+from runtui.sandbox.requests import PathReader, canonical_paths
+from runtui.sandbox.scenarios import ScenarioSwitch, simulation
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
 from runtui.sandbox.writes import action_routes, update_run
@@ -58,19 +57,13 @@ def create_app(
     clock: Callable[[], int] = now_ticks,
     pause: Pause = asyncio.sleep,
 ) -> Starlette:
-    """Make the sandbox with a freshly seeded tenant.
+    """Make the sandbox with a freshly seeded tenant of so many runs; the same seed gives the same runs, counted back
+    from now.
 
     `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), oldest first, and
-    `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment.
-
-    Args:
-        runs: How many runs the tenant has.
-        seed: Which tenant; the same seed gives the same runs, counted back from now.
-        hostile: Whether names and texts attack terminals and markup.
-        scenario: A name of `scenarios.SCENARIOS`.
-        authority: Issues the tokens that it takes; None for any token.
-        clock: The present in ticks; a test hands in its own.
-        pause: Waits some seconds, for slow scenarios; a test hands in its own.
+    `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment. With
+    `hostile` names and texts attack terminals and markup. The `authority` issues the tokens that it takes; without one
+    it takes any. Clock (ticks) and pause (seconds) are a test's own.
 
     Raises:
         UsageError: there is no such scenario, or it needs an authority.
@@ -90,9 +83,9 @@ def create_app(
 
 def _create_starlette(authority: Authority | None) -> Starlette:
     """The paths, and what stands around them, from the outside in."""
-    layers = [Middleware(CanonicalPaths, _PATHS), Middleware(ScenarioMiddleware), Middleware(GraphEnvelope)]
+    layers = [Middleware(canonical_paths, _PATHS), Middleware(simulation), Middleware(graph_envelope)]
     if authority is not None:
-        layers.append(Middleware(TokenGuard, authority))
+        layers.append(Middleware(token_guard, authority))
     return Starlette(
         routes=[Mount(prefix, routes=ROUTES) for prefix in _PREFIXES],
         middleware=layers,

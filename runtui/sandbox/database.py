@@ -284,10 +284,7 @@ class Database:
             conditions.append(Condition(f'"{moment}" >= ?', (since,)))
             plans = self._plans_of(owner["workflowId"])
             self._keep_results(entity, [plan for plan in plans if plan.scheduled >= since])
-        return Condition(
-            " AND ".join(condition.sql for condition in conditions),
-            tuple(value for condition in conditions for value in condition.parameters),
-        )
+        return Condition.joined("AND", conditions)
 
     def _count(self, entity: EntityType, scope: Condition) -> int:
         statement = f'SELECT count(*) FROM "{entity.name}" WHERE {scope.sql}'

@@ -134,6 +134,9 @@ class EntityType:
         """The values of one entity (times in ticks) in the order of `columns`; a missing one is null."""
         return tuple(map(values.get, self.columns))
 
+    def by_column(self, row: Row) -> dict[str, Any]:
+        return dict(zip(self.columns, row, strict=True))
+
     def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """One entity as JSON, with every member of its enumerations; its values are given as for `record`."""
         return self.renderer(None, include_newer=True)(self.record(values))

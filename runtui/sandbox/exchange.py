@@ -48,16 +48,10 @@ class GraphResponse(Response):
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-class GraphEnvelope:
+def graph_envelope(app: ASGIApp) -> ASGIApp:
     """ASGI middleware: gives each request its ids, refuses it without a token, adds Graph's headers to the response."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         request_id = str(uuid4())
         state = scope.setdefault("state", {})
@@ -70,34 +64,30 @@ class GraphEnvelope:
                 MutableHeaders(scope=message).update(graph_headers(state))
             await send(message)
 
-        answer = self._app if bearer_token(headers) else fault_response(Request(scope), unauthenticated())
-        await answer(scope, receive, send_with_headers)
+        let_in = app if bearer_token(headers) else fault_response(Request(scope), unauthenticated())
+        await let_in(scope, receive, send_with_headers)
+
+    return answer
 
 
-class TokenGuard:
+def token_guard(app: ASGIApp, authority: Authority) -> ASGIApp:
     """ASGI middleware of Graph: lets a request in if the authority issued its token, with the permission it needs.
 
-    It stands behind `GraphEnvelope`, which gives a request its ids.
+    It stands behind `graph_envelope`, which gives a request its ids.
     """
 
-    def __init__(self, app: ASGIApp, authority: Authority) -> None:
-        self._app = app
-        self._authority = authority
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         # A batch itself changes nothing: each of its items comes through here by itself.
         writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
         action = scope["path"].rpartition("/")[2].rpartition(".")[2] if scope["method"] == "POST" else ""
-        verdict = self._authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
-        answer = fault_response(Request(scope), verdict) if isinstance(verdict, GraphError) else self._app
-        await answer(scope, receive, send)
+        verdict = authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
+        let_in = fault_response(Request(scope), verdict) if isinstance(verdict, GraphError) else app
+        await let_in(scope, receive, send)
+
+    return answer
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
-    """The bearer token of a request; empty without one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -230,7 +220,7 @@ class Exchange(Request):
         async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
             await fault_response(Request(scope), fault)(scope, receive, send)
 
-        await GraphEnvelope(refusing)(self.scope, self.receive, self.send)
+        await graph_envelope(refusing)(self.scope, self.receive, self.send)
 
     async def respond_page(self, status: int, title: str) -> None:
         """Answer with a web page of a proxy or a gateway, without a header of Graph's."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
@@ -39,6 +40,12 @@ class Condition(NamedTuple):
 
     sql: str
     parameters: tuple[Any, ...] = ()
+
+    @classmethod
+    def joined(cls, word: str, parts: Iterable[Condition]) -> Condition:
+        """Conditions joined by AND or OR."""
+        sql, parameters = zip(*parts, strict=True)
+        return cls(f"({f' {word} '.join(sql)})", tuple(chain.from_iterable(parameters)))
 
 
 class Order(NamedTuple):
@@ -120,12 +127,8 @@ class _Translator:
             raise bad_request(f"Invalid filter clause: it is nested deeper than {_MAX_DEPTH} levels.")
         match node:
             case ast.BoolOp(op=op):
-                word = " AND " if isinstance(op, ast.And) else " OR "
-                parts = [self.condition(part, depth + 1) for part in _chain(node)]
-                return Condition(
-                    f"({word.join(part.sql for part in parts)})",
-                    tuple(value for part in parts for value in part.parameters),
-                )
+                parts = (self.condition(part, depth + 1) for part in _chain(node))
+                return Condition.joined("AND" if isinstance(op, ast.And) else "OR", parts)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 inner = self.condition(operand, depth + 1)
                 return Condition(f"NOT {inner.sql}", inner.parameters)
@@ -229,10 +232,7 @@ def parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
     conditions = [parse_filter(options["$filter"], entity)] if "$filter" in options else []
     if "$search" in options:
         conditions.append(parse_search(options["$search"], entity))
-    return Condition(
-        " AND ".join(condition.sql for condition in conditions) or ALWAYS.sql,
-        tuple(value for condition in conditions for value in condition.parameters),
-    )
+    return Condition.joined("AND", conditions or [ALWAYS])
 
 
 def parse_search(text: str, entity: EntityType) -> Condition:

@@ -1,21 +1,26 @@
-"""Reads: what stands at each path, one entity of it, and how many there are.
+"""Reads: what stands at each path, one entity of it, how many there are, and sums over a window of time.
 
 Invariant: a collection is found first (404 when what it belongs to is not there), then read by the one `_page`, counted
-by the one `_count`, and its entities are answered by the one `entity_response`; so every collection takes the same
-options. Paths and shapes: Microsoft Graph reference, and the service metadata.
+by the one `_count`, summed up by the functions that `FUNCTIONS` binds to it, and its entities are answered by the one
+`entity_response`; so every collection takes the same options. Paths and shapes: Microsoft Graph reference, and the
+service metadata.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from runtui.domain.times import parse_ticks
+from runtui.sandbox.database import Window
 from runtui.sandbox.entities import (
+    CATEGORY,
     EXTENSION,
     RUN,
     SUBJECT_RESULT,
@@ -29,7 +34,7 @@ from runtui.sandbox.entities import (
     EntityType,
     Row,
 )
-from runtui.sandbox.errors import GraphError, not_found, unknown_property
+from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import (
     Expansion,
@@ -42,6 +47,7 @@ from runtui.sandbox.query import (
 )
 from runtui.sandbox.requests import context_of, database_of, link_of, options_of, preferences_of
 from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
+from runtui.sandbox.tenant.tasks import TaskDefinition
 
 ROOT: Final = "identityGovernance/lifecycleWorkflows"
 
@@ -67,8 +73,6 @@ def workflows(_request: Request) -> Collection:
 
 
 def of_workflow(entity: EntityType, name: str) -> Finder:
-    """What belongs to the workflow in the path."""
-
     def find(request: Request) -> Collection:
         workflow_id = request.path_params["workflow_id"]
         row_of(request, workflows(request), workflow_id)
@@ -86,8 +90,6 @@ def runs(request: Request) -> Collection:
 
 
 def of_run(entity: EntityType, name: str) -> Finder:
-    """What belongs to the run in the path."""
-
     def find(request: Request) -> Collection:
         run_id, found = request.path_params["run_id"], runs(request)
         row_of(request, found, run_id)
@@ -113,7 +115,7 @@ def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
 
     def find(request: Request) -> Collection:
         found, key = results(request), request.path_params["result_id"]
-        row = dict(zip(found.entity.columns, row_of(request, found, key), strict=True))
+        row = found.entity.by_column(row_of(request, found, key))
         owner = {"runId": row["runId"]}
         if entity is RUN:
             owner = {"reprocessed": row["runId"] if row["failedTasksCount"] else ""}
@@ -127,7 +129,6 @@ def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
 
 
 def everywhere(entity: EntityType, name: str) -> Finder:
-    """What belongs to the tenant."""
     return lambda _request: Collection(entity, {}, f"{ROOT}/{name}")
 
 
@@ -155,7 +156,7 @@ async def list_version_tasks(request: Request) -> Response:
     """GET …/versions/{number}/tasks: the tasks that the version had."""
     refuse_unknown(options_of(request), frozenset())
     found, key = of_workflow(VERSION, "versions")(request), request.path_params["key"]
-    tasks = json.loads(row_of(request, found, key)[VERSION.columns.index("tasks")])
+    tasks = json.loads(VERSION.by_column(row_of(request, found, key))["tasks"])
     context = context_of(request, f"{found.metadata}({key})/tasks")
     return GraphResponse({"@odata.context": context, "value": tasks})
 
@@ -197,7 +198,7 @@ def annotations_of(request: Request, entity: EntityType, row: Row) -> dict[str, 
     """The entity tag of a run, if the scenario has them."""
     if entity is not RUN or not request.app.state.scenario.current.has_etags:
         return {}
-    return {"@odata.etag": database_of(request).etag(row[RUN.columns.index("id")], row)}
+    return {"@odata.etag": database_of(request).etag(RUN.by_column(row)["id"], row)}
 
 
 def row_of(request: Request, collection: Collection, key: str) -> Row:
@@ -298,3 +299,180 @@ def read_routes() -> Iterator[Route]:
         yield from reading(f"/{ROOT}/{entity.name}s", everywhere(entity, f"{entity.name}s"))
     for path in ("/users", "/directoryObjects"):
         yield Route(f"{path}/{{key}}", get_user)
+
+
+# Functions: sums over what was scheduled in a window of time.
+
+NAMESPACE: Final = "microsoft.graph.identityGovernance"
+_FAILED: Final = "processingStatus IN ('failed', 'completedWithErrors')"
+_COMPLETED: Final = "processingStatus = 'completed'"
+
+
+def _how_many(condition: str) -> str:
+    return f"count(*) FILTER (WHERE {condition})"
+
+
+def _sum(column: str) -> str:
+    return f"coalesce(sum({column}), 0)"
+
+
+_RUN_SUMMARY: Final = {
+    "failedRuns": _how_many(_FAILED),
+    "failedTasks": _sum("failedTasksCount"),
+    "successfulRuns": _how_many(_COMPLETED),
+    "totalRuns": "count(*)",
+    "totalTasks": _sum("totalTasksCount"),
+    "totalUsers": _sum("totalUsersCount"),
+}
+_USER_SUMMARY: Final = {
+    "failedTasks": _sum("failedTasksCount"),
+    "failedUsers": _how_many(_FAILED),
+    "successfulUsers": _how_many(_COMPLETED),
+    "totalTasks": _sum("totalTasksCount"),
+    "totalUsers": "count(*)",
+}
+_TASK_REPORT_SUMMARY: Final = {
+    "failedTasks": _sum("failedUsersCount"),
+    "successfulTasks": _sum("successfulUsersCount"),
+    "totalTasks": _sum("totalUsersCount"),
+    "unprocessedTasks": _sum("unprocessedUsersCount"),
+}
+_RUNS_AND_USERS: Final = {
+    "failedRuns": _how_many(_FAILED),
+    "failedUsers": _sum("failedUsersCount"),
+    "successfulRuns": _how_many(_COMPLETED),
+    "successfulUsers": _sum("successfulUsersCount"),
+    "totalRuns": "count(*)",
+    "totalUsers": _sum("totalUsersCount"),
+}
+_EVERYTHING: Final = {
+    **_RUNS_AND_USERS,
+    "failedTasks": _sum("failedTasksCount"),
+    "successfulTasks": _sum("totalTasksCount - failedTasksCount - totalUnprocessedTasksCount"),
+    "totalTasks": _sum("totalTasksCount"),
+}
+
+
+Function = Callable[[Request, Window], dict[str, Any]]
+"""Computes the answer to a request about a window of time."""
+
+
+def _summary(find: Finder, sums: Mapping[str, str], type_name: str) -> Function:
+    def compute(request: Request, window: Window) -> dict[str, Any]:
+        entity, owner, _ = find(request)
+        (totals,) = database_of(request).sums(entity, owner, window, sums)
+        return {"@odata.context": context_of(request, f"{NAMESPACE}.{type_name}"), **totals}
+
+    return compute
+
+
+def _by_category(request: Request, window: Window) -> dict[str, Any]:
+    kinds, categories = ("failed", "successful", "total"), ("Joiner", "Leaver", "Mover")
+    totals = {f"{kind}{category}Runs": 0 for kind in kinds for category in categories}
+    for workflow in _runs_of_workflows(request, window):
+        for kind in kinds:
+            totals[f"{kind}{workflow['category'].title()}Runs"] += workflow[f"{kind}Runs"]
+    return {"@odata.context": context_of(request, f"{NAMESPACE}.workflowsInsightsByCategory"), **totals}
+
+
+def _runs_of_workflows(request: Request, window: Window) -> Iterator[dict[str, Any]]:
+    database = database_of(request)
+    for sums in database.sums(RUN, {}, window, _RUNS_AND_USERS, by="workflowId"):
+        yield WORKFLOW.by_column(database.one(WORKFLOW, sums["workflowId"], {}) or ()) | sums
+
+
+def _top_workflows(request: Request, window: Window) -> dict[str, Any]:
+    include_newer = preferences_of(request).newer_members
+    found = sorted(_runs_of_workflows(request, window), key=lambda workflow: -workflow["totalRuns"])
+    value = [
+        {
+            "workflowId": workflow["workflowId"],
+            "workflowDisplayName": workflow["displayName"],
+            "workflowCategory": CATEGORY.sent_as(workflow["category"], include_newer=include_newer),
+            "workflowVersion": workflow["version"],
+            **{name: workflow[name] for name in _RUNS_AND_USERS},
+        }
+        for workflow in found
+    ]
+    return _collection(request, "topWorkflowsInsightsSummary", value)
+
+
+def _top_tasks(request: Request, window: Window) -> dict[str, Any]:
+    """How each built-in task went; for each of its users it is one task."""
+    sums: dict[TaskDefinition, Counter[str]] = defaultdict(Counter)
+    for counted in database_of(request).task_counts(window):
+        counts = sums[counted.task]
+        counts["failed"] += counted.failed
+        counts["successful"] += counted.successful
+        counts["total"] += counted.total
+    value = [
+        {
+            "taskDefinitionId": task.id,
+            "taskDefinitionDisplayName": task.display_name,
+            **{f"{kind}{what}": count for kind, count in counts.items() for what in ("Tasks", "Users")},
+        }
+        for task, counts in sorted(sums.items(), key=lambda item: -item[1]["total"])
+    ]
+    return _collection(request, "topTasksInsightsSummary", value)
+
+
+def _collection(request: Request, type_name: str, value: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"@odata.context": context_of(request, f"Collection({NAMESPACE}.{type_name})"), "value": value}
+
+
+_WORKFLOW: Final = f"/{ROOT}/workflows/{{workflow_id}}"
+_RUN: Final = _WORKFLOW + "/runs/{run_id}"
+_REPORTS: Final = _summary(of_workflow(TASK_REPORT, "taskReports"), _TASK_REPORT_SUMMARY, "taskReportSummary")
+
+FUNCTIONS: Final[tuple[tuple[str, str, Function], ...]] = (
+    (f"{_WORKFLOW}/runs", "summary", _summary(of_workflow(RUN, "runs"), _RUN_SUMMARY, "runSummary")),
+    (
+        f"{_WORKFLOW}/userProcessingResults",
+        "summary",
+        _summary(of_workflow(USER_RESULT, "userProcessingResults"), _USER_SUMMARY, "userSummary"),
+    ),
+    (
+        f"{_RUN}/userProcessingResults",
+        "summary",
+        _summary(of_run(USER_RESULT, "userProcessingResults"), _USER_SUMMARY, "userSummary"),
+    ),
+    (f"{_WORKFLOW}/taskReports", "summary", _REPORTS),
+    (
+        f"/{ROOT}/insights",
+        "workflowsProcessedSummary",
+        _summary(everywhere(RUN, "runs"), _EVERYTHING, "workflowsInsightsSummary"),
+    ),
+    (f"/{ROOT}/insights", "workflowsProcessedByCategory", _by_category),
+    (f"/{ROOT}/insights", "topWorkflowsProcessedSummary", _top_workflows),
+    (f"/{ROOT}/insights", "topTasksProcessedSummary", _top_tasks),
+)
+
+
+def function_routes() -> Iterator[Route]:
+    """Each function under its own name and under its qualified one."""
+    for path, name, compute in FUNCTIONS:
+        for written in (name, f"{NAMESPACE}.{name}"):
+            yield Route(f"{path}/{written}({{window}})", _endpoint(compute))
+
+
+def _endpoint(compute: Function) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return GraphResponse(compute(request, _window(request)))
+
+    return answer
+
+
+def _window(request: Request) -> Window:
+    """The two moments between the parentheses of the path."""
+    options = options_of(request)
+    refuse_unknown(options, frozenset())
+    given: dict[str, str] = {}
+    for argument in request.path_params["window"].split(","):
+        name, _, value = argument.strip().partition("=")
+        given[name.casefold()] = options.get(value, value) if value.startswith("@") else value
+    if given.keys() != {"startdatetime", "enddatetime"}:
+        raise bad_request("The function needs startDateTime and endDateTime, both date-times without quotes.")
+    try:
+        return parse_ticks(given["startdatetime"]), parse_ticks(given["enddatetime"])
+    except ValueError as error:
+        raise bad_request(f"The function needs date-times. {error}") from error

@@ -451,18 +451,15 @@ class ScenarioSwitch:
         devices.autopilot = None if codes is Codes.EXPIRED else Autopilot(user, _POLLS)
 
 
-class ScenarioMiddleware:
+def simulation(app: ASGIApp) -> ASGIApp:
     """ASGI middleware around everything else: does to each request what the current scenario says."""
+    from runtui.sandbox.exchange import Exchange
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from runtui.sandbox.exchange import Exchange
-
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         switch: ScenarioSwitch = scope["app"].state.scenario
-        action = switch.action(scope["method"], scope["path"]) if scope["type"] == "http" else None
-        if action is None:
-            await self._app(scope, receive, send)
+        if (action := switch.action(scope["method"], scope["path"])) is None:
+            await app(scope, receive, send)
         else:
-            await action(Exchange(self._app, scope, receive, send, switch.sandbox))
+            await action(Exchange(app, scope, receive, send, switch.sandbox))
+
+    return answer

@@ -60,15 +60,11 @@ def main(
     scenario: str = "none",
     sign_in: bool = False,
 ) -> int:
-    """Serve a freshly seeded tenant until SIGTERM or SIGINT.
+    """Serve a freshly seeded tenant on a loopback port (0: any that is free) until SIGTERM or SIGINT, or until standard
+    input ends because the parent process is gone.
 
-    Each line of standard input is the name of a scenario to switch to. `runs`, `seed`, `hostile` and `scenario` are
-    those of `create_app`.
-
-    Args:
-        port: The loopback port; 0 for any that is free.
-        until_stdin_closes: Whether to stop when standard input ends too, because the parent process is gone.
-        sign_in: Whether it takes only tokens of its own sign-in, which is served beside Graph.
+    Each line of standard input is the name of a scenario to switch to. With `sign_in` it takes only tokens of its own
+    sign-in, which is served beside Graph; the rest is as for `create_app`.
 
     Raises:
         RuntuiError: the port cannot be used.
@@ -106,25 +102,23 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-class HostGuard:
-    """ASGI: answers requests whose Host is a name of this machine with the port that they came in by.
+def host_guard(app: ASGIApp) -> ASGIApp:
+    """ASGI middleware: answers requests whose Host is a name of this machine with the port that they came in by.
 
     A web page can point a name of its own at 127.0.0.1 and then read responses from here (DNS rebinding); its browser
     still sends that name.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        names = [f"{host}:{scope['server'][1]}" for host in (HOST, "localhost")]
+        let_in = app
+        if (named := Headers(scope=scope).get("host", "")).lower() not in names:
+            message = f"The Host header is {named!r}; this sandbox answers to {' and '.join(names)}."
+            refusal = GraphError(421, "MisdirectedRequest", message)
+            let_in = JSONResponse(refusal.body("", ""), refusal.status)
+        await let_in(scope, receive, send)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            names = [f"{host}:{scope['server'][1]}" for host in (HOST, "localhost")]
-            if (named := Headers(scope=scope).get("host", "")).lower() not in names:
-                message = f"The Host header is {named!r}; this sandbox answers to {' and '.join(names)}."
-                refusal = GraphError(421, "MisdirectedRequest", message)
-                await JSONResponse(refusal.body("", ""), refusal.status)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    return answer
 
 
 def create_authority_app(authority: Authority) -> Starlette:
@@ -187,7 +181,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server: prints where it is, switches scenarios, and exits with 0 when it is told to stop."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
-        super().__init__(server_config(HostGuard(graph if authority is None else with_authority(graph, authority))))
+        super().__init__(server_config(host_guard(graph if authority is None else with_authority(graph, authority))))
         self._scenario = graph.state.scenario
         self._has_sign_in = authority is not None
         self._until_stdin_closes = until_stdin_closes

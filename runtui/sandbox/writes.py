@@ -21,6 +21,7 @@ from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_pr
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
 from runtui.sandbox.reads import (
+    NAMESPACE,
     ROOT,
     Collection,
     Finder,
@@ -37,7 +38,6 @@ from runtui.sandbox.requests import context_of, database_of, options_of, read_js
 from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person
 
-_NAMESPACE: Final = "microsoft.graph.identityGovernance"
 _RUN_TYPE: Final = f"#{RUN.type_name}"
 _MOST_SUBJECTS: Final = 10
 """How many users one run on demand takes: "Understanding lifecycle workflows", limits."""
@@ -145,14 +145,14 @@ def _complex(
     Without an `@odata.type` it is of the `declared` type, which is empty where that is abstract.
     """
     written = value.get("@odata.type", declared) if isinstance(value, dict) else None
-    type_name = str(written).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
+    type_name = str(written).removeprefix("#").removeprefix(f"{NAMESPACE}.")
     if type_name not in types:
-        known = ", ".join(f"'#{_NAMESPACE}.{known}'" for known in types)
+        known = ", ".join(f"'#{NAMESPACE}.{known}'" for known in types)
         raise bad_request(f"'{name}' is to be an object whose '@odata.type' is one of {known}.", target=name)
     given = {key: item for key, item in value.items() if not key.startswith("@odata.")}
     for key in given:
         if key not in types[type_name]:
-            raise unknown_property(key, f"{_NAMESPACE}.{type_name}")
+            raise unknown_property(key, f"{NAMESPACE}.{type_name}")
     for key in types[type_name]:
         if given.get(key) is None:
             raise bad_request(f"The property '{key}' of '{type_name}' is required.", target=key)
@@ -160,7 +160,6 @@ def _complex(
 
 
 def _reference(value: Any, name: str) -> str:
-    """The id of the entity that a parameter names."""
     key = value.get("id") if isinstance(value, dict) else None
     if not isinstance(key, str) or not key:
         raise bad_request(f"'{name}' is to name an entity by its 'id'.", target=name)
@@ -168,7 +167,6 @@ def _reference(value: Any, name: str) -> str:
 
 
 def _references(value: Any, name: str) -> list[str]:
-    """The ids of one or more entities, each once."""
     if not isinstance(value, list) or not value:
         raise bad_request(f"'{name}' is to be a collection of at least one entity.", target=name)
     return list(dict.fromkeys(_reference(item, name) for item in value))
@@ -231,7 +229,7 @@ _ACTIVATION_SCOPES: Final = {
 def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
     type_name, given = _complex(arguments["scope"], "scope", _ACTIVATION_SCOPES)
     database = database_of(request)
-    stored = {"@odata.type": f"#{_NAMESPACE}.{type_name}"}
+    stored = {"@odata.type": f"#{NAMESPACE}.{type_name}"}
     if "users" in given:
         found = [database.people.find(key) for key in _references(given["users"], "users")]
         people = [person for person in found if person is not None]
@@ -271,7 +269,7 @@ def _cancel_processing(request: Request, workflow: _Bound, arguments: _Arguments
     run_id, *others = _references(given["runs"], "runs")
     if others:
         raise bad_request("One run is canceled per request.", target="runs")
-    run = _as_dict(RUN.columns, row_of(request, Collection(RUN, {}, ""), run_id))
+    run = RUN.by_column(row_of(request, Collection(RUN, {}, ""), run_id))
     if run["workflowId"] != workflow["id"]:
         raise bad_request(f"The run '{run_id}' is of another workflow.", target="runs")
     if run["processingStatus"] not in ("queued", "inProgress"):
@@ -289,7 +287,7 @@ def _clear_quarantine(request: Request, workflow: _Bound, _arguments: _Arguments
 
 def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Arguments) -> _Done:
     body = {
-        "@odata.context": context_of(request, f"Collection({_NAMESPACE}.previewFailedTask)"),
+        "@odata.context": context_of(request, f"Collection({NAMESPACE}.previewFailedTask)"),
         "value": list(database_of(request).task_flaws(workflow["id"])),
     }
     return _Done(response=GraphResponse(body), is_change=False)
@@ -308,10 +306,6 @@ def _resume(request: Request, result: _Bound, arguments: _Arguments) -> _Done:
 
 def _conflict(message: str) -> GraphError:
     return GraphError(409, "Conflict", message)
-
-
-def _as_dict(columns: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
-    return dict(zip(columns, row, strict=True))
 
 
 # The table.
@@ -356,7 +350,7 @@ def action_routes() -> Iterator[Route]:
     """Each action under its own name and under its qualified one."""
     for action in ACTIONS:
         for path, find in action.bindings:
-            for written in (action.name, f"{_NAMESPACE}.{action.name}"):
+            for written in (action.name, f"{NAMESPACE}.{action.name}"):
                 yield Route(f"{path}/{written}", _endpoint(action, find), methods=["POST"])
 
 
@@ -367,7 +361,7 @@ def _endpoint(action: BoundAction, find: Finder) -> Callable[[Request], Awaitabl
         found, workflow_id = find(request), request.path_params["workflow_id"]
         row = row_of(request, found, request.path_params.get("key", workflow_id))
         sent = _arguments(action, request.headers.get("content-type"), body)
-        done = action.carry_out(request, _as_dict(found.entity.columns, row), sent)
+        done = action.carry_out(request, found.entity.by_column(row), sent)
         if done.is_change:
             time, client_request_id = request.app.state.clock(), request.state.client_request_id
             write = AppliedWrite(done.run_id, sent, time, client_request_id, action.name, workflow_id)

@@ -217,12 +217,9 @@ WITH_WHAT_IS_THERE: Final = "Put it back, or send the change again into the file
 
 
 def open_journal(path: Path, *, durable: bool) -> JournalConnection:
-    """Open the file, 0600 in a folder 0700, with all tables.
-
-    Args:
-        path: The file.
-        durable: Whether a commit is on the disk itself when it returns (for intents), or with the system only, which
-            outlives a killed process but not a loss of power (for drafts).
+    """Open the file, 0600 in a folder 0700, with all tables. A `durable` commit is on the disk itself when it returns
+    (for intents); another one is with the system only, which outlives a killed process but not a loss of power (for
+    drafts).
 
     Raises:
         JournalError: when there can be no such file.

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, storable
 from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS, ListSettings, View
 from runtui.errors import RuntuiError
-from runtui.private_files import NotPrivateError, open_private, private_folder, replace_private
+from runtui.private_files import explanation, open_private, private_folder, replace_private
 from runtui.services.announcer import Announcer
 
 MOST_BYTES: Final = 64 * 1024
@@ -55,13 +55,7 @@ class KeptChoices(NamedTuple):
 
 
 class Preferences:
-    """The choices of one profile, or of one Graph root where there is no profile; read at once.
-
-    Args:
-        folder: The state folder.
-        profile: The name of the profile; empty without one.
-        root: The Graph root; empty for the sandbox of a demo.
-    """
+    """The choices of one profile, or where there is none of one Graph root, which is empty for a demo; read at once."""
 
     def __init__(self, folder: Path, profile: str, root: str) -> None:
         self._path = preferences_path(folder, profile, root)
@@ -141,10 +135,8 @@ def preferences_path(folder: Path, profile: str, root: str) -> Path:
 
 
 def _fault(what: str, path: Path, error: OSError) -> RuntuiError:
-    words, cure = f"{path}: {error.strerror}.", "Free disk space, or set RUNTUI_STATE to a folder of your own."
-    if isinstance(error, NotPrivateError):
-        words, cure = error.sentence, error.cure
-    return RuntuiError(f"Filter, order and views {what}", words, cure)
+    cure = "Free disk space, or set RUNTUI_STATE to a folder of your own."
+    return RuntuiError(f"Filter, order and views {what}", *explanation(path, error, cure))
 
 
 def _object_of(kept: KeptChoices) -> dict[str, Any]:

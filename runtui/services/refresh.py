@@ -213,11 +213,9 @@ class Refresh:
             self._task = None
 
     async def list_once(self, *, full: bool = False, sorts: Collection[str] | None = None) -> None:
-        """Bring the store up to date, workflow by workflow; trouble ends up in `progress`, never raised.
-
-        Args:
-            full: Read all runs, also where the changes would do.
-            sorts: The columns by which the list is then sorted quickly; None: all.
+        """Bring the store up to date, workflow by workflow; trouble ends up in `progress`, never raised. `full` reads
+        all runs, also where the changes would do; by the columns in `sorts` (None: all) the list is then sorted
+        quickly.
         """
         full, self._full_asked = full or self._full_asked, False
         self._asked = False
@@ -376,12 +374,11 @@ class Refresh:
 
 
 def changes_since(known: KnownListing | None, now: int | None, refused: int | None) -> int | None:
-    """From when on the changes of a workflow make it complete; None: only a full listing does.
+    """From when on the changes of a workflow make it complete; None: only a full listing does. All moments are of the
+    service's clock, in ticks.
 
-    Args:
-        known: How far its runs are known; None: not at all, or it is doubted.
-        now: The service's clock, None where it does not tell. All moments are of this clock, in ticks.
-        refused: When the service refused to filter.
+    `known` is how far its runs are known (None: not at all, or it is doubted), `now` the present where the service
+    tells it, `refused` when it refused to filter.
     """
     if known is None or now is None or (refused is not None and abs(now - refused) < REFUSED_FOR):
         return None

@@ -190,11 +190,8 @@ def why_not(action: Action, now: ActionContext) -> str | None:
 def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
     """Textual's bindings for some scopes.
 
-    Tables and boxes act by themselves; all else runs through `Frame.action_perform`.
-
-    Args:
-        scopes: Where the actions belong to.
-        calls: For an action's id: the Textual action of this widget, where it has another name there.
+    Tables and boxes act by themselves; all else runs through `Frame.action_perform`. `calls` has the Textual action of
+    this widget for the ids of actions that have another name there.
     """
     return [
         Binding(
@@ -227,14 +224,10 @@ _STEPS: Final = frozenset({"valid change"})
 
 
 def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = False) -> list[tuple[Action, str]]:
-    """The actions of a hint line, each with its key: the most important ones that can be done now, and the help.
+    """The actions of a hint line, of those that have the keys, each with its key: the most important ones that can be
+    done now, and the help. While typing, letters and digits are text.
 
     The way to a place is left out where one is there already.
-
-    Args:
-        actions: Those that have the keys.
-        now: What can be done.
-        typing: Whether letters and digits are text.
     """
     here = {action.scope for action in actions}
     found = []

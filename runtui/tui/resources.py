@@ -24,8 +24,7 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
 from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save, Step
-from runtui.tui.cell_filter import cell_fields, cell_filter, cell_filter_help
-from runtui.tui.filter_completion import RUN_FIELDS, FieldHelp
+from runtui.tui.filtering import RUN_FIELDS, FieldHelp, cell_fields, cell_filter, cell_filter_help
 from runtui.tui.text import middle
 
 RowId = TypeVar("RowId", bound=str | int)

@@ -123,13 +123,8 @@ def _difference(before: Pen, after: Pen) -> str | None:
 
 
 def cursor_to(y: int, x: int, at_y: int | None, at_x: int | None) -> str:
-    """Return the shortest sequence that brings the cursor to line `y` and column `x`, counted from 0.
-
-    Args:
-        y: The line to go to.
-        x: The column to go to.
-        at_y: The line the cursor is in, None if nobody knows.
-        at_x: Its column, None if nobody knows.
+    """The shortest sequence that brings the cursor to line `y` and column `x`, counted from 0, from where it is, as far
+    as anybody knows.
     """
     if (y, x) == (at_y, at_x):
         return ""
@@ -317,12 +312,7 @@ def _cells_in(changes: Changes) -> int:
 
 
 class ScreenDiff:
-    """What a terminal shows, and what it is to show.
-
-    Args:
-        width: Columns of the terminal.
-        height: Lines of the terminal.
-    """
+    """What a terminal shows, and what it is to show."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
@@ -352,10 +342,8 @@ class ScreenDiff:
             row[end - 1] = (" ", blank_pen(row[end - 1][1]))
 
     def paint(self, cursor: tuple[int, int]) -> str:
-        """Return what brings the terminal to the wanted screen; from then on it counts as shown.
-
-        Args:
-            cursor: Line and column, counted from 0, where the terminal's cursor is to rest.
+        """What brings the terminal to the wanted screen, which then counts as shown, with its cursor at a line and
+        column, counted from 0.
         """
         shown, wanted = self._shown, self.wanted
         changes = _changes(shown, wanted)

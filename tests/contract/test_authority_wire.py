@@ -24,7 +24,7 @@ from runtui.sandbox.authority.directory import (
     User,
 )
 from runtui.sandbox.authority.tokens import Identity, to_base64url
-from runtui.sandbox.exchange import TokenGuard
+from runtui.sandbox.exchange import token_guard
 from runtui.sandbox.writes import ACTIONS as BOUND_ACTIONS
 from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
@@ -57,8 +57,8 @@ class TestGraph:
 
     @pytest.fixture
     def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: ScriptedAuthority) -> httpx.AsyncClient:
-        # Behind everything else that stands around the app, as GraphEnvelope is.
-        sandbox_app.user_middleware.append(Middleware(TokenGuard, authority=authority))
+        # Behind everything else that stands around the app, as graph_envelope is.
+        sandbox_app.user_middleware.append(Middleware(token_guard, authority=authority))
         return sandbox.client
 
     def signed_in(self, authority: ScriptedAuthority, account: User) -> dict[str, str]:

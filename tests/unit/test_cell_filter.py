@@ -8,7 +8,7 @@ import pytest
 
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.filters import FilterError
-from runtui.tui.cell_filter import cell_filter
+from runtui.tui.filtering import cell_filter
 
 
 class Animal(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtui.domain.filters import parse_filter
-from runtui.tui.filter_completion import RUN_FIELDS, candidates, slot_at
+from runtui.tui.filtering import RUN_FIELDS, candidates, slot_at
 
 NOW = 639_000_000_000_000_000
 STATUSES = (("failed", 7), ("completedWithErrors", 12), ("", 2))

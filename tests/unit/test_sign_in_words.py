@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runtui.auth.errors import not_signed_in
+from runtui.auth.flows import has_browser
 from runtui.auth.signin import Account, SignInState
 from runtui.settings import SignInSettings
-from runtui.tui.words.sign_in_words import countdown, has_browser, methods_here, next_change, short_name, who
+from runtui.tui.words.sign_in_words import countdown, methods_here, next_change, short_name, who
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 NOBODY = Account(username="", tenant_id="")

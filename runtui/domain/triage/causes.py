@@ -26,7 +26,6 @@ class CauseRow(NamedTuple):
 
 
 def cause_rows(causes: Sequence[Cause]) -> list[CauseRow]:
-    """Causes in their order."""
     most = max((cause.users for cause in causes), default=0)
     return [CauseRow(cause, most) for cause in causes]
 

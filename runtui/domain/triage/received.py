@@ -24,7 +24,6 @@ def text_in(received: Mapping[str, Any], *names: str) -> str:
 
 
 def number_in(received: Mapping[str, Any], name: str) -> int | None:
-    """A whole number."""
     found = received.get(name)
     return found if type(found) is int else None
 
@@ -51,7 +50,6 @@ def object_in(received: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 
 def objects_in(received: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The objects of a collection."""
     found = received.get(name)
     return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 

@@ -129,11 +129,9 @@ class UserRow(NamedTuple):
 
     @property
     def waiting(self) -> TaskResult | None:
-        """The task that has begun and not ended."""
         return next((task for task in self.tasks if task.is_waiting), None)
 
     def row_of(self, task: TaskResult) -> TaskRow:
-        """One of its tasks, with the extension that it runs."""
         return TaskRow(task, self.extensions.get(task.extension_id))
 
     def why(self, now: int) -> str:
@@ -304,7 +302,6 @@ class PersonResult(NamedTuple):
 
 
 def newest_first(tasks: Iterable[PersonResult]) -> list[PersonResult]:
-    """The latest task of the latest run first."""
     return sorted(tasks, key=lambda task: (task.moment, task.result.sequence or 0), reverse=True)
 
 

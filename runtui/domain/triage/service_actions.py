@@ -119,7 +119,6 @@ class ServiceAction:
         return json.dumps(self.parameters, indent=2) if self.parameters else ""
 
     def body(self) -> dict[str, Any]:
-        """The JSON object to send."""
         return dict(self.parameters)
 
     def changes(self) -> tuple[()]:
@@ -136,7 +135,6 @@ Operation: TypeAlias = Draft | ServiceAction
 
 
 def cancel(workflow_id: str, run_id: str) -> ServiceAction:
-    """Stop a run."""
     scope = {"@odata.type": f"{_NAMESPACE}.cancelRunsScope", "runs": [{"id": run_id}]}
     return ServiceAction("cancelProcessing", workflow_id, run_id, {"scope": scope})
 
@@ -154,13 +152,11 @@ def reprocess(workflow_id: str, run_id: str, scope: str) -> ServiceAction:
 
 
 def run_on_demand(workflow_id: str, user_ids: Sequence[str]) -> ServiceAction:
-    """Run a workflow now for some users."""
     subjects = [{"id": user_id} for user_id in user_ids]
     return ServiceAction("activate", workflow_id, workflow_id, {"subjects": subjects})
 
 
 def clear_quarantine(workflow_id: str) -> ServiceAction:
-    """Let a workflow run again that the service holds back."""
     return ServiceAction("clearQuarantine", workflow_id, workflow_id)
 
 

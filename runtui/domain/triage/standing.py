@@ -60,7 +60,6 @@ def _reasons(known: RunTriage, row: RunRow, now: int) -> Iterator[str]:
 
 
 def standing(row: RunRow, now: int) -> Standing:
-    """How a run stands at `now` (ticks)."""
     known = row.triage
     if known is None:
         return "new"

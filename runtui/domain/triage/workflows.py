@@ -109,7 +109,6 @@ class Workflow:
 
     @property
     def name(self) -> str:
-        """The display name, or the id where there is none."""
         return text_in(self.received, "displayName", "id")
 
     @property
@@ -226,7 +225,6 @@ class WorkflowHistory(NamedTuple):
 
     @property
     def total(self) -> WorkflowDay:
-        """All of its days in one."""
         return WorkflowDay(*map(sum, zip(*self.days, strict=True)))
 
     @property
@@ -408,7 +406,6 @@ def _moment(ticks: int | None) -> str | None:
 
 
 def day_key(back: int) -> str:
-    """The key of the column of a day, `back` days before today."""
     return f"day{back}"
 
 
@@ -420,7 +417,6 @@ def _limit(condition: Mapping[str, Any]) -> str:
 
 
 def _trigger(trigger: Mapping[str, Any]) -> str:
-    """A `workflowExecutionTrigger` in words."""
     kind = type_in(trigger)
     if kind == "timeBasedAttributeTrigger":
         return _time_trigger(number_in(trigger, "offsetInDays"), text_in(trigger, "timeBasedAttribute") or "?")

@@ -206,7 +206,6 @@ def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
 
 
 async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None, user: str, as_json: bool) -> int:
-    """Print what a run did for a user, task by task."""
     async with connected(session) as workspace:
         workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
         rows = await _users(workspace, workflow_id, run_id)

@@ -310,7 +310,6 @@ class ToldRuns:
             self._db.execute("PRAGMA user_version = 1")
 
     def forget(self) -> None:
-        """Forget all, as before the first start."""
         with self._writing():
             self._db.execute("DELETE FROM told")
             self._db.execute("PRAGMA user_version = 0")
@@ -321,7 +320,6 @@ class ToldRuns:
         return [run_id for run_id in found if run_id not in known]
 
     def add(self, run_id: str, workflow_id: str) -> None:
-        """Remember that a run was told of."""
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (run_id, workflow_id))
 

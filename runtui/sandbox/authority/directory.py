@@ -119,7 +119,6 @@ class Directory:
         raise aadsts(700016, client_id=client_id, tenant=self.tenant_id)
 
     def user(self, username: str) -> User:
-        """The user with that name, in whatever case."""
         for user in self.users:
             if user.username.lower() == username.lower():
                 return user

@@ -240,7 +240,6 @@ def to_base64url(data: bytes) -> str:
 
 
 def _parse_claims(claims: str) -> Mapping[str, Any]:
-    """The `claims` parameter of a request, perhaps empty."""
     try:
         value = json.loads(claims) if claims else {}
     except (ValueError, RecursionError):

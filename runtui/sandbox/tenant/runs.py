@@ -157,7 +157,6 @@ class RunPlan(NamedTuple):
         return self.failed_among(user + 1) > self.failed_among(user)
 
     def cause_of(self, user: int) -> Cause:
-        """Why a user fails who does."""
         return self.causes[self.failed_among(user) % len(self.causes)]
 
     def task_of(self, cause: Cause) -> int:
@@ -266,7 +265,6 @@ def _users_done(plan: RunPlan, now: int) -> int:
 
 
 def _has_begun(plan: RunPlan, now: int) -> bool:
-    """Whether a run has begun to process its users."""
     return now >= plan.started and not plan.never_starts and plan.fate != "quarantined"
 
 
@@ -312,7 +310,6 @@ class Turn(NamedTuple):
     """The index of the task that waited for an answer, and when the answer came."""
 
     def begins(self, index: int) -> int:
-        """When a task has begun."""
         if self.resumed is not None and index > self.resumed[0]:
             return self.resumed[1]
         return (self.started or 0) + index * self.span

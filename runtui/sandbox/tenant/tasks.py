@@ -135,7 +135,6 @@ EXTENSIONS: Final = (ARCHIVE_MAILBOX, LEGAL_HOLD, RETURN_ASSETS)
 
 
 def calling(extension: Extension) -> TaskDefinition:
-    """The task that calls one extension."""
     return CUSTOM_EXTENSION._replace(arguments=((CUSTOM_EXTENSION.arguments[0][0], extension.id),))
 
 

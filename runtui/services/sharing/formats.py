@@ -78,7 +78,6 @@ def code_span(text: object) -> str:
 
 
 def code_block(text: object, language: str = "") -> Iterator[str]:
-    """Text as a fenced block, line by line."""
     shown = visible(text, newlines=True)
     fence = "`" * max(3, _longest_row(shown) + 1)
     yield f"{fence}{language}"

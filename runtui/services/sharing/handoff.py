@@ -76,10 +76,9 @@ class FailedTask:
     reasons: tuple[str, ...]
     """In different words, as received."""
     subjects: tuple[Subject, ...]
+    """As far as they are known."""
     users: int
     """How many they are in all."""
-    folded_reasons: tuple[str, ...] = ()
-    """The same reasons without names, ids and numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +88,6 @@ class Handoff:
     title: str
     facts: tuple[tuple[str, str], ...]
     failures: tuple[FailedTask, ...] = ()
-    more_failures: int = 0
-    """Causes that are not named."""
     runs: tuple[str, ...] = ()
     more_runs: int = 0
     changes: tuple[Entry, ...] = ()
@@ -104,7 +101,6 @@ class Handoff:
 
 
 async def origin_of(workspace: Workspace) -> Origin:
-    """This session, now."""
     settings = workspace.settings
     return Origin(await workspace.account(), settings.profile, settings.tenant, workspace.root, datetime.now(UTC))
 
@@ -166,18 +162,10 @@ def run_handoff(
     has_draft: bool = False,
     row: RunRow | None = None,
 ) -> Handoff:
-    """The hand-over of a run.
+    """The hand-over of a run as received, of which nothing is there where it is gone.
 
-    Args:
-        run_id: Its id.
-        stored: The run as received; nothing of it where it is gone.
-        results: What its tasks did, as far as that was read; None where it was not.
-        workflow: Its workflow as received.
-        changes: What runtui changed, newest first.
-        requests: What else was asked about it in this session, newest first; those of changes are left out.
-        origin: Who hands it over.
-        has_draft: Whether a change of it waits unsent on this machine.
-        row: The run with what people remember of it.
+    What its tasks did is told as far as it was read (None: not at all). Changes and the other requests about it stand
+    newest first; requests of changes are left out.
     """
     failures = _failures(results.tasks if results is not None else ())
     open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
@@ -191,8 +179,7 @@ def run_handoff(
             *_run_facts(run_id, stored, Workflow(workflow or {})),
             *(triage_facts(row, now_ticks(), _moment) if row is not None else ()),
         ),
-        failures=failures[:NAMED_CAUSES],
-        more_failures=len(failures[NAMED_CAUSES:]),
+        failures=failures,
         changes=tuple(changes),
         requests=tuple(sorted(others, key=lambda other: other.status == 200)[:NAMED_REQUESTS]),
         open_points=tuple(open_points),
@@ -204,15 +191,7 @@ def run_handoff(
 def cause_handoff(
     cause: Cause, run_ids: Sequence[str], results: Sequence[TaskResult], changes: Sequence[Entry], origin: Origin
 ) -> Handoff:
-    """The hand-over of a cause.
-
-    Args:
-        cause: The cause.
-        run_ids: The newest of its runs.
-        results: Its latest failures.
-        changes: What was changed of those runs.
-        origin: Who hands it over.
-    """
+    """The hand-over of a cause, with the newest of its runs, their changes, and its latest failures."""
     facts = [("users", str(cause.users)), ("runs", str(cause.runs)), ("workflows", ", ".join(cause.workflows))]
     facts += [("first seen", _moment(cause.first)), ("last seen", _moment(cause.last))]
     failures = [replace(failure, users=cause.users) for failure in _failures(results)[:1]]
@@ -233,27 +212,30 @@ def cause_handoff(
 
 def reduced(handoff: Handoff) -> Handoff:
     """The same with less about people: initials and ids, and no name that a reason puts in quotes."""
-    failures = []
     everybody = [subject for failure in handoff.failures for subject in failure.subjects]
+    failures = (
+        replace(
+            failure,
+            reasons=tuple(dict.fromkeys(_folded(reason, failure.subjects) for reason in failure.reasons)),
+            subjects=tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects),
+        )
+        for failure in handoff.failures
+    )
     facts = tuple((name, _folded(value, everybody) if name == NOTE else value) for name, value in handoff.facts)
     changes = tuple(
         replace(change, why=_folded(change.why, everybody), words=_folded(change.words, everybody))
         for change in handoff.changes
     )
-    for failure in handoff.failures:
-        subjects = tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects)
-        failures.append(replace(failure, reasons=failure.folded_reasons, subjects=subjects))
     return replace(handoff, failures=tuple(failures), facts=facts, changes=changes, is_reduced=True)
 
 
-def handoff_record(handoff: Handoff) -> dict[str, Any]:
-    """A hand-over for a program, redacted."""
+def _record(handoff: Handoff) -> dict[str, Any]:
     record = {
         "title": handoff.title,
         "facts": dict(handoff.facts),
         "link": handoff.link or None,
-        "causes": [_failure_record(failure) for failure in handoff.failures],
-        "moreCauses": handoff.more_failures,
+        "causes": [_failure_record(failure) for failure in handoff.failures[:NAMED_CAUSES]],
+        "moreCauses": len(handoff.failures[NAMED_CAUSES:]),
         "runs": list(handoff.runs),
         "moreRuns": handoff.more_runs,
         "changes": [entry_object(entry) for entry in handoff.changes],
@@ -271,12 +253,12 @@ def handoff_record(handoff: Handoff) -> dict[str, Any]:
 
 
 def handoff_json(handoff: Handoff) -> str:
-    return json.dumps(handoff_record(handoff), indent=2)
+    return json.dumps(_record(handoff), indent=2)
 
 
 def handoff_markdown(handoff: Handoff) -> str:
     """A hand-over for a person, to be pasted into a ticket."""
-    return "\n".join(_lines(handoff_record(handoff))) + "\n"
+    return "\n".join(_lines(_record(handoff))) + "\n"
 
 
 # Building
@@ -330,14 +312,7 @@ def _failure(results: Sequence[TaskResult]) -> FailedTask:
         for result in results
     }
     reasons = tuple(dict.fromkeys(result.reason for result in results))[:NAMED_WORDINGS]
-    return FailedTask(
-        first.task_name,
-        first.definition_id,
-        reasons,
-        tuple(subjects.values())[:NAMED_PEOPLE],
-        len(subjects),
-        tuple(dict.fromkeys(_folded(reason, subjects.values()) for reason in reasons)),
-    )
+    return FailedTask(first.task_name, first.definition_id, reasons, tuple(subjects.values()), len(subjects))
 
 
 def _folded(reason: str, subjects: Iterable[Subject]) -> str:
@@ -423,7 +398,7 @@ def _failure_record(failure: FailedTask) -> dict[str, Any]:
         "users": failure.users,
         "people": [
             {"id": subject.id, "name": subject.name, "userPrincipalName": subject.user_principal_name or None}
-            for subject in failure.subjects
+            for subject in failure.subjects[:NAMED_PEOPLE]
         ],
         "check": list(checklist.lines) if checklist is not None else [],
         "source": checklist.source if checklist is not None else None,

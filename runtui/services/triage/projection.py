@@ -49,7 +49,6 @@ def put_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
 
 
 def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
-    """Forget all, and put these in their place."""
     db.execute("DELETE FROM triage")
     put_triage(db, rows)
 
@@ -65,7 +64,6 @@ def triage_of(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, Run
 
 
 def with_triage(db: sqlite3.Connection, rows: Sequence[RunRow]) -> list[RunRow]:
-    """The rows with what is remembered of their runs."""
     known = triage_of(db, [row.id for row in rows])
     return [row._replace(triage=known[row.id]) if row.id in known else row for row in rows] if known else list(rows)
 

@@ -84,15 +84,9 @@ class _Item:
 
 
 class Bulk:
-    """Some writes under way together.
-
-    Args:
-        client: Reads and changes runs.
-        driver: Carries out what only one of them asks for.
-        batch: What the journal calls all of them.
-        saves: The changes, of different runs.
-        holds: Whether the first refusal that says nothing of its run alone holds the rest, until `go_on` or `stop`.
-        foreground: Comes before each piece of the work on the event loop.
+    """Some writes of different runs under way together, which the journal calls `batch`. The driver carries out what
+    only one of them asks for. With `holds` the first refusal that says nothing of its run alone holds the rest, until
+    `go_on` or `stop`; the `foreground` comes before each piece of the work on the event loop.
     """
 
     def __init__(

@@ -64,12 +64,9 @@ class StartedRuns(NamedTuple):
 
 
 def started_runs(intent: Intent, workflow: Mapping[str, Any], others: Collection[Entry] = ()) -> StartedRuns | None:
-    """What the runs of a workflow, read after an action was sent, say of it; None where nothing can be compared.
-
-    Args:
-        intent: The action, with what was kept before it was sent.
-        workflow: As `observe` reads it.
-        others: The other actions on the workflow in the journal; damaged ones may have started anything.
+    """What the runs of a workflow (as `observe` reads it after an action was sent) say of the action; None where
+    nothing can be compared. `others` are the other actions on it in the journal; damaged ones may have started
+    anything.
     """
     if not {AS_OF, RECENT_RUNS} <= intent.before.keys() or RECENT_RUNS not in workflow:
         return None

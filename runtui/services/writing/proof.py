@@ -97,12 +97,8 @@ def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
 
 
 def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:
-    """What a reading proves of a change that no answer vouches for.
-
-    Args:
-        entry: The change.
-        reading: The run as it was read after the change was sent.
-        others: The changes of the same run in the journal.
+    """What a reading of the run, after the change was sent, proves of a change that no answer vouches for; `others` are
+    the changes of the same run in the journal.
     """
     entity = reading.entity
     if entity is None:

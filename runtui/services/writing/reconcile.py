@@ -55,15 +55,8 @@ def operation_of(entry: Entry) -> Operation:
 
 
 class Reconciler:
-    """The changes of one root that are still to be settled.
-
-    Args:
-        client: Reads the runs.
-        journal: Holds the changes.
-        store: Takes each run as read.
-        root: The Graph root.
-        intervals: Seconds between two checks.
-        clock: The time (UTC), by which a change is old.
+    """The changes of one root that are still to be settled. `intervals` are seconds between two checks; by the clock
+    (UTC) a change is old.
     """
 
     def __init__(

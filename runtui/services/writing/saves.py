@@ -37,14 +37,9 @@ class ReadOnly(Protocol):
 class SaveQueue:
     """Owns every write as an asyncio task of its own, apart from any screen.
 
-    Args:
-        client: Reads and changes runs.
-        store: Where a run goes as the service answered it.
-        journal: Where each change is recorded before it is sent.
-        context: Who writes, and where.
-        refusal: Why nothing may be written now, asked at each submit.
-        requires_why: Whether nothing is written without a reason.
-        foreground: What many changes come after; None: nobody types.
+    `context` says who writes, and where; `refusal`, asked at each submit, why nothing may be written now;
+    `requires_why` whether nothing is written without a reason. Many changes come after the `foreground`; None: nobody
+    types.
     """
 
     def __init__(
@@ -78,11 +73,8 @@ class SaveQueue:
     ) -> Save:
         """Start writing a draft that has changes and no errors; progress is announced by `changed`.
 
-        Args:
-            draft: What to write.
-            undoes: The journal's number of the entry that this change takes back.
-            why: Why, in a sentence for the journal.
-            fresh: The reading that the draft was made over a moment ago: it is not read again before the first try.
+        `undoes` is the journal's number of the entry that it takes back. `fresh` is the reading that the draft was made
+        over a moment ago: the run is then not read again before the first try.
 
         Raises:
             UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
@@ -95,13 +87,10 @@ class SaveQueue:
     def submit_many(
         self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), holds: bool = True, why: str = ""
     ) -> Bulk:
-        """Start writing drafts of different runs side by side, as one bulk change.
+        """Start writing drafts of different runs, none of which is being changed, side by side, as one bulk change.
 
-        Args:
-            drafts: What to write; no change of their runs is on its way.
-            undoes: Of each draft the journal's number of the entry that it takes back; empty for none.
-            holds: Whether the first refusal that others may meet as well holds the rest.
-            why: Why, in a sentence for the journal of each.
+        `undoes` are the entries that they take back, one for each; empty for none. With `holds` the first refusal that
+        others may meet as well holds the rest.
 
         Raises:
             UsageError: as `submit` does, for one of them, or when one of the runs is being changed. Nothing was sent.

@@ -71,12 +71,8 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
 def drafts_to_undo(
     entries: Sequence[Entry], runs: Mapping[str, Mapping[str, Any]], busy: Collection[str] = ()
 ) -> BulkDraft:
-    """The drafts that undo some entries, each of another run.
-
-    Args:
-        entries: What to undo.
-        runs: By run id, those that there are, as received.
-        busy: The ids of those with a change in progress.
+    """The drafts that undo some entries, each of another run. `runs` are those that there are, by id, as received;
+    `busy` those with a change in progress.
     """
     found: list[tuple[Draft, Entry]] = []
     left_out: dict[str, LeftOut] = {}

@@ -137,12 +137,7 @@ Writing: TypeAlias = Generator[Effect[Any], Any, Save]
 
 
 def write(save: Save, now: Callable[[], datetime]) -> Writing:
-    """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense.
-
-    Args:
-        save: The change.
-        now: The clock (UTC).
-    """
+    """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
     for attempt in count(1):
         save = yield from _attempt(save, attempt, now)
         if not save.active:

@@ -151,12 +151,10 @@ class Arranging(Feature):
 
     @property
     def _views(self) -> tuple[View, ...]:
-        """All views, in the order of their digits."""
         return all_views(self._preferences.kept.views)
 
     @property
     def _present(self) -> View | None:
-        """The view that the list shows."""
         return view_of(self._runs.settings, self._preferences.kept.views)
 
     async def action_views(self) -> None:
@@ -238,7 +236,6 @@ def _changes(number: int, name: str) -> Iterator[Choice[_Task]]:
 
 
 def _summary(settings: ListSettings) -> str:
-    """Settings in a line."""
     parts = [settings.filter or "all runs", order_title(settings.sort, descending=settings.descending)]
     if settings.columns:
         parts.append(f"{len(settings.columns)} columns")

@@ -43,7 +43,6 @@ class Announced(Message, Generic[News]):
         return self._only_newest and isinstance(message, Announced) and message._hear == self._hear
 
     async def deliver(self) -> None:
-        """Call the listener, and wait for it."""
         outcome = self._hear(self._news)
         if isawaitable(outcome):
             await outcome

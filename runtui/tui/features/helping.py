@@ -17,8 +17,8 @@ from runtui.domain.rows import STATUS_LOOKS
 from runtui.keys.actions import SCOPE_TITLES, Scope, in_scopes
 from runtui.keys.names import key_text
 from runtui.services.journal_query import ENTRY_FILTER_HELP
-from runtui.tui.cell_filter import cell_filter
 from runtui.tui.features.feature import Feature
+from runtui.tui.filtering import cell_filter
 from runtui.tui.palette import Palette
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView

@@ -45,12 +45,10 @@ class Listing(Feature):
         self._chrome.show_runs = self._show_runs
 
     def show_stored(self) -> None:
-        """Show what the store has."""
         self._runs.reload()
         self._listing_changed(self._workspace.refresh.progress)
 
     def _listing_changed(self, progress: Progress) -> None:
-        """The listing went on, or ended."""
         self._chrome.show_headline()
         if not progress.listing and (progress.finished_at or progress.complaint):
             self._listing_ended(progress)

@@ -247,6 +247,5 @@ class Opening(Feature):
     # enter on a task
 
     async def action_open_task(self) -> None:
-        """Go to the task in the panel."""
         self._chrome.panel.choose("run")
         self._features[Panes].action_focus_panel()

@@ -22,6 +22,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker
 
 from runtui.auth.errors import SignInError, not_signed_in
+from runtui.auth.flows import BEWARE_CODE, who_asks
 from runtui.errors import FieldError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
@@ -31,7 +32,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 from runtui.tui.words import sign_in_words
-from runtui.tui.words.sign_in_words import METHOD_LABELS, Asker, PersonMethod
+from runtui.tui.words.sign_in_words import METHOD_LABELS, PersonMethod
 
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, BrowserPage, DeviceCode, SignIn
@@ -132,7 +133,7 @@ class SignInView(ActionView[None]):
         rows.clear_options()
         rows.add_options([METHOD_LABELS[way] for way in self._ways])
         rows.highlighted = 0
-        self._update("note", content(str(Asker.here()), "$text-muted"))
+        self._update("note", content(who_asks(), "$text-muted"))
         self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
@@ -145,7 +146,6 @@ class SignInView(ActionView[None]):
         self.take_focus()
 
     def show_code(self, code: DeviceCode) -> None:
-        """Show what to type, and where."""
         address = self._here(code.verification_uri)
         self._copied = code.user_code
         key = key_of("copy_code")
@@ -153,7 +153,7 @@ class SignInView(ActionView[None]):
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
         self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
-        note = f"{Asker.here()} {sign_in_words.BEWARE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
+        note = f"{who_asks()} {BEWARE_CODE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
         self._update("note", content(note, newlines=True))
         self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
         self.wait.wait_until(code.expires_at)
@@ -168,7 +168,7 @@ class SignInView(ActionView[None]):
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
         note = f"It ends at {page.redirect_uri}, perhaps with an error: copy that address.\n"
-        note += f"{Asker.here()} {sign_in_words.BEWARE_PAGE}"
+        note += f"{who_asks()} {sign_in_words.BEWARE_PAGE}"
         self._update("note", content(note, newlines=True))
         self._display(*(f"sign-in-{part}" for part in ("facts", "address", "landing", "wait", "note")))
         self.wait.wait_until(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))
@@ -229,7 +229,6 @@ class SignInView(ActionView[None]):
         self.query_one(f"#sign-in-{part}", Static).update(what)
 
     def _say_below(self, what: Content) -> None:
-        """Say something at the input."""
         self._update("problem", what)
         self.query_one("#sign-in-problem").remove_class("-gone")
 

@@ -83,13 +83,8 @@ class NumberReviewView(ActionView[str]):
 def bulk_review(
     bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "", *, requires_why: bool = False
 ) -> ActionView[str]:
-    """The question that fits the number of runs.
-
-    Args:
-        bulk: The change.
-        target: Where it would go, as pairs of a name and a value.
-        hint: What speaks against it.
-        requires_why: Whether nothing is sent without a reason.
+    """The question that fits the number of runs. `target` says where the change would go, in pairs of a name and a
+    value; `hint` what speaks against it.
     """
     count, first = len(bulk.drafts), bulk.drafts[0]
     if bulk.action is not None:

@@ -23,7 +23,7 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import Scope
 from runtui.services.preferences import Preferences
 from runtui.tui.actions import bindings
-from runtui.tui.filter_completion import Candidate, Slot, ValueCount, candidates, slot_at
+from runtui.tui.filtering import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.tui.keys import awaited
 from runtui.tui.resources import Resource
 from runtui.tui.text import ELLIPSIS, content, fit, plain
@@ -38,10 +38,8 @@ _GAP: Final = "  "
 
 
 class History:
-    """What stood in a box before, the latest last, and where a person looks in it.
-
-    Args:
-        preferences: Where it is kept for the next start; None: nowhere.
+    """What stood in a box before, the latest last, and where a person looks in it; kept for the next start by
+    `preferences`.
     """
 
     def __init__(self, preferences: Preferences | None = None) -> None:
@@ -92,12 +90,8 @@ class _Choice(NamedTuple):
 
 
 class FilterBar(InputBar):
-    """The box and the line under it; hidden until it is opened.
-
-    Args:
-        resource: Its filter language.
-        count_values: The values that the rows have; None where nobody knows.
-        history: The earlier filters; None: those of this session.
+    """The box and the line under it; hidden until it is opened. `count_values` gives the values that the rows have,
+    where somebody knows.
     """
 
     scope: ClassVar[Scope] = "filter"

@@ -41,12 +41,7 @@ class LineInput(Input):
 
 
 class WhyLine(Widget):
-    """One line for the reason of a change.
-
-    Args:
-        how: What leads into it.
-        is_required: Whether nothing is sent without one.
-    """
+    """One line for the reason of a change; `how` leads into it."""
 
     DEFAULT_CSS = """
     WhyLine { layout: horizontal; height: 1; padding: 0 1; }

@@ -33,11 +33,8 @@ def no_flag(_row: object) -> None:
 
 
 class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
-    """Shows the rows of a resource. Lines are numbered from 0 in the order of the source.
-
-    Args:
-        resource: The columns, and what identifies a row.
-        flag: What stands before a row; None where that is its mark or nothing.
+    """Shows the rows of a resource. Lines are numbered from 0 in the order of the source. What stands before a row is
+    its mark or nothing, unless `flag` says otherwise.
     """
 
     BINDINGS = bindings("table")

@@ -12,8 +12,7 @@ from textual.content import Content
 
 from runtui.domain.columns import Arrangement, Column, Order, RowT, in_order, natural_order
 from runtui.domain.times import now_ticks
-from runtui.tui.cell_filter import CellFilter, cell_filter, count_cells
-from runtui.tui.filter_completion import ValueCount
+from runtui.tui.filtering import CellFilter, ValueCount, cell_filter, count_cells
 from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
@@ -21,14 +20,8 @@ from runtui.tui.widgets.row_list import RowList
 
 
 class ReadList(RowList[RowT, RowId]):
-    """Shows rows that were read already.
-
-    Args:
-        resource: The columns; its `read_filter` is that of `cell_filter`.
-        flag: What stands before a row; None where that is its mark or nothing.
-        name: In one word, for the id of the table.
-        sort: The key of the column that the rows are sorted by at first; empty: as they come.
-        scrolls: Whether its columns can be scrolled.
+    """Shows rows that were read already. What stands before a row is its mark or nothing, unless `flag` says otherwise.
+    They are sorted by the column `sort` at first; empty: as they come.
     """
 
     def __init__(
@@ -58,11 +51,8 @@ class ReadList(RowList[RowT, RowId]):
         self._empty_words = resource.empty
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
-        """Show rows; cursor, marks, filter and order stay.
-
-        Args:
-            rows: All that there are.
-            empty: Said where there are none; None: what the resource says.
+        """Show rows; cursor, marks, filter and order stay. Where there are none, `empty` is said, else what the
+        resource says.
         """
         self.rows, self._cells = rows, ()
         self.measure(rows)

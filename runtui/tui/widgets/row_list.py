@@ -41,14 +41,8 @@ def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
 
 
 class RowList(Widget, Generic[RowT, RowId]):
-    """Shows the rows of a resource; its table is `NAME-table`.
-
-    Args:
-        resource: What is listed.
-        flag: What stands before a row.
-        name: In one word.
-        count_values: For the filter box: which values the rows have.
-        history: For the filter box: the earlier filters; None: those of this session.
+    """Shows the rows of a resource; its table is `NAME-table`. For the filter box, `count_values` says which values the
+    rows have; `history` are the earlier filters, else those of this session.
     """
 
     DEFAULT_CSS = """

@@ -98,11 +98,7 @@ def cells_of(line: str, place: tuple[int, int]) -> tuple[int, int]:
 
 
 class SearchBar(InputBar):
-    """The line under a text.
-
-    Args:
-        searched: The text that is in sight now.
-    """
+    """The line under a text; `searched` gives the one that is in sight."""
 
     scope: ClassVar[Scope] = "search"
     BINDINGS = bindings("search")

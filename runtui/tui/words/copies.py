@@ -93,7 +93,6 @@ def marked_choices(run_ids: Iterable[str]) -> tuple[CopyChoice, ...]:
 
 
 def reason_choices(reason: str) -> tuple[CopyChoice, ...]:
-    """Why something failed; nothing where there is no reason."""
     return (code_choice("reason", "Reason", reason),) if reason else ()
 
 

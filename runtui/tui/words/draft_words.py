@@ -15,7 +15,6 @@ from runtui.keys.actions import key_of
 
 
 def reopened(changed_at: datetime, now: datetime) -> str:
-    """A draft is in the form again."""
     return (
         f"Your draft of {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
         f"{key_of('discard')} discards the draft."
@@ -81,5 +80,4 @@ def dropped(draft: Draft) -> str:
 
 
 def draft_text(draft: Draft) -> str:
-    """What was typed, field by field."""
     return ", ".join(f"{name} {edit.text or 'empty'}" for name, edit in draft.edits.items()) or "nothing typed"

@@ -79,14 +79,12 @@ def undoable(entries: Sequence[Entry]) -> Entry | None:
 
 
 def nothing_to_undo(entries: Collection[Entry]) -> str:
-    """There is no such change."""
     if any(entry.undone_by is not None for entry in entries):
         return f"All your changes to this run are undone; {key_of('journal')} shows them."
     return "You have not changed this run."
 
 
 def exported(path: Path, count: int) -> str:
-    """A file was written."""
     return f"{count_words(count, 'entry', 'entries')} written to {path}"
 
 

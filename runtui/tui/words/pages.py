@@ -83,14 +83,12 @@ def request_page(draft: Operation, method: str, url: str) -> Page:
 
 
 def sent_page(exchange: Exchange) -> Page:
-    """One request as it was sent."""
     facts = [Fact(f"{exchange.method} {exchange.url}", "bold")]
     facts += [Fact(f"{name}: {value}", "$text-muted") for name, value in exchange.request_headers]
     return Page(tuple(facts), exchange.request_body or "")
 
 
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
-    """One request and its answer."""
     facts = [*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *_fault_facts(fault)]
     return Page(tuple(facts), exchange.body_text)
 
@@ -216,7 +214,6 @@ def _local(moment: datetime | None) -> str:
 
 
 def about_run(run_id: str, workflow_name: str) -> About:
-    """A run by its workflow's name and its id."""
     return About(run_id, workflow_name, short_id(run_id))
 
 

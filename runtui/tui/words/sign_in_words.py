@@ -6,9 +6,7 @@ Invariant: addresses and codes come from their fields, never from a server's own
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -35,30 +33,6 @@ _NAME_CELLS: Final = 20
 """The most cells that an account takes in the first line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """The machine and user that ask for a sign-in, for a person to compare with what they started."""
-
-    host: str
-    user: str
-
-    @classmethod
-    def here(cls) -> Asker:
-        """The machine and user of this process."""
-        import getpass
-        import socket
-
-        try:
-            user = getpass.getuser()
-        except (OSError, KeyError):  # an id without a name
-            user = str(os.getuid())
-        return cls(socket.gethostname(), user)
-
-    def __str__(self) -> str:
-        return f"This request comes from runtui on {self.host} as user {self.user}."
-
-
-BEWARE: Final = "Never enter a code that someone sent you."
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
@@ -77,15 +51,10 @@ def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
 
 def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
     """The methods that work on this machine, the profile's own first."""
+    from runtui.auth.flows import has_browser
+
     possible = [method for method in METHOD_LABELS if method != "interactive" or has_browser(environ)]
     return tuple(sorted(possible, key=lambda method: method != settings.method))
-
-
-def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a browser can be opened on this machine: not over SSH, and with a display."""
-    if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
-        return False
-    return sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 def short_name(account: Account) -> str:
@@ -133,7 +102,6 @@ def signed_in(account: Account, *, goes_on: bool) -> str:
 
 
 def standing(state: SignInState) -> tuple[str, ...]:
-    """Who is signed in: one line for each fact."""
     if state.account is None:
         return ("Nobody is signed in.",)
     nowhere = "not in the token"

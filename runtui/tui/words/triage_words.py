@@ -108,7 +108,6 @@ def reasons_read(progress: ReadingProgress) -> str:
 
 
 def why_no_causes(progress: ReadingProgress) -> str:
-    """Why there is no cause."""
     if progress.fault is not None:
         return f"Why tasks failed could not be read. {progress.fault}"
     if progress.reading:
@@ -180,7 +179,6 @@ def runs_read(progress: ReadingProgress) -> str:
 
 
 def why_no_tasks(reading: PersonReading) -> str:
-    """Why there is no task, or why some are missing."""
     if reading.fault is not None and reading.is_offered:
         missing = reading.total - reading.read
         return f"{missing} of {reading.total} workflows could not be read. {reading.fault}"
@@ -203,7 +201,6 @@ _SWITCHES: Final = {True: "yes", False: "no", None: "not known"}
 
 
 def workflow_page(history: WorkflowHistory, now: int) -> Page:
-    """A workflow at `now` (ticks)."""
     workflow = history.workflow
     facts = [*_schedule(history, now), Fact(""), *_outcomes(history), Fact(""), *_conditions(history)]
     facts += [Fact(""), Fact(HEAT_LEGEND, "$text-muted")]
@@ -212,7 +209,6 @@ def workflow_page(history: WorkflowHistory, now: int) -> Page:
 
 
 def day_title(day: date, of_day: WorkflowDay) -> str:
-    """A day of a workflow in the title of the overview."""
     return f"{day_text(day)}: {_runs_of(of_day, '')}"
 
 

@@ -71,7 +71,6 @@ class CausesView(ActionView[None]):
 
     @property
     def cause(self) -> Cause | None:
-        """The cause under the cursor."""
         row = self.table.row_under_cursor()
         return row.cause if row is not None else None
 
@@ -207,7 +206,6 @@ class Explaining(Feature):
             self._chrome.refresh()
 
     def _listing_changed(self, progress: Progress) -> None:
-        """Runs may be others now."""
         if not progress.listing and self.place in self._chrome.app.screen_stack:
             self._workspace.results.read_in_background(self.view.shown)
             self.view.reload()

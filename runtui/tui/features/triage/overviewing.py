@@ -64,7 +64,6 @@ class OverviewView(ActionView[None]):
 
     @property
     def row(self) -> WorkflowHistory | None:
-        """The workflow under the cursor."""
         return self.list.table.row_under_cursor()
 
     @property
@@ -165,7 +164,6 @@ class OverviewView(ActionView[None]):
 
 
 def _today() -> date:
-    """The day in the local zone."""
     return to_datetime(now_ticks()).date()
 
 
@@ -184,7 +182,6 @@ class Overviewing(Feature):
         self._chrome.app.set_interval(CLOCK_SECONDS, self.follow_clock)
 
     async def action_overview(self) -> None:
-        """Show the workflows, or go back."""
         if self._chrome.front is self.place:
             self.place.dismiss()
         else:

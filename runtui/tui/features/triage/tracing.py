@@ -147,7 +147,6 @@ class PersonView(ActionView[None]):
 
     @property
     def row(self) -> PersonResult | None:
-        """The task under the cursor."""
         return self.list.table.row_under_cursor()
 
     def open(self, person: Person) -> None:
