@@ -73,10 +73,12 @@ def told_filter(text: str) -> Filter | None:
 
 
 def print_result(line: str) -> None:
-    """Print data while more is to be done; a reader that is gone, as with | head, stops nothing."""
+    """Print data while more is to be done; a reader that is gone, as with | head, or a full disk stops nothing."""
     try:
         print(line, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            narrate(f"runtui: The output is incomplete. Standard output cannot be written: {error.strerror}.")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
