@@ -7,6 +7,7 @@ that goes away, as with `| head`, ends a command quietly.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import sys
@@ -27,8 +28,13 @@ _A_FILE: Final = "FILE"
 """What stands for the name of a file in the help; a shell completes it."""
 
 
+_OUTPUT_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Of a file without a name, these are standard output's: every other file is opened by its name."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
+    _open_streams()
     given = vars(command_parser().parse_args(arguments))
     from runtui.log import crash_sentence, strays_reported
 
@@ -84,9 +90,26 @@ def _call(command: Command, given: dict[str, Any]) -> int:
         code = run(*_first_argument(command, given), **own)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter flushes once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_FAILURES:
+            raise
+        _discard_output()
+        raise RuntuiError("The output is incomplete", f"Standard output cannot be written: {error.strerror}.") from None
     return code
+
+
+def _open_streams() -> None:
+    """Give standard output and error that the shell closed a place to go: Python has no object for them, and the next
+    file to be opened would get their number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+def _discard_output() -> None:
+    """Write what is left to nowhere: the interpreter flushes once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_texts(values: Iterable[object]) -> None:

@@ -40,6 +40,7 @@ from runtui.headless.changes import (
 )
 from runtui.headless.console import narrate, run_command
 from runtui.headless.session import connected, find_run, pace, read_run
+from runtui.options import nearest_words
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed
@@ -239,5 +240,8 @@ async def _workflow(workspace: Workspace, wanted: str) -> dict[str, Any]:
     found = [item for item in workflows if wanted in (item["id"], Workflow(item).name)]
     if len(found) == 1:
         return found[0]
-    many = "Several workflows have this name." if found else f"The server lists no workflow {wanted!r}."
-    raise UsageError("There is no such workflow", many, "runtui workflows lists them with their ids.")
+    none = (
+        f"The server lists no workflow {wanted!r}.{nearest_words(wanted, [Workflow(item).name for item in workflows])}"
+    )
+    what = "Several workflows have this name." if found else none
+    raise UsageError("There is no such workflow", what, "runtui workflows lists them with their ids.")

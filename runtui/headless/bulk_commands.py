@@ -17,7 +17,6 @@ from runtui.command_line import CommandLine, SessionSpec
 from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.filter_tree import Filter
-from runtui.domain.filters import parse_filter
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks
@@ -27,7 +26,7 @@ from runtui.graph.root import run_key
 from runtui.headless import changes
 from runtui.headless.bulk_sending import send_many
 from runtui.headless.changes import ChangeOptions
-from runtui.headless.console import narrate, run_command
+from runtui.headless.console import narrate, run_command, told_filter
 from runtui.headless.session import connected, list_all, read_runs, stored_run
 from runtui.services.journal import Entry
 from runtui.services.store import RunQuery, stored_runs
@@ -106,12 +105,12 @@ def send_to(
     """
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
-    wanted = _filter(filter_text, now_ticks()) if filter_text is not None else _with_standard_input(run_ids)
+    wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
     return run_command(_send_to(session, wanted, workflow_id, draw_up, options))
 
 
-def _filter(text: str, now: int) -> Filter:
-    found = parse_filter(text, now)
+def _filter(text: str) -> Filter:
+    found = told_filter(text)
     if found is None:
         raise UsageError(
             "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."

@@ -41,6 +41,7 @@ from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, pace, run_and_answer
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
+from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
@@ -316,8 +317,12 @@ async def sent(
         return await _print_outcome(operation, Outcome.DONE, message, options)
     with nothing_sent_if_cancelled():
         method, url = workspace.client.target(operation)
-        about = "workflow" if operation.run_id == operation.workflow_id else "run"
-        facts = [(about, operation.run_id), ("tenant", workspace.settings.tenant), ("request", f"{method} {url}")]
+        facts = [
+            ("workflow", workflow_name_of(workspace.store, operation.run_id, operation.workflow_id)),
+            *([("run", operation.run_id)] if operation.run_id != operation.workflow_id else []),
+            ("tenant", workspace.settings.tenant),
+            ("request", f"{method} {url}"),
+        ]
         if undoes is not None:
             facts.append(("undoes", f"#{undoes}"))
         narrate(*_review(operation, facts, notes))

@@ -13,9 +13,12 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.domain.text import cell_width, visible
+
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import Filter
 
 _STDIN: Final = 0
 """The descriptor: Python has no object for a standard input that the shell closed."""
@@ -54,11 +57,28 @@ def narrate(*lines: str) -> None:
     _write("".join(f"{visible(line)}\n" for line in lines))
 
 
+def told_filter(text: str) -> Filter | None:
+    """The filter of a command line; the person is told what it will hardly find as it was typed.
+
+    Raises:
+        FilterError: it cannot be understood.
+    """
+    from runtui.domain.filters import parse_filter
+    from runtui.domain.times import now_ticks
+
+    found = parse_filter(text, now_ticks())
+    if found is not None and found.hint:
+        narrate(found.hint)
+    return found
+
+
 def print_result(line: str) -> None:
-    """Print data while more is to be done; a reader that is gone, as with | head, stops nothing."""
+    """Print data while more is to be done; a reader that is gone, as with | head, or a full disk stops nothing."""
     try:
         print(line, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            narrate(f"runtui: The output is incomplete. Standard output cannot be written: {error.strerror}.")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

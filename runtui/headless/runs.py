@@ -15,13 +15,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
-from runtui.domain.filters import parse_filter
 from runtui.domain.json_text import array_lines
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.console import narrate, run_command
+from runtui.headless.console import narrate, run_command, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.options import nearest_words
@@ -73,7 +72,7 @@ def list_runs(
         RuntuiError: filter, columns or order cannot be used, or nothing could be read; nothing is printed then.
     """
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
-    query = RunQuery(parse_filter(filter_text, now_ticks()), *_order(sort))
+    query = RunQuery(told_filter(filter_text), *_order(sort))
     in_any_order = output == "jsonl" and limit is None and not sort.strip()
     listing = _Listing(query, chosen, limit, full, output, in_any_order)
     return run_command(_list(session, listing))

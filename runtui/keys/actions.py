@@ -100,8 +100,8 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
 Need = Literal[
     "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
     "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
-    "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code",
-    "demo", "search", "shell",
+    "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "signed out",
+    "no sign-in", "code", "demo", "search", "shell",
 ]  # fmt: skip
 """What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
 
@@ -451,7 +451,16 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "waiting change",
     ),
     Action("read_only", "app", ("ctrl+r",), "read-only", "Toggle read-only."),
-    Action("sign_in", "app", ("A", "shift+f2"), "account", "Show the account; sign in or out.", needs="account"),
+    Action(
+        "sign_in",
+        "app",
+        ("A", "shift+f2"),
+        "account",
+        "Show the account; sign in or out.",
+        99,
+        "account",
+        hinted="signed out",
+    ),
     Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
     Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 64, "demo", hinted="list"),
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),

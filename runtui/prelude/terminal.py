@@ -30,14 +30,14 @@ _INPUT, _LOCAL = 0, 3
 """The places of the input and local modes in what `termios.tcgetattr` returns."""
 
 
-def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO, ...] | None = None) -> None:
+def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO | None, ...] | None = None) -> None:
     """Check that there is a terminal for a full-screen program.
 
     Raises:
         RuntuiError: standard input, output or error is not a terminal, or TERM is one that cannot place a cursor.
     """
     for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
-        if not stream.isatty():
+        if stream is None or not stream.isatty():
             raise RuntuiError(
                 "No terminal",
                 "Standard input, output and error must be a terminal; Textual draws on standard error.",

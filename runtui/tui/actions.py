@@ -174,6 +174,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     ),
     "account": lambda now: now.why_no_sign_in,
     "signed in": lambda now: None if now.is_signed_in else "Nobody is signed in.",
+    "signed out": lambda now: "Somebody is signed in." if now.is_signed_in else now.why_no_sign_in,
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",

@@ -69,6 +69,29 @@ def test_a_table_in_a_pipe_has_whole_names_and_ids(tmp_path: Path, root: str) ->
     assert line.endswith(run["run"]["id"])
 
 
+def test_a_slip_in_a_filter_that_finds_nothing_is_told(tmp_path: Path, root: str) -> None:
+    done = listed(tmp_path, "--root", root, "--filter", "status:faild", "-o", "jsonl")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr.decode() == "No known status begins with faild. Did you mean failed?\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("output", ["table", "jsonl"])
+def test_an_output_that_cannot_be_written_is_no_crash(tmp_path: Path, root: str, output: str) -> None:
+    shell = f'"$0" -m runtui list --root {root} -o {output} 2>"$HOME/err"'
+    for where, code, said in (
+        (
+            ">/dev/full",
+            1,
+            "runtui: The output is incomplete. Standard output cannot be written: No space left on device.\n",
+        ),
+        (">&-", 0, ""),
+    ):
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "RUNTUI_TOKEN": canary.TOKEN}
+        done = subprocess.run(["sh", "-c", f"{shell} {where}", sys.executable], env=env, cwd=CHECKOUT, check=False)
+        assert (done.returncode, (tmp_path / "err").read_text()) == (code, said)
+
+
 def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> None:
     done = listed(tmp_path, "--root", root, "--filter", "is:problem", "--format", "jsonl")
     runs = [json.loads(line) for line in done.stdout.splitlines()]

@@ -31,8 +31,8 @@ def test_a_terminal_that_cannot_place_a_cursor_is_refused(environ: dict[str, str
         require_terminal(environ, (Tty(), Tty()))
 
 
-@pytest.mark.parametrize("streams", [(io.StringIO(), Tty()), (Tty(), io.StringIO())])
-def test_a_pipe_is_refused(streams: tuple[io.StringIO, io.StringIO]) -> None:
+@pytest.mark.parametrize("streams", [(io.StringIO(), Tty()), (Tty(), io.StringIO()), (Tty(), None)])
+def test_a_pipe_and_a_stream_that_the_shell_closed_are_refused(streams: tuple[io.StringIO | None, ...]) -> None:
     with pytest.raises(RuntuiError, match="runtui list"):
         require_terminal({"TERM": "xterm"}, streams)
 

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from runtui.command_line import SessionSpec
-from runtui.domain.filters import parse_filter
-from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
-from runtui.headless.console import narrate, run_command
+from runtui.headless.console import narrate, run_command, told_filter
 from runtui.headless.session import connected, find_run, list_all, read_run
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
@@ -54,7 +52,7 @@ def hand_over(
     """
     if bool(subject) is (cause_number is not None):
         raise UsageError("One thing is handed over", "", "Name a run, a change such as '#12', or --cause N.")
-    query = RunQuery(parse_filter(filter_text, now_ticks()))
+    query = RunQuery(told_filter(filter_text))
 
     async def written() -> int:
         async with connected(session) as workspace:
@@ -105,9 +103,8 @@ def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
     number = subject.removeprefix("#")
     entry = workspace.journal.entry(int(number)) if number.isdecimal() else None
     if entry is None or entry.damage:
-        raise UsageError(
-            "There is no such change", f"The journal has no sound {subject}.", "runtui journal lists them."
-        )
+        what = "no" if entry is None else "a damaged"
+        raise UsageError("There is no such change", f"The journal has {what} {subject}.", "runtui journal lists them.")
     if not same_server(entry.root, workspace.root):
         raise UsageError("This change is on another server", f"{subject} was sent to {entry.root}.", "Add --root.")
     return entry.run_id, entry.workflow_id

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell, RowT
-from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
@@ -26,7 +25,7 @@ from runtui.domain.triage.workflows import (
     worst_first,
 )
 from runtui.errors import ExitCode, RuntuiError
-from runtui.headless.console import PassingLine, is_animated, narrate, run_command
+from runtui.headless.console import PassingLine, is_animated, narrate, run_command, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.services.refresh import UnreadWorkflow
@@ -52,7 +51,7 @@ def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat
     Raises:
         RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
     """
-    query = RunQuery(parse_filter(filter_text, now_ticks()))
+    query = RunQuery(told_filter(filter_text))
     return run_command(_causes(session, query, output))
 
 

@@ -27,7 +27,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
-from runtui.headless.console import narrate, run_command
+from runtui.headless.console import narrate, run_command, told_filter
 from runtui.headless.runs import run_record, stored_rows
 from runtui.headless.session import connected
 from runtui.options import default_of
@@ -98,7 +98,7 @@ def watch(
     """
     chosen = _command(program, program_seconds) if program is not None else None
     order = _Order(filter_text, watch_only, from_start, count, chosen)
-    order.query()
+    told_filter(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
     return run_command(_watch(replace(session, settings=replace(session.settings, refresh_seconds=seconds)), order))
 
