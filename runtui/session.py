@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import select
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, placed
-from runtui.prelude.terminal import LEAST_CELLS, TAKEOVER, require_terminal, terminal_size, write
+from runtui.prelude.terminal import LEAST_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
@@ -31,9 +29,6 @@ from runtui.settings import Settings
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
-
-
-_READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
 
 
 class Ended(NamedTuple):
@@ -191,22 +186,17 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None) -> Iterato
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:
-        data = b""
-        with suppress(OSError):  # the screen says what is wrong with the terminal
-            data = os.read(keyboard, _READ_BYTES)
+        data = read_keys()
         if not data or not preview.feed(data):
             loop.remove_reader(keyboard)
 
     if columns >= LEAST_CELLS[0] and lines >= LEAST_CELLS[1]:
         loop.add_reader(keyboard, read)
-        if select.select([keyboard], [], [], 0)[0]:
-            read()
     try:
         yield
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed
-        TAKEOVER.is_ahead = len(preview.typed) > 1
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:
