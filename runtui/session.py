@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode, RuntuiError
@@ -29,6 +29,9 @@ from runtui.settings import Settings
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
+
+_GIVES_WAY_AFTER: Final = 0.0005
+"""Seconds for which one thread may keep another from running; ten times as long by default."""
 
 
 class Ended(NamedTuple):
@@ -171,8 +174,13 @@ def end_on_signals() -> None:
 
 
 async def _load_screen() -> None:
-    """Import the screen, which takes longest of all: in a thread, so that nothing else waits for it."""
-    await asyncio.to_thread(import_module, "runtui.tui.app")
+    """Import the screen, which takes longest of all: in a thread, which gives way to keys and answers at once."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_GIVES_WAY_AFTER)
+    try:
+        await asyncio.to_thread(import_module, "runtui.tui.app")
+    finally:
+        sys.setswitchinterval(usual)
 
 
 @contextmanager
