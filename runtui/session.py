@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,7 +21,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, placed
-from runtui.prelude.terminal import LEAST_CELLS, TAKEOVER, require_terminal, terminal_size, write
+from runtui.prelude.terminal import LEAST_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
 
-
-_READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
+_GIVES_WAY_AFTER: Final = 0.0005
+"""Seconds for which one thread may keep another from running; ten times as long by default."""
 
 
 class Ended(NamedTuple):
@@ -176,8 +174,13 @@ def end_on_signals() -> None:
 
 
 async def _load_screen() -> None:
-    """Import the screen, which takes longest of all: in a thread, so that nothing else waits for it."""
-    await asyncio.to_thread(import_module, "runtui.tui.app")
+    """Import the screen, which takes longest of all: in a thread, which gives way to keys and answers at once."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_GIVES_WAY_AFTER)
+    try:
+        await asyncio.to_thread(import_module, "runtui.tui.app")
+    finally:
+        sys.setswitchinterval(usual)
 
 
 @contextmanager
@@ -191,22 +194,17 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None) -> Iterato
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:
-        data = b""
-        with suppress(OSError):  # the screen says what is wrong with the terminal
-            data = os.read(keyboard, _READ_BYTES)
+        data = read_keys()
         if not data or not preview.feed(data):
             loop.remove_reader(keyboard)
 
     if columns >= LEAST_CELLS[0] and lines >= LEAST_CELLS[1]:
         loop.add_reader(keyboard, read)
-        if select.select([keyboard], [], [], 0)[0]:
-            read()
     try:
         yield
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed
-        TAKEOVER.is_ahead = len(preview.typed) > 1
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:

@@ -52,10 +52,9 @@ class Preview:
         return self._store.count(query_of(self._kept.runs, now_ticks()))
 
     @property
-    def typed(self) -> list[bytes]:
-        """All that was read: what is acted on, if anything, and what is not."""
-        acted_on, rest = self._typed[: self._acted_on], self._typed[self._acted_on :]
-        return [acted_on, rest] if acted_on else [rest]
+    def typed(self) -> bytes:
+        """All that was read: what is acted on, and what is not."""
+        return self._typed
 
     def feed(self, data: bytes) -> bool:
         """Act on what was typed; whether the next key can be acted on too."""

@@ -26,6 +26,7 @@ _WITHOUT_A_SCREEN: Final = "Use `runtui list` without a terminal; over SSH, `ssh
 _ENTER: Final = "\x1b[?1049h\x1b[H\x1b[2J"
 _HIDE_CURSOR: Final = "\x1b[?25l"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+_READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
 _INPUT, _LOCAL = 0, 3
 """The places of the input and local modes in what `termios.tcgetattr` returns."""
 
@@ -71,10 +72,10 @@ class Takeover:
         """The keyboard's modes as they were found; None: they are as they were found."""
         self._has_screen = False
         """Whether the alternate screen is on, and nobody else turns it off."""
-        self.typed: list[bytes] = []
+        self.typed = b""
         """What was read of the keyboard already, and the screen is to read first."""
         self.is_ahead = False
-        """Whether the terminal shows what the first of it does, and the screen does not yet."""
+        """Whether the screen has not done yet what was typed before it was there: until then nothing of it is shown."""
 
     def take(self) -> None:
         """Turn the alternate screen on, without a cursor, and have keys come as the screen will read them.
@@ -96,11 +97,13 @@ class Takeover:
         write(_HIDE_CURSOR)
 
     def hand_over(self) -> None:
-        """Leave the alternate screen, with what is on it, to somebody who turns it off."""
+        """Leave the alternate screen, with what is on it, to somebody who turns it off; and what was typed so far."""
         self._has_screen = False
+        self.typed += read_keys()
+        self.is_ahead = bool(self.typed)
 
     def caught_up(self) -> None:
-        """The screen has done what the terminal shows."""
+        """The screen has done what was typed before it was there."""
         self.is_ahead = False
 
     def give_back(self) -> None:
@@ -125,6 +128,17 @@ def write(text: str) -> None:
     data = text.encode()
     while data:
         data = data[os.write(sys.stderr.fileno(), data) :]
+
+
+def read_keys() -> bytes:
+    """Read what was typed so far; nothing where that is nothing, or the terminal is gone."""
+    from select import select
+
+    keyboard = sys.stdin.fileno()
+    try:
+        return os.read(keyboard, _READ_BYTES) if select([keyboard], [], [], 0)[0] else b""
+    except OSError:  # the screen says what is wrong with the terminal
+        return b""
 
 
 def _take_keys() -> list[Any]:

@@ -139,9 +139,17 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             return True
         return super().post_message(message)
 
-    def call_when_caught_up(self, call: Callable[[], object]) -> None:
-        """Call when all that the terminal has sent so far is on its way to the widgets."""
-        self.keys.call_when_routed(call)
+    def call_when_caught_up(self, call: Callable[[], object], *, is_done: bool = False) -> None:
+        """Call when all that the terminal has sent so far is on its way to the widgets, or has taken effect."""
+
+        async def call_when_settled() -> None:
+            await self.keys.settled()
+            call()
+
+        if is_done:
+            self.run_worker(call_when_settled(), group="catch up", description="act on what was typed ahead")
+        else:
+            self.keys.call_when_routed(call)
 
     def update_styles(self, node: DOMNode, animate: bool = True) -> None:
         """Match the styles of what is mounted: Textual 8.2.8 matches them while a widget is being built, too."""

@@ -123,12 +123,16 @@ class KeyQueue:
             self.close()
         self.start()
 
+    async def settled(self) -> None:
+        """Wait until everything taken in has taken effect."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+        await self._settled(self._outstanding)
+
     async def rest(self) -> None:
         """Wait until everything taken in has taken effect, and is drawn."""
         while True:
-            while self._task is not None and not self._task.done():
-                await asyncio.wait([self._task])
-            await self._settled(self._outstanding)
+            await self.settled()
             if (due := self._routed_at + FRAME_SECONDS - monotonic()) <= 0:
                 return
             await asyncio.sleep(due)

@@ -9,8 +9,9 @@ Invariant: after the last frame the terminal shows what Textual's own output wou
 known (another kind of output, a new session on the terminal, a new size) nothing is taken for granted.
 
 What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_output.py`:
-`App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `LinuxDriver._writer_thread`;
-`WriterThread._queue`; the attributes of the two updates that a full-screen compositor makes.
+`App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `Screen._compositor_refresh`;
+`LinuxDriver._writer_thread`; `WriterThread._queue`; the attributes of the two updates that a full-screen compositor
+makes.
 """
 
 from __future__ import annotations
@@ -20,23 +21,26 @@ import os
 import select
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from rich.style import Style
-from textual import events
+from textual import events, on
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
+from textual.geometry import Region
+from textual.message import Message
+from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.screen_diff import DEFAULT_PEN, Pen, ScreenDiff, cells
+from runtui.tui.terminal import lay_out
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from textual.screen import Screen
 
 PLAIN_OUTPUT: Final = "RUNTUI_PLAIN_OUTPUT"
 """The environment variable that, when set to anything, leaves the output to Textual."""
@@ -252,3 +256,48 @@ class DifferentialOutput(App[int]):
             self._painter = FramePainter(line, size)
         self._painter.synchronized = self._sync_available
         return self._painter
+
+
+class DrawnOnce(Screen[ScreenResultType]):
+    """A base for the screens of an app: one that is laid out and drawn once when it comes into sight.
+
+    What it shows is what Textual would show; only what Textual 8.2.8 does again is left out. That lays a screen out
+    each time it tells it the size that it has, matches every widget's styles anew whenever it comes into sight, and
+    draws it whole once more after a layout.
+    """
+
+    def __init__(self, *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
+        self._told_size = self.app.size
+        self._theme_drawn = self.app.theme
+
+    def post_message(self, message: Message) -> bool:
+        """Be told of another size only."""
+        if isinstance(message, events.Resize):
+            if message.size == self._told_size:
+                return True
+            self._told_size = message.size
+        return super().post_message(message)
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Leave it to a layout to draw what it moves."""
+        return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
+
+    @on(events.ScreenResume)
+    def _come_into_sight(self, event: events.ScreenResume) -> None:
+        """Come into sight, in place of Textual's own handler."""
+        event.prevent_default()
+        self.stack_updates += 1
+        if self._theme_drawn != self.app.theme:
+            self._theme_drawn = self.app.theme
+            self.update_node_styles(animate=False)
+        if self.outer_size != self.app.size:
+            lay_out(self)
+        else:
+            for part in self.children:  # the screen itself would be drawn for the layout, and once more
+                part.refresh()
+
+    def _compositor_refresh(self) -> None:
+        """Draw nothing that keys typed ahead change before it is seen."""
+        if not TAKEOVER.is_ahead:
+            super()._compositor_refresh()

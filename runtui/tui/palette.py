@@ -20,7 +20,7 @@ from textual.widgets.option_list import Option
 
 from runtui.keys.actions import in_scopes
 from runtui.tui.actions import why_not
-from runtui.tui.drawn_once import DrawnOnce
+from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import Frame
 from runtui.tui.text import content, highlighted
 from runtui.tui.widgets.inputs import LineInput, PagedList

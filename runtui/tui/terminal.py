@@ -290,11 +290,11 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         parser = InputParser(self._debug)
-        typed, TAKEOVER.typed = TAKEOVER.typed, []
-        for data in typed:
-            self._hand_over(parser.feed(data))
-            caught_up = partial(self._app.call_after_refresh, TAKEOVER.caught_up)
-            self._loop.call_soon_threadsafe(self._app.call_when_caught_up, caught_up)
+        if TAKEOVER.typed:
+            self._hand_over(parser.feed(TAKEOVER.typed))
+            TAKEOVER.typed = b""
+            when_done = partial(self._app.call_when_caught_up, self._show, is_done=True)
+            self._loop.call_soon_threadsafe(when_done)
         quiet_since = monotonic()
         while not self.exit_event.is_set():
             patience = parser.patience
@@ -308,6 +308,11 @@ class TerminalDriver(LinuxDriver):
             elif patience is not None and monotonic() - quiet_since >= patience:
                 self._hand_over(parser.silence())
                 quiet_since = monotonic()
+
+    def _show(self) -> None:
+        """Draw from now on: what was typed before there was a screen has taken effect."""
+        TAKEOVER.caught_up()
+        self._app.screen._compositor_refresh()
 
     def _read(self) -> bytes:
         """Read the available bytes; none when the terminal is gone."""
@@ -434,9 +439,9 @@ class TerminalApp(App[int]):
         silence_output()
         self._end_unless_leaving()
 
-    def call_when_caught_up(self, call: Callable[[], object]) -> None:
-        """Call when all that the terminal has sent so far is acted on; until then no more of it is read."""
-        if not self.call_later(call):
+    def call_when_caught_up(self, call: Callable[[], object], *, is_done: bool = False) -> None:
+        """Call when all that the terminal has sent so far is acted on, or even done: no more of it is read before."""
+        if not (self.call_after_refresh if is_done else self.call_later)(call):
             call()
 
     def end_without_input(self, error: Exception) -> None:

@@ -50,11 +50,10 @@ class Stopwatch(PtyProbe):
         self.started = time.perf_counter()
         super().__init__(command, columns=columns, rows=rows, env={**COMPILED, **(env or {})}, timeout=timeout)
 
-    def _pump(self, seconds: float) -> bool:
-        came = super()._pump(seconds)
-        if came:
-            self.last_byte = time.perf_counter()
-        return came
+    def _draw(self, text: str) -> None:
+        """Note when it came: what the emulated screen then takes to draw it is not the program's time."""
+        self.last_byte = time.perf_counter()
+        super()._draw(text)
 
     @property
     def cpu_milliseconds(self) -> float:
@@ -68,9 +67,9 @@ class Stopwatch(PtyProbe):
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
     def milliseconds_until(self, pattern: str) -> float:
-        """From the start of the program until the pattern stands on the screen."""
+        """From the start of the program until what puts the pattern on the screen has come."""
         self.wait_for(pattern)
-        return (time.perf_counter() - self.started) * 1000
+        return (self.last_byte - self.started) * 1000
 
     def cost_of(self, key: str) -> KeyCost:
         """Press a key and wait until what it draws by itself is there, without the panel that follows."""

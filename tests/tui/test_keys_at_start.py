@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.screen import Screen
 
 from runtui.keys.actions import ACTIONS
+from runtui.prelude.terminal import TAKEOVER
+from runtui.tui.screens.frame import Frame
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import parsed, type_keys
 from tests.tui.test_scenarios import Sandbox
@@ -67,3 +70,21 @@ async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> 
 async def test_leaving_before_the_first_mount_leaves(open_session: Opener) -> None:
     async with open_session(runs=12, ready=False, ahead=True, typed_ahead=list(parsed(["q", ">", "]"]))) as session:
         await session.until(lambda: session.app.return_code == 0)
+
+
+async def test_what_keys_typed_ahead_lead_to_is_the_first_that_is_drawn(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str | None] = []
+    draw = Screen._compositor_refresh
+
+    def note(screen: Screen[object]) -> None:
+        drawn.append(screen.view.name if isinstance(screen, Frame) else None)
+        draw(screen)
+
+    monkeypatch.setattr(Screen, "_compositor_refresh", note)
+    monkeypatch.setattr(TAKEOVER, "is_ahead", True)
+    async with open_session(runs=12, ready=False, ahead=True, typed_ahead=list(parsed(["?"]))) as session:
+        session.app.call_when_caught_up(TAKEOVER.caught_up, is_done=True)
+        await session.until(lambda: drawn)
+        assert {*drawn} == {"help"}

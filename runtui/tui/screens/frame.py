@@ -44,8 +44,8 @@ from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
-from runtui.tui.drawn_once import DrawnOnce
 from runtui.tui.keys import awaited
+from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp, shell_waits
 from runtui.tui.widgets.chrome import (
