@@ -33,6 +33,11 @@ _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w"
 _DATE_TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
+_MOMENT: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,7}))?)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+"""The same of one moment, as far as digits alone tell."""
+
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -50,16 +55,19 @@ def parse_ticks(text: str) -> int:
     Raises:
         ValueError: with one sentence that says what is wrong.
     """
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError(_why_no_moment(text))
+    hour, minute, second, fraction, zone = match.groups("")
+    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int((second or "0") + fraction.ljust(7, "0"))
+    return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
+
+
+def _why_no_moment(text: str) -> str:
     match = _DATE_TIME.fullmatch(text)
     if match is None or not match[5]:
-        raise ValueError("A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00.")
-    hour, minute, second, fraction, zone = match.groups("0")
-    if minute > "59" or second > "59":
-        raise ValueError(_OFF_CLOCK)
-    if len(fraction) > 7:
-        raise ValueError("A DateTimeOffset has at most 7 fractional digits.")
-    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int(second) * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
-    return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
+        return "A date-time looks like 2026-11-20T09:15:03.9206151Z, with Z or an offset such as +01:00."
+    return _OFF_CLOCK if max(match[2], match[3] or "") > "59" else "A DateTimeOffset has at most 7 fractional digits."
 
 
 @lru_cache(maxsize=4_096)

@@ -159,8 +159,6 @@ class Refresh:
         """Whether somebody asked for a listing since the last one began."""
         self._full_asked = False
         """Whether it is to be one in full."""
-        self._doubted: set[str] = set()
-        """The workflows whose next listing is a full one."""
         self._nudge = asyncio.Event()
         """Ends a rest early, so that it looks at what has changed."""
         self._task: asyncio.Task[None] | None = None
@@ -198,7 +196,7 @@ class Refresh:
 
     def doubt(self, workflow_id: str) -> None:
         """Have the next listing read all runs of a workflow: one may have changed without saying so."""
-        self._doubted.add(workflow_id)
+        self._store.doubted.add(workflow_id)
 
     def toggle_pause(self) -> None:
         """Stop listing by the clock, or go on: at once when a listing is due."""
@@ -226,7 +224,7 @@ class Refresh:
         try:
             await self._list_workflows(listing)
             if full:
-                self._doubted.update(listing.names)
+                self._store.doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
             await asyncio.to_thread(self._store.complete_orders, sorts)
         except RuntuiError as error:
@@ -284,9 +282,9 @@ class Refresh:
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
         """Read the changes of a workflow, or all its runs: the next time if it refuses this time."""
-        is_doubted = workflow_id in self._doubted
+        is_doubted = workflow_id in self._store.doubted
         known = None if is_doubted else listing.known.by_workflow.get(storable(workflow_id))
-        self._doubted.discard(workflow_id)
+        self._store.doubted.discard(workflow_id)
         try:
             since = changes_since(known, listing.now, listing.known.filter_refused)
             if known is None or since is None:
@@ -296,7 +294,7 @@ class Refresh:
         except RuntuiError as error:
             status = (error.exchange.status if isinstance(error, GraphError) else None) or 0
             if is_doubted or (400 <= status < 500 and status not in _OF_THE_MOMENT):
-                self._doubted.add(workflow_id)
+                self._store.doubted.add(workflow_id)
             raise
 
     async def _read_all(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:

@@ -31,7 +31,7 @@ from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
 from runtui.services.announcer import Announcer
-from runtui.services.store_counts import Totals, failures_by_day, histories, totals
+from runtui.services.store_counts import Totals, failures_by_day, histories, totals, workflows
 from runtui.services.store_file import (
     ChangedRuns,
     StoreError,
@@ -60,7 +60,7 @@ from runtui.services.store_query import (
     where_of,
     while_wanted,
 )
-from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns
+from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
 from runtui.services.writing.foreground import Foreground
 
@@ -147,6 +147,8 @@ class Store:
         """The rows that the pages of a listing of a workflow had so far."""
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
+        self.doubted: set[str] = set()
+        """The workflows of which not all runs may be there as they are: the next listing reads all of them."""
         self._findings = Findings()
         self._missing_orders = set(missing_orders(self._writer))
         self._wanted_orders: set[str] = set()
@@ -320,16 +322,19 @@ class Store:
             return [run_id for (run_id,) in db.execute(f"SELECT id FROM run WHERE {where}", values)]
 
     def get(self, run_id: str) -> StoredRun | None:
+        """A run; None where it is not there, or cannot be read: its workflow is doubted then."""
         sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
         with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
-            return StoredRun(json.loads(found[0]), *found[1:]) if found else None
+        if found is not None and (raw := kept_object(found[0])) is not None:
+            return StoredRun(raw, *found[1:])
+        self.doubted.update(found[1:2] if found else ())
+        return None
 
     def workflows(self) -> list[dict[str, Any]]:
         """The workflows as received, by name."""
         with self.reading() as db:
-            found = db.execute("SELECT name, raw FROM workflow").fetchall()
-            return [json.loads(raw) for _, raw in sorted(found, key=lambda workflow: workflow[0].casefold())]
+            return [raw for _, raw in workflows(db)]
 
     def totals(self, now: int | None = None) -> Totals:
         """The counts over all runs; `now` (ticks) decides which are stuck."""
@@ -481,8 +486,9 @@ def cells_of(store: Store) -> Needs:
     with store.reading() as db:
         statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
         names = [name for (name,) in db.execute("SELECT name FROM workflow")]
-        users, failed = db.execute(_MOST_USERS_SO_FAR if missing_orders(db) else _MOST_USERS).fetchone()
-    return cells_needed(statuses, names, users or 0, failed or 0)
+        most = db.execute(_MOST_USERS_SO_FAR if missing_orders(db) else _MOST_USERS).fetchone()
+    users, failed = (count if isinstance(count, int) else 0 for count in most)
+    return cells_needed(statuses, names, users, failed)
 
 
 def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:
@@ -519,7 +525,7 @@ class RunRows:
 
 
 def _revision(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT revision FROM state").fetchone()[0])
+    return int(db.execute("SELECT CAST(revision AS INTEGER) FROM state").fetchone()[0])
 
 
 def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:

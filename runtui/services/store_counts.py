@@ -7,16 +7,16 @@ walk over a stretch of an index that holds all it needs: nothing is sorted, and 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from runtui.domain.rows import ABSENT, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
 from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory, task_names
 from runtui.services.store_file import ACTIVE
+from runtui.services.store_results import kept_object
 
 # The SQL below is put together from numbers that the domain declares; every moment and id is a parameter.
 # ruff: noqa: S608
@@ -64,22 +64,28 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
     bounds = tuple(pairwise(day_starts(days, now)))
     held = {workflow_id: users for workflow_id, users, _ in db.execute(_LAST_HELD)}
     read = {workflow_id: run_row for workflow_id, run_row, _ in db.execute(_LAST_READ)}
-    workflows = sorted(db.execute("SELECT name, id, raw FROM workflow").fetchall(), key=lambda row: row[0].casefold())
     return [
         WorkflowHistory(
-            Workflow(json.loads(raw)),
+            Workflow(raw),
             tuple(WorkflowDay(*map(int, db.execute(_DAY, (key, *day)).fetchone())) for day in bounds),
             db.execute(_LAST_RUN, (key, now)).fetchone()[0],
             held.get(key),
             _tasks_of(db, read.get(key)),
         )
-        for _, key, raw in workflows
+        for key, raw in workflows(db)
     ]
+
+
+def workflows(db: sqlite3.Connection) -> list[tuple[str, dict[str, Any]]]:
+    """Every workflow as received, with its id, by name."""
+    found = db.execute("SELECT id, CAST(name AS TEXT), raw FROM workflow").fetchall()
+    found.sort(key=lambda workflow: workflow[1].casefold())
+    return [(key, kept_object(raw) or {"id": key, "displayName": name}) for key, name, raw in found]
 
 
 def _tasks_of(db: sqlite3.Connection, run_row: int | None) -> tuple[str, ...]:
     """The names of the tasks that a run began, in their order."""
     if run_row is None:
         return ()
-    tasks = (json.loads(raw).get("task") for (raw,) in db.execute(_TASKS, (run_row,)))
+    tasks = ((kept_object(raw) or {}).get("task") for (raw,) in db.execute(_TASKS, (run_row,)))
     return task_names({str(task.get("id")): task for task in tasks if isinstance(task, dict)}.values())

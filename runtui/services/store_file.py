@@ -31,7 +31,7 @@ from runtui.private_files import (
     remove_log_of,
     size_and_time,
 )
-from runtui.services.store_results import RESULT_TABLES, delete_results
+from runtui.services.store_results import RESULT_TABLES, delete_results, kept_object
 from runtui.services.triage.projection import TRIAGE_TABLE
 from runtui.services.writing.foreground import Foreground
 
@@ -323,7 +323,9 @@ class KnownListings(NamedTuple):
 
 
 def known_listings(db: sqlite3.Connection) -> KnownListings:
-    listings = {key: KnownListing(*known) for key, *known in db.execute("SELECT * FROM listing")}
+    are_moments = "typeof(as_of) = 'integer' AND typeof(full_at) = 'integer'"
+    found = db.execute(f"SELECT workflow_id, as_of, full_at FROM listing WHERE {are_moments}")
+    listings = {key: KnownListing(*known) for key, *known in found}
     return KnownListings(listings, db.execute("SELECT max(at) FROM filter_refused").fetchone()[0])
 
 
@@ -373,7 +375,7 @@ def put_runs(
         if old is not None:
             if old.raw == text and old.workflow_id == workflow_id:
                 continue
-            if run_id in answered and _last_updated(raw) <= _last_updated(json.loads(old.raw)):
+            if run_id in answered and _last_updated(raw) <= _last_updated(kept_object(old.raw) or {}):
                 continue
             rowid = old.rowid
             counts[old.status] -= 1

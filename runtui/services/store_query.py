@@ -83,6 +83,12 @@ def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total:
     return rows[::-1] if backward else rows
 
 
+_BODY: Final = (
+    "(SELECT CASE WHEN raw GLOB '{*' THEN raw ELSE json('{' || raw) END FROM body WHERE body.rowid = run.rowid)"
+)
+"""The JSON of a run. Of what is no object SQLite says that it is malformed."""
+
+
 class RunText(NamedTuple):
     """One run as it is kept, and whose it is."""
 
@@ -96,7 +102,7 @@ class RunText(NamedTuple):
 def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = None) -> Iterator[RunText]:
     """All runs of a query, in its order, one after the other; of some rows alone: in the order of the rows."""
     where, values = where_of(query)
-    found = "SELECT id, workflow_id, workflow_name, (SELECT raw FROM body WHERE body.rowid = run.rowid) FROM"
+    found = f"SELECT id, CAST(workflow_id AS TEXT), workflow_name, {_BODY} FROM"
     if rows is None:
         sql = f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}"
         return map(RunText._make, db.execute(sql, values))

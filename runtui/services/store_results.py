@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from runtui.domain.filter_tree import IsFlag, Sql
 from runtui.domain.results import Cause, TaskResult, UserResult
@@ -47,6 +47,8 @@ from the rows that are walked over."""
 
 _NOBODY: Final = 0
 
+ResultT = TypeVar("ResultT", TaskResult, UserResult)
+
 Received: TypeAlias = Sequence[Mapping[str, Any]]
 """Results as received."""
 
@@ -71,6 +73,15 @@ _NOTABLE_TASKS: Final = (
     " ORDER BY task.rowid"
 )
 """What `RunResults.tasks` are."""
+
+
+def kept_object(text: object) -> dict[str, Any] | None:
+    """The JSON object that the store keeps in a text; None where it holds anything else: that is not known then."""
+    try:
+        kept = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return kept if isinstance(kept, dict) else None
 
 
 class RunResults(NamedTuple):
@@ -119,7 +130,7 @@ class Person(NamedTuple):
 
 def results_revision(db: sqlite3.Connection) -> int:
     """A number that grows whenever results are stored."""
-    return int(db.execute("SELECT revision FROM results_state").fetchone()[0])
+    return int(db.execute("SELECT CAST(revision AS INTEGER) FROM results_state").fetchone()[0])
 
 
 def run_row_of(db: sqlite3.Connection, run_id: str) -> int | None:
@@ -223,14 +234,16 @@ def results_of(db: sqlite3.Connection, run_id: str, *, with_parts: bool = False)
     is_whole = found is not None and found[0] > 0
     if found is None or not (is_whole or with_parts):
         return None
-    tasks = db.execute(_NOTABLE_TASKS, found[:1])
-    users = db.execute(f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1])
-    return RunResults(
-        tuple([TaskResult(json.loads(raw), *named) for raw, *named in tasks]),
-        tuple([UserResult(json.loads(raw), *named) for raw, *named in users]),
-        bool(found[1]) or not is_whole,
-        is_whole,
-    )
+    tasks = db.execute(_NOTABLE_TASKS, found[:1]).fetchall()
+    users = db.execute(f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1]).fetchall()
+    known_tasks, known_users = _known(TaskResult, tasks), _known(UserResult, users)
+    are_all = is_whole and len(known_tasks) + len(known_users) == len(tasks) + len(users)
+    return RunResults(tuple(known_tasks), tuple(known_users), bool(found[1]) or not are_all, is_whole)
+
+
+def _known(kind: type[ResultT], rows: Iterable[Sequence[Any]]) -> list[ResultT]:
+    """Results of rows of their JSON and of what their subject is called, but for those that cannot be read."""
+    return [kind(kept, *named) for raw, *named in rows if (kept := kept_object(raw)) is not None]
 
 
 def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskResult]:
@@ -242,7 +255,7 @@ def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskR
         " WHERE run_row = ? AND subject_row = ? ORDER BY task_result.rowid",
         (run_row[0] if run_row else None, named[0] if named else _NOBODY),
     )
-    return [TaskResult(json.loads(raw), *named) for raw, *named in found]
+    return _known(TaskResult, found)
 
 
 def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> UnreadRuns:
@@ -280,8 +293,8 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
     )
     groups = []
     for key, raw, *figures, names in found:
-        example = TaskResult(json.loads(raw))
-        workflows = tuple(sorted(json.loads(names), key=str.casefold))
+        example = TaskResult(kept_object(raw) or {})
+        workflows = tuple(sorted(map(str, json.loads(names)), key=str.casefold))
         said = (example.task_name, example.definition_id, example.reason)
         groups.append(Cause._make((key, *said, *figures, workflows, example.extension_id)))
     return groups
@@ -294,7 +307,7 @@ def failures_of_cause(db: sqlite3.Connection, where: Sql, key: str, most: int) -
         f" WHERE cause = ? AND {where[0]} ORDER BY moment DESC, task_result.rowid DESC LIMIT ?",
         (key, *where[1], most),
     )
-    return [TaskResult(json.loads(raw), *named) for raw, *named in found]
+    return _known(TaskResult, found)
 
 
 def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> None:
@@ -337,8 +350,9 @@ def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonRes
         (storable(subject_id),),
     )
     return [
-        PersonResult(run_id, workflow_id, workflow_name, TaskResult(json.loads(raw), *named))
-        for run_id, workflow_id, workflow_name, raw, *named in found
+        PersonResult(run_id, workflow_id, workflow_name, result)
+        for run_id, workflow_id, workflow_name, *row in found
+        for result in _known(TaskResult, [row])
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from runtui.domain.times import parse_ticks
 from runtui.services.refresh import FULL_EVERY, OVERLAP, REFUSED_FOR, Refresh, changes_since
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store import EVERY_RUN, Store, cells_of
 from runtui.services.store_file import KnownListing, known_listings
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, refused, run
 
@@ -124,6 +126,31 @@ async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Cou
     assert await court.listing(30) == FULL
     assert ids(court.store) == {"a", "b"}
     assert all(since for _, since in await court.listing(30))
+
+
+@pytest.mark.parametrize("other", ["'{'", "'[1]'", "'5'", "5", "x'ff'"])
+async def test_what_the_store_cannot_read_is_not_known_and_read_again(other: str, court: Court, tmp_path: Path) -> None:
+    task = {"processingStatus": "failed", "failureReason": "no", "subject": {"id": "u1"}, "task": {"id": "t1"}}
+    court.store.put_results("a", court.store.as_of("a"), [task], [{"id": "u1"}])
+    tasks = () if other in ("'{'", "x'ff'") else ("task_body",)  # of which SQLite reads the JSON itself
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as db:
+        for table in ("body", "workflow", "user_result", *tasks):
+            db.execute(f"UPDATE {table} SET raw = {other}")
+        db.execute("UPDATE listing SET as_of = 'x' WHERE workflow_id = 'leaver'")
+        db.execute(f"UPDATE run SET total_users = {other}, workflow_name = 5")
+    assert court.store.get("a") is None
+    assert [raw["displayName"] for raw in court.store.workflows()] == ["Joiner", "Leaver"]
+    assert [history.workflow.name for history in court.store.histories(3)] == ["Joiner", "Leaver"]
+    results = court.store.results_of("a")
+    assert results is not None
+    assert results.is_outdated
+    assert [cause.runs for cause in court.store.causes(EVERY_RUN)] == [1]
+    assert len(court.store.results_of_person("u1")) == 1 - len(tasks)
+    assert dict(cells_of(court.store))["users"] == 3
+    assert await court.listing(30) == FULL
+    stored = court.store.get("a")
+    assert stored is not None
+    assert stored.raw == run("a")
 
 
 async def test_a_service_that_does_not_tell_the_time_is_listed_in_full(court: Court) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoreError
 from runtui.services.store_file import VERSION
+from runtui.services.store_query import RunText, texts
 
 
 @pytest.fixture
@@ -26,6 +27,12 @@ def put_one(store: Store) -> None:
 
 def ids(store: Store) -> list[str]:
     return [row.id for row in store.window(RunQuery(), 0, 9)]
+
+
+def all_texts(store: Store) -> list[RunText]:
+    """What `runtui list` prints."""
+    with store.reading() as db:
+        return list(texts(db, EVERY_RUN))
 
 
 def mode(path: Path) -> int:
@@ -266,7 +273,7 @@ def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE body SET raw = '{'",
+        "UPDATE body SET raw = '[1]'",
         "UPDATE body SET raw = CAST(x'ff' AS TEXT)",
         "UPDATE run SET status = CAST(x'ff' AS TEXT)",
     ],
@@ -278,7 +285,7 @@ def test_what_is_damaged_inside_is_told_and_begun_anew_at_the_next_start(damage:
         db.execute(damage)
     db.close()
     with pytest.raises(StoreError, match="Start runtui again: the runs are then read anew"):
-        (store.get("r1"), store.window(EVERY_RUN, 0, 9))
+        (store.get("r1"), store.window(EVERY_RUN, 0, 9), all_texts(store))
     store.close()
     for _ in range(2):
         again = Store(path)
